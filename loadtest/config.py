@@ -1,0 +1,201 @@
+"""Experiments: what is measured, of which versions, under which load, and what the candidate must meet.
+
+An experiment is a TOML file (see ``loadtest/experiments``); each part of it is one small frozen object
+here, whose docstring shows it in use. Unknown keys are errors. Gate expressions are parsed here, before
+any load::
+
+    experiment = Experiment.load_file("compare", {"load": {"rate": 100}})
+    experiment.load.rate, experiment.gates[0].metric
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+
+from loadtest.errors import ExperimentError, GateError
+from loadtest.gates import Gate
+
+EXPERIMENTS = Path(__file__).parent / "experiments"
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+
+
+def seconds(text: str | float) -> float:
+    """Read a duration such as ``250ms``, ``60s``, ``2m`` or a bare number of seconds.
+
+    Raises:
+        ValueError: it is not a duration.
+    """
+    if isinstance(text, int | float):
+        return float(text)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?\s*", text)
+    if not match:
+        raise ValueError(f"{text!r} is not a duration such as '250ms', '60s' or '2m'")
+    return float(match[1]) * _SECONDS[match[2] or "s"]
+
+
+def _memory(text: str | int) -> int:
+    if isinstance(text, int):
+        return text
+    match = re.fullmatch(r"\s*(\d+)\s*([kmg]?)(?:i?b)?\s*", text.lower())
+    if not match:
+        raise ValueError(f"{text!r} is not a memory size such as '512m' or '1g'")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
+Bytes = Annotated[int, BeforeValidator(_memory), Field(gt=0)]
+PositiveSeconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+GateExpression = Annotated[
+    Gate, BeforeValidator(lambda g: Gate.parse(g) if isinstance(g, str) else g), PlainSerializer(str)
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Model(_Part):
+    """Which model, and where its versions lie.
+
+    ``Model(name="shop", folder="models/shop", trainer="shop")``: versions are the folders below
+    ``folder``; ``trainer`` names the demo that ``services.trainer`` makes when the folder is absent.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    folder: Path
+    trainer: str | None = None
+
+
+class Data(_Part):
+    """The labelled evaluation set.
+
+    ``Data(path="models/shop/evaluation.parquet", label="bought", value="value")``: without ``features``
+    every numeric column but the label and the value is a feature; other columns serve as slices.
+    """
+
+    path: Path
+    label: str = "label"
+    value: str | None = None
+    features: tuple[str, ...] = ()
+    task: Literal["classification", "regression"] = "classification"
+
+
+class Versions(_Part):
+    """The two versions that a run compares: names of folders below ``Model.folder``, or paths of folders."""
+
+    stable: str = "v1"
+    candidate: str = "v2"
+
+
+class Load(_Part):
+    """The traffic.
+
+    ``Load(rate=50, duration="60s")``: Poisson arrivals at 50 a second; in ``duet`` traffic each arrival
+    sends its row to both versions. ``warmup`` is sent before and not counted. A run whose generator is
+    later than ``max_lag`` at the 99th percentile is INVALID.
+    """
+
+    traffic: Literal["duet", "canary", "shadow"] = "duet"
+    rate: float = Field(default=50.0, gt=0)
+    duration: PositiveSeconds = 60.0
+    warmup: Seconds = 5.0
+    timeout: PositiveSeconds = 2.0
+    max_lag: PositiveSeconds = 0.05
+    seed: int = Field(default=1, ge=0)
+    workers: int = Field(default=1, ge=1)
+
+
+class Limits(_Part):
+    """The resources that each version gets: ``Limits(cpus=0.25, memory="512m")``; equal for both."""
+
+    cpus: float | None = Field(default=0.25, gt=0)
+    memory: Bytes | None = 512 * 2**20
+
+
+class Objective(_Part):
+    """What a good answer is, for goodput: ``Objective(latency="250ms")``."""
+
+    latency: PositiveSeconds = 0.25
+
+
+DEFAULT_GATES = (
+    "error_rate <= stable + 0.5pp",
+    "p50 <= stable + 25ms",
+    "p99 <= 250ms",
+    "accuracy >= stable - 1pp",
+)
+
+
+class Experiment(_Part):
+    """A whole experiment, resolved: ``Experiment.load_file("compare", {"load": {"rate": 100}})``."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    description: str = ""
+    model: Model
+    data: Data
+    versions: Versions = Versions()
+    load: Load = Load()
+    limits: Limits = Limits()
+    objective: Objective = Objective()
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    gates: tuple[GateExpression, ...] = Field(
+        default=tuple(Gate.parse(g) for g in DEFAULT_GATES), min_length=1
+    )
+
+    @classmethod
+    def load_file(cls, name: str, overrides: dict[str, dict[str, Any]] | None = None) -> Experiment:
+        """Read an experiment by the name of a bundled one, or by path, and lay ``overrides`` over it.
+
+        Args:
+            name: ``compare`` (a file in ``loadtest/experiments``) or ``path/to/mine.toml``.
+            overrides: ``{"load": {"rate": 100}}``; None values are ignored.
+
+        Raises:
+            ExperimentError: it cannot be read or does not make sense.
+            GateError: a gate expression does not parse.
+        """
+        path = _find(name)
+        try:
+            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ExperimentError(f"{path}: not readable as TOML ({error})") from error
+        for part, values in (overrides or {}).items():
+            raw[part] = {**raw.get(part, {}), **{k: v for k, v in values.items() if v is not None}}
+        return cls.parse(raw, source=str(path))
+
+    @classmethod
+    def parse(cls, raw: dict[str, Any], source: str) -> Experiment:
+        """Validate a TOML document; ``source`` names it in messages."""
+        try:
+            return cls.model_validate(raw)
+        except GateError as error:
+            raise GateError(f"{source}: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            message = first["msg"].removeprefix("Value error, ")
+            raise ExperimentError(f"{source}: {where}: {message}") from error
+
+    def to_toml(self) -> str:
+        """The resolved experiment, as TOML that ``load_file`` reads back to an equal object."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True), multiline_strings=False)
+
+
+def _find(name: str) -> Path:
+    if name.endswith(".toml"):
+        if not Path(name).is_file():
+            raise ExperimentError(f"{name}: no such experiment file")
+        return Path(name)
+    path = EXPERIMENTS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in EXPERIMENTS.glob("*.toml")))
+        raise ExperimentError(f"no experiment {name!r}; there are {known}, or give the path of a .toml file")
+    return path

@@ -1,0 +1,87 @@
+"""The errors a person can meet, and the exit code of each.
+
+::
+
+    LoadproofError                 one line: what is wrong with which thing, and the remedy
+    ├── UsageError           2     the person's input; nothing was started
+    │   ├── ExperimentError        an experiment file that cannot be read or does not make sense
+    │   ├── GateError              a gate expression that does not parse
+    │   ├── DatasetError           an evaluation set that cannot be read, or lacks a column
+    │   └── ModelError             a version's folder is missing or unusable
+    └── LabError             5     the lab did not start, or broke
+        ├── StartError             a service did not become ready (carries the last lines of its log)
+        ├── ServiceDied            a service ended during the run (carries the last lines of its log)
+        └── TargetError            a URL does not answer, or does not speak the protocol
+
+FAIL, INCONCLUSIVE and INVALID are answers, not errors: see ``ExitCode`` and ``loadtest.judge``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every ``loadproof`` command, named in this one place."""
+
+    PASS = 0
+    FAIL = 1
+    USAGE = 2
+    INCONCLUSIVE = 3
+    INVALID = 4
+    LAB = 5
+    INTERRUPTED = 130
+
+
+class LoadproofError(Exception):
+    """Base of all expected errors: ``str(error)`` is the one line that a person reads."""
+
+    exit_code: ExitCode = ExitCode.USAGE
+
+
+class UsageError(LoadproofError):
+    """The person's input does not make sense; nothing was started."""
+
+
+class ExperimentError(UsageError):
+    """An experiment file cannot be read or does not make sense."""
+
+
+class GateError(UsageError):
+    """A gate expression does not parse."""
+
+
+class DatasetError(UsageError):
+    """An evaluation set cannot be read, or lacks a column that the experiment names."""
+
+
+class ModelError(UsageError):
+    """A version's folder is missing, incomplete, or of a kind that is not allowed."""
+
+
+class LabError(LoadproofError):
+    """The lab did not start, or broke while it ran.
+
+    Args:
+        message: one line, naming the thing and the remedy.
+        log: the last lines that the broken service wrote, oldest first.
+    """
+
+    exit_code = ExitCode.LAB
+
+    def __init__(self, message: str, log: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.log = tuple(log)
+
+
+class StartError(LabError):
+    """A service did not become ready in time, or ended while it started."""
+
+
+class ServiceDied(LabError):  # noqa: N818 - it names what happened
+    """A service ended while the run needed it."""
+
+
+class TargetError(LabError):
+    """A URL does not answer, or does not speak the protocol that was named."""

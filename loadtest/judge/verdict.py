@@ -1,0 +1,96 @@
+"""The verdict and its parts: the content of ``verdict.json`` (schema 1)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from loadtest.errors import ExitCode
+
+
+class Word(StrEnum):
+    """The closed set of verdict words. A gate is never INVALID, a run can be."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, no password
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    INVALID = "INVALID"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of ``loadproof compare`` for this verdict."""
+        return ExitCode[self.name]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GateResult(_Part):
+    """What one gate says of the candidate.
+
+    ``estimate`` and ``interval`` are the difference that the gate is about (candidate minus stable, or its
+    relative form), or the candidate's own value for an absolute gate; ``margin`` is the limit that the
+    interval is held against, in the same ``unit``. ``interval`` sides are None where unbounded.
+    """
+
+    name: str
+    verdict: Word
+    stable: float | None
+    candidate: float | None
+    estimate: float | None
+    interval: tuple[float | None, float | None]
+    margin: float
+    unit: str
+    confidence: float
+    reason: str
+
+
+class LatencySummary(_Part):
+    """Latency quantiles in milliseconds, from the intended send."""
+
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    p999: float | None
+    max: float | None
+
+
+class VersionSummary(_Part):
+    """What one version did in the run. None: not known, never zero instead."""
+
+    requests: int
+    errors: int
+    throughput_rps: float
+    goodput_rps: float
+    accuracy: float | None
+    value_per_1000: float | None
+    unfaithful: int | None
+    latency_ms: LatencySummary
+    cpus: float | None
+    cpu_throttled_ratio: float | None
+
+
+class LoadSummary(_Part):
+    """What the generator did: rates in arrivals a second (each sends to both versions in duet traffic)."""
+
+    offered_rps: float
+    achieved_rps: float
+    schedule_lag_ms_p99: float | None
+    duration_s: float
+
+
+class Verdict(_Part):
+    """The answer to one question: may the candidate go live?"""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    verdict: Word
+    reason: str
+    experiment: str
+    backend: Literal["compose", "local"]
+    gates: tuple[GateResult, ...]
+    versions: dict[Literal["stable", "candidate"], VersionSummary]
+    load: LoadSummary

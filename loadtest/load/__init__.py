@@ -1,0 +1,1 @@
+"""The load generator: arrivals drawn up front, sent by Locust, every sample recorded."""

@@ -1,0 +1,1 @@
+"""A verdict as text, JSON, JUnit, Markdown and HTML; formats, never computes."""

@@ -1,0 +1,197 @@
+"""Samples: the raw record of a run, one row a request, and their Parquet codec.
+
+Everything a verdict, a table or a chart says is derived from these columns. Samples travel from workers
+to the master as Arrow IPC bytes and rest in ``samples.parquet``; a sample is never dropped, rounded or
+aggregated on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from loadtest.errors import UsageError
+
+STABLE = "stable"
+CANDIDATE = "candidate"
+VERSIONS = (STABLE, CANDIDATE)
+"""The two versions, in the order in which every page, table and file shows them."""
+
+_CODES = pa.dictionary(pa.int8(), pa.string())
+SCHEMA = pa.schema(
+    [
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("version", _CODES, nullable=False),
+        pa.field("scheduled_at", pa.float64(), nullable=False),
+        pa.field("sent_at", pa.float64(), nullable=False),
+        pa.field("done_at", pa.float64(), nullable=False),
+        pa.field("status", pa.int16(), nullable=False),
+        pa.field("error", pa.dictionary(pa.int32(), pa.string())),
+        pa.field("prediction", pa.string()),
+        pa.field("correct", pa.bool_()),
+        pa.field("faithful", pa.bool_()),
+        pa.field("worker", pa.int16(), nullable=False),
+    ]
+)
+
+
+class Sample(NamedTuple):
+    """The record of one request.
+
+    Args:
+        row: index of the evaluation-set row that was sent.
+        version: ``stable`` or ``candidate``: the version that was asked (or, unpinned, that answered).
+        scheduled_at: intended send, seconds since the run began.
+        sent_at: true send, seconds since the run began.
+        done_at: last byte of the answer, or the moment of giving up, seconds since the run began.
+        status: HTTP status; 0 when no HTTP answer came.
+        error: None for a usable answer, else a short stable phrase (``timeout``, ``connection refused``,
+            ``http 503``, ``malformed answer``).
+        prediction: the answer as text; None when there was no usable answer.
+        correct: prediction equals label; False for an error; None where correctness is not yes or no.
+        faithful: the answer equals the one this version gave for the row alone, without load; None when
+            there is no such reference or no answer.
+        worker: index of the worker that sent it.
+    """
+
+    row: int
+    version: str
+    scheduled_at: float
+    sent_at: float
+    done_at: float
+    status: int
+    error: str | None
+    prediction: str | None
+    correct: bool | None
+    faithful: bool | None
+    worker: int
+
+
+class SampleSet:
+    """An immutable set of samples: an Arrow table of ``SCHEMA`` with NumPy views of its columns.
+
+    Example:
+        >>> samples = SampleSet.read(Path("results/latest/samples.parquet"))
+        >>> np.quantile(samples.of("candidate").latency, 0.99)  # seconds, from the intended send
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table.combine_chunks()
+
+    @classmethod
+    def from_samples(cls, samples: Iterable[Sample]) -> SampleSet:
+        """Build from single samples."""
+        columns: Sequence[Sequence[Any]] = list(zip(*samples, strict=True)) or [[] for _ in SCHEMA]
+        arrays = [
+            pa.array(column, field.type.value_type).dictionary_encode().cast(field.type)
+            if pa.types.is_dictionary(field.type)
+            else pa.array(column, field.type)
+            for column, field in zip(columns, SCHEMA, strict=True)
+        ]
+        return cls(pa.Table.from_arrays(arrays, schema=SCHEMA))
+
+    @classmethod
+    def concat(cls, sets: Iterable[SampleSet]) -> SampleSet:
+        """Join several sets, in the order given."""
+        tables = [s.table for s in sets]
+        return cls(pa.concat_tables(tables).unify_dictionaries()) if tables else cls.from_samples([])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SampleSet:
+        """Decode what ``to_bytes`` encoded."""
+        return cls(pa.ipc.open_stream(data).read_all())
+
+    def to_bytes(self) -> bytes:
+        """Encode as an Arrow IPC stream, for the way from a worker to the master."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+            writer.write_table(self.table.cast(SCHEMA))
+        return bytes(sink.getvalue())
+
+    @classmethod
+    def read(cls, path: Path) -> SampleSet:
+        """Read ``samples.parquet``.
+
+        Raises:
+            UsageError: the file is absent or is no sample file.
+        """
+        try:
+            table = pq.read_table(path)
+            return cls(table.select(SCHEMA.names).cast(SCHEMA))
+        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+            raise UsageError(f"{path}: not a readable sample file ({error})") from error
+
+    def write(self, path: Path) -> None:
+        """Write Parquet, whole or not at all."""
+        partial = path.with_name(path.name + ".partial")
+        pq.write_table(self.table, partial, compression="zstd")
+        partial.replace(path)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def of(self, version: str) -> SampleSet:
+        """The samples of one version."""
+        return self.where(self.is_version(version))
+
+    def where(self, mask: NDArray[np.bool_]) -> SampleSet:
+        """The samples at which ``mask`` (shape: one per sample) is true."""
+        return SampleSet(self.table.filter(pa.array(mask)))
+
+    def is_version(self, version: str) -> NDArray[np.bool_]:
+        """Per sample: was it asked of ``version``."""
+        return self._numpy(pc.equal(self.table["version"].cast(pa.string()), version))
+
+    @cached_property
+    def row(self) -> NDArray[np.int32]:
+        """Evaluation-set row of each sample."""
+        return self._numpy(self.table["row"])
+
+    @cached_property
+    def scheduled_at(self) -> NDArray[np.float64]:
+        """Intended sends, seconds since the run began."""
+        return self._numpy(self.table["scheduled_at"])
+
+    @cached_property
+    def sent_at(self) -> NDArray[np.float64]:
+        """True sends, seconds since the run began."""
+        return self._numpy(self.table["sent_at"])
+
+    @cached_property
+    def done_at(self) -> NDArray[np.float64]:
+        """Ends, seconds since the run began."""
+        return self._numpy(self.table["done_at"])
+
+    @cached_property
+    def latency(self) -> NDArray[np.float64]:
+        """``done_at - scheduled_at`` in seconds: from the *intended* send, so that no stall can hide."""
+        return self.done_at - self.scheduled_at
+
+    @cached_property
+    def failed(self) -> NDArray[np.bool_]:
+        """Per sample: no usable answer came."""
+        return self._numpy(pc.is_valid(self.table["error"]))
+
+    @cached_property
+    def correct(self) -> NDArray[np.bool_]:
+        """Per sample: the prediction equals the label; an error is a wrong answer."""
+        return self._numpy(pc.fill_null(self.table["correct"], False))
+
+    @cached_property
+    def unfaithful(self) -> NDArray[np.bool_]:
+        """Per sample: it has a reference and differs from it."""
+        return self._numpy(pc.invert(pc.fill_null(self.table["faithful"], True)))
+
+    @staticmethod
+    def _numpy(column: Any) -> NDArray[Any]:
+        return np.asarray(
+            column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
+        )

@@ -1,0 +1,1 @@
+"""Pure statistics on arrays: summaries and paired comparison. No I/O, no clock."""

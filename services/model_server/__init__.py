@@ -1,0 +1,1 @@
+"""The model server: Flask, speaking the Open Inference Protocol v2."""

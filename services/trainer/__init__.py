@@ -1,0 +1,1 @@
+"""The trainer: makes the demo versions and their evaluation sets."""
