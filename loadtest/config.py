@@ -12,11 +12,20 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 
 from loadtest.errors import ExperimentError, GateError
 from loadtest.gates import Gate
@@ -27,15 +36,15 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
-def seconds(text: str | float) -> float:
+def seconds(text: object) -> float:
     """Read a duration such as ``250ms``, ``60s``, ``2m`` or a bare number of seconds.
 
     Raises:
         ValueError: it is not a duration.
     """
-    if isinstance(text, int | float):
+    if isinstance(text, int | float) and not isinstance(text, bool):
         return float(text)
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?\s*", text)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?\s*", str(text))
     if not match:
         raise ValueError(f"{text!r} is not a duration such as '250ms', '60s' or '2m'")
     return float(match[1]) * _SECONDS[match[2] or "s"]
@@ -51,7 +60,10 @@ def _memory(text: str | int) -> int:
 
 
 Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
-Bytes = Annotated[int, BeforeValidator(_memory), Field(gt=0)]
+# in TOML, which has no null, 0 stands for no limit
+_ZERO_IS_NONE = (Field(ge=0), AfterValidator(lambda n: n or None), PlainSerializer(lambda n: n or 0))
+Cpus = Annotated[float | None, *_ZERO_IS_NONE]
+Bytes = Annotated[int | None, BeforeValidator(_memory), *_ZERO_IS_NONE]
 PositiveSeconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 GateExpression = Annotated[
     Gate, BeforeValidator(lambda g: Gate.parse(g) if isinstance(g, str) else g), PlainSerializer(str)
@@ -114,10 +126,10 @@ class Load(_Part):
 
 
 class Limits(_Part):
-    """The resources that each version gets: ``Limits(cpus=0.25, memory="512m")``; equal for both."""
+    """What each version gets, equal for both: ``Limits(cpus=0.25, memory="512m")``; 0: no limit."""
 
-    cpus: float | None = Field(default=0.25, gt=0)
-    memory: Bytes | None = 512 * 2**20
+    cpus: Cpus = 0.25
+    memory: Bytes = 512 * 2**20
 
 
 class Objective(_Part):
@@ -151,12 +163,15 @@ class Experiment(_Part):
     )
 
     @classmethod
-    def load_file(cls, name: str, overrides: dict[str, dict[str, Any]] | None = None) -> Experiment:
+    def load_file(
+        cls, name: str, overrides: dict[str, dict[str, Any]] | None = None, gates: Sequence[str] = ()
+    ) -> Experiment:
         """Read an experiment by the name of a bundled one, or by path, and lay ``overrides`` over it.
 
         Args:
             name: ``compare`` (a file in ``loadtest/experiments``) or ``path/to/mine.toml``.
             overrides: ``{"load": {"rate": 100}}``; None values are ignored.
+            gates: gate expressions instead of the file's.
 
         Raises:
             ExperimentError: it cannot be read or does not make sense.
@@ -169,7 +184,7 @@ class Experiment(_Part):
             raise ExperimentError(f"{path}: not readable as TOML ({error})") from error
         for part, values in (overrides or {}).items():
             raw[part] = {**raw.get(part, {}), **{k: v for k, v in values.items() if v is not None}}
-        return cls.parse(raw, source=str(path))
+        return cls.parse(raw | ({"gates": list(gates)} if gates else {}), source=str(path))
 
     @classmethod
     def parse(cls, raw: dict[str, Any], source: str) -> Experiment:

@@ -102,6 +102,12 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _floats(table: pa.Table, name: str, path: Path) -> NDArray[np.float64]:
     try:
-        return table[name].cast(pa.float64()).to_numpy()
+        values = np.asarray(table[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
     except (pa.ArrowException, ValueError) as error:
         raise DatasetError(f"{path}: column {name!r} is not numeric ({error})") from error
+    gaps = int(np.count_nonzero(~np.isfinite(values)))
+    if gaps:
+        raise DatasetError(
+            f"{path}: column {name!r} has {gaps} gaps; fill them as the caller in production does"
+        )
+    return values

@@ -8,6 +8,7 @@
     │   ├── GateError              a gate expression that does not parse
     │   ├── DatasetError           an evaluation set that cannot be read, or lacks a column
     │   └── ModelError             a version's folder is missing or unusable
+    ├── Interrupted        130     Ctrl-C or SIGTERM; what was started is stopped
     └── LabError             5     the lab did not start, or broke
         ├── StartError             a service did not become ready (carries the last lines of its log)
         ├── ServiceDied            a service ended during the run (carries the last lines of its log)
@@ -58,6 +59,12 @@ class DatasetError(UsageError):
 
 class ModelError(UsageError):
     """A version's folder is missing, incomplete, or of a kind that is not allowed."""
+
+
+class Interrupted(LoadproofError):  # noqa: N818 - it names what happened
+    """A person or a supervisor ended the run; what was started is stopped."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class LabError(LoadproofError):

@@ -1,0 +1,5 @@
+"""``python -m loadtest`` is the ``loadproof`` command."""
+
+from loadtest.cli import main
+
+main()

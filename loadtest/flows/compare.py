@@ -1,0 +1,92 @@
+"""The main job: start both versions, put the load on them, judge, and write the run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
+from loadtest.errors import ExitCode, LabError
+from loadtest.flows.environment import describe
+from loadtest.flows.judging import judge_run
+from loadtest.flows.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
+from loadtest.judge.verdict import Verdict
+from loadtest.lab.ports import CpuUsage, Lab, Version
+from loadtest.sample import VERSIONS
+
+
+class Progress(Protocol):
+    """Where a flow says what it does: a terminal, a log, or nothing."""
+
+    def step(self, text: str) -> None:
+        """A new step began."""
+
+    def tick(self, event: dict[str, Any]) -> None:
+        """The load generator reported (about once a second)."""
+
+
+class Outcome(NamedTuple):
+    """A finished run: its verdict and the folder that holds everything."""
+
+    verdict: Verdict
+    folder: Path
+
+
+def compare(
+    experiment: Experiment,
+    open_lab: Callable[[tuple[Version, Version]], Lab],
+    versions: tuple[Version, Version],
+    results: Path,
+    progress: Progress,
+) -> Outcome:
+    """Run one experiment on a lab of its own and judge it.
+
+    Raises:
+        UsageError: the evaluation set or the results folder cannot be used; nothing was started.
+        LabError: the lab did not start or broke; samples measured until then are kept.
+    """
+    Dataset.read(experiment.data)  # a bad evaluation set must show before anything starts
+    with RunFolder(results, experiment.name) as folder:
+        data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
+        folder.write(EXPERIMENT, experiment.model_copy(update={"data": data}).to_toml())
+        with open_lab(versions) as lab:
+            progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
+            before = {role: lab.cpu_usage(role) for role in VERSIONS}
+            _load(lab, folder.path, progress)
+            observed = {
+                role: {
+                    "cpus": lab.enforced_cpus(role),
+                    "cpu_throttled_ratio": _throttled(before[role], lab.cpu_usage(role)),
+                }
+                for role in VERSIONS
+            }
+            folder.write(ENVIRONMENT, describe(lab.environment()) | {"observed": observed})
+            progress.step("stopping the lab")
+        progress.step("judging")
+        verdict = judge_run(folder.path, write=True)
+        return Outcome(verdict, folder.publish())
+
+
+def _load(lab: Lab, job: Path, progress: Progress) -> None:
+    process = lab.launch_load(job)
+    try:
+        for line in process.lines():
+            if line.startswith("{"):
+                progress.tick(json.loads(line))
+            lab.check()
+    finally:
+        process.stop()
+        code = process.wait()
+    lab.check()
+    if code not in (ExitCode.PASS, ExitCode.INVALID):
+        raise LabError(f"the load generator ended with code {code}")
+
+
+def _throttled(before: CpuUsage | None, after: CpuUsage | None) -> float | None:
+    """Share of the enforcement periods in between in which the version was stopped; None where unknown."""
+    if before is None or after is None or after.periods <= before.periods:
+        return None
+    return (after.throttled_periods - before.throttled_periods) / (after.periods - before.periods)

@@ -1,0 +1,61 @@
+"""Judging a stored run: the verdict, and every file that a verdict becomes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
+from loadtest.errors import UsageError
+from loadtest.flows.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, VERDICT, find_run, write_file
+from loadtest.judge.judge import judge
+from loadtest.judge.observations import Observations
+from loadtest.judge.verdict import Verdict
+from loadtest.report.html import to_html
+from loadtest.report.machine import to_json, to_junit, to_markdown
+from loadtest.sample import SampleSet
+
+
+def judge_run(run: Path, gates: Sequence[str] = (), *, write: bool = False) -> Verdict:
+    """Compute the verdict of a stored run from its samples.
+
+    Args:
+        run: a run folder, or one that is being made.
+        gates: other gates than the experiment's; empty: the experiment's own.
+        write: also write verdict.json, junit.xml, summary.md and report.html into the folder.
+
+    Raises:
+        UsageError: it is no run folder, or its evaluation set is gone.
+        GateError: a gate does not parse.
+    """
+    folder = find_run(run)
+    experiment = Experiment.load_file(str(folder / EXPERIMENT), gates=gates)
+    samples = SampleSet.read(folder / SAMPLES)
+    facts = _read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
+    observations = Observations.model_validate(
+        {
+            "backend": facts.get("backend", "local"),
+            "load": _read_json(folder / LOAD),
+            "versions": facts.get("observed", {}),
+        }
+    )
+    verdict = judge(experiment, samples, Dataset.read(experiment.data), observations)
+    if write:
+        write_file(folder, VERDICT, to_json(verdict))
+        write_file(folder, "junit.xml", to_junit(verdict))
+        write_file(folder, "summary.md", to_markdown(verdict))
+        write_file(folder, "report.html", to_html(verdict, experiment, samples, facts))
+    return verdict
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not readable ({error}); the run folder is damaged") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: not a JSON object; the run folder is damaged")
+    return content

@@ -1,0 +1,116 @@
+"""The run folder: everything about one run, whole or absent.
+
+A run is measured and judged in ``results/.<name>.partial`` and renamed to ``results/<name>`` when every
+file is written; ``results/latest`` then points at it. A run that breaks on the way leaves its partial
+folder behind if it holds samples, and the error says where.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from loadtest.errors import LoadproofError, UsageError
+
+SAMPLES = "samples.parquet"
+LOAD = "load.json"
+EXPERIMENT = "experiment.toml"
+ENVIRONMENT = "environment.json"
+VERDICT = "verdict.json"
+
+
+class RunFolder:
+    """A run folder while it is made: ``with RunFolder(results, "compare", now) as folder: ...``.
+
+    Args:
+        results: the folder of all runs; made where missing.
+        experiment: the experiment's name, part of the folder's name.
+        now: when the run began; UTC time names the folder.
+
+    Raises:
+        UsageError: the results folder cannot be written.
+    """
+
+    def __init__(self, results: Path, experiment: str, now: datetime | None = None) -> None:
+        stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+        self.results = results.absolute()
+        self.name = f"{stamp}-{experiment}"
+        try:
+            self.results.mkdir(parents=True, exist_ok=True)
+            serial = 1
+            while self.final.exists() or self.path.exists():
+                serial += 1
+                self.name = f"{stamp}-{experiment}-{serial}"
+            self.path.mkdir()
+        except OSError as error:
+            raise UsageError(
+                f"{results}: cannot write the run there ({error.strerror}); choose another --results"
+            ) from error
+
+    @property
+    def path(self) -> Path:
+        """The folder while the run is made."""
+        return self.results / f".{self.name}.partial"
+
+    @property
+    def final(self) -> Path:
+        """The folder once the run is whole."""
+        return self.results / self.name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or not self.path.exists():
+            return
+        if (self.path / SAMPLES).exists() and error is not None:
+            error.add_note(f"what was measured is kept in {self.path}")
+        elif not (self.path / SAMPLES).exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def write(self, name: str, content: str | dict[str, Any]) -> None:
+        """Write one file of the run; see ``write_file``."""
+        write_file(self.path, name, content)
+
+    def publish(self) -> Path:
+        """Rename the whole folder to its final name and point ``latest`` at it."""
+        self.path.rename(self.final)
+        link = self.results / f".latest-{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(self.name)
+        link.replace(self.results / "latest")
+        return self.final
+
+
+def write_file(folder: Path, name: str, content: str | dict[str, Any]) -> None:
+    """Write one file of a run; a dict becomes JSON.
+
+    Raises:
+        LoadproofError: the disk is full or the folder cannot be written.
+    """
+    text = content if isinstance(content, str) else json.dumps(content, indent=2, allow_nan=False) + "\n"
+    try:
+        (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LoadproofError(
+            f"{folder / name}: {error.strerror}; make room, then run `loadproof judge`"
+        ) from error
+
+
+def find_run(run: Path) -> Path:
+    """The folder of a stored run.
+
+    Raises:
+        UsageError: it is no run folder.
+    """
+    folder = run.resolve()
+    if not (folder / SAMPLES).is_file() or not (folder / EXPERIMENT).is_file():
+        raise UsageError(f"{run}: no run folder ({SAMPLES} and {EXPERIMENT} must be there); see results/")
+    return folder

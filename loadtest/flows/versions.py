@@ -1,0 +1,53 @@
+"""From the names in an experiment to versions on disk; the demo versions are trained when they are absent."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from loadtest.config import Experiment
+from loadtest.errors import ModelError
+from loadtest.lab.ports import Version
+from loadtest.sample import CANDIDATE, STABLE
+
+
+def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:
+    """Train the demo versions that the experiment names, unless they are there.
+
+    Raises:
+        ModelError: the trainer failed; carries its last line.
+    """
+    trainer, folder = experiment.model.trainer, experiment.model.folder
+    if trainer is None or experiment.data.path.exists():
+        return
+    say(f"training the demo versions of {trainer!r} into {folder} (once)")
+    command = [sys.executable, "-m", "services.trainer", trainer, "--out", str(folder)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise ModelError(f"training {trainer!r} failed: {last[0]}")
+
+
+def resolve(experiment: Experiment) -> tuple[Version, Version]:
+    """The stable and the candidate version of an experiment, each a folder that exists.
+
+    Raises:
+        ModelError: a version is neither a folder below ``model.folder`` nor a path.
+    """
+    return (
+        _version(experiment, STABLE, experiment.versions.stable),
+        _version(experiment, CANDIDATE, experiment.versions.candidate),
+    )
+
+
+def _version(experiment: Experiment, role: str, name: str) -> Version:
+    folder = experiment.model.folder
+    for path in (folder / name, Path(name)):
+        if (path / "model.toml").is_file():
+            return Version(role, path.absolute(), experiment.limits.cpus, experiment.limits.memory)  # type: ignore[arg-type]
+    known = ", ".join(sorted(p.parent.name for p in folder.glob("*/model.toml"))) or "none"
+    raise ModelError(
+        f"{role} {name!r}: no version folder with a model.toml at {folder / name}; versions there: {known}"
+    )

@@ -1,0 +1,59 @@
+"""How quantities read, the same on every page: one place for units, digits and colours."""
+
+from __future__ import annotations
+
+from loadtest.judge.verdict import GateResult, Word
+
+COLOURS = {"stable": "#0072b2", "candidate": "#e69f00"}
+"""Okabe and Ito's blue and orange: told apart by every kind of colour vision, on light and dark."""
+
+MARKS = {Word.PASS: "✓", Word.FAIL: "✗", Word.INCONCLUSIVE: "?", Word.INVALID: "!"}
+
+
+QUANTILES = ("p50", "p95", "p99")
+"""The latency quantiles of every table."""
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A figure with its unit, to the digits that carry meaning; a dash where it is not known."""
+    if value is None:
+        return "–"
+    if unit in ("%", "pp"):
+        return f"{value:.2f}{unit}" if unit == "pp" else f"{value:.2f}%"
+    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    return f"{value:,.{digits}f}" + (f" {unit}" if unit not in ("", "/s") else unit)
+
+
+def signed(value: float | None, unit: str) -> str:
+    """As ``quantity``, with its sign: for differences."""
+    return "–" if value is None else ("+" if value >= 0 else "−") + quantity(abs(value), unit)
+
+
+def is_difference(gate: GateResult) -> bool:
+    """Whether a gate is about candidate minus stable (else about the candidate alone)."""
+    return "stable" in gate.name
+
+
+def share(value: float | None) -> str:
+    """A share of 1 in per cent."""
+    return "–" if value is None else f"{100 * value:.1f}%"
+
+
+def limit(cpus: float | None) -> str:
+    """A CPU limit as enforced, in cores."""
+    return "not enforced" if cpus is None else f"{cpus:g}"
+
+
+def estimate(gate: GateResult) -> str:
+    """A gate's estimate as text: a difference with its sign, or the candidate's own value."""
+    return (signed if is_difference(gate) else quantity)(gate.estimate, gate.unit)
+
+
+def interval(gate: GateResult) -> str:
+    """A gate's interval as text."""
+    show = signed if is_difference(gate) else quantity
+    low, high = gate.interval
+    if low is None and high is None:
+        return "–"
+    ends = ("−∞" if low is None else show(low, gate.unit), "+∞" if high is None else show(high, gate.unit))
+    return " to ".join(ends)

@@ -1,0 +1,86 @@
+import tomllib
+
+import pytest
+
+from loadtest.config import EXPERIMENTS, Experiment, seconds
+from loadtest.errors import ExitCode, ExperimentError, GateError
+
+MINIMAL = """
+name = "mine"
+[model]
+name = "mine"
+folder = "models/mine"
+[data]
+path = "rows.csv"
+"""
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda p: p.stem)
+def test_every_bundled_experiment_loads_and_says_what_it_measures(path):
+    assert Experiment.load_file(path.stem).name == path.stem
+    assert path.read_text().startswith("# Measures ")
+
+
+def test_a_resolved_experiment_reads_back_equal(tmp_path):
+    experiment = Experiment.load_file("compare", {"load": {"rate": 123.5, "duration": None}})
+    assert experiment.load.rate == 123.5
+    (tmp_path / "experiment.toml").write_text(experiment.to_toml())
+    assert Experiment.load_file(str(tmp_path / "experiment.toml")) == experiment
+
+
+def test_no_limit_survives_being_written_and_read_back(tmp_path):
+    experiment = Experiment.parse(tomllib.loads(MINIMAL) | {"limits": {"cpus": 0}}, "x")
+    assert experiment.limits.cpus is None
+    (tmp_path / "experiment.toml").write_text(experiment.to_toml())
+    assert Experiment.load_file(str(tmp_path / "experiment.toml")) == experiment
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("250ms", 0.25), ("60s", 60), ("2m", 120), ("1.5h", 5400), ("7", 7), (3, 3)]
+)
+def test_durations(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("extra", "error", "names"),
+    [
+        # a typo must not be read as a default
+        ("[load]\nrat = 5", ExperimentError, ["load.rat"]),
+        ("[load]\nrate = -1", ExperimentError, ["load.rate", "greater than 0"]),
+        ('[load]\nduration = "soon"', ExperimentError, ["load.duration", "'60s'"]),
+        ('[load]\ntraffic = "duel"', ExperimentError, ["load.traffic", "duet"]),
+        ('[limits]\nmemory = "lots"', ExperimentError, ["limits.memory", "512m"]),
+        ("[load]\nduration = true", ExperimentError, ["load.duration"]),
+        ("[load\n", ExperimentError, ["not readable as TOML"]),
+    ],
+)
+def test_bad_experiments_name_the_place(tmp_path, extra, error, names):
+    path = tmp_path / "mine.toml"
+    path.write_text(MINIMAL + extra)
+    with pytest.raises(error) as caught:
+        Experiment.load_file(str(path))
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert "\n" not in str(caught.value)
+    for name in ["mine.toml", *names]:
+        assert name in str(caught.value)
+
+
+def test_a_gate_that_does_not_parse_is_found_before_anything_starts(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('gates = ["p95 <= stabel + 10%"]\n' + MINIMAL)
+    with pytest.raises(GateError, match=r"mine.toml: .*stabel"):
+        Experiment.load_file(str(path))
+
+
+def test_gates_of_the_command_line_replace_those_of_the_file():
+    experiment = Experiment.load_file("compare", gates=["p99 <= 10ms"])
+    assert [str(gate) for gate in experiment.gates] == ["p99 <= 10ms"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("nosuch", "there are compare, digits"), ("nosuch.toml", "no such experiment file")]
+)
+def test_an_unknown_experiment_lists_what_there_is(name, says):
+    with pytest.raises(ExperimentError, match=says):
+        Experiment.load_file(name)
