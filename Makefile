@@ -1,11 +1,89 @@
-# Loadproof: every target does its own set-up. `make help` lists them.
+# Every target does its own set-up in .venv; nothing else on the machine is changed.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+LISTS := model_server trainer loadtest local
+
+# what `make loadtest` takes, all optional
+EXPERIMENT ?= compare
+BACKEND ?= auto
+STABLE ?=
+CANDIDATE ?=
+RATE ?=
+DURATION ?=
+WORKERS ?=
+RESULTS ?= results
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
+
+.PHONY: install
+install: $(VENV)/.local ## install what a load test needs into .venv
+
+.PHONY: setup
+setup: $(VENV)/.dev ## install what development needs into .venv
+
+.PHONY: loadtest
+loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION WORKERS
+	@$(BIN)/loadproof compare --experiment $(EXPERIMENT) --backend $(BACKEND) --results $(RESULTS) \
+	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
+	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(if $(WORKERS),--workers $(WORKERS))
+
+.PHONY: up
+up: ## start the lab with its pages on Docker Compose
+	docker compose up --detach --build --wait
+
+.PHONY: down
+down: ## stop the lab; models, results and metrics stay in their volumes
+	docker compose down
+
+.PHONY: test
+test: setup ## run the tests; those that need a Docker Engine are skipped where there is none
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: setup ## ruff, mypy, hadolint, shellcheck, yamllint
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@git ls-files '*Dockerfile' | xargs -r $(BIN)/hadolint
+	@git ls-files '*.sh' .ci/run | xargs -r $(BIN)/shellcheck
+	@git ls-files '*.yaml' '*.yml' | xargs -r $(BIN)/yamllint --strict
+
+.PHONY: all
+all: lint test loadtest ## lint, test, then the load test
+
+.PHONY: requirements
+requirements: $(BIN)/uv ## resolve requirements/*.in into pinned lists with hashes
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  requirements/dev.in --output-file requirements/dev.txt
+	@for list in $(LISTS); do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --constraint requirements/dev.txt requirements/$$list.in --output-file requirements/$$list.txt; done
+
+.PHONY: clean
+clean: ## remove .venv, trained demo models and caches; results stay
+	rm -rf $(VENV) models .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Loadproof needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(BIN)/uv: | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# uv installs in seconds; where it cannot reach the index that pip is set up for, pip does it
+$(VENV)/.local $(VENV)/.dev: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/uv
+	@echo "installing requirements/$*.txt into $(VENV)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $< \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable . \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

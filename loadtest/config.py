@@ -201,7 +201,11 @@ class Experiment(_Part):
 
     def to_toml(self) -> str:
         """The resolved experiment, as TOML that ``load_file`` reads back to an equal object."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True), multiline_strings=False)
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+
+def _without_none(part: dict[str, Any]) -> dict[str, Any]:
+    return {k: _without_none(v) if isinstance(v, dict) else v for k, v in part.items() if v is not None}
 
 
 def _find(name: str) -> Path:

@@ -1,0 +1,73 @@
+"""Imports run one way; every other arrow is an error. The picture is in CONTRIBUTING.md."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ARROWS = {
+    "errors": set(),
+    "gates": {"errors"},
+    "config": {"errors", "gates"},
+    "sample": {"errors"},
+    "dataset": {"config", "errors"},
+    "stats": set(),
+    "judge": {"stats", "config", "gates", "sample", "dataset", "errors"},
+    "load": {"config", "sample", "dataset", "errors"},
+    "lab": {"config", "errors"},
+    "report": {"judge", "stats", "config", "sample", "errors"},
+    "flows": {"load", "judge", "lab", "config", "sample", "dataset", "report", "errors"},
+    "cli": {"flows", "report", "lab", "config", "errors"},
+    "__main__": {"cli"},
+}
+LOCUST = {"users", "shapes", "recorder", "locustfile"}
+"""The modules of ``load`` that may import locust or gevent, which patch the interpreter."""
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT / "loadtest").parts[0].removesuffix(".py")
+
+
+MODULES = [path for path in sorted((ROOT / "loadtest").rglob("*.py")) if part(path) != "__init__"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_run_one_way(path):
+    here = part(path)
+    reached = {name.split(".")[1] for name in imports(path) if name.startswith("loadtest.") and name.count(".")}
+    assert reached - {here, "__version__"} <= ARROWS[here]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_four_modules_import_locust(path):
+    patching = {name.split(".")[0] for name in imports(path)} & {"locust", "gevent", "geventhttpclient"}
+    assert not patching or (part(path) == "load" and path.stem in LOCUST)
+
+
+@pytest.mark.parametrize("side", ["services", "loadtest"])
+def test_services_and_load_side_never_import_each_other(side):
+    other = {"services": "loadtest", "loadtest": "services"}[side]
+    paths = sorted((ROOT / side).rglob("*.py"))
+    assert paths
+    for path in paths:
+        assert other not in {name.split(".")[0] for name in imports(path)}, path
+
+
+@pytest.mark.parametrize("pure", ["stats", "judge"])
+def test_stats_and_judge_do_no_io_and_know_no_clock(pure):
+    for path in sorted((ROOT / "loadtest" / pure).rglob("*.py")):
+        modules = {name.split(".")[0] for name in imports(path)}
+        assert not modules & {"time", "datetime", "os", "pathlib", "subprocess", "socket", "requests"}, path
