@@ -1,0 +1,28 @@
+#!/bin/sh
+# Fills the placeholders of envoy.yaml from the environment, seeds the routes volume when it is empty (a split
+# that somebody set survives a restart of the gateway), and becomes Envoy.
+set -eu
+
+: "${LISTEN_ADDRESS:=0.0.0.0}" "${LISTEN_PORT:=8080}"
+: "${ADMIN_ADDRESS:=127.0.0.1}" "${ADMIN_PORT:=9901}"
+: "${STATS_ADDRESS:=0.0.0.0}" "${STATS_PORT:=9902}"
+: "${STABLE_HOST:=stable}" "${STABLE_PORT:=8080}"
+: "${CANDIDATE_HOST:=candidate}" "${CANDIDATE_PORT:=8080}"
+: "${ROUTES_DIR:=/routes}"
+
+if [ ! -e "$ROUTES_DIR/routes.json" ]; then
+    swap-routes < /etc/gateway/routes.json
+fi
+
+config=/tmp/envoy.yaml
+sed \
+    -e "s|\${LISTEN_ADDRESS}|$LISTEN_ADDRESS|g" -e "s|\${LISTEN_PORT}|$LISTEN_PORT|g" \
+    -e "s|\${ADMIN_ADDRESS}|$ADMIN_ADDRESS|g" -e "s|\${ADMIN_PORT}|$ADMIN_PORT|g" \
+    -e "s|\${STATS_ADDRESS}|$STATS_ADDRESS|g" -e "s|\${STATS_PORT}|$STATS_PORT|g" \
+    -e "s|\${STABLE_HOST}|$STABLE_HOST|g" -e "s|\${STABLE_PORT}|$STABLE_PORT|g" \
+    -e "s|\${CANDIDATE_HOST}|$CANDIDATE_HOST|g" -e "s|\${CANDIDATE_PORT}|$CANDIDATE_PORT|g" \
+    -e "s|\${ROUTES_DIR}|$ROUTES_DIR|g" \
+    /etc/gateway/envoy.yaml > "$config"
+
+# one worker carries thousands of requests a second, and a split then takes effect at one instant
+exec envoy -c "$config" --concurrency 1 --disable-hot-restart --log-level warning "$@"

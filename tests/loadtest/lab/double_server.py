@@ -1,0 +1,94 @@
+"""A stand-in for the model server in tests of the lab: it speaks just enough of /v2, and fails on request.
+
+Run by path with the model server's own arguments. A path that ends in ``/echo`` answers the request's
+headers, ``/stall`` waits 3 s, ``/fail`` answers 500, ``/spin`` burns CPU for as many seconds as the query says,
+``/crash`` ends the process. ``<model-dir>/start`` may hold ``crash``, ``never-ready`` or ``children``.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    ready = True
+    failing = False
+    requests = 0
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        if path.endswith("/ready"):
+            return self.answer(200 if Handler.ready else 503, {"ready": Handler.ready})
+        if path == "/metrics":
+            return self.answer(200, {}, text="double_up 1\n")
+        Handler.requests += 1
+        match path.rpartition("/")[2]:
+            case "requests":
+                return self.answer(200, {"requests": Handler.requests})
+            case "failing":
+                Handler.failing = query == "yes"
+            case "stall":
+                time.sleep(3)
+            case "spin":
+                end = time.monotonic() + float(query)
+                while time.monotonic() < end:
+                    pass
+            case "crash":
+                print("the double crashes as it was told", flush=True)
+                os._exit(3)
+        if Handler.failing and not path.endswith("/failing"):
+            return self.answer(500, {"error": "the double fails as it was told"})
+        return self.answer(200, {"headers": {name.lower(): value for name, value in self.headers.items()}})
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.do_GET()
+
+    def answer(self, status, body, text=None):
+        data = (text or json.dumps(body)).encode()
+        self.send_response(status)
+        self.send_header("content-type", "text/plain" if text else "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model-dir", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    args = parser.parse_args()
+    start = args.model_dir / "start"
+    how = start.read_text().strip() if start.exists() else ""
+    if how == "crash":
+        sys.exit("the double cannot start: its model is broken")
+    Handler.ready = how != "never-ready"
+    server = Server((args.host, args.port), Handler)
+    if how == "children":
+        # one child in a session of its own, which a signal to the process group does not reach
+        subprocess.Popen(["sleep", "300"], start_new_session=True)
+        subprocess.Popen(["sleep", "300"])
+    print(server.server_address[1], flush=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Event().wait()
+
+
+main()
