@@ -1,0 +1,42 @@
+"""What can go wrong, for whom.
+
+::
+
+    VersionError          the version folder is unusable: one line on stderr, exit code 2
+    RequestError          the request is wrong: its HTTP status and {"error": ...}
+    ├── QueueFull         503 with Retry-After: more work is queued than the server will hold
+    └── DeadlinePassed    504: the answer would come after its deadline
+"""
+
+from __future__ import annotations
+
+
+class VersionError(Exception):
+    """The version folder is missing, broken or not allowed; ``str(error)`` names the file and the remedy."""
+
+
+class RequestError(Exception):
+    """A request that gets no prediction.
+
+    Args:
+        status: the HTTP status.
+        message: one line that names the part and what is expected there.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class QueueFull(RequestError):  # noqa: N818 - it names what happened
+    """More work is queued than the server will hold."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "the queue is full; retry later or send at a lower rate")
+
+
+class DeadlinePassed(RequestError):  # noqa: N818 - it names what happened
+    """The deadline passed before the model had run."""
+
+    def __init__(self) -> None:
+        super().__init__(504, "the deadline passed before the model had an answer")

@@ -1,0 +1,214 @@
+"""A version, loaded: ``load_version(Path("models/shop/v1"))``. The folder's contract is in the package."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.model_server.batching import Run
+from services.model_server.errors import VersionError
+from services.model_server.estimators import Estimator, read_joblib, read_skops
+from services.model_server.onnx_session import OnnxSession
+from services.model_server.tensors import DTYPES, TensorSpec
+
+FILES = ("model.skops", "model.onnx", "model.joblib")
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_DATATYPES = {"U": "BYTES", "O": "BYTES", "i": "INT64", "u": "INT64", "b": "BOOL", "f": "FP64"}
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1)
+    datatype: Literal["FP64", "FP32", "INT64", "INT32"]
+    shape: list[int] = Field(min_length=2)
+    columns: list[str] | None = None
+
+
+class _Manifest(BaseModel):
+    """``model.toml``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=_NAME)
+    version: str = Field(pattern=_NAME)
+    task: Literal["classification", "regression"]
+    description: str = ""
+    inputs: list[_Input] = Field(min_length=1, max_length=1)
+
+
+@dataclass(frozen=True)
+class LoadedVersion:
+    """One version, ready to run.
+
+    Args:
+        name: the model's name.
+        version: the version's name.
+        task: ``classification`` or ``regression``.
+        description: what a person wrote about it.
+        platform: ``sklearn`` or ``onnxruntime_onnx``.
+        input: the input tensor.
+        columns: the names of the features; None where nobody named them.
+        outputs: the output tensors by name, ``predict`` first.
+        classes: the labels in the order of ``predict_proba``; None where they are not known.
+        run: (rows, names of outputs) to an array per output.
+    """
+
+    name: str
+    version: str
+    task: Literal["classification", "regression"]
+    description: str
+    platform: str
+    input: TensorSpec
+    columns: tuple[str, ...] | None
+    outputs: Mapping[str, TensorSpec]
+    classes: tuple[Any, ...] | None
+    run: Run
+
+    def metadata(self) -> dict[str, Any]:
+        """The model's metadata as the protocol shows it."""
+        parameters: dict[str, Any] = {"task": self.task, "description": self.description}
+        if self.columns:
+            parameters["columns"] = self.columns
+        if self.classes:
+            parameters["classes"] = self.classes
+        return {
+            "name": self.name,
+            "versions": [self.version],
+            "platform": self.platform,
+            "inputs": [self.input.metadata()],
+            "outputs": [output.metadata() for output in self.outputs.values()],
+            "parameters": parameters,
+        }
+
+
+def load_version(folder: Path, allow_pickle: Collection[str] = ()) -> LoadedVersion:
+    """Load the version in a folder and try it on a row of zeros.
+
+    Args:
+        folder: the version folder.
+        allow_pickle: names of models whose ``model.joblib`` may be loaded, although it runs code.
+
+    Raises:
+        VersionError: something in the folder is missing, broken or not allowed.
+    """
+    manifest = _read_manifest(folder)
+    path = _model_file(folder)
+    declared = manifest.inputs[0]
+    spec = TensorSpec(declared.name, declared.datatype, tuple(declared.shape))
+    if spec.shape[0] != -1 or any(size < 1 for size in spec.shape[1:]):
+        raise VersionError(
+            f"{folder / 'model.toml'}: inputs: shape must be [-1, features], got {declared.shape}"
+        )
+    runtime: Estimator | OnnxSession
+    if path.suffix == ".onnx":
+        runtime = OnnxSession(path, manifest.task, spec)
+    elif path.suffix == ".skops":
+        runtime = Estimator(read_skops(path), path, manifest.task)
+    elif manifest.name in allow_pickle:
+        runtime = Estimator(read_joblib(path), path, manifest.task)
+    else:
+        raise VersionError(
+            f"{path}: loading a pickle runs the code in it; if you trust whoever made it, allow it by name "
+            f"with --allow-pickle {manifest.name}, or save the model with skops instead"
+        )
+    _check_features(runtime, declared, folder)
+    run = _typed(runtime)
+    return LoadedVersion(
+        name=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
+        description=manifest.description,
+        platform=runtime.platform,
+        input=spec,
+        columns=tuple(declared.columns) if declared.columns else None,
+        outputs=_try(run, runtime, spec, path),
+        classes=tuple(runtime.classes) if runtime.classes else None,
+        run=run,
+    )
+
+
+def _read_manifest(folder: Path) -> _Manifest:
+    path = folder / "model.toml"
+    if not folder.is_dir():
+        raise VersionError(f"{folder}: no such version folder; train a version into it or name another")
+    try:
+        return _Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise VersionError(
+            f"{path}: missing; a version folder needs one (name, version, task, inputs)"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise VersionError(f"{path}: not readable as TOML ({error}); correct it") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise VersionError(f"{path}: {where}: {first['msg']}; correct it") from error
+
+
+def _model_file(folder: Path) -> Path:
+    found = [folder / name for name in FILES if (folder / name).exists()]
+    if len(found) != 1:
+        there = " and ".join(path.name for path in found) or "none"
+        raise VersionError(f"{folder}: needs exactly one of {', '.join(FILES)}; there is {there}")
+    return found[0]
+
+
+def _check_features(runtime: Estimator | OnnxSession, declared: _Input, folder: Path) -> None:
+    path = folder / "model.toml"
+    features = declared.shape[1]
+    if runtime.features not in (None, features):
+        raise VersionError(
+            f"{path}: inputs: shape says {features} features, the model takes {runtime.features}; "
+            "make them agree"
+        )
+    if declared.columns is not None and len(declared.columns) != features:
+        raise VersionError(
+            f"{path}: inputs: {len(declared.columns)} columns for {features} features; make them agree"
+        )
+    trained = getattr(runtime, "columns", None)
+    if trained and declared.columns and trained != declared.columns:
+        raise VersionError(
+            f"{path}: inputs: columns differ from those the model was trained on, {trained}; use these"
+        )
+
+
+def _typed(runtime: Estimator | OnnxSession) -> Run:
+    """The model with its outputs in the shapes and types in which they travel."""
+
+    def run(rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+        results = runtime.run(rows, outputs)
+        for name, array in results.items():
+            array = array.reshape(len(rows), -1) if name == "predict_proba" else array.reshape(len(rows))
+            results[name] = array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
+        return results
+
+    return run
+
+
+def _try(run: Run, runtime: Estimator | OnnxSession, spec: TensorSpec, path: Path) -> dict[str, TensorSpec]:
+    """The outputs, read off the answer to a row of zeros."""
+    names = ("predict", "predict_proba") if runtime.has_proba else ("predict",)
+    try:
+        results = run(np.zeros((1, *spec.shape[1:]), DTYPES[spec.datatype]), frozenset(names))
+    except Exception as error:
+        # whatever the model raises, it cannot serve
+        raise VersionError(
+            f"{path}: fails on a row of zeros of the input in model.toml "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}); make them agree"
+        ) from error
+    label = results["predict"]
+    datatype = _DATATYPES.get(label.dtype.kind)
+    if datatype is None or (label.dtype.kind == "O" and not isinstance(label[0], str)):
+        raise VersionError(f"{path}: predicts labels of type {label.dtype}; use text or numbers")
+    specs = {"predict": TensorSpec("predict", datatype, (-1,))}
+    if runtime.has_proba:
+        specs["predict_proba"] = TensorSpec("predict_proba", "FP64", (-1, results["predict_proba"].shape[1]))
+    return specs
