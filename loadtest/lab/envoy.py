@@ -130,13 +130,17 @@ def write_routes(folder: Path, routes: Routes) -> Path:
     """Put the routes file into ``folder`` whole, by a rename, and return its path."""
     partial = folder / f".{ROUTES_FILE}.{os.getpid()}"
     partial.write_text(json.dumps(routes.document(), indent=1) + "\n", encoding="utf-8")
+    # whatever this person's umask is: a gateway in a container reads it as another user
+    partial.chmod(0o644)
     return partial.replace(folder / ROUTES_FILE)
 
 
 def confirm_routes(gateway: str, routes: Routes, within: float) -> None:
-    """Wait until the gateway at base URL ``gateway`` says that ``routes`` are in force.
+    """Wait until the gateway says that these routes are in force.
 
     Args:
+        gateway: its base URL.
+        routes: what was written.
         within: seconds.
 
     Raises:
