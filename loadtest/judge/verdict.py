@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from loadtest.errors import ExitCode
+from loadtest.gates import Gate
 
 
 class Word(StrEnum):
@@ -33,7 +34,9 @@ class GateResult(_Part):
 
     ``estimate`` and ``interval`` are the difference that the gate is about (candidate minus stable, or its
     relative form), or the candidate's own value for an absolute gate; ``margin`` is the limit that the
-    interval is held against, in the same ``unit``. ``interval`` sides are None where unbounded.
+    interval is held against, in the same ``unit`` and with its sign (-1 for ``accuracy >= stable - 1pp``).
+    ``interval`` sides are None where unbounded. ``stable`` and ``candidate`` are the versions' own values, in
+    ``value_unit``; for gates on quality they count each distinct row once.
     """
 
     name: str
@@ -46,6 +49,11 @@ class GateResult(_Part):
     unit: str
     confidence: float
     reason: str
+
+    @property
+    def value_unit(self) -> str:
+        """The unit of ``stable`` and ``candidate``: ms where ``unit`` is % of a latency, say."""
+        return Gate.parse(self.name).value_unit
 
 
 class LatencySummary(_Part):

@@ -1,0 +1,47 @@
+"""What a verdict needs to know beside the samples: facts about the lab and the load generator."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class LoadFacts(BaseModel):
+    """What the load generator says of itself (``load.json``); keys that the judge does not use are let by.
+
+    ``valid`` is False, with a ``reason``, when the measurement itself is bad: the run is then INVALID.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    offered_rps: float
+    achieved_rps: float
+    schedule_lag_ms_p99: float | None = None
+    duration_s: float
+    valid: bool = True
+    reason: str | None = None
+
+
+class VersionFacts(BaseModel):
+    """What the lab saw of one version: CPU limit in force (cores), share of periods throttled, memory."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    cpus: float | None = None
+    cpu_throttled_ratio: float | None = None
+    memory_bytes: int | None = None
+
+
+class Observations(BaseModel):
+    """Facts of one run: ``Observations(backend="local", load=LoadFacts(...))``; None: not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: Literal["compose", "local"]
+    load: LoadFacts
+    versions: dict[Literal["stable", "candidate"], VersionFacts] = Field(default_factory=dict)
+
+    def of(self, version: Literal["stable", "candidate"]) -> VersionFacts:
+        """The facts of one version, each None where nothing is known."""
+        return self.versions.get(version, VersionFacts())

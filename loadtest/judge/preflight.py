@@ -1,0 +1,37 @@
+"""What can be said of an experiment's gates before any load: do they fit this evaluation set?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
+from loadtest.errors import GateError
+from loadtest.judge.measures import rows_of_slice
+
+
+def check_gates(experiment: Experiment, dataset: Dataset) -> None:
+    """Refuse gates that these rows can never decide.
+
+    Raises:
+        GateError: a gate names a column or value that is not there, or a metric of the other task.
+    """
+    regression = experiment.data.task == "regression"
+    for gate in experiment.gates:
+        problem = None
+        if regression and (gate.kind == "quality" or gate.metric == "value"):
+            problem = f"{gate.metric} is for classifications; a regression has mae, rmse and r2"
+        elif not regression and gate.kind in ("loss", "r2"):
+            problem = f"{gate.metric} is for regressions; set [data] task = 'regression', or gate accuracy"
+        elif gate.metric == "value" and dataset.values is None:
+            problem = "the experiment names no value column; set [data] value"
+        elif gate.metric == "value" and dataset.values is not None and not np.isfinite(dataset.values).all():
+            problem = f"the value column has empty cells; fill them in {dataset.path}"
+        elif gate.column is not None and gate.column not in dataset.columns.column_names:
+            names = ", ".join(dataset.columns.column_names)
+            problem = f"the evaluation set has no column {gate.column!r}; it has {names}"
+        elif gate.column is not None and not rows_of_slice(gate, dataset).any():
+            seen = sorted({str(v) for v in dataset.columns[gate.column].unique().to_pylist()})
+            problem = f"no row has {gate.column}={gate.value}; there are {', '.join(seen[:8])}"
+        if problem:
+            raise GateError(f"gate {gate.expression!r}: {problem}")

@@ -1,0 +1,99 @@
+"""What every test of this package returns: a value, an interval at any level, and a p-value at any margin.
+
+All intervals are two-sided with ``alpha`` on *each* side, so ``alpha = 0.05`` gives a 90% interval whose
+upper end is a one-sided 95% bound. An interval and its p-values agree: ``p_above(m) < alpha`` exactly
+when the interval at ``alpha`` lies above ``m``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from scipy import optimize, stats
+
+
+class Estimate(Protocol):
+    """An estimated quantity with its uncertainty."""
+
+    @property
+    def value(self) -> float:
+        """The point estimate."""
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """The ends of the interval, ``alpha`` outside on each side; infinite where unbounded."""
+
+    def p_above(self, margin: float) -> float:
+        """One-sided p-value of 'the true value is at most ``margin``': small when it is above."""
+
+    def p_below(self, margin: float) -> float:
+        """One-sided p-value of 'the true value is at least ``margin``': small when it is below."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A quantity that was read, not sampled (memory, a count of proven faults): no uncertainty."""
+
+    value: float
+
+    def interval(self, alpha: float) -> tuple[float, float]:  # noqa: ARG002 - the protocol's shape
+        """The value itself, twice."""
+        return self.value, self.value
+
+    def p_above(self, margin: float) -> float:
+        """0 when the value lies above the margin, else 1."""
+        return 0.0 if self.value > margin else 1.0
+
+    def p_below(self, margin: float) -> float:
+        """0 when the value lies below the margin, else 1."""
+        return 0.0 if self.value < margin else 1.0
+
+
+@dataclass(frozen=True)
+class StudentEstimate:
+    """An estimate whose error follows Student's t.
+
+    Args:
+        value: the point estimate.
+        error: its standard error.
+        freedom: degrees of freedom.
+    """
+
+    value: float
+    error: float
+    freedom: float
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """``value`` +/- t(1 - alpha, freedom) standard errors."""
+        half = float(stats.t.isf(alpha, self.freedom)) * self.error
+        return self.value - half, self.value + half
+
+    def p_above(self, margin: float) -> float:
+        """The t test of 'at most ``margin``'."""
+        return self._tail(self.value - margin)
+
+    def p_below(self, margin: float) -> float:
+        """The t test of 'at least ``margin``'."""
+        return self._tail(margin - self.value)
+
+    def _tail(self, distance: float) -> float:
+        if self.error == 0:
+            return 0.0 if distance > 0 else 1.0
+        return float(stats.t.sf(distance / self.error, self.freedom))
+
+
+def invert(estimate: Estimate, margin: float, *, above: bool) -> float:
+    """One-sided p-value of an interval without a closed test: the level at which it touches ``margin``."""
+    side = 0 if above else 1
+
+    def gap(log_alpha: float) -> float:
+        end = estimate.interval(math.exp(log_alpha))[side]
+        return end - margin if above else margin - end
+
+    smallest, largest = math.log(1e-12), math.log(0.5)
+    if gap(smallest) > 0:
+        return 1e-12
+    if gap(largest) <= 0:
+        return 1.0
+    return math.exp(float(optimize.brentq(gap, smallest, largest, xtol=1e-6)))

@@ -1,0 +1,128 @@
+"""Quantiles of latency, and their uncertainty by a delete-one-block jackknife over time blocks.
+
+Latencies of neighbouring requests are not independent: a pause or a throttled CPU period delays many at
+once, and counts of slow requests a second vary about ten times more than independence allows. Blocks of
+seconds are nearly independent, so the jackknife deletes one block of time at a time, of both versions
+together, and lets the spread of the results speak (Künsch 1989, The jackknife and the bootstrap for
+general stationary observations, Annals of Statistics 17(3)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadtest.stats.estimate import StudentEstimate
+
+Floats = NDArray[np.float64]
+
+MIN_BLOCKS = 12
+BLOCK_SECONDS = (2.5, 5.0)
+"""Shortest and longest block: shorter ones are not independent, longer ones only lose degrees of freedom."""
+
+
+def block_count(duration: float) -> int:
+    """How many equal time blocks a run of ``duration`` seconds divides into; 0 when it is too short."""
+    shortest, longest = BLOCK_SECONDS
+    if duration < MIN_BLOCKS * shortest * 0.95:  # random arrivals rarely fill the very last second
+        return 0
+    return max(MIN_BLOCKS, round(duration / longest))
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Values that happened in time blocks, sorted once so that any quantile without any block is cheap.
+
+    Args:
+        values: shape (n,), ascending.
+        block: shape (n,), the time block of each value, 0 to ``blocks - 1``.
+        blocks: how many blocks there are.
+    """
+
+    values: Floats
+    block: NDArray[np.intp]
+    blocks: int
+
+    @classmethod
+    def sort(cls, values: Floats, times: Floats, duration: float, blocks: int) -> Blocked:
+        """Cut ``duration`` seconds into equal ``blocks`` and sort.
+
+        Args:
+            values: shape (n,).
+            times: shape (n,), seconds since the run began; times outside the run fall to its end blocks.
+            duration: seconds.
+            blocks: number of blocks, at least 1.
+        """
+        block = np.clip((times * (blocks / duration)).astype(np.intp), 0, blocks - 1)
+        order = np.argsort(values, kind="stable")
+        return cls(values[order], block[order], blocks)
+
+    @cached_property
+    def _positions(self) -> list[NDArray[np.intp]]:
+        """For each block, the places of its values in the sorted whole."""
+        order = np.argsort(self.block, kind="stable")
+        ends = np.cumsum(np.bincount(self.block, minlength=self.blocks))
+        return np.split(order, ends[:-1])
+
+    @property
+    def smallest_rest(self) -> int:
+        """How many values are left when the fullest block is deleted."""
+        return len(self.values) - max(len(p) for p in self._positions)
+
+    def quantile(self, q: float) -> float:
+        """The quantile of all values (linear interpolation, as ``numpy.quantile``)."""
+        return float(np.quantile(self.values, q))
+
+    def leave_one_out(self, q: float) -> Floats:
+        """The quantile with each block deleted in turn, shape (blocks,)."""
+        return np.array([self._without(places, q) for places in self._positions])
+
+    def _without(self, places: NDArray[np.intp], q: float) -> float:
+        rank = q * (len(self.values) - len(places) - 1)
+        lower = int(rank)
+        # before a deleted place p[j] lie p[j] - j kept values: count those places that the rank has passed
+        kept_before = places - np.arange(len(places))
+        low, high = (
+            self.values[min(at + int(np.searchsorted(kept_before, at, side="right")), len(self.values) - 1)]
+            for at in (lower, lower + 1)
+        )
+        return float(low + (rank - lower) * (high - low)) if rank > lower else float(low)
+
+
+def jackknife(whole: float, without: Floats) -> StudentEstimate:
+    """The delete-one-block jackknife of a statistic.
+
+    Args:
+        whole: the statistic on all blocks.
+        without: shape (k,), the statistic with each block deleted in turn.
+
+    Returns:
+        ``whole`` with the standard error of the pseudo-values and k - 1 degrees of freedom.
+    """
+    k = len(without)
+    pseudo_values = k * whole - (k - 1) * without
+    return StudentEstimate(whole, float(np.std(pseudo_values, ddof=1)) / k**0.5, k - 1)
+
+
+def log_ratio(stable: Blocked, candidate: Blocked, q: float) -> StudentEstimate:
+    """ln(quantile of candidate / quantile of stable), over paired time blocks; values must be positive."""
+    return jackknife(
+        float(np.log(candidate.quantile(q) / stable.quantile(q))),
+        np.log(candidate.leave_one_out(q) / stable.leave_one_out(q)),
+    )
+
+
+def difference(stable: Blocked, candidate: Blocked, q: float) -> StudentEstimate:
+    """Quantile of candidate minus quantile of stable, in the unit of the values, over paired time blocks."""
+    return jackknife(
+        candidate.quantile(q) - stable.quantile(q),
+        candidate.leave_one_out(q) - stable.leave_one_out(q),
+    )
+
+
+def log_level(values: Blocked, q: float) -> StudentEstimate:
+    """ln of one version's own quantile: the log keeps the interval of a long tail from ending too low."""
+    return jackknife(float(np.log(values.quantile(q))), np.log(values.leave_one_out(q)))

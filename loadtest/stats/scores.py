@@ -1,0 +1,104 @@
+"""Metrics of whole sets of answers as functions of sums over rows, for the bootstrap.
+
+Classification sums are, per class: hits, answers, truths (three equal runs of columns, the last class of
+each standing for answers that are no label); definitions and names are scikit-learn's. Regression sums
+are |error|, error squared, label, label squared, rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def value_per_thousand(sums: Floats) -> Floats:
+    """What 1,000 rows earn; sums are earned, rows."""
+    return 1000 * sums[:, 0] / sums[:, 1]
+
+
+def mae(sums: Floats) -> Floats:
+    """Mean absolute error."""
+    return sums[:, 0] / sums[:, 4]
+
+
+def rmse(sums: Floats) -> Floats:
+    """Root mean squared error."""
+    return np.sqrt(sums[:, 1] / sums[:, 4])
+
+
+def r2(sums: Floats) -> Floats:
+    """The share of the labels' variance that is explained."""
+    _, squared, label, label_squared, rows = sums.T
+    explained: Floats = 1 - squared / (label_squared - label**2 / rows)
+    return explained
+
+
+def classification(name: str, positive: int | None) -> Callable[[Floats], Floats]:
+    """A metric by its scikit-learn name, such as ``f1_macro`` or ``balanced_accuracy``.
+
+    Args:
+        name: one of ``loadtest.gates.SCORERS``.
+        positive: the class that counts as yes, for a name without an average.
+    """
+    if name == "balanced_accuracy":
+        return lambda sums: _mean_where(_recall(*_parts(sums)), _parts(sums)[2] > 0)
+    if name == "matthews_corrcoef":
+        return _matthews
+    base, _, average = name.partition("_")
+    score = {"precision": _precision, "recall": _recall, "f1": _f1, "jaccard": _jaccard}[base]
+
+    def metric(sums: Floats) -> Floats:
+        hits, answers, truths = _parts(sums)
+        if average == "micro":
+            totals = (part.sum(axis=1, keepdims=True) for part in (hits, answers, truths))
+            return score(*totals)[:, 0]
+        # answers that are no label are missed truths, but no class of their own
+        per_class = score(hits[:, :-1], answers[:, :-1], truths[:, :-1])
+        if positive is not None:
+            return per_class[:, positive]
+        if average == "weighted":
+            return _ratio((per_class * truths[:, :-1]).sum(axis=1), truths[:, :-1].sum(axis=1))
+        return _mean_where(per_class, (answers + truths)[:, :-1] > 0)
+
+    return metric
+
+
+def _parts(sums: Floats) -> tuple[Floats, Floats, Floats]:
+    hits, answers, truths = np.split(sums, 3, axis=1)
+    return hits, answers, truths
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+
+
+def _precision(hits: Floats, answers: Floats, truths: Floats) -> Floats:  # noqa: ARG001 - one shape for all
+    return _ratio(hits, answers)
+
+
+def _recall(hits: Floats, answers: Floats, truths: Floats) -> Floats:  # noqa: ARG001 - one shape for all
+    return _ratio(hits, truths)
+
+
+def _f1(hits: Floats, answers: Floats, truths: Floats) -> Floats:
+    return _ratio(2 * hits, answers + truths)
+
+
+def _jaccard(hits: Floats, answers: Floats, truths: Floats) -> Floats:
+    return _ratio(hits, answers + truths - hits)
+
+
+def _mean_where(per_class: Floats, counted: NDArray[np.bool_]) -> Floats:
+    return _ratio((per_class * counted).sum(axis=1), counted.sum(axis=1).astype(np.float64))
+
+
+def _matthews(sums: Floats) -> Floats:
+    hits, answers, truths = _parts(sums)
+    rows = truths.sum(axis=1)
+    together = hits.sum(axis=1) * rows - (answers * truths).sum(axis=1)
+    apart = (rows**2 - (answers**2).sum(axis=1)) * (rows**2 - (truths**2).sum(axis=1))
+    return _ratio(together, np.sqrt(np.maximum(apart, 0)))
