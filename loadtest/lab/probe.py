@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 
 class Answer(NamedTuple):
@@ -21,7 +21,9 @@ def get(url: str, timeout: float, headers: Mapping[str, str] | None = None) -> A
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
-        connection.request("GET", parts.path or "/", headers=dict(headers or {}))
+        connection.request(
+            "GET", urlunsplit(("", "", parts.path or "/", parts.query, "")), headers=dict(headers or {})
+        )
         response = connection.getresponse()
         body = response.read().decode("utf-8", errors="replace")
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)

@@ -1,0 +1,60 @@
+"""Stopping processes with everything that they started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable
+
+import psutil
+
+_POLL = 0.02
+
+
+def stop_families(roots: Iterable[psutil.Process], grace: float, first: int = signal.SIGTERM) -> None:
+    """Ask ``roots`` to end, wait, and kill what is left of them, their descendants and their process groups.
+
+    Only the roots are asked: a server that has workers ends them itself, in its own order.
+
+    Args:
+        roots: processes that lead a process group each.
+        grace: seconds to wait before the kill.
+        first: the signal that asks.
+    """
+    roots = list(roots)
+    family = {*roots, *(child for root in roots for child in _descendants(root))}
+    for root in roots:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            root.send_signal(first)
+    _await(roots, grace)
+    for root in roots:
+        # the group may outlive its leader
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(root.pid, signal.SIGKILL)
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    _await(family, 2.0)
+
+
+def _await(processes: Iterable[psutil.Process], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not all(_gone(process) for process in processes) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+
+
+def _gone(process: psutil.Process) -> bool:
+    # a zombie is gone: it only waits for its parent to look
+    try:
+        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
