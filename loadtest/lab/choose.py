@@ -1,0 +1,61 @@
+"""Which backend a run takes: Docker Compose where it can be had, local processes elsewhere."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from loadtest.config import Experiment
+from loadtest.errors import StartError, UsageError
+from loadtest.lab.compose import ComposeLab
+from loadtest.lab.docker import Docker
+from loadtest.lab.images import provide_images
+from loadtest.lab.ports import Lab, Version
+from loadtest.lab.processes import LocalLab
+
+BACKENDS = ("auto", "compose", "local")
+
+OpenLab = Callable[[tuple[Version, Version]], Lab]
+
+
+def choose_lab(
+    backend: str, experiment: Experiment, say: Callable[[str], None], docker: Docker | None = None
+) -> OpenLab:
+    """Make sure that a backend can be had, and return what opens a lab on it.
+
+    Args:
+        backend: ``auto``, ``compose`` or ``local``.
+        experiment: what the lab is for.
+        say: where progress goes, a line at a time.
+        docker: the client.
+
+    Raises:
+        UsageError: there is no such backend.
+        StartError: ``compose`` was asked for and cannot be had; the message says why and names the remedy.
+    """
+    if backend not in BACKENDS:
+        raise UsageError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
+    if backend != "local":
+        try:
+            return _compose(docker or Docker(), say)
+        except StartError as error:
+            if backend == "compose":
+                raise StartError(f"{error}, or take BACKEND=local", error.log) from None
+            say(f"taking local processes: {str(error).split('; ')[0]}")
+    return _local(experiment)
+
+
+def _compose(docker: Docker, say: Callable[[str], None]) -> OpenLab:
+    docker.versions()
+    prometheus = provide_images(docker, say)
+    return lambda versions: ComposeLab(versions, docker, prometheus=prometheus)
+
+
+def _local(experiment: Experiment) -> OpenLab:
+    folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
+    # errors carry the lines of the logs that matter
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return lambda versions: LocalLab(versions, folder, experiment.model.name)

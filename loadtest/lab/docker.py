@@ -1,0 +1,131 @@
+"""The ``docker`` command: with time limits, safe under Ctrl-C, and with errors that a person can use.
+
+::
+
+    docker = Docker()
+    docker.versions()                        # StartError where it is missing, silent or too old
+    docker.run("inspect", "abc", timeout=10)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from loadtest.errors import LabError, StartError
+
+OLDEST_ENGINE = (25, 0)
+"""The first that knows ``start_interval`` of health checks."""
+
+OLDEST_COMPOSE = (2, 24)
+
+LOG_LINES = 20
+_LEAVE_SECONDS = 10.0
+
+
+class DockerVersions(NamedTuple):
+    """What runs here, as the commands themselves say it."""
+
+    engine: str
+    compose: str
+
+
+@dataclass(frozen=True)
+class Docker:
+    """The command line client: ``Docker()``, or ``Docker("/path/to/another")``."""
+
+    program: str = "docker"
+
+    def run(
+        self,
+        *arguments: str,
+        timeout: float,
+        stdin: bytes | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
+        """Run one command and return its standard output.
+
+        Args:
+            arguments: what follows ``docker``.
+            timeout: seconds until it is ended.
+            stdin: what it reads.
+            environment: variables beside this process's own.
+
+        Raises:
+            LabError: it failed, took too long or cannot be run; carries the last lines that it wrote.
+        """
+        try:
+            # a session of its own: Ctrl-C reaches this process only, which then ends the command in order
+            process = subprocess.Popen(
+                [self.program, *arguments],
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
+            )
+        except OSError as error:
+            raise LabError(f"no {self.program} command can be run ({error.strerror})") from None
+        try:
+            out, err = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise LabError(f"docker {_verb(arguments)} did not end within {timeout:g} s") from None
+        except BaseException:
+            _end(process)
+            raise
+        if process.returncode:
+            lines = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
+            reason = lines[-1].strip() if lines else f"exit code {process.returncode}"
+            raise LabError(f"docker {_verb(arguments)}: {reason}", lines[-LOG_LINES:])
+        return out.decode(errors="replace")
+
+    def versions(self) -> DockerVersions:
+        """The versions of the Engine and of Compose.
+
+        Raises:
+            StartError: one of them is missing, does not answer, or is too old; the message says which.
+        """
+        try:
+            engine = self.run("version", "--format", "{{.Server.Version}}", timeout=10).strip()
+        except LabError as error:
+            raise StartError(f"no Docker Engine answers ({error}); start or install it") from None
+        try:
+            compose = self.run("compose", "version", "--short", timeout=10).strip()
+        except LabError as error:
+            raise StartError(f"Docker Compose is missing ({error}); install its plugin") from None
+        if _numbers(engine) < OLDEST_ENGINE:
+            raise StartError(f"Docker Engine {engine} is older than {OLDEST_ENGINE[0]}; update it")
+        if _numbers(compose) < OLDEST_COMPOSE:
+            oldest = ".".join(map(str, OLDEST_COMPOSE))
+            raise StartError(f"Docker Compose {compose} is older than {oldest}; update it")
+        return DockerVersions(engine, compose)
+
+
+def _verb(arguments: tuple[str, ...]) -> str:
+    """What a command does, without its options: ``compose up``."""
+    words = ("build", "config", "create", "down", "pull", "up", "version")
+    if arguments[0] == "compose":
+        return " ".join(["compose", *[word for word in arguments[1:] if word in words][:1]])
+    return arguments[0]
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    match = re.match(r"v?(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and what it started; its own clean-up gets some seconds."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_LEAVE_SECONDS)
+            return
