@@ -13,6 +13,7 @@ from loadtest.errors import ExitCode, LabError
 from loadtest.flows.environment import describe
 from loadtest.flows.judging import judge_run
 from loadtest.flows.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
+from loadtest.judge.preflight import check_gates
 from loadtest.judge.verdict import Verdict
 from loadtest.lab.ports import CpuUsage, Lab, Version
 from loadtest.sample import VERSIONS
@@ -45,10 +46,10 @@ def compare(
     """Run one experiment on a lab of its own and judge it.
 
     Raises:
-        UsageError: the evaluation set or the results folder cannot be used; nothing was started.
+        UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
         LabError: the lab did not start or broke; samples measured until then are kept.
     """
-    Dataset.read(experiment.data)  # a bad evaluation set must show before anything starts
+    check_gates(experiment, Dataset.read(experiment.data))
     with RunFolder(results, experiment.name) as folder:
         data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
         folder.write(EXPERIMENT, experiment.model_copy(update={"data": data}).to_toml())

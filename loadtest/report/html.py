@@ -46,8 +46,13 @@ def _ecdf(samples: SampleSet) -> str:
         return ""
     low = np.floor(np.log10(min(values[0] for values in latencies.values())))
     high = max(np.ceil(np.log10(max(values[-1] for values in latencies.values()))), low + 1)
-    x = lambda ms: _LEFT + (_WIDTH - _LEFT - 10) * (np.log10(ms) - low) / (high - low)  # noqa: E731
-    y = lambda share: (_HEIGHT - _BOTTOM) * (1 - share) + 8  # noqa: E731
+
+    def x(ms: float) -> float:
+        return float(_LEFT + (_WIDTH - _LEFT - 10) * (np.log10(ms) - low) / (high - low))
+
+    def y(share: float) -> float:
+        return (_HEIGHT - _BOTTOM) * (1 - share) + 8
+
     label = "Latency of both versions: share of answers within a latency in milliseconds, log axis"
     parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + 12}" role="img" aria-label="{label}">']
     for decade in range(int(low), int(high) + 1):

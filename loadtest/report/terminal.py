@@ -11,7 +11,9 @@ from rich.text import Text
 
 from loadtest.judge.verdict import Verdict, Word
 from loadtest.report.words import MARKS, QUANTILES, estimate, interval, limit, quantity, share
+from loadtest.sample import VERSIONS
 
+_WIDE = 110
 _STYLES = {Word.PASS: "green", Word.FAIL: "red", Word.INCONCLUSIVE: "yellow", Word.INVALID: "magenta"}
 
 
@@ -59,50 +61,37 @@ def progress_line(event: dict[str, Any]) -> str:
     return "  │ ".join(parts)
 
 
-def gate_table(verdict: Verdict) -> Table:
-    """The gates of a verdict, one a row."""
-    table = _table("", "gate", "estimate", "interval", "why", left=("", "gate", "why"))
+def gate_table(verdict: Verdict, *, wide: bool) -> Table:
+    """The gates of a verdict, one a row; the versions' own values where there is room."""
+    table = _table("", "gate", *(VERSIONS if wide else ()), "estimate", "interval", left=("", "gate"))
     for gate in verdict.gates:
         mark = Text(f"{MARKS[gate.verdict]} {gate.verdict}", style=_STYLES[gate.verdict])
-        table.add_row(mark, Text(gate.name), estimate(gate), interval(gate), Text(gate.reason, style="dim"))
+        own = [quantity(value, gate.value_unit) for value in (gate.stable, gate.candidate)]
+        table.add_row(mark, Text(gate.name), *(own if wide else ()), estimate(gate), interval(gate))
     return table
 
 
 def version_table(verdict: Verdict) -> Table:
     """Both versions side by side."""
-    table = _table(
-        *(
-            "version",
-            "requests",
-            "errors",
-            *QUANTILES,
-            "accuracy",
-            "value/1,000",
-            "goodput",
-            "CPU limit",
-            "throttled",
-        ),
-        left=("version",),
-    )
-    for role, seen in verdict.versions.items():
-        table.add_row(
-            role,
-            f"{seen.requests:,}",
-            f"{seen.errors:,}",
-            *(quantity(getattr(seen.latency_ms, q), "ms") for q in QUANTILES),
-            share(seen.accuracy),
-            quantity(seen.value_per_1000, ""),
-            quantity(seen.goodput_rps, "/s"),
-            limit(seen.cpus),
-            share(seen.cpu_throttled_ratio),
-        )
+    table = _table("", *VERSIONS, left=("",))
+    both = [verdict.versions["stable"], verdict.versions["candidate"]]
+    table.add_row("requests", *(f"{v.requests:,}" for v in both))
+    table.add_row("errors", *(f"{v.errors:,}" for v in both))
+    for q in QUANTILES:
+        table.add_row(f"{q} latency", *(quantity(getattr(v.latency_ms, q), "ms") for v in both))
+    table.add_row("accuracy", *(share(v.accuracy) for v in both))
+    if both[0].value_per_1000 is not None:
+        table.add_row("value per 1,000", *(quantity(v.value_per_1000, "") for v in both))
+    table.add_row("goodput", *(quantity(v.goodput_rps, "/s") for v in both))
+    table.add_row("CPU limit", *(limit(v.cpus) for v in both))
+    table.add_row("CPU throttled", *(share(v.cpu_throttled_ratio) for v in both))
     return table
 
 
 def _table(*headings: str, left: tuple[str, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, justify="left" if heading in left else "right", overflow="fold")
+        table.add_column(heading, justify="left" if heading in left else "right", no_wrap=heading != "gate")
     return table
 
 
@@ -111,8 +100,12 @@ def print_verdict(console: Console, verdict: Verdict, folder: str | None) -> Non
     console.print()
     console.print(version_table(verdict))
     console.print()
-    console.print(gate_table(verdict))
+    console.print(gate_table(verdict, wide=console.width >= _WIDE))
     console.print()
+    for gate in verdict.gates:
+        if gate.verdict is not Word.PASS:
+            why = Text(f"{MARKS[gate.verdict]} {gate.name}: ", style=_STYLES[gate.verdict])
+            console.print(why + Text(gate.reason, style="default"), soft_wrap=True)
     if folder:
         console.print(Text(f"run folder: {folder}", style="dim"), soft_wrap=True)
     line = Text(f"{MARKS[verdict.verdict]} {verdict.verdict}", style=f"bold {_STYLES[verdict.verdict]}")
