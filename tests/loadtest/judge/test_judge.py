@@ -1,0 +1,304 @@
+"""Verdicts of made-up runs: each row of a table is one thing that can happen to a version under load."""
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
+from loadtest.errors import DatasetError, GateError
+from loadtest.judge.judge import judge
+from loadtest.judge.observations import LoadFacts, Observations, VersionFacts
+from loadtest.judge.verdict import Verdict, Word
+from loadtest.sample import SCHEMA, SampleSet
+
+DEFAULT = (
+    "error_rate <= stable + 0.5pp",
+    "p50 <= stable + 25ms",
+    "p95 <= stable + 75ms",
+    "p99 <= 250ms",
+    "accuracy >= stable - 1pp",
+)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How one version behaves: shift in seconds, shares of errors and right answers, unfaithful answers."""
+
+    slower: float = 0.0
+    errors: float = 0.0
+    accuracy: float = 0.8
+    slice_accuracy: float | None = None
+    unfaithful: tuple[int, ...] = ()
+    fast_errors: bool = False
+    burst: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of two versions; each arrival sends a row to both."""
+
+    stable: Arm = Arm()
+    candidate: Arm = Arm()
+    arrivals: int = 3000
+    seconds: float = 60.0
+    rows: int = 3000
+    gates: tuple[str, ...] = DEFAULT
+    valid: bool = True
+    traffic: str = "duet"
+    referenced: bool = True
+    lost: int = 0
+    cpus: tuple[float | None, float | None] = (0.25, 0.25)
+    memory: tuple[int | None, int | None] = (None, None)
+
+    def samples(self) -> SampleSet:
+        rng = np.random.default_rng(17)
+        at = np.sort(rng.uniform(0, self.seconds, self.arrivals))
+        row = rng.permutation(np.arange(self.arrivals) % self.rows)
+        skill, parts = np.random.default_rng(18).random(self.rows), []
+        for name, arm in (("stable", self.stable), ("candidate", self.candidate)):
+            right = skill < np.where(
+                (np.arange(self.rows) % 10 == 0) & (arm.slice_accuracy is not None),
+                arm.slice_accuracy or 0,
+                arm.accuracy,
+            )
+            failed = rng.random(self.arrivals) < arm.errors
+            if arm.burst:
+                failed |= (at >= arm.burst[0]) & (at < arm.burst[1])
+            latency = rng.lognormal(np.log(0.01), 0.5, self.arrivals) + arm.slower
+            latency[failed] = 0.001 if arm.fast_errors else 2.0
+            label = self.labels()[row]
+            answer = np.where(right[row], label, np.where(label == "1", "0", "1"))
+            parts.append(
+                {
+                    "row": row,
+                    "version": [name] * self.arrivals,
+                    "scheduled_at": at,
+                    "sent_at": at,
+                    "done_at": at + latency,
+                    "status": np.where(failed, 500, 200),
+                    "error": np.where(failed, "http 500", None).tolist(),
+                    "prediction": np.where(failed, None, answer).tolist(),
+                    "correct": right[row] & ~failed,
+                    "faithful": (
+                        ~np.isin(np.arange(self.arrivals), arm.unfaithful)
+                        if self.referenced
+                        else [None] * self.arrivals
+                    ),
+                    "worker": np.zeros(self.arrivals),
+                }
+            )
+        tables = [
+            pa.table({f.name: pa.array(part[f.name]).cast(_plain(f.type)) for f in SCHEMA}) for part in parts
+        ]
+        if self.lost:
+            tables[1] = tables[1].slice(self.lost)
+        return SampleSet(pa.concat_tables(tables).cast(SCHEMA))
+
+    def labels(self) -> np.ndarray:
+        return np.where(np.arange(self.rows) % 2, "1", "0")
+
+    def dataset(self) -> Dataset:
+        segment = np.where(np.arange(self.rows) % 10 == 0, "new", "known")
+        return Dataset(
+            Path("rows.parquet"), np.zeros((self.rows, 1)), ("a",), self.labels(),
+            np.full(self.rows, 20.0), pa.table({"segment": segment}),
+        )  # fmt: skip
+
+    def experiment(self) -> Experiment:
+        return Experiment.parse(
+            {
+                "name": "made-up",
+                "model": {"name": "m", "folder": "m"},
+                "data": {"path": "rows.parquet", "value": "value"},
+                "load": {"traffic": self.traffic, "timeout": 2.0},
+                "gates": list(self.gates),
+            },
+            "test",
+        )
+
+    def observed(self) -> Observations:
+        rate = self.arrivals / self.seconds
+        facts = LoadFacts(
+            offered_rps=rate, achieved_rps=rate, duration_s=self.seconds, valid=self.valid, reason="late"
+        )
+        stable, candidate = (
+            VersionFacts(cpus=c, memory_bytes=m) for c, m in zip(self.cpus, self.memory, strict=True)
+        )
+        return Observations(backend="local", load=facts, versions={"stable": stable, "candidate": candidate})
+
+    def judge(self) -> Verdict:
+        return judge(self.experiment(), self.samples(), self.dataset(), self.observed())
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+ALWAYS_FAILING = Arm(errors=1.0)
+
+RUNS = [
+    # the same version twice meets the default gates
+    ("same", Run(), Word.PASS, "all 5 gates are met"),
+    ("100 ms slower", Run(candidate=Arm(slower=0.1)), Word.FAIL, "p50 <= stable + 25ms: at least +"),
+    ("5 points worse", Run(candidate=Arm(accuracy=0.75)), Word.FAIL, "accuracy >= stable - 1pp: at most −"),
+    ("3% errors", Run(candidate=Arm(errors=0.03)), Word.FAIL, "error_rate <= stable + 0.5pp: at least +"),
+    # a candidate that refuses half of its requests within 1 ms is not fast
+    (
+        "fast errors",
+        Run(candidate=Arm(errors=0.55, fast_errors=True), gates=("p50 <= stable + 25ms",)),
+        Word.FAIL,
+        "p50 <= stable + 25ms",
+    ),
+    ("candidate dead", Run(candidate=ALWAYS_FAILING), Word.FAIL, "error_rate"),
+    # without a baseline there is nothing to compare with
+    ("stable dead", Run(stable=ALWAYS_FAILING), Word.INVALID, "stable answered none of 3,000 requests"),
+    ("both dead", Run(ALWAYS_FAILING, ALWAYS_FAILING), Word.INVALID, "stable answered none"),
+    ("generator late", Run(valid=False), Word.INVALID, "late"),
+    ("samples lost", Run(lost=100), Word.INVALID, "100 of 5,900 samples stand alone"),
+    ("unequal limits", Run(cpus=(0.25, 0.5)), Word.INVALID, "stable ran on 0.25 CPUs, the candidate on 0.5"),
+    ("no samples", Run(arrivals=0), Word.INVALID, "no sample was recorded"),
+    ("one arrival", Run(arrivals=1), Word.INCONCLUSIVE, "undecided"),
+    ("two seconds", Run(arrivals=100, seconds=2.0), Word.INCONCLUSIVE, "undecided: error_rate"),
+    # 25 s need 5 s more for twelve blocks
+    (
+        "short",
+        Run(arrivals=1250, seconds=25.0, gates=("p50 <= stable + 25ms",)),
+        Word.INCONCLUSIVE,
+        "12 time blocks of 2.5 s: 250 more requests, about 5 s at this rate",
+    ),
+    # 3 samples lie beyond p999, and 10 are needed
+    ("deep tail", Run(gates=("p999 <= 1s",)), Word.INCONCLUSIVE, "2 samples beyond it, 10 are needed"),
+    # the set is used up: more requests would only replay rows
+    (
+        "few rows",
+        Run(rows=200, candidate=Arm(accuracy=0.79), gates=("accuracy >= stable - 2pp",)),
+        Word.INCONCLUSIVE,
+        "the evaluation set has 200: more of the same would not",
+    ),
+    # a margin of nothing can never be shown for equal versions
+    ("no margin", Run(gates=("accuracy >= stable",)), Word.INCONCLUSIVE, "so near the margin"),
+    # one second of a hundred errors is one event: bad luck or a fault, this run cannot say
+    (
+        "one burst of errors",
+        Run(candidate=Arm(burst=(30.0, 31.0)), gates=("error_rate <= stable + 0.5pp",)),
+        Word.INCONCLUSIVE,
+        "anything from",
+    ),
+    # 5 points worse on a tenth of the rows, better on average
+    (
+        "worse slice",
+        Run(
+            rows=20_000, arrivals=20_000, candidate=Arm(accuracy=0.82, slice_accuracy=0.75),
+            gates=("accuracy >= stable - 1pp", "accuracy[segment=new] >= stable - 2pp"),
+        ),
+        Word.FAIL,
+        "accuracy[segment=new] >= stable - 2pp: at most −",
+    ),
+    ("faithful", Run(gates=("unfaithful == 0",)), Word.PASS, "the gate is met"),
+    (
+        "unfaithful",
+        Run(candidate=Arm(unfaithful=(7, 9)), gates=("unfaithful == 0",)),
+        Word.FAIL,
+        "were answered differently under load",
+    ),
+    ("no reference", Run(referenced=False, gates=("unfaithful == 0",)), Word.INCONCLUSIVE, "no answer given"),
+    ("memory unknown", Run(gates=("memory <= 512m",)), Word.INCONCLUSIVE, "was not observed on this backend"),
+    (
+        "memory grew",
+        Run(memory=(2**28, 2**29), gates=("memory <= stable + 20%",)),
+        Word.FAIL,
+        "+100%, beyond the margin of +20%",
+    ),
+    ("value lost", Run(candidate=Arm(accuracy=0.7), gates=("value >= stable - 2%",)), Word.FAIL, "value"),
+    ("f1 kept", Run(gates=("f1_macro >= stable - 1pp",)), Word.PASS, "met"),
+    ("f1 lost", Run(candidate=Arm(accuracy=0.7), gates=("f1 >= stable - 1pp",)), Word.FAIL, "f1 >="),
+    ("goodput", Run(candidate=Arm(slower=0.3), gates=("goodput >= stable - 5%",)), Word.FAIL, "goodput"),
+    ("throughput", Run(gates=("throughput >= 40/s",)), Word.PASS, "met"),
+    ("unpaired", Run(traffic="canary"), Word.INCONCLUSIVE, "accuracy >= stable - 1pp: anything from"),
+    ("unpaired, worse", Run(traffic="canary", candidate=Arm(accuracy=0.7)), Word.FAIL, "accuracy"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("run", "word", "reason"), [r[1:] for r in RUNS], ids=[r[0] for r in RUNS])
+def test_verdict(run, word, reason):
+    verdict = run.judge()
+    assert verdict.verdict is word, verdict.reason
+    assert reason in verdict.reason
+    assert [g.name for g in verdict.gates] == list(run.gates)
+    for line in (verdict.reason, *(g.reason for g in verdict.gates)):
+        assert line
+        assert "\n" not in line
+        assert "nan" not in line
+    # neither NaN nor infinity is JSON
+    json.loads(verdict.model_dump_json(by_alias=True), parse_constant=pytest.fail)
+
+
+def test_intervals_and_margins_carry_the_units_that_they_name():
+    gates = (*DEFAULT, "p95 <= stable + 10%", "accuracy >= 0.3", "value >= stable - 2%")
+    verdict = Run(candidate=Arm(slower=0.01), gates=gates).judge()
+    by_name = {g.name: g for g in verdict.gates}
+    seen = {
+        name: (g.unit, g.value_unit, g.margin, round(g.stable or 0), round(g.candidate or 0))
+        for name, g in by_name.items()
+    }
+    assert seen["p50 <= stable + 25ms"] == ("ms", "ms", 25.0, 10, 20)
+    assert seen["p95 <= stable + 10%"][:3] == ("%", "ms", pytest.approx(10.0))
+    assert seen["p99 <= 250ms"][:3] == ("ms", "ms", pytest.approx(250.0))
+    assert seen["accuracy >= stable - 1pp"] == ("pp", "%", -1.0, 79, 79)
+    assert seen["accuracy >= 0.3"] == ("%", "%", 30.0, 79, 79)
+    assert seen["value >= stable - 2%"][:3] == ("%", "", -2.0)
+    p50 = by_name["p50 <= stable + 25ms"]
+    assert p50.interval[0] < 10 < p50.interval[1]  # milliseconds, as the shift is 10 ms
+    assert p50.estimate == pytest.approx(10, abs=1)
+
+
+def test_replayed_rows_count_once():
+    once, often = (
+        Run(rows=300, arrivals=n, candidate=Arm(accuracy=0.79), gates=("accuracy >= stable - 1pp",)).judge()
+        for n in (300, 3000)
+    )
+    assert once.gates[0].interval == pytest.approx(often.gates[0].interval)
+
+
+def test_a_failure_that_holm_does_not_confirm_leaves_the_run_open():
+    # 0.61% of 3,000 against a bound of 0.3%: p is about 0.002, enough alone, not among thirty gates
+    gate, others = "error_rate <= 0.3%", [f"throughput >= {i}/s" for i in range(1, 30)]
+    alone = Run(candidate=Arm(errors=0.0061), gates=(gate,)).judge()
+    among = Run(candidate=Arm(errors=0.0061), gates=(gate, *others)).judge()
+    assert alone.verdict is Word.FAIL
+    assert among.gates[0] == alone.gates[0]
+    assert among.verdict is Word.INCONCLUSIVE
+    assert "not proven after Holm's correction" in among.reason
+
+
+def test_samples_of_another_evaluation_set_are_refused():
+    run = Run()
+    with pytest.raises(DatasetError, match="it has 100 rows; judge with the evaluation set of the run"):
+        judge(run.experiment(), run.samples(), replace(run, rows=100).dataset(), run.observed())
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        ("accuracy[region=eu] >= stable - 1pp", "no column 'region'; it has segment"),
+        ("accuracy[segment=old] >= stable - 1pp", "no row has segment=old; there are known, new"),
+        ("mae <= stable + 10%", "mae is for regressions"),
+    ],
+)
+def test_gates_that_the_rows_cannot_decide_are_refused(gate, message):
+    with pytest.raises(GateError, match=message):
+        Run(gates=(gate,)).judge()
+
+
+def test_a_million_samples_are_judged_in_under_five_seconds():
+    run = Run(arrivals=500_000, rows=100_000, seconds=3600.0)
+    experiment, samples, dataset, observed = run.experiment(), run.samples(), run.dataset(), run.observed()
+    begun = time.process_time()
+    assert judge(experiment, samples, dataset, observed).verdict is Word.PASS
+    assert time.process_time() - begun < 5

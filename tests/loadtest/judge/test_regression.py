@@ -1,0 +1,62 @@
+"""Regression gates: errors of numbers instead of right or wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
+from loadtest.judge.judge import judge
+from loadtest.judge.observations import LoadFacts, Observations
+from loadtest.judge.verdict import Verdict, Word
+from loadtest.sample import Sample, SampleSet
+
+GATES = ("mae <= stable + 10%", "rmse <= stable + 2", "r2 >= 0.5", "goodput >= 40/s")
+ROWS = 3000
+
+
+def run(noise: float, unanswered: float = 0.0) -> Verdict:
+    """Stable is off by 2 on average, the candidate by ``noise``; a share of its answers never comes."""
+    rng = np.random.default_rng(1)
+    truth, at = rng.normal(20, 5, ROWS), np.sort(rng.uniform(0, 60, ROWS))
+    samples = [
+        Sample(
+            row, version, at[row], at[row], at[row] + 0.01, 0 if error else 200, error,
+            None if error else repr(float(truth[row] + rng.normal(0, spread))), None, None, 0,
+        )
+        for version, spread, share in (("stable", 2.0, 0.0), ("candidate", noise, unanswered))
+        for row in range(ROWS)
+        for error in ["timeout" if rng.random() < share else None]
+    ]  # fmt: skip
+    experiment = Experiment.parse(
+        {
+            "name": "regression",
+            "model": {"name": "m", "folder": "m"},
+            "data": {"path": "rows.parquet", "task": "regression"},
+            "gates": list(GATES),
+        },
+        "test",
+    )
+    dataset = Dataset(Path("rows.parquet"), np.zeros((ROWS, 1)), ("a",), truth, None, pa.table({"y": truth}))
+    facts = LoadFacts(offered_rps=50, achieved_rps=50, duration_s=60.0)
+    return judge(
+        experiment, SampleSet.from_samples(samples), dataset, Observations(backend="compose", load=facts)
+    )
+
+
+@pytest.mark.parametrize(
+    ("noise", "unanswered", "words", "mae"),
+    [
+        (2.0, 0.0, "PASS PASS PASS PASS", 0),
+        (3.0, 0.0, "FAIL PASS PASS PASS", 50),  # half as much error again
+        # an answer that never came is worth the mean of the labels, off by 4 on average instead of 1.6
+        (2.0, 0.2, "FAIL PASS PASS INCONCLUSIVE", 30),
+    ],
+)
+def test_regression(noise, unanswered, words, mae):
+    verdict = run(noise, unanswered)
+    assert [g.verdict for g in verdict.gates] == [Word(word) for word in words.split()]
+    assert verdict.gates[0].estimate == pytest.approx(mae, abs=5)
+    assert verdict.versions["stable"].accuracy is None

@@ -1,0 +1,99 @@
+"""The bootstrap against theory, and the metrics against scikit-learn."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import metrics
+
+from loadtest.gates import SCORERS
+from loadtest.stats import bootstrap
+from loadtest.stats.scores import classification, mae, r2, rmse, value_per_thousand
+
+
+def sums(columns: list[np.ndarray], group: np.ndarray) -> np.ndarray:
+    return np.column_stack([np.bincount(group, weights=c) for c in columns])
+
+
+def test_paired_mean_agrees_with_the_t_interval():
+    rng = np.random.default_rng(3)
+    s = rng.exponential(10, 5000)
+    c = s + rng.normal(0.1, 1, 5000)
+    group, ones = bootstrap.groups(5000), np.ones(5000)
+    estimate = bootstrap.difference(
+        sums([s, ones], group), sums([c, ones], group), value_per_thousand,
+        relative=False, paired=True, rows=5000, reach=0.0,
+    )  # fmt: skip
+    low, high = stats.t.interval(0.9, 4999, loc=(c - s).mean(), scale=stats.sem(c - s))
+    assert estimate.value == pytest.approx(1000 * (c - s).mean())
+    assert estimate.interval(0.05) == pytest.approx((1000 * low, 1000 * high), abs=3)
+    assert estimate.p_above(1000 * low) == pytest.approx(0.05, abs=0.012)
+    assert estimate.p_below(1000 * high) == pytest.approx(0.05, abs=0.012)
+
+
+def test_unpaired_is_wider_than_paired_and_agrees_with_welch():
+    rng = np.random.default_rng(4)
+    s, c, ones, group = rng.normal(5, 1, 800), rng.normal(5, 1, 800), np.ones(800), bootstrap.groups(800)
+    estimate = bootstrap.difference(
+        sums([s, ones], group), sums([c, ones], group), value_per_thousand,
+        relative=False, paired=False, rows=800, reach=0.0,
+    )  # fmt: skip
+    welch = stats.ttest_ind(c, s, equal_var=False).confidence_interval(0.9)
+    assert estimate.interval(0.05) == pytest.approx((1000 * welch.low, 1000 * welch.high), abs=6)
+
+
+def test_interval_and_p_value_agree_on_a_skewed_metric():
+    rng = np.random.default_rng(5)
+    group, ones = bootstrap.groups(300), np.ones(300)
+    estimate = bootstrap.level(
+        sums([rng.lognormal(0, 1.5, 300), ones], group), value_per_thousand, rows=300, reach=0.0
+    )
+    low, high = estimate.interval(0.05)
+    assert high - estimate.value > estimate.value - low  # the long tail is on the right
+    assert estimate.p_above(low) == pytest.approx(0.05, abs=0.003)
+    assert estimate.p_below(high) == pytest.approx(0.05, abs=0.003)
+
+
+def test_no_change_seen_is_not_no_change_possible():
+    ones = np.ones((30, 2))
+    estimate = bootstrap.difference(
+        ones, ones, value_per_thousand, relative=False, paired=True, rows=30, reach=1000.0
+    )
+    z2 = stats.norm.isf(0.05) ** 2
+    assert estimate.interval(0.05) == pytest.approx((-1000 * z2 / (30 + z2), 1000 * z2 / (30 + z2)))
+    assert estimate.p_below(1000 * z2 / (30 + z2)) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("rows", [1, 999, 1000, 1001, 12_345])
+def test_groups_are_of_equal_size(rows):
+    sizes = np.bincount(bootstrap.groups(rows))
+    assert len(sizes) == min(rows, bootstrap.GROUPS)
+    assert sizes.max() - sizes.min() <= 1
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_scores_are_those_of_scikit_learn(name):
+    rng = np.random.default_rng(6)
+    plain = name in ("f1", "precision", "recall", "jaccard")
+    k = 2 if plain else 4
+    truth = rng.integers(0, k, 400)
+    answer = np.where(rng.random(400) < 0.7, truth, rng.integers(0, k, 400))
+    one_hot = np.eye(k + 1)
+    features = np.hstack([one_hot[truth] * (truth == answer)[:, None], one_hot[answer], one_hot[truth]])
+    ours = classification(name, 1 if plain else None)(features.sum(axis=0, keepdims=True))[0]
+    base, _, average = name.partition("_")
+    theirs = {
+        "balanced_accuracy": metrics.balanced_accuracy_score,
+        "matthews_corrcoef": metrics.matthews_corrcoef,
+    }.get(name) or (lambda t, a: getattr(metrics, f"{base}_score")(t, a, average=average or "binary"))
+    assert ours == pytest.approx(theirs(truth, answer))
+
+
+def test_regression_metrics_are_those_of_scikit_learn():
+    rng = np.random.default_rng(8)
+    truth = rng.normal(20, 5, 200)
+    answer = truth + rng.normal(0, 2, 200)
+    error = answer - truth
+    whole = np.column_stack([abs(error), error**2, truth, truth**2, np.ones(200)]).sum(axis=0, keepdims=True)
+    assert mae(whole)[0] == pytest.approx(metrics.mean_absolute_error(truth, answer))
+    assert rmse(whole)[0] == pytest.approx(metrics.root_mean_squared_error(truth, answer))
+    assert r2(whole)[0] == pytest.approx(metrics.r2_score(truth, answer))

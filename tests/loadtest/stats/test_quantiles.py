@@ -1,0 +1,96 @@
+"""The jackknife against brute force, and its coverage on bursts that fool independent methods."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from loadtest.stats.quantiles import Blocked, block_count, difference, jackknife, log_level, log_ratio
+
+
+@pytest.mark.parametrize(
+    ("seconds", "blocks"),
+    [
+        (10, 0),  # too short for twelve blocks that are nearly independent
+        (29.9, 12),  # random arrivals rarely fill the last second
+        (30, 12),
+        (60, 12),
+        (300, 60),
+        (600, 120),
+    ],
+)
+def test_block_count(seconds, blocks):
+    assert block_count(seconds) == blocks
+
+
+@given(
+    st.lists(
+        st.sampled_from([0.01, 0.02, 0.02, 0.05, 0.3, 1.7]) | st.floats(0.001, 2), min_size=40, max_size=90
+    ),
+    st.floats(0.05, 0.95),
+    st.integers(0, 9),
+)
+@settings(max_examples=200)
+def test_leave_one_out_is_the_quantile_of_the_rest(values, q, seed):
+    values = np.array(values)
+    times = np.random.default_rng(seed).uniform(0, 60, len(values))
+    blocked = Blocked.sort(values, times, 60.0, 6)
+    expected = [np.quantile(values[(times // 10).astype(int) != i], q) for i in range(6)]
+    assert blocked.leave_one_out(q) == pytest.approx(expected)
+    assert blocked.quantile(q) == np.quantile(values, q)
+
+
+def test_jackknife_of_a_mean_is_the_t_interval():
+    values = np.array([3.0, 5.0, 4.0, 9.0, 2.0])
+    estimate = jackknife(values.mean(), (values.sum() - values) / 4)
+    expected = stats.t.interval(0.9, 4, loc=values.mean(), scale=stats.sem(values))
+    assert estimate.interval(0.05) == pytest.approx(expected)
+    assert estimate.p_above(3.0) == pytest.approx(
+        stats.ttest_1samp(values, 3.0, alternative="greater").pvalue
+    )
+    assert estimate.p_below(6.0) == pytest.approx(stats.ttest_1samp(values, 6.0, alternative="less").pvalue)
+
+
+def test_constant_latency_has_no_width():
+    blocked = Blocked.sort(np.full(600, 2.0), np.linspace(0, 60, 600), 60.0, 12)
+    estimate = log_ratio(blocked, blocked, 0.99)
+    assert estimate.interval(0.05) == (0.0, 0.0)
+    assert (estimate.p_above(-0.1), estimate.p_above(0.1)) == (0.0, 1.0)
+
+
+def bursts(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
+    """Latencies of one version: log-normal, and in a tenth of the seconds a shared delay of its own size."""
+    slow = np.where(rng.random(61) < 0.1, rng.exponential(0.05, 61), 0.0)
+    return rng.lognormal(-4.6, 0.4, len(times)) + slow[times.astype(int)]
+
+
+def test_false_alarms_on_bursts_stay_at_the_level_where_independence_does_not():
+    rng, runs = np.random.default_rng(11), 300
+    alarms = {"jackknife": 0, "independent": 0}
+    for _ in range(runs):
+        times = rng.uniform(0, 60, 3000)
+        pair = [bursts(rng, times) for _ in range(2)]
+        s, c = (Blocked.sort(values, times, 60.0, 12) for values in pair)
+        alarms["jackknife"] += log_ratio(s, c, 0.95).interval(0.05)[0] > 0
+        # an exact interval of each quantile by order statistics, right for independent requests only
+        low, high = (int(stats.binom.ppf(p, 3000, 0.95)) for p in (0.0125, 0.9875))
+        alarms["independent"] += c.values[low] > s.values[high]
+    assert alarms["jackknife"] / runs <= 0.085  # 5% and three standard errors of 300 runs
+    assert alarms["independent"] / runs > 0.15
+
+
+def test_intervals_cover_the_truth():
+    rng, runs, truth = np.random.default_rng(7), 300, float(np.exp(-4.6 + 0.4 * stats.norm.ppf(0.9)))
+    covered = np.zeros(3)
+    for _ in range(runs):
+        times = rng.uniform(0, 60, 3000)
+        s, c = (
+            Blocked.sort(rng.lognormal(-4.6, 0.4, 3000) * factor, times, 60.0, 12) for factor in (1.0, 1.1)
+        )
+        expected = (np.log(1.1), 0.1 * truth, np.log(1.1 * truth))
+        estimates = (log_ratio(s, c, 0.9), difference(s, c, 0.9), log_level(c, 0.9))
+        for i, (estimate, true) in enumerate(zip(estimates, expected, strict=True)):
+            low, high = estimate.interval(0.05)
+            covered[i] += low <= true <= high
+    assert np.all(np.abs(covered / runs - 0.9) < 0.055)  # 90% and three standard errors
