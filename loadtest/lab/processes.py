@@ -208,7 +208,7 @@ class LocalLab:
             tail = service.tail()
             self._supervisor.stop(service)
             if attempts == _START_ATTEMPTS or "address already in use" not in "\n".join(tail).lower():
-                raise StartError(f"{name} did not start: it {how}; its log is {service.log}", tail)
+                raise StartError(f"{name} did not start: it {how}", tail)
             attempts += 1
             self._start(name)
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import psutil
 
@@ -24,13 +24,13 @@ def stop_families(roots: Iterable[psutil.Process], grace: float, first: int = si
         first: the signal that asks.
     """
     roots = list(roots)
-    family = {*roots, *(child for root in roots for child in _descendants(root))}
+    family = {*roots, *(child for root in roots for child in _descendants(root)), *_groups(roots)}
     for root in roots:
         with contextlib.suppress(psutil.NoSuchProcess):
             root.send_signal(first)
     _await(roots, grace)
     for root in roots:
-        # the group may outlive its leader
+        # those that were forked meanwhile
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(root.pid, signal.SIGKILL)
     for process in family:
@@ -51,6 +51,15 @@ def _gone(process: psutil.Process) -> bool:
         return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
+
+
+def _groups(leaders: list[psutil.Process]) -> Iterator[psutil.Process]:
+    # a group outlives its leader: after a crash its members are no longer the leader's descendants
+    pids = {leader.pid for leader in leaders}
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(process.pid) in pids:
+                yield process
 
 
 def _descendants(process: psutil.Process) -> list[psutil.Process]:

@@ -153,9 +153,7 @@ class Supervisor:
         """
         for service in self._services:
             if service.essential and (how := service.ended()):
-                raise ServiceDied(
-                    f"{service.name} {how}{_hint(service)}; its log is {service.log}", service.tail()
-                )
+                raise ServiceDied(f"{service.name} {how}{_hint(service)}", service.tail())
 
     def stop(self, service: Service, first: int = signal.SIGTERM, grace: float = GRACE) -> None:
         """Stop a service with everything that it started; after that it is no longer checked.

@@ -1,8 +1,10 @@
 """A stand-in for the model server in tests of the lab: it speaks just enough of /v2, and fails on request.
 
-Run by path with the model server's own arguments. A path that ends in ``/echo`` answers the request's
-headers, ``/stall`` waits 3 s, ``/fail`` answers 500, ``/spin`` burns CPU for as many seconds as the query says,
-``/crash`` ends the process. ``<model-dir>/start`` may hold ``crash``, ``never-ready`` or ``children``.
+Run by path with the model server's own arguments. What it does follows from the end of the path: ``/echo``
+answers the request's headers, ``/requests`` how many came before, ``/stall`` waits 3 s, ``/reset`` hangs up
+without an answer, ``/spin`` burns CPU for as many seconds as the query says, ``/crash`` ends the process;
+``/failing?yes`` and ``?no`` switch to answering 500 and back. ``<model-dir>/start`` may hold ``crash``,
+``never-ready``, ``port-in-use`` (the first time) or ``children``.
 """
 
 import argparse
@@ -30,12 +32,17 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(200 if Handler.ready else 503, {"ready": Handler.ready})
         if path == "/metrics":
             return self.answer(200, {}, text="double_up 1\n")
+        what = path.rpartition("/")[2]
+        if what == "requests":
+            return self.answer(200, {"requests": Handler.requests})
+        if what == "failing":
+            Handler.failing = query == "yes"
+            return self.answer(200, {})
         Handler.requests += 1
-        match path.rpartition("/")[2]:
-            case "requests":
-                return self.answer(200, {"requests": Handler.requests})
-            case "failing":
-                Handler.failing = query == "yes"
+        match what:
+            case "reset":
+                self.close_connection = True
+                return None
             case "stall":
                 time.sleep(3)
             case "spin":
@@ -45,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
             case "crash":
                 print("the double crashes as it was told", flush=True)
                 os._exit(3)
-        if Handler.failing and not path.endswith("/failing"):
+        if Handler.failing:
             return self.answer(500, {"error": "the double fails as it was told"})
         return self.answer(200, {"headers": {name.lower(): value for name, value in self.headers.items()}})
 
@@ -80,6 +87,9 @@ def main():
     how = start.read_text().strip() if start.exists() else ""
     if how == "crash":
         sys.exit("the double cannot start: its model is broken")
+    if how == "port-in-use":
+        start.unlink()
+        sys.exit("[Errno 98] Address already in use")
     Handler.ready = how != "never-ready"
     server = Server((args.host, args.port), Handler)
     if how == "children":
