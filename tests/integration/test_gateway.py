@@ -1,0 +1,335 @@
+"""The gateway before two stand-ins for the versions: a real Envoy with the configuration that ships."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from scipy.stats import binom
+
+from loadtest.lab.envoy import GATEWAY_FOLDER, Routes, confirm_routes, find_envoy, render, write_routes
+from loadtest.lab.free_ports import free_port
+from loadtest.lab.probe import get
+from loadtest.lab.supervisor import Supervisor
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+DOUBLE = ROOT / "tests/loadtest/lab/double_server.py"
+
+
+class Gateway:
+    """Envoy and two doubles, each of which can be killed and started again on its port."""
+
+    def __init__(self, folder, supervisor):
+        self.folder = folder
+        self.routes = folder / "routes"
+        self.routes.mkdir()
+        self.ports = {name: free_port() for name in ("listen", "admin", "stats", "stable", "candidate")}
+        self.url = f"http://127.0.0.1:{self.ports['listen']}"
+        self.stats = f"http://127.0.0.1:{self.ports['stats']}"
+        self.supervisor = supervisor
+        self.services = {}
+        self.config = folder / "envoy.yaml"
+        values = {f"{name.upper()}_PORT": port for name, port in self.ports.items()}
+        values |= {f"{name}_ADDRESS": "127.0.0.1" for name in ("LISTEN", "ADMIN", "STATS")}
+        values |= {f"{name}_HOST": "127.0.0.1" for name in ("STABLE", "CANDIDATE")}
+        template = (GATEWAY_FOLDER / "envoy.yaml").read_text()
+        self.config.write_text(render(template, values | {"ROUTES_DIR": str(self.routes)}))
+
+    def start(self, name):
+        if name == "gateway":
+            argv = [
+                find_envoy(),
+                "-c",
+                self.config,
+                "--concurrency",
+                "1",
+                "--disable-hot-restart",
+                "-l",
+                "warning",
+            ]
+        else:
+            argv = [sys.executable, DOUBLE, "--model-dir", self.folder, "--port", self.ports[name]]
+        self.services[name] = self.supervisor.start(
+            name, [*map(str, argv)], stdout=self.folder / f"{name}.out"
+        )
+        url = f"{self.stats}/ready" if name == "gateway" else f"{self.direct(name)}/v2/health/ready"
+        eventually(lambda: (answer := get(url, 1.0)) and answer.status == 200)
+
+    def kill(self, name):
+        self.supervisor.stop(self.services.pop(name), first=9)
+
+    def split(self, percent, **options):
+        routes = Routes(percent, **options)
+        write_routes(self.routes, routes)
+        confirm_routes(self.url, routes, within=5.0)
+
+    def direct(self, version):
+        return f"http://127.0.0.1:{self.ports[version]}"
+
+    def get(self, path, **headers):
+        answer = get(
+            self.url + path, 15.0, {name.replace("_", "-"): value for name, value in headers.items()}
+        )
+        assert answer is not None
+        return answer
+
+    def requests(self, version):
+        return json.loads(get(f"{self.direct(version)}/requests", 5.0).body)["requests"]
+
+    def counter(self, name, cluster):
+        text = get(f"{self.stats}/stats/prometheus", 5.0).body
+        line = f'envoy_cluster_{name}{{envoy_cluster_name="{cluster}"}} '
+        return next((int(row.removeprefix(line)) for row in text.splitlines() if row.startswith(line)), 0)
+
+
+def eventually(condition, within=20.0):
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gateway")
+    with Supervisor(folder, ROOT) as supervisor:
+        gateway = Gateway(folder, supervisor)
+        write_routes(gateway.routes, Routes())
+        for name in ("stable", "candidate", "gateway"):
+            gateway.start(name)
+        yield gateway
+
+
+@pytest.fixture
+def gateway(running):
+    running.split(10)
+    return running
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """One of its own, for tests that break it."""
+    with Supervisor(tmp_path, ROOT) as supervisor:
+        gateway = Gateway(tmp_path, supervisor)
+        write_routes(gateway.routes, Routes())
+        for name in ("stable", "candidate", "gateway"):
+            gateway.start(name)
+        yield gateway
+
+
+def many(gateway, count, **headers):
+    """The versions that answered ``count`` requests over one connection."""
+    connection = HTTPConnection("127.0.0.1", gateway.ports["listen"], timeout=10)
+    answered = Counter()
+    for _ in range(count):
+        connection.request(
+            "GET", "/v2/models/m/echo", headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 200
+        answered[response.getheader("x-model-version")] += 1
+    connection.close()
+    return answered
+
+
+@pytest.mark.parametrize("routes", [Routes(0), Routes(10), Routes(100), Routes(0, shadow=True)], ids=str)
+def test_envoy_accepts_the_configuration(running, routes, tmp_path):
+    write_routes(tmp_path, routes)
+    config = tmp_path / "envoy.yaml"
+    config.write_text(running.config.read_text().replace(str(running.routes), str(tmp_path)))
+    done = subprocess.run(
+        [find_envoy(), "--mode", "validate", "-c", config, "-l", "warning"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "deprecated" not in done.stderr.lower()
+
+
+def test_ten_percent_within_the_binomial_interval(gateway):
+    answered = many(gateway, 5000)
+    print("candidate, of 5000:", answered["candidate"])
+    low, high = binom.interval(0.9999, 5000, 0.10)
+    assert sum(answered.values()) == 5000
+    assert low <= answered["candidate"] <= high
+
+
+@pytest.mark.parametrize("split", [0, 10, 100])
+@pytest.mark.parametrize("version", ["stable", "candidate"])
+def test_a_pinned_request_always_goes_where_it_is_pinned(gateway, version, split):
+    gateway.split(split)
+    # a user who sticks to one version can pin the other
+    assert many(gateway, 300, x_model_version=version, x_user_id="ann") == {version: 300}
+
+
+def test_users_stick_and_a_larger_split_moves_nobody_back(gateway):
+    users = [f"user-{i}" for i in range(200)]
+
+    def versions():
+        return {user: gateway.get("/v2/echo", x_user_id=user).headers["x-model-version"] for user in users}
+
+    at_10 = versions()
+    assert versions() == at_10
+    gateway.split(50)
+    at_50 = versions()
+    assert all(at_50[user] == "candidate" for user in users if at_10[user] == "candidate")
+    low, high = binom.interval(0.9999, 200, 0.50)
+    assert low <= list(at_50.values()).count("candidate") <= high
+    gateway.split(10)
+    assert versions() == at_10
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "error"),
+    [
+        # a typing error in a pin must not be measured as unpinned traffic
+        ("/v2/echo", {"x_model_version": "canary"}, 400, "x-model-version must be 'stable' or 'candidate'"),
+        ("/v2/echo", {"x_model_version": "Stable"}, 400, "x-model-version must be 'stable' or 'candidate'"),
+        ("/v2/echo", {"x_model_version": ""}, 400, "x-model-version must be 'stable' or 'candidate'"),
+        # only /v2 goes to the versions
+        ("/", {}, 404, "only paths below /v2"),
+        ("/metrics", {}, 404, "only paths below /v2"),
+        ("/v2x/echo", {}, 404, "only paths below /v2"),
+        ("/v2/../metrics", {}, 404, "only paths below /v2"),
+    ],
+)
+def test_errors_of_the_gateway_are_json(gateway, path, headers, status, error):
+    answer = gateway.get(path, **headers)
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/json"
+    assert error in json.loads(answer.body)["error"]
+    assert answer.headers["x-request-id"]
+
+
+def test_a_request_id_is_kept_or_made_and_reaches_version_client_and_log(fresh):
+    kept = fresh.get("/v2/echo", x_request_id="mine-17")
+    made = fresh.get("/v2/echo")
+    assert kept.headers["x-request-id"] == "mine-17"
+    ids = [kept.headers["x-request-id"], made.headers["x-request-id"]]
+    assert len(ids[1]) == 36
+    assert [json.loads(a.body)["headers"]["x-request-id"] for a in (kept, made)] == ids
+    # the log is written in batches, and the rest at the end
+    fresh.supervisor.stop(fresh.services.pop("gateway"))
+    log = [json.loads(line) for line in (fresh.folder / "gateway.out").read_text().splitlines()]
+    logged = {row["request_id"]: row for row in log if row["path"] == "/v2/echo"}
+    assert list(logged) == ids
+    assert logged["mine-17"]["version"] == kept.headers["x-model-version"]
+    assert logged["mine-17"]["status"] == 200
+
+
+def test_a_time_out_is_a_504_that_names_the_version(gateway):
+    gateway.split(10, timeout=0.3)
+    began = time.monotonic()
+    answer = gateway.get("/v2/stall", x_model_version="candidate")
+    assert time.monotonic() - began < 2
+    assert (answer.status, answer.headers["x-model-version"]) == (504, "candidate")
+    assert "timeout" in json.loads(answer.body)["error"]
+
+
+def test_a_caller_cannot_change_time_outs_or_retries(gateway):
+    answer = gateway.get("/v2/echo", x_envoy_upstream_rq_timeout_ms="1", x_envoy_retry_on="5xx")
+    seen = json.loads(answer.body)["headers"]
+    assert seen["x-envoy-expected-rq-timeout-ms"] == "10000"
+    assert "x-envoy-retry-on" not in seen
+
+
+def test_a_request_that_reached_a_version_is_never_sent_again(gateway):
+    before = gateway.requests("candidate")
+    answer = gateway.get("/v2/reset", x_model_version="candidate")
+    assert (answer.status, answer.headers["x-model-version"]) == (503, "candidate")
+    assert gateway.requests("candidate") == before + 1
+
+
+def test_a_shadow_is_seen_by_the_candidate_and_answered_by_stable(gateway):
+    gateway.split(0, shadow=True)
+    before = {version: gateway.requests(version) for version in ("stable", "candidate")}
+    assert many(gateway, 50) == {"stable": 50}
+    eventually(lambda: gateway.requests("candidate") == before["candidate"] + 50)
+    assert gateway.requests("stable") == before["stable"] + 50
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/stats/prometheus", 200), ("/ready", 200), ("/", 404), ("/config_dump", 404), ("/quitquitquit", 404)],
+)
+def test_the_stats_listener_only_reads(gateway, path, status):
+    assert get(gateway.stats + path, 5.0).status == status
+
+
+def test_users_are_protected_from_a_failing_candidate_and_measurements_are_not(fresh):
+    fresh.split(100)
+    get(f"{fresh.direct('candidate')}/failing?yes", 5.0)
+    unpinned = [fresh.get("/v2/echo") for _ in range(30)]
+    failed = [answer for answer in unpinned if answer.status == 500]
+    # five in a row eject the candidate, by another thread; stable takes over and is named as who answered
+    assert 5 <= len(failed) <= 10
+    assert {a.headers["x-model-version"] for a in failed} == {"candidate"}
+    assert {a.headers["x-model-version"] for a in unpinned if a.status == 200} == {"stable"}
+    # a pinned measurement goes on to measure the version, failing as it is
+    pinned = [fresh.get("/v2/echo", x_model_version="candidate") for _ in range(20)]
+    assert {(a.status, a.headers["x-model-version"]) for a in pinned} == {(500, "candidate")}
+
+
+def test_a_dead_version_is_retried_on_connection_failure_only_and_then_a_503(fresh):
+    fresh.kill("candidate")
+    answer = fresh.get("/v2/echo", x_model_version="candidate")
+    assert (answer.status, answer.headers["x-model-version"]) == (503, "candidate")
+    assert json.loads(answer.body)["error"].startswith("gateway: ")
+    assert fresh.counter("upstream_rq_retry", "candidate") == 2
+    # and it is back as soon as it answers again
+    fresh.start("candidate")
+    assert fresh.get("/v2/echo", x_model_version="candidate").status == 200
+
+
+def test_a_split_survives_the_death_of_the_gateway(fresh):
+    fresh.split(37)
+    fresh.kill("gateway")
+    fresh.start("gateway")
+    assert json.loads(fresh.get("/split").body) == {"candidate_percent": 37.0, "shadow": False}
+
+
+def test_a_routes_file_that_makes_no_sense_changes_nothing(fresh):
+    fresh.split(20)
+    partial = fresh.routes / ".broken"
+    partial.write_text('{"resources": [{"@type": "type.googleapis.com/envoy.config.route.v3.Rou')
+    partial.replace(fresh.routes / "routes.json")
+    eventually(lambda: "routes.json" in "\n".join(fresh.services["gateway"].tail()))
+    assert json.loads(fresh.get("/split").body)["candidate_percent"] == 20
+
+
+def test_a_rollback_takes_effect_at_once(gateway):
+    """Seconds from the rename to the last request sent that the candidate still answered."""
+    gateway.split(100)
+    sent: list[tuple[float, str]] = []
+    done = threading.Event()
+
+    def send():
+        connection = HTTPConnection("127.0.0.1", gateway.ports["listen"], timeout=10)
+        while not done.is_set():
+            at = time.monotonic()
+            connection.request("GET", "/v2/echo")
+            response = connection.getresponse()
+            response.read()
+            sent.append((at, response.getheader("x-model-version")))
+        connection.close()
+
+    senders = [threading.Thread(target=send) for _ in range(3)]
+    for sender in senders:
+        sender.start()
+    eventually(lambda: len(sent) > 300)
+    renamed = time.monotonic()
+    write_routes(gateway.routes, Routes(0))
+    eventually(lambda: sum(at > renamed for at, _ in sent[-1000:]) > 300)
+    done.set()
+    for sender in senders:
+        sender.join()
+    last = max((at for at, version in sent if version == "candidate"), default=renamed) - renamed
+    print(f"rollback after {last * 1000:.1f} ms")
+    assert sum(version == "candidate" for at, version in sent if at < renamed) >= 300 - 3
+    assert last < 0.5
+    assert {version for at, version in sent if at > renamed + 0.5} <= {"stable"}
