@@ -1,0 +1,31 @@
+"""Real data: scikit-learn's bundled handwritten digits, 8 by 8 pixels, in two versions."""
+
+from __future__ import annotations
+
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from services.trainer.demo import Demo, Rows, Version
+
+
+def train(seed: int) -> Demo:
+    """Hold out half of the digits and fit both versions on the other half."""
+    digits = load_digits()
+    seen, unseen, seen_labels, unseen_labels = train_test_split(
+        digits.data, digits.target, test_size=0.5, stratify=digits.target, random_state=seed
+    )
+    linear = make_pipeline(StandardScaler(), LogisticRegression())
+    return Demo(
+        columns=tuple(digits.feature_names),
+        label="digit",
+        training=Rows(seen, seen_labels),
+        evaluation=Rows(unseen, unseen_labels),
+        versions={
+            "v1": Version(linear.fit(seen, seen_labels), "logistic regression"),
+            "v2": Version(SVC(C=10).fit(seen, seen_labels), "support vectors: better, and slower"),
+        },
+    )

@@ -1,0 +1,69 @@
+"""The shop's recommender: what will this shopper buy next? Four versions that differ the way real ones do."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import numpy as np
+from sklearn.ensemble import BaggingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from services.trainer.demo import Demo, Version
+from services.trainer.shoppers import COLUMNS, simulate
+
+_TRAINING_ROWS = 8_000
+_EVALUATION_ROWS = 8_000
+_CENTS = 100  # in a euro
+
+
+def train(seed: int) -> Demo:
+    """Simulate the shoppers and fit all versions; the same seed gives the same answers.
+
+    The ensembles are bags of small networks and not of trees: skops loads them without being told to trust
+    anything (trees carry node indices, which it cannot check).
+    """
+    draws = np.random.default_rng(seed).spawn(2)
+    training, evaluation = simulate(_TRAINING_ROWS, draws[0]), simulate(_EVALUATION_ROWS, draws[1])
+    network = MLPClassifier((24,), solver="lbfgs", alpha=1.0, max_iter=50)
+    linear = make_pipeline(StandardScaler(), LogisticRegression())
+    bag = make_pipeline(
+        StandardScaler(), BaggingClassifier(network, n_estimators=3, max_samples=0.5, random_state=seed)
+    )
+    overgrown = BaggingClassifier(
+        make_pipeline(StandardScaler(), network), n_estimators=24, max_samples=0.3, random_state=seed
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early is what keeps them general
+        for classifier in (linear, bag, overgrown):
+            classifier.fit(training.features, training.labels)
+    return Demo(
+        columns=COLUMNS,
+        label="bought",
+        training=training,
+        evaluation=evaluation,
+        versions={
+            "v1": Version(linear, "logistic regression"),
+            "v2": Version(bag, "three small networks that vote: better, and slower"),
+            "v2-skewed": Version(
+                _in_cents(bag),
+                "v2 that learnt spend in cents and is served euros: all seem to have spent nothing",
+            ),
+            "v2-slow": Version(overgrown, "v2 overgrown: 24 networks, each with a scaler of its own"),
+        },
+    )
+
+
+def _in_cents(pipeline: Pipeline) -> Pipeline:
+    """The same pipeline as if it had been fitted on spend in cents."""
+    skewed = copy.deepcopy(pipeline)
+    spend = COLUMNS.index("spend")
+    scaler = skewed[0]
+    scaler.mean_[spend] *= _CENTS
+    scaler.scale_[spend] *= _CENTS
+    scaler.var_[spend] *= _CENTS**2
+    return skewed
