@@ -1,0 +1,227 @@
+"""The coordinator: runs on the master (or the only process), hands out the shares and concludes the run."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gevent
+from gevent.event import Event
+from locust.env import Environment
+from locust.runners import MasterRunner
+
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
+from loadtest.errors import ExperimentError, LabError, LoadproofError
+from loadtest.load.experiment import locate_data
+from loadtest.load.gathering import Gathering
+from loadtest.load.messages import GO, JOB, REPORT, STOP, Go, Job, Report
+from loadtest.load.outcome import Outcome, conclude
+from loadtest.load.progress import Progress
+from loadtest.load.target import ask, base_url
+from loadtest.load.users import TRAFFIC
+from loadtest.sample import SampleSet
+
+TICK = 0.5
+_LEAD = 0.5
+_GRACE = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class Result(NamedTuple):
+    """A run that is over."""
+
+    experiment: Experiment
+    samples: SampleSet
+    outcome: Outcome
+
+
+class _Run:
+    """One run in progress."""
+
+    def __init__(self, experiment: Experiment, clients: list[str]) -> None:
+        self.experiment = experiment
+        self.gathering = Gathering(uuid.uuid4().hex, clients)
+        self.progress = Progress()
+        self.began_at: float | None = None
+        self.stopped_after: float | None = None
+        self.over = Event()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since time zero; before the start the whole warm-up is ahead."""
+        return -self.experiment.load.warmup if self.began_at is None else time.time() - self.began_at
+
+
+class Coordinator:
+    """Follows Locust's own events: a test that starts begins a run, one that stops concludes it.
+
+    Args:
+        environment: Locust's, with its runner.
+        resolve: gives the experiment of the run that starts now.
+        conclude_run: takes the result of every run.
+        show: takes live figures about once a second.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        resolve: Callable[[], Experiment],
+        conclude_run: Callable[[Result], None],
+        show: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._environment = environment
+        self._resolve = resolve
+        self._conclude_run = conclude_run
+        self._show = show
+        self._run: _Run | None = None
+        self.result: Result | None = None
+        self.error: LoadproofError | None = None
+        self.closed = Event()
+        environment.runner.register_message(REPORT, self._on_report)
+        environment.events.test_start.add_listener(self._begin)
+        environment.events.test_stopping.add_listener(self._stop)
+        environment.events.test_stop.add_listener(self._close)
+
+    @property
+    def workers(self) -> list[str]:
+        """Locust's ids of the workers, in order; the only process is a worker, too."""
+        runner = self._environment.runner
+        if not isinstance(runner, MasterRunner):
+            return [runner.client_id]
+        nodes = runner.clients.ready + runner.clients.spawning + runner.clients.running
+        return sorted((node.id for node in nodes), key=runner.get_worker_index)
+
+    @property
+    def over(self) -> bool:
+        """The run that was begun has ended and waits to be concluded."""
+        return self.error is not None or (self._run is not None and self._run.over.is_set())
+
+    def reset(self) -> None:
+        """Forget the last run's result and error: another may start."""
+        self.result, self.error = None, None
+        self.closed.clear()
+
+    def _begin(self, **_: object) -> None:
+        self.reset()
+        try:
+            experiment = locate_data(self._resolve())
+            if experiment.load.traffic not in TRAFFIC:
+                raise ExperimentError(
+                    f"traffic {experiment.load.traffic!r} cannot be sent; there is {', '.join(TRAFFIC)}"
+                )
+            features = Dataset.read(experiment.data).names
+            host = base_url(self._environment.host or "")
+            codecs = ask(host, experiment.model.name, features)
+        except LoadproofError as error:
+            self._fail(error)
+            return
+        except Exception as error:
+            self._fail(LabError(f"the load could not be prepared ({type(error).__name__}: {error})"))
+            return
+        clients = self.workers
+        run = self._run = _Run(experiment, clients)
+        gevent.spawn(self._watch, run)
+        for index, client in enumerate(clients):
+            job = Job(
+                run=run.gathering.run,
+                worker=index,
+                workers=len(clients),
+                host=host,
+                experiment=experiment.to_toml(),
+                codecs={v: [c.model, c.tensor, c.datatype] for v, c in codecs.items()},
+            )
+            self._environment.runner.send_message(JOB, job._asdict(), client)
+
+    def _fail(self, error: LoadproofError) -> None:
+        if self.error is None:
+            self.error = error
+            logger.error("%s", error)
+
+    def _on_report(self, msg: Any, **_: object) -> None:
+        run = self._run
+        if run is None:
+            return
+        try:
+            samples = run.gathering.accept(Report(**msg.data))
+            if samples is not None:
+                run.progress.add(samples)
+        except Exception as error:
+            # Locust would swallow it, and the samples with it
+            self._fail(LabError(f"recording failed at the master ({type(error).__name__}: {error})"))
+            run.over.set()
+            return
+        if run.began_at is None and run.stopped_after is None and run.gathering.ready:
+            run.began_at = time.time() + _LEAD + run.experiment.load.warmup
+            self._tell(run, GO, Go(run.gathering.run, run.began_at)._asdict())
+        self._look(run)
+
+    def _tell(self, run: _Run, kind: str, data: dict[str, Any] | None = None) -> None:
+        for share in run.gathering.shares:
+            if not share.over:
+                self._environment.runner.send_message(kind, data, share.client)
+
+    def _look(self, run: _Run) -> None:
+        """End a run that cannot go on, and notice the end of one that is over."""
+        load = run.experiment.load
+        if run.gathering.problem is not None or (
+            run.began_at is None and any(share.missing for share in run.gathering.shares)
+        ):
+            self._end_early(run)
+        if run.elapsed > load.duration + load.timeout + _GRACE:
+            run.gathering.give_up("it did not finish in time")
+        if run.gathering.over:
+            run.over.set()
+
+    def _end_early(self, run: _Run) -> None:
+        if run.stopped_after is None:
+            run.stopped_after = run.elapsed
+            self._tell(run, STOP)
+
+    def _watch(self, run: _Run) -> None:
+        ticks = 0
+        while not run.over.wait(TICK):
+            run.gathering.tick()
+            self._look(run)
+            ticks += 1
+            if ticks % 2 == 0:
+                self._show_progress(run)
+
+    def _show_progress(self, run: _Run) -> None:
+        sent = sum(share.last.sent for share in run.gathering.shares if share.last)
+        self._show(run.progress.event(run.elapsed, sent))
+
+    def _stop(self, **_: object) -> None:
+        """The test is being stopped: nothing in flight is given up."""
+        run = self._run
+        if run is None or run.over.is_set():
+            return
+        self._end_early(run)
+        if not run.over.wait(run.experiment.load.timeout + _GRACE):
+            run.gathering.give_up("it did not finish when the run was stopped")
+            run.over.set()
+
+    def _close(self, **_: object) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            self._conclude(run)
+        self.closed.set()
+
+    def _conclude(self, run: _Run) -> None:
+        try:
+            samples = run.gathering.samples()
+            began_at = run.began_at if run.began_at is not None else time.time()
+            outcome = conclude(run.experiment.load, run.gathering, samples, began_at, run.stopped_after)
+            self.result = Result(run.experiment, samples, outcome)
+            self._show_progress(run)
+            if outcome.reason:
+                logger.error("%s", outcome.reason)
+            self._conclude_run(self.result)
+        except LoadproofError as error:
+            self._fail(error)
+        except Exception as error:
+            self._fail(LabError(f"the run could not be concluded ({type(error).__name__}: {error})"))

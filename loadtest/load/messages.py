@@ -1,0 +1,86 @@
+"""What master and workers tell each other, through Locust's own channel.
+
+::
+
+    master                          worker
+      ── Job ─────────────────────────▶   prepares: draws its arrivals, encodes its rows
+      ◀──────────────── Report(ready) ──
+      ── Go ──────────────────────────▶   sends, from the instant on that all workers share
+      ◀────────────── Report(running) ──  every second, with the samples recorded since
+      ── Stop ────────────────────────▶   (only to end early) no more arrivals
+      ◀───────────── Report(finished) ──  when every request is answered or timed out
+
+Reports are numbered, and say how many samples the worker recorded in all: the master knows what is missing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from loadtest.errors import ExitCode
+
+JOB = "loadproof:job"
+GO = "loadproof:go"
+STOP = "loadproof:stop"
+REPORT = "loadproof:report"
+
+State = Literal["preparing", "ready", "running", "finished"]
+
+
+class Job(NamedTuple):
+    """One worker's share of a run.
+
+    Args:
+        run: names the run; messages of other runs are ignored.
+        worker: index of the worker.
+        workers: how many share the rate.
+        host: base URL of the target.
+        experiment: the resolved experiment, as TOML.
+        codecs: per version the arguments of its codec.
+    """
+
+    run: str
+    worker: int
+    workers: int
+    host: str
+    experiment: str
+    codecs: dict[str, list[str]]
+
+
+class Go(NamedTuple):
+    """The start: ``began_at`` is the run's time zero in seconds since 1970."""
+
+    run: str
+    began_at: float
+
+
+class Report(NamedTuple):
+    """How far a worker is.
+
+    Args:
+        run: the run's name.
+        worker: index of the worker.
+        number: counts the worker's reports of this run from 0.
+        state: where it stands.
+        samples: those recorded since the last report, as an Arrow IPC stream; empty: none.
+        recorded: samples recorded in all.
+        planned: measured arrivals of its whole share.
+        due: measured arrivals whose time has come.
+        sent: measured arrivals sent.
+        warmup: warm-up requests sent to stable and to the candidate.
+        problem: why it ended early; None: it did not.
+        code: exit code of that problem.
+    """
+
+    run: str
+    worker: int
+    number: int
+    state: State
+    samples: bytes = b""
+    recorded: int = 0
+    planned: int = 0
+    due: int = 0
+    sent: int = 0
+    warmup: tuple[int, int] = (0, 0)
+    problem: str | None = None
+    code: int = ExitCode.PASS

@@ -1,0 +1,141 @@
+"""The outcome of a load: the content of ``load.json``, and whether the measurement is any good."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from loadtest.config import Load
+from loadtest.errors import ExitCode
+from loadtest.load.gathering import Gathering
+from loadtest.sample import VERSIONS, SampleSet
+
+ENOUGH = 0.95
+"""The share of the offered rate below which a run is INVALID."""
+
+Ended = Literal["completed", "stopped", "broken"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the generator did; rates in arrivals a second.
+
+    Args:
+        offered_rps: arrivals whose time came, by the duration.
+        achieved_rps: arrivals sent, by the time that it took to send them.
+        schedule_lag_ms_p99: how late requests were sent, 99th percentile; None: none was sent.
+        duration_s: the measured time.
+        began_at: time zero, seconds since 1970.
+        ended: after its whole duration, stopped by a person, or broken off.
+        requests: samples per version.
+        warmup_requests: unrecorded requests before time zero, per version.
+        workers: number of workers that the run began with.
+        missing_workers: workers that were given up: index and why.
+        missing_samples: samples known to have been recorded that did not arrive.
+        valid: whether the measurement can be judged.
+        reason: why it is not valid; None where it is.
+        exit_code: of the load generator; not part of the file.
+    """
+
+    offered_rps: float
+    achieved_rps: float
+    schedule_lag_ms_p99: float | None
+    duration_s: float
+    began_at: float
+    ended: Ended
+    requests: dict[str, int]
+    warmup_requests: dict[str, int]
+    workers: int
+    missing_workers: list[dict[str, Any]]
+    missing_samples: int
+    valid: bool
+    reason: str | None
+    exit_code: ExitCode = field(default=ExitCode.PASS)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``load.json``."""
+        return {key: value for key, value in asdict(self).items() if key != "exit_code"}
+
+
+def conclude(
+    load: Load, gathering: Gathering, samples: SampleSet, began_at: float, stopped_after: float | None
+) -> Outcome:
+    """Say what became of a run.
+
+    Args:
+        load: what was asked for.
+        gathering: what the workers reported.
+        samples: all that arrived.
+        began_at: time zero, seconds since 1970.
+        stopped_after: seconds since the run began at which it was ended early; None: it was not.
+    """
+    duration = load.duration if stopped_after is None else min(max(stopped_after, 0.0), load.duration)
+    lag = samples.sent_at - samples.scheduled_at
+    lag_p99 = float(np.quantile(lag, 0.99)) if len(samples) else None
+    due = sum(_due(gathering, index, duration / load.duration) for index in range(len(gathering.shares)))
+    sent = sum(share.last.sent for share in gathering.shares if share.last)
+    sending = max(duration, float(samples.sent_at.max()) if len(samples) else 0.0)
+    offered, achieved = (due / duration, sent / sending) if duration else (0.0, 0.0)
+    reason, code = _problem(load, gathering, offered, achieved, lag_p99, len(samples))
+    broken = gathering.problem is not None or any(share.missing for share in gathering.shares)
+    return Outcome(
+        offered_rps=offered,
+        achieved_rps=achieved,
+        schedule_lag_ms_p99=None if lag_p99 is None else lag_p99 * 1000,
+        duration_s=duration,
+        began_at=began_at,
+        ended="broken" if broken else "completed" if stopped_after is None else "stopped",
+        requests={version: len(samples.of(version)) for version in VERSIONS},
+        warmup_requests={
+            version: sum(share.last.warmup[index] for share in gathering.shares if share.last)
+            for index, version in enumerate(VERSIONS)
+        },
+        workers=len(gathering.shares),
+        missing_workers=[
+            {"worker": share.worker, "reason": share.missing} for share in gathering.shares if share.missing
+        ],
+        missing_samples=sum(share.lost for share in gathering.shares),
+        valid=reason is None,
+        reason=reason,
+        exit_code=code,
+    )
+
+
+def _due(gathering: Gathering, index: int, part: float) -> float:
+    """Arrivals of one worker whose time came; estimated from its whole share where it went missing."""
+    share = gathering.shares[index]
+    if share.last is None:
+        return 0.0
+    return share.last.planned * part if share.missing else share.last.due
+
+
+def _problem(
+    load: Load, gathering: Gathering, offered: float, achieved: float, lag_p99: float | None, samples: int
+) -> tuple[str | None, ExitCode]:
+    if gathering.problem is not None:
+        return gathering.problem
+    lost = sum(share.lost for share in gathering.shares)
+    gone = [share for share in gathering.shares if share.missing]
+    if gone:
+        names = ", ".join(f"worker {share.worker} ({share.missing})" for share in gone)
+        known = f", with at least {lost:,} of its samples" if lost else ""
+        return f"{names} went missing{known}; what the others and it reported is kept", ExitCode.INVALID
+    if lost or any(share.gap for share in gathering.shares):
+        return f"{lost:,} samples were lost between the workers and the master", ExitCode.INVALID
+    if lag_p99 is None or not samples:
+        return "the run ended before anything was measured", ExitCode.INVALID
+    if lag_p99 > load.max_lag:
+        return (
+            f"the load generator was {lag_p99 * 1000:.0f} ms late at the 99th percentile, more than "
+            f"{load.max_lag * 1000:.0f} ms: lower the rate, add workers, or give it a quieter machine",
+            ExitCode.INVALID,
+        )
+    if achieved < ENOUGH * offered:
+        return (
+            f"the load generator sent {achieved:.1f} arrivals a second of {offered:.1f} offered: "
+            "lower the rate or add workers",
+            ExitCode.INVALID,
+        )
+    return None, ExitCode.PASS

@@ -1,0 +1,140 @@
+"""Protocols: how a row becomes the body of a request, and the body of an answer becomes a prediction.
+
+Each protocol is one small codec, without I/O. The Open Inference Protocol v2 over REST:
+https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from loadtest.errors import ExperimentError, TargetError
+
+
+class Codec(Protocol):
+    """What the load side needs to know of a protocol."""
+
+    @property
+    def path(self) -> str:
+        """Where requests go, below the target's base URL."""
+
+    def encode(self, row: NDArray[np.float64]) -> bytes:
+        """The body of the request for one row; shape (features,)."""
+
+    def decode(self, body: bytes) -> str:
+        """The prediction in the body of an answer, as text.
+
+        Raises:
+            ValueError: it is not an answer to one row.
+        """
+
+
+_WHOLE = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
+_REAL = frozenset(("FP16", "FP32", "FP64"))
+
+
+@dataclass(frozen=True)
+class OpenInference:
+    """The Open Inference Protocol v2: ``OpenInference("shop", "features", "FP64")``.
+
+    Args:
+        model: the model's name in the path.
+        tensor: the name of its input tensor.
+        datatype: the datatype of that tensor.
+    """
+
+    model: str
+    tensor: str
+    datatype: str
+
+    @staticmethod
+    def metadata_path(model: str) -> str:
+        """Where the model says what its input is."""
+        return f"/v2/models/{quote(model, safe='')}"
+
+    @classmethod
+    def from_metadata(cls, model: str, metadata: Any, features: Sequence[str]) -> OpenInference:
+        """Read what a server says of its model, and hold it against the evaluation set.
+
+        Args:
+            model: the model's name.
+            metadata: the decoded answer to ``metadata_path``.
+            features: names of the feature columns, in the order in which they are sent.
+
+        Raises:
+            TargetError: it is no metadata, or the model takes what this codec cannot send.
+            ExperimentError: the model takes other features than the evaluation set has.
+        """
+        try:
+            inputs = [(i["name"], i["datatype"], list(i["shape"])) for i in metadata["inputs"]]
+            columns = (metadata.get("parameters") or {}).get("columns")
+        except (TypeError, KeyError, AttributeError):
+            raise TargetError(
+                f"model {model!r}: its metadata is not that of the Open Inference Protocol"
+            ) from None
+        if len(inputs) != 1:
+            raise TargetError(
+                f"model {model!r} has {len(inputs)} input tensors; one with all features is needed"
+            )
+        name, datatype, shape = inputs[0]
+        if datatype not in _WHOLE | _REAL:
+            raise TargetError(
+                f"model {model!r}: its input is of datatype {datatype}; a numeric one is needed"
+            )
+        if shape and shape[-1] not in (-1, len(features)):
+            raise ExperimentError(
+                f"model {model!r} takes {shape[-1]} features, the evaluation set has {len(features)} "
+                f"({', '.join(features)}); name the right columns under [data] features"
+            )
+        if columns and list(columns) != list(features):
+            raise ExperimentError(
+                f"model {model!r} takes the features {', '.join(columns)}, the evaluation set would send "
+                f"{', '.join(features)}; name them in the model's order under [data] features"
+            )
+        return cls(model, name, datatype)
+
+    @property
+    def path(self) -> str:
+        """The infer endpoint."""
+        return f"{self.metadata_path(self.model)}/infer"
+
+    def encode(self, row: NDArray[np.float64]) -> bytes:
+        """One row as one tensor of shape (1, features)."""
+        values = (row.astype(np.int64) if self.datatype in _WHOLE else row).tolist()
+        tensor = {"name": self.tensor, "shape": [1, len(values)], "datatype": self.datatype, "data": values}
+        return orjson.dumps({"inputs": [tensor]})
+
+    def decode(self, body: bytes) -> str:
+        """The one element of the first output."""
+        try:
+            data = orjson.loads(body)["outputs"][0]["data"]
+            while isinstance(data, list):
+                (data,) = data
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ValueError("no output with exactly one element") from error
+        return as_text(data)
+
+
+def as_text(value: object) -> str:
+    """A prediction as the text that labels are held against: ``1.0``, ``1`` and ``"1"`` are all ``1``.
+
+    Raises:
+        ValueError: it is neither text nor a number nor a truth value.
+    """
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            return str(int(value)) if value.is_integer() else repr(value)
+    raise ValueError(f"{type(value).__name__} is no prediction")

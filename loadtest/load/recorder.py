@@ -1,0 +1,123 @@
+"""The recorder: every sample of a worker, in columns of bytes until they travel.
+
+``add`` is on the path of every answer: it packs one record of 39 bytes and keeps no object per sample. What
+can be computed for many samples at once (text, ``correct``, ``faithful``) is left to ``take``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from loadtest.dataset import Dataset
+from loadtest.sample import SCHEMA, VERSIONS, SampleSet
+
+_RECORD = struct.Struct("<ibdddhii")
+_COLUMNS = np.dtype(
+    {
+        "names": ["row", "version", "scheduled_at", "sent_at", "done_at", "status", "error", "prediction"],
+        "formats": ["<i4", "i1", "<f8", "<f8", "<f8", "<i2", "<i4", "<i4"],
+        "offsets": [0, 4, 5, 13, 21, 29, 31, 35],
+        "itemsize": _RECORD.size,
+    }
+)
+_NONE = -1
+
+
+class Recorder:
+    """Records the samples of one worker.
+
+    Args:
+        dataset: the evaluation set, for its labels.
+        worker: index of the worker.
+        references: per version, the answer that it gave to each row alone, as text (rows that were not
+            asked: absent); a version that is absent has no references.
+    """
+
+    def __init__(
+        self, dataset: Dataset, worker: int, references: Mapping[str, Mapping[int, str]] | None = None
+    ) -> None:
+        self._worker = worker
+        labels = dataset.labels
+        # a regression has no right and wrong
+        self._labels = None if labels.dtype.kind == "f" else pa.array(labels.tolist(), pa.string())
+        self._references = {
+            version: pa.array([rows.get(row) for row in range(len(dataset))], pa.string())
+            for version, rows in (references or {}).items()
+        }
+        self.recorded = 0
+        self._buffer = bytearray()
+        self._errors: dict[str, int] = {}
+        self._predictions: dict[str, int] = {}
+
+    def add(
+        self,
+        row: int,
+        version: int,
+        scheduled_at: float,
+        sent_at: float,
+        done_at: float,
+        status: int,
+        error: str | None,
+        prediction: str | None,
+    ) -> None:
+        """Record one request; see ``Sample``. ``version`` is an index into ``VERSIONS``."""
+        errors, predictions = self._errors, self._predictions
+        self._buffer += _RECORD.pack(
+            row,
+            version,
+            scheduled_at,
+            sent_at,
+            done_at,
+            status,
+            _NONE if error is None else errors.setdefault(error, len(errors)),
+            _NONE if prediction is None else predictions.setdefault(prediction, len(predictions)),
+        )
+        self.recorded += 1
+
+    def take(self) -> SampleSet:
+        """What was recorded since the last call; may be empty."""
+        columns = np.frombuffer(bytes(self._buffer), _COLUMNS)
+        errors, predictions = list(self._errors), list(self._predictions)
+        self._buffer.clear()
+        self._errors, self._predictions = {}, {}
+        rows = pa.array(columns["row"])
+        prediction = pa.array(predictions, pa.string()).take(_codes(columns["prediction"]))
+        version = pa.DictionaryArray.from_arrays(pa.array(columns["version"]), pa.array(VERSIONS))
+        arrays = {
+            "row": rows,
+            "version": version,
+            "scheduled_at": pa.array(columns["scheduled_at"]),
+            "sent_at": pa.array(columns["sent_at"]),
+            "done_at": pa.array(columns["done_at"]),
+            "status": pa.array(columns["status"]),
+            "error": pa.DictionaryArray.from_arrays(_codes(columns["error"]), pa.array(errors, pa.string())),
+            "prediction": prediction,
+            "correct": self._correct(rows, prediction),
+            "faithful": self._faithful(columns["version"], rows, prediction),
+            "worker": pa.array(np.full(len(columns), self._worker, np.int16)),
+        }
+        return SampleSet(pa.Table.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA))
+
+    def _correct(self, rows: Any, prediction: Any) -> Any:
+        if self._labels is None:
+            return pa.nulls(len(rows), pa.bool_())
+        return pc.fill_null(pc.equal(prediction, self._labels.take(rows)), False)
+
+    def _faithful(self, version: NDArray[np.int8], rows: Any, prediction: Any) -> Any:
+        faithful = pa.nulls(len(rows), pa.bool_())
+        for name, reference in self._references.items():
+            mask = pa.array(version == VERSIONS.index(name))
+            faithful = pc.if_else(mask, pc.equal(prediction, reference.take(rows)), faithful)
+        return faithful
+
+
+def _codes(codes: NDArray[np.int32]) -> Any:
+    """Dictionary codes with null for none."""
+    return pa.array(codes, pa.int32(), mask=codes == _NONE)

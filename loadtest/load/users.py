@@ -1,0 +1,241 @@
+"""Users: what is done with an arrival.
+
+Locust's users wait for their answers, so that a slow server slows them down. Here one ``Driver`` per worker
+process sends every arrival when its time has come, each request from a greenlet of its own, whatever became
+of the ones before. Locust's user only stands for it in Locust's pages.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+
+import gevent
+from gevent.event import Event
+from locust import User, task
+
+from loadtest.errors import ExitCode
+from loadtest.load.alarm import Alarm
+from loadtest.load.arrivals import Schedule
+from loadtest.load.client import Answer, Client
+from loadtest.load.payloads import Payloads
+from loadtest.load.protocols import Codec
+from loadtest.load.recorder import Recorder
+from loadtest.sample import VERSIONS
+
+HOPELESS = 5.0
+"""Seconds behind schedule at which the generator gives up."""
+
+_MAX_IN_FLIGHT = 10_000
+_OTHER_FILES = 256
+_LOOK_UP = 0.25
+
+Log = Callable[[str, float, int, str | None], None]
+"""Tells Locust's own statistics: version, latency in seconds, bytes of the answer, error."""
+
+
+class Generator(User):  # type: ignore[misc]  # locust is untyped here
+    """Stands for the load generator of one process; the number of users changes nothing."""
+
+    @task
+    def generate(self) -> None:
+        """Nothing: the driver sends."""
+        gevent.sleep(1)
+
+
+def duet(candidate_first: bool) -> tuple[int, int]:
+    """Duet traffic: an arrival goes to both versions at once, in the drawn order (indices of VERSIONS)."""
+    return (1, 0) if candidate_first else (0, 1)
+
+
+TRAFFIC: Mapping[str, Callable[[bool], tuple[int, ...]]] = {"duet": duet}
+"""Per kind of traffic: which versions get the row of an arrival, in which order."""
+
+
+class Driver:
+    """Sends one worker's arrivals and records what comes back.
+
+    Args:
+        schedule: its arrivals.
+        traffic: see ``TRAFFIC``.
+        codecs: stable's and the candidate's.
+        payloads: stable's and the candidate's request bodies.
+        client: the connections to the target.
+        recorder: takes the samples.
+        log: see ``Log``.
+        timeout: the time-out of a request in seconds.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        traffic: Callable[[bool], tuple[int, ...]],
+        codecs: Sequence[Codec],
+        payloads: Sequence[Payloads],
+        client: Client,
+        recorder: Recorder,
+        log: Log,
+        timeout: float,
+    ) -> None:
+        self._schedule = schedule
+        self._traffic = traffic
+        self._codecs = codecs
+        self._payloads = payloads
+        self._client = client
+        self._recorder = recorder
+        self._log = log
+        self._timeout = timeout
+        self._heads = [client.head(c.path, v) for c, v in zip(codecs, VERSIONS, strict=True)]
+        self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
+        self._in_flight = 0
+        self._drained = Event()
+        self._stopping = False
+        self._ended_at = float("inf")
+        self._origin = float("inf")
+        self.sent = 0
+        self.warmup = [0, 0]
+        self.problem: str | None = None
+        self.code = ExitCode.PASS
+
+    @property
+    def due(self) -> int:
+        """Measured arrivals whose time has come (had come, when sending was ended early)."""
+        at = self._schedule.at
+        elapsed = min(perf_counter(), self._ended_at) - self._origin
+        return max(int(at.searchsorted(elapsed)) - int(at.searchsorted(0.0)), 0)
+
+    def stop(self) -> None:
+        """No more arrivals; what is in flight is still waited for."""
+        self._stopping = True
+
+    def fail(self, problem: str, code: ExitCode) -> None:
+        """End the run; the first problem is the one that is told."""
+        if self.problem is None:
+            self.problem, self.code = problem, code
+        self.stop()
+
+    def drive(self, origin: float) -> None:
+        """Send everything; returns when every request is answered or timed out.
+
+        Args:
+            origin: the run's time zero on the ``perf_counter`` clock.
+        """
+        self._origin = origin
+        with _calm_collector():
+            self._send_all()
+            if self._stopping:
+                self._ended_at = perf_counter()
+            self._drained.clear()
+            if self._in_flight and not self._drained.wait(self._timeout + HOPELESS):
+                self.fail(f"{self._in_flight} requests did not end at their time-out", ExitCode.LAB)
+        self._client.close()
+
+    def _send_all(self) -> None:
+        schedule, origin, alarm = self._schedule, self._origin, Alarm()
+        try:
+            arrivals = zip(
+                schedule.at.tolist(), schedule.row.tolist(), schedule.candidate_first.tolist(), strict=True
+            )
+            for at, row, candidate_first in arrivals:
+                due = origin + at
+                late = perf_counter() - due
+                if late >= 0:
+                    gevent.sleep(0)  # behind: answers must still be read
+                while late < 0 and not self._stopping:
+                    alarm.wait_until(min(due, perf_counter() + _LOOK_UP))
+                    late = perf_counter() - due
+                if self._stopping:
+                    return
+                if not self._can_go_on(late):
+                    return
+                self._arrive(at, row, candidate_first)
+        finally:
+            alarm.close()
+
+    def _can_go_on(self, late: float) -> bool:
+        if late > HOPELESS:
+            self.fail(
+                f"the load generator was {late:.1f} s behind its schedule and gave up: the rate is beyond it; "
+                "lower the rate or add workers",
+                ExitCode.INVALID,
+            )
+        elif self._in_flight + len(VERSIONS) > self._capacity:
+            self.fail(
+                f"{self._in_flight:,} requests were in flight, as many as the load generator can hold: the "
+                "target is too slow for this rate; lower the rate or the time-out, or add workers",
+                ExitCode.INVALID,
+            )
+        return not self._stopping
+
+    def _arrive(self, at: float, row: int, candidate_first: bool) -> None:
+        if at >= 0:
+            self.sent += 1
+        for version in self._traffic(candidate_first):
+            if at < 0:
+                self.warmup[version] += 1
+            self._in_flight += 1
+            gevent.spawn_raw(self._send, version, at, row)
+
+    def _send(self, version: int, at: float, row: int) -> None:
+        try:
+            answer = self._client.post(self._heads[version], self._payloads[version][row])
+            if at >= 0:
+                self._record(answer, version, at, row)
+        except Exception as error:
+            # a sample that is lost must not go unnoticed
+            self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._drained.set()
+
+    def _record(self, answer: Answer, version: int, at: float, row: int) -> None:
+        name, origin = VERSIONS[version], self._origin
+        error, prediction = read(answer, name, self._codecs[version])
+        done_at = answer.done_at - origin
+        self._recorder.add(
+            row, version, at, answer.sent_at - origin, done_at, answer.status, error, prediction
+        )
+        self._log(name, done_at - at, len(answer.body), error)
+
+
+def read(answer: Answer, version: str, codec: Codec) -> tuple[str | None, str | None]:
+    """The error and the prediction of an answer; one of them is None."""
+    if answer.error:
+        return answer.error, None
+    if answer.status != 200:
+        return f"http {answer.status}", None
+    if answer.version not in (None, version):
+        return f"answered by {answer.version}", None
+    try:
+        return None, codec.decode(answer.body)
+    except ValueError:
+        return "malformed answer", None
+
+
+def _raise_file_limit() -> int:
+    """Raise the soft limit of open files to the hard one; the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):  # macOS does not allow every hard limit
+            return soft
+    return hard if hard != resource.RLIM_INFINITY else 2**20
+
+
+@contextmanager
+def _calm_collector() -> Iterator[None]:
+    """Keep the garbage collector from looking through everything that the worker prepared."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()

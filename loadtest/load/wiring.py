@@ -1,0 +1,47 @@
+"""Wiring: joins the coordinator and the worker of this process to Locust. The same in every way to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from locust.env import Environment
+from locust.runners import LocalRunner, WorkerRunner
+
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
+from loadtest.load.coordinator import Coordinator, Result
+from loadtest.load.recorder import Recorder
+from loadtest.load.shapes import Arrivals
+from loadtest.load.worker import Worker
+
+
+def wire(
+    environment: Environment,
+    resolve: Callable[[], Experiment],
+    conclude_run: Callable[[Result], None],
+    show: Callable[[dict[str, Any]], None] = lambda _: None,
+    recorder: Callable[[Dataset, int], Recorder] = Recorder,
+) -> Coordinator | None:
+    """Make this process take its part in runs.
+
+    Args:
+        environment: Locust's, with a runner and, unless it is a worker's, the shape ``Arrivals``.
+        resolve: gives the experiment of a run that starts.
+        conclude_run: takes the result of every run.
+        show: takes live figures about once a second.
+        recorder: makes the recorder of a share.
+
+    Returns:
+        The coordinator; None on a worker.
+    """
+    if isinstance(environment.runner, LocalRunner | WorkerRunner):
+        Worker(environment, recorder)
+    if isinstance(environment.runner, WorkerRunner):
+        return None
+    coordinator = Coordinator(environment, resolve, conclude_run, show)
+    shape = environment.shape_class
+    assert isinstance(shape, Arrivals)
+    shape.coordinator = coordinator
+    environment.events.test_stop.add_listener(lambda **_: shape.forget())
+    return coordinator

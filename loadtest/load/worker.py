@@ -1,0 +1,187 @@
+"""A worker: carries out its share of a run and reports to the master; in a run of one process, both are one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import gevent
+from gevent.event import Event
+from gevent.lock import RLock
+from locust.env import Environment
+
+from loadtest.dataset import Dataset
+from loadtest.errors import ExitCode, LoadproofError
+from loadtest.load.arrivals import draw
+from loadtest.load.client import Client
+from loadtest.load.experiment import locate_data, parse_toml
+from loadtest.load.messages import GO, JOB, REPORT, STOP, Go, Job, Report, State
+from loadtest.load.payloads import Payloads
+from loadtest.load.protocols import OpenInference
+from loadtest.load.recorder import Recorder
+from loadtest.load.users import TRAFFIC, Driver
+from loadtest.sample import VERSIONS
+
+REPORT_EVERY = 1.0
+_METHOD = "POST"
+
+
+class Worker:
+    """Listens for jobs: ``Worker(environment)`` once per process that sends.
+
+    Args:
+        environment: Locust's; its runner connects to the master (or is both).
+        recorder: makes the recorder of a share.
+    """
+
+    def __init__(
+        self, environment: Environment, recorder: Callable[[Dataset, int], Recorder] = Recorder
+    ) -> None:
+        self._environment = environment
+        self._make_recorder = recorder
+        self._share: _Share | None = None
+        runner = environment.runner
+        runner.register_message(JOB, self._on_job)
+        runner.register_message(GO, self._on_go)
+        runner.register_message(STOP, self._on_stop)
+        environment.events.test_stopping.add_listener(self._drain)
+        # before Locust's own listener, which says goodbye to the master
+        environment.events.quitting.add_listener(self._drain)
+
+    def _on_job(self, msg: object, **_: object) -> None:
+        job = Job(**msg.data)  # type: ignore[attr-defined]
+        if self._share is not None:
+            self._share.stop()
+        self._share = _Share(job, self._environment, self._make_recorder)
+
+    def _on_go(self, msg: object, **_: object) -> None:
+        go = Go(**msg.data)  # type: ignore[attr-defined]
+        if self._share is not None and self._share.job.run == go.run:
+            self._share.go(go.began_at)
+
+    def _on_stop(self, **_: object) -> None:
+        if self._share is not None:
+            self._share.stop()
+
+    def _drain(self, **_: object) -> None:
+        if self._share is not None:
+            self._share.stop()
+            self._share.join()
+
+
+class _Share:
+    """One worker's part in one run, from the job to the last report."""
+
+    def __init__(
+        self, job: Job, environment: Environment, recorder: Callable[[Dataset, int], Recorder]
+    ) -> None:
+        self.job = job
+        self._environment = environment
+        self._make_recorder = recorder
+        self._go = Event()
+        self._began_at = float("inf")
+        self._stopping = False
+        self._driver: Driver | None = None
+        self._recorder: Recorder | None = None
+        self._planned = 0
+        self._number = 0
+        self._reporting = RLock()
+        self._greenlet = gevent.spawn(self._work)
+
+    def go(self, began_at: float) -> None:
+        """Send from ``began_at`` on (seconds since 1970)."""
+        self._began_at = began_at
+        self._go.set()
+
+    def stop(self) -> None:
+        """No more arrivals."""
+        self._stopping = True
+        self._go.set()
+        if self._driver is not None:
+            self._driver.stop()
+
+    def join(self) -> None:
+        """Wait until the last report is sent; bounded by the time-outs of the requests."""
+        self._greenlet.join()
+
+    def _work(self) -> None:
+        try:
+            self._report("preparing")
+            self._driver = self._prepare()
+            self._report("ready")
+            self._go.wait()
+            if not self._stopping:
+                reporter = gevent.spawn(self._report_while_running)
+                # the wall clock is what workers share; from here on only the monotonic clock counts
+                self._driver.drive(time.perf_counter() + (self._began_at - time.time()))
+                with self._reporting:
+                    reporter.kill()
+            self._report("finished", self._driver.problem, self._driver.code)
+        except LoadproofError as error:
+            self._report("finished", str(error), error.exit_code)
+        except Exception as error:
+            self._report("finished", f"the load generator failed ({type(error).__name__}: {error})")
+
+    def _prepare(self) -> Driver:
+        job = self.job
+        experiment = parse_toml(job.experiment)
+        dataset = Dataset.read(locate_data(experiment).data)
+        load = experiment.load
+        schedule = draw(load, len(dataset), job.worker, job.workers)
+        codecs = [OpenInference(*job.codecs[version]) for version in VERSIONS]
+        payloads = [Payloads(dataset, codec) for codec in codecs]
+        if codecs[0] == codecs[1]:
+            payloads[1] = payloads[0]
+        for bodies in dict.fromkeys(payloads):
+            for _ in bodies.prepare(schedule.row):
+                gevent.sleep(0)
+        self._planned = schedule.measured
+        self._recorder = self._make_recorder(dataset, job.worker)
+        client = Client(job.host, load.timeout)
+        driver = Driver(
+            schedule, TRAFFIC[load.traffic], codecs, payloads, client, self._recorder, self._log, load.timeout
+        )
+        if self._stopping:
+            driver.stop()
+        return driver
+
+    def _log(self, version: str, latency: float, length: int, error: str | None) -> None:
+        stats = self._environment.stats
+        stats.log_request(_METHOD, version, latency * 1000, length)
+        if error:
+            stats.log_error(_METHOD, version, error)
+
+    def _report_while_running(self) -> None:
+        while True:
+            gevent.sleep(REPORT_EVERY)
+            with self._reporting:
+                self._report("running")
+
+    def _report(
+        self, state: State, problem: str | None = None, code: ExitCode = ExitCode.LAB
+    ) -> None:
+        driver, recorder = self._driver, self._recorder
+        samples = b""
+        if recorder is not None:
+            try:
+                taken = recorder.take()
+                samples = taken.to_bytes() if len(taken) else b""
+            except Exception as error:
+                problem = problem or f"recording failed ({type(error).__name__}: {error})"
+                code = ExitCode.LAB
+        report = Report(
+            run=self.job.run,
+            worker=self.job.worker,
+            number=self._number,
+            state=state,
+            samples=samples,
+            recorded=recorder.recorded if recorder else 0,
+            planned=self._planned,
+            due=driver.due if driver else 0,
+            sent=driver.sent if driver else 0,
+            warmup=(driver.warmup[0], driver.warmup[1]) if driver else (0, 0),
+            problem=problem,
+            code=int(code),
+        )
+        self._number += 1
+        self._environment.runner.send_message(REPORT, report._asdict())

@@ -1,0 +1,92 @@
+"""A server with known delays, in a process of its own: ``python double.py '{"delays": [0.005, 0.02]}'``.
+
+It speaks just enough of the Open Inference Protocol v2. The first feature of a row is its index; row ``i`` is
+answered ``delays[i % len(delays)]`` seconds after it arrived, with the prediction ``i % 2``. Every request is
+counted as it arrives. Settings:
+
+``delays``        seconds, cycled over the rows
+``features``      number of features in the metadata (2)
+``stall_after``   after this many infer requests everything stands still ...
+``stall``         ... for so many seconds, once
+``close_every``   closes the connection after every n-th answer, without announcing it
+``status``        answers every infer request with this status
+
+Prints its port; ``GET /seen`` tells what it counted, and when it stalled (seconds since 1970).
+"""
+
+import asyncio
+import json
+import selectors
+import sys
+import time
+
+SETTINGS = {
+    "delays": [0.0],
+    "features": 2,
+    "stall_after": 0,
+    "stall": 0.0,
+    "close_every": 0,
+    "status": 200,
+} | json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")
+SEEN = {"stable": 0, "candidate": 0, "other": 0, "connections": 0, "stalled": None}
+ORDER = []
+
+
+class Double(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport = transport
+        self.data = b""
+        self.answers = 0
+        SEEN["connections"] += 1
+
+    def data_received(self, data):
+        self.data += data
+        while (end := self.data.find(b"\r\n\r\n")) >= 0:
+            head = self.data[:end].decode().lower()
+            headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
+            length = int(headers.get("content-length", 0))
+            if len(self.data) < end + 4 + length:
+                return
+            body, self.data = self.data[end + 4 : end + 4 + length], self.data[end + 4 + length :]
+            self.request(head.split(" ", 2), headers.get("x-model-version", "other"), body)
+
+    def request(self, line, version, body):
+        if line[0] == "get":
+            tensor = {"name": "x", "datatype": "FP64", "shape": [-1, SETTINGS["features"]]}
+            self.answer(version, SEEN | {"order": ORDER} if line[1] == "/seen" else {"inputs": [tensor]})
+            return
+        SEEN[version] += 1
+        row = int(json.loads(body)["inputs"][0]["data"][0])
+        ORDER.append(row)
+        if SETTINGS["stall"] and not SEEN["stalled"] and sum(map(SEEN.get, ("stable", "candidate"))) >= SETTINGS["stall_after"]:
+            began = time.time()
+            time.sleep(SETTINGS["stall"])
+            SEEN["stalled"] = [began, time.time()]
+        output = {"name": "predict", "datatype": "INT64", "shape": [1], "data": [row % 2]}
+        answer = (version, {"outputs": [output]}, SETTINGS["status"])
+        delay = SETTINGS["delays"][row % len(SETTINGS["delays"])]
+        if delay:
+            asyncio.get_running_loop().call_later(delay, self.answer, *answer)
+        else:
+            self.answer(*answer)
+
+    def answer(self, version, content, status=200):
+        body = json.dumps(content).encode()
+        self.transport.write(
+            b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nx-model-version: %b\r\nContent-Length: %d\r\n\r\n%b"
+            % (status, version.encode(), len(body), body)
+        )
+        self.answers += 1
+        if SETTINGS["close_every"] and self.answers % SETTINGS["close_every"] == 0:
+            self.transport.close()
+
+
+async def main():
+    server = await asyncio.get_running_loop().create_server(Double, "127.0.0.1", 0, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+# epoll, asyncio's default, counts in milliseconds; select does not
+with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
+    runner.run(main())
