@@ -163,9 +163,12 @@ class ComposeLab:
         experiment = Experiment.load_file(str(job / "experiment.toml"))
         data, load = experiment.data.path, experiment.load
         require_readable(data)
+        if used := self._project.containers().get("load"):
+            # with its volume: no file of an earlier job may pass for one of this
+            self._docker.run("rm", "--force", "--volumes", used.id, timeout=30)
         override = write_load_override(self._folder, data)
         project = Project(self._docker, self._project.name, (*self._project.files, override))
-        project.compose(*("create", "--no-build", "--pull", "never", "--force-recreate", "load"), timeout=60)
+        project.compose("create", "--no-build", "--pull", "never", "load", timeout=60)
         self._load = ComposeLoad(
             self._docker, project.containers()["load"], job, 3 * (load.warmup + load.duration) + _LOAD_SLACK
         )

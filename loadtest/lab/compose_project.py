@@ -17,6 +17,7 @@ COMPOSE_FILE = ROOT / "compose.yaml"
 
 _LABEL = "com.docker.compose.project"
 _DOWN_SECONDS = 60.0
+_PAUSE = 0.5
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Container:
         """What is wrong with a service that should run, in words; None: nothing."""
         if self.state["OOMKilled"]:
             return f"was killed: it needs more than its {(self.memory or 0) // 2**20} MB of memory"
+        if self.state["Status"] == "exited":
+            return f"ended with exit code {self.state['ExitCode']}"
         if self.state["Status"] != "running":
             detail = self.state.get("Error") or f"exit code {self.state['ExitCode']}"
             return f"is not running ({self.state['Status']}, {detail})"
@@ -115,28 +118,30 @@ class Project:
             return error.log
         return tuple(text.splitlines()[-LOG_LINES:])
 
-    def remove(self) -> None:
-        """Remove every container, network and volume of the project.
+    def remove(self, within: float = 60.0) -> None:
+        """Remove every container, network and volume of the project; nothing is asked of an empty one.
+
+        Args:
+            within: seconds after which no further attempt is begun.
 
         Raises:
-            LabError: something is still there after a minute; the message names it and the remedy.
+            LabError: something is still there; the message names it and the remedy.
         """
-        deadline = time.monotonic() + _DOWN_SECONDS
+        deadline = time.monotonic() + within
         trouble = ""
-        while self.leftovers():
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                left = ", ".join(self.leftovers())
+        while left := self.leftovers():
+            if trouble and time.monotonic() > deadline:
                 remedy = f"run docker compose -p {self.name} --profile load down -v"
-                raise LabError(f"could not remove {left}{trouble}; {remedy}")
+                raise LabError(f"could not remove {', '.join(left)}{trouble}; {remedy}")
             try:
                 self.compose(
                     *("--profile", "load", "down", "--volumes", "--remove-orphans", "--timeout", "5"),
-                    timeout=max(remaining, 5.0),
+                    timeout=_DOWN_SECONDS,
                 )
+                trouble = " (something new appears)"
             except LabError as error:
                 trouble = f" ({error})"
-                time.sleep(1)  # the Engine is busy or restarts
+                time.sleep(_PAUSE)  # the Engine is busy or restarts
 
     def leftovers(self) -> list[str]:
         """What of the project is there now: ids of containers and networks, names of volumes."""

@@ -26,7 +26,6 @@ OLDEST_ENGINE = (25, 0)
 OLDEST_COMPOSE = (2, 24)
 
 LOG_LINES = 20
-_LEAVE_SECONDS = 10.0
 
 
 class DockerVersions(NamedTuple):
@@ -38,9 +37,15 @@ class DockerVersions(NamedTuple):
 
 @dataclass(frozen=True)
 class Docker:
-    """The command line client: ``Docker()``, or ``Docker("/path/to/another")``."""
+    """The command line client: ``Docker()``, or ``Docker("/path/to/another")``.
+
+    Args:
+        program: its name or path.
+        leave: seconds that a command gets for its own clean-up when it is ended early.
+    """
 
     program: str = "docker"
+    leave: float = 10.0
 
     def run(
         self,
@@ -75,10 +80,10 @@ class Docker:
         try:
             out, err = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
-            _end(process)
+            _end(process, self.leave)
             raise LabError(f"docker {_verb(arguments)} did not end within {timeout:g} s") from None
         except BaseException:
-            _end(process)
+            _end(process, self.leave)
             raise
         if process.returncode:
             lines = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
@@ -121,11 +126,11 @@ def _numbers(version: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and what it started; its own clean-up gets some seconds."""
+def _end(process: subprocess.Popen[bytes], leave: float) -> None:
+    """End a command and what it started."""
     for number in (signal.SIGINT, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=_LEAVE_SECONDS)
+            process.communicate(timeout=leave)
             return
