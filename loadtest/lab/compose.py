@@ -109,6 +109,11 @@ class ComposeLab:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
+    def name(self) -> str:
+        """The Compose project of this lab."""
+        return self._project.name
+
+    @property
     def endpoints(self) -> Endpoints:
         """Where the services listen on this machine."""
         urls = {

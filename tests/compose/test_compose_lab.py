@@ -1,0 +1,192 @@
+"""The lab of the loadproof command, on real containers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from loadtest.config import Experiment
+from loadtest.errors import ModelError, ServiceDied, StartError
+from loadtest.lab.ports import CpuUsage
+from loadtest.sample import SampleSet
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
+
+
+def answered_by(url, version=None):
+    headers = {"x-model-version": version} if version else {}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        return answer.headers["x-model-version"]
+
+
+def container_of(docker, lab, service):
+    return docker.run(
+        *("ps", "-aq", "--filter", f"label=com.docker.compose.project={lab.name}"),
+        *("--filter", f"label=com.docker.compose.service={service}"),
+        timeout=30,
+    ).strip()
+
+
+def test_takes_another_port_where_the_usual_one_is_in_use(lab):
+    assert not lab.endpoints.gateway.endswith(":8080")
+    assert lab.endpoints.gateway.startswith("http://127.0.0.1:")
+    lab.check()
+
+
+def test_the_cpu_limit_is_enforced_and_its_throttling_is_seen(lab):
+    for role in ("stable", "candidate"):
+        assert lab.enforced_cpus(role) == 0.25
+        usage = lab.cpu_usage(role)
+        # loading the model took more than the limit gives
+        assert isinstance(usage, CpuUsage)
+        assert 0 < usage.throttled_periods <= usage.periods
+
+
+def test_each_role_serves_its_own_folder(lab):
+    for role, version in (("stable", "v1"), ("candidate", "v2")):
+        url = getattr(lab.endpoints, role) + "/v2/models/shop"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert json.load(answer)["versions"] == [version]
+
+
+def test_the_split_is_in_force_when_set_split_returns(lab):
+    url = f"{lab.endpoints.gateway}/v2/models/shop"
+    for percent, expected in ((100, {"candidate"}), (0, {"stable"}), (50, {"stable", "candidate"})):
+        began = time.monotonic()
+        lab.set_split(percent)
+        assert time.monotonic() - began < 1.0
+        assert {answered_by(url) for _ in range(30)} == expected
+    # a pinned request goes where it is pinned
+    assert [answered_by(url, pin) for pin in ("stable", "candidate")] == ["stable", "candidate"]
+
+
+def test_the_split_survives_a_restart_of_the_gateway(lab, docker):
+    lab.set_split(100)
+    docker.run("restart", "--timeout", "1", container_of(docker, lab, "gateway"), timeout=60)
+    url, deadline = f"{lab.endpoints.gateway}/v2/models/shop", time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            answers = {answered_by(url) for _ in range(10)}
+            break
+        except OSError:
+            time.sleep(0.1)
+    assert answers == {"candidate"}
+    lab.set_split(10)
+
+
+@pytest.fixture
+def job(tmp_path, models):
+    """A job folder that nobody else may read, as a umask of 077 makes it."""
+    data = {"path": models / "shop" / "evaluation.parquet"}
+    experiment = Experiment.load_file(
+        "compare", {"data": data, "load": {"rate": 20, "duration": 4, "warmup": 1}}
+    )
+    folder = tmp_path / "job"
+    folder.mkdir(mode=0o700)
+    (folder / "experiment.toml").write_text(experiment.to_toml())
+    (folder / "experiment.toml").chmod(0o600)
+    return folder
+
+
+def test_load_runs_beside_the_gateway_and_its_samples_come_out(lab, job):
+    process = lab.launch_load(job)
+    lines = [json.loads(line) for line in process.lines() if line.startswith("{")]
+    assert process.wait() in (0, 4)
+    assert lines
+    samples = SampleSet.read(job / "samples.parquet")
+    assert len(samples.of("stable")) == len(samples.of("candidate")) > 20
+    assert not samples.failed.any()
+    assert "offered_rps" in json.loads((job / "load.json").read_text())
+    assert (job / "samples.parquet").stat().st_uid == os.getuid()
+    lab.check()
+
+
+def test_stopping_keeps_what_was_measured(lab, job):
+    experiment = Experiment.load_file(str(job / "experiment.toml"), {"load": {"duration": 60}})
+    (job / "experiment.toml").write_text(experiment.to_toml())
+    process = lab.launch_load(job)
+    for _ in zip(range(4), process.lines(), strict=False):
+        pass
+    began = time.monotonic()
+    process.stop()
+    process.stop()
+    process.wait()
+    assert time.monotonic() - began < 20
+    assert len(SampleSet.read(job / "samples.parquet")) > 0
+
+
+def test_a_load_that_cannot_run_is_named_with_its_log(lab, job):
+    text = (job / "experiment.toml").read_text()
+    (job / "experiment.toml").write_text(text.replace('label = "bought"', 'label = "bougth"'))
+    process = lab.launch_load(job)
+    assert process.wait() not in (0, 4)
+    with pytest.raises(ServiceDied, match=r"load ended with exit code \d+") as caught:
+        lab.check()
+    assert "bougth" in "\n".join(caught.value.log)
+    assert not (job / "samples.parquet").exists()
+
+
+def test_facts_about_the_environment(lab):
+    facts = lab.environment()
+    assert facts["backend"] == "compose"
+    assert facts["limits"]["stable"] == {"cpus": 0.25, "memory": 2**29}
+    assert facts["images"]["stable"].startswith("sha256:")
+    json.dumps(facts)
+
+
+def test_a_version_that_cannot_start_is_named_with_its_log(open_lab, models, gone):
+    broken = models / "shop" / "broken"
+    broken.mkdir(exist_ok=True)
+    (broken / "model.toml").write_text("name = 'shop'\n")
+    lab = open_lab("v1", "broken")
+    with pytest.raises(StartError, match="candidate did not start: it ended with exit code") as caught, lab:
+        pytest.fail("the lab started")
+    assert "model.toml" in "\n".join(caught.value.log)
+    assert gone(lab.name)
+
+
+def test_a_folder_that_containers_may_not_read(open_lab, models, gone):
+    private = models / "shop" / "private"
+    private.mkdir(mode=0o700, exist_ok=True)
+    lab = open_lab("v1", "private")
+    with pytest.raises(ModelError, match="containers may not read it; run chmod"), lab:
+        pytest.fail("the lab started")
+    assert gone(lab.name)
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing(models, gone):
+    source = f"""
+from pathlib import Path
+from loadtest.lab.compose import ComposeLab
+from loadtest.lab.ports import Version
+folder = Path({str(models)!r}) / "shop" / "v1"
+lab = ComposeLab((Version("stable", folder, 0.25, 2**29), Version("candidate", folder, 0.25, 2**29)))
+print(lab.name, flush=True)
+with lab:
+    print("started", flush=True)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        name = process.stdout.readline().strip()
+        # in the middle: something is there, and nothing is ready
+        while process.poll() is None and gone(name):
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert out == ""
+    assert "KeyboardInterrupt" in err
+    assert gone(name)
+
+
+def test_a_version_that_dies_is_named(lab, docker):
+    """Last, because the lab is broken afterwards."""
+    docker.run("kill", container_of(docker, lab, "candidate"), timeout=30)
+    with pytest.raises(ServiceDied, match="candidate ended with exit code 137") as caught:
+        lab.check()
+    assert caught.value.log

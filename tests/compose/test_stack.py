@@ -1,0 +1,143 @@
+"""``docker compose up``: every service healthy, locked down, limited, and reachable on 127.0.0.1 only."""
+
+import json
+import time
+import urllib.request
+
+import pytest
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
+
+SERVICES = ["stable", "candidate", "gateway", "locust-master", "locust-worker", "prometheus"]
+EVERYTHING = ["trainer", *SERVICES]
+PUBLISHED = {
+    "stable": ["8000/tcp"],
+    "candidate": ["8000/tcp"],
+    # neither the admin port nor the one of the statistics
+    "gateway": ["8080/tcp"],
+    "locust-master": ["8089/tcp"],
+    "locust-worker": [],
+    "prometheus": ["9090/tcp"],
+    "trainer": [],
+}
+USERS = {"gateway": "101:101", "prometheus": "65534:65534"}
+
+
+def get_json(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_is_healthy_by_a_check_that_is_frequent_at_the_start(stack, service):
+    for container in stack.of(service):
+        assert container["State"]["Health"]["Status"] == "healthy"
+        check = container["Config"]["Healthcheck"]
+        assert 0 < check["StartInterval"] <= 1_000_000_000 < check["Interval"]
+
+
+def test_the_trainer_is_done_and_the_versions_waited_for_it(stack):
+    (trainer,) = stack.of("trainer")
+    assert (trainer["State"]["Status"], trainer["State"]["ExitCode"]) == ("exited", 0)
+    for service in ("stable", "candidate"):
+        assert stack.of(service)[0]["State"]["StartedAt"] > trainer["State"]["FinishedAt"]
+
+
+@pytest.mark.parametrize("service", EVERYTHING)
+def test_is_locked_down(stack, service):
+    for container in stack.of(service):
+        host = container["HostConfig"]
+        assert container["Config"]["User"] == USERS.get(service, "10001:10001")
+        assert host["ReadonlyRootfs"]
+        assert host["CapDrop"] == ["ALL"]
+        assert not host["CapAdd"]
+        assert host["SecurityOpt"] == ["no-new-privileges:true"]
+        assert not host["Privileged"]
+        assert host["PidsLimit"] > 0
+        assert host["Memory"] > 0
+        assert host["Init"]
+        assert list(host["Tmpfs"]) == ["/tmp"]
+
+
+def test_the_kernel_agrees(stack, docker):
+    """The same, as the processes in a container see it."""
+    identifier = stack.of("stable")[0]["Id"]
+    status = docker.run("exec", identifier, "cat", "/proc/1/status", timeout=30)
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert fields["Uid"].split() == ["10001"] * 4
+    assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    probe = "touch /tmp/x && ! touch /models/x 2>/dev/null && ! touch /app/x 2>/dev/null && echo held"
+    assert docker.run("exec", identifier, "sh", "-c", probe, timeout=30) == "held\n"
+
+
+@pytest.mark.parametrize("service", EVERYTHING)
+def test_logs_cannot_block_or_fill_the_disk(stack, service):
+    for container in stack.of(service):
+        assert container["HostConfig"]["LogConfig"] == {
+            "Type": "json-file",
+            "Config": {"mode": "non-blocking", "max-buffer-size": "4m", "max-size": "10m", "max-file": "3"},
+        }
+
+
+@pytest.mark.parametrize("service", EVERYTHING)
+def test_ports_are_on_loopback_only(stack, service):
+    for container in stack.of(service):
+        bindings = {port: b for port, b in container["HostConfig"]["PortBindings"].items() if b}
+        assert sorted(bindings) == PUBLISHED[service]
+        assert {b["HostIp"] for port in bindings.values() for b in port} <= {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("service", ["stable", "candidate"])
+def test_the_limits_of_the_versions(stack, service):
+    host = stack.of(service)[0]["HostConfig"]
+    assert host["NanoCpus"] == 250_000_000
+    assert host["Memory"] == host["MemorySwap"] == 512 * 2**20
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_comes_back_by_itself(stack, service):
+    assert stack.of(service)[0]["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+
+
+def test_every_worker_is_registered_at_the_master(stack):
+    workers = get_json(f"{stack.url('locust-master', 8089)}/stats/requests")["workers"]
+    assert len(workers) == len(stack.of("locust-worker")) == 3
+    assert {worker["state"] for worker in workers} == {"ready"}
+
+
+def test_prometheus_scrapes_everything(stack):
+    url = f"{stack.url('prometheus', 9090)}/api/v1/targets?state=active"
+    deadline = time.monotonic() + 20
+    while True:
+        targets = get_json(url)["data"]["activeTargets"]
+        health = {(t["labels"]["job"], t["labels"].get("role")): t["health"] for t in targets}
+        if set(health.values()) == {"up"} or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    assert health == dict.fromkeys(
+        [("versions", "stable"), ("versions", "candidate"), ("gateway", None), ("prometheus", None)], "up"
+    )
+
+
+def test_fresh_volumes_belong_to_those_who_write_them(stack, docker):
+    for service, folder, owner in (
+        ("trainer", "/models", None),
+        ("locust-master", "/results", "10001"),
+        ("gateway", "/routes", "101"),
+        ("prometheus", "/prometheus", "65534"),
+    ):
+        (container,) = stack.of(service)
+        mount = next(m for m in container["Mounts"] if m["Destination"] == folder)
+        assert (mount["Type"], mount["Name"].startswith(stack.project.name)) == ("volume", True)
+        if owner:
+            uid = docker.run("exec", container["Id"], "stat", "-c", "%u", folder, timeout=30)
+            assert uid.strip() == owner
+
+
+def test_a_request_through_the_gateway_names_the_version_that_answered(stack):
+    url = f"{stack.url('gateway', 8080)}/v2/health/ready"
+    for version in ("stable", "candidate"):
+        request = urllib.request.Request(url, headers={"x-model-version": version})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.headers["x-model-version"] == version
