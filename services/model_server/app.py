@@ -45,7 +45,7 @@ class Settings:
     """
 
     max_body: int = 4 * 2**20
-    max_queue: int = 128
+    max_queue: int = 48
     max_rows: int = 256
     timeout: float = 10.0
     recent: int = 10_000

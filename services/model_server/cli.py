@@ -12,8 +12,9 @@ from services.model_server.errors import VersionError
 from services.model_server.serving import serve
 from services.model_server.version import load_version
 
-THREADS = 8
-"""Threads that answer requests."""
+THREADS = 64
+"""Threads that answer requests. Waiting ones cost nothing, and a batch cannot grow beyond them: at 0.25 CPU a
+model of 480 trees answered 24 requests/s with 1 thread, 84 with 8, 190 with 64; a linear one 230 with any."""
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:

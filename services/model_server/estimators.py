@@ -83,7 +83,7 @@ class Estimator:
         if not hasattr(model, "predict"):
             raise VersionError(f"{path}: a {type(model).__name__} has no predict; save a fitted model")
         self._model = model
-        self._has_proba = hasattr(model, "predict_proba")
+        self.has_proba = task == "classification" and hasattr(model, "predict_proba")
         self._thread = threading.local()
         self.features: int | None = getattr(model, "n_features_in_", None)
         self.classes: list[Any] | None = None
@@ -101,11 +101,6 @@ class Estimator:
         jobs = {name: 1 for name in parameters if name.split("__")[-1] == "n_jobs"}
         if jobs:
             model.set_params(**jobs)
-
-    @property
-    def has_proba(self) -> bool:
-        """Whether ``predict_proba`` is offered."""
-        return self.classes is not None and self._has_proba
 
     def run(self, rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on rows of shape (rows, features)."""

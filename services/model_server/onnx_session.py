@@ -54,6 +54,7 @@ class OnnxSession:
                 f"{path}: takes {[(i.name, i.type) for i in inputs]}; export it with one numeric input tensor"
             )
         self.classes: list[Any] | None = None
+        self.columns: list[str] | None = None
         allowed = _LABELS if task == "classification" else _NUMBERS
         if outputs[0].type not in allowed:
             raise VersionError(
@@ -68,15 +69,11 @@ class OnnxSession:
         self._names = {"predict": outputs[0].name}
         if task == "classification" and len(outputs) > 1 and outputs[1].type in _NUMBERS:
             self._names["predict_proba"] = outputs[1].name
+        self.has_proba = "predict_proba" in self._names
         if wanted.datatype.startswith("INT") != (self._dtype in (np.int64, np.int32)):
             raise VersionError(
                 f"{path}: takes {inputs[0].type}, model.toml says {wanted.datatype}; make them agree"
             )
-
-    @property
-    def has_proba(self) -> bool:
-        """Whether ``predict_proba`` is offered."""
-        return "predict_proba" in self._names
 
     def run(self, rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on rows of shape (rows, ...)."""

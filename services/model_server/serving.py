@@ -26,7 +26,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
-from services.model_server.app import create_app
+from services.model_server.app import Settings, create_app
 from services.model_server.errors import VersionError
 from services.model_server.version import LoadedVersion
 
@@ -63,7 +63,10 @@ def serve(version: LoadedVersion, *, host: str, port: int, threads: int, drain: 
 
     def load_worker() -> Callable[..., list[bytes]]:
         _end_with_parent()
-        return _in_one_piece(create_app(version, CollectorRegistry(), is_ready=lambda: not stopping[0]))
+        # a quarter of the threads stays free to say quickly that the queue is full
+        settings = Settings(max_queue=max(threads * 3 // 4, 1))
+        app = create_app(version, CollectorRegistry(), settings, is_ready=lambda: not stopping[0])
+        return _in_one_piece(app)
 
     @server.on_startup
     def install() -> None:

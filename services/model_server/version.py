@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.model_server.batching import Run
 from services.model_server.errors import VersionError
-from services.model_server.estimators import Estimator, read_joblib, read_skops
-from services.model_server.onnx_session import OnnxSession
 from services.model_server.tensors import DTYPES, TensorSpec
 
 FILES = ("model.skops", "model.onnx", "model.joblib")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _DATATYPES = {"U": "BYTES", "O": "BYTES", "i": "INT64", "u": "INT64", "b": "BOOL", "f": "FP64"}
+
+
+class Runtime(Protocol):
+    """What runs a model file: scikit-learn's estimator or an ONNX session."""
+
+    platform: str
+    features: int | None
+    columns: list[str] | None
+    classes: list[Any] | None
+    has_proba: bool
+
+    def run(self, rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+        """Run the model: an array per output, row by row."""
 
 
 class _Input(BaseModel):
@@ -107,18 +118,12 @@ def load_version(folder: Path, allow_pickle: Collection[str] = ()) -> LoadedVers
         raise VersionError(
             f"{folder / 'model.toml'}: inputs: shape must be [-1, features], got {declared.shape}"
         )
-    runtime: Estimator | OnnxSession
-    if path.suffix == ".onnx":
-        runtime = OnnxSession(path, manifest.task, spec)
-    elif path.suffix == ".skops":
-        runtime = Estimator(read_skops(path), path, manifest.task)
-    elif manifest.name in allow_pickle:
-        runtime = Estimator(read_joblib(path), path, manifest.task)
-    else:
+    if path.suffix == ".joblib" and manifest.name not in allow_pickle:
         raise VersionError(
             f"{path}: loading a pickle runs the code in it; if you trust whoever made it, allow it by name "
             f"with --allow-pickle {manifest.name}, or save the model with skops instead"
         )
+    runtime = _open(path, manifest.task, spec)
     _check_features(runtime, declared, folder)
     run = _typed(runtime)
     return LoadedVersion(
@@ -129,7 +134,7 @@ def load_version(folder: Path, allow_pickle: Collection[str] = ()) -> LoadedVers
         platform=runtime.platform,
         input=spec,
         columns=tuple(declared.columns) if declared.columns else None,
-        outputs=_try(run, runtime, spec, path),
+        outputs=_try(run, runtime, spec, manifest.task, path),
         classes=tuple(runtime.classes) if runtime.classes else None,
         run=run,
     )
@@ -161,7 +166,18 @@ def _model_file(folder: Path) -> Path:
     return found[0]
 
 
-def _check_features(runtime: Estimator | OnnxSession, declared: _Input, folder: Path) -> None:
+def _open(path: Path, task: str, spec: TensorSpec) -> Runtime:
+    # imported late: scikit-learn and skops take seconds of a small CPU limit, ONNX Runtime needs neither
+    if path.suffix == ".onnx":
+        from services.model_server.onnx_session import OnnxSession
+
+        return OnnxSession(path, task, spec)
+    from services.model_server.estimators import Estimator, read_joblib, read_skops
+
+    return Estimator(read_skops(path) if path.suffix == ".skops" else read_joblib(path), path, task)
+
+
+def _check_features(runtime: Runtime, declared: _Input, folder: Path) -> None:
     path = folder / "model.toml"
     features = declared.shape[1]
     if runtime.features not in (None, features):
@@ -173,14 +189,13 @@ def _check_features(runtime: Estimator | OnnxSession, declared: _Input, folder: 
         raise VersionError(
             f"{path}: inputs: {len(declared.columns)} columns for {features} features; make them agree"
         )
-    trained = getattr(runtime, "columns", None)
-    if trained and declared.columns and trained != declared.columns:
+    if runtime.columns and declared.columns and runtime.columns != declared.columns:
         raise VersionError(
-            f"{path}: inputs: columns differ from those the model was trained on, {trained}; use these"
+            f"{path}: inputs: columns differ from those that the model was trained on; use {runtime.columns}"
         )
 
 
-def _typed(runtime: Estimator | OnnxSession) -> Run:
+def _typed(runtime: Runtime) -> Run:
     """The model with its outputs in the shapes and types in which they travel."""
 
     def run(rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
@@ -193,7 +208,7 @@ def _typed(runtime: Estimator | OnnxSession) -> Run:
     return run
 
 
-def _try(run: Run, runtime: Estimator | OnnxSession, spec: TensorSpec, path: Path) -> dict[str, TensorSpec]:
+def _try(run: Run, runtime: Runtime, spec: TensorSpec, task: str, path: Path) -> dict[str, TensorSpec]:
     """The outputs, read off the answer to a row of zeros."""
     names = ("predict", "predict_proba") if runtime.has_proba else ("predict",)
     try:
@@ -208,6 +223,10 @@ def _try(run: Run, runtime: Estimator | OnnxSession, spec: TensorSpec, path: Pat
     datatype = _DATATYPES.get(label.dtype.kind)
     if datatype is None or (label.dtype.kind == "O" and not isinstance(label[0], str)):
         raise VersionError(f"{path}: predicts labels of type {label.dtype}; use text or numbers")
+    if task == "regression" and datatype != "FP64":
+        raise VersionError(
+            f"{path}: predicts {label.dtype}, a regression predicts numbers; set task in model.toml"
+        )
     specs = {"predict": TensorSpec("predict", datatype, (-1,))}
     if runtime.has_proba:
         specs["predict_proba"] = TensorSpec("predict_proba", "FP64", (-1, results["predict_proba"].shape[1]))
