@@ -24,7 +24,7 @@ class _TimerSpec(ctypes.Structure):
 
 
 class Alarm:
-    """``Alarm().wait_until(due)`` returns at ``due`` on the ``perf_counter`` clock, seldom early, little late."""
+    """``Alarm().wait_until(due)`` returns at ``due`` (``perf_counter``), seldom early, little late."""
 
     def __init__(self) -> None:
         self._fd = -1

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import gevent.socket
 import gevent.ssl
-from geventhttpclient.response import HTTPParseError, HTTPResponseParser
+from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 
 MAX_IDLE = 1.5
 """Seconds after which an unused connection is not used again: servers close theirs after 2 s and more."""
@@ -47,7 +47,7 @@ class _Stale(Exception):  # noqa: N818 - it names what happened
     """The server had closed this kept-alive connection before the first byte was sent."""
 
 
-class _Parser(HTTPResponseParser):  # type: ignore[misc]  # llhttp, untyped
+class _Parser(HTTPResponseParser):
     """Keeps the body and who answered; one for all answers on a connection."""
 
     def __init__(self) -> None:

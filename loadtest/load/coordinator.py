@@ -82,15 +82,18 @@ class Coordinator:
         self.result: Result | None = None
         self.error: LoadproofError | None = None
         self.closed = Event()
-        environment.runner.register_message(REPORT, self._on_report)
-        environment.events.test_start.add_listener(self._begin)
-        environment.events.test_stopping.add_listener(self._stop)
-        environment.events.test_stop.add_listener(self._close)
+        runner: Any = environment.runner
+        self._runner = runner
+        runner.register_message(REPORT, self._on_report)
+        events: Any = environment.events
+        events.test_start.add_listener(self._begin)
+        events.test_stopping.add_listener(self._stop)
+        events.test_stop.add_listener(self._close)
 
     @property
     def workers(self) -> list[str]:
         """Locust's ids of the workers, in order; the only process is a worker, too."""
-        runner = self._environment.runner
+        runner = self._runner
         if not isinstance(runner, MasterRunner):
             return [runner.client_id]
         nodes = runner.clients.ready + runner.clients.spawning + runner.clients.running
@@ -98,16 +101,14 @@ class Coordinator:
 
     @property
     def over(self) -> bool:
-        """The run that was begun has ended and waits to be concluded."""
+        """The run that was begun has ended, or could not begin, and waits to be concluded."""
+        if self.closed.is_set():
+            return False
         return self.error is not None or (self._run is not None and self._run.over.is_set())
 
-    def reset(self) -> None:
-        """Forget the last run's result and error: another may start."""
+    def _begin(self, **_: object) -> None:
         self.result, self.error = None, None
         self.closed.clear()
-
-    def _begin(self, **_: object) -> None:
-        self.reset()
         try:
             experiment = locate_data(self._resolve())
             if experiment.load.traffic not in TRAFFIC:
@@ -135,12 +136,13 @@ class Coordinator:
                 experiment=experiment.to_toml(),
                 codecs={v: [c.model, c.tensor, c.datatype] for v, c in codecs.items()},
             )
-            self._environment.runner.send_message(JOB, job._asdict(), client)
+            self._runner.send_message(JOB, job._asdict(), client)
 
     def _fail(self, error: LoadproofError) -> None:
         if self.error is None:
             self.error = error
             logger.error("%s", error)
+            self._runner.log_exception("loadproof", str(error), "")  # for Locust's pages
 
     def _on_report(self, msg: Any, **_: object) -> None:
         run = self._run
@@ -163,7 +165,7 @@ class Coordinator:
     def _tell(self, run: _Run, kind: str, data: dict[str, Any] | None = None) -> None:
         for share in run.gathering.shares:
             if not share.over:
-                self._environment.runner.send_message(kind, data, share.client)
+                self._runner.send_message(kind, data, share.client)
 
     def _look(self, run: _Run) -> None:
         """End a run that cannot go on, and notice the end of one that is over."""

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import gevent
+from gevent.event import Event
 from locust import runners
 from locust.env import Environment
-from locust.event import Events
 
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
@@ -31,6 +31,7 @@ from loadtest.load.users import Generator
 from loadtest.load.wiring import wire
 
 _CONNECT = 60.0
+_LOOK_UP = 0.25
 _LOOPBACK = "127.0.0.1"
 
 
@@ -61,13 +62,10 @@ def run(
     experiment = Experiment.load_file(str(job / files.EXPERIMENT))
     Dataset.read(locate_data(experiment).data)
     workers = workers or experiment.load.workers
-    environment = Environment(
-        user_classes=[Generator], shape_class=Arrivals(), events=Events(), host=base_url(host)
+    environment = Environment(user_classes=[Generator], shape_class=Arrivals(), host=base_url(host))
+    runner: Any = (
+        environment.create_local_runner() if workers == 1 else environment.create_master_runner(_LOOPBACK, 0)
     )
-    if workers == 1:
-        runner = environment.create_local_runner()
-    else:
-        runner = environment.create_master_runner(_LOOPBACK, 0)
     coordinator = wire(
         environment,
         resolve=lambda: experiment,
@@ -75,14 +73,14 @@ def run(
         show=lambda event: print(json.dumps(event), file=out, flush=True),
         recorder=recorder,
     )
-    assert coordinator is not None
-    interrupted: list[int] = []
+    if coordinator is None:
+        raise LabError("this process coordinates no run")
+    interrupted = Event()
 
     def interrupt() -> None:
-        interrupted.append(1)
-        gevent.spawn(runner.stop)
-        if runner.state in (runners.STATE_INIT, runners.STATE_STOPPED):
-            coordinator.closed.set()
+        if not interrupted.is_set():
+            interrupted.set()
+            gevent.spawn(runner.stop)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, interrupt)
@@ -90,11 +88,13 @@ def run(
         if not connected(interrupted):
             return ExitCode.INTERRUPTED
         runner.start_shape()
-        coordinator.closed.wait()
+        while not coordinator.closed.wait(_LOOK_UP):
+            if interrupted.is_set() and runner.state == runners.STATE_INIT:
+                break  # nothing began yet
         runner.quit()
     if coordinator.error is not None:
         raise coordinator.error
-    return _exit_code(coordinator.result, bool(interrupted))
+    return _exit_code(coordinator.result, interrupted.is_set())
 
 
 def _exit_code(result: Result | None, interrupted: bool) -> ExitCode:
@@ -106,21 +106,21 @@ def _exit_code(result: Result | None, interrupted: bool) -> ExitCode:
 
 
 @contextmanager
-def _workers(
-    job: Path, host: str, count: int, runner: Any
-) -> Iterator[Callable[[list[int]], bool]]:
+def _workers(job: Path, host: str, count: int, runner: Any) -> Iterator[Callable[[Event], bool]]:
     """Worker processes of this master; the value waits until all are connected (False: interrupted)."""
     command = [sys.executable, "-m", "loadtest.load", "--job", str(job), "--host", host]
     port = runner.server.port if count else 0
     processes = [
         # what a worker prints is no progress line
-        subprocess.Popen([*command, "--join", str(port)], stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno())
+        subprocess.Popen(
+            [*command, "--join", str(port)], stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno()
+        )
         for _ in range(count)
     ]
 
-    def connected(interrupted: list[int]) -> bool:
+    def connected(interrupted: Event) -> bool:
         for _ in range(int(_CONNECT / 0.1)):
-            if interrupted:
+            if interrupted.is_set():
                 return False
             if not count or runner.worker_count == count:
                 return True
@@ -144,7 +144,7 @@ def join(port: int) -> ExitCode:
     """Be a worker of the master at ``port`` until it says to quit, or is gone."""
     # Ctrl-C reaches all processes of a terminal; the master ends the run in order
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    environment = Environment(user_classes=[Generator], events=Events())
+    environment = Environment(user_classes=[Generator])
     runner = environment.create_worker_runner(_LOOPBACK, port)
     wire(environment, resolve=_no_master, conclude_run=_no_master)
     master = os.getppid()

@@ -71,6 +71,8 @@ def conclude(
         began_at: time zero, seconds since 1970.
         stopped_after: seconds since the run began at which it was ended early; None: it was not.
     """
+    if stopped_after is None:
+        _note_deserters(gathering)
     duration = load.duration if stopped_after is None else min(max(stopped_after, 0.0), load.duration)
     lag = samples.sent_at - samples.scheduled_at
     lag_p99 = float(np.quantile(lag, 0.99)) if len(samples) else None
@@ -103,6 +105,19 @@ def conclude(
     )
 
 
+def _note_deserters(gathering: Gathering) -> None:
+    """Workers that were stopped one by one, while the run went on."""
+    for share in gathering.shares:
+        last = share.last
+        if (
+            last is not None
+            and last.problem is None
+            and share.state == "finished"
+            and last.due < last.planned
+        ):
+            share.missing = f"ended after {last.due:,} of {last.planned:,} arrivals"
+
+
 def _due(gathering: Gathering, index: int, part: float) -> float:
     """Arrivals of one worker whose time came; estimated from its whole share where it went missing."""
     share = gathering.shares[index]
@@ -128,14 +143,18 @@ def _problem(
         return "the run ended before anything was measured", ExitCode.INVALID
     if lag_p99 > load.max_lag:
         return (
-            f"the load generator was {lag_p99 * 1000:.0f} ms late at the 99th percentile, more than "
-            f"{load.max_lag * 1000:.0f} ms: lower the rate, add workers, or give it a quieter machine",
+            (
+                f"the load generator was {lag_p99 * 1000:.0f} ms late at the 99th percentile, more than "
+                f"{load.max_lag * 1000:.0f} ms: lower the rate, add workers, or give it a quieter machine"
+            ),
             ExitCode.INVALID,
         )
     if achieved < ENOUGH * offered:
         return (
-            f"the load generator sent {achieved:.1f} arrivals a second of {offered:.1f} offered: "
-            "lower the rate or add workers",
+            (
+                f"the load generator sent {achieved:.1f} arrivals a second of {offered:.1f} offered: "
+                "lower the rate or add workers"
+            ),
             ExitCode.INVALID,
         )
     return None, ExitCode.PASS

@@ -48,7 +48,7 @@ class Progress:
 
         Returns:
             ``elapsed`` and ``sent``, ``done`` and ``errors`` (requests), ``lag_ms_p99``, and per version
-            ``done``, ``errors``, ``accuracy`` and ``p50``, ``p95``, ``p99`` (milliseconds); None: not yet known.
+            ``done``, ``errors``, ``accuracy``, ``p50``, ``p95``, ``p99`` (milliseconds); None: not yet known.
         """
         return {
             "elapsed": round(elapsed, 1),

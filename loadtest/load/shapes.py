@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from locust import LoadTestShape
+from locust.env import Environment
 
 from loadtest.load.coordinator import Coordinator
 
 logger = logging.getLogger(__name__)
 
 
-class Arrivals(LoadTestShape):  # type: ignore[misc]  # locust is untyped here
+class Arrivals(LoadTestShape):
     """Starts the run and stops the test when it is over; Locust's form then asks for no users or run time."""
 
-    coordinator: Coordinator | None = None
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # locust is partly untyped
+        self._coordinator: Coordinator | None = None
         self._users: tuple[int, float] | None = None
+
+    def follow(self, coordinator: Coordinator, environment: Environment) -> None:
+        """Take the beginning and the end of runs from ``coordinator``."""
+        self._coordinator = coordinator
+        events: Any = environment.events
+        events.test_stop.add_listener(self._forget)
 
     def tick(self) -> tuple[int, float] | None:
         """Users and spawn rate, the same during the whole run; None when it is over."""
-        if self.coordinator is None:
+        coordinator = self._coordinator
+        if coordinator is None or coordinator.over:
             return None
         if self._users is None:
-            workers = len(self.coordinator.workers)
+            workers = len(coordinator.workers)
             if not workers:
                 logger.error("no worker is connected; start one, then the test")
                 return None
-            self.coordinator.reset()
             self._users = (workers, workers)
-        if self.coordinator.over:
-            self._users = None
         return self._users
 
-    def forget(self) -> None:
-        """The test was stopped: the next one starts anew."""
+    def _forget(self, **_: object) -> None:
         self._users = None

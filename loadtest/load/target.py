@@ -67,7 +67,7 @@ def _metadata(session: requests.Session, url: str, version: str) -> Any:
         raise TargetError(f"{url}: nothing answers there; start the lab first, or give its URL") from None
     if answer.status_code != 200:
         raise TargetError(
-            f"{url}: {version} answered HTTP {answer.status_code} ({answer.text[:200].strip() or 'no text'}); "
+            f"{url}: {version} answered HTTP {answer.status_code} ({answer.text[:200].strip()}); "
             "is it ready, and is the model's name right?"
         )
     try:

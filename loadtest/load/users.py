@@ -37,7 +37,7 @@ Log = Callable[[str, float, int, str | None], None]
 """Tells Locust's own statistics: version, latency in seconds, bytes of the answer, error."""
 
 
-class Generator(User):  # type: ignore[misc]  # locust is untyped here
+class Generator(User):
     """Stands for the load generator of one process; the number of users changes nothing."""
 
     @task
@@ -158,8 +158,8 @@ class Driver:
     def _can_go_on(self, late: float) -> bool:
         if late > HOPELESS:
             self.fail(
-                f"the load generator was {late:.1f} s behind its schedule and gave up: the rate is beyond it; "
-                "lower the rate or add workers",
+                f"the load generator was {late:.1f} s behind its schedule and gave up: "
+                "the rate is beyond it; lower the rate or add workers",
                 ExitCode.INVALID,
             )
         elif self._in_flight + len(VERSIONS) > self._capacity:

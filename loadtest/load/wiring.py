@@ -35,13 +35,11 @@ def wire(
     Returns:
         The coordinator; None on a worker.
     """
+    coordinator = None
+    # the coordinator hears first that a test stops: what the worker then reports is the end of a stopped run
+    if isinstance(environment.shape_class, Arrivals):
+        coordinator = Coordinator(environment, resolve, conclude_run, show)
+        environment.shape_class.follow(coordinator, environment)
     if isinstance(environment.runner, LocalRunner | WorkerRunner):
         Worker(environment, recorder)
-    if isinstance(environment.runner, WorkerRunner):
-        return None
-    coordinator = Coordinator(environment, resolve, conclude_run, show)
-    shape = environment.shape_class
-    assert isinstance(shape, Arrivals)
-    shape.coordinator = coordinator
-    environment.events.test_stop.add_listener(lambda **_: shape.forget())
     return coordinator

@@ -1,9 +1,10 @@
-"""A worker: carries out its share of a run and reports to the master; in a run of one process, both are one."""
+"""A worker: carries out its share of a run and reports to the master, which may be the same process."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -40,22 +41,23 @@ class Worker:
         self._environment = environment
         self._make_recorder = recorder
         self._share: _Share | None = None
-        runner = environment.runner
+        runner: Any = environment.runner
+        events: Any = environment.events
         runner.register_message(JOB, self._on_job)
         runner.register_message(GO, self._on_go)
         runner.register_message(STOP, self._on_stop)
-        environment.events.test_stopping.add_listener(self._drain)
+        events.test_stopping.add_listener(self._drain)
         # before Locust's own listener, which says goodbye to the master
-        environment.events.quitting.add_listener(self._drain)
+        events.quitting.add_listener(self._drain)
 
-    def _on_job(self, msg: object, **_: object) -> None:
-        job = Job(**msg.data)  # type: ignore[attr-defined]
+    def _on_job(self, msg: Any, **_: object) -> None:
+        job = Job(**msg.data)
         if self._share is not None:
             self._share.stop()
         self._share = _Share(job, self._environment, self._make_recorder)
 
-    def _on_go(self, msg: object, **_: object) -> None:
-        go = Go(**msg.data)  # type: ignore[attr-defined]
+    def _on_go(self, msg: Any, **_: object) -> None:
+        go = Go(**msg.data)
         if self._share is not None and self._share.job.run == go.run:
             self._share.go(go.began_at)
 
@@ -147,7 +149,7 @@ class _Share:
 
     def _log(self, version: str, latency: float, length: int, error: str | None) -> None:
         stats = self._environment.stats
-        stats.log_request(_METHOD, version, latency * 1000, length)
+        stats.log_request(_METHOD, version, round(latency * 1000), length)
         if error:
             stats.log_error(_METHOD, version, error)
 
@@ -157,9 +159,7 @@ class _Share:
             with self._reporting:
                 self._report("running")
 
-    def _report(
-        self, state: State, problem: str | None = None, code: ExitCode = ExitCode.LAB
-    ) -> None:
+    def _report(self, state: State, problem: str | None = None, code: ExitCode = ExitCode.LAB) -> None:
         driver, recorder = self._driver, self._recorder
         samples = b""
         if recorder is not None:
@@ -184,4 +184,5 @@ class _Share:
             code=int(code),
         )
         self._number += 1
-        self._environment.runner.send_message(REPORT, report._asdict())
+        runner: Any = self._environment.runner
+        runner.send_message(REPORT, report._asdict())

@@ -1,0 +1,18 @@
+"""For the ``locust`` command: ``locust -f loadtest/load/locustfile.py --host http://127.0.0.1:8080``.
+
+Wiring only. LOADPROOF_EXPERIMENT names the experiment; see ``loadtest.load.experiment``.
+"""
+
+from typing import Any
+
+from locust import events
+
+from loadtest.load.pages import add_options, start
+from loadtest.load.shapes import Arrivals
+from loadtest.load.users import Generator
+
+__all__ = ["Arrivals", "Generator"]
+
+hooks: Any = events
+hooks.init_command_line_parser.add_listener(add_options)
+hooks.init.add_listener(start)
