@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -160,18 +160,25 @@ class Scope:
         return self._group
 
 
-def limits_for(role: str, cpus: float | None, memory: int | None) -> Limits:
+Announce = Callable[[Path], None]
+"""Is told of a folder before it is made, so that it is removed even if we do not live to do it."""
+
+
+def limits_for(
+    role: str, cpus: float | None, memory: int | None, announce: Announce = lambda _: None
+) -> Limits:
     """The best way to limit a version on this machine.
 
     Args:
         role: the version, for the cgroup's name.
         cpus: cores; None: no limit.
         memory: bytes; None: no limit.
+        announce: is told of every folder before it is made.
     """
     if cpus is None and memory is None:
         return Unlimited()
     name = f"loadproof-{role}-{os.getpid()}-{secrets.token_hex(3)}"
-    made = make_cgroup(name, cpus, memory, Path("/proc/self"))
+    made = make_cgroup(name, cpus, memory, Path("/proc/self"), announce)
     if made:
         return made
     trial = Scope(f"{name}-trial", cpus, memory)
@@ -180,7 +187,9 @@ def limits_for(role: str, cpus: float | None, memory: int | None) -> Limits:
     return Unlimited()
 
 
-def make_cgroup(name: str, cpus: float | None, memory: int | None, proc: Path) -> Cgroup | None:
+def make_cgroup(
+    name: str, cpus: float | None, memory: int | None, proc: Path, announce: Announce = lambda _: None
+) -> Cgroup | None:
     """Make cgroups with these limits below or beside our own; None where that is not allowed.
 
     A memory limit that cannot be had does not stop the CPU limit: ``Cgroup.memory`` then says None.
@@ -190,13 +199,14 @@ def make_cgroup(name: str, cpus: float | None, memory: int | None, proc: Path) -
         cpus: cores; None: no limit.
         memory: bytes; None: no limit.
         proc: our folder in procfs.
+        announce: is told of every folder before it is made.
     """
     groups: dict[str, Group] = {}
     for controller, value in (("cpu", cpus), ("memory", memory)):
         # on v2 a process is in one cgroup: the second controller must do with the folder of the first
         made = [group for group in groups.values() if group.version == 2]
         candidates = made or (Group(p.version, p.folder / name) for p in _parents(controller, proc))
-        group = value and next((g for g in candidates if _limit(g, controller, value)), None)
+        group = value and next((g for g in candidates if _limit(g, controller, value, announce)), None)
         if group:
             groups[controller] = group
     if not groups:
@@ -219,7 +229,8 @@ def _parents(controller: str, proc: Path) -> Iterator[Group]:
     return (group for group in above if group.hands_down(controller))
 
 
-def _limit(group: Group, controller: str, value: float) -> bool:
+def _limit(group: Group, controller: str, value: float, announce: Announce) -> bool:
+    announce(group.folder)
     existed = group.folder.is_dir()
     try:
         group.folder.mkdir(exist_ok=True)

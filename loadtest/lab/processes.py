@@ -184,7 +184,7 @@ class LocalLab:
             self._services[name] = self._supervisor.start(
                 name,
                 [*argv, "--port", str(self._ports[name])],
-                limits=limits_for(name, version.cpus, version.memory),
+                limits=limits_for(name, version.cpus, version.memory, self._supervisor.will_make),
                 # the server reads it as its --version, and it is a name that other tools set
                 env={"VERSION": ""},
             )

@@ -124,8 +124,6 @@ class Supervisor:
             log.open("wb") as errors,
             stdout.open("wb") if isinstance(stdout, Path) else nullcontext(stdout or errors) as output,
         ):
-            for folder in limits.folders:
-                self._warden.made(folder)
             try:
                 # a session of its own: Ctrl-C at the terminal reaches us alone, and we stop it in order
                 process = subprocess.Popen(
@@ -144,6 +142,10 @@ class Supervisor:
             service = Service(name, process, log, limits, essential)
             self._services.append(service)
         return service
+
+    def will_make(self, folder: Path) -> None:
+        """Take note of a cgroup that is about to be made: it is gone after this supervisor at the latest."""
+        self._warden.will_make(folder)
 
     def check(self) -> None:
         """Look whether every service still runs.

@@ -53,8 +53,8 @@ class Warden:
         """A service was stopped and reaped."""
         self._tell(f"-{pid}")
 
-    def made(self, folder: Path) -> None:
-        """A cgroup was made."""
+    def will_make(self, folder: Path) -> None:
+        """A cgroup is about to be made."""
         self._tell(f"cgroup {folder}")
 
     def close(self) -> None:
@@ -95,16 +95,17 @@ def watch(lab: int) -> None:
 
 
 def _lines(lab: int) -> Iterator[str]:
-    # a fork of the lab may hold the pipe open after the lab itself is gone: look at our parent as well
     rest = b""
-    while os.getppid() == lab:
-        if not select.select([0], [], [], _LOOK)[0]:
-            continue
-        data = os.read(0, 65536)
-        if not data:
+    while True:
+        if select.select([0], [], [], _LOOK)[0]:
+            data = os.read(0, 65536)
+            if not data:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            yield from (line.decode() for line in lines)
+        elif os.getppid() != lab:
+            # a fork of the lab holds the pipe open although the lab itself is gone
             return
-        *lines, rest = (rest + data).split(b"\n")
-        yield from (line.decode() for line in lines)
 
 
 if __name__ == "__main__":
