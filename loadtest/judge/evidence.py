@@ -14,7 +14,7 @@ from loadtest.dataset import Dataset
 from loadtest.errors import DatasetError
 from loadtest.judge.observations import LoadFacts
 from loadtest.sample import CANDIDATE, SampleSet
-from loadtest.stats.quantiles import BLOCK_SECONDS, block_count
+from loadtest.stats.quantiles import SHORTEST_BLOCK, block_count
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -99,7 +99,7 @@ class Evidence:
     @property
     def burst_blocks(self) -> int:
         """Into how many time blocks bursts are looked for; short runs have fewer than latency needs."""
-        return block_count(self.duration) or int(self.duration // BLOCK_SECONDS[0])
+        return block_count(self.duration) or int(self.duration // SHORTEST_BLOCK)
 
     def blocks_of(self, outcomes: Outcomes, blocks: int) -> Places:
         """The time block of each outcome, 0 to ``blocks - 1``."""

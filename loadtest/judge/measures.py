@@ -19,8 +19,9 @@ from loadtest.judge.observations import Observations
 from loadtest.stats.estimate import Estimate, Known
 from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share, design_effect
 from loadtest.stats.quantiles import (
-    BLOCK_SECONDS,
+    LEVEL_BLOCKS,
     MIN_BLOCKS,
+    SHORTEST_BLOCK,
     Blocked,
     block_count,
     difference,
@@ -71,15 +72,21 @@ def measure(
     return quality.score(gate, evidence, dataset, int(rows.sum()))
 
 
-def _latency(gate: Gate, evidence: Evidence) -> Measurement:
-    q = gate.quantile or 0.0
+def _blocks(gate: Gate, evidence: Evidence) -> int:
+    """Into how many time blocks the run is cut for this gate."""
     blocks = block_count(evidence.duration)
     if not blocks:
-        needed = MIN_BLOCKS * BLOCK_SECONDS[0] - evidence.duration
+        needed = MIN_BLOCKS * SHORTEST_BLOCK - evidence.duration
         raise NoEvidence(
-            f"a latency interval needs {MIN_BLOCKS} time blocks of {BLOCK_SECONDS[0]:g} s: "
+            f"{gate.metric} needs {MIN_BLOCKS} time blocks of {SHORTEST_BLOCK:g} s: "
             f"{_more(needed * evidence.rate, needed)}"
         )
+    return LEVEL_BLOCKS if gate.against == "absolute" else blocks
+
+
+def _latency(gate: Gate, evidence: Evidence) -> Measurement:
+    q = gate.quantile or 0.0
+    blocks = _blocks(gate, evidence)
     s, c = (
         Blocked.sort(o.latency, o.at, evidence.duration, blocks)
         for o in (evidence.stable, evidence.candidate)
@@ -136,12 +143,7 @@ def good(outcomes: Outcomes, experiment: Experiment) -> NDArray[np.bool_]:
 
 
 def _rate(gate: Gate, evidence: Evidence, experiment: Experiment) -> Measurement:
-    blocks = block_count(evidence.duration)
-    if not blocks:
-        needed = MIN_BLOCKS * BLOCK_SECONDS[0] - evidence.duration
-        raise NoEvidence(
-            f"{gate.metric} needs {MIN_BLOCKS} time blocks: {_more(needed * evidence.rate, needed)}"
-        )
+    blocks = _blocks(gate, evidence)
 
     def per_block(outcomes: Outcomes) -> NDArray[np.float64]:
         counted = good(outcomes, experiment) if gate.metric == "goodput" else ~outcomes.failed

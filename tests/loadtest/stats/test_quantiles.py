@@ -16,8 +16,9 @@ from loadtest.stats.quantiles import Blocked, block_count, difference, jackknife
         (29.9, 12),  # random arrivals rarely fill the last second
         (30, 12),
         (60, 12),
-        (300, 60),
-        (600, 120),
+        (100, 20),  # blocks of 5 s
+        (300, 30),  # no more than thirty: longer runs get longer blocks
+        (3600, 30),
     ],
 )
 def test_block_count(seconds, blocks):

@@ -1,0 +1,50 @@
+"""``python -m benchmarks.calibration``: measure, write results.json, and put the tables into the docs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.calibration import latency, report, sequential, shares, whole_runs
+
+RESULTS = Path(__file__).parent / "results.json"
+SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
+    "latency": latency.measure,
+    "shares": shares.measure,
+    "whole_runs": whole_runs.measure,
+    "sequential": sequential.measure,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the sections that were asked for; exit 1 when a bar is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description=__doc__)
+    parser.add_argument("--runs", type=int, default=500, help="simulated runs a cell (default 500)")
+    parser.add_argument("--quick", action="store_true", help="40 runs a cell, to see that it works; writes nothing")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=SECTIONS, action="append", help="these sections; others stay as they are")
+    parser.add_argument("--tables", action="store_true", help="measure nothing, only write the tables again")
+    options = parser.parse_args(arguments)
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() and not options.quick else {}
+    for name in [] if options.tables else options.only or SECTIONS:
+        begun = time.monotonic()
+        results[name] = SECTIONS[name](40 if options.quick else options.runs, options.seed)
+        print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
+        if not options.quick:
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    tables = report.tables(results)
+    print("\n".join(tables.values()))
+    if not options.quick:
+        report.write(tables)
+    missed = [bar.name for bar in report.bars(results) if not bar.met]
+    print(f"bars missed: {', '.join(missed)}" if missed else "every bar is met")
+    return int(bool(missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
