@@ -36,7 +36,7 @@ class TerminalProgress:
         if not self._console.is_terminal:
             if event.get("elapsed", 0.0) - self._last_plain >= 10:
                 self._last_plain = event.get("elapsed", 0.0)
-                self._console.print(line, highlight=False)
+                self._console.print(line, highlight=False, soft_wrap=True)
             return
         if self._live is None:
             self._live = Live(console=self._console, transient=True, auto_refresh=False)
