@@ -1,0 +1,191 @@
+"""Always-valid tests: they may be looked at as often as one likes, and stop at any moment.
+
+Each keeps an e-process: evidence that a hypothesis is false, which under that hypothesis exceeds 1/alpha
+*ever* with a chance of at most alpha (Ville's inequality). Three kinds, by what the traffic gives:
+
+* ``paired_log_e``: pairs of outcomes of the same arrival or row (duet traffic). Exact, for independent pairs.
+* ``TwoSampleBets``: two streams of independent outcomes (canary traffic). Exact; alarms wrongly when errors
+  come in bursts of one version, so it may pause a canary but not fail it for bursty errors.
+* ``lower_bounds``: means over time windows (latency; errors in bursts). Asymptotic: from ten windows on.
+
+Everything works elementwise on arrays, so that one call serves one run or a thousand simulated ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+STAKES = np.geomspace(0.01, 0.9, 12)
+"""Shares of the wealth to bet on each pair: small ones win on small differences, large ones on large."""
+FIRST_WINDOW = 10
+"""Windows before the asymptotic bound may speak."""
+ERROR_ODDS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+WRONG_ANSWER_ODDS = (1.1, 1.2, 1.35, 1.5, 2.0, 3.0)
+EQUAL_ODDS = (0.7, 0.85, 1.0)
+"""The candidate's odds over stable's to bet on: to FAIL on errors, to FAIL on answers, to PASS."""
+
+
+def paired_log_e(gained: ArrayLike, lost: ArrayLike, pairs: ArrayLike, margin: float) -> Floats:
+    """ln of the evidence against 'the candidate's share exceeds stable's by at most ``margin``'.
+
+    A gambler's wealth who bets on each pair that its difference (-1, 0 or 1) exceeds the margin, averaged
+    over ``STAKES`` (Waudby-Smith and Ramdas 2024, Estimating means of bounded random variables by betting, JRSS
+    B 86). At margin 0 only discordant pairs move it: an always-valid McNemar test. To test the other
+    way round ('at least ``margin``'), swap ``gained`` and ``lost`` and negate the margin.
+
+    Args:
+        gained: pairs so far in which only the candidate's outcome was yes.
+        lost: pairs so far in which only stable's was.
+        pairs: all pairs so far.
+        margin: between -1 and 1.
+    """
+    b, c, n = (np.asarray(count, dtype=np.float64)[..., None] for count in (gained, lost, pairs))
+    stakes = STAKES / (1 + margin)  # the worst pair, -1, must leave something
+    log_wealth = (
+        b * np.log1p(stakes * (1 - margin))
+        + c * np.log1p(-stakes * (1 + margin))
+        + (n - b - c) * np.log1p(-stakes * margin)
+    )
+    return _log_mean(log_wealth)
+
+
+def paired_interval(gained: float, lost: float, pairs: float, alpha: float) -> tuple[float, float]:
+    """The differences that ``paired_log_e`` has not refused, ``alpha`` on each side; valid at any moment."""
+    limit = -math.log(alpha)
+
+    def lowest(b: float, c: float) -> float:
+        low, high = -1 + 1e-9, (b - c) / pairs if pairs else -1 + 1e-9
+        if high <= low or paired_log_e(b, c, pairs, low) < limit:
+            return -1.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if paired_log_e(b, c, pairs, middle) >= limit else (low, middle)
+        return low
+
+    return lowest(gained, lost), -lowest(lost, gained)
+
+
+class TwoSampleBets:
+    """The e-process of Turner, Ly and Grünwald for two independent streams of yes-or-no outcomes.
+
+    Turner, Ly and Grünwald 2024, Generic e-variables for exact sequential k-sample tests, Journal of
+    Statistical Planning and Inference 230; margins: Turner and Grünwald 2023, Exact anytime-valid confidence
+    intervals for contingency tables, Electronic Journal of Statistics 17.
+
+    Example:
+        >>> bets = TwoSampleBets(margin=0.0, odds=ERROR_ODDS, above=True)
+        >>> for second in stream:
+        ...     bets.update(candidate_errors, candidate_requests, stable_errors, stable_requests)
+        ...     if bets.log_e >= np.log(1 / alpha): ...  # the candidate fails more often
+
+    Args:
+        margin: the hypothesis is p_candidate <= p_stable + margin, or >= when not ``above``.
+        odds: the candidate's odds over stable's to bet on; the evidence is the mean over them.
+        above: refute 'at most' (to FAIL) or, False, 'at least' (to PASS).
+        shape: of the counts, when many runs are followed at once.
+    """
+
+    def __init__(
+        self, margin: float, odds: tuple[float, ...], *, above: bool, shape: tuple[int, ...] = ()
+    ) -> None:
+        self._margin, self._odds, self._above = margin, np.array(odds), above
+        self._log_wealth = np.zeros((*shape, len(odds)))
+        self._hits, self._trials = np.zeros((*shape, 1)), np.zeros((*shape, 1))
+
+    @property
+    def log_e(self) -> Floats:
+        """ln of the evidence so far."""
+        return _log_mean(self._log_wealth)
+
+    def update(
+        self,
+        candidate_hits: ArrayLike,
+        candidate_trials: ArrayLike,
+        stable_hits: ArrayLike,
+        stable_trials: ArrayLike,
+    ) -> None:
+        """Add the outcomes since the last update."""
+        kc, nc, ks, ns = (
+            np.asarray(count, dtype=np.float64)[..., None]
+            for count in (candidate_hits, candidate_trials, stable_hits, stable_trials)
+        )
+        stable = (self._hits + 0.5) / (self._trials + 1)  # from the past only, or the bet would be a cheat
+        odds = self._odds * stable / (1 - stable)
+        candidate = odds / (1 + odds)
+        null = _projection(candidate, stable, nc, ns, self._margin)
+        gain = _log_likelihood(kc, nc, candidate) + _log_likelihood(ks, ns, stable)
+        gain -= _log_likelihood(kc, nc, null + self._margin) + _log_likelihood(ks, ns, null)
+        outside = candidate > stable + self._margin if self._above else candidate < stable + self._margin
+        # no bet before stable is known a little, nor where the bet itself lies inside the hypothesis
+        self._log_wealth += np.where(outside & (self._trials >= 20) & (nc + ns > 0), gain, 0.0)
+        self._hits, self._trials = self._hits + ks, self._trials + ns
+
+
+def _projection(candidate: Floats, stable: Floats, nc: Floats, ns: Floats, margin: float) -> Floats:
+    """Stable's share on the line p_c = p_s + margin that is nearest, in Kullback-Leibler divergence."""
+    edge = 1e-9
+    low = np.full(
+        np.broadcast_shapes(candidate.shape, stable.shape, nc.shape, ns.shape), max(0.0, -margin) + edge
+    )
+    high = np.full(low.shape, min(1.0, 1.0 - margin) - edge)
+    for _ in range(45):  # the divergence is convex: halve the interval in which its slope changes sign
+        p = (low + high) / 2
+        slope = nc * _slope(candidate, p + margin) + ns * _slope(stable, p)
+        low, high = np.where(slope < 0, p, low), np.where(slope < 0, high, p)
+    return np.asarray((low + high) / 2)
+
+
+def _slope(truth: Floats, p: Floats) -> Floats:
+    return np.asarray((p - truth) / (p * (1 - p)))
+
+
+def _log_likelihood(hits: Floats, trials: Floats, p: Floats) -> Floats:
+    return np.asarray(hits * np.log(p) + (trials - hits) * np.log1p(-p))
+
+
+def _log_mean(log_values: Floats) -> Floats:
+    """ln of the mean of exp over the last axis."""
+    top = log_values.max(axis=-1, keepdims=True)
+    return np.asarray((top + np.log(np.mean(np.exp(log_values - top), axis=-1, keepdims=True)))[..., 0])
+
+
+def lower_bounds(windows: Floats, alpha: float, rho2: float = 0.1) -> Floats:
+    """One-sided asymptotic confidence sequence for the mean of windows: its lower bound after each.
+
+    Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024, Time-uniform central limit theory and asymptotic
+    confidence sequences, Annals of Statistics 52. For an upper bound, negate the windows and the result.
+
+    Args:
+        windows: shape (..., windows): one value for each time window, nearly independent.
+        alpha: chance that the bound ever lies above the true mean.
+        rho2: how early the bound is tight; 0.1 is tightest after some tens of windows.
+
+    Returns:
+        The same shape; -inf before ``FIRST_WINDOW`` windows.
+    """
+    t = np.arange(1, windows.shape[-1] + 1, dtype=np.float64)
+    mean = np.cumsum(windows, axis=-1) / t
+    variance = np.maximum(np.cumsum(windows**2, axis=-1) / t - mean**2, 0.0) * t / np.maximum(t - 1, 1)
+    a = t * rho2 + 1
+    width = np.sqrt(2 * a / (t**2 * rho2) * np.log1p(np.sqrt(a) / (2 * alpha)))
+    return np.where(t >= FIRST_WINDOW, mean - np.sqrt(variance) * width, -np.inf)
+
+
+def exceedance(stable: Floats, candidate: Floats, threshold: float, limit: float) -> float:
+    """One window of a latency gate: how much more often the candidate exceeds its limit than stable its own.
+
+    With ``threshold`` stable's own quantile (of the windows before) and ``limit`` that quantile plus the
+    margin, its mean is above 0 exactly when the candidate's quantile is beyond the margin.
+
+    Args:
+        stable: latencies of the window, seconds.
+        candidate: the same of the candidate.
+        threshold: what stable exceeds with the gate's share, seconds.
+        limit: what the candidate may exceed as often, seconds.
+    """
+    return float(np.mean(candidate > limit) - np.mean(stable > threshold))

@@ -1,0 +1,102 @@
+"""Always-valid tests: exact where that can be computed, honest under constant looking where not."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from loadtest.stats.sequential import (
+    EQUAL_ODDS,
+    ERROR_ODDS,
+    STAKES,
+    TwoSampleBets,
+    exceedance,
+    lower_bounds,
+    paired_interval,
+    paired_log_e,
+)
+
+
+@pytest.mark.parametrize("margin", [-0.1, 0.0, 0.01, 0.3])
+def test_paired_evidence_is_a_fair_game_at_the_margin(margin):
+    # one pair whose mean difference is exactly the margin: the expected wealth is exactly 1
+    for lost in (0.05, 0.3):
+        gained = lost + margin
+        outcomes = [(1, 0, gained), (0, 1, lost), (0, 0, 1 - gained - lost)]
+        if gained >= 0:
+            expected = sum(p * math.exp(paired_log_e(b, c, 1, margin)) for b, c, p in outcomes)
+            assert expected == pytest.approx(1.0)
+
+
+def test_paired_evidence_without_margin_counts_discordant_pairs_only():
+    assert paired_log_e(9, 2, 11, 0.0) == pytest.approx(paired_log_e(9, 2, 100_000, 0.0))
+    by_hand = np.log(np.mean((1 + STAKES) ** 9 * (1 - STAKES) ** 2))
+    assert paired_log_e(9, 2, 11, 0.0) == pytest.approx(by_hand)
+
+
+def test_paired_interval_closes_in_and_agrees_with_the_evidence():
+    low, high = paired_interval(120, 80, 2000, 0.05)
+    assert low < 0.02 < high
+    assert paired_log_e(120, 80, 2000, low) == pytest.approx(math.log(20), abs=1e-3)
+    assert paired_log_e(80, 120, 2000, -high) == pytest.approx(math.log(20), abs=1e-3)
+    longer = paired_interval(1200, 800, 20_000, 0.05)
+    assert longer[1] - longer[0] < (high - low) / 2
+    assert paired_interval(0, 0, 0, 0.05) == (-1.0, 1.0)  # nothing is known yet
+
+
+def test_looking_after_every_pair_costs_nothing():
+    rng, runs, pairs = np.random.default_rng(3), 500, 3000
+    draws = rng.random((runs, pairs))
+    gained, lost = np.cumsum(draws < 0.06, axis=1), np.cumsum(draws > 0.95, axis=1)  # 1 point apart
+    n = np.arange(1, pairs + 1)
+    ever = np.array([paired_log_e(g, c, n, 0.01).max() for g, c in zip(gained, lost, strict=True)])
+    assert np.mean(ever >= math.log(20)) <= 0.05
+    # a fixed-size test that is looked at as often cries wolf
+    z = (gained - lost - 0.01 * n) / np.sqrt(np.maximum(gained + lost, 1))
+    assert np.mean((z[:, 50:] > stats.norm.isf(0.05)).any(axis=1)) > 0.25
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_two_sample_evidence_is_no_better_than_fair_under_the_hypothesis(above):
+    """One update after known history, its expectation by enumeration of all outcomes."""
+    for p_stable, margin in ((0.05, 0.0), (0.2, 0.02)):
+        edge = p_stable + margin
+        for p_candidate in (edge, edge * (0.7 if above else 1.3)):  # on the edge and well inside
+            odds = ERROR_ODDS if above else EQUAL_ODDS
+            kc, ks = np.meshgrid(np.arange(5), np.arange(13), indexing="ij")
+            bets = TwoSampleBets(margin, odds, above=above, shape=kc.shape)
+            zero = np.zeros(kc.shape)
+            bets.update(zero, zero, zero + round(100 * p_stable), zero + 100)
+            bets.update(kc, zero + 4, ks, zero + 12)
+            chance = stats.binom.pmf(kc, 4, p_candidate) * stats.binom.pmf(ks, 12, p_stable)
+            assert np.sum(chance * np.exp(bets.log_e)) <= 1 + 1e-6
+
+
+def test_two_sample_bets_find_a_tenfold_error_rate_within_seconds():
+    rng = np.random.default_rng(4)
+    bets = TwoSampleBets(0.0, ERROR_ODDS, above=True, shape=(200,))
+    found = np.full(200, np.inf)
+    for second in range(1, 61):
+        bets.update(rng.binomial(10, 0.05, 200), 10, rng.binomial(90, 0.005, 200), 90)
+        found[(bets.log_e >= math.log(20)) & np.isinf(found)] = second
+    assert np.median(found) <= 10
+
+
+def test_lower_bound_is_the_formula_and_waits():
+    windows = np.random.default_rng(5).normal(1.0, 2.0, 40)
+    bounds = lower_bounds(windows, 0.05)
+    t, rho2 = 40, 0.1
+    width = math.sqrt(2 * (t * rho2 + 1) / (t**2 * rho2) * math.log(1 + math.sqrt(t * rho2 + 1) / 0.1))
+    assert bounds[-1] == pytest.approx(windows.mean() - windows.std(ddof=1) * width)
+    assert np.all(np.isinf(bounds[:9]))
+
+
+def test_lower_bounds_hold_at_all_times_at_once():
+    windows = np.random.default_rng(6).exponential(1.0, (2000, 360)) - 1.0
+    assert np.mean((lower_bounds(windows, 0.05) > 0).any(axis=1)) <= 0.06
+
+
+def test_exceedance():
+    stable, candidate = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 5.0, 6.0, 7.0])
+    assert exceedance(stable, candidate, threshold=3.5, limit=5.5) == 0.25
