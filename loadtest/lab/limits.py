@@ -38,6 +38,12 @@ class Limits(Protocol):
     def command(self, argv: Sequence[str]) -> list[str]:
         """The command that runs ``argv`` inside the limits from its first instruction on."""
 
+    def lift(self) -> None:
+        """Hold the CPU limit off, where that can be done: starting is not what is measured."""
+
+    def enforce(self) -> None:
+        """Put the CPU limit into force again; the counters then start from what they are."""
+
     def cpus(self, pid: int) -> float | None:
         """The CPU limit in force for the process, in cores; None: none of its own."""
 
@@ -61,6 +67,12 @@ class Unlimited:
         """``argv`` itself."""
         return list(argv)
 
+    def lift(self) -> None:
+        """Nothing to do."""
+
+    def enforce(self) -> None:
+        """Nothing to do."""
+
     def cpus(self, pid: int) -> None:
         """None."""
 
@@ -77,8 +89,9 @@ class Unlimited:
 class Cgroup:
     """Limits by cgroups that this process made: one folder per controller on v1, one for all on v2."""
 
-    def __init__(self, groups: dict[str, Group]) -> None:
+    def __init__(self, groups: dict[str, Group], cpus: float | None) -> None:
         self._groups = groups
+        self._cpus = cpus
         self.how = f"cgroup v{next(iter(groups.values())).version}"
 
     @property
@@ -89,6 +102,14 @@ class Cgroup:
     def command(self, argv: Sequence[str]) -> list[str]:
         """A shell that joins the cgroups and then becomes ``argv``."""
         return ["/bin/sh", "-c", _JOIN, "sh", *(str(f / "cgroup.procs") for f in self.folders), "--", *argv]
+
+    def lift(self) -> None:
+        """Take the quota away; the processes stay in the cgroup."""
+        self._set_quota(None)
+
+    def enforce(self) -> None:
+        """Write the quota again. Whether it holds is for ``cpus`` to say."""
+        self._set_quota(self._cpus)
 
     def cpus(self, pid: int) -> float | None:
         """The limit of the process's own cgroup, if it is the one made for it."""
@@ -109,6 +130,11 @@ class Cgroup:
         """Kill what still runs inside and remove the folders."""
         for folder in self.folders:
             remove_group(folder)
+
+    def _set_quota(self, cpus: float | None) -> None:
+        group = self._groups.get("cpu")
+        if group:
+            _write(group, _quota(cpus, group.version))
 
     def _group_of(self, pid: int, controller: str) -> Group | None:
         group = group_of(controller, Path(f"/proc/{pid}"))
@@ -134,6 +160,12 @@ class Scope:
             "systemd-run", "--user", "--scope", "--quiet", "--collect", f"--unit={self._unit}", *properties,
             "--", *argv,
         ]  # fmt: skip
+
+    def lift(self) -> None:
+        """Nothing to do: the scope is systemd's."""
+
+    def enforce(self) -> None:
+        """Nothing to do: it never was lifted."""
 
     def cpus(self, pid: int) -> float | None:
         """The limit of the scope, if the process is in it."""
@@ -211,7 +243,7 @@ def make_cgroup(
             groups[controller] = group
     if not groups:
         return None
-    cgroup = Cgroup(groups)
+    cgroup = Cgroup(groups, cpus)
     if (cpus is None or "cpu" in groups) and _runs(cgroup.command(["true"])):
         return cgroup
     cgroup.remove()
@@ -234,8 +266,8 @@ def _limit(group: Group, controller: str, value: float, announce: Announce) -> b
     existed = group.folder.is_dir()
     try:
         group.folder.mkdir(exist_ok=True)
-        for file, text in _settings(controller, value, group.version):
-            (group.folder / file).write_text(text)
+        memory = {"memory.max" if group.version == 2 else "memory.limit_in_bytes": str(int(value))}
+        _write(group, _quota(value, group.version) if controller == "cpu" else memory)
     except OSError:
         if not existed:
             remove_group(group.folder)
@@ -243,13 +275,16 @@ def _limit(group: Group, controller: str, value: float, announce: Announce) -> b
     return True
 
 
-def _settings(controller: str, value: float, version: int) -> list[tuple[str, str]]:
-    if controller == "memory":
-        return [("memory.max" if version == 2 else "memory.limit_in_bytes", str(int(value)))]
-    quota = round(value * PERIOD_US)
+def _quota(cpus: float | None, version: int) -> dict[str, str]:
     if version == 2:
-        return [("cpu.max", f"{quota} {PERIOD_US}")]
-    return [("cpu.cfs_period_us", str(PERIOD_US)), ("cpu.cfs_quota_us", str(quota))]
+        return {"cpu.max": f"{'max' if cpus is None else round(cpus * PERIOD_US)} {PERIOD_US}"}
+    quota = -1 if cpus is None else round(cpus * PERIOD_US)
+    return {"cpu.cfs_period_us": str(PERIOD_US), "cpu.cfs_quota_us": str(quota)}
+
+
+def _write(group: Group, settings: dict[str, str]) -> None:
+    for file, text in settings.items():
+        (group.folder / file).write_text(text)
 
 
 def _runs(command: Sequence[str]) -> bool:

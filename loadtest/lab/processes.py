@@ -181,10 +181,13 @@ class LocalLab:
         if name in self._versions:
             version = self._versions[name]
             argv = [*self._server, "--model-dir", str(version.folder.absolute()), "--host", HOST]
+            limits = limits_for(name, version.cpus, version.memory, self._supervisor.will_make)
+            # a version starts at full speed, inside its cgroup, and is limited as soon as it is ready
+            limits.lift()
             self._services[name] = self._supervisor.start(
                 name,
                 [*argv, "--port", str(self._ports[name])],
-                limits=limits_for(name, version.cpus, version.memory, self._supervisor.will_make),
+                limits=limits,
                 # the server reads it as its --version, and it is a name that other tools set
                 env={"VERSION": ""},
             )
@@ -211,6 +214,7 @@ class LocalLab:
                 raise StartError(f"{name} did not start: it {how}", tail)
             attempts += 1
             self._start(name)
+        self._services[name].limits.enforce()
 
     def _is_ready(self, name: str) -> bool:
         if name == "gateway":

@@ -190,6 +190,17 @@ def test_a_limit_that_was_written_but_does_not_hold_the_process_is_not_reported(
         outside.kill()
 
 
+def test_the_cpu_limit_is_lifted_while_a_version_starts_and_then_enforced(tmp_path):
+    _mount, proc = v2_tree(tmp_path)
+    made = make_cgroup("lab", 0.25, 2**29, proc)
+    assert made is not None
+    group = Group(2, made.folders[0])
+    made.lift()
+    assert (group.cpus(), group.memory()) == (None, 2**29)
+    made.enforce()
+    assert (group.cpus(), group.memory()) == (0.25, 2**29)
+
+
 def test_no_limit_asked_for_is_no_limit():
     limits = limits_for("stable", None, None)
     assert isinstance(limits, Unlimited)
