@@ -24,7 +24,6 @@ def main() -> ExitCode:
     parser.add_argument("--job", type=Path, required=True, help="folder with experiment.toml")
     parser.add_argument("--host", required=True, help="base URL of the gateway")
     parser.add_argument("--workers", type=int, help="worker processes (default: the experiment's)")
-    parser.add_argument("--join", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.workers is not None and arguments.workers < 1:
         parser.error("--workers: at least 1")
@@ -32,8 +31,6 @@ def main() -> ExitCode:
         level=logging.WARNING, stream=sys.stderr, format="load: %(levelname)s %(name)s: %(message)s"
     )
     try:
-        if arguments.join:
-            return headless.join(arguments.join)
         return headless.run(arguments.job, arguments.host, arguments.workers)
     except LoadproofError as error:
         print(f"load: {error}", file=sys.stderr)

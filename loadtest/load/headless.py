@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, Self, TextIO
 
 import gevent
 from gevent.event import Event
@@ -31,6 +28,8 @@ from loadtest.load.users import Generator
 from loadtest.load.wiring import wire
 
 _CONNECT = 60.0
+_QUIT = 5.0
+_PORT = 2
 _LOOK_UP = 0.25
 _LOOPBACK = "127.0.0.1"
 
@@ -60,34 +59,37 @@ def run(
         LabError: the target does not answer, or the generator broke.
     """
     experiment = Experiment.load_file(str(job / files.EXPERIMENT))
-    Dataset.read(locate_data(experiment).data)
+    url = base_url(host)
     workers = workers or experiment.load.workers
-    environment = Environment(user_classes=[Generator], shape_class=Arrivals(), host=base_url(host))
-    runner: Any = (
-        environment.create_local_runner() if workers == 1 else environment.create_master_runner(_LOOPBACK, 0)
-    )
-    coordinator = wire(
-        environment,
-        resolve=lambda: experiment,
-        conclude_run=lambda result: files.write(job, result.samples, result.outcome),
-        show=lambda event: print(json.dumps(event), file=out, flush=True),
-        recorder=recorder,
-    )
-    if coordinator is None:
-        raise LabError("this process coordinates no run")
     interrupted = Event()
+    with _Workers(0 if workers == 1 else workers) as processes:
+        Dataset.read(locate_data(experiment).data)
+        environment = Environment(user_classes=[Generator], shape_class=Arrivals(), host=url)
+        runner: Any = (
+            environment.create_local_runner()
+            if workers == 1
+            else environment.create_master_runner(_LOOPBACK, 0)
+        )
+        coordinator = wire(
+            environment,
+            resolve=lambda: experiment,
+            conclude_run=lambda result: files.write(job, result.samples, result.outcome),
+            show=lambda event: print(json.dumps(event), file=out, flush=True),
+            recorder=recorder,
+        )
+        if coordinator is None:
+            raise LabError("this process coordinates no run")
 
-    def interrupt() -> None:
+        def interrupt() -> None:
+            if not interrupted.is_set():
+                interrupted.set()
+                gevent.spawn(runner.stop)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            gevent.signal_handler(number, interrupt)
+        processes.connect(runner, interrupted)
         if not interrupted.is_set():
-            interrupted.set()
-            gevent.spawn(runner.stop)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        gevent.signal_handler(number, interrupt)
-    with _workers(job, host, 0 if workers == 1 else workers, runner) as connected:
-        if not connected(interrupted):
-            return ExitCode.INTERRUPTED
-        runner.start_shape()
+            runner.start_shape()
         while not coordinator.closed.wait(_LOOK_UP):
             if interrupted.is_set() and runner.state == runners.STATE_INIT:
                 break  # nothing began yet
@@ -105,59 +107,82 @@ def _exit_code(result: Result | None, interrupted: bool) -> ExitCode:
     return result.outcome.exit_code if result is not None else ExitCode.LAB
 
 
-@contextmanager
-def _workers(job: Path, host: str, count: int, runner: Any) -> Iterator[Callable[[Event], bool]]:
-    """Worker processes of this master; the value waits until all are connected (False: interrupted)."""
-    command = [sys.executable, "-m", "loadtest.load", "--job", str(job), "--host", host]
-    port = runner.server.port if count else 0
-    processes = [
-        # what a worker prints is no progress line
-        subprocess.Popen(
-            [*command, "--join", str(port)], stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno()
-        )
-        for _ in range(count)
-    ]
+class _Workers:
+    """Worker processes of this master, forked before it has read or opened anything.
 
-    def connected(interrupted: Event) -> bool:
-        for _ in range(int(_CONNECT / 0.1)):
-            if interrupted.is_set():
-                return False
-            if not count or runner.worker_count == count:
-                return True
-            if any(process.poll() is not None for process in processes):
+    Args:
+        count: how many; 0: none.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._alive: list[int] = []
+        receive, self._send = os.pipe()
+        for _ in range(count):
+            if child := gevent.fork():
+                self._alive.append(child)
+            else:
+                os.close(self._send)
+                _be_worker(receive)
+        os.close(receive)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Wait for them to end, which the master told them or the closed pipe tells them."""
+        os.close(self._send)
+        for _ in range(int(_QUIT / _LOOK_UP)):
+            if not self._still_alive():
+                return
+            gevent.sleep(_LOOK_UP)
+        for child in self._alive:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+    def connect(self, runner: Any, interrupted: Event) -> None:
+        """Tell them the master's port and wait until all are connected (or ``interrupted``).
+
+        Raises:
+            StartError: one ended or did not connect.
+        """
+        if self._count:
+            os.write(self._send, runner.server.port.to_bytes(_PORT, "big") * self._count)
+        for _ in range(int(_CONNECT / _LOOK_UP)):
+            if not self._count or runner.worker_count == self._count or interrupted.is_set():
+                return
+            if self._still_alive() < self._count:
                 raise StartError("a worker process of the load generator ended while it started")
-            gevent.sleep(0.1)
-        raise StartError(f"only {runner.worker_count} of {count} workers connected within {_CONNECT:g} s")
+            gevent.sleep(_LOOK_UP)
+        raise StartError(f"only {runner.worker_count} of {self._count} workers connected in {_CONNECT:g} s")
 
+    def _still_alive(self) -> int:
+        self._alive = [child for child in self._alive if os.waitpid(child, os.WNOHANG) == (0, 0)]
+        return len(self._alive)
+
+
+def _be_worker(receive: int) -> NoReturn:
+    """Be a worker until the master says to quit, or is gone."""
+    code = ExitCode.LAB
     try:
-        yield connected
+        # Ctrl-C reaches all processes of a terminal; the master ends the run in order
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a worker prints is no progress line
+        if port := os.read(receive, _PORT):
+            environment = Environment(user_classes=[Generator])
+            runner = environment.create_worker_runner(_LOOPBACK, int.from_bytes(port, "big"))
+            wire(environment, resolve=_no_master, conclude_run=_no_master)
+            gevent.spawn(_watch, os.getppid())
+            runner.greenlet.join()
+        code = ExitCode.PASS
     finally:
-        for process in processes:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        os._exit(code)
 
 
-def join(port: int) -> ExitCode:
-    """Be a worker of the master at ``port`` until it says to quit, or is gone."""
-    # Ctrl-C reaches all processes of a terminal; the master ends the run in order
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    environment = Environment(user_classes=[Generator])
-    runner = environment.create_worker_runner(_LOOPBACK, port)
-    wire(environment, resolve=_no_master, conclude_run=_no_master)
-    master = os.getppid()
-
-    def watch_master() -> None:
-        while os.getppid() == master:
-            gevent.sleep(1)
-        logging.getLogger(__name__).error("the master is gone")
-        os._exit(ExitCode.LAB)
-
-    gevent.spawn(watch_master)
-    runner.greenlet.join()
-    return ExitCode.PASS
+def _watch(master: int) -> NoReturn:
+    while os.getppid() == master:
+        gevent.sleep(1)
+    os._exit(ExitCode.LAB)
 
 
 def _no_master(*_: object) -> Any:
