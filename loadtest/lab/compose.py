@@ -35,6 +35,8 @@ _PORTS = {
 """Per service: the variable of its published port, that port by default, and the port inside."""
 
 _START_SECONDS = 120
+_ATTEMPTS = 3
+_PORT_TAKEN = ("port is already allocated", "address already in use")
 _REACH_SECONDS = 20.0
 # references and rows take their time before the load: the bound only ends a run that hangs
 _LOAD_SLACK = 600.0
@@ -46,7 +48,7 @@ class ComposeLab:
     """Both versions, their gateway and Prometheus as containers: ``with ComposeLab(versions) as lab: ...``.
 
     The images must be there (``images.provide_images``). Per lab there are a project name, a generated
-    override file, and host ports: the usual ones where they are free, else whichever Docker finds free.
+    override file, and host ports: the usual ones, or others that are free.
 
     **The split** is the routes file in a folder of this machine, bound into the gateway: setting it is a
     write and a rename here, which the kernel shows to Envoy's watch inside the container at once. No Docker
@@ -210,20 +212,15 @@ class ComposeLab:
         }
 
     def _start(self) -> None:
-        ports = {
-            variable: str(port) if free_port(port) == port else "0"
-            for variable, port, _ in (_PORTS[service] for service in self._services)
-        }
-        try:
-            self._up(ports)
-        except LabError as error:
-            # somebody took a port in the meantime: let Docker choose them all
-            if "port is already allocated" not in f"{error}" and "address already in use" not in f"{error}":
-                raise self._explain(error) from None
+        for attempt in range(_ATTEMPTS):
             try:
-                self._up(dict.fromkeys(ports, "0"))
-            except LabError as again:
-                raise self._explain(again) from None
+                self._up()
+                break
+            except LabError as error:
+                # somebody took a port in the meantime
+                taken = any(words in str(error) for words in _PORT_TAKEN)
+                if not taken or attempt + 1 == _ATTEMPTS:
+                    raise self._explain(error) from None
         self._containers = self._project.containers()
         deadline = time.monotonic() + _REACH_SECONDS
         for version in self._versions:
@@ -241,7 +238,14 @@ class ComposeLab:
         answer = get(url, timeout=2, headers={"x-model-version": role})
         return answer is not None and answer.status == 200 and answer.headers.get("x-model-version") == role
 
-    def _up(self, ports: dict[str, str]) -> None:
+    def _up(self) -> None:
+        ports: dict[str, str] = {}
+        for variable, usual, _ in (_PORTS[service] for service in self._services):
+            # fixed, where Docker's own choice would change with every restart of the container
+            port = free_port(usual)
+            while str(port) in ports.values():
+                port = free_port()
+            ports[variable] = str(port)
         self._project.compose(
             *("up", "--detach", "--no-deps", "--no-build", "--pull", "never"),
             *("--wait", "--wait-timeout", str(_START_SECONDS), *self._services),
