@@ -25,9 +25,13 @@ def main(arguments: list[str]) -> int:
     """Run the sections that were asked for; exit 1 when a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description=__doc__)
     parser.add_argument("--runs", type=int, default=500, help="simulated runs a cell (default 500)")
-    parser.add_argument("--quick", action="store_true", help="40 runs a cell, to see that it works; writes nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="40 runs a cell, to see that it works; writes nothing"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=SECTIONS, action="append", help="these sections; others stay as they are")
+    parser.add_argument(
+        "--only", choices=SECTIONS, action="append", help="these sections; others stay as they are"
+    )
     parser.add_argument("--tables", action="store_true", help="measure nothing, only write the tables again")
     options = parser.parse_args(arguments)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() and not options.quick else {}

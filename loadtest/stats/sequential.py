@@ -34,8 +34,8 @@ def paired_log_e(gained: ArrayLike, lost: ArrayLike, pairs: ArrayLike, margin: f
     """ln of the evidence against 'the candidate's share exceeds stable's by at most ``margin``'.
 
     A gambler's wealth who bets on each pair that its difference (-1, 0 or 1) exceeds the margin, averaged
-    over ``STAKES`` (Waudby-Smith and Ramdas 2024, Estimating means of bounded random variables by betting, JRSS
-    B 86). At margin 0 only discordant pairs move it: an always-valid McNemar test. To test the other
+    over ``STAKES`` (Waudby-Smith and Ramdas 2024, Estimating means of bounded random variables by betting,
+    JRSS B 86). At margin 0 only discordant pairs move it: an always-valid McNemar test. To test the other
     way round ('at least ``margin``'), swap ``gained`` and ``lost`` and negate the margin.
 
     Args:

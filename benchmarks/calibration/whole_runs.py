@@ -1,0 +1,130 @@
+"""Whole runs through ``judge()`` itself: the default experiment, and five gates that A/A must not fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from benchmarks.calibration.simulator import CALM, HARSH, HOSTS, Episodes, Host, simulate
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
+from loadtest.judge.judge import judge
+from loadtest.judge.observations import LoadFacts, Observations
+from loadtest.judge.verdict import Verdict, Word
+from loadtest.sample import SCHEMA, VERSIONS, SampleSet
+
+ROWS, ACCURACY, ERRORS = 20_000, 0.8, 0.002
+SECONDS = 60.0
+STRICT = (
+    "p50 <= stable",
+    "p95 <= stable",
+    "p99 <= stable",
+    "error_rate <= stable",
+    "accuracy >= stable",
+)
+"""Five gates without any margin: two equal versions fail each at the level, if the tests keep it."""
+
+
+def measure(runs: int, seed: int) -> list[dict[str, Any]]:
+    """The default experiment on each host at its own rate, and the strict gates."""
+    rng = np.random.default_rng(seed)
+    default = Experiment.load_file("compare").gates
+    names = tuple(str(gate) for gate in default)
+    # one model twice answers every row alike; two models that are equally good disagree on some
+    cells: list[tuple[str, Host, tuple[str, ...], float]] = [
+        *((f"default experiment, {host.name}", host, names, 0.0) for host in HOSTS),
+        *(
+            (
+                f"default experiment, 0.25 CPU, {host.name}, {1000 * demand:g} ms a request",
+                replace(host, demand=demand, quota=0.025, surge=Episodes(0.0, 1.0, 1.0)),
+                names,
+                0.0,
+            )
+            for host in (CALM, HARSH)
+            for demand in (0.0015, 0.002, 0.0025, 0.003)
+        ),
+        ("five gates without margin, calm", CALM, STRICT, 0.06),
+        ("five gates without margin, harsh", HARSH, STRICT, 0.06),
+    ]
+    return [_cell(what, host, gates, discordant, runs, rng) for what, host, gates, discordant in cells]
+
+
+def _cell(
+    what: str, host: Host, gates: tuple[str, ...], discordant: float, runs: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    experiment = Experiment.parse(
+        {
+            "name": "calibration",
+            "model": {"name": "simulated", "folder": "none"},
+            "data": {"path": "none.parquet"},
+            "gates": list(gates),
+        },
+        "calibration",
+    )
+    facts = LoadFacts(offered_rps=50, achieved_rps=50, duration_s=SECONDS)
+    words, any_gate = [], []
+    for start in range(0, runs, 50):
+        batch = simulate(host, min(50, runs - start), SECONDS, 50.0, rng)
+        for at, stable, candidate in zip(*batch, strict=True):
+            samples, dataset = _samples(at, (stable, candidate), discordant, rng)
+            verdict = judge(experiment, samples, dataset, Observations(backend="local", load=facts))
+            words.append(verdict.verdict)
+            any_gate.append(_any_fails(verdict))
+    return {
+        "what": what,
+        "host": host.name,
+        "seconds": SECONDS,
+        "runs": runs,
+        **{word.value.lower(): float(np.mean([w is word for w in words])) for word in Word},
+        "any_gate_fails": float(np.mean(any_gate)),
+    }
+
+
+def _any_fails(verdict: Verdict) -> bool:
+    return any(gate.verdict is Word.FAIL for gate in verdict.gates)
+
+
+def _samples(
+    at: NDArray[np.float64],
+    latencies: tuple[NDArray[np.float64], ...],
+    discordant: float,
+    rng: np.random.Generator,
+) -> tuple[SampleSet, Dataset]:
+    """Samples of two equal versions that disagree on a few rows and fail now and then."""
+    n = len(at)
+    row = rng.permutation(ROWS)[:n]
+    skill, discord = rng.random(ROWS), rng.random((2, ROWS)) < discordant / 2
+    parts = []
+    for latency, flipped, version in zip(latencies, discord, VERSIONS, strict=True):
+        right = ((skill < ACCURACY) ^ flipped)[row]
+        failed = rng.random(n) < ERRORS
+        parts.append(
+            {
+                "row": row,
+                "version": np.full(n, version),
+                "scheduled_at": at,
+                "sent_at": at,
+                "done_at": at + np.where(failed, 2.0, latency),
+                "status": np.where(failed, 0, 200),
+                "error": pa.array(np.full(n, "timeout"), mask=~failed),
+                "prediction": pa.array(np.full(n, "1"), mask=failed),
+                "correct": right & ~failed,
+                "faithful": pa.nulls(n, pa.bool_()),
+                "worker": np.zeros(n, dtype=np.int16),
+            }
+        )
+    tables = [
+        pa.table({f.name: pa.array(part[f.name]).cast(_plain(f.type)) for f in SCHEMA}) for part in parts
+    ]
+    empty = np.zeros((ROWS, 1))
+    dataset = Dataset(Path("none"), empty, ("x",), np.full(ROWS, "1"), None, pa.table({"x": empty[:, 0]}))
+    return SampleSet(pa.concat_tables(tables).cast(SCHEMA)), dataset
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
