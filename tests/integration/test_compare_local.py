@@ -1,0 +1,156 @@
+"""The main job on the local lab: real servers, a real Envoy, real Locust, through the command itself."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+WHOLE = {
+    "experiment.toml", "environment.json", "load.json", "samples.parquet",
+    "verdict.json", "junit.xml", "summary.md", "report.html",
+}  # fmt: skip
+
+
+SHOP = Path("models/shop")
+COMMAND = [sys.executable, "-m", "loadtest", "compare", "--backend", "local"]
+MARK = {"LOADPROOF_TEST": uuid.uuid4().hex}
+"""In the environment of everything that these tests start, so that what is left of it can be told."""
+
+
+def loadproof(*arguments: str, results: Path) -> tuple[int, str]:
+    command = [*COMMAND, "--results", str(results), *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=230, check=False, env={**os.environ, **MARK}
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    assert_nothing_left()
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shop() -> None:
+    """The demo versions, trained once."""
+    subprocess.run([sys.executable, "-m", "services.trainer", "shop", "--out", str(SHOP)], check=True)
+
+
+def still_running() -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if MARK.items() <= process.environ().items() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def assert_nothing_left() -> None:
+    _, alive = psutil.wait_procs(still_running(), timeout=10)
+    assert not alive
+
+
+@pytest.mark.parametrize(
+    ("arguments", "codes", "says"),
+    [
+        # fast, and wrong for part of the customers
+        (["--candidate", "v2-skewed", "--duration", "15s"], {1}, "FAIL: accuracy >= stable - 1pp"),
+        # honest answers, far too slow for its CPU limit
+        (["--candidate", "v2-slow", "--duration", "30s"], {1}, "FAIL: p"),
+        # the same version twice: never FAIL, though a busy machine may leave a gate open
+        (["--candidate", "v1", "--duration", "30s"], {0, 3}, "exit code"),
+        # real data
+        (["--experiment", "digits", "--duration", "15s"], {0, 3}, "exit code"),
+        # too short to decide
+        (["--candidate", "v1", "--duration", "3s"], {3}, "more"),
+        # more than one generator can send
+        (["--candidate", "v1", "--duration", "20s", "--rate", "20000"], {4}, "INVALID"),
+    ],
+    ids=["skewed", "slow", "same", "digits", "short", "too-fast"],
+)
+def test_verdicts(tmp_path, arguments, codes, says):
+    code, output = loadproof(*arguments, results=tmp_path)
+    assert code in codes, output
+    assert says in output
+    assert f"(exit code {code})" in output.strip().splitlines()[-1]
+    folder = (tmp_path / "latest").resolve()
+    assert {path.name for path in folder.iterdir()} == WHOLE
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert verdict["backend"] == "local"
+    assert verdict["verdict"] == {0: "PASS", 1: "FAIL", 3: "INCONCLUSIVE", 4: "INVALID"}[code]
+    cases = ET.parse(folder / "junit.xml").getroot().iter("testcase")
+    assert len(list(cases)) == len(verdict["gates"]) + 1
+
+
+def test_three_workers_and_another_seed(tmp_path):
+    code, output = loadproof(
+        "--candidate", "v1", "--duration", "10s", "--workers", "3", "--seed", "7", results=tmp_path
+    )
+    assert code in (0, 3), output
+    load = json.loads((tmp_path / "latest" / "load.json").read_text())
+    assert load["workers"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--gate", "p95 <= stabel + 10%"], 2, "stabel"),
+        (["--gate", "accuracy[segment=nobody] >= stable - 1pp"], 2, "no row has segment=nobody"),
+        (["--candidate", "v9"], 2, "no version folder"),
+        (["--rate", "-5"], 2, "greater than 0"),
+        (["--duration", "soon"], 2, "not a duration"),
+        (["--experiment", "nosuch"], 2, "no experiment 'nosuch'"),
+        (["--backend", "cloud"], 2, "no backend 'cloud'"),
+        (["--results", "/dev/null/x"], 2, "choose another --results"),
+        (["--nonsense"], 2, "--nonsense"),
+    ],
+)
+def test_wrong_input_is_one_line_and_starts_nothing(tmp_path, arguments, code, says):
+    got, output = loadproof(*arguments, results=tmp_path)
+    assert got == code, output
+    assert says in output
+
+
+def test_an_evaluation_set_without_its_label(tmp_path):
+    (tmp_path / "rows.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "mine.toml").write_text(
+        'name = "mine"\n[model]\nname = "mine"\nfolder = "models/shop"\n'
+        f'[data]\npath = "{tmp_path}/rows.csv"\n[versions]\nstable = "v1"\ncandidate = "v2"\n'
+    )
+    code, output = loadproof("--experiment", str(tmp_path / "mine.toml"), results=tmp_path / "results")
+    assert code == 2, output
+    assert "no column 'label'; it has x, y" in output
+
+
+def test_a_broken_model_file_is_named_by_the_server_that_refused_it(tmp_path):
+    version = tmp_path / "broken"
+    version.mkdir()
+    (version / "model.toml").write_text((SHOP / "v1" / "model.toml").read_text())
+    (version / "model.skops").write_bytes(b"no model")
+    code, output = loadproof("--candidate", str(version), results=tmp_path / "results")
+    assert code == 5, output
+    assert "candidate did not start" in output
+    assert "model.skops" in output
+
+
+def test_ctrl_c_leaves_nothing_behind_and_keeps_what_was_measured(tmp_path):
+    command = [*COMMAND, "--results", str(tmp_path), "--candidate", "v1", "--duration", "60s"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **MARK}
+    )
+    for line in process.stdout:
+        if "10 s" in line and "answers" in line:
+            break
+    process.send_signal(2)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted; what was started is stopped" in errors
+    assert "what was measured is kept in" in errors
+    assert list(tmp_path.glob(".*.partial/samples.parquet"))
+    assert_nothing_left()
