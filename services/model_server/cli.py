@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from services.model_server.errors import VersionError
-from services.model_server.serving import serve
+from services.model_server.errors import AddressError, VersionError
+from services.model_server.serving import check_address, serve
 from services.model_server.version import load_version
 
 THREADS = 64
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     folder = Path(options.model_dir) / options.version if options.version else Path(options.model_dir)
     allowed = [name for value in options.allow_pickle for name in value.replace(",", " ").split()]
     try:
+        check_address(options.host, options.port)
         version = load_version(folder, allowed)
         return serve(
             version,
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
             threads=options.threads,
             drain=options.drain,
         )
-    except VersionError as error:
+    except (AddressError, VersionError) as error:
         sys.stderr.write(f"model-server: {error}\n")
         return 2
 

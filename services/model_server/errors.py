@@ -3,6 +3,7 @@
 ::
 
     VersionError          the version folder is unusable: one line on stderr, exit code 2
+    AddressError          the address cannot be bound: the same
     RequestError          the request is wrong: its HTTP status and {"error": ...}
     ├── QueueFull         503 with Retry-After: more work is queued than the server will hold
     └── DeadlinePassed    504: the answer would come after its deadline
@@ -13,6 +14,10 @@ from __future__ import annotations
 
 class VersionError(Exception):
     """The version folder is missing, broken or not allowed; ``str(error)`` names the file and the remedy."""
+
+
+class AddressError(Exception):
+    """The address to listen on cannot be bound; ``str(error)`` names it and the remedy."""
 
 
 class RequestError(Exception):

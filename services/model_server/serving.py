@@ -27,7 +27,7 @@ from granian.log import LogLevels
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from services.model_server.app import Settings, create_app
-from services.model_server.errors import VersionError
+from services.model_server.errors import AddressError
 from services.model_server.version import LoadedVersion
 
 STOP_TIMEOUT = 12
@@ -41,12 +41,8 @@ def serve(version: LoadedVersion, *, host: str, port: int, threads: int, drain: 
 
     Returns:
         0 after a stop that was asked for, 1 when the worker died.
-
-    Raises:
-        VersionError: the address cannot be bound.
     """
     logging.basicConfig(level=logging.WARNING, format="model-server: %(message)s")
-    _check_address(host, port)
     stopping = mmap.mmap(-1, 1)
     server = Granian(
         "services.model_server",
@@ -97,7 +93,12 @@ def serve(version: LoadedVersion, *, host: str, port: int, threads: int, drain: 
     return 0
 
 
-def _check_address(host: str, port: int) -> None:
+def check_address(host: str, port: int) -> None:
+    """Find out whether an address is free, before the seconds that loading takes.
+
+    Raises:
+        AddressError: it cannot be bound.
+    """
     # granian's sockets share their port with whoever else shares it: two servers would each get half
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -105,7 +106,7 @@ def _check_address(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
-        raise VersionError(
+        raise AddressError(
             f"cannot listen on {host}:{port} ({error.strerror}); choose another --host or --port"
         ) from error
 

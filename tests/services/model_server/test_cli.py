@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,23 @@ def test_wrong_options(
     assert message in capsys.readouterr().err
 
 
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_port_in_use_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main(["--model-dir", "none", "--port", str(port)], {}) == 2
+    assert capsys.readouterr().err == (
+        f"model-server: cannot listen on 127.0.0.1:{port} (Address already in use); "
+        "choose another --host or --port\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "environ", "folder"),
     [
@@ -42,9 +60,13 @@ def test_wrong_options(
     ],
 )
 def test_an_unusable_folder_is_one_line_and_exit_code_2(
-    arguments: list[str], environ: dict[str, str], folder: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    environ: dict[str, str],
+    folder: str,
+    free_port: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(arguments, environ) == 2
+    assert main(["--port", str(free_port), *arguments], environ) == 2
     assert capsys.readouterr().err == (
         f"model-server: {Path(folder)}: no such version folder; train a version into it or name another\n"
     )
