@@ -107,13 +107,14 @@ def test_a_split_is_in_force_when_set_split_returns(tmp_path, mark):
 def test_the_limit_in_force_is_what_the_kernel_says(tmp_path, mark):
     if not can_limit():
         pytest.skip("no CPU limit can be had on this machine")
-    with lab(tmp_path, cpus=0.5) as running:
-        assert running.enforced_cpus("stable") == running.enforced_cpus("candidate") == 0.5
+    with lab(tmp_path, cpus=0.1) as running:
+        assert running.enforced_cpus("stable") == running.enforced_cpus("candidate") == 0.1
         before = running.cpu_usage("candidate")
         assert get(f"{running.endpoints.candidate}/v2/spin?1", 10.0).status == 200
         after = running.cpu_usage("candidate")
-        # a busy second at half a core is stopped in most of its ten periods
-        assert after.throttled_periods - before.throttled_periods >= 5
+        # a busy second at a tenth of a core is stopped in most of its ten periods, if it gets that much at all
+        assert after.periods - before.periods >= 5
+        assert after.throttled_periods > before.throttled_periods
     assert_nothing_is_left(mark, os.getpid())
 
 
