@@ -112,7 +112,7 @@ def test_the_limit_in_force_is_what_the_kernel_says(tmp_path, mark):
         before = running.cpu_usage("candidate")
         assert get(f"{running.endpoints.candidate}/v2/spin?1", 10.0).status == 200
         after = running.cpu_usage("candidate")
-        # a busy second at a tenth of a core is stopped in most of its ten periods, if it gets that much at all
+        # a busy second at a tenth of a core is stopped in most of its ten periods
         assert after.periods - before.periods >= 5
         assert after.throttled_periods > before.throttled_periods
     assert_nothing_is_left(mark, os.getpid())
