@@ -141,3 +141,28 @@ def test_a_request_through_the_gateway_names_the_version_that_answered(stack):
         request = urllib.request.Request(url, headers={"x-model-version": version})
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.headers["x-model-version"] == version
+
+
+def test_a_run_from_the_web_page_uses_every_worker_and_loses_no_sample(stack, docker):
+    def answered(service):
+        with urllib.request.urlopen(f"{stack.url(service, 8000)}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith("loadproof_requests_total{"))
+
+    before = {service: answered(service) for service in ("stable", "candidate")}
+    form = b"user_count=1&spawn_rate=1&rate=30&duration=5s&host=http://gateway:8080"
+    urllib.request.urlopen(f"{stack.url('locust-master', 8089)}/swarm", form, timeout=10).close()
+    master = stack.of("locust-master")[0]["Id"]
+    deadline = time.monotonic() + 90
+    # the run folder appears whole
+    while not (
+        found := docker.run("exec", master, "sh", "-c", "cat /results/latest/load.json || true", timeout=30)
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    load = json.loads(found)
+    assert load["workers"] == 3
+    assert load["missing_workers"] == []
+    for service, count in before.items():
+        assert load["requests"][service] > 50
+        assert answered(service) - count == load["requests"][service] + load["warmup_requests"][service]
