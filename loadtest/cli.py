@@ -26,14 +26,19 @@ app = typer.Typer(
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    """May the new version of a model go live? Load-test it beside the version it would replace."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         console.print(f"loadproof {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """May the new version of a model go live? Load-test it beside the version it would replace."""
 
 
 @app.command()
