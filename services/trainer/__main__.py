@@ -11,8 +11,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import NoReturn
 
-from threadpoolctl import threadpool_limits
-
 from services.trainer.publish import foreign, missing, seed_of, staging, write
 
 DEMOS = {"shop": ("v1", "v2", "v2-skewed", "v2-slow"), "digits": ("v1", "v2")}
@@ -51,9 +49,7 @@ def _ensure(demo: str, out: Path, seed: int, *, force: bool) -> None:
         with staging(out) as folder:
             # imported late: scikit-learn takes a second that a complete folder need not wait for
             train = import_module(f"services.trainer.{demo}").train
-            with threadpool_limits(1):  # of what is imported by now; the answers must not depend on the cores
-                fitted = train(seed)
-            write(fitted, demo, seed, folder)
+            write(train(seed), demo, seed, folder)
         print(f"{out}: trained {', '.join(DEMOS[demo])} in {perf_counter() - started:.0f} s", flush=True)
     except OSError as error:
         raise TrainerError(
@@ -75,10 +71,11 @@ def _whole(demo: str, out: Path, seed: int) -> bool:
 
 def _guard(demo: str, out: Path, *, force: bool) -> None:
     """Never replace what the trainer did not make, and what it made only when told to."""
+    for place in (out, *out.parents):
+        if place.exists() and not place.is_dir():
+            raise TrainerError(f"{place}: is not a folder; choose another --out")
     if not out.exists():
         return
-    if not out.is_dir():
-        raise TrainerError(f"{out}: is not a folder; choose another --out")
     if others := foreign(out, DEMOS[demo]):
         raise TrainerError(f"{out}: also holds {', '.join(others)}; move that away or choose another --out")
     if not force and any(out.iterdir()):

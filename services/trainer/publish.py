@@ -43,7 +43,10 @@ def seed_of(out: Path) -> int:
     Raises:
         ValueError: the evaluation set was not written by the trainer.
     """
-    metadata = pq.read_schema(out / EVALUATION).metadata or {}
+    try:
+        metadata = pq.read_schema(out / EVALUATION).metadata or {}
+    except pa.ArrowInvalid:
+        metadata = {}
     if _SEED not in metadata:
         raise ValueError(f"{EVALUATION} was not written by the trainer")
     return int(metadata[_SEED])

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from services.trainer.demo import Demo, Version
 from services.trainer.shoppers import COLUMNS, simulate
@@ -37,7 +38,8 @@ def train(seed: int) -> Demo:
     overgrown = BaggingClassifier(
         make_pipeline(StandardScaler(), network), n_estimators=24, max_samples=0.3, random_state=seed
     )
-    with warnings.catch_warnings():
+    # one thread: sums must not depend on the number of cores, and idle BLAS threads spin on a busy machine
+    with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early is what keeps them general
         for classifier in (linear, bag, overgrown):
             classifier.fit(training.features, training.labels)

@@ -1,0 +1,140 @@
+"""What the demo versions are: their files, their answers, and how they differ."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from skops.io import get_untrusted_types, load
+
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
+from services.model_server.version import load_version
+from services.trainer import digits, shop
+from services.trainer.__main__ import DEMOS
+from services.trainer.demo import Demo
+
+Answers = dict[str, NDArray[Any]]
+VERSIONS = [(demo, version) for demo, versions in DEMOS.items() for version in versions]
+
+
+def columns_of(folder: Path) -> list[str]:
+    columns: list[str] = tomllib.loads((folder / "model.toml").read_text())["inputs"][0]["columns"]
+    return columns
+
+
+def evaluation(models: Path, demo: str) -> tuple[pa.Table, NDArray[np.float64]]:
+    table = pq.read_table(models / demo / "evaluation.parquet")
+    return table, np.column_stack([table[name].to_numpy() for name in columns_of(models / demo / "v1")])
+
+
+def answer(models: Path, demo: str) -> Answers:
+    features = evaluation(models, demo)[1]
+    return {name: load(models / demo / name / "model.skops").predict(features) for name in DEMOS[demo]}
+
+
+@pytest.fixture(scope="module")
+def answers(models: Path) -> Answers:
+    """What the shop's versions, read from their files, say of the evaluation set."""
+    return answer(models, "shop")
+
+
+@pytest.fixture(scope="module")
+def right(models: Path, answers: Answers) -> Answers:
+    """Per version of the shop: which answers are right."""
+    bought = np.array(evaluation(models, "shop")[0]["bought"].to_pylist())
+    return {version: given == bought for version, given in answers.items()}
+
+
+@pytest.fixture(scope="module")
+def again() -> Demo:
+    """The shop of the same seed, trained once more."""
+    return shop.train(seed=1)
+
+
+@pytest.mark.parametrize(("demo", "version"), VERSIONS)
+def test_files_load_without_trusting_anything(models: Path, demo: str, version: str) -> None:
+    assert get_untrusted_types(file=models / demo / version / "model.skops") == []
+
+
+@pytest.mark.parametrize(("demo", "version"), VERSIONS)
+def test_the_model_server_takes_every_version(models: Path, demo: str, version: str) -> None:
+    loaded = load_version(models / demo / version)
+    assert (loaded.name, loaded.version, loaded.task) == (demo, version, "classification")
+    assert loaded.input.name == "features"
+    assert loaded.columns == tuple(columns_of(models / demo / "v1"))
+
+
+@pytest.mark.parametrize(("experiment", "demo"), [("compare", "shop"), ("digits", "digits")])
+def test_the_load_side_reads_the_features_in_the_order_of_the_model(
+    models: Path, experiment: str, demo: str
+) -> None:
+    data = Experiment.load_file(experiment).data.model_copy(
+        update={"path": models / demo / "evaluation.parquet"}
+    )
+    assert list(Dataset.read(data).names) == columns_of(models / demo / "v1")
+
+
+def test_the_same_seed_gives_the_same_rows_and_answers(models: Path, answers: Answers, again: Demo) -> None:
+    table, features = evaluation(models, "shop")
+    assert np.array_equal(again.evaluation.features, features)
+    assert again.evaluation.labels.tolist() == table["bought"].to_pylist()
+    for name in ("value", "segment", "device"):
+        assert again.evaluation.others[name].tolist() == table[name].to_pylist()
+    for version, given in answers.items():
+        assert np.array_equal(again.versions[version].classifier.predict(features), given), version
+
+
+def test_another_seed_gives_other_rows(models: Path) -> None:
+    other = digits.train(seed=2)
+    assert not np.array_equal(other.evaluation.features, evaluation(models, "digits")[1])
+
+
+def test_no_version_saw_an_evaluation_row(again: Demo) -> None:
+    for demo in (again, digits.train(seed=1), digits.train(seed=2)):
+        seen = {row.tobytes() for row in demo.training.features}
+        assert not seen & {row.tobytes() for row in demo.evaluation.features}
+
+
+def test_the_shop_has_enough_rows_products_and_a_skewed_value(models: Path) -> None:
+    table = evaluation(models, "shop")[0]
+    value = table["value"].to_numpy()
+    assert table.num_rows == 8_000
+    assert len(table["bought"].unique()) == 8
+    assert value.min() > 0
+    assert value.mean() > np.median(value)
+    loyal = np.mean(np.array(table["segment"].to_pylist()) == "loyal")
+    assert 0.08 < loyal < 0.12
+
+
+def test_digits_accuracy(models: Path) -> None:
+    digit = evaluation(models, "digits")[0]["digit"].to_numpy()
+    hits = {version: np.mean(given == digit) for version, given in answer(models, "digits").items()}
+    assert 0.9 < hits["v1"] < hits["v2"]
+
+
+def test_shop_accuracy(right: Answers) -> None:
+    hits = {version: np.mean(rows) for version, rows in right.items()}
+    assert 0.45 < hits["v1"] < 0.60
+    assert hits["v1"] + 0.05 < hits["v2"]
+    assert hits["v2-slow"] == pytest.approx(hits["v2"], abs=0.02)
+
+
+def test_the_skew_shows_in_any_2000_rows(right: Answers) -> None:
+    # the gate "accuracy >= stable - 1pp" has to see it in a run of a minute
+    for stable, skewed in zip(np.split(right["v1"], 4), np.split(right["v2-skewed"], 4), strict=True):
+        assert np.mean(skewed) < np.mean(stable) - 0.06
+
+
+def test_the_skew_spares_new_customers_and_hits_loyal_ones_most(
+    models: Path, answers: Answers, right: Answers
+) -> None:
+    segments = np.array(evaluation(models, "shop")[0]["segment"].to_pylist())
+    new = segments == "new"
+    assert np.array_equal(answers["v2"][new], answers["v2-skewed"][new])
+    lost = right["v2"].astype(float) - right["v2-skewed"]
+    assert 0.1 < np.mean(lost[segments == "returning"]) < np.mean(lost[segments == "loyal"])
