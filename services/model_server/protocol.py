@@ -108,7 +108,7 @@ def _rows(inputs: object, binary: memoryview, wanted: TensorSpec) -> NDArray[Any
         raise RequestError(400, f"input {wanted.name!r}: give data or binary_data_size, not both")
     if size != len(binary):
         raise RequestError(
-            400, f"input {wanted.name!r}: binary_data_size is {size}, {len(binary)} bytes follow the JSON"
+            400, f"input {wanted.name!r}: binary_data_size is {size!r}, {len(binary)} bytes follow the JSON"
         )
     return from_bytes(binary, wanted, shape)
 

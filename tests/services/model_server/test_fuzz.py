@@ -29,7 +29,11 @@ LEAVES = (
     | st.text(max_size=8)
     | st.sampled_from(["features", "predict", "predict_proba", "FP64", "FP32", "BYTES", 1e308, -1])
 )
-VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner))
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
 
 
 def paths(part: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -74,7 +78,7 @@ def check(response: Any) -> None:
     assert "\n" not in response.json["error"]
 
 
-FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
+FUZZ = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
 
 
 @FUZZ
