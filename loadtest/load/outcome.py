@@ -78,7 +78,9 @@ def conclude(
     lag_p99 = float(np.quantile(lag, 0.99)) if len(samples) else None
     due = sum(_due(gathering, index, duration / load.duration) for index in range(len(gathering.shares)))
     sent = sum(share.last.sent for share in gathering.shares if share.last)
-    sending = max(duration, float(samples.sent_at.max()) if len(samples) else 0.0)
+    last = float(samples.sent_at.max()) if len(samples) else 0.0
+    # the last arrivals may be as late as any other
+    sending = last if last > duration + load.max_lag else duration
     offered, achieved = (due / duration, sent / sending) if duration else (0.0, 0.0)
     reason, code = _problem(load, gathering, offered, achieved, lag_p99, len(samples))
     broken = gathering.problem is not None or any(share.missing for share in gathering.shares)

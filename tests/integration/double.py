@@ -11,7 +11,8 @@ counted as it arrives. Settings:
 ``close_every``   closes the connection after every n-th answer, without announcing it
 ``status``        answers every infer request with this status
 
-Prints its port; ``GET /seen`` tells what it counted, and when it stalled (seconds since 1970).
+Prints its port; ``GET /seen`` tells what it counted, when it stalled and when it answered which row to which
+version (seconds since 1970).
 """
 
 import asyncio
@@ -29,7 +30,7 @@ SETTINGS = {
     "status": 200,
 } | json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")
 SEEN = {"stable": 0, "candidate": 0, "other": 0, "connections": 0, "stalled": None}
-ORDER = []
+ANSWERED = []
 
 
 class Double(asyncio.Protocol):
@@ -53,29 +54,37 @@ class Double(asyncio.Protocol):
     def request(self, line, version, body):
         if line[0] == "get":
             tensor = {"name": "x", "datatype": "FP64", "shape": [-1, SETTINGS["features"]]}
-            self.answer(version, SEEN | {"order": ORDER} if line[1] == "/seen" else {"inputs": [tensor]})
+            self.answer(
+                version, SEEN | {"answered": ANSWERED} if line[1] == "/seen" else {"inputs": [tensor]}
+            )
             return
         SEEN[version] += 1
         row = int(json.loads(body)["inputs"][0]["data"][0])
-        ORDER.append(row)
-        if SETTINGS["stall"] and not SEEN["stalled"] and sum(map(SEEN.get, ("stable", "candidate"))) >= SETTINGS["stall_after"]:
+        if (
+            SETTINGS["stall"]
+            and not SEEN["stalled"]
+            and sum(map(SEEN.get, ("stable", "candidate"))) >= SETTINGS["stall_after"]
+        ):
             began = time.time()
             time.sleep(SETTINGS["stall"])
             SEEN["stalled"] = [began, time.time()]
         output = {"name": "predict", "datatype": "INT64", "shape": [1], "data": [row % 2]}
-        answer = (version, {"outputs": [output]}, SETTINGS["status"])
+        answer = (version, {"outputs": [output]}, SETTINGS["status"], row)
         delay = SETTINGS["delays"][row % len(SETTINGS["delays"])]
         if delay:
             asyncio.get_running_loop().call_later(delay, self.answer, *answer)
         else:
             self.answer(*answer)
 
-    def answer(self, version, content, status=200):
+    def answer(self, version, content, status=200, row=None):
         body = json.dumps(content).encode()
-        self.transport.write(
-            b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nx-model-version: %b\r\nContent-Length: %d\r\n\r\n%b"
-            % (status, version.encode(), len(body), body)
+        head = (
+            f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
+            f"x-model-version: {version}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
+        self.transport.write(head.encode() + body)
+        if row is not None:
+            ANSWERED.append((row, version, time.time()))
         self.answers += 1
         if SETTINGS["close_every"] and self.answers % SETTINGS["close_every"] == 0:
             self.transport.close()
@@ -87,6 +96,7 @@ async def main():
     await server.serve_forever()
 
 
-# epoll, asyncio's default, counts in milliseconds; select does not
-with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
+# epoll, asyncio's default, counts in milliseconds; select does not, but takes few connections
+selector = selectors.SelectSelector if any(SETTINGS["delays"]) else selectors.DefaultSelector
+with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector())) as runner:
     runner.run(main())

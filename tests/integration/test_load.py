@@ -1,0 +1,305 @@
+"""The load generator against a server with known delays, as real processes."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from loadtest.config import Experiment
+from loadtest.errors import ExitCode
+from loadtest.load.arrivals import draw
+from loadtest.load.run import launch
+from loadtest.sample import SampleSet
+
+pytestmark = pytest.mark.integration
+
+SHARES = (0.5, 0.95, 0.99)
+RATE = 20
+"""Low enough that what piled up in a stall is worked off at once."""
+
+
+def finish(process, job):
+    """Run to the end: exit code, progress events, samples and load.json."""
+    events = [json.loads(line) for line in process.lines()]
+    code = process.wait()
+    return code, events, SampleSet.read(job / "samples.parquet"), json.loads((job / "load.json").read_text())
+
+
+def load(job, server, workers=1):
+    return finish(launch(job, server.url, workers), job)
+
+
+def counted(samples, facts):
+    """Requests per version as the generator tells them."""
+    return {v: len(samples.of(v)) + facts["warmup_requests"][v] for v in ("stable", "candidate")}
+
+
+def seen(server):
+    return {version: server.seen()[version] for version in ("stable", "candidate")}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_no_sample_is_lost(double, job, workers):
+    folder = job(rate=150, duration=3, warmup=1)
+    with double(delays=[0.005, 0.02, 0.1]) as server:
+        code, events, samples, facts = load(folder, server, workers)
+        assert code == ExitCode.PASS, facts["reason"]
+        assert counted(samples, facts) == seen(server)
+    assert facts["requests"] == {v: len(samples.of(v)) for v in ("stable", "candidate")}
+    assert facts["warmup_requests"]["stable"] > 50
+    assert set(samples.table["worker"].to_pylist()) == set(range(workers))
+    assert not samples.failed.any()
+    assert samples.correct.all()
+    assert events[-1]["done"] == len(samples)
+    # what was sent is what was drawn, each row to both versions at the same intended instant
+    config = Experiment.load_file(str(folder / "experiment.toml")).load
+    drawn = [draw(config, 5000, worker, workers) for worker in range(workers)]
+    planned = sorted((at, row) for s in drawn for at, row in zip(s.at, s.row, strict=True) if at >= 0)
+    for version in ("stable", "candidate"):
+        part = samples.of(version)
+        assert sorted(zip(part.scheduled_at, part.row, strict=True)) == planned
+
+
+def known_latency(server, config, began_at):
+    """Latency of each measured request from its intended send, by the server's own clock."""
+    schedule = draw(config, 5000)
+    due = dict(zip(schedule.row.tolist(), schedule.at.tolist(), strict=True))
+    ended = [(due[row], at - began_at) for row, _, at in server.seen()["answered"]]
+    return np.array([end - begin for begin, end in ended if begin >= 0])
+
+
+def arithmetic_latency(config, delays, began_at, stalled):
+    """The same from the settings alone: the delay of the row, and what the stall adds to it."""
+    schedule = draw(config, 5000)
+    at, delay = schedule.at, np.asarray(delays)[schedule.row % len(delays)]
+    begin, end = (0.0, 0.0) if stalled is None else (moment - began_at for moment in stalled)
+    done = at + delay
+    done = np.where((done > begin) & (at < begin), np.maximum(done, np.where(done < end, end, 0)), done)
+    done = np.where((at >= begin) & (at < end), end + delay, done)
+    return np.repeat((done - at)[at >= 0], 2)  # both versions
+
+
+def plain_locust(server, rate, seconds):
+    """Latencies that a closed-loop Locust test shows, in seconds; Locust rounds them."""
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        "tests/integration/plain_locust.py",
+        "--headless",
+        "--json",
+    ]
+    command += ["--users", "4", "--spawn-rate", "4", "--run-time", f"{seconds}s", "--host", server.url]
+    environment = os.environ | {"PLAIN_USERS": "4", "PLAIN_RATE": str(rate)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    (row,) = json.loads(done.stdout)
+    times = sorted((int(float(ms)), count) for ms, count in row["response_times"].items())
+    return np.repeat([ms / 1000 for ms, _ in times], [count for _, count in times])
+
+
+def prefer(process):
+    """Keep other work on this machine out of the figures, where that is allowed."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, -15)
+
+
+def measure(folder, double, settings):
+    """Latencies of one run in seconds: the samples', by the server's clock, and by arithmetic."""
+    config = Experiment.load_file(str(folder / "experiment.toml")).load
+    with double(**settings) as server:
+        process = launch(folder, server.url)
+        prefer(process.process)
+        prefer(server.process)
+        code, _, samples, facts = finish(process, folder)
+        assert code == ExitCode.PASS, facts["reason"]
+        known = known_latency(server, config, facts["began_at"])
+        stalled = server.seen()["stalled"]
+    return samples.latency, known, arithmetic_latency(config, settings["delays"], facts["began_at"], stalled)
+
+
+@pytest.mark.parametrize("stall", [0.0, 1.0])
+def test_quantiles_are_those_of_the_server(double, job, stall):
+    folder = job(rate=RATE, duration=5, warmup=1)
+    settings = {"delays": [0.005] * 3 + [0.02] * 4 + [0.1] * 3, "stall": stall, "stall_after": 2 * RATE * 3}
+    for _ in range(3):  # a busy machine may spoil one run; a wrong clock spoils all of them
+        latencies = measure(folder, double, settings)
+        measured, true, told = (np.quantile(x, SHARES) for x in latencies)
+        if measured == pytest.approx(true, rel=0.02) and (
+            not stall or measured[1:] == pytest.approx(told[1:], rel=0.02)
+        ):
+            break
+    with double(**settings | {"stall_after": RATE * 3}) as server:
+        plain = plain_locust(server, rate=RATE, seconds=6)
+    rows = {
+        "samples": measured,
+        "server's clock": true,
+        "arithmetic": told,
+        "plain Locust": np.quantile(plain, SHARES),
+    }
+    for name, quantiles in rows.items():
+        print(
+            f"{name:>15}",
+            *(f"p{q * 100:g}: {x * 1000:7.1f} ms" for q, x in zip(SHARES, quantiles, strict=True)),
+        )
+    assert measured == pytest.approx(true, rel=0.02)
+    if stall:
+        # beside a stall, what sockets and timers add to the bare delays is small
+        assert measured[1:] == pytest.approx(told[1:], rel=0.02)
+        # users that wait for their answers send nothing during the stall, and so hardly see it
+        assert (plain > 0.2).mean() < 0.6 * (latencies[0] > 0.2).mean()
+
+
+def test_a_rate_beyond_the_generator_is_invalid(double, job):
+    folder = job(rate=30_000, duration=10, warmup=0, max_lag=0.05)
+    with double() as server:
+        began = time.monotonic()
+        code, _, samples, facts = load(folder, server)
+        assert code == ExitCode.INVALID
+        assert counted(samples, facts) == seen(server)
+    assert (facts["valid"], facts["ended"]) == (False, "broken")
+    assert "behind its schedule" in facts["reason"]
+    assert facts["duration_s"] < 9
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
+def test_a_stop_in_the_middle_keeps_what_was_measured(double, job, number, workers):
+    folder = job(rate=100, duration=60)
+    with double(delays=[0.2]) as server:
+        process = launch(folder, server.url, workers)
+        lines = process.lines()
+        while json.loads(next(lines))["done"] < 50:
+            pass
+        process.process.send_signal(number)
+        code, _, samples, facts = finish(process, folder)
+        assert code == ExitCode.INTERRUPTED
+        assert counted(samples, facts) == seen(server)
+    assert (facts["ended"], facts["valid"]) == ("stopped", True), facts["reason"]
+    assert 0.5 < facts["duration_s"] < 30
+    assert facts["achieved_rps"] == pytest.approx(facts["offered_rps"], rel=0.05)
+    assert not samples.failed.any()
+
+
+def test_a_worker_that_dies_is_missing_and_what_it_reported_is_kept(double, job):
+    folder = job(rate=100, duration=12)
+    with double() as server:
+        process = launch(folder, server.url, 2)
+        lines = process.lines()
+        while json.loads(next(lines))["done"] < 200:
+            pass
+        victim = psutil.Process(process.process.pid).children()[0]
+        victim.kill()
+        code, _, samples, facts = finish(process, folder)
+        assert code == ExitCode.INVALID
+        total = sum(seen(server).values())
+    assert [gone["reason"][:9] for gone in facts["missing_workers"]] == ["no report"]
+    assert "went missing" in facts["reason"]
+    dead = facts["missing_workers"][0]["worker"]
+    by_worker = np.bincount(samples.table["worker"].to_numpy(), minlength=2)
+    assert by_worker[dead] > 20
+    # the other one went on to the end, with its own share and no more
+    config = Experiment.load_file(str(folder / "experiment.toml")).load
+    assert by_worker[1 - dead] == 2 * draw(config, 5000, 1 - dead, 2).measured
+    assert len(samples) < total
+
+
+def test_a_request_times_out_as_a_whole_and_is_a_wrong_answer(double, job):
+    folder = job(rate=40, timeout=0.2)
+    with double(delays=[0.5, 0.01]) as server:
+        _, _, samples, facts = load(folder, server)
+        assert counted(samples, facts) == seen(server)
+    slow = samples.row % 2 == 0
+    assert set(samples.where(slow).table["error"].to_pylist()) == {"timeout"}
+    assert set(samples.where(slow).table["status"].to_pylist()) == {0}
+    assert not samples.correct[slow].any()
+    assert np.median(samples.latency[slow]) == pytest.approx(0.2, abs=0.05)
+    assert not samples.failed[~slow].any()
+
+
+def test_connections_that_the_server_closes_are_opened_again(double, job):
+    with double(close_every=3, delays=[0.002]) as server:
+        _, _, samples, facts = load(job(rate=100), server)
+        assert server.seen()["connections"] > len(samples) / 4
+        told, known = (sum(x.values()) for x in (counted(samples, facts), seen(server)))
+    # closed in the very instant of the send: nobody can know whether it was read, so it is not sent again
+    lost = [e for e in samples.table["error"].to_pylist() if e in ("connection closed", "connection reset")]
+    assert told - known <= len(lost) < 0.02 * len(samples)
+    assert samples.failed.sum() == len(lost)
+
+
+def test_error_answers_are_recorded_as_what_they_are(double, job):
+    with double(status=503) as server:
+        code, _, samples, facts = load(job(rate=40), server)
+        assert counted(samples, facts) == seen(server)
+    assert code == ExitCode.PASS  # the load was measured well; the judge says what it means
+    assert set(samples.table["error"].to_pylist()) == {"http 503"}
+    assert set(samples.table["status"].to_pylist()) == {503}
+
+
+FAILING = """
+import sys
+from pathlib import Path
+from loadtest.load import headless  # first: importing locust patches the standard library
+from loadtest.load.recorder import Recorder
+
+class Failing(Recorder):
+    def add(self, *sample):
+        if self.recorded == 20:
+            raise MemoryError("no room")
+        super().add(*sample)
+
+try:
+    headless.run(Path(sys.argv[1]), sys.argv[2], 1, recorder=Failing)
+except Exception as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+
+def test_a_recorder_that_fails_makes_the_run_fail(double, job):
+    folder = job(rate=100, duration=20)
+    with double() as server:
+        began = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", FAILING, str(folder), server.url],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.stderr.splitlines()[-1] == "LabError: recording failed (MemoryError: no room)"
+    assert time.monotonic() - began < 18
+    assert json.loads((folder / "load.json").read_text())["valid"] is False
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "message"),
+    [
+        ("target", ExitCode.LAB, "nothing answers there"),
+        ("data", ExitCode.USAGE, "evaluation.parquet: no such file"),
+        ("experiment", ExitCode.USAGE, "experiment.toml: no such experiment file"),
+        ("features", ExitCode.USAGE, "takes 3 features, the evaluation set has 2"),
+        ("traffic", ExitCode.USAGE, "traffic 'shadow' cannot be sent"),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_cannot_run_is_told_in_one_line(double, job, spoil, code, message, workers):
+    if workers == 2 and spoil not in ("target", "data"):
+        pytest.skip("the same code as with one worker")
+    folder = job(rate=10, traffic="shadow" if spoil == "traffic" else "duet")
+    with double(features=3 if spoil == "features" else 2) as server:
+        if spoil in ("data", "experiment"):
+            (folder / {"data": "evaluation.parquet", "experiment": "experiment.toml"}[spoil]).unlink()
+        process = launch(folder, "http://127.0.0.1:1" if spoil == "target" else server.url, workers)
+        list(process.lines())
+        assert process.wait() == code
+        assert not any(seen(server).values())
+    log = (folder / "load.log").read_text().splitlines()
+    assert message in log[-1]
+    assert "Traceback" not in "\n".join(log)

@@ -1,0 +1,80 @@
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from loadtest.errors import TargetError, UsageError
+from loadtest.load.protocols import OpenInference
+from loadtest.load.target import ask, base_url
+
+METADATA = {"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 1]}]}
+
+
+@pytest.fixture
+def server():
+    """Answers with what the test puts into ``answers``, by version."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = self.server.answers[self.headers["x-model-version"]]
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        good = (200, json.dumps(METADATA).encode())
+        server.answers = {"stable": good, "candidate": good}
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_both_versions_are_asked(server):
+    server.answers["candidate"] = (200, json.dumps(METADATA).replace("FP64", "FP32").encode())
+    codecs = ask(server.url, "m", ["a"])
+    assert codecs == {"stable": OpenInference("m", "x", "FP64"), "candidate": OpenInference("m", "x", "FP32")}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (404, b'{"error": "no such model"}', "candidate answered HTTP 404 .*no such model"),
+        (503, b"", "HTTP 503"),
+        (200, b"hello", "does not speak the Open Inference Protocol"),
+        (200, b"{}", "not that of the Open Inference Protocol"),
+    ],
+)
+def test_what_is_no_target(server, status, body, message):
+    server.answers["candidate"] = (status, body)
+    with pytest.raises(TargetError, match=message):
+        ask(server.url, "m", ["a"])
+
+
+def test_nothing_there(server):
+    server.server_close()
+    with pytest.raises(TargetError, match="nothing answers there; start the lab first"):
+        ask("http://127.0.0.1:1", "m", ["a"])
+
+
+@pytest.mark.parametrize(
+    "host", ["", "127.0.0.1:8080", "ftp://x", "http://", "http://x:99999", "http://x/?a=1"]
+)
+def test_what_is_no_url(host):
+    with pytest.raises(UsageError, match="no URL of a target"):
+        base_url(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("https://example.com/models/", "https://example.com/models"),
+    ],
+)
+def test_base_urls(host, base):
+    assert base_url(host) == base
