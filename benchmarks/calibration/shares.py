@@ -41,15 +41,14 @@ def accuracy(
         )
 
     equal, at_margin, worse = draw(0.0), draw(-margin), draw(-0.03)
-    b, c = worse[:, 0], worse[:, 1]
-    mcnemar = stats.binom.sf(c - 1, b + c, 0.5)
+    mcnemar = stats.binom.sf(worse[:, 1] - 1, worse[:, 0] + worse[:, 1], 0.5)
     return {
         "what": f"accuracy within {100 * margin:g} point, paired, {discordant:.0%} discordant",
         "size": f"{rows:,} rows",
         "rows": rows,
         "discordant": discordant,
         "runs": runs,
-        "alarm": float(np.mean([PairedDifference(*x[:2], rows).interval(ALPHA)[1] < 0 for x in equal])),
+        "alarm": float(np.mean([PairedDifference(b, c, rows).interval(ALPHA)[1] < 0 for b, c, _ in equal])),
         "pass_equal": passes(equal),
         "wrong_pass": passes(at_margin),
         "usual": float(np.mean(mcnemar > ALPHA)),

@@ -94,7 +94,7 @@ class Runs(NamedTuple):
 def simulate(host: Host, runs: int, seconds: float, rate: float, rng: np.random.Generator) -> Runs:
     """Simulate ``runs`` runs of both versions at ``rate`` arrivals a second."""
     points = int(np.ceil(seconds / GRID)) + 1
-    wall = np.arange(points) * GRID
+    wall = np.arange(points, dtype=np.float64) * GRID
     at = _arrivals(host, runs, seconds, rate, rng)
     shared = _drift(host, runs, points, rng) * _slowed(host, host.shared, runs, points, rng)
     latencies = []
@@ -150,7 +150,7 @@ def _marked(episodes: Episodes, runs: int, points: int, rng: np.random.Generator
 
 def _to_wall(work_done: Floats, wall: Floats, work: Floats) -> Floats:
     late = np.maximum(work_done - work[-1], 0.0)  # after the end the host runs at full speed
-    return np.interp(work_done, work, wall) + late
+    return np.asarray(np.interp(work_done, work, wall) + late)
 
 
 def _queue(arrived: Floats, demand: Floats, quota: float) -> Floats:
