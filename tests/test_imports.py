@@ -51,7 +51,9 @@ MODULES = [path for path in sorted((ROOT / "loadtest").rglob("*.py")) if part(pa
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_run_one_way(path):
     here = part(path)
-    reached = {name.split(".")[1] for name in imports(path) if name.startswith("loadtest.") and name.count(".")}
+    reached = {
+        name.split(".")[1] for name in imports(path) if name.startswith("loadtest.") and name.count(".")
+    }
     assert reached - {here, "__version__"} <= ARROWS[here]
 
 

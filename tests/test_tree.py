@@ -16,10 +16,12 @@ pytestmark = pytest.mark.skipif(not TRACKED, reason="not a git checkout")
 
 
 def test_files_stay_short():
+    limit = {True: 400, False: 310}  # a table of cases may be longer than code
     long = {
         str(path): lines
         for path in TRACKED
-        if path.suffix == ".py" and (lines := len((ROOT / path).read_text().splitlines())) > 320
+        if path.suffix == ".py"
+        and (lines := len((ROOT / path).read_text().splitlines())) > limit[path.parts[0] == "tests"]
     }
     assert not long
 
