@@ -28,11 +28,11 @@ logger = logging.getLogger(__name__)
 def add_options(parser: Any, **_: object) -> None:
     """Add rate and duration to Locust's command line and to its start form."""
     load = _or_exit(lambda: Experiment.load_file(named_by_environment())).load
-    group = parser.add_argument_group("loadproof", "The load; the rest is in the experiment.")
-    group.add_argument(
+    # not in a group: Locust's start form shows only what the parser itself was given
+    parser.add_argument(
         "--rate", type=float, env_var="LOADPROOF_RATE", default=load.rate, help="arrivals a second"
     )
-    group.add_argument(
+    parser.add_argument(
         "--duration",
         type=str,
         env_var="LOADPROOF_DURATION",

@@ -92,8 +92,7 @@ class Driver:
         self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
         self._in_flight = 0
         self._drained = Event()
-        self._stopping = False
-        self._ended_at = float("inf")
+        self._until = float("inf")
         self._origin = float("inf")
         self.sent = 0
         self.warmup = [0, 0]
@@ -104,15 +103,15 @@ class Driver:
     def due(self) -> int:
         """Measured arrivals whose time has come (had come, when sending was ended early)."""
         at = self._schedule.at
-        elapsed = min(perf_counter(), self._ended_at) - self._origin
+        elapsed = min(perf_counter(), self._until) - self._origin
         return max(int(at.searchsorted(elapsed)) - int(at.searchsorted(0.0)), 0)
 
     def stop(self) -> None:
-        """No more arrivals; what is in flight is still waited for."""
-        self._stopping = True
+        """No more arrivals from this instant on; what is due is still sent, what is in flight waited for."""
+        self._until = min(self._until, perf_counter())
 
     def fail(self, problem: str, code: ExitCode) -> None:
-        """End the run; the first problem is the one that is told."""
+        """End the run, nothing more is sent; the first problem is the one that is told."""
         if self.problem is None:
             self.problem, self.code = problem, code
         self.stop()
@@ -126,8 +125,6 @@ class Driver:
         self._origin = origin
         with _calm_collector():
             self._send_all()
-            if self._stopping:
-                self._ended_at = perf_counter()
             self._drained.clear()
             if self._in_flight and not self._drained.wait(self._timeout + HOPELESS):
                 self.fail(f"{self._in_flight} requests did not end at their time-out", ExitCode.LAB)
@@ -144,18 +141,21 @@ class Driver:
                 late = perf_counter() - due
                 if late >= 0:
                     gevent.sleep(0)  # behind: answers must still be read
-                while late < 0 and not self._stopping:
+                while late < 0 and self._is_wanted(due):
                     alarm.wait_until(min(due, perf_counter() + _LOOK_UP))
                     late = perf_counter() - due
-                if self._stopping:
-                    return
-                if not self._can_go_on(late):
+                if self._is_wanted(due):
+                    self._check(late)
+                if not self._is_wanted(due):
                     return
                 self._arrive(at, row, candidate_first)
         finally:
             alarm.close()
 
-    def _can_go_on(self, late: float) -> bool:
+    def _is_wanted(self, due: float) -> bool:
+        return self.problem is None and due <= self._until
+
+    def _check(self, late: float) -> None:
         if late > HOPELESS:
             self.fail(
                 f"the load generator was {late:.1f} s behind its schedule and gave up: "
@@ -168,7 +168,6 @@ class Driver:
                 "target is too slow for this rate; lower the rate or the time-out, or add workers",
                 ExitCode.INVALID,
             )
-        return not self._stopping
 
     def _arrive(self, at: float, row: int, candidate_first: bool) -> None:
         if at >= 0:

@@ -37,7 +37,7 @@ def wire(
     """
     coordinator = None
     # the coordinator hears first that a test stops: what the worker then reports is the end of a stopped run
-    if isinstance(environment.shape_class, Arrivals):
+    if not isinstance(environment.runner, WorkerRunner) and isinstance(environment.shape_class, Arrivals):
         coordinator = Coordinator(environment, resolve, conclude_run, show)
         environment.shape_class.follow(coordinator, environment)
     if isinstance(environment.runner, LocalRunner | WorkerRunner):

@@ -1,0 +1,203 @@
+"""The load generator under the ``locust`` command: headless, in its web UI, and over several workers."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from loadtest.config import Experiment
+from loadtest.sample import SampleSet
+
+pytestmark = pytest.mark.integration
+
+LOCUST = [sys.executable, "-m", "locust", "-f", "loadtest/load/locustfile.py"]
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def until(what, seconds=60):
+    """Wait until ``what()`` is true; its value."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if value := what():
+                return value
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+@contextmanager
+def locust(folder, *arguments):
+    """A ``locust`` process; its log is folder/locust.log."""
+    environment = os.environ | {
+        "LOADPROOF_EXPERIMENT": str(folder / "experiment.toml"),
+        "LOADPROOF_RESULTS": str(folder / "results"),
+    }
+    with (folder / "locust.log").open("a") as log:
+        process = subprocess.Popen([*LOCUST, *arguments], env=environment, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def runs(folder):
+    return sorted(path.parent for path in folder.glob("results/2*/load.json"))
+
+
+def read(run):
+    return SampleSet.read(run / "samples.parquet"), json.loads((run / "load.json").read_text())
+
+
+def total(runs):
+    """Requests per version of several runs, as their files tell them."""
+    read_runs = [read(run) for run in runs]
+    return {
+        version: sum(
+            len(samples.of(version)) + facts["warmup_requests"][version] for samples, facts in read_runs
+        )
+        for version in ("stable", "candidate")
+    }
+
+
+def seen(server):
+    return {version: server.seen()[version] for version in ("stable", "candidate")}
+
+
+def test_headless(double, job):
+    folder = job(rate=50, duration=2)
+    with double() as server, locust(folder, "--headless", "--host", server.url, "--rate", "80") as process:
+        assert process.wait(60) == 0
+        (run,) = runs(folder)
+        assert total([run]) == seen(server)
+    assert (folder / "results" / "latest").resolve() == run
+    assert Experiment.load_file(str(run / "experiment.toml")).load.rate == 80
+    assert "Traceback" not in (folder / "locust.log").read_text()
+    # the loadproof command judged it
+    assert json.loads((run / "verdict.json").read_text())["experiment"] == "known"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "message"),
+    [
+        ("target", 5, "nothing answers there"),
+        ("data", 2, "evaluation.parquet: no such file"),
+        ("experiment", 2, "experiment.toml: no such experiment file"),
+    ],
+)
+def test_what_cannot_run_is_told_in_one_line(job, spoil, code, message):
+    folder = job(rate=50)
+    if spoil != "target":
+        (folder / {"data": "evaluation.parquet", "experiment": "experiment.toml"}[spoil]).unlink()
+    with locust(folder, "--headless", "--host", "http://127.0.0.1:1") as process:
+        assert process.wait(60) == code
+    log = (folder / "locust.log").read_text()
+    assert sum(message in line for line in log.splitlines()) == 1
+    assert "Traceback" not in log
+    assert not runs(folder)
+
+
+class Page:
+    """Locust's web UI, as a browser talks to it."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.options = ["--web-host", "127.0.0.1", "--web-port", str(self.port)]
+
+    def is_up(self):
+        return requests.get(self.url, timeout=5).ok
+
+    def start(self, **fields):
+        answer = requests.post(f"{self.url}/swarm", data=fields, timeout=30).json()
+        assert answer["success"], answer
+
+    def stop(self):
+        assert requests.post(f"{self.url}/stop", timeout=60).json()["success"]
+
+    def stats(self):
+        return requests.get(f"{self.url}/stats/requests", timeout=5).json()
+
+    def answered(self):
+        return {row["name"]: row["num_requests"] for row in self.stats()["stats"]}
+
+
+def test_the_web_ui_starts_stops_and_starts_again(double, job):
+    folder = job(rate=50, duration=60)
+    page = Page()
+    with double() as server, locust(folder, *page.options, "--host", server.url):
+        until(page.is_up)
+        start_form = requests.get(page.url, timeout=5).text
+        assert '"rate"' in start_form
+        assert '"duration"' in start_form
+        # users and spawn rate change nothing, whoever sends them
+        page.start(rate="100", duration="40s", user_count="7", spawn_rate="3")
+        until(lambda: page.answered().get("candidate", 0) > 100)
+        assert set(page.answered()) == {"stable", "candidate", "Aggregated"}
+        page.stop()
+        first = until(lambda: runs(folder))[0]
+        samples, facts = read(first)
+        assert (facts["ended"], facts["valid"]) == ("stopped", True), facts["reason"]
+        assert facts["offered_rps"] == pytest.approx(100, rel=0.4)
+        until(lambda: page.answered()["stable"] == len(samples.of("stable")))
+        # again, to its end
+        page.start(rate="60", duration="2s")
+        second = until(lambda: runs(folder)[1:])[0]
+        _, facts = read(second)
+        assert (facts["ended"], facts["duration_s"]) == ("completed", 2.0)
+        until(lambda: page.stats()["state"] == "stopped")
+        assert total([first, second]) == seen(server)
+        # a target that is gone is said, and the pages stay
+        page.start(host="http://127.0.0.1:1")
+        told = until(lambda: requests.get(f"{page.url}/exceptions", timeout=5).json()["exceptions"])
+        assert "nothing answers there" in told[0]["msg"]
+        assert page.is_up()
+        until(lambda: (second / "verdict.json").exists())
+    assert "Traceback" not in (folder / "locust.log").read_text()
+
+
+def test_the_web_ui_over_several_workers(double, job):
+    folder = job(rate=100, duration=3)
+    page = Page()
+    port = str(free_port())
+    master = ["--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+    worker = ["--worker", "--master-host", "127.0.0.1", "--master-port", port]
+    with (
+        double() as server,
+        locust(folder, *page.options, *master, "--host", server.url),
+        locust(folder, *worker) as one,
+        locust(folder, *worker),
+    ):
+        until(page.is_up)
+        until(lambda: page.stats()["worker_count"] == 2)
+        page.start()
+        first = until(lambda: runs(folder))[0]
+        samples, facts = read(first)
+        assert (facts["valid"], facts["workers"]) == (True, 2), facts["reason"]
+        assert set(samples.table["worker"].to_pylist()) == {0, 1}
+        # the next run goes on with the workers that are left
+        one.terminate()
+        one.wait(30)
+        until(lambda: page.stats()["worker_count"] == 1)
+        before = seen(server)["stable"]
+        page.start(rate="40", duration="60s")
+        until(lambda: seen(server)["stable"] > before + 60)
+        page.stop()
+        second = until(lambda: runs(folder)[1:])[0]
+        _, facts = read(second)
+        assert (facts["valid"], facts["workers"], facts["ended"]) == (True, 1, "stopped"), facts["reason"]
+        assert total([first, second]) == seen(server)
+    assert "Traceback" not in (folder / "locust.log").read_text()
