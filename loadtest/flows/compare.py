@@ -12,10 +12,10 @@ from loadtest.dataset import Dataset
 from loadtest.errors import ExitCode, LabError
 from loadtest.flows.environment import describe
 from loadtest.flows.judging import judge_run
-from loadtest.flows.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
 from loadtest.judge.preflight import check_gates
 from loadtest.judge.verdict import Verdict
 from loadtest.lab.ports import CpuUsage, Lab, Version
+from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
 from loadtest.sample import VERSIONS
 
 

@@ -10,12 +10,12 @@ from typing import Any
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.errors import UsageError
-from loadtest.flows.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, VERDICT, find_run, write_file
 from loadtest.judge.judge import judge
 from loadtest.judge.observations import Observations
 from loadtest.judge.verdict import Verdict
 from loadtest.report.html import to_html
 from loadtest.report.machine import to_json, to_junit, to_markdown
+from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, VERDICT, find_run, write_file
 from loadtest.sample import SampleSet
 
 

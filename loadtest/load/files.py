@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,8 @@ from typing import Any
 from loadtest.config import Experiment
 from loadtest.errors import UsageError
 from loadtest.load.outcome import Outcome
+from loadtest.run_folder import EXPERIMENT, LOAD, SAMPLES, RunFolder
 from loadtest.sample import SampleSet
-
-SAMPLES = "samples.parquet"
-LOAD = "load.json"
-EXPERIMENT = "experiment.toml"
 
 
 def write(folder: Path, samples: SampleSet, outcome: Outcome) -> None:
@@ -42,26 +38,11 @@ def publish(results: Path, experiment: Experiment, samples: SampleSet, outcome: 
     Raises:
         UsageError: the results folder cannot be written.
     """
-    stamp = datetime.fromtimestamp(outcome.began_at, UTC).strftime("%Y%m%dT%H%M%SZ")
-    name, serial = f"{stamp}-{experiment.name}", 1
-    try:
-        while (results / name).exists():
-            serial += 1
-            name = f"{stamp}-{experiment.name}-{serial}"
-        partial = results / f".{name}.partial"
-        partial.mkdir(parents=True, exist_ok=True)
-        (partial / EXPERIMENT).write_text(experiment.to_toml(), encoding="utf-8")
-        write(partial, samples, outcome)
-        partial.rename(results / name)
-        link = results / f".latest-{os.getpid()}"
-        link.unlink(missing_ok=True)
-        link.symlink_to(name)
-        link.replace(results / "latest")
-    except OSError as error:
-        raise UsageError(
-            f"{results}: cannot write the run there ({error.strerror}); set LOADPROOF_RESULTS"
-        ) from error
-    return results / name
+    folder = RunFolder(results, experiment.name, datetime.fromtimestamp(outcome.began_at, UTC))
+    with folder:
+        folder.write(EXPERIMENT, experiment.to_toml())
+        write(folder.path, samples, outcome)
+        return folder.publish()
 
 
 def read_outcome(folder: Path) -> dict[str, Any] | None:

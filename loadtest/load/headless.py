@@ -26,6 +26,7 @@ from loadtest.load.shapes import Arrivals
 from loadtest.load.target import base_url
 from loadtest.load.users import Generator
 from loadtest.load.wiring import wire
+from loadtest.run_folder import EXPERIMENT
 
 _CONNECT = 60.0
 _QUIT = 5.0
@@ -58,7 +59,7 @@ def run(
         UsageError: the job, the evaluation set or the URL cannot be used.
         LabError: the target does not answer, or the generator broke.
     """
-    experiment = Experiment.load_file(str(job / files.EXPERIMENT))
+    experiment = Experiment.load_file(str(job / EXPERIMENT))
     url = base_url(host)
     workers = workers or experiment.load.workers
     interrupted = Event()

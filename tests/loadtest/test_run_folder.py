@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import LoadproofError, UsageError
-from loadtest.flows.run_folder import RunFolder, find_run, write_file
+from loadtest.run_folder import RunFolder, find_run, write_file
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
