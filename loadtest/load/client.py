@@ -6,6 +6,7 @@ read, a retry only where it is certain that nothing was sent, and a fifth of the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket as blocking
 from time import perf_counter
@@ -134,9 +135,17 @@ class _Connection:
         while not parser.whole:
             sock.settimeout(_left(deadline))
             data = sock.recv(_CHUNK)
-            parser.feed(data)  # nothing: the end, which ends an answer without a length
-            if not data and not parser.whole:
-                raise ConnectionAbortedError
+            if data:
+                parser.feed(data)
+            else:
+                self._end()
+
+    def _end(self) -> None:
+        """The server closed: this ends an answer without a length, and breaks off any other."""
+        with contextlib.suppress(HTTPParseError):
+            self.parser.feed(b"")
+        if not self.parser.whole:
+            raise ConnectionAbortedError
 
     def close(self) -> None:
         self._sock.close()
@@ -223,26 +232,25 @@ class Client:
         return self._open(deadline)
 
     def _open(self, deadline: float) -> _Connection:
-        if self._address is None:
-            self._address = self._resolve(deadline)
-        sock = self._connect(*self._address, deadline)
+        sock = self._find(deadline) if self._address is None else self._connect(*self._address, deadline)
         sock.setsockopt(blocking.IPPROTO_TCP, blocking.TCP_NODELAY, 1)
         if self._tls:
             sock = self._tls.wrap_socket(sock, server_hostname=self._host)
         return _Connection(sock, self._tls is not None)
 
-    def _resolve(self, deadline: float) -> tuple[int, tuple[object, ...]]:
-        """The first address of the target that accepts a connection, kept for the whole run."""
+    def _find(self, deadline: float) -> gevent.socket.socket:
+        """Connect to the first address of the target that accepts it, which is kept for the whole run."""
+        refused: OSError = ConnectionRefusedError()
         found = gevent.socket.getaddrinfo(self._host, self._port, type=blocking.SOCK_STREAM)
-        for index, (family, _, _, _, address) in enumerate(found):
+        for family, _, _, _, address in found:
             try:
-                self._connect(family, address, deadline).close()
-            except OSError:
-                if index == len(found) - 1:
-                    raise
+                sock = self._connect(family, address, deadline)
+            except OSError as error:
+                refused = error
             else:
-                return family, address
-        raise ConnectionRefusedError
+                self._address = family, address
+                return sock
+        raise refused
 
     @staticmethod
     def _connect(family: int, address: tuple[object, ...], deadline: float) -> gevent.socket.socket:
