@@ -103,13 +103,15 @@ class _Connection:
 
     def is_open(self) -> bool:
         """Whether the server left the idle connection open, and said nothing on it."""
+        if self._tls:
+            return True  # session tickets may lie there, and look the same
         try:
-            said = self._sock._sock.recv(1, blocking.MSG_PEEK)
+            self._sock._sock.recv(1, blocking.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             return True
         except OSError:
             return False
-        return self._tls and bool(said)  # session tickets may lie there
+        return False
 
     def exchange(self, request: bytes, deadline: float) -> None:
         """Send a request and read its answer into the parser.
@@ -274,6 +276,8 @@ def _phrase(error: Exception) -> str:
             return "connection reset"
         case ConnectionAbortedError():
             return "connection closed"
+        case gevent.ssl.SSLError():
+            return "tls failed"
         case blocking.gaierror():
             return "unknown host"
         case HTTPParseError():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,7 +50,8 @@ def ask(host: str, model: str, features: Sequence[str]) -> dict[str, OpenInferen
     base = base_url(host)
     url = base + OpenInference.metadata_path(model)
     with requests.Session() as session:
-        session.trust_env = False
+        session.trust_env = False  # no proxy
+        session.verify = os.environ.get("SSL_CERT_FILE") or True
         return {
             version: OpenInference.from_metadata(model, _metadata(session, url, version), features)
             for version in VERSIONS
@@ -62,6 +64,10 @@ def _metadata(session: requests.Session, url: str, version: str) -> Any:
     except requests.Timeout:
         raise TargetError(
             f"{url}: {version} gave no answer within {_TIMEOUT:g} s; is the version running?"
+        ) from None
+    except requests.exceptions.SSLError as error:
+        raise TargetError(
+            f"{url}: no secure connection ({error}); SSL_CERT_FILE may name another authority"
         ) from None
     except requests.RequestException:
         raise TargetError(f"{url}: nothing answers there; start the lab first, or give its URL") from None
