@@ -28,7 +28,7 @@ class TerminalProgress:
     def step(self, text: str) -> None:
         """Say that a step began."""
         self.close()
-        self._console.print(Text(f"• {text}", style="dim"))
+        self._console.print(Text(f"• {text}", style="dim"), soft_wrap=True)
 
     def tick(self, event: dict[str, Any]) -> None:
         """Show what the load generator just reported."""
