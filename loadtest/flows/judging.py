@@ -46,7 +46,7 @@ def judge_run(run: Path, gates: Sequence[str] = (), *, write: bool = False) -> V
     if write:
         write_file(folder, VERDICT, to_json(verdict))
         write_file(folder, "junit.xml", to_junit(verdict))
-        write_file(folder, "summary.md", to_markdown(verdict))
+        write_file(folder, "summary.md", to_markdown(verdict, experiment))
         write_file(folder, "report.html", to_html(verdict, experiment, samples, facts))
     return verdict
 

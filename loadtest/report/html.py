@@ -30,6 +30,7 @@ def to_html(verdict: Verdict, experiment: Experiment, samples: SampleSet, facts:
         .get_template("report.html.j2")
         .render(
             verdict=verdict,
+            versions=experiment.versions,
             experiment=experiment.to_toml(),
             objective_ms=1000 * experiment.objective.latency,
             facts=facts,
@@ -58,7 +59,10 @@ def _ecdf(samples: SampleSet) -> str:
     for decade in range(int(low), int(high) + 1):
         at = x(10.0**decade)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="8" y2="{y(0):.1f}"/>')
-        parts.append(f'<text x="{at:.1f}" y="{_HEIGHT - 4}" text-anchor="middle">{10.0**decade:g} ms</text>')
+        anchor = "end" if decade == high else "middle"
+        parts.append(
+            f'<text x="{at:.1f}" y="{_HEIGHT - 4}" text-anchor="{anchor}">{10.0**decade:g} ms</text>'
+        )
     for share in (0, 0.5, 0.9, 1):
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{y(share):.1f}" y2="{y(share):.1f}"/>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from loadtest.config import Experiment
 from loadtest.judge.verdict import Verdict, Word
 from loadtest.report.templating import templates
 
@@ -38,6 +39,6 @@ def to_junit(verdict: Verdict) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def to_markdown(verdict: Verdict) -> str:
+def to_markdown(verdict: Verdict, experiment: Experiment) -> str:
     """summary.md: fit for a pull-request comment."""
-    return templates().get_template("summary.md.j2").render(verdict=verdict)
+    return templates().get_template("summary.md.j2").render(verdict=verdict, versions=experiment.versions)

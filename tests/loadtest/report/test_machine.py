@@ -3,8 +3,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from loadtest.config import Experiment
 from loadtest.judge.verdict import Verdict, Word
 from loadtest.report.machine import to_json, to_junit, to_markdown
+
+EXPERIMENT = Experiment.load_file("compare")
 
 
 def test_verdict_json_has_the_contract_and_reads_back(verdict):
@@ -37,6 +40,7 @@ def test_junit_of_an_invalid_run_has_an_error_even_when_every_gate_passed(verdic
     "expected",
     [
         "## ✗ Loadproof: FAIL",
+        "Candidate `v2` beside stable `v1`: accuracy is worse",
         # a bar in a reason would end the table's cell
         "| ✓ PASS | `p50 <= stable + 25ms` | +2.00 ms | +1.00 ms to +3.00 ms | because of p50",
         "<= stable + 25ms \\| <b> |",
@@ -48,10 +52,10 @@ def test_junit_of_an_invalid_run_has_an_error_even_when_every_gate_passed(verdic
     ],
 )
 def test_markdown(verdict, expected):
-    assert expected in to_markdown(verdict)
+    assert expected in to_markdown(verdict, EXPERIMENT)
 
 
 def test_markdown_tables_are_not_broken_by_blank_lines(verdict):
-    lines = to_markdown(verdict).splitlines()
+    lines = to_markdown(verdict, EXPERIMENT).splitlines()
     tables = "\n".join(lines).split("\n\n")
     assert [table.count("\n") + 1 for table in tables if table.startswith("|")] == [5, 12]
