@@ -107,12 +107,14 @@ class SampleSet:
     @classmethod
     def from_bytes(cls, data: bytes) -> SampleSet:
         """Decode what ``to_bytes`` encoded."""
-        return cls(pa.ipc.open_stream(data).read_all())
+        # small pieces, and beside a running load: waiting for other threads would hold the load up
+        return cls(pa.ipc.open_stream(data, options=pa.ipc.IpcReadOptions(use_threads=False)).read_all())
 
     def to_bytes(self) -> bytes:
         """Encode as an Arrow IPC stream, for the way from a worker to the master."""
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+        with pa.ipc.new_stream(sink, SCHEMA, options=options) as writer:
             writer.write_table(self.table.cast(SCHEMA))
         return bytes(sink.getvalue())
 

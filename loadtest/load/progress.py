@@ -31,13 +31,14 @@ class Progress:
     def add(self, samples: SampleSet) -> None:
         """Take in samples."""
         self._lag += _histogram(samples.sent_at - samples.scheduled_at)
+        labelled = np.asarray(samples.table["correct"].is_valid())
         for version in VERSIONS:
-            part = samples.of(version)
-            self._done[version] += len(part)
-            self._errors[version] += int(part.failed.sum())
-            self._correct[version] += int(part.correct.sum())
-            self._labelled[version] += len(part) - part.table["correct"].null_count
-            self._latency[version] += _histogram(part.latency)
+            mine = samples.is_version(version)
+            self._done[version] += int(mine.sum())
+            self._errors[version] += int(samples.failed[mine].sum())
+            self._correct[version] += int(samples.correct[mine].sum())
+            self._labelled[version] += int(labelled[mine].sum())
+            self._latency[version] += _histogram(samples.latency[mine])
 
     def event(self, elapsed: float, sent: int) -> dict[str, Any]:
         """The figures so far.

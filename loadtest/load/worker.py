@@ -164,8 +164,8 @@ class _Share:
         samples = b""
         if recorder is not None:
             try:
-                taken = recorder.take()
-                samples = taken.to_bytes() if len(taken) else b""
+                # even when there are none: what is slow the first time is so during the warm-up
+                samples = recorder.take().to_bytes()
             except Exception as error:
                 problem = problem or f"recording failed ({type(error).__name__}: {error})"
                 code = ExitCode.LAB
