@@ -57,7 +57,8 @@ class Routes:
 
     def state(self) -> dict[str, object]:
         """What the gateway answers at ``STATE_PATH`` once these routes are in force."""
-        return {"candidate_percent": self._candidate_weight * 100 / _TOTAL_WEIGHT, "shadow": self.shadow}
+        percent = self._candidate_weight * 100 / _TOTAL_WEIGHT
+        return {"candidate_percent": percent, "shadow": self.shadow, "timeout_s": self.timeout}
 
     def document(self) -> dict[str, Any]:
         """The routes file: an Envoy ``DiscoveryResponse`` with one ``RouteConfiguration``."""

@@ -290,7 +290,7 @@ def test_a_split_survives_the_death_of_the_gateway(fresh):
     fresh.split(37)
     fresh.kill("gateway")
     fresh.start("gateway")
-    assert json.loads(fresh.get("/split").body) == {"candidate_percent": 37.0, "shadow": False}
+    assert json.loads(fresh.get("/split").body) == Routes(37).state()
 
 
 def test_a_routes_file_that_makes_no_sense_changes_nothing(fresh):
