@@ -16,6 +16,9 @@ from scipy import optimize, stats
 
 from loadtest.stats.estimate import invert
 
+_LEVEL = 0.05
+"""Where the normal and Student's quantile are compared; their ratio hardly depends on it."""
+
 
 @dataclass(frozen=True)
 class Share:
@@ -169,4 +172,6 @@ def design_effect(outcomes: NDArray[np.float64], block: NDArray[np.intp], blocks
         return 1.0
     excess = np.bincount(block, weights=outcomes - outcomes.mean(), minlength=blocks)
     clustered = float(np.sum(excess**2)) * blocks / (blocks - 1) / n**2
-    return max(1.0, clustered / independent)
+    # the effect is known from few blocks only, so the tests' normal quantile must become Student's
+    widened = float(stats.t.isf(_LEVEL, blocks - 1) / stats.norm.isf(_LEVEL)) ** 2
+    return max(1.0, clustered / independent * widened)
