@@ -22,7 +22,16 @@ Places = NDArray[np.intp]
 
 
 class NoEvidence(Exception):  # noqa: N818 - an answer that the judge reports, no error
-    """A gate cannot be decided from these samples; the message is the human line that says why."""
+    """A gate cannot be decided from these samples.
+
+    Args:
+        reason: the human line that says why.
+        seconds: load of the same kind that would decide it; None where no such length is known.
+    """
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ the measurement itself is bad. No I/O and no clock: the same samples give the sa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -86,7 +87,7 @@ def _judge_gate(
     try:
         measured = measure(gate, evidence, experiment, dataset, observed)
     except NoEvidence as missing:
-        return _Judged(_unmeasured(gate, experiment.confidence, str(missing)), 1.0, None)
+        return _Judged(_unmeasured(gate, experiment.confidence, str(missing)), 1.0, missing.seconds)
     estimate, margin = measured.estimate, measured.margin
     low, high = estimate.interval(alpha)
     p_harm = estimate.p_below(margin) if gate.higher_is_better else estimate.p_above(margin)
@@ -174,5 +175,5 @@ def _together(judged: Sequence[_Judged], alpha: float) -> tuple[Word, str]:
     seconds = [j.seconds for j in open_]
     if all(s is not None for s in seconds):
         longest = max(s for s in seconds if s is not None)
-        return Word.INCONCLUSIVE, f"undecided: {names}; about {longest:,.0f} s more would settle them"
+        return Word.INCONCLUSIVE, f"undecided: {names}; about {math.ceil(longest):,} s more would settle them"
     return Word.INCONCLUSIVE, f"undecided: {names}; their own lines say what would settle each"

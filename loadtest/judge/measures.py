@@ -79,7 +79,8 @@ def _blocks(gate: Gate, evidence: Evidence) -> int:
         needed = MIN_BLOCKS * SHORTEST_BLOCK - evidence.duration
         raise NoEvidence(
             f"{gate.metric} needs {MIN_BLOCKS} time blocks of {SHORTEST_BLOCK:g} s: "
-            f"{_more(needed * evidence.rate, needed)}"
+            f"{_more(needed * evidence.rate, needed)}",
+            seconds=needed,
         )
     return LEVEL_BLOCKS if gate.against == "absolute" else blocks
 
@@ -97,7 +98,8 @@ def _latency(gate: Gate, evidence: Evidence) -> Measurement:
         factor = MIN_BEYOND / beyond - 1 if fewest else 1.0
         raise NoEvidence(
             f"{gate.metric} rests on {int(beyond)} samples beyond it, {MIN_BEYOND} are needed: "
-            f"{_more(factor * evidence.arrivals, factor * evidence.duration)}"
+            f"{_more(factor * evidence.arrivals, factor * evidence.duration)}",
+            seconds=factor * evidence.duration,
         )
     own_s, own_c = s.quantile(q), c.quantile(q)
     if gate.against == "absolute":

@@ -68,7 +68,7 @@ def assert_nothing_left() -> None:
         # real data
         (["--experiment", "digits", "--duration", "15s"], {0, 3}, "exit code"),
         # too short to decide
-        (["--candidate", "v1", "--duration", "3s"], {3}, "more"),
+        (["--candidate", "v1", "--duration", "3s"], {3}, "s more would settle them (exit code 3)"),
         # more than one generator can send
         (["--candidate", "v1", "--duration", "20s", "--rate", "20000"], {4}, "INVALID"),
     ],

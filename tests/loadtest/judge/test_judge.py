@@ -164,7 +164,7 @@ RUNS = [
     ("unequal limits", Run(cpus=(0.25, 0.5)), Word.INVALID, "stable ran on 0.25 CPUs, the candidate on 0.5"),
     ("no samples", Run(arrivals=0), Word.INVALID, "no sample was recorded"),
     ("one arrival", Run(arrivals=1), Word.INCONCLUSIVE, "undecided"),
-    ("two seconds", Run(arrivals=100, seconds=2.0), Word.INCONCLUSIVE, "undecided: error_rate"),
+    ("two seconds", Run(arrivals=100, seconds=2.0), Word.INCONCLUSIVE, "s more would settle them"),
     # 25 s need 5 s more for twelve blocks
     (
         "short",
