@@ -18,7 +18,7 @@ ARROWS = {
     "load": {"config", "sample", "dataset", "run_folder", "errors"},
     "lab": {"config", "errors"},
     "report": {"judge", "stats", "config", "sample", "errors"},
-    "flows": {"load", "judge", "lab", "config", "sample", "dataset", "run_folder", "report", "errors"},
+    "flows": {"judge", "lab", "config", "sample", "dataset", "run_folder", "report", "errors"},
     "cli": {"flows", "report", "lab", "config", "errors"},
     "__main__": {"cli"},
 }
