@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from loadtest.config import Experiment
 from loadtest.errors import UsageError
 from loadtest.load.outcome import Outcome
-from loadtest.run_folder import EXPERIMENT, LOAD, SAMPLES, RunFolder
+from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, RunFolder
 from loadtest.sample import SampleSet
 
 
@@ -41,6 +42,7 @@ def publish(results: Path, experiment: Experiment, samples: SampleSet, outcome: 
     folder = RunFolder(results, experiment.name, datetime.fromtimestamp(outcome.began_at, UTC))
     with folder:
         folder.write(EXPERIMENT, experiment.to_toml())
+        folder.write(ENVIRONMENT, {"backend": os.environ.get("LOADPROOF_BACKEND", "local")})
         write(folder.path, samples, outcome)
         return folder.publish()
 

@@ -163,6 +163,8 @@ def test_a_run_from_the_web_page_uses_every_worker_and_loses_no_sample(stack, do
     load = json.loads(found)
     assert load["workers"] == 3
     assert load["missing_workers"] == []
+    facts = docker.run("exec", master, "cat", "/results/latest/environment.json", timeout=30)
+    assert json.loads(facts) == {"backend": "compose"}
     for service, count in before.items():
         assert load["requests"][service] > 50
         assert answered(service) - count == load["requests"][service] + load["warmup_requests"][service]
