@@ -33,6 +33,7 @@ def test_run_folders_are_whole_and_never_overwritten(tmp_path):
         "20231114T221320Z-known-3",
     ]
     assert sorted(path.name for path in folders[0].iterdir()) == [
+        "environment.json",
         "experiment.toml",
         "load.json",
         "samples.parquet",
