@@ -19,7 +19,8 @@ ARROWS = {
     "lab": {"config", "errors"},
     "report": {"judge", "stats", "config", "sample", "errors"},
     "flows": {"judge", "lab", "config", "sample", "dataset", "run_folder", "report", "errors"},
-    "cli": {"flows", "report", "lab", "config", "errors"},
+    "commands": {"flows", "report", "lab", "config", "errors"},
+    "cli": {"commands", "errors"},
     "__main__": {"cli"},
 }
 LOCUST = {

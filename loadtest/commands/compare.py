@@ -1,0 +1,58 @@
+"""``loadproof compare``: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from loadtest.commands.console import console
+from loadtest.config import Experiment
+from loadtest.errors import Interrupted
+from loadtest.flows.compare import compare as run_compare
+from loadtest.flows.versions import resolve, train_if_absent
+from loadtest.lab.choose import choose_lab
+from loadtest.report.terminal import TerminalProgress, print_verdict
+
+
+def compare(
+    experiment: Annotated[
+        str, typer.Option(help="A bundled experiment or the path of a .toml file.")
+    ] = "compare",
+    stable: Annotated[str | None, typer.Option(help="The version in production: a name or a folder.")] = None,
+    candidate: Annotated[
+        str | None, typer.Option(help="The version that wants to be: a name or a folder.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="auto, compose or local.")] = "auto",
+    rate: Annotated[float | None, typer.Option(help="Arrivals a second; each goes to both versions.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Length of the load, such as 60s or 5m.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same arrivals and rows.")] = None,
+    cpus: Annotated[float | None, typer.Option(help="CPU limit of each version, in cores.")] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="A gate instead of the experiment's; may be repeated.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Where the run folder goes.")] = Path("results"),
+) -> None:
+    """Put the same load on both versions and say PASS, FAIL, INCONCLUSIVE or INVALID."""
+    overrides: dict[str, Any] = {
+        "versions": {"stable": stable, "candidate": candidate},
+        "load": {"rate": rate, "duration": duration, "workers": workers, "seed": seed},
+        "limits": {"cpus": cpus},
+    }
+    resolved = Experiment.load_file(experiment, overrides, gates=gate or ())
+    progress = TerminalProgress(console)
+    try:
+        lab = choose_lab(backend, resolved, progress.step)
+        train_if_absent(resolved, progress.step)
+        versions = resolve(resolved)
+        outcome = run_compare(resolved, lab, versions, results, progress)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            " ".join(["interrupted; what was started is stopped", *getattr(stop, "__notes__", ())])
+        ) from None
+    finally:
+        progress.close()
+    print_verdict(console, outcome.verdict, str(outcome.folder))
+    raise typer.Exit(outcome.verdict.verdict.exit_code)

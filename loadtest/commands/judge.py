@@ -1,0 +1,29 @@
+"""``loadproof judge``: a stored run, judged again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loadtest.commands.console import console
+from loadtest.flows.judging import judge_run
+from loadtest.report.terminal import print_verdict
+
+
+def judge(
+    run: Annotated[Path, typer.Argument(help="A run folder, such as results/latest.")] = Path(
+        "results/latest"
+    ),
+    gate: Annotated[
+        list[str] | None, typer.Option(help="A gate instead of the experiment's; may be repeated.")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the verdict and the reports into the folder.")
+    ] = False,
+) -> None:
+    """Compute the verdict of a stored run again, under its own gates or others."""
+    verdict = judge_run(run, gate or (), write=write)
+    print_verdict(console, verdict, str(run.resolve()))
+    raise typer.Exit(verdict.verdict.exit_code)
