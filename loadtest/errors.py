@@ -7,11 +7,13 @@
     │   ├── ExperimentError        an experiment file that cannot be read or does not make sense
     │   ├── GateError              a gate expression that does not parse
     │   ├── DatasetError           an evaluation set that cannot be read, or lacks a column
-    │   └── ModelError             a version's folder is missing or unusable
+    │   ├── ModelError             a version's folder is missing or unusable
+    │   └── ControllerError        another controller leads this lab's canary
     ├── Interrupted        130     Ctrl-C or SIGTERM; what was started is stopped
     └── LabError             5     the lab did not start, or broke
         ├── StartError             a service did not become ready (carries the last lines of its log)
         ├── ServiceDied            a service ended during the run (carries the last lines of its log)
+        ├── StateError             the canary's state file cannot be read
         └── TargetError            a URL does not answer, or does not speak the protocol
 
 FAIL, INCONCLUSIVE and INVALID are answers, not errors: see ``ExitCode`` and ``loadtest.judge``.
@@ -61,6 +63,10 @@ class ModelError(UsageError):
     """A version's folder is missing, incomplete, or of a kind that is not allowed."""
 
 
+class ControllerError(UsageError):
+    """Another controller leads this lab's canary; this one changed nothing."""
+
+
 class Interrupted(LoadproofError):  # noqa: N818 - it names what happened
     """A person or a supervisor ended the run; what was started is stopped."""
 
@@ -88,6 +94,10 @@ class StartError(LabError):
 
 class ServiceDied(LabError):  # noqa: N818 - it names what happened
     """A service ended while the run needed it."""
+
+
+class StateError(LabError):
+    """The canary's state file cannot be read; the gateway goes on with the routes that it has."""
 
 
 class TargetError(LabError):

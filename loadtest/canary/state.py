@@ -1,0 +1,168 @@
+"""The canary's state: an append-only history, whose last entry is in force.
+
+::
+
+    state = State.begin(Deployment("stable", "v1"), Deployment("candidate", "v2"), Note("ann", "new", now))
+    state = state.set(10, Note("ann", "first step", now))
+    state.now.percent, state.now.mode       # 10.0, "split"
+    state = state.promote(Note("ann", "better", now))
+    state.now.stable                        # Deployment("candidate", "v2"): roles swap, nothing is rebuilt
+    state = state.rollback(Note("ann", "worse after all", now))
+
+Every change is a pure function from a state to the next one; ``codec`` turns a state into the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from loadtest.errors import UsageError
+
+Mode = Literal["split", "shadow", "off"]
+"""What unpinned traffic does: a share goes to the candidate, all of it is mirrored, or neither."""
+
+Action = Literal["begin", "set", "shadow", "hold", "promote", "rollback"]
+
+
+class Deployment(NamedTuple):
+    """A running version: the name of its service, which stays, and of what it serves ("": unknown)."""
+
+    service: Literal["stable", "candidate"]
+    version: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a change of the state carries with it: ``Note("ann", "first step", datetime.now(UTC))``.
+
+    Args:
+        by: the person, or ``auto``.
+        why: one line.
+        at: when, with a time zone.
+        evidence: what a controller decided upon; whatever JSON can carry.
+    """
+
+    by: str
+    why: str
+    at: datetime
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the history: what was done, and what has been in force since.
+
+    Args:
+        serial: 1, 2, 3 ... without a hole.
+        action: what was done.
+        mode: see ``Mode``.
+        percent: the split, 0 to 100; 0 unless the mode is ``split``.
+        stable: which deployment plays stable from now on.
+        candidate: and which the candidate.
+        note: by whom, why, when, on what evidence.
+    """
+
+    serial: int
+    action: Action
+    mode: Mode
+    percent: float
+    stable: Deployment
+    candidate: Deployment
+    note: Note
+
+
+@dataclass(frozen=True)
+class State:
+    """The whole history, oldest first; never empty."""
+
+    history: tuple[Entry, ...]
+
+    @property
+    def now(self) -> Entry:
+        """What is in force."""
+        return self.history[-1]
+
+    @property
+    def since(self) -> datetime:
+        """When the split, the mode and the roles in force were set; holding changes none of them."""
+        changed = next(entry for entry in reversed(self.history) if entry.action != "hold")
+        return changed.note.at
+
+    @classmethod
+    def begin(cls, stable: Deployment, candidate: Deployment, note: Note, percent: float = 0.0) -> State:
+        """The state of a new lab.
+
+        Raises:
+            UsageError: the percentage is not one.
+        """
+        percent = check_percent(percent)
+        return cls((Entry(1, "begin", "split" if percent else "off", percent, stable, candidate, note),))
+
+    def begin_again(self, stable: Deployment, candidate: Deployment, note: Note) -> State:
+        """Other versions were deployed: the candidate, of which nothing is known, gets no traffic."""
+        return self._next("begin", note, mode="off", percent=0.0, stable=stable, candidate=candidate)
+
+    def set(self, percent: float, note: Note) -> State:
+        """Give the candidate this share of unpinned traffic.
+
+        Raises:
+            UsageError: the percentage is not one.
+        """
+        percent = check_percent(percent)
+        return self._next("set", note, mode="split" if percent else "off", percent=percent)
+
+    def shadow(self, note: Note) -> State:
+        """Mirror unpinned traffic to the candidate; users get stable's answers only."""
+        return self._next("shadow", note, mode="shadow", percent=0.0)
+
+    def hold(self, note: Note) -> State:
+        """Record that what is in force stays in force."""
+        return self._next("hold", note)
+
+    def promote(self, note: Note) -> State:
+        """Make the candidate the new stable; the old one stays deployed, as the candidate without traffic."""
+        now = self.now
+        return self._next(
+            "promote", note, mode="off", percent=0.0, stable=now.candidate, candidate=now.stable
+        )
+
+    def rollback(self, note: Note) -> State:
+        """Take the candidate out of the traffic; straight after a promotion, undo the promotion.
+
+        Only straight after: a rollback that is asked for twice must not bring back, the second time, a
+        version that nobody thinks of any more.
+        """
+        now = self.now
+        if self._last_change.action == "promote":
+            return self._next("rollback", note, stable=now.candidate, candidate=now.stable)
+        return self._next("rollback", note, mode="off", percent=0.0)
+
+    @property
+    def can_roll_back(self) -> bool:
+        """Whether a rollback would change what users get or what the candidate is sent."""
+        return self.now.mode != "off" or self._last_change.action == "promote"
+
+    @property
+    def _last_change(self) -> Entry:
+        return next(entry for entry in reversed(self.history) if entry.action != "hold")
+
+    def _next(self, action: Action, note: Note, **changes: Any) -> State:
+        entry = replace(self.now, serial=self.now.serial + 1, action=action, note=note, **changes)
+        return State((*self.history, entry))
+
+
+def check_percent(percent: float) -> float:
+    """The percentage itself.
+
+    Raises:
+        UsageError: it is not between 0 and 100, or finer than the gateway's weights.
+    """
+    # written so that NaN is refused too
+    if not 0 <= percent <= 100:
+        raise UsageError(f"a split of {percent:g}% is not between 0 and 100")
+    if percent != round(percent, 2):
+        raise UsageError(f"a split of {percent}% is finer than the gateway's steps of 0.01%")
+    return float(percent)
