@@ -48,6 +48,10 @@ down: ## stop the lab; models, results and metrics stay in their volumes
 test: setup ## run the tests; those that need a Docker Engine are skipped where there is none
 	@$(BIN)/python -m pytest
 
+.PHONY: bench
+bench: setup ## measure what Loadproof says of its own speed, beside named peers
+	@$(BIN)/python -m benchmarks.judging
+
 .PHONY: lint
 lint: setup ## ruff, mypy, hadolint, shellcheck, yamllint
 	@$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from loadtest.dataset import Dataset
 from loadtest.errors import DatasetError
 from loadtest.judge.observations import LoadFacts
 from loadtest.sample import CANDIDATE, SampleSet
-from loadtest.stats.quantiles import SHORTEST_BLOCK, block_count
+from loadtest.stats.quantiles import SHORTEST_BLOCK, Blocked, block_count
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -61,6 +62,11 @@ class Outcomes:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    @cached_property
+    def by_latency(self) -> Places:
+        """Places in ascending order of latency, sorted once for all gates."""
+        return np.argsort(self.latency)
 
     def where(self, kept: Flags) -> Outcomes:
         """The arrivals at which ``kept``, shape (n,), is true."""
@@ -113,6 +119,11 @@ class Evidence:
     def blocks_of(self, outcomes: Outcomes, blocks: int) -> Places:
         """The time block of each outcome, 0 to ``blocks - 1``."""
         return np.clip((outcomes.at * (blocks / self.duration)).astype(np.intp), 0, blocks - 1)
+
+    def blocked(self, outcomes: Outcomes, blocks: int) -> Blocked:
+        """The latencies of ``outcomes`` in equal time blocks."""
+        order = outcomes.by_latency
+        return Blocked(outcomes.latency[order], self.blocks_of(outcomes, blocks)[order], blocks)
 
     def slice(self, rows: Flags) -> Evidence:
         """Only the arrivals whose row is marked in ``rows``, shape (rows of the evaluation set,)."""

@@ -22,7 +22,6 @@ from loadtest.stats.quantiles import (
     LEVEL_BLOCKS,
     MIN_BLOCKS,
     SHORTEST_BLOCK,
-    Blocked,
     block_count,
     difference,
     jackknife,
@@ -88,10 +87,7 @@ def _blocks(gate: Gate, evidence: Evidence) -> int:
 def _latency(gate: Gate, evidence: Evidence) -> Measurement:
     q = gate.quantile or 0.0
     blocks = _blocks(gate, evidence)
-    s, c = (
-        Blocked.sort(o.latency, o.at, evidence.duration, blocks)
-        for o in (evidence.stable, evidence.candidate)
-    )
+    s, c = (evidence.blocked(o, blocks) for o in (evidence.stable, evidence.candidate))
     fewest = min(s.smallest_rest, c.smallest_rest) if gate.against == "stable" else c.smallest_rest
     beyond = fewest * min(q, 1 - q)
     if beyond < MIN_BEYOND:

@@ -31,8 +31,9 @@ class _Rows:
 
     @classmethod
     def of(cls, outcomes: Outcomes) -> _Rows:
-        rows, place, replays = np.unique(outcomes.row, return_inverse=True, return_counts=True)
-        return cls(rows.astype(np.intp), place, 1 / replays[place])
+        replays = np.bincount(outcomes.row)
+        place = np.cumsum(replays > 0)[outcomes.row] - 1
+        return cls(np.flatnonzero(replays), place, 1 / replays[outcomes.row])
 
     def mean(self, per_arrival: Floats) -> Floats:
         """The mean over the replays of each distinct row, shape (distinct rows,)."""

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 Floats = NDArray[np.float64]
 Metric = Callable[[Floats], Floats]
@@ -48,7 +48,7 @@ class BootstrapEstimate:
     @property
     def _bias(self) -> float:
         below = np.mean(self.replicates < self.value) + np.mean(self.replicates == self.value) / 2
-        return float(stats.norm.ppf(self._inside(float(below))))
+        return float(ndtri(self._inside(float(below))))
 
     def _inside(self, share: float) -> float:
         edge = 1 / (len(self.replicates) + 1)
@@ -56,12 +56,12 @@ class BootstrapEstimate:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """The BCa ends."""
-        z = self._bias + np.array([-1.0, 1.0]) * float(stats.norm.isf(alpha))
+        z = self._bias + np.array([-1.0, 1.0]) * -float(ndtri(alpha))
         low, high = (
-            float(np.quantile(self.replicates, self._inside(float(stats.norm.cdf(self._bias + shift)))))
+            float(np.quantile(self.replicates, self._inside(float(ndtr(self._bias + shift)))))
             for shift in z / (1 - self.acceleration * z)
         )
-        squared = float(stats.norm.isf(alpha)) ** 2
+        squared = float(ndtri(alpha)) ** 2
         unseen = self.reach * squared / (self.rows + squared)
         return min(low, self.value - unseen), max(high, self.value + unseen)
 
@@ -79,12 +79,12 @@ class BootstrapEstimate:
             return 1.0
         if distance >= self.reach:
             return 0.0
-        return float(stats.norm.sf(math.sqrt(self.rows * distance / (self.reach - distance))))
+        return float(ndtr(-math.sqrt(self.rows * distance / (self.reach - distance))))
 
     def _level(self, margin: float) -> float:
         below = np.mean(self.replicates < margin) + np.mean(self.replicates == margin) / 2
-        z = float(stats.norm.ppf(self._inside(float(below)))) - self._bias
-        return self._inside(float(stats.norm.cdf(z / (1 + self.acceleration * z) - self._bias)))
+        z = float(ndtri(self._inside(float(below)))) - self._bias
+        return self._inside(float(ndtr(z / (1 + self.acceleration * z) - self._bias)))
 
 
 def groups(rows: int, seed: int = 0) -> NDArray[np.intp]:
@@ -142,8 +142,11 @@ def level(sums: Floats, metric: Metric, *, rows: int, reach: float) -> Bootstrap
 @lru_cache(maxsize=4)
 def _times(count: int, seed: int) -> Floats:
     """How often each of ``count`` groups is drawn, shape (replicates, count)."""
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(count, np.full(count, 1 / count), size=REPLICATES).astype(np.float64)
+    # as rng.multinomial with equal chances, in a tenth of its time
+    drawn = np.random.default_rng(seed).integers(count, size=(REPLICATES, count), dtype=np.int32)
+    drawn += np.arange(REPLICATES, dtype=np.int32)[:, None] * count
+    times = np.bincount(drawn.ravel(), minlength=REPLICATES * count)
+    return times.reshape(REPLICATES, count).astype(np.float64)
 
 
 def _estimate(

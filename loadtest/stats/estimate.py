@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from scipy import optimize, stats
+from scipy import optimize, special
 
 
 class Estimate(Protocol):
@@ -66,7 +66,7 @@ class StudentEstimate:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """``value`` +/- t(1 - alpha, freedom) standard errors."""
-        half = float(stats.t.isf(alpha, self.freedom)) * self.error
+        half = float(special.stdtrit(self.freedom, 1 - alpha)) * self.error
         return self.value - half, self.value + half
 
     def p_above(self, margin: float) -> float:
@@ -80,7 +80,7 @@ class StudentEstimate:
     def _tail(self, distance: float) -> float:
         if self.error == 0:
             return 0.0 if distance > 0 else 1.0
-        return float(stats.t.sf(distance / self.error, self.freedom))
+        return float(special.stdtr(self.freedom, -distance / self.error))
 
 
 def invert(estimate: Estimate, margin: float, *, above: bool) -> float:

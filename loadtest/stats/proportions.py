@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from loadtest.stats.estimate import invert
 
@@ -34,22 +34,22 @@ class Share:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Ends within 0 and 1."""
-        low = stats.beta.ppf(alpha, self.hits, self.trials - self.hits + 1) if self.hits > 0 else 0.0
+        low = special.betaincinv(self.hits, self.trials - self.hits + 1, alpha) if self.hits > 0 else 0.0
         missed = self.hits < self.trials
-        high = stats.beta.isf(alpha, self.hits + 1, self.trials - self.hits) if missed else 1.0
+        high = special.betainccinv(self.hits + 1, self.trials - self.hits, alpha) if missed else 1.0
         return float(low), float(high)
 
     def p_above(self, margin: float) -> float:
         """The exact binomial test of 'at most ``margin``'."""
         if self.hits <= 0:
             return 1.0
-        return float(stats.beta.cdf(margin, self.hits, self.trials - self.hits + 1))
+        return float(special.betainc(self.hits, self.trials - self.hits + 1, margin))
 
     def p_below(self, margin: float) -> float:
         """The exact binomial test of 'at least ``margin``'."""
         if self.hits >= self.trials:
             return 1.0
-        return float(stats.beta.sf(margin, self.hits + 1, self.trials - self.hits))
+        return float(special.betaincc(self.hits + 1, self.trials - self.hits, margin))
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class PairedDifference:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """The differences that the score test does not refuse."""
-        z = float(stats.norm.isf(alpha))
+        z = -float(special.ndtri(alpha))
         return self._solve(z, -1.0, self.value), self._solve(-z, self.value, 1.0)
 
     def _solve(self, z: float, low: float, high: float) -> float:
@@ -106,11 +106,11 @@ class PairedDifference:
 
     def p_above(self, margin: float) -> float:
         """The score test of 'at most ``margin``'."""
-        return float(stats.norm.sf(self.score(margin)))
+        return float(special.ndtr(-self.score(margin)))
 
     def p_below(self, margin: float) -> float:
         """The score test of 'at least ``margin``'."""
-        return float(stats.norm.cdf(self.score(margin)))
+        return float(special.ndtr(self.score(margin)))
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class IndependentDifference:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Ends within -1 and 1."""
-        z = float(stats.norm.isf(alpha))
+        z = -float(special.ndtri(alpha))
         c, s = self.candidate_hits / self.candidate_trials, self.stable_hits / self.stable_trials
         c_low, c_high = wilson(self.candidate_hits, self.candidate_trials, z)
         s_low, s_high = wilson(self.stable_hits, self.stable_trials, z)
@@ -173,5 +173,5 @@ def design_effect(outcomes: NDArray[np.float64], block: NDArray[np.intp], blocks
     excess = np.bincount(block, weights=outcomes - outcomes.mean(), minlength=blocks)
     clustered = float(np.sum(excess**2)) * blocks / (blocks - 1) / n**2
     # the effect is known from few blocks only, so the tests' normal quantile must become Student's
-    widened = float(stats.t.isf(_LEVEL, blocks - 1) / stats.norm.isf(_LEVEL)) ** 2
+    widened = float(special.stdtrit(blocks - 1, _LEVEL) / special.ndtri(_LEVEL)) ** 2
     return max(1.0, clustered / independent * widened)

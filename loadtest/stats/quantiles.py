@@ -61,13 +61,13 @@ class Blocked:
             blocks: number of blocks, at least 1.
         """
         block = np.clip((times * (blocks / duration)).astype(np.intp), 0, blocks - 1)
-        order = np.argsort(values, kind="stable")
+        order = np.argsort(values)
         return cls(values[order], block[order], blocks)
 
     @cached_property
     def _positions(self) -> list[NDArray[np.intp]]:
         """For each block, the places of its values in the sorted whole."""
-        order = np.argsort(self.block, kind="stable")
+        order = np.argsort(self.block.astype(np.int16), kind="stable")  # small integers sort by radix
         ends = np.cumsum(np.bincount(self.block, minlength=self.blocks))
         return np.split(order, ends[:-1])
 

@@ -1,0 +1,83 @@
+"""``python -m benchmarks.judging``: what ``loadproof judge --write`` takes on a million samples."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+from scipy import stats
+
+from benchmarks.judging.run_of import write_run
+
+SECONDS, MEGABYTES, REPORT_MEGABYTES = 5.0, 1000.0, 3.0
+"""What a million samples may cost: time, peak memory, and size of report.html."""
+RESAMPLES = 100
+
+
+class Cost(NamedTuple):
+    """What one command took."""
+
+    seconds: float
+    megabytes: float
+    code: int
+
+
+def measure(command: list[str]) -> Cost:
+    """Run a command to its end: wall time, and the peak of its resident memory."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    scale = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+    return Cost(seconds, usage.ru_maxrss * scale / 1e6, process.returncode)
+
+
+def bootstrap_seconds(samples: Path) -> float:
+    """The peer: ``scipy.stats.bootstrap`` of one p99, a few resamples, which assumes independent requests."""
+    table = pq.read_table(samples, columns=["scheduled_at", "done_at"])
+    latency = table["done_at"].to_numpy() - table["scheduled_at"].to_numpy()
+    begun = time.perf_counter()
+    stats.bootstrap(
+        (latency,), lambda x, axis: np.quantile(x, 0.99, axis=axis), n_resamples=RESAMPLES,
+        method="percentile", batch=1, rng=1,
+    )  # fmt: skip
+    return time.perf_counter() - begun
+
+
+def main(arguments: list[str]) -> int:
+    """Write the run, judge it, say what it took; exit 1 when it took more than it may."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.judging", description=__doc__)
+    parser.add_argument("--arrivals", type=int, default=500_000, help="each is two samples (default 500000)")
+    parser.add_argument("--keep", type=Path, help="keep the run folder there, to look at it")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="loadproof-bench-") as place:
+        folder = Path(place, "run")
+        write_run(folder, options.arrivals)
+        cost = measure([sys.executable, "-m", "loadtest", "judge", str(folder), "--write"])
+        if cost.code not in (0, 1, 3):
+            return cost.code
+        report = (folder / "report.html").stat().st_size / 1e6
+        peer = bootstrap_seconds(folder / "samples.parquet")
+        if options.keep:
+            shutil.copytree(folder, options.keep)
+    print(f"loadproof judge --write, {2 * options.arrivals:,} samples, 14 gates")
+    print(f"  {cost.seconds:.1f} s, {cost.megabytes:.0f} MB at the peak, report.html {report:.2f} MB")
+    print(f"  {peer / cost.seconds:.1f} times as fast as {RESAMPLES} resamples of one p99 "
+          f"by scipy.stats.bootstrap ({peer:.1f} s)")  # fmt: skip
+    fits = cost.seconds <= SECONDS and cost.megabytes <= MEGABYTES and report <= REPORT_MEGABYTES
+    print(f"  within {SECONDS:g} s, {MEGABYTES:g} MB and {REPORT_MEGABYTES:g} MB: {'yes' if fits else 'NO'}")
+    return int(not fits)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,104 @@
+"""A run folder of any size, as a load generator would have left it, without the hours of load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loadtest.config import Experiment
+from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES
+from loadtest.sample import SCHEMA, VERSIONS
+
+ROWS, CLASSES, RATE, ERRORS = 100_000, 8, 250.0, 0.001
+GATES = (
+    "error_rate <= stable + 0.5pp",
+    "p50 <= stable + 25ms",
+    "p95 <= stable + 10%",
+    "p99 <= 250ms",
+    "p999 <= stable + 500ms",
+    "accuracy >= stable - 1pp",
+    "accuracy[segment=new] >= stable - 2pp",
+    "p95[segment=new] <= stable + 20%",
+    "value >= stable - 2%",
+    "value[segment=new] >= stable - 4%",
+    "f1_macro >= stable - 1pp",
+    "matthews_corrcoef >= stable - 2pp",
+    "goodput >= stable - 5%",
+    "unfaithful == 0",
+)
+"""Every kind of gate that samples decide, slices included."""
+
+
+def write_run(folder: Path, arrivals: int) -> None:
+    """Write an evaluation set and a whole run of ``arrivals`` arrivals, each sent to both versions."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    label = rng.integers(0, CLASSES, ROWS)
+    names = np.array([f"product {i}" for i in range(CLASSES)])
+    pq.write_table(
+        pa.table(
+            {
+                **{f"x{i}": rng.normal(size=ROWS) for i in range(10)},
+                "label": names[label],
+                "value": rng.lognormal(3, 0.5, ROWS),
+                "segment": np.where(rng.random(ROWS) < 0.1, "new", "known"),
+            }
+        ),
+        folder / "evaluation.parquet",
+    )
+    seconds = arrivals / RATE
+    _experiment(folder, seconds)
+    at, row = np.sort(rng.uniform(0, seconds, arrivals)), rng.permutation(np.arange(arrivals) % ROWS)
+    tables = [_version(version, at, row, label, names, rng) for version in VERSIONS]
+    order = np.argsort(np.concatenate([at, at]), kind="stable")
+    pq.write_table(pa.concat_tables(tables).cast(SCHEMA).take(order), folder / SAMPLES, compression="zstd")
+    load = {"offered_rps": RATE, "achieved_rps": RATE, "schedule_lag_ms_p99": 1.0, "duration_s": seconds}
+    (folder / LOAD).write_text(json.dumps(load))
+    (folder / ENVIRONMENT).write_text(json.dumps({"backend": "local"}))
+
+
+def _experiment(folder: Path, seconds: float) -> None:
+    document = {
+        "name": "million",
+        "model": {"name": "million", "folder": str(folder)},
+        "data": {"path": str(folder / "evaluation.parquet"), "value": "value"},
+        "load": {"rate": RATE, "duration": seconds},
+        "gates": list(GATES),
+    }
+    text = Experiment.parse(document, "benchmark").to_toml()
+    (folder / EXPERIMENT).write_text(text, encoding="utf-8")
+
+
+def _version(
+    version: str,
+    at: np.ndarray,
+    row: np.ndarray,
+    label: np.ndarray,
+    names: np.ndarray,
+    rng: np.random.Generator,
+) -> pa.Table:
+    n = len(at)
+    answer = np.where(rng.random(ROWS) < 0.7, label, rng.integers(0, CLASSES, ROWS))[row]
+    failed = rng.random(n) < ERRORS
+    columns = {
+        "row": row,
+        "version": np.full(n, version),
+        "scheduled_at": at,
+        "sent_at": at + rng.exponential(0.0005, n),
+        "done_at": at + np.where(failed, 2.0, rng.lognormal(np.log(0.01), 0.6, n)),
+        "status": np.where(failed, 0, 200),
+        "error": pa.array(np.full(n, "timeout"), mask=~failed),
+        "prediction": pa.array(names[answer], mask=failed),
+        "correct": (answer == label[row]) & ~failed,
+        "faithful": pa.array(np.ones(n, dtype=bool), mask=failed),
+        "worker": np.zeros(n, dtype=np.int16),
+    }
+    return pa.table({f.name: pa.array(columns[f.name]).cast(_plain(f.type)) for f in SCHEMA})
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
