@@ -27,12 +27,13 @@ from loadtest.lab.ports import CpuUsage, Endpoints, Version
 from loadtest.lab.probe import get
 
 _PORTS = {
-    "gateway": ("GATEWAY_PORT", 8080, 8080),
-    "stable": ("STABLE_PORT", 8001, 8000),
-    "candidate": ("CANDIDATE_PORT", 8002, 8000),
-    "prometheus": ("PROMETHEUS_PORT", 9090, 9090),
+    "gateway": ("gateway", "GATEWAY_PORT", 8080, 8080),
+    "stats": ("gateway", "STATS_PORT", 9902, 9902),
+    "stable": ("stable", "STABLE_PORT", 8001, 8000),
+    "candidate": ("candidate", "CANDIDATE_PORT", 8002, 8000),
+    "prometheus": ("prometheus", "PROMETHEUS_PORT", 9090, 9090),
 }
-"""Per service: the variable of its published port, that port by default, and the port inside."""
+"""Per endpoint: its service, the variable of its published port, that port by default, the port inside."""
 
 _START_SECONDS = 120
 _ATTEMPTS = 3
@@ -119,11 +120,11 @@ class ComposeLab:
     def endpoints(self) -> Endpoints:
         """Where the services listen on this machine."""
         urls = {
-            service: f"http://127.0.0.1:{self._containers[service].ports[inside]}"
-            for service, (_, _, inside) in _PORTS.items()
+            name: f"http://127.0.0.1:{self._containers[service].ports[inside]}"
+            for name, (service, _, _, inside) in _PORTS.items()
             if service in self._containers
         }
-        return Endpoints(urls["gateway"], urls["stable"], urls["candidate"], urls.get("prometheus"))
+        return Endpoints(**urls)
 
     def enforced_cpus(self, role: str) -> float | None:
         """The CPU limit in cores that Docker enforces on a version; None: none."""
@@ -240,7 +241,7 @@ class ComposeLab:
 
     def _up(self) -> None:
         ports: dict[str, str] = {}
-        for variable, usual, _ in (_PORTS[service] for service in self._services):
+        for variable, usual in ((v, usual) for s, v, usual, _ in _PORTS.values() if s in self._services):
             # fixed, where Docker's own choice would change with every restart of the container
             port = free_port(usual)
             while str(port) in ports.values():

@@ -28,8 +28,20 @@ ROUTES_FILE = "routes.json"
 STATE_PATH = "/split"
 """Where the gateway itself tells the routes that it has in force."""
 
+UNPINNED = "unpinned"
+"""Unpinned requests are counted as ``envoy_cluster_unpinned_...`` too, beside ``envoy_cluster_...``."""
+
 _TOTAL_WEIGHT = 10_000
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
+_HEADER_MUTATION = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3"
+_COUNTED_APART = {
+    "@type": f"{_HEADER_MUTATION}.HeaderMutationPerRoute",
+    "mutations": {
+        "request_mutations": [
+            {"append": {"header": {"key": "x-envoy-upstream-alt-stat-name", "value": UNPINNED}}}
+        ]
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -109,7 +121,12 @@ class Routes:
                 "match": {**v2, "headers": [{"name": header, "present_match": True}]},
                 **_answer(400, f"{header} must be 'stable' or 'candidate', or be left out"),
             },
-            {"match": v2, "route": {**unpinned, **self._policy()}},
+            {
+                "match": v2,
+                "route": {**unpinned, **self._policy()},
+                # counted apart: pinned requests are measurements and feedback, not users
+                "typed_per_filter_config": {"envoy.filters.http.header_mutation": _COUNTED_APART},
+            },
             {
                 "match": {"path": STATE_PATH},
                 "response_headers_to_add": [_set("content-type", "application/json")],

@@ -27,12 +27,16 @@ class Version:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Base URLs as seen from this machine, without a trailing slash; None: not part of this lab."""
+    """Base URLs as seen from this machine, without a trailing slash; None: not part of this lab.
+
+    ``stats`` is where the gateway shows its own counters (``/stats/prometheus``).
+    """
 
     gateway: str
     stable: str
     candidate: str
     prometheus: str | None = None
+    stats: str | None = None
 
 
 class CpuUsage(NamedTuple):

@@ -118,6 +118,7 @@ class LocalLab:
             self._url("stable"),
             self._url("candidate"),
             self._url("prometheus") if "prometheus" in self._ports else None,
+            self._url("stats"),
         )
 
     def enforced_cpus(self, role: str) -> float | None:

@@ -1,6 +1,8 @@
 """The gateway before two stand-ins for the versions: a real Envoy with the configuration that ships."""
 
+import itertools
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -291,6 +293,24 @@ def test_a_split_survives_the_death_of_the_gateway(fresh):
     fresh.kill("gateway")
     fresh.start("gateway")
     assert json.loads(fresh.get("/split").body) == Routes(37).state()
+
+
+def test_unpinned_requests_are_counted_on_their_own_with_fine_latencies(fresh):
+    fresh.split(50)
+    for user in range(40):
+        fresh.get("/v2/echo", x_user_id=str(user))
+    for version in ("stable", "candidate"):
+        fresh.get("/v2/echo", x_model_version=version)
+    unpinned = [fresh.counter("unpinned_upstream_rq_completed", c) for c in ("stable", "canary")]
+    assert sum(unpinned) == 40
+    assert min(unpinned) > 5
+    eventually(lambda: "unpinned_upstream_rq_time_bucket" in get(f"{fresh.stats}/stats/prometheus", 5.0).body)
+    text = get(f"{fresh.stats}/stats/prometheus?filter=stable.unpinned.upstream_rq_time", 5.0).body
+    edges = [int(edge) for edge in re.findall(r'le="(\d+)"', text)]
+    assert edges[-1] == 10_000
+    assert all(b / a < 1.15 for a, b in itertools.pairwise(edges) if a >= 7)
+    # what the versions get to see of it is nothing
+    assert "alt-stat" not in fresh.get("/v2/echo").body.lower()
 
 
 def test_a_routes_file_that_makes_no_sense_changes_nothing(fresh):
