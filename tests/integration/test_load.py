@@ -1,6 +1,5 @@
 """The load generator against a server with known delays, as real processes."""
 
-import contextlib
 import json
 import os
 import signal
@@ -21,8 +20,6 @@ from loadtest.sample import SampleSet
 pytestmark = pytest.mark.integration
 
 SHARES = (0.5, 0.95, 0.99)
-RATE = 20
-"""Low enough that what piled up in a stall is worked off at once."""
 
 
 def finish(process, job):
@@ -99,45 +96,55 @@ def plain_locust(server, rate, seconds):
     ]
     command += ["--users", "4", "--spawn-rate", "4", "--run-time", f"{seconds}s", "--host", server.url]
     environment = os.environ | {"PLAIN_USERS": "4", "PLAIN_RATE": str(rate)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    (row,) = json.loads(done.stdout)
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as locust:
+        prefer(locust)
+        (row,) = json.loads(locust.communicate()[0])
     times = sorted((int(float(ms)), count) for ms, count in row["response_times"].items())
     return np.repeat([ms / 1000 for ms, _ in times], [count for _, count in times])
 
 
 def prefer(process):
-    """Keep other work on this machine out of the figures, where that is allowed."""
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, -15)
+    """Keep other work on this machine out of the figures; whether that is allowed."""
+    try:
+        os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(1))
+    except (AttributeError, PermissionError):
+        return False
+    return True
 
 
 def measure(folder, double, settings):
-    """Latencies of one run in seconds: the samples', by the server's clock, and by arithmetic."""
+    """Latencies in seconds by the samples, by the server's clock and by arithmetic; whether preferred."""
     config = Experiment.load_file(str(folder / "experiment.toml")).load
     with double(**settings) as server:
         process = launch(folder, server.url)
-        prefer(process.process)
-        prefer(server.process)
+        preferred = prefer(process.process) and prefer(server.process)
         code, _, samples, facts = finish(process, folder)
         assert code == ExitCode.PASS, facts["reason"]
         known = known_latency(server, config, facts["began_at"])
         stalled = server.seen()["stalled"]
-    return samples.latency, known, arithmetic_latency(config, settings["delays"], facts["began_at"], stalled)
+    told = arithmetic_latency(config, settings["delays"], facts["began_at"], stalled)
+    return (samples.latency, known, told), preferred
+
+
+DELAYS = [0.005] * 4 + [0.02] * 5 + [0.1] * 11
+"""20% wait 5 ms, 25% 20 ms, 55% 100 ms: p50 is 100 ms, whose 2% is more than what sockets and timers take."""
 
 
 @pytest.mark.parametrize("stall", [0.0, 1.0])
 def test_quantiles_are_those_of_the_server(double, job, stall):
-    folder = job(rate=RATE, duration=5, warmup=1)
-    settings = {"delays": [0.005] * 3 + [0.02] * 4 + [0.1] * 3, "stall": stall, "stall_after": 2 * RATE * 3}
-    for _ in range(8):  # a busy machine may spoil some runs; a wrong clock spoils all of them
-        latencies = measure(folder, double, settings)
+    # what piled up in a stall must be worked off at once; without one, more samples say more
+    rate = 20 if stall else 80
+    folder = job(rate=rate, duration=6, warmup=1)
+    settings = {"delays": DELAYS, "stall": stall, "stall_after": 2 * rate * 3}
+    for _ in range(3):
+        latencies, preferred = measure(folder, double, settings)
         measured, true, told = (np.quantile(x, SHARES) for x in latencies)
-        if measured == pytest.approx(true, rel=0.02) and (
-            not stall or measured[1:] == pytest.approx(told[1:], rel=0.02)
-        ):
-            break
-    with double(**settings | {"stall_after": RATE * 3}) as server:
-        plain = plain_locust(server, rate=RATE, seconds=6)
+        if preferred or measured == pytest.approx(told, rel=0.02):
+            break  # where other work cannot be kept out, it may spoil a run; a wrong clock spoils all of them
+    with double(**settings | {"stall_after": rate * 3}) as server:
+        plain = plain_locust(server, rate=rate, seconds=6)
     rows = {
         "samples": measured,
         "server's clock": true,
@@ -149,10 +156,12 @@ def test_quantiles_are_those_of_the_server(double, job, stall):
             f"{name:>15}",
             *(f"p{q * 100:g}: {x * 1000:7.1f} ms" for q, x in zip(SHARES, quantiles, strict=True)),
         )
+    assert measured == pytest.approx(told, rel=0.02)
     assert measured == pytest.approx(true, rel=0.02)
+    # the short delays, where what is added counts for more than 2%
+    low = [0.1, 0.3]
+    assert np.quantile(latencies[0], low) == pytest.approx(np.quantile(latencies[2], low), abs=0.003)
     if stall:
-        # beside a stall, what sockets and timers add to the bare delays is small
-        assert measured[1:] == pytest.approx(told[1:], rel=0.02)
         # users that wait for their answers send nothing during the stall, and so hardly see it
         assert (plain > 0.2).mean() < 0.6 * (latencies[0] > 0.2).mean()
 
