@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -27,7 +28,11 @@ MARK = {"LOADPROOF_TEST": uuid.uuid4().hex}
 
 
 def loadproof(*arguments: str, results: Path) -> tuple[int, str]:
-    command = [*COMMAND, "--results", str(results), *arguments]
+    return ended([*COMMAND, "--results", str(results), *arguments])
+
+
+def ended(command: list[str]) -> tuple[int, str]:
+    """Run a command to its end: its exit code and all that it said."""
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=230, check=False, env={**os.environ, **MARK}
     )
@@ -57,28 +62,29 @@ def assert_nothing_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "codes", "says"),
+    ("variables", "codes", "says"),
     [
         # fast, and wrong for part of the customers
-        (["--candidate", "v2-skewed", "--duration", "15s"], {1}, "FAIL: accuracy >= stable - 1pp"),
+        (["CANDIDATE=v2-skewed", "DURATION=15s"], {1}, "FAIL: accuracy >= stable - 1pp"),
         # honest answers, far too slow for its CPU limit
-        (["--candidate", "v2-slow", "--duration", "30s"], {1}, "FAIL: p"),
+        (["CANDIDATE=v2-slow", "DURATION=30s"], {1}, "FAIL: p"),
         # the same version twice: never FAIL, though a busy machine may leave a gate open
-        (["--candidate", "v1", "--duration", "30s"], {0, 3}, "exit code"),
+        (["CANDIDATE=v1", "DURATION=30s"], {0, 3}, "exit code"),
         # real data
-        (["--experiment", "digits", "--duration", "15s"], {0, 3}, "exit code"),
+        (["EXPERIMENT=digits", "DURATION=15s"], {0, 3}, "exit code"),
         # too short to decide
-        (["--candidate", "v1", "--duration", "3s"], {3}, "s more would settle them (exit code 3)"),
+        (["CANDIDATE=v1", "DURATION=3s"], {3}, "s more would settle them (exit code 3)"),
         # more than one generator can send
-        (["--candidate", "v1", "--duration", "20s", "--rate", "20000"], {4}, "INVALID"),
+        (["CANDIDATE=v1", "DURATION=20s", "RATE=20000"], {4}, "INVALID"),
     ],
     ids=["skewed", "slow", "same", "digits", "short", "too-fast"],
 )
-def test_verdicts(tmp_path, arguments, codes, says):
-    code, output = loadproof(*arguments, results=tmp_path)
-    assert code in codes, output
+def test_verdicts(tmp_path, variables, codes, says):
+    made, output = ended(["make", "loadtest", "BACKEND=local", f"RESULTS={tmp_path}", *variables])
     assert says in output
-    assert f"(exit code {code})" in output.strip().splitlines()[-1]
+    (code,) = map(int, re.findall(r"\(exit code (\d)\)$", output, re.M))
+    assert code in codes, output
+    assert made == (2 if code else 0)  # make turns every code but 0 into its own
     folder = (tmp_path / "latest").resolve()
     assert {path.name for path in folder.iterdir()} == WHOLE
     verdict = json.loads((folder / "verdict.json").read_text())
