@@ -19,6 +19,11 @@ RATE ?=
 DURATION ?=
 WORKERS ?=
 RESULTS ?= results
+# what `make run-circleci-local` takes
+JOB ?= lint
+
+# how `make lint` checks a file against a schema that is published for its kind
+schema = $(BIN)/check-jsonschema --quiet --builtin-schema vendor.$(1) $(2)
 
 .PHONY: help
 help: ## list the targets
@@ -52,14 +57,33 @@ test: setup ## run the tests; those that need a Docker Engine are skipped where 
 bench: setup ## measure what Loadproof says of its own speed, beside named peers
 	@$(BIN)/python -m benchmarks.judging
 
+.PHONY: images
+images: ## build the images, tagged LOADPROOF_TAG
+	docker compose --profile load build
+
 .PHONY: lint
-lint: setup ## ruff, mypy, hadolint, shellcheck, yamllint
+lint: setup ## ruff, mypy, hadolint, shellcheck, yamllint, and the schemas of Compose, CircleCI and GitHub
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@git ls-files '*Dockerfile' | xargs -r $(BIN)/hadolint
 	@git ls-files '*.sh' .ci/run | xargs -r $(BIN)/shellcheck
 	@git ls-files '*.yaml' '*.yml' | xargs -r $(BIN)/yamllint --strict
+	@$(call schema,compose-spec,compose.yaml)
+	@$(call schema,circle-ci,.circleci/config.yml)
+	@$(call schema,github-workflows,$(wildcard .github/workflows/*.yml))
+
+.PHONY: validate-circleci
+validate-circleci: setup ## check .circleci/config.yml: by the circleci command where it is, else by its published schema
+	@if command -v circleci >/dev/null; then circleci config validate .circleci/config.yml; \
+	  else echo "no circleci command here: checking against the published schema"; \
+	  $(call schema,circle-ci,.circleci/config.yml); fi
+
+.PHONY: run-circleci-local
+run-circleci-local: ## run one job of .circleci/config.yml here, in a container: JOB=lint
+	@command -v circleci >/dev/null \
+	  || { echo "run-circleci-local needs CircleCI's command line (circleci.com/docs/local-cli) and a Docker Engine"; exit 2; }
+	circleci local execute $(JOB)
 
 .PHONY: all
 all: lint test loadtest ## lint, test, then the load test
