@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException
 from services.model_server import headers
 from services.model_server.batching import Batcher, Results, Run
 from services.model_server.errors import RequestError
+from services.model_server.faults import Faults
 from services.model_server.feedback import RecentPredictions, outcome
 from services.model_server.metrics import Metrics
 from services.model_server.protocol import check_finite, parse, render
@@ -58,6 +59,7 @@ def create_app(
     settings: Settings | None = None,
     *,
     is_ready: Callable[[], bool] = lambda: True,
+    faults: Faults | None = None,
 ) -> Flask:
     """The WSGI application that serves one version.
 
@@ -66,11 +68,12 @@ def create_app(
         registry: where the metrics are registered; a fresh one per application.
         settings: the server's bounds.
         is_ready: asked by the readiness routes; false while the server stops.
+        faults: may be injected into this server; None: it has no such route.
     """
     settings = settings or Settings()
     app = Flask("loadproof", static_folder=None)
     app.url_map.strict_slashes = False
-    routes = _Routes(version, registry, settings, is_ready)
+    routes = _Routes(version, registry, settings, is_ready, faults)
     for rule, view, method in (
         ("/v2", routes.server, "GET"),
         ("/v2/health/live", routes.live, "GET"),
@@ -86,6 +89,8 @@ def create_app(
         else:
             for prefix in ("/v2/models/<name>", "/v2/models/<name>/versions/<number>"):
                 app.add_url_rule(prefix + rule, view_func=view, methods=[method])
+    if faults is not None:
+        app.add_url_rule("/faults", view_func=routes.inject, methods=["PUT"])
     app.register_error_handler(Exception, _error)
     return app
 
@@ -99,8 +104,10 @@ class _Routes:
         registry: CollectorRegistry,
         settings: Settings,
         is_ready: Callable[[], bool],
+        faults: Faults | None,
     ) -> None:
         self._version = version
+        self._faults = faults
         self._settings = settings
         self._is_ready = is_ready
         self._batcher = Batcher(
@@ -180,7 +187,11 @@ class _Routes:
         deadline = started + headers.patience(request.headers, self._settings.timeout)
         # predict always runs: it is what is counted, and what feedback is compared with
         names = frozenset(("predict", *wanted.outputs))
+        if self._faults:
+            self._faults.before()
         results = self._batcher.submit(wanted.rows, names, deadline)
+        if self._faults:
+            results = self._faults.after(results)
         check_finite(results)
         labels = results["predict"].tolist()
         answer_id = wanted.id or request_id
@@ -199,6 +210,8 @@ class _Routes:
         """``POST /v2/models/{m}/feedback``: ``{"id": ..., "label": ...}``; a list where there were rows."""
         self._check_name(name, number)
         document = _load_json(_body(self._settings.max_body))
+        if not isinstance(document, dict):
+            raise RequestError(400, "the body must be a JSON object")
         if set(document) != {"id", "label"} or not isinstance(document["id"], str):
             raise RequestError(400, 'feedback must be {"id": the id of an answer, "label": what happened}')
         request_id, label = document["id"], document["label"]
@@ -219,6 +232,11 @@ class _Routes:
             if error is not None and self._metrics.absolute_error:
                 self._metrics.absolute_error.observe(error)
         return _json({"id": request_id, "outcomes": [word for word, _ in outcomes]})
+
+    def inject(self) -> Response:
+        """``PUT /faults``: see ``faults``; only where the server was started with them."""
+        assert self._faults is not None  # noqa: S101 - the route exists only then
+        return _json(self._faults.replace(_load_json(_body(self._settings.max_body))))
 
 
 def _json(document: object, status: int = 200) -> Response:
@@ -261,11 +279,8 @@ def _body(limit: int) -> bytes:
     raise RequestError(413, f"the body is larger than {limit} bytes; send fewer rows at a time")
 
 
-def _load_json(body: bytes) -> dict[str, object]:
+def _load_json(body: bytes) -> object:
     try:
-        document = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise RequestError(400, f"the body is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise RequestError(400, "the body must be a JSON object")
-    return document

@@ -29,12 +29,14 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     try:
         check_address(options.host, options.port)
         version = load_version(folder, allowed)
+        faults = version.name in options.allow_faults.replace(",", " ").split()
         return serve(
             version,
             host=options.host,
             port=options.port,
             threads=options.threads,
             drain=options.drain,
+            faults=faults,
         )
     except (AddressError, VersionError) as error:
         sys.stderr.write(f"model-server: {error}\n")
@@ -62,6 +64,12 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         action="append",
         metavar="NAME",
         help="load model.joblib of this model, although that runs code; may be repeated [ALLOW_PICKLE]",
+    )
+    parser.add_argument(
+        "--allow-faults",
+        default=environ.get("ALLOW_FAULTS", ""),
+        metavar="NAME",
+        help="let PUT /faults make this model slow, wrong or failing, to try a canary out [ALLOW_FAULTS]",
     )
     parser.add_argument(
         "--threads",

@@ -28,6 +28,7 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from services.model_server.app import Settings, create_app
 from services.model_server.errors import AddressError
+from services.model_server.faults import Faults
 from services.model_server.version import LoadedVersion
 
 STOP_TIMEOUT = 12
@@ -36,8 +37,18 @@ STOP_TIMEOUT = 12
 _PR_SET_PDEATHSIG = 1
 
 
-def serve(version: LoadedVersion, *, host: str, port: int, threads: int, drain: float) -> int:
+def serve(
+    version: LoadedVersion, *, host: str, port: int, threads: int, drain: float, faults: bool = False
+) -> int:
     """Serve until SIGTERM or SIGINT.
+
+    Args:
+        version: what is served.
+        host: address to listen on.
+        port: port to listen on.
+        threads: threads that answer requests.
+        drain: seconds between not being ready any more and not accepting any more, on SIGTERM.
+        faults: whether faults may be injected.
 
     Returns:
         0 after a stop that was asked for, 1 when the worker died.
@@ -61,7 +72,13 @@ def serve(version: LoadedVersion, *, host: str, port: int, threads: int, drain: 
         _end_with_parent()
         # a quarter of the threads stays free to say quickly that the queue is full
         settings = Settings(max_queue=max(threads * 3 // 4, 1))
-        app = create_app(version, CollectorRegistry(), settings, is_ready=lambda: not stopping[0])
+        app = create_app(
+            version,
+            CollectorRegistry(),
+            settings,
+            is_ready=lambda: not stopping[0],
+            faults=Faults(version.classes) if faults else None,
+        )
         return _in_one_piece(app)
 
     @server.on_startup
@@ -79,7 +96,8 @@ def serve(version: LoadedVersion, *, host: str, port: int, threads: int, drain: 
 
         signal.signal(signal.SIGTERM, handle)
         sys.stderr.write(
-            f"model-server: {version.name} {version.version} on http://{host}:{port} ({threads} threads)\n"
+            f"model-server: {version.name} {version.version} on http://{host}:{port} ({threads} threads)"
+            f"{', faults can be injected' if faults else ''}\n"
         )
 
     disable_created_metrics()  # type: ignore[no-untyped-call]
