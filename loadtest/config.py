@@ -132,6 +132,28 @@ class Limits(_Part):
     memory: Bytes = 512 * 2**20
 
 
+class Fault(_Part):
+    """A failure that the lab injects, to see what a canary does about it.
+
+    ``Fault(at="20s", kind="failing", share=0.5)``: twenty seconds after the load began, the candidate answers
+    500 to half of its requests. ``killed`` and ``paused`` befall the whole version; ``slowed`` by ``delay``,
+    ``wrong`` and ``failing`` a share of what it is asked, which our own model server can do on demand.
+    ``lasts`` 0: until the end.
+    """
+
+    kind: Literal["killed", "paused", "slowed", "wrong", "failing"]
+    at: Seconds = 0.0
+    lasts: Seconds = 0.0
+    role: Literal["stable", "candidate"] = "candidate"
+    share: float = Field(default=1.0, gt=0, le=1)
+    delay: Annotated[float, BeforeValidator(seconds), Field(ge=0, le=60)] = 0.0
+
+    @property
+    def by_server(self) -> bool:
+        """Whether the model server itself misbehaves; else the lab does it to its process."""
+        return self.kind in ("slowed", "wrong", "failing")
+
+
 class Objective(_Part):
     """What a good answer is, for goodput: ``Objective(latency="250ms")``."""
 
@@ -157,6 +179,7 @@ class Experiment(_Part):
     load: Load = Load()
     limits: Limits = Limits()
     objective: Objective = Objective()
+    faults: tuple[Fault, ...] = ()
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     gates: tuple[GateExpression, ...] = Field(
         default=tuple(Gate.parse(g) for g in DEFAULT_GATES), min_length=1

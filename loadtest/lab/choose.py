@@ -22,7 +22,14 @@ OpenLab = Callable[[tuple[Version, Version]], Lab]
 
 
 def choose_lab(
-    backend: str, experiment: Experiment, say: Callable[[str], None], docker: Docker | None = None
+    backend: str,
+    experiment: Experiment,
+    say: Callable[[str], None],
+    docker: Docker | None = None,
+    *,
+    state: Path | None = None,
+    percent: float = 10.0,
+    allow_faults: bool = False,
 ) -> OpenLab:
     """Make sure that a backend can be had, and return what opens a lab on it.
 
@@ -31,6 +38,9 @@ def choose_lab(
         experiment: what the lab is for.
         say: where progress goes, a line at a time.
         docker: the client.
+        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
+        percent: the split of a new state.
+        allow_faults: let the model server be made slow, wrong or failing.
 
     Raises:
         UsageError: there is no such backend.
@@ -40,22 +50,24 @@ def choose_lab(
         raise UsageError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
     if backend != "local":
         try:
-            return _compose(docker or Docker(), say)
+            docker = docker or Docker()
+            docker.versions()
+            prometheus = provide_images(docker, say)
+            return lambda versions: ComposeLab(
+                versions,
+                docker,
+                prometheus=prometheus,
+                state=state,
+                percent=percent,
+                allow_faults=experiment.model.name if allow_faults else "",
+            )
         except StartError as error:
             if backend == "compose":
                 raise StartError(f"{error}, or take BACKEND=local", error.log) from None
             say(f"taking local processes: {str(error).split('; ')[0]}")
-    return _local(experiment)
-
-
-def _compose(docker: Docker, say: Callable[[str], None]) -> OpenLab:
-    docker.versions()
-    prometheus = provide_images(docker, say)
-    return lambda versions: ComposeLab(versions, docker, prometheus=prometheus)
-
-
-def _local(experiment: Experiment) -> OpenLab:
     folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
     # errors carry the lines of the logs that matter
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return lambda versions: LocalLab(versions, folder, experiment.model.name)
+    return lambda versions: LocalLab(
+        versions, folder, experiment.model.name, state=state, percent=percent, allow_faults=allow_faults
+    )

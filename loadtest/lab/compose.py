@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import shutil
-import signal
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtest.config import Experiment
+from loadtest.canary.store import Store
+from loadtest.config import Experiment, Fault
 from loadtest.errors import LabError, ServiceDied, StartError
 from loadtest.lab.compose_load import ComposeLoad
-from loadtest.lab.compose_override import ROUTES, require_readable, write_load_override, write_override
+from loadtest.lab.compose_override import require_readable, write_load_override, write_override
 from loadtest.lab.compose_project import COMPOSE_FILE, Container, Project
+from loadtest.lab.compose_start import PORTS, start
+from loadtest.lab.deployed import take_up
 from loadtest.lab.docker import Docker
-from loadtest.lab.envoy import Routes, confirm_routes, write_routes
-from loadtest.lab.free_ports import free_port
+from loadtest.lab.envoy import confirm_routes
+from loadtest.lab.folder_store import FolderStore
+from loadtest.lab.injected import ServerFaults
+from loadtest.lab.interrupts import interrupts_dropped
 from loadtest.lab.ports import CpuUsage, Endpoints, Version
 from loadtest.lab.probe import get
+from loadtest.lab.routes import Routes, derive
 
-_PORTS = {
-    "gateway": ("gateway", "GATEWAY_PORT", 8080, 8080),
-    "stats": ("gateway", "STATS_PORT", 9902, 9902),
-    "stable": ("stable", "STABLE_PORT", 8001, 8000),
-    "candidate": ("candidate", "CANDIDATE_PORT", 8002, 8000),
-    "prometheus": ("prometheus", "PROMETHEUS_PORT", 9090, 9090),
-}
-"""Per endpoint: its service, the variable of its published port, that port by default, the port inside."""
-
-_START_SECONDS = 120
-_ATTEMPTS = 3
-_PORT_TAKEN = ("port is already allocated", "address already in use")
 _REACH_SECONDS = 20.0
 # references and rows take their time before the load: the bound only ends a run that hangs
 _LOAD_SLACK = 600.0
@@ -51,18 +41,19 @@ class ComposeLab:
     The images must be there (``images.provide_images``). Per lab there are a project name, a generated
     override file, and host ports: the usual ones, or others that are free.
 
-    **The split** is the routes file in a folder of this machine, bound into the gateway: setting it is a
-    write and a rename here, which the kernel shows to Envoy's watch inside the container at once. No Docker
-    command is on that way (``docker exec`` takes some 100 ms and fails when the Engine is busy), so that a
-    rollback takes milliseconds. ``set_split`` returns when the gateway itself says that the split is in
-    force. After a plain ``docker compose up`` the same file lies on the volume ``routes``, where
-    ``swap-routes`` of the gateway's image renames it.
+    **The canary's state** and the routes that derive from it lie in a folder of this machine, bound into
+    the gateway: a change is a write and a rename here, which the kernel shows to Envoy's watch inside the
+    container at once. No Docker command is on that way (``docker exec`` takes some 100 ms and fails when the
+    Engine is busy), so that a rollback takes milliseconds. After a plain ``docker compose up`` the same files
+    lie on the volume ``routes``; see ``volume_store``.
 
     Args:
         versions: stable and candidate.
         docker: the client.
         prometheus: start Prometheus too.
-        routes: what the gateway does at first.
+        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
+        percent: the split of a new state.
+        allow_faults: the model whose server may be made slow, wrong or failing; empty: none.
     """
 
     backend: Literal["compose", "local"] = "compose"
@@ -73,12 +64,18 @@ class ComposeLab:
         docker: Docker | None = None,
         *,
         prometheus: bool = True,
-        routes: Routes | None = None,
+        state: Path | None = None,
+        percent: float = 10.0,
+        allow_faults: str = "",
     ) -> None:
         self._versions = versions
         self._docker = docker or Docker()
         self._services = [*(v.role for v in versions), "gateway", *(["prometheus"] if prometheus else [])]
-        self._routes = routes or Routes()
+        self._state = state
+        self._percent = percent
+        self._allow_faults = allow_faults
+        self._faults = ServerFaults(lambda role: str(getattr(self.endpoints, role)))
+        self._stricken: set[str] = set()
         self._folder = Path()
         self._project = Project(self._docker, f"loadproof-{secrets.token_hex(4)}", ())
         self._containers: dict[str, Container] = {}
@@ -88,7 +85,17 @@ class ComposeLab:
         for version in self._versions:
             require_readable(version.folder)
         self._folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
-        override = write_override(self._folder, self._versions, self._routes)
+        state = (self._state or self._folder / "routes").absolute()
+        state.mkdir(parents=True, exist_ok=True)
+        # whatever this person's umask is, the gateway reads it
+        state.chmod(0o755)
+        self._store = FolderStore(
+            state,
+            lambda state: derive(state, {v.role: f"{v.role}:{PORTS[v.role].inside}" for v in self._versions}),
+            lambda state: confirm_routes(self.endpoints.gateway, Routes.of(state), within=5.0),
+        )
+        take_up(self._store, self._versions, self._percent)
+        override = write_override(self._folder, self._versions, state, self._allow_faults)
         self._project = Project(self._docker, self._project.name, (COMPOSE_FILE, override))
         try:
             self._start()
@@ -99,7 +106,7 @@ class ComposeLab:
 
     def __exit__(self, *exc: object) -> None:
         broken = next((error for error in exc if isinstance(error, BaseException)), None)
-        with _uninterrupted():
+        with interrupts_dropped():
             try:
                 self._project.remove()
             except LabError as trouble:
@@ -121,7 +128,7 @@ class ComposeLab:
         """Where the services listen on this machine."""
         urls = {
             name: f"http://127.0.0.1:{self._containers[service].ports[inside]}"
-            for name, (service, _, _, inside) in _PORTS.items()
+            for name, (service, _, _, inside) in PORTS.items()
             if service in self._containers
         }
         return Endpoints(**urls)
@@ -148,15 +155,48 @@ class ComposeLab:
         except KeyError:
             return None
 
-    def set_split(self, percent: float) -> None:
-        """Send this share (0 to 100) of unpinned traffic to the candidate.
+    @property
+    def canary(self) -> Store:
+        """The canary's state; changes are in force when they return."""
+        return self._store
 
-        Raises:
-            LabError: the gateway did not take it over.
-        """
-        self._routes = Routes(percent, timeout=self._routes.timeout)
-        write_routes(self._folder / ROUTES, self._routes)
-        confirm_routes(self.endpoints.gateway, self._routes, within=5.0)
+    def inject(self, role: str, fault: Fault) -> None:
+        """Make a version fail; see ``Lab.inject``."""
+        if fault.by_server:
+            self._faults.inject(role, fault)
+            return
+        self._stricken.add(role)
+        verb = ("kill", "--signal", "KILL") if fault.kind == "killed" else ("pause",)
+        self._docker.run(*verb, self._containers[role].id, timeout=30)
+
+    def heal(self, role: str) -> None:
+        """End every fault of a version; see ``Lab.heal``."""
+        if self._project.containers()[role].state["Status"] == "paused":
+            self._docker.run("unpause", self._containers[role].id, timeout=30)
+        elif role in self._stricken:
+            self.restart(role)
+        self._stricken.discard(role)
+        self._faults.heal(role)
+        self._reach(role)
+
+    def ended(self) -> list[str]:
+        """The services that ended by themselves."""
+        containers = self._project.containers()
+        return [
+            service
+            for service in self._services
+            if service not in self._stricken
+            and (service not in containers or containers[service].state["Status"] == "exited")
+        ]
+
+    def restart(self, service: str) -> None:
+        """Start a container again on its port; see ``Lab.restart``."""
+        self._docker.run("restart", "--time", "5", self._containers[service].id, timeout=60)
+        self._stricken.discard(service)
+        self._faults.forget(service)
+        for version in self._versions:
+            if service in (version.role, "gateway"):
+                self._reach(version.role)
 
     def launch_load(self, job: Path) -> ComposeLoad:
         """Start the load generator in a container beside the gateway.
@@ -190,6 +230,8 @@ class ComposeLab:
         """
         containers = self._project.containers()
         for service in self._services:
+            if service in self._stricken:
+                continue
             container = containers.get(service)
             fault = container.fault() if container else "is gone"
             if fault:
@@ -213,74 +255,26 @@ class ComposeLab:
         }
 
     def _start(self) -> None:
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._up()
-                break
-            except LabError as error:
-                # somebody took a port in the meantime
-                taken = any(words in str(error) for words in _PORT_TAKEN)
-                if not taken or attempt + 1 == _ATTEMPTS:
-                    raise self._explain(error) from None
-        self._containers = self._project.containers()
-        deadline = time.monotonic() + _REACH_SECONDS
+        self._containers = start(self._project, self._services)
         for version in self._versions:
-            while not self._reaches(version.role):
-                if time.monotonic() > deadline:
-                    raise StartError(
-                        f"the gateway does not reach {version.role}",
-                        self._project.log(self._containers["gateway"]),
-                    )
-                time.sleep(0.1)
+            self._reach(version.role)
+
+    def _reach(self, role: str) -> None:
+        """Wait until the gateway reaches a version.
+
+        Raises:
+            StartError: it does not in time.
+        """
+        deadline = time.monotonic() + _REACH_SECONDS
+        while not self._reaches(role):
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"the gateway does not reach {role}", self._project.log(self._containers["gateway"])
+                )
+            time.sleep(0.1)
 
     def _reaches(self, role: str) -> bool:
         """Whether a request that is pinned to a version comes back from it through the gateway."""
         url = f"{self.endpoints.gateway}/v2/health/ready"
         answer = get(url, timeout=2, headers={"x-model-version": role})
         return answer is not None and answer.status == 200 and answer.headers.get("x-model-version") == role
-
-    def _up(self) -> None:
-        ports: dict[str, str] = {}
-        for variable, usual in ((v, usual) for s, v, usual, _ in _PORTS.values() if s in self._services):
-            # fixed, where Docker's own choice would change with every restart of the container
-            port = free_port(usual)
-            while str(port) in ports.values():
-                port = free_port()
-            ports[variable] = str(port)
-        self._project.compose(
-            *("up", "--detach", "--no-deps", "--no-build", "--pull", "never"),
-            *("--wait", "--wait-timeout", str(_START_SECONDS), *self._services),
-            timeout=_START_SECONDS + 60,
-            environment=ports,
-        )
-
-    def _explain(self, error: LabError) -> StartError:
-        """The same failure by the name and the log of the service that caused it."""
-        for container in self._project.containers().values():
-            fault = container.fault()
-            if fault and container.state["Status"] != "created":
-                return StartError(
-                    f"{container.service} did not start: it {fault}", self._project.log(container)
-                )
-            if container.state.get("Health", {}).get("Status") == "starting":
-                return StartError(
-                    f"{container.service} was not ready within {_START_SECONDS} s",
-                    self._project.log(container),
-                )
-        return StartError(f"the lab did not start: {error}", error.log)
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold off further Ctrl-C for the clean-up, which is bounded in time."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    # a handler, where SIG_IGN would be inherited by the commands that clean up
-    before = [signal.signal(number, lambda *_: None) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.errors import ModelError
-from loadtest.lab.envoy import Routes, write_routes
 from loadtest.lab.ports import Version
 
-ROUTES = "routes"
-"""The folder of the routes file, in the lab's folder."""
 
-
-def write_override(folder: Path, versions: Sequence[Version], routes: Routes) -> Path:
-    """Write the lab's override file and the first routes file.
+def write_override(folder: Path, versions: Sequence[Version], state: Path, allow_faults: str = "") -> Path:
+    """Write the lab's override file.
 
     Nothing is restarted in a lab: a service that ends must show. And a version's health is not checked again
     once it is ready: a check takes 25 ms of CPU time, a whole 100 ms period of a limit of 0.25.
@@ -24,18 +20,14 @@ def write_override(folder: Path, versions: Sequence[Version], routes: Routes) ->
     Args:
         folder: the lab's own folder.
         versions: each gets its model's folder, read-only, and its limits.
-        routes: what the gateway does at first.
+        state: folder of the canary's state, for the gateway and Prometheus to read.
+        allow_faults: the model whose server may be made slow, wrong or failing; empty: none.
     """
-    state = folder / ROUTES
-    state.mkdir()
-    # whatever this person's umask is, the gateway reads it
-    state.chmod(0o755)
-    write_routes(state, routes)
     services: dict[str, Any] = {
         version.role: {
             "restart": "no",
             "healthcheck": {"interval": "24h"},
-            "environment": {"MODEL_DIR": "/models"},
+            "environment": {"MODEL_DIR": "/models", "ALLOW_FAULTS": allow_faults},
             "volumes": [_bind(version.folder, "/models")],
             # 0 is Docker's word for no limit
             "cpus": version.cpus or 0,
@@ -44,8 +36,8 @@ def write_override(folder: Path, versions: Sequence[Version], routes: Routes) ->
         }
         for version in versions
     }
-    services["gateway"] = {"restart": "no", "volumes": [_bind(state, "/routes")]}
-    services["prometheus"] = {"restart": "no"}
+    for service in ("gateway", "prometheus"):
+        services[service] = {"restart": "no", "volumes": [_bind(state, "/routes")]}
     return _write(folder / "override.json", services)
 
 

@@ -30,3 +30,19 @@ def interrupts_deferred() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         for held in caught:
             signal.raise_signal(held)
+
+
+@contextmanager
+def interrupts_dropped() -> Iterator[None]:
+    """Hold off further Ctrl-C for the clean-up, which is bounded in time."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    # a handler, where SIG_IGN would be inherited by the commands that clean up
+    before = [signal.signal(number, lambda *_: None) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, Self
 
+from loadtest.canary.store import Store
+from loadtest.config import Fault
+
 
 @dataclass(frozen=True)
 class Version:
@@ -89,8 +92,29 @@ class Lab(Protocol):
     def cpu_usage(self, role: str) -> CpuUsage | None:
         """The throttling counters of a version now; None where they cannot be had."""
 
-    def set_split(self, percent: float) -> None:
-        """Send this share (0 to 100) of unpinned traffic to the candidate."""
+    @property
+    def canary(self) -> Store:
+        """The canary's state, from which the gateway's split, its shadow and its roles derive."""
+
+    def inject(self, role: str, fault: Fault) -> None:
+        """Make a version fail, until ``heal``; ``check`` then expects of it what was done to it.
+
+        Raises:
+            LabError: the fault needs a model server that allows it, and this one does not.
+        """
+
+    def heal(self, role: str) -> None:
+        """End every fault that was injected into a version, and wait until it is ready again."""
+
+    def ended(self) -> list[str]:
+        """The services that ended by themselves."""
+
+    def restart(self, service: str) -> None:
+        """Start a service again where it was, ended or not, and wait until it is ready.
+
+        Raises:
+            StartError: it did not become ready.
+        """
 
     def launch_load(self, job: Path) -> LoadProcess:
         """Start ``python -m loadtest.load`` on a job folder, close to the gateway.

@@ -18,15 +18,25 @@ class Answer(NamedTuple):
 
 def get(url: str, timeout: float, headers: Mapping[str, str] | None = None) -> Answer | None:
     """GET ``url``; None when no whole answer came within ``timeout`` seconds."""
+    return _ask("GET", url, timeout, headers or {}, None)
+
+
+def put(url: str, document: str, timeout: float) -> Answer | None:
+    """PUT a JSON document; None when no whole answer came within ``timeout`` seconds."""
+    return _ask("PUT", url, timeout, {"content-type": "application/json"}, document)
+
+
+def _ask(
+    method: str, url: str, timeout: float, headers: Mapping[str, str], body: str | None
+) -> Answer | None:
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
-        connection.request(
-            "GET", urlunsplit(("", "", parts.path or "/", parts.query, "")), headers=dict(headers or {})
-        )
+        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        connection.request(method, path, body, headers=dict(headers))
         response = connection.getresponse()
-        body = response.read().decode("utf-8", errors="replace")
-        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+        text = response.read().decode("utf-8", errors="replace")
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, text)
     except (OSError, HTTPException):
         return None
     finally:

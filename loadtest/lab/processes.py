@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,15 +15,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
 
-from loadtest.config import Experiment
+from loadtest.canary.store import Store
+from loadtest.config import Experiment, Fault
 from loadtest.errors import ServiceDied, StartError
-from loadtest.lab import prometheus
-from loadtest.lab.envoy import GATEWAY_FOLDER, Routes, confirm_routes, find_envoy, render, write_routes
+from loadtest.lab.deployed import take_up
+from loadtest.lab.envoy import confirm_routes, find_envoy
+from loadtest.lab.folder_store import FolderStore
 from loadtest.lab.free_ports import HOST, free_port
+from loadtest.lab.injected import ServerFaults
 from loadtest.lab.limits import limits_for
+from loadtest.lab.local_commands import gateway_command, prometheus_command
 from loadtest.lab.local_load import LocalLoad
 from loadtest.lab.ports import CpuUsage, Endpoints, Version
 from loadtest.lab.probe import get
+from loadtest.lab.routes import TARGETS_FILE, Routes, derive
 from loadtest.lab.supervisor import Service, Supervisor
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +45,7 @@ class LocalLab:
     ::
 
         with LocalLab(versions, Path("/tmp/lab"), "shop") as lab:
-            lab.set_split(50)
+            lab.canary.update(lambda state: state.set(50, sign("half of it")))
             requests.get(f"{lab.endpoints.gateway}/v2/models/shop")
 
     A version is ready when it says so itself and a request pinned to it comes back through the gateway.
@@ -51,7 +58,9 @@ class LocalLab:
         start_seconds: until a service must be ready.
         server: command of the model server, without ``--model-dir``, ``--host`` and ``--port``.
         load: command of the load generator, without ``--job`` and ``--host``.
-        routes: what the gateway does at first.
+        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
+        percent: the split of a new state.
+        allow_faults: let the model server be made slow, wrong or failing.
         with_prometheus: start Prometheus where it is on the PATH.
     """
 
@@ -67,7 +76,9 @@ class LocalLab:
         start_seconds: float = 120.0,
         server: Sequence[str] = (sys.executable, "-m", "services.model_server"),
         load: Sequence[str] = (sys.executable, "-m", "loadtest.load"),
-        routes: Routes | None = None,
+        state: Path | None = None,
+        percent: float = 10.0,
+        allow_faults: bool = False,
         with_prometheus: bool = True,
     ) -> None:
         self._versions: dict[str, Version] = {version.role: version for version in versions}
@@ -77,7 +88,16 @@ class LocalLab:
         self._start_seconds = start_seconds
         self._server = tuple(server)
         self._load_command = tuple(load)
-        self._routes = routes or Routes()
+        self._state = (state or self._folder / "routes").absolute()
+        self._percent = percent
+        self._allow_faults = allow_faults
+        self._store = FolderStore(
+            self._state,
+            lambda state: derive(state, {role: f"{HOST}:{self._ports[role]}" for role in self._versions}),
+            lambda state: confirm_routes(self.endpoints.gateway, Routes.of(state), within=5.0),
+        )
+        self._faults = ServerFaults(lambda role: self._url(role))
+        self._killed: set[str] = set()
         self._prometheus = shutil.which("prometheus") if with_prometheus else None
         self._ports: dict[str, int] = {}
         self._services: dict[str, Service] = {}
@@ -90,14 +110,15 @@ class LocalLab:
         Raises:
             StartError: a service did not become ready; what was started is stopped again.
         """
-        (self._folder / "routes").mkdir(parents=True, exist_ok=True)
+        for folder in (self._folder, self._state):
+            folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as starting:
             self._supervisor = starting.enter_context(Supervisor(self._folder, ROOT))
             for role in self._versions:
                 self._start(role)
             for role in self._versions:
                 self._await(role)
-            write_routes(self._folder / "routes", self._routes)
+            take_up(self._store, self._versions.values(), self._percent)
             for name in ("gateway", *(("prometheus",) if self._prometheus else ())):
                 self._start(name)
                 self._await(name)
@@ -130,15 +151,46 @@ class LocalLab:
         """The throttling counters of a version's cgroup now; None where there is none."""
         return self._services[role].limits.cpu_usage()
 
-    def set_split(self, percent: float) -> None:
-        """Send this share (0 to 100) of unpinned traffic to the candidate, and wait until it is in force.
+    @property
+    def canary(self) -> Store:
+        """The canary's state; changes are in force when they return."""
+        return self._store
 
-        Raises:
-            LabError: the gateway did not take it over.
-        """
-        self._routes = Routes(percent, timeout=self._routes.timeout)
-        write_routes(self._folder / "routes", self._routes)
-        confirm_routes(self.endpoints.gateway, self._routes, within=5.0)
+    def inject(self, role: str, fault: Fault) -> None:
+        """Make a version fail; see ``Lab.inject``."""
+        if fault.by_server:
+            self._faults.inject(role, fault)
+            return
+        service = self._services[role]
+        service.essential = False
+        # the whole group: a worker must not go on for a moment without its parent
+        os.killpg(service.process.pid, signal.SIGKILL if fault.kind == "killed" else signal.SIGSTOP)
+        if fault.kind == "killed":
+            self._killed.add(role)
+            service.process.wait()
+
+    def heal(self, role: str) -> None:
+        """End every fault of a version; see ``Lab.heal``."""
+        service = self._services[role]
+        if role in self._killed:
+            self.restart(role)
+        else:
+            os.killpg(service.process.pid, signal.SIGCONT)
+            service.essential = True
+            self._faults.heal(role)
+            self._await(role)
+
+    def ended(self) -> list[str]:
+        """The services that ended by themselves."""
+        return [n for n, service in self._services.items() if service.ended() and n not in self._killed]
+
+    def restart(self, service: str) -> None:
+        """Start a service again on its port; see ``Lab.restart``."""
+        self._supervisor.stop(self._services[service])
+        self._killed.discard(service)
+        self._faults.forget(service)
+        self._start(service)
+        self._await(service)
 
     def launch_load(self, job: Path) -> LocalLoad:
         """Start the load generator on a job folder; its standard error goes to ``load.log``.
@@ -178,7 +230,7 @@ class LocalLab:
         }
 
     def _start(self, name: str) -> None:
-        self._ports[name] = free_port(self._gateway_port if name == "gateway" else 0)
+        self._ports[name] = free_port(self._ports.get(name, self._gateway_port if name == "gateway" else 0))
         if name in self._versions:
             version = self._versions[name]
             argv = [*self._server, "--model-dir", str(version.folder.absolute()), "--host", HOST]
@@ -190,13 +242,19 @@ class LocalLab:
                 [*argv, "--port", str(self._ports[name])],
                 limits=limits,
                 # the server reads it as its --version, and it is a name that other tools set
-                env={"VERSION": ""},
+                env={"VERSION": "", "ALLOW_FAULTS": self._model if self._allow_faults else ""},
             )
         elif name == "gateway":
             access_log = self._folder / "gateway-access.log"
-            self._services[name] = self._supervisor.start(name, self._gateway_command(), stdout=access_log)
+            for listener in ("admin", "stats"):
+                self._ports[listener] = free_port(self._ports.get(listener, 0))
+            command = gateway_command(self._folder, self._state, self._ports)
+            self._services[name] = self._supervisor.start(name, command, stdout=access_log)
         else:
-            self._services[name] = self._supervisor.start(name, self._prometheus_command())
+            command = prometheus_command(
+                str(self._prometheus), self._folder, self._state / TARGETS_FILE, self._ports
+            )
+            self._services[name] = self._supervisor.start(name, command)
 
     def _await(self, name: str) -> None:
         """Wait until a service is ready; start it again where somebody else took its port meanwhile."""
@@ -228,30 +286,6 @@ class LocalLab:
         url = f"{self._url('gateway')}/v2/models/{self._model}/ready"
         answer = get(url, timeout=2.0, headers={"x-model-version": role})
         return bool(answer and answer.status == 200 and answer.headers.get("x-model-version") == role)
-
-    def _gateway_command(self) -> list[str]:
-        self._ports["admin"], self._ports["stats"] = free_port(), free_port()
-        values: dict[str, str | int] = {
-            **{f"{name}_ADDRESS": HOST for name in ("LISTEN", "ADMIN", "STATS")},
-            **{f"{name}_HOST": HOST for name in ("STABLE", "CANDIDATE")},
-            **{
-                f"{name.upper()}_PORT": self._ports[name]
-                for name in ("admin", "stats", "stable", "candidate")
-            },
-            "LISTEN_PORT": self._ports["gateway"],
-            "ROUTES_DIR": str(self._folder / "routes"),
-        }
-        config = self._folder / "envoy.yaml"
-        config.write_text(render((GATEWAY_FOLDER / "envoy.yaml").read_text(encoding="utf-8"), values))
-        options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
-        return [str(find_envoy()), "-c", str(config), *options]
-
-    def _prometheus_command(self) -> list[str]:
-        config = self._folder / "prometheus.json"
-        versions = {role: self._ports[role] for role in self._versions}
-        config.write_text(prometheus.scrape_config(versions, self._ports["stats"], HOST))
-        address = f"{HOST}:{self._ports['prometheus']}"
-        return prometheus.command(str(self._prometheus), config, self._folder / "prometheus", address)
 
     def _url(self, name: str) -> str:
         return f"http://{HOST}:{self._ports[name]}"

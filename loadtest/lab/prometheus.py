@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 
-def scrape_config(versions: Mapping[str, int], stats_port: int, host: str) -> str:
+def scrape_config(targets: Path, gateway: str) -> str:
     """The configuration (JSON, which is YAML too) that scrapes the versions and the gateway.
 
     Jobs and labels are those of ``prometheus/prometheus.yml``: the same queries work on both backends.
 
     Args:
-        versions: port by role.
-        stats_port: the gateway's stats listener.
-        host: where all of them listen.
+        targets: the file that names the versions and the roles that they play now.
+        gateway: ``host:port`` of the gateway's stats listener.
     """
-    targets = [{"targets": [f"{host}:{port}"], "labels": {"role": role}} for role, port in versions.items()]
-    gateway = {"targets": [f"{host}:{stats_port}"]}
+    versions = [{"files": [str(targets)], "refresh_interval": "2s"}]
     return json.dumps(
         {
             "global": {"scrape_interval": "2s", "scrape_timeout": "1500ms"},
             "scrape_configs": [
-                {"job_name": "versions", "static_configs": targets},
-                {"job_name": "gateway", "metrics_path": "/stats/prometheus", "static_configs": [gateway]},
+                {"job_name": "versions", "file_sd_configs": versions},
+                {
+                    "job_name": "gateway",
+                    "metrics_path": "/stats/prometheus",
+                    "static_configs": [{"targets": [gateway]}],
+                },
             ],
         },
         indent=1,

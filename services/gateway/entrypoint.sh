@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fills the placeholders of envoy.yaml from the environment, seeds the routes volume when it is empty (a split
-# that somebody set survives a restart of the gateway), and becomes Envoy.
+# Fills the placeholders of envoy.yaml from the environment, begins the canary's state when its volume is empty (a
+# split that somebody set survives a restart of the gateway), and becomes Envoy.
 set -eu
 
 : "${LISTEN_ADDRESS:=0.0.0.0}" "${LISTEN_PORT:=8080}"
@@ -10,8 +10,9 @@ set -eu
 : "${CANDIDATE_HOST:=candidate}" "${CANDIDATE_PORT:=8080}"
 : "${ROUTES_DIR:=/routes}"
 
-if [ ! -e "$ROUTES_DIR/routes.json" ]; then
-    swap-routes < /etc/gateway/routes.json
+# a folder that is bound in read-only belongs to a lab of the loadproof command, which has begun its state itself
+if [ -w "$ROUTES_DIR" ]; then
+    canary-state seed
 fi
 
 config=/tmp/envoy.yaml

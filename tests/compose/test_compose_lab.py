@@ -12,6 +12,7 @@ import pytest
 
 from loadtest.config import Experiment
 from loadtest.errors import ModelError, ServiceDied, StartError
+from loadtest.lab.author import sign
 from loadtest.lab.ports import CpuUsage
 from loadtest.sample import SampleSet
 
@@ -54,11 +55,15 @@ def test_each_role_serves_its_own_folder(lab):
             assert json.load(answer)["versions"] == [version]
 
 
-def test_the_split_is_in_force_when_set_split_returns(lab):
+def split(lab, percent):
+    lab.canary.update(lambda state: state.set(percent, sign("a test")))
+
+
+def test_the_split_is_in_force_when_the_update_returns(lab):
     url = f"{lab.endpoints.gateway}/v2/models/shop"
     for percent, expected in ((100, {"candidate"}), (0, {"stable"}), (50, {"stable", "candidate"})):
         began = time.monotonic()
-        lab.set_split(percent)
+        split(lab, percent)
         assert time.monotonic() - began < 1.0
         assert {answered_by(url) for _ in range(30)} == expected
     # a pinned request goes where it is pinned
@@ -66,7 +71,7 @@ def test_the_split_is_in_force_when_set_split_returns(lab):
 
 
 def test_the_split_survives_a_restart_of_the_gateway(lab, docker):
-    lab.set_split(100)
+    split(lab, 100)
     docker.run("restart", "--timeout", "1", container_of(docker, lab, "gateway"), timeout=60)
     url, deadline = f"{lab.endpoints.gateway}/v2/models/shop", time.monotonic() + 20
     answers = set()
@@ -76,7 +81,7 @@ def test_the_split_survives_a_restart_of_the_gateway(lab, docker):
         except OSError:
             time.sleep(0.1)
     assert answers == {"candidate"}
-    lab.set_split(10)
+    split(lab, 10)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -14,9 +15,10 @@ from pathlib import Path
 import pytest
 from scipy.stats import binom
 
-from loadtest.lab.envoy import GATEWAY_FOLDER, Routes, confirm_routes, find_envoy, render, write_routes
+from loadtest.lab.envoy import GATEWAY_FOLDER, confirm_routes, find_envoy, render, write_routes
 from loadtest.lab.free_ports import free_port
 from loadtest.lab.probe import get
+from loadtest.lab.routes import Routes
 from loadtest.lab.supervisor import Supervisor
 
 pytestmark = pytest.mark.integration
@@ -141,7 +143,9 @@ def many(gateway, count, **headers):
     return answered
 
 
-@pytest.mark.parametrize("routes", [Routes(0), Routes(10), Routes(100), Routes(0, shadow=True)], ids=str)
+@pytest.mark.parametrize(
+    "routes", [Routes(0), Routes(10, swapped=True), Routes(100), Routes(0, shadow=True)], ids=str
+)
 def test_envoy_accepts_the_configuration(running, routes, tmp_path):
     write_routes(tmp_path, routes)
     config = tmp_path / "envoy.yaml"
@@ -267,14 +271,44 @@ def test_users_are_protected_from_a_failing_candidate_and_measurements_are_not(f
     fresh.split(100)
     get(f"{fresh.direct('candidate')}/failing?yes", 5.0)
     unpinned = [fresh.get("/v2/echo") for _ in range(30)]
-    failed = [answer for answer in unpinned if answer.status == 500]
-    # five in a row eject the candidate, by another thread; stable takes over and is named as who answered
-    assert 5 <= len(failed) <= 10
-    assert {a.headers["x-model-version"] for a in failed} == {"candidate"}
-    assert {a.headers["x-model-version"] for a in unpinned if a.status == 200} == {"stable"}
+    # stable answers instead, and is named as who answered
+    assert {(a.status, a.headers["x-model-version"]) for a in unpinned} == {(200, "stable")}
+    # five in a row eject the candidate, which is then not asked first any more
+    assert 5 <= fresh.counter("upstream_rq_retry", "canary") <= 10
     # a pinned measurement goes on to measure the version, failing as it is
     pinned = [fresh.get("/v2/echo", x_model_version="candidate") for _ in range(20)]
     assert {(a.status, a.headers["x-model-version"]) for a in pinned} == {(500, "candidate")}
+
+
+def test_a_candidate_that_answers_nothing_costs_its_users_a_second_at_most(fresh):
+    fresh.split(100)
+    process = fresh.services["candidate"].process
+    process.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        answer = fresh.get("/v2/echo")
+        assert 0.9 < time.monotonic() - began < 3
+        assert (answer.status, answer.headers["x-model-version"]) == (200, "stable")
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def test_a_request_that_the_candidate_breaks_off_is_answered_by_stable(fresh):
+    fresh.split(100)
+    # stable would break it off too: the retry is what counts here
+    assert fresh.get("/v2/reset").status == 503
+    assert fresh.requests("stable") > 0
+
+
+def test_after_a_promotion_the_roles_are_swapped_and_users_are_protected_the_other_way_round(fresh):
+    fresh.split(0, swapped=True)
+    assert many(fresh, 50) == {"stable": 50}
+    assert fresh.requests("candidate") == 50
+    assert many(fresh, 20, x_model_version="candidate") == {"candidate": 20}
+    assert fresh.requests("stable") == 20
+    fresh.split(100, swapped=True)
+    fresh.kill("stable")
+    assert many(fresh, 20) == {"stable": 20}
 
 
 def test_a_dead_version_is_retried_on_connection_failure_only_and_then_a_503(fresh):

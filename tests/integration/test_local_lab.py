@@ -15,6 +15,7 @@ import pytest
 
 from loadtest.config import Experiment
 from loadtest.errors import ServiceDied, StartError
+from loadtest.lab.author import sign
 from loadtest.lab.limits import limits_for
 from loadtest.lab.ports import Version
 from loadtest.lab.probe import get
@@ -71,6 +72,10 @@ def lab(tmp_path, cpus=None, starts=None, **options):
     return LocalLab(versions(tmp_path, cpus, **(starts or {})), tmp_path / "lab", "shop", **options)
 
 
+def split(lab, percent):
+    lab.canary.update(lambda state: state.set(percent, sign("a test")))
+
+
 def eventually(condition, within=20.0):
     deadline = time.monotonic() + within
     while not (result := condition()):
@@ -96,10 +101,10 @@ def test_a_lab_starts_answers_and_leaves_nothing(tmp_path, mark):
     assert_nothing_is_left(mark, os.getpid())
 
 
-def test_a_split_is_in_force_when_set_split_returns(tmp_path, mark):
+def test_a_split_is_in_force_when_the_update_returns(tmp_path, mark):
     with lab(tmp_path) as running:
         for percent, version in [(100, "candidate"), (0, "stable"), (100, "candidate")]:
-            running.set_split(percent)
+            split(running, percent)
             answers = [get(f"{running.endpoints.gateway}/v2/echo", 5.0) for _ in range(50)]
             assert {answer.headers["x-model-version"] for answer in answers if answer} == {version}
 
@@ -171,8 +176,8 @@ def test_two_labs_run_side_by_side(tmp_path, mark):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     with lab(tmp_path / "a") as first, lab(tmp_path / "b") as second:
-        first.set_split(100)
-        second.set_split(0)
+        split(first, 100)
+        split(second, 0)
         for running, version in ((first, "candidate"), (second, "stable")):
             assert get(f"{running.endpoints.gateway}/v2/echo", 5.0).headers["x-model-version"] == version
 

@@ -5,7 +5,6 @@ import pytest
 
 from loadtest.errors import ModelError
 from loadtest.lab.compose_override import require_readable, write_load_override, write_override
-from loadtest.lab.envoy import Routes
 from loadtest.lab.ports import Version
 
 
@@ -23,19 +22,21 @@ def services(path: Path):
 )
 def test_a_version_gets_its_folder_and_limits(tmp_path, cpus, memory, written):
     version = Version("stable", tmp_path / "models" / "v1", cpus, memory)
-    stable = services(write_override(tmp_path, [version], Routes(10)))["stable"]
+    stable = services(write_override(tmp_path, [version], tmp_path))["stable"]
     assert written.items() <= stable.items()
     (mount,) = stable["volumes"]
     assert (mount["source"], mount["target"], mount["read_only"]) == (str(version.folder), "/models", True)
-    assert stable["environment"] == {"MODEL_DIR": "/models"}
+    assert stable["environment"] == {"MODEL_DIR": "/models", "ALLOW_FAULTS": ""}
 
 
-def test_nothing_restarts_and_the_first_routes_are_there(tmp_path):
-    written = services(write_override(tmp_path, [Version("stable", tmp_path, 1, 1)], Routes(25)))
+def test_nothing_restarts_and_the_state_is_shown_to_those_who_read_it(tmp_path):
+    versions, state = [Version("stable", tmp_path, 1, 1)], tmp_path / "state"
+    written = services(write_override(tmp_path, versions, state, allow_faults="shop"))
     assert {service["restart"] for service in written.values()} == {"no"}
-    routes = Path(written["gateway"]["volumes"][0]["source"])
-    assert json.loads((routes / "routes.json").read_text()) == Routes(25).document()
-    assert routes.stat().st_mode & 0o005 == 0o005
+    for service in ("gateway", "prometheus"):
+        (mount,) = written[service]["volumes"]
+        assert (mount["source"], mount["target"], mount["read_only"]) == (str(state), "/routes", True)
+    assert written["stable"]["environment"]["ALLOW_FAULTS"] == "shop"
 
 
 def test_the_load_sees_the_evaluation_set_at_its_own_path(tmp_path):

@@ -1,0 +1,29 @@
+"""Who changes the canary's state, and when; light to import."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from loadtest.canary.state import Note
+
+
+def sign(why: str, by: str | None = None, evidence: Mapping[str, Any] | None = None) -> Note:
+    """A note of now, by this person unless somebody else is named.
+
+    Args:
+        why: one line.
+        by: a controller's name.
+        evidence: what it decided upon.
+    """
+    return Note(by or _person(), why, datetime.now(UTC), evidence or {})
+
+
+def _person() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"user {os.geteuid()}"

@@ -1,0 +1,184 @@
+"""The canary's state in a folder of this machine: one rename puts it and all that derives from it in force.
+
+::
+
+    state.json   -> current/state.json       what a person reads
+    routes.json  -> current/routes.json      what Envoy reads; it watches the folder for renames
+    targets.json -> current/targets.json     what Prometheus reads
+    current      -> 17-5f3a                  renamed over the old link, after the new folder is whole
+    17-5f3a/                                 the three files of serial 17
+
+It imports little, so that a command that must be fast is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from loadtest.canary.codec import STATE_FILE, decode, encode
+from loadtest.canary.state import State
+from loadtest.canary.store import Change
+from loadtest.errors import ControllerError, LabError, StateError
+
+CURRENT = "current"
+_LOCK = ".lock"
+_CONTROLLER = "controller.json"
+_POLL = 0.005
+_READS = 5
+
+Derive = Callable[[State], Mapping[str, str]]
+"""The files that derive from a state: text by name."""
+
+
+class FolderStore:
+    """A ``Store``: ``FolderStore(folder, derive, confirm)``.
+
+    Args:
+        folder: where the state lies; it exists.
+        derive: see ``Derive``.
+        confirm: returns once the gateway has taken a state over, or raises ``LabError``.
+        patience: seconds to wait for another command that changes the state.
+    """
+
+    def __init__(
+        self, folder: Path, derive: Derive, confirm: Callable[[State], None], patience: float = 5.0
+    ) -> None:
+        self._patience = patience
+        self._folder = folder
+        self._derive = derive
+        self._confirm = confirm
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a state."""
+        return (self._folder / STATE_FILE).exists()
+
+    def read(self) -> State:
+        """The state now; see ``Store.read``."""
+        path = self._folder / STATE_FILE
+        for attempt in range(_READS):
+            try:
+                return decode(path.read_text(encoding="utf-8"), str(path))
+            except FileNotFoundError:
+                # between following the link and opening the file, both were replaced
+                if attempt + 1 == _READS or not self.exists:
+                    raise StateError(f"{path}: there is no state; start a lab first") from None
+            except (OSError, UnicodeDecodeError) as error:
+                raise StateError(f"{path}: cannot be read ({error})") from None
+        raise AssertionError
+
+    def update(self, change: Change) -> State:
+        """Read, change and write; see ``Store.update``."""
+        with self._locked():
+            before = self.read()
+            state = change(before)
+            if state != before:
+                self._write(state)
+        self._confirm(state)
+        return state
+
+    def start(self, begin: Callable[[], State], resume: Change = lambda state: state) -> State:
+        """Before the gateway starts: take up the state that is there, or begin one; derive everything afresh.
+
+        Args:
+            begin: makes the first state.
+            resume: what to change in a state that is there.
+        """
+        with self._locked():
+            state = resume(self.read()) if self.exists else begin()
+            self._write(state)
+        return state
+
+    @contextmanager
+    def lead(self, owner: str) -> Iterator[None]:
+        """Be the one controller; see ``Store.lead``."""
+        path = self._folder / _CONTROLLER
+        with path.open("a+", encoding="utf-8") as file:
+            if not _try_lock(file.fileno()):
+                file.seek(0)
+                raise ControllerError(refusal(file.read()))
+            file.truncate(0)
+            file.write(describe_owner(owner))
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        deadline = time.monotonic() + self._patience
+        with (self._folder / _LOCK).open("a") as file:
+            while not _try_lock(file.fileno()):
+                if time.monotonic() > deadline:
+                    raise LabError(
+                        f"{self._folder}: another command has held the state for {self._patience:g} s"
+                    )
+                time.sleep(_POLL)
+            yield
+
+    def _write(self, state: State) -> None:
+        whole = self._folder / f"{state.now.serial}-{secrets.token_hex(4)}"
+        whole.mkdir()
+        whole.chmod(0o755)
+        files = {STATE_FILE: encode(state), **self._derive(state)}
+        for name, text in files.items():
+            _write_through(whole / name, text)
+        _link(self._folder / CURRENT, whole.name)
+        for name in files:
+            # once; from then on the link above moves them all
+            if not (self._folder / name).is_symlink():
+                _link(self._folder / name, f"{CURRENT}/{name}")
+        for old in self._folder.iterdir():
+            if old.is_symlink():
+                # half made by a process that was killed
+                if old.name.startswith("."):
+                    old.unlink()
+            elif old.is_dir() and old != whole:
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def describe_owner(owner: str) -> str:
+    """What a controller writes of itself beside its lock."""
+    return json.dumps({"owner": owner, "pid": os.getpid()})
+
+
+def refusal(text: str) -> str:
+    """The line for a second controller, from what the first wrote of itself."""
+    try:
+        first = json.loads(text)
+        who = f"{first['owner']} (process {first['pid']})"
+    except (ValueError, KeyError, TypeError):
+        who = "another controller"
+    return f"{who} controls this canary; stop it first, or only read with `loadproof canary status`"
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _write_through(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        # whatever this person's umask is: services in containers read it as other users
+        os.fchmod(file.fileno(), 0o644)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _link(path: Path, target: str) -> None:
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    partial.symlink_to(target)
+    partial.replace(path)

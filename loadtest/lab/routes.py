@@ -1,0 +1,211 @@
+"""The gateway's routes file, derived from the canary's state; pure, and light to import.
+
+::
+
+    Routes(split_percent=10).document()     # an Envoy DiscoveryResponse, ready for json.dumps
+    Routes.of(state)                        # what the canary's state asks for
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from loadtest.canary.state import State
+
+ROUTES_FILE = "routes.json"
+TARGETS_FILE = "targets.json"
+STATE_PATH = "/split"
+"""Where the gateway itself tells the routes that it has in force."""
+
+UNPINNED = "unpinned"
+"""Unpinned requests are counted as ``envoy_cluster_unpinned_...`` too, beside ``envoy_cluster_...``."""
+
+PATIENCE = 1.0
+"""Seconds that the candidate's share waits for the candidate before stable is asked too."""
+
+_TOTAL_WEIGHT = 10_000
+_RETRY_ON = "connect-failure,refused-stream,reset-before-request"
+_MUTATION = "envoy.filters.http.header_mutation"
+_COUNTED_APART = {"upstream_alt_stat_name": UNPINNED}
+_SECOND_TRY = {
+    # a hedge: the first try goes on, and whichever answers first is taken
+    "upstream_rq_per_try_timeout_ms": f"{PATIENCE * 1000:.0f}",
+    "hedge_on_per_try_timeout": "true",
+}
+"""As headers, because nothing else can set it for one of the weighted clusters."""
+
+_TYPE = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3"
+
+
+@dataclass(frozen=True)
+class Routes:
+    """What the gateway does with a request: ``Routes(10)`` sends 10% of unpinned traffic to the candidate.
+
+    Args:
+        split_percent: share (0 to 100) of unpinned traffic for the candidate, in steps of 0.01.
+        shadow: mirror unpinned traffic to the candidate, whose answers nobody sees; the split must be 0.
+        timeout: seconds until the gateway gives up on a version and answers 504.
+        swapped: after a promotion, the deployment called candidate plays stable and the other the candidate.
+        serial: of the state's entry that these routes derive from.
+
+    Raises:
+        ValueError: the split is out of range, or both a split and a shadow are asked for.
+    """
+
+    split_percent: float = 10.0
+    shadow: bool = False
+    timeout: float = 10.0
+    swapped: bool = False
+    serial: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.split_percent <= 100:
+            raise ValueError(f"a split of {self.split_percent}% is not between 0 and 100")
+        if self.shadow and self.split_percent:
+            raise ValueError("in shadow traffic users get stable's answers only: the split must be 0")
+
+    @classmethod
+    def of(cls, state: State) -> Routes:
+        """The routes that a state asks for."""
+        now = state.now
+        return cls(
+            now.percent, now.mode == "shadow", swapped=now.stable.service == "candidate", serial=now.serial
+        )
+
+    def state(self) -> dict[str, object]:
+        """What the gateway answers at ``STATE_PATH`` once these routes are in force."""
+        return {
+            "candidate_percent": self._candidate_weight * 100 / _TOTAL_WEIGHT,
+            "shadow": self.shadow,
+            "timeout_s": self.timeout,
+            "stable": self._service("stable"),
+            "serial": self.serial,
+        }
+
+    def document(self) -> dict[str, Any]:
+        """The routes file: an Envoy ``DiscoveryResponse`` with one ``RouteConfiguration``."""
+        role = "swapped" if self.swapped else "deployed"
+        return {
+            "resources": [
+                {
+                    "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+                    "name": "split",
+                    "response_headers_to_add": [
+                        _set("x-model-version", f"%UPSTREAM_METADATA(loadproof:{role})%")
+                    ],
+                    "virtual_hosts": [{"name": "versions", "domains": ["*"], "routes": self._routes()}],
+                }
+            ]
+        }
+
+    @property
+    def _candidate_weight(self) -> int:
+        return round(self.split_percent * _TOTAL_WEIGHT / 100)
+
+    def _service(self, role: str) -> str:
+        """The cluster, named like its deployment, that plays a role."""
+        return {"stable": "candidate", "candidate": "stable"}[role] if self.swapped else role
+
+    def _routes(self) -> list[dict[str, Any]]:
+        v2 = {"path_separated_prefix": "/v2"}
+        header = "x-model-version"
+        unpinned: dict[str, Any] = {
+            "weighted_clusters": {
+                # the candidate comes first: a larger split only adds users to it and moves none back
+                "clusters": [
+                    {
+                        "name": "canary-swapped" if self.swapped else "canary",
+                        "weight": self._candidate_weight,
+                        "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART, **_SECOND_TRY)},
+                    },
+                    {"name": self._service("stable"), "weight": _TOTAL_WEIGHT - self._candidate_weight},
+                ],
+                "use_hash_policy": True,
+            },
+            "hash_policy": [{"header": {"header_name": "x-user-id"}}],
+        }
+        if self.shadow:
+            unpinned["request_mirror_policies"] = [
+                {
+                    "cluster": self._service("candidate"),
+                    "runtime_fraction": {"default_value": {"numerator": 100}},
+                }
+            ]
+        return [
+            *(
+                {
+                    "match": {**v2, "headers": [{"name": header, "string_match": {"exact": role}}]},
+                    "route": {"cluster": self._service(role), **self._policy()},
+                }
+                for role in ("stable", "candidate")
+            ),
+            {
+                "match": {**v2, "headers": [{"name": header, "present_match": True}]},
+                **_answer(400, f"{header} must be 'stable' or 'candidate', or be left out"),
+            },
+            {
+                "match": v2,
+                "route": {**unpinned, **self._policy()},
+                # counted apart: pinned requests are measurements and feedback, not users
+                "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART)},
+            },
+            {
+                "match": {"path": STATE_PATH},
+                "response_headers_to_add": [_set("content-type", "application/json")],
+                **_answer(200, json.dumps(self.state())),
+            },
+            {"match": {"prefix": "/"}, **_answer(404, "only paths below /v2 are served here")},
+        ]
+
+    def _policy(self) -> dict[str, Any]:
+        # only where no byte of the request can have reached a version: what is measured is measured once.
+        # the candidate's share of unpinned traffic has a policy of its own, at its cluster
+        back_off = {"base_interval": "0.025s", "max_interval": "0.25s"}
+        return {
+            "timeout": f"{self.timeout:g}s",
+            "retry_policy": {"retry_on": _RETRY_ON, "num_retries": 2, "retry_back_off": back_off},
+        }
+
+
+def scrape_targets(state: State, addresses: Mapping[str, str]) -> str:
+    """Prometheus' targets file: ``role`` tells who plays stable now, so that it stays true after a promotion.
+
+    Args:
+        state: the canary's state.
+        addresses: ``host:port`` of each deployment by its service, as Prometheus sees it.
+    """
+    now = state.now
+    roles = {"stable": now.stable, "candidate": now.candidate}
+    targets = [
+        {"targets": [addresses[deployment.service]], "labels": {"role": role}}
+        for role, deployment in roles.items()
+    ]
+    return json.dumps(targets, indent=1) + "\n"
+
+
+def derive(state: State, addresses: Mapping[str, str]) -> dict[str, str]:
+    """Every file that derives from a state, by name; see ``scrape_targets`` for ``addresses``."""
+    return {
+        ROUTES_FILE: json.dumps(Routes.of(state).document(), indent=1) + "\n",
+        TARGETS_FILE: scrape_targets(state, addresses),
+    }
+
+
+def _headers(**values: str) -> dict[str, Any]:
+    """Headers that the gateway sets for itself; it takes them out before a version sees them."""
+    wanted = {f"x-envoy-{name.replace('_', '-')}": value for name, value in values.items()}
+    return {
+        "@type": f"{_TYPE}.HeaderMutationPerRoute",
+        "mutations": {"request_mutations": [{"append": _set(*header)} for header in wanted.items()]},
+    }
+
+
+def _set(name: str, value: str) -> dict[str, Any]:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def _answer(status: int, text: str) -> dict[str, Any]:
+    return {"direct_response": {"status": status, "body": {"inline_string": text}}}
