@@ -4,8 +4,17 @@ import sys
 
 
 def main() -> None:
-    """Entry point; Ctrl-C while the libraries load ends it as quietly as later."""
+    """Entry point; Ctrl-C while the libraries load ends it as quietly as later.
+
+    A rollback does not wait for those libraries.
+    """
     try:
+        if sys.argv[1:3] == ["canary", "rollback"]:
+            from loadtest.commands.rollback import at_once
+
+            code = at_once(sys.argv[3:])
+            if code is not None:
+                sys.exit(code)
         from loadtest.cli import main as run
     except KeyboardInterrupt:
         sys.exit(130)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loadtest import __version__
+from loadtest.commands import canary
 from loadtest.commands.compare import compare
 from loadtest.commands.console import console
 from loadtest.commands.judge import judge
@@ -38,6 +39,7 @@ def _root(
 
 for verb in (compare, judge):
     app.command()(verb)
+app.add_typer(canary.app, name="canary")
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:
