@@ -25,6 +25,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    field_validator,
 )
 
 from loadtest.errors import ExperimentError, GateError
@@ -166,6 +167,58 @@ DEFAULT_GATES = (
     "p99 <= 250ms",
     "accuracy >= stable - 1pp",
 )
+DEFAULT_ROLLBACK = ("error_rate <= stable", "accuracy >= stable", "p99 <= 250ms")
+
+
+class Canary(_Part):
+    """How the candidate is let into live traffic, and what takes it out again (`loadproof canary auto`).
+
+    ``Canary(steps=(10, 50, 100))``. The experiment's ``gates`` are what must be *shown* before everybody gets
+    the candidate; ``rollback`` are gates of which a *refutation* takes it out.
+
+    Args:
+        steps: the splits in percent, ascending; the last is 100.
+        rollback: roll back as soon as one of these is refuted; ``<= stable`` allows no harm that can be seen.
+        answers: the candidate's answers that every step needs at least.
+        window: seconds of one window of latency and of errors in bursts.
+        alarms: the first sign of harm takes the split to 0, before it is beyond doubt. After ``pause`` the
+            candidate begins anew, on fresh evidence; alarm number ``alarms`` is final.
+        pause: see ``alarms``.
+        timeout: seconds in which a version must answer a health check and show its metrics; both are asked
+            for once a second.
+        misses: health checks in a row that the candidate may not pass until it is rolled back.
+        missing: seconds without metrics that roll back.
+        settle: seconds at 100% before the candidate becomes the new stable.
+        hold: seconds that a step may take; then ``undecided`` says what happens.
+        undecided: ``rollback``, or ``stay`` at the split that was reached.
+        shadow: seconds for which the candidate first answers a copy of the traffic, whose answers nobody
+            sees; 0: not at all.
+    """
+
+    steps: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(
+        default=(1, 5, 10, 25, 50, 100), min_length=1
+    )
+    rollback: tuple[GateExpression, ...] = Field(
+        default=tuple(Gate.parse(g) for g in DEFAULT_ROLLBACK), min_length=1
+    )
+    answers: int = Field(default=20, ge=1)
+    window: PositiveSeconds = 10.0
+    alarms: int = Field(default=2, ge=1)
+    pause: Seconds = 10.0
+    timeout: PositiveSeconds = 1.0
+    misses: int = Field(default=2, ge=1)
+    missing: PositiveSeconds = 3.0
+    settle: Seconds = 10.0
+    hold: PositiveSeconds = 600.0
+    undecided: Literal["rollback", "stay"] = "rollback"
+    shadow: Seconds = 0.0
+
+    @field_validator("steps")
+    @classmethod
+    def _ascend_to_all(cls, steps: tuple[float, ...]) -> tuple[float, ...]:
+        if list(steps) != sorted(set(steps)) or steps[-1] != 100:
+            raise ValueError("the steps ascend, and the last is 100, as in [1, 10, 50, 100]")
+        return steps
 
 
 class Experiment(_Part):
@@ -180,6 +233,7 @@ class Experiment(_Part):
     limits: Limits = Limits()
     objective: Objective = Objective()
     faults: tuple[Fault, ...] = ()
+    canary: Canary = Canary()
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     gates: tuple[GateExpression, ...] = Field(
         default=tuple(Gate.parse(g) for g in DEFAULT_GATES), min_length=1

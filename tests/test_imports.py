@@ -16,7 +16,7 @@ ARROWS = {
     "stats": set(),
     "judge": {"stats", "config", "gates", "sample", "dataset", "errors"},
     "load": {"config", "sample", "dataset", "run_folder", "errors"},
-    "canary": {"errors"},
+    "canary": {"stats", "config", "gates", "sample", "errors"},
     "lab": {"canary", "config", "errors"},
     "report": {"judge", "stats", "config", "sample", "errors"},
     "flows": {"judge", "lab", "canary", "config", "sample", "dataset", "run_folder", "report", "errors"},

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.calibration import latency, report, sequential, shares, whole_runs
+from benchmarks.calibration import canary, latency, report, sequential, shares, whole_runs
 
 RESULTS = Path(__file__).parent / "results.json"
 SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
@@ -18,6 +18,7 @@ SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
     "shares": shares.measure,
     "whole_runs": whole_runs.measure,
     "sequential": sequential.measure,
+    "canary": canary.measure,
 }
 
 

@@ -86,8 +86,22 @@ def bars(results: Results) -> list[Bar]:
             "canary, accuracy -5 points: median", 60, sequential, "accuracy falls 5 points", "e-process"
         ),
         _seconds("canary, p99 doubled: median", 180, sequential, "p99 2 times", "asymptotic"),
+        *_canary_bars(results.get("canary", [])),
     ]
     return [bar for bar in found if bar.measured]
+
+
+def _canary_bars(rows: list[dict[str, Any]]) -> list[Bar]:
+    """Of whole canaries, decided by the controller's own code."""
+    honest = [(r["rolled_back"], r["runs"]) for r in rows if "honest" in r["what"] or "equal" in r["what"]]
+    found = [_most("honest candidates, bursts too, rolled back by the controller", 0.05, honest)]
+    for what, limit in (("errors 0.5% to 5%", 10), ("accuracy falls 5 points", 60), ("p99 doubled", 180)):
+        out = [r["out"] for r in rows if r["what"].startswith(what) and "10%" in r["what"]]
+        name = f"controller, {what}, at 10%: out, median"
+        shown = ["never" if seconds is None else f"{seconds:.0f} s" for seconds in out]
+        met = bool(out) and all(seconds is not None and seconds <= limit for seconds in out)
+        found.append(Bar(name, f"<= {limit} s", ", ".join(shown), met))
+    return found
 
 
 def _cell(rows: list[dict[str, Any]], host: str, seconds: float, quantile: str, key: str) -> list[float]:
@@ -229,6 +243,24 @@ def tables(results: Results) -> dict[str, str]:
                     f"{r['limit']:.0f} s",
                     _time(r["median"]),
                     _time(r["p90"]),
+                )
+                for r in rows
+            ],
+        )
+    if rows := results.get("canary"):
+        made["canary"] = _table(
+            ("candidate", "rate", "runs", "promoted", "after", "rolled back", "paused", "out after", "90%"),
+            [
+                (
+                    r["what"],
+                    f"{r['rate']:.0f}/s",
+                    str(r["runs"]),
+                    _percent(r["promoted"]),
+                    _time(r["to_everybody"]),
+                    _percent(r["rolled_back"]),
+                    _percent(r["paused"]),
+                    _time(r["out"]),
+                    _time(r["out_p90"]),
                 )
                 for r in rows
             ],

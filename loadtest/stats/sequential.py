@@ -88,19 +88,31 @@ class TwoSampleBets:
         odds: the candidate's odds over stable's to bet on; the evidence is the mean over them.
         above: refute 'at most' (to FAIL) or, False, 'at least' (to PASS).
         shape: of the counts, when many runs are followed at once.
+        late: share of the stake that is kept for harm that begins later: after update t, 1/(t (t + 1)) of it
+            is bet anew. The sum stays an e-process, and harm that begins after t updates is found about
+            2 ln t nats later than at the start, however much went well until then (the weighted sum over
+            starting points of Shin, Ramdas and Rinaldo 2023, E-detectors, arXiv 2203.03532).
     """
 
     def __init__(
-        self, margin: float, odds: tuple[float, ...], *, above: bool, shape: tuple[int, ...] = ()
+        self,
+        margin: float,
+        odds: tuple[float, ...],
+        *,
+        above: bool,
+        shape: tuple[int, ...] = (),
+        late: float = 0.0,
     ) -> None:
         self._margin, self._odds, self._above = margin, np.array(odds), above
-        self._log_wealth = np.zeros((*shape, len(odds)))
+        self._log_wealth = np.full((*shape, len(odds)), np.log1p(-late))
         self._hits, self._trials = np.zeros((*shape, 1)), np.zeros((*shape, 1))
+        self._late, self._updates = late, 0
 
     @property
     def log_e(self) -> Floats:
         """ln of the evidence so far."""
-        return _log_mean(self._log_wealth)
+        log_e = _log_mean(self._log_wealth)
+        return np.logaddexp(log_e, np.log(self._late / (self._updates + 1))) if self._late else log_e
 
     def update(
         self,
@@ -121,6 +133,10 @@ class TwoSampleBets:
         gain = _log_likelihood(kc, nc, candidate) + _log_likelihood(ks, ns, stable)
         gain -= _log_likelihood(kc, nc, null + self._margin) + _log_likelihood(ks, ns, null)
         outside = candidate > stable + self._margin if self._above else candidate < stable + self._margin
+        self._updates += 1
+        if self._late:
+            fresh = self._late / (self._updates * (self._updates + 1))
+            self._log_wealth = np.logaddexp(self._log_wealth, np.log(fresh))
         # no bet before stable is known a little, nor where the bet itself lies inside the hypothesis
         self._log_wealth += np.where(outside & (self._trials >= 20) & (nc + ns > 0), gain, 0.0)
         self._hits, self._trials = self._hits + ks, self._trials + ns
@@ -129,7 +145,8 @@ class TwoSampleBets:
 def _projection(candidate: Floats, stable: Floats, nc: Floats, ns: Floats, margin: float) -> Floats:
     """Stable's share on the line p_c = p_s + margin that is nearest, in Kullback-Leibler divergence."""
     if margin == 0:
-        return np.asarray((nc * candidate + ns * stable) / np.maximum(nc + ns, 1))
+        trials = nc + ns  # none: any share will do
+        return np.where(trials > 0, (nc * candidate + ns * stable) / np.where(trials > 0, trials, 1), stable)
     edge = 1e-9
     low = np.full(
         np.broadcast_shapes(candidate.shape, stable.shape, nc.shape, ns.shape), max(0.0, -margin) + edge

@@ -79,8 +79,30 @@ def test_gates_of_the_command_line_replace_those_of_the_file():
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("nosuch", "there are compare, digits"), ("nosuch.toml", "no such experiment file")]
+    ("name", "says"),
+    [("nosuch", "there are canary, compare, digits"), ("nosuch.toml", "no such experiment file")],
 )
 def test_an_unknown_experiment_lists_what_there_is(name, says):
     with pytest.raises(ExperimentError, match=says):
         Experiment.load_file(name)
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        # not in order, one twice, not up to everybody
+        ([10, 5, 100], "ascend"),
+        ([10, 10, 100], "ascend"),
+        ([1, 10], "the last is 100"),
+        ([0, 100], "greater than 0"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_steps_of_a_canary_go_up_to_everybody(steps, says):
+    with pytest.raises(ExperimentError, match=says):
+        Experiment.load_file("canary", {"canary": {"steps": steps}})
+
+
+def test_a_rollback_gate_that_does_not_parse_is_named():
+    with pytest.raises(GateError, match="p99 < 1s"):
+        Experiment.load_file("canary", {"canary": {"rollback": ["p99 < 1s"]}})

@@ -100,3 +100,41 @@ def test_lower_bounds_hold_at_all_times_at_once():
 def test_exceedance():
     stable, candidate = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 5.0, 6.0, 7.0])
     assert exceedance(stable, candidate, threshold=3.5, limit=5.5) == 0.25
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.5])
+@pytest.mark.parametrize("late", [0.0, 0.5])
+def test_betting_anew_is_no_better_than_a_fair_game(share, late):
+    # 40 outcomes of stable with the share's own number of hits, then one outcome of each, twice
+    expected = 0.0
+    for outcomes in np.ndindex(2, 2, 2, 2):
+        bets = TwoSampleBets(0.0, ERROR_ODDS, above=True, late=late)
+        bets.update(0, 0, 40 * share, 40)
+        bets.update(outcomes[0], 1, outcomes[1], 1)
+        bets.update(outcomes[2], 1, outcomes[3], 1)
+        chance = np.prod([share if hit else 1 - share for hit in outcomes])
+        expected += chance * math.exp(bets.log_e)
+    assert expected <= 1 + 1e-9
+
+
+def test_harm_that_begins_late_is_found_sooner_by_betting_anew():
+    rng = np.random.default_rng(8)
+    found = {}
+    for late in (0.0, 0.5):
+        bets = TwoSampleBets(0.0, ERROR_ODDS, above=True, shape=(100,), late=late)
+        seconds = np.full(100, np.inf)
+        for second in range(600):
+            failing = 0.005 if second < 300 else 0.05
+            bets.update(rng.binomial(10, failing, 100), 10, rng.binomial(90, 0.005, 100), 90)
+            seconds[np.isinf(seconds) & (bets.log_e >= math.log(20))] = second
+        found[late] = np.median(seconds)
+    assert 300 < found[0.5] < found[0.0] < 360
+
+
+def test_looks_without_outcomes_change_nothing_of_what_was_won():
+    bets = TwoSampleBets(0.0, ERROR_ODDS, above=True)
+    bets.update(0, 10, 0, 90)
+    bets.update(3, 10, 0, 90)
+    before = float(bets.log_e)
+    bets.update(0, 0, 0, 0)
+    assert bets.log_e == before > 0

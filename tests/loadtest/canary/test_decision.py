@@ -1,0 +1,124 @@
+"""The decision as a table: where the candidate is, what is known, what happens."""
+
+import pytest
+
+from loadtest.canary.decision import Position, decide
+from loadtest.canary.evidence import Alarm, Evidence, Proof
+from loadtest.config import Canary
+
+POLICY = Canary(
+    steps=(1, 10, 50, 100), answers=20, alarms=2, pause=10, misses=2, missing=3, settle=5, hold=60
+)
+STAYS = POLICY.model_copy(update={"undecided": "stay"})
+ERRORS, WRONG, SLOW = "error_rate <= stable", "accuracy >= stable", "p99 <= 250ms"
+
+
+def evidence(at=30.0, answers=100, findings=(), shown=(1, 1, 1, 1), misses=(0, 0), ejected=False, silent=()):
+    return Evidence(
+        at=at,
+        answers=answers,
+        alarms=tuple(
+            Alarm(gate, dict(findings).get(gate, "quiet"), 0.5, "values") for gate in (ERRORS, WRONG, SLOW)
+        ),
+        proofs=(Proof("accuracy >= stable - 2pp", shown, "values"), Proof("p99 <= 250ms", (1, 1, 1, 1), "")),
+        misses={"stable": misses[0], "candidate": misses[1]},
+        ejected=ejected,
+        silent={"gateway": 0.0, "stable": 0.0, "candidate": 0.0} | dict(silent),
+    )
+
+
+AT = Position(10, since=20.0)
+FAULTS = [
+    # the candidate is dead, or alive and not ready: at once, however good it was
+    ({"misses": (0, 2)}, "rollback"),
+    # one miss may be a busy moment
+    ({"misses": (0, 1)}, "step"),
+    ({"ejected": True}, "rollback"),
+    # nothing is known any more, whoever fell silent
+    *[({"silent": {source: 3.0}}, "rollback") for source in ("gateway", "stable", "candidate")],
+    ({"silent": {"gateway": 2.9}}, "step"),
+    # every failing gate, by itself
+    *[({"findings": {gate: "fail"}}, "rollback") for gate in (ERRORS, WRONG, SLOW)],
+    # an alarm may be chance or a burst: out of the traffic, for now
+    ({"findings": {ERRORS: "alarm"}}, "pause"),
+    # proof outweighs an alarm
+    ({"findings": {ERRORS: "alarm", SLOW: "fail"}}, "rollback"),
+    # stable itself is away: nobody would be better off with it
+    ({"misses": (2, 0)}, "hold"),
+    ({"misses": (2, 2)}, "hold"),
+    ({"misses": (2, 0), "silent": {"stable": 9.0}}, "hold"),
+]
+
+
+@pytest.mark.parametrize(("known", "verb"), FAULTS)
+def test_faults_come_first(known, verb):
+    decision = decide(POLICY, AT, evidence(**known))
+    assert decision.verb == verb
+    assert decision.split == {"rollback": 0, "pause": 0, "step": 50, "hold": 10}[verb]
+
+
+@pytest.mark.parametrize(
+    ("position", "known", "verb", "split"),
+    [
+        # in: as soon as it is ready, which needs no answers
+        (Position(0, 0.0), {"answers": 0}, "step", 1),
+        (Position(0, 0.0), {"answers": 0, "misses": (0, 1)}, "hold", 0),
+        # too few answers, whatever they show
+        (Position(1, 0.0), {"answers": 19}, "hold", 1),
+        (Position(1, 0.0), {"answers": 20}, "step", 10),
+        # what counts is what the next step needs
+        (Position(1, 0.0), {"shown": (1, 1, 0.4, 0.1)}, "step", 10),
+        (Position(10, 0.0), {"shown": (1, 1, 0.99, 0.5)}, "hold", 10),
+        (Position(10, 0.0), {"shown": (1, 1, 1, 0.5)}, "step", 50),
+        # everybody only when all is shown
+        (Position(50, 0.0), {"shown": (1, 1, 1, 0.99)}, "hold", 50),
+        (Position(50, 0.0), {}, "step", 100),
+        # a split that somebody set by hand between two steps goes on to the next one
+        (Position(30, 0.0), {}, "step", 50),
+        # promotion after it has settled
+        (Position(100, 26.0), {}, "hold", 100),
+        (Position(100, 25.0), {}, "promote", 0),
+        (Position(100, 25.0), {"misses": (0, 2)}, "rollback", 0),
+    ],
+)
+def test_up_as_soon_as_enough_is_shown(position, known, verb, split):
+    assert decide(POLICY, position, evidence(**known))[:2] == (verb, split)
+
+
+@pytest.mark.parametrize(
+    ("position", "known", "verb", "split"),
+    [
+        (Position(0, 21.0, alarms=1, paused=True), {}, "hold", 0),
+        (Position(0, 20.0, alarms=1, paused=True), {}, "step", 1),
+        # dead during the pause
+        (Position(0, 20.0, alarms=1, paused=True), {"misses": (0, 2)}, "rollback", 0),
+        # the second alarm is the last
+        (Position(10, 20.0, alarms=1), {"findings": {WRONG: "alarm"}}, "rollback", 0),
+    ],
+)
+def test_a_second_chance_and_no_third(position, known, verb, split):
+    assert decide(POLICY, position, evidence(**known))[:2] == (verb, split)
+
+
+def test_one_alarm_is_enough_where_one_is_allowed():
+    once = POLICY.model_copy(update={"alarms": 1})
+    assert decide(once, AT, evidence(findings={ERRORS: "alarm"})).verb == "rollback"
+
+
+@pytest.mark.parametrize(
+    ("policy", "at", "verb", "split"),
+    [(POLICY, 79.9, "hold", 10), (POLICY, 80.0, "rollback", 0), (STAYS, 80.0, "stay", 10)],
+)
+def test_undecided_ends_as_the_policy_says(policy, at, verb, split):
+    decision = decide(policy, AT, evidence(at=at, shown=(1, 1, 0.5, 0)))
+    assert (decision.verb, decision.split) == (verb, split)
+    assert "accuracy >= stable - 2pp" in decision.why
+
+
+def test_what_is_ready_after_the_longest_hold_goes_up_all_the_same():
+    assert decide(POLICY, AT, evidence(at=500.0)).verb == "step"
+
+
+def test_the_reason_names_the_gate_and_the_values():
+    assert decide(POLICY, AT, evidence(findings={WRONG: "fail"})).why == "accuracy >= stable: values"
+    assert decide(POLICY, AT, evidence(silent={"candidate": 4.2})).why == "no metrics of candidate for 4.2 s"
