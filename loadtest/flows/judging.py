@@ -10,8 +10,10 @@ from typing import Any
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.errors import UsageError
+from loadtest.judge.evidence import Evidence
 from loadtest.judge.judge import judge
 from loadtest.judge.observations import Observations
+from loadtest.judge.slices import by_slice
 from loadtest.judge.verdict import Verdict
 from loadtest.report.html import to_html
 from loadtest.report.machine import to_json, to_junit, to_markdown
@@ -42,12 +44,15 @@ def judge_run(run: Path, gates: Sequence[str] = (), *, write: bool = False) -> V
             "versions": facts.get("observed", {}),
         }
     )
-    verdict = judge(experiment, samples, Dataset.read(experiment.data), observations)
+    dataset = Dataset.read(experiment.data)
+    verdict = judge(experiment, samples, dataset, observations)
     if write:
         write_file(folder, VERDICT, to_json(verdict))
         write_file(folder, "junit.xml", to_junit(verdict))
         write_file(folder, "summary.md", to_markdown(verdict, experiment))
-        write_file(folder, "report.html", to_html(verdict, experiment, samples, facts))
+        evidence = Evidence.gather(experiment, samples, dataset, observations.load)
+        slices = by_slice(experiment, evidence, dataset, observations)
+        write_file(folder, "report.html", to_html(verdict, experiment, evidence, slices, facts))
     return verdict
 
 

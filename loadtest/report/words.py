@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from loadtest.judge.verdict import GateResult, Word
 
-COLOURS = {"stable": "#0072b2", "candidate": "#e69f00"}
-"""Okabe and Ito's blue and orange: told apart by every kind of colour vision, on light and dark."""
+COLOURS = {"stable": "#0072b2", "candidate": "#c25e00"}
+"""A blue and an orange that every kind of colour vision tells apart, with 3:1 contrast and more on white."""
+
+COLOURS_ON_DARK = {"stable": "#56b4e9", "candidate": "#e69f00"}
+"""The same two on a dark page (Okabe and Ito's sky blue and orange)."""
 
 MARKS = {Word.PASS: "✓", Word.FAIL: "✗", Word.INCONCLUSIVE: "?", Word.INVALID: "!"}
 

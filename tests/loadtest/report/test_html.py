@@ -4,19 +4,36 @@ from html.parser import HTMLParser
 import pytest
 
 from loadtest.config import Experiment
+from loadtest.judge.evidence import Evidence
+from loadtest.judge.observations import LoadFacts
+from loadtest.judge.slices import Slice
 from loadtest.report.html import to_html
 from loadtest.sample import Sample, SampleSet
 
-SAMPLES = SampleSet.from_samples(
-    Sample(i, version, i / 10, i / 10, i / 10 + 0.005 * (1 + i % 7), 200, None, "a", True, None, 0)
-    for i in range(50)
-    for version in ("stable", "candidate")
-)
+EXPERIMENT = Experiment.load_file("compare")
+SLICES = [Slice("all rows", 100, 1, 0, 2, "pp"), Slice("segment=<new>", 10, -5, -9, -1, "pp")]
+
+
+def evidence(seconds: int) -> Evidence:
+    samples = SampleSet.from_samples(
+        Sample(i, version, i / 10, i / 10, i / 10 + 0.005 * (1 + i % 7), 200, None, "a", True, None, 0)
+        for i in range(10 * seconds)
+        for version in ("stable", "candidate")
+    )
+
+    class Rows:
+        path = "rows"
+
+        def __len__(self) -> int:
+            return 10 * seconds
+
+    load = LoadFacts(offered_rps=10, achieved_rps=10, duration_s=seconds)
+    return Evidence.gather(EXPERIMENT, samples, Rows(), load)
 
 
 @pytest.fixture
 def page(verdict) -> str:
-    return to_html(verdict, Experiment.load_file("compare"), SAMPLES, {"backend": "local"})
+    return to_html(verdict, EXPERIMENT, evidence(60), SLICES, {"backend": "local"})
 
 
 def test_it_needs_nothing_from_elsewhere(page):
@@ -27,15 +44,25 @@ def test_it_is_well_formed_and_escapes_reasons(page):
     HTMLParser().feed(page)
     assert "because of p99 &lt;= 250ms | &lt;b&gt;" in page
     assert "<b>" not in page
+    assert "segment=&lt;new&gt;" in page
 
 
-def test_both_versions_are_drawn(page):
-    lines = re.findall(r'<polyline points="([^"]+)"', page)
-    assert len(lines) == 2
-    assert all(len(line.split()) > 100 for line in lines)
+def test_the_verdict_and_why_come_first(page):
+    text = re.sub(r"<[^>]+>", " ", page[page.index("<main>") :])
+    assert re.search(r"^\s*✗ FAIL\s+accuracy is worse\s+Candidate\s+v2\s+beside stable\s+v1", text)
+
+
+def test_every_picture_says_what_it_shows(page):
+    assert re.findall("<h2>(.*?)</h2>", page) == [
+        "Gates", "Versions", "Latency", "Shift of latency", "Latency over time", "Throughput and errors",
+        "Quality by slice",
+    ]  # fmt: skip
+    assert (
+        page.count("<svg") == len(re.findall(r'<svg [^>]*role="img" aria-label="[^"]+"', page)) == 4 + 2 + 2
+    )
 
 
 def test_a_run_without_samples_still_has_a_report(verdict):
-    page = to_html(verdict, Experiment.load_file("compare"), SampleSet.from_samples([]), {})
+    page = to_html(verdict, EXPERIMENT, evidence(0), [], {})
     assert "FAIL" in page
-    assert "<svg" not in page
+    assert "<figure>" not in page

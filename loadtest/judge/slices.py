@@ -1,0 +1,84 @@
+"""Quality by slice: where the candidate is better or worse than on average. Shown, never judged.
+
+Every column of the evaluation set that is text and has few values cuts the rows into slices. With many
+slices some differ by chance: a slice that matters deserves a gate (``accuracy[segment=new] >= ...``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
+from loadtest.gates import Gate
+from loadtest.judge.evidence import Evidence, NoEvidence
+from loadtest.judge.measurement import shown
+from loadtest.judge.measures import measure
+from loadtest.judge.observations import Observations
+
+MOST_VALUES = 8
+"""A column with more values is no slicing but a feature."""
+
+
+class Slice(NamedTuple):
+    """The difference on one slice: candidate minus stable.
+
+    Args:
+        name: ``segment=new``; ``all rows`` for the whole.
+        rows: distinct rows of the slice in the evaluation set.
+        estimate: the difference, in ``unit``.
+        low: lower end of its interval.
+        high: upper end of its interval.
+        unit: ``pp`` for accuracy; empty for the mean absolute error of a regression.
+    """
+
+    name: str
+    rows: int
+    estimate: float
+    low: float
+    high: float
+    unit: str
+
+
+def by_slice(
+    experiment: Experiment, evidence: Evidence, dataset: Dataset, observed: Observations
+) -> list[Slice]:
+    """The whole, then every slice with enough samples; accuracy, or the error of a regression."""
+    regression = experiment.data.task == "regression"
+    gate = Gate.parse("mae <= stable" if regression else "accuracy >= stable")
+    found = []
+    for column, value, rows in _slices(experiment, dataset):
+        part = replace(gate, column=column, value=value)
+        try:
+            measured = measure(part, evidence, experiment, dataset, observed)
+        except NoEvidence:
+            continue
+        ends = measured.estimate.interval(1 - experiment.confidence)
+        estimate, low, high = (
+            shown(measured.to_base(x), gate.margin_unit) for x in (measured.estimate.value, *ends)
+        )
+        if estimate is not None and low is not None and high is not None:
+            name = "all rows" if column is None else f"{column}={value}"
+            found.append(Slice(name, rows, estimate, low, high, gate.margin_unit))
+    return found
+
+
+def _slices(experiment: Experiment, dataset: Dataset) -> Iterator[tuple[str | None, str | None, int]]:
+    yield None, None, len(dataset)
+    for name in dataset.columns.column_names:
+        column = dataset.columns[name]
+        if name in (experiment.data.label, experiment.data.value) or not _is_text(column.type):
+            continue
+        counts = {c["values"]: c["counts"] for c in column.value_counts().to_pylist() if c["values"]}
+        if 1 < len(counts) <= MOST_VALUES:
+            yield from ((name, value, counts[value]) for value in sorted(counts))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
