@@ -19,7 +19,10 @@ def sign(why: str, by: str | None = None, evidence: Mapping[str, Any] | None = N
         by: a controller's name.
         evidence: what it decided upon.
     """
-    return Note(by or _person(), why, datetime.now(UTC), evidence or {})
+    now = datetime.now(UTC)
+    # to the millisecond, as the file has it: what is read back is what was written
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return Note(by or _person(), why, now, evidence or {})
 
 
 def _person() -> str:

@@ -16,8 +16,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -126,7 +124,7 @@ class FolderStore:
             yield
 
     def _write(self, state: State) -> None:
-        whole = self._folder / f"{state.now.serial}-{secrets.token_hex(4)}"
+        whole = self._folder / f"{state.now.serial}-{os.urandom(4).hex()}"
         whole.mkdir()
         whole.chmod(0o755)
         files = {STATE_FILE: encode(state), **self._derive(state)}
@@ -143,7 +141,7 @@ class FolderStore:
                 if old.name.startswith("."):
                     old.unlink()
             elif old.is_dir() and old != whole:
-                shutil.rmtree(old, ignore_errors=True)
+                _remove(old)
 
 
 def describe_owner(owner: str) -> str:
@@ -178,7 +176,14 @@ def _write_through(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def _remove(folder: Path) -> None:
+    # not shutil.rmtree: its import alone takes as long as a rollback
+    for file in folder.iterdir():
+        file.unlink(missing_ok=True)
+    folder.rmdir()
+
+
 def _link(path: Path, target: str) -> None:
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    partial = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     partial.symlink_to(target)
     partial.replace(path)

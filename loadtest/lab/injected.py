@@ -10,6 +10,7 @@ from loadtest.errors import LabError
 from loadtest.lab.probe import put
 
 _SECONDS = 5.0
+_NO_SUCH_THING = (404, 405, 501)
 
 
 class ServerFaults:
@@ -51,7 +52,7 @@ class ServerFaults:
         answer = put(f"{self._url(role)}/faults", json.dumps(document), timeout=_SECONDS)
         if answer is None:
             raise LabError(f"{role} does not answer; no fault could be injected")
-        if answer.status == 404:
+        if answer.status in _NO_SUCH_THING:
             raise LabError(
                 f"{role} takes no faults; start its model server with ALLOW_FAULTS naming the model, "
                 "or inject killed or paused"

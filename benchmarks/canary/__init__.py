@@ -1,0 +1,1 @@
+"""How fast a rollback is, and what users notice of a candidate that is killed, paused or failing."""

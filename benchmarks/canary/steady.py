@@ -1,0 +1,82 @@
+"""Users who ask at a steady rate, whatever becomes of their requests: ``python -m benchmarks.canary.steady``.
+
+Arguments: the gateway's base URL, the model's name, requests a second, seconds. Every request is sent at its
+time, by one of 1,000 users, unpinned. Prints one JSON list: for each request when it was due and when its
+answer was there (seconds of the machine's monotonic clock), its status (0: none in 2 s), and who answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+import urllib.request
+from urllib.parse import urlsplit
+
+TIMEOUT = 2.0
+USERS = 1000
+
+Record = tuple[float, float, int, str]
+
+
+class Users:
+    """The requests of all users, and the connections that they share."""
+
+    def __init__(self, url: str, model: str) -> None:
+        parts = urlsplit(url)
+        self._address = parts.hostname, parts.port
+        with urllib.request.urlopen(f"{url}/v2/models/{model}", timeout=10) as answer:  # noqa: S310
+            (tensor,) = json.load(answer)["inputs"]
+        width = tensor["shape"][-1]
+        row = {
+            "name": tensor["name"],
+            "datatype": tensor["datatype"],
+            "shape": [1, width],
+            "data": [0.5] * width,
+        }
+        body = json.dumps({"inputs": [row]})
+        self._request = (
+            f"POST /v2/models/{model}/infer HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nx-user-id: %d\r\n\r\n{body}"
+        )
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.records: list[Record] = []
+
+    async def ask(self, due: float, user: int) -> None:
+        """One request, recorded whatever comes of it."""
+        try:
+            status, version = await asyncio.wait_for(self._exchange(user), TIMEOUT)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            status, version = 0, ""
+        self.records.append((due, time.monotonic(), status, version))
+
+    async def _exchange(self, user: int) -> tuple[int, str]:
+        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
+        try:
+            writer.write((self._request % user).encode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+            await reader.readexactly(int(headers["content-length"]))
+        except BaseException:
+            writer.close()
+            raise
+        self._idle.append((reader, writer))
+        return int(head.split()[1]), headers.get("x-model-version", "")
+
+
+async def steady(url: str, model: str, rate: float, seconds: float) -> list[Record]:
+    """Send ``rate`` requests a second and return what came of each, in the order of the answers."""
+    users = Users(url, model)
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as requests:
+        for number in range(int(rate * seconds)):
+            due = began + number / rate
+            await asyncio.sleep(due - time.monotonic())
+            requests.create_task(users.ask(due, number * 7919 % USERS))
+    return users.records
+
+
+if __name__ == "__main__":
+    url, model, rate, seconds = sys.argv[1:]
+    print(json.dumps(asyncio.run(steady(url, model, float(rate), float(seconds)))))

@@ -1,0 +1,169 @@
+"""A canary on a local lab whose parts are killed, paused and started again in the middle of a step."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from loadtest.config import Fault
+from loadtest.errors import LabError
+from loadtest.flows.keep_up import Keeper
+from loadtest.lab.author import sign
+from loadtest.lab.folder_store import FolderStore
+from loadtest.lab.ports import Version
+from loadtest.lab.probe import get
+from loadtest.lab.processes import LocalLab
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+SERVER = (sys.executable, str(ROOT / "tests/loadtest/lab/double_server.py"))
+
+KEEP_A_LAB = """
+import sys, time
+from pathlib import Path
+from tests.integration.test_canary_local import open_lab
+with open_lab(Path(sys.argv[1])) as lab:
+    print(lab.endpoints.gateway, flush=True)
+    time.sleep(60)
+"""
+
+
+def open_lab(folder):
+    for name in ("v1", "v2"):
+        (folder / name).mkdir(exist_ok=True)
+    versions = Version("stable", folder / "v1", None, None), Version("candidate", folder / "v2", None, None)
+    return LocalLab(
+        versions,
+        folder / "lab",
+        "shop",
+        server=SERVER,
+        gateway_port=0,
+        start_seconds=20.0,
+        with_prometheus=False,
+        state=folder / "state",
+        percent=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with open_lab(tmp_path_factory.mktemp("canary")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(running):
+    """At 25%, in the middle of a step."""
+    running.canary.update(lambda state: state.set(25, sign("a test")))
+    yield running
+    running.check()
+
+
+def in_force(lab):
+    return json.loads(get(f"{lab.endpoints.gateway}/split", 5.0).body)
+
+
+def answered(lab, count=200):
+    """Who answered, and with which status, to so many users."""
+    found = Counter()
+    for user in range(count):
+        answer = get(f"{lab.endpoints.gateway}/v2/echo", 5.0, {"x-user-id": str(user)})
+        found[(answer.status, answer.headers.get("x-model-version")) if answer else None] += 1
+    return found
+
+
+def assert_nothing_changed(lab, before):
+    state = lab.canary.read()
+    assert state == before
+    assert in_force(lab)["candidate_percent"] == state.now.percent == 25
+    assert in_force(lab)["serial"] == state.now.serial
+
+
+@pytest.mark.parametrize("service", ["gateway", "candidate", "stable"])
+def test_a_service_that_is_killed_comes_back_with_the_split_that_was_set(lab, service):
+    before = lab.canary.read()
+    lab._services[service].process.kill()
+    lab._services[service].process.wait()
+    assert lab.ended() == [service]
+    said = []
+    Keeper(lab, said.append).look()
+    assert said == [f"{service} ended and was started again"]
+    assert_nothing_changed(lab, before)
+    assert answered(lab)[200, "candidate"] > 20
+
+
+@pytest.mark.parametrize("kind", ["killed", "paused"])
+def test_users_of_a_candidate_that_is_hit_all_get_an_answer(lab, kind):
+    before = answered(lab)
+    assert set(before) == {(200, "stable"), (200, "candidate")}
+    lab.inject("candidate", Fault(kind=kind))
+    try:
+        # what was done to it on purpose is no reason to stop
+        lab.check()
+        assert lab.ended() == []
+        assert set(answered(lab)) == {(200, "stable")}
+    finally:
+        lab.heal("candidate")
+    # the gateway has it out for ten seconds after five failures in a row; pinned requests reach it at once
+    pinned = get(f"{lab.endpoints.gateway}/v2/echo", 5.0, {"x-model-version": "candidate"})
+    assert (pinned.status, pinned.headers["x-model-version"]) == (200, "candidate")
+    # a new gateway knows nothing of that
+    lab.restart("gateway")
+    assert answered(lab)[200, "candidate"] > 20
+
+
+def test_a_fault_that_needs_a_willing_server_is_refused_by_another(lab):
+    with pytest.raises(LabError, match="candidate takes no faults; start its model server with ALLOW_FAULTS"):
+        lab.inject("candidate", Fault(kind="failing"))
+
+
+def test_a_promotion_and_its_rollback_lose_no_request(lab):
+    statuses, done = Counter(), threading.Event()
+
+    def ask():
+        while not done.is_set():
+            answer = get(f"{lab.endpoints.gateway}/v2/echo", 5.0)
+            statuses[answer.status if answer else None] += 1
+
+    users = [threading.Thread(target=ask) for _ in range(3)]
+    for user in users:
+        user.start()
+    for _ in range(5):
+        lab.canary.update(lambda state: state.promote(sign("better")))
+        assert in_force(lab)["stable"] == "candidate"
+        assert set(answered(lab, 20)) == {(200, "stable")}
+        lab.canary.update(lambda state: state.rollback(sign("not after all")))
+        assert in_force(lab)["stable"] == "stable"
+    done.set()
+    for user in users:
+        user.join()
+    assert set(statuses) == {200}
+    assert statuses[200] > 50
+
+
+def test_a_lab_that_is_killed_comes_back_with_the_split_and_the_roles_that_were_set(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", KEEP_A_LAB, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout.readline().startswith("http")
+        store = FolderStore(tmp_path / "state", lambda _: {}, lambda _: None)
+        state = store.read()
+        assert (state.now.mode, state.now.percent) == ("off", 0)
+        process.kill()
+    # somebody changed the state while no gateway ran: the routes follow at the next start
+    store.update(lambda state: state.promote(sign("better")))
+    changed = store.update(lambda state: state.set(40, sign("and on")))
+    with open_lab(tmp_path) as lab:
+        assert lab.canary.read() == changed
+        assert in_force(lab) == {
+            "candidate_percent": 40.0,
+            "shadow": False,
+            "timeout_s": 10.0,
+            "stable": "candidate",
+            "serial": 3,
+        }
+        assert [entry.serial for entry in lab.canary.read().history] == [1, 2, 3]

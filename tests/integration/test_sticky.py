@@ -1,0 +1,144 @@
+"""Users stick to their version: ten thousand of them, through a real Envoy before idle versions."""
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from scipy.stats import binom
+
+from loadtest.lab.envoy import GATEWAY_FOLDER, confirm_routes, find_envoy, render, write_routes
+from loadtest.lab.free_ports import free_port
+from loadtest.lab.routes import Routes
+from loadtest.lab.supervisor import Supervisor
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+USERS = [f"user-{number}" for number in range(10_000)]
+PIPELINED = 100
+
+
+def answering(port):
+    """A listener that answers 200 to everything, as fast as an Envoy can."""
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3"
+        ".HttpConnectionManager",
+        "stat_prefix": "answers",
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}],
+                }
+            ]
+        },
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+                },
+            }
+        ],
+    }
+    return {
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "filter_chains": [
+            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+        ],
+    }
+
+
+class Gateway:
+    def __init__(self, folder, supervisor):
+        self.folder = folder
+        self.port = free_port()
+        ports = {name: free_port() for name in ("ADMIN", "STATS", "STABLE", "CANDIDATE")}
+        versions = {"static_resources": {"listeners": [answering(ports[v]) for v in ("STABLE", "CANDIDATE")]}}
+        (folder / "versions.json").write_text(json.dumps(versions))
+        values = {f"{name}_PORT": port for name, port in ports.items()} | {"LISTEN_PORT": self.port}
+        values |= {f"{name}_ADDRESS": "127.0.0.1" for name in ("LISTEN", "ADMIN", "STATS")}
+        values |= {f"{name}_HOST": "127.0.0.1" for name in ("STABLE", "CANDIDATE")}
+        template = (GATEWAY_FOLDER / "envoy.yaml").read_text()
+        (folder / "envoy.yaml").write_text(render(template, values | {"ROUTES_DIR": str(folder)}))
+        write_routes(folder, Routes(0))
+        for name in ("versions.json", "envoy.yaml"):
+            options = ["--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
+            supervisor.start(name, [str(find_envoy()), "-c", str(folder / name), *options])
+        self.split(0)
+
+    def split(self, percent, **options):
+        routes = Routes(percent, **options)
+        write_routes(self.folder, routes)
+        confirm_routes(f"http://127.0.0.1:{self.port}", routes, within=20.0)
+
+    def answered_by(self, users):
+        """The users whom the candidate answers; None: a request without a user, counted by its place."""
+        candidates = set()
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            for batch in batches(users):
+                heads = (f"x-user-id: {user}\r\n" if isinstance(user, str) else "" for user in batch)
+                connection.sendall(
+                    "".join(f"GET /v2/x HTTP/1.1\r\nhost: g\r\n{head}\r\n" for head in heads).encode()
+                )
+                answers = b""
+                while answers.count(b"\r\n\r\n") < len(batch):
+                    answers += connection.recv(2**20)
+                assert answers.count(b"HTTP/1.1 200") == len(batch)
+                versions = re.findall(rb"x-model-version: (\w+)", answers)
+                candidates.update(u for u, v in zip(batch, versions, strict=True) if v == b"candidate")
+        return candidates
+
+
+def batches(users):
+    return (users[start : start + PIPELINED] for start in range(0, len(users), PIPELINED))
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sticky")
+    with Supervisor(folder, ROOT) as supervisor:
+        yield Gateway(folder, supervisor)
+
+
+def test_ten_thousand_users_are_shared_fairly_and_none_goes_back(gateway):
+    before = set()
+    for percent in (10, 25, 50):
+        gateway.split(percent)
+        now = gateway.answered_by(USERS)
+        low, high = binom.interval(0.9999, len(USERS), percent / 100)
+        print(f"{percent}%: {len(now)} of {len(USERS)} users ({low:.0f} to {high:.0f})")
+        assert low <= len(now) <= high
+        assert before <= now
+        # and again: the same ones
+        assert gateway.answered_by(USERS[:500]) == now & set(USERS[:500])
+        before = now
+
+
+def test_from_one_to_a_hundred_percent_users_only_move_to_the_candidate(gateway):
+    users, before = USERS[:100], set()
+    for percent in range(1, 101):
+        gateway.split(percent)
+        now = gateway.answered_by(users)
+        assert before <= now
+        before = now
+    assert before == set(users)
+
+
+def test_the_same_users_come_first_after_a_promotion(gateway):
+    users = USERS[:500]
+    gateway.split(10)
+    first = gateway.answered_by(users)
+    gateway.split(10, swapped=True)
+    assert gateway.answered_by(users) == first
+
+
+def test_without_a_user_each_request_is_shared_on_its_own(gateway):
+    gateway.split(25)
+    requests = list(range(2000))
+    low, high = binom.interval(0.9999, len(requests), 0.25)
+    first, second = gateway.answered_by(requests), gateway.answered_by(requests)
+    assert low <= len(first) <= high
+    assert first != second
