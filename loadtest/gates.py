@@ -26,6 +26,9 @@ unfaithful (answers that change under load)             lower      a whole numbe
 memory                                                  lower      m, g (bytes)    m, g, %
 ======================================================  =========  ==============  ==================
 
+``memory`` is the resident memory of the serving process when the load ends. ``cpu_throttled`` is the share of
+the CPU limit's periods in which the kernel stopped the version.
+
 ``*``: nothing (labels 0 and 1), ``_macro``, ``_micro`` or ``_weighted``. Only ``unfaithful`` takes ``==``.
 """
 

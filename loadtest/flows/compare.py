@@ -15,6 +15,7 @@ from loadtest.flows.judging import judge_run
 from loadtest.judge.preflight import check_gates
 from loadtest.judge.verdict import Verdict
 from loadtest.lab.ports import CpuUsage, Lab, Version
+from loadtest.lab.server_metrics import memory_bytes
 from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
 from loadtest.sample import VERSIONS
 
@@ -61,6 +62,7 @@ def compare(
                 role: {
                     "cpus": lab.enforced_cpus(role),
                     "cpu_throttled_ratio": _throttled(before[role], lab.cpu_usage(role)),
+                    "memory_bytes": memory_bytes(getattr(lab.endpoints, role)),
                 }
                 for role in VERSIONS
             }

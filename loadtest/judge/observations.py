@@ -24,7 +24,8 @@ class LoadFacts(BaseModel):
 
 
 class VersionFacts(BaseModel):
-    """What the lab saw of one version: CPU limit in force (cores), share of periods throttled, memory."""
+    """What the lab saw of one version: CPU limit in force (cores), share of periods throttled, and the
+    resident memory of its serving process when the load ended."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

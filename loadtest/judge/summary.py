@@ -45,4 +45,5 @@ def summarise(
         latency_ms=LatencySummary(**{k: None if v is None else 1000 * v for k, v in quantiles.items()}),
         cpus=facts.cpus,
         cpu_throttled_ratio=facts.cpu_throttled_ratio,
+        memory_bytes=facts.memory_bytes,
     )

@@ -80,6 +80,7 @@ class VersionSummary(_Part):
     latency_ms: LatencySummary
     cpus: float | None
     cpu_throttled_ratio: float | None
+    memory_bytes: int | None = None
 
 
 class LoadSummary(_Part):

@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import Literal, Self
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from loadtest.canary.store import Store
 from loadtest.config import Experiment, Fault
 from loadtest.errors import LabError, ServiceDied, StartError
@@ -27,6 +25,7 @@ from loadtest.lab.interrupts import interrupts_dropped
 from loadtest.lab.ports import CpuUsage, Endpoints, Version
 from loadtest.lab.probe import get
 from loadtest.lab.routes import Routes, derive
+from loadtest.lab.server_metrics import read_metrics
 
 _REACH_SECONDS = 20.0
 # references and rows take their time before the load: the bound only ends a run that hangs
@@ -139,18 +138,11 @@ class ComposeLab:
 
     def cpu_usage(self, role: str) -> CpuUsage | None:
         """The throttling counters that a version reads from its own cgroup; None where it shows none."""
-        answer = get(f"{getattr(self.endpoints, role)}/metrics", timeout=5)
-        if answer is None or answer.status != 200:
-            return None
-        values = {
-            sample.name: int(sample.value)
-            for family in text_string_to_metric_families(answer.body)
-            for sample in family.samples
-            if family.name.startswith("loadproof_cpu_")
-        }
+        values = read_metrics(getattr(self.endpoints, role))
         try:
             return CpuUsage(
-                values["loadproof_cpu_periods_total"], values["loadproof_cpu_throttled_periods_total"]
+                int(values["loadproof_cpu_periods_total"]),
+                int(values["loadproof_cpu_throttled_periods_total"]),
             )
         except KeyError:
             return None

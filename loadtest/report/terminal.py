@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtest.judge.verdict import Verdict, Word
-from loadtest.report.words import MARKS, QUANTILES, estimate, interval, limit, quantity, share
+from loadtest.report.words import MARKS, QUANTILES, estimate, interval, limit, memory, quantity, share
 from loadtest.sample import VERSIONS
 
 _WIDE = 110
@@ -85,6 +85,8 @@ def version_table(verdict: Verdict) -> Table:
     table.add_row("goodput", *(quantity(v.goodput_rps, "/s") for v in both))
     table.add_row("CPU limit", *(limit(v.cpus) for v in both))
     table.add_row("CPU throttled", *(share(v.cpu_throttled_ratio) for v in both))
+    if any(v.memory_bytes is not None for v in both):
+        table.add_row("memory", *(memory(v.memory_bytes) for v in both))
     return table
 
 

@@ -47,6 +47,11 @@ def limit(cpus: float | None) -> str:
     return "not enforced" if cpus is None else f"{cpus:g}"
 
 
+def memory(size: int | None) -> str:
+    """Resident memory, from bytes."""
+    return quantity(None if size is None else size / 2**20, "MiB")
+
+
 def estimate(gate: GateResult) -> str:
     """A gate's estimate as text: a difference with its sign, or the candidate's own value."""
     return (signed if is_difference(gate) else quantity)(gate.estimate, gate.unit)

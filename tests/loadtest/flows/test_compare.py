@@ -135,6 +135,7 @@ def test_a_run_is_written_whole_and_the_lab_is_stopped(experiment, tmp_path, wro
     # never pretend: where no limit is in force, none is reported
     assert verdict["versions"]["candidate"]["cpus"] is None
     assert verdict["versions"]["candidate"]["cpu_throttled_ratio"] is None
+    assert verdict["versions"]["candidate"]["memory_bytes"] is None
 
 
 def test_a_stored_run_is_judged_again_to_the_same_verdict_and_under_other_gates(experiment, tmp_path):
