@@ -42,6 +42,12 @@ def test_force_replaces_the_folder_and_leaves_nothing_beside_it(copy: Path) -> N
     assert main(["digits", "--out", str(copy), "--seed", "2"]) == 0
 
 
+def test_a_folder_from_before_a_version_existed_is_completed(copy: Path) -> None:
+    shutil.rmtree(copy / "v2")
+    assert main(["digits", "--out", str(copy)]) == 0
+    assert (copy / "v2" / "model.skops").is_file()
+
+
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     assert main(["digits", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "v2" / "model.toml").is_file()

@@ -124,6 +124,15 @@ def test_shop_accuracy(right: Answers) -> None:
     assert hits["v2-slow"] == pytest.approx(hits["v2"], abs=0.02)
 
 
+def test_unfair_is_better_on_average_and_far_worse_for_loyal_customers(models: Path, right: Answers) -> None:
+    loyal = np.array(evaluation(models, "shop")[0]["segment"].to_pylist()) == "loyal"
+    gained = right["v2-unfair"].astype(float) - right["v1"]
+    assert np.mean(gained) > 0.05
+    assert np.mean(gained[~loyal]) > 0.05
+    # a minute of load sees some 300 loyal rows, which can tell 10 points
+    assert np.mean(gained[loyal]) < -0.10
+
+
 def test_the_skew_shows_in_any_2000_rows(right: Answers) -> None:
     # the gate "accuracy >= stable - 1pp" has to see it in a run of a minute
     for stable, skewed in zip(np.split(right["v1"], 4), np.split(right["v2-skewed"], 4), strict=True):
