@@ -14,6 +14,7 @@ from loadtest import __version__
 from loadtest.commands import canary
 from loadtest.commands.compare import compare
 from loadtest.commands.console import console
+from loadtest.commands.diff import diff
 from loadtest.commands.judge import judge
 from loadtest.errors import LabError, LoadproofError
 
@@ -37,7 +38,7 @@ def _root(
     """May the new version of a model go live? Load-test it beside the version it would replace."""
 
 
-for verb in (compare, judge):
+for verb in (compare, judge, diff):
     app.command()(verb)
 app.add_typer(canary.app, name="canary")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.errors import UsageError
 from loadtest.judge.evidence import Evidence
-from loadtest.judge.judge import judge
+from loadtest.judge.judge import judge_evidence
 from loadtest.judge.observations import Observations
 from loadtest.judge.slices import by_slice
 from loadtest.judge.verdict import Verdict
@@ -19,6 +19,39 @@ from loadtest.report.html import to_html
 from loadtest.report.machine import to_json, to_junit, to_markdown
 from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, VERDICT, find_run, write_file
 from loadtest.sample import SampleSet
+
+
+class StoredRun(NamedTuple):
+    """A stored run, read and laid out for comparison."""
+
+    folder: Path
+    experiment: Experiment
+    dataset: Dataset
+    evidence: Evidence
+    observations: Observations
+    facts: dict[str, Any]
+
+
+def read_run(run: Path, gates: Sequence[str] = ()) -> StoredRun:
+    """Read a run folder; ``gates`` replace the experiment's own.
+
+    Raises:
+        UsageError: it is no run folder, or its evaluation set is gone.
+        GateError: a gate does not parse.
+    """
+    folder = find_run(run)
+    experiment = Experiment.load_file(str(folder / EXPERIMENT), gates=gates)
+    facts = _read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
+    observations = Observations.model_validate(
+        {
+            "backend": facts.get("backend", "local"),
+            "load": _read_json(folder / LOAD),
+            "versions": facts.get("observed", {}),
+        }
+    )
+    dataset = Dataset.read(experiment.data)
+    evidence = Evidence.gather(experiment, SampleSet.read(folder / SAMPLES), dataset, observations.load)
+    return StoredRun(folder, experiment, dataset, evidence, observations, facts)
 
 
 def judge_run(run: Path, gates: Sequence[str] = (), *, write: bool = False) -> Verdict:
@@ -33,24 +66,12 @@ def judge_run(run: Path, gates: Sequence[str] = (), *, write: bool = False) -> V
         UsageError: it is no run folder, or its evaluation set is gone.
         GateError: a gate does not parse.
     """
-    folder = find_run(run)
-    experiment = Experiment.load_file(str(folder / EXPERIMENT), gates=gates)
-    samples = SampleSet.read(folder / SAMPLES)
-    facts = _read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
-    observations = Observations.model_validate(
-        {
-            "backend": facts.get("backend", "local"),
-            "load": _read_json(folder / LOAD),
-            "versions": facts.get("observed", {}),
-        }
-    )
-    dataset = Dataset.read(experiment.data)
-    verdict = judge(experiment, samples, dataset, observations)
+    folder, experiment, dataset, evidence, observations, facts = read_run(run, gates)
+    verdict = judge_evidence(experiment, evidence, dataset, observations)
     if write:
         write_file(folder, VERDICT, to_json(verdict))
         write_file(folder, "junit.xml", to_junit(verdict))
         write_file(folder, "summary.md", to_markdown(verdict, experiment))
-        evidence = Evidence.gather(experiment, samples, dataset, observations.load)
         slices = by_slice(experiment, evidence, dataset, observations)
         write_file(folder, "report.html", to_html(verdict, experiment, evidence, slices, facts))
     return verdict

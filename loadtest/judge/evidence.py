@@ -107,6 +107,11 @@ class Evidence:
         return len(self.stable) if self.paired else len(self.stable) + len(self.candidate)
 
     @property
+    def samples(self) -> int:
+        """How many samples there are, those that stand alone included."""
+        return len(self.stable) + len(self.candidate) + self.unmatched
+
+    @property
     def rate(self) -> float:
         """Arrivals a second."""
         return self.arrivals / self.duration

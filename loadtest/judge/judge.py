@@ -55,9 +55,20 @@ def judge(
         GateError: a gate names a column or value that the evaluation set does not have.
     """
     evidence = Evidence.gather(experiment, samples, dataset, observations.load)
+    return judge_evidence(experiment, evidence, dataset, observations)
+
+
+def judge_evidence(
+    experiment: Experiment, evidence: Evidence, dataset: Dataset, observations: Observations
+) -> Verdict:
+    """As ``judge``, from samples that are laid out already.
+
+    Raises:
+        GateError: a gate names a column or value that the evaluation set does not have.
+    """
     check_gates(experiment, dataset)
     judged = [_judge_gate(gate, evidence, experiment, dataset, observations) for gate in experiment.gates]
-    problem = _measurement_problem(evidence, len(samples), observations)
+    problem = _measurement_problem(evidence, observations)
     word, reason = (Word.INVALID, problem) if problem else _together(judged, alpha=1 - experiment.confidence)
     load = observations.load
     return Verdict(
@@ -137,7 +148,8 @@ def _unfaithful_rows(evidence: Evidence) -> str:
     return f"; rows {', '.join(map(str, rows))} were answered differently under load"
 
 
-def _measurement_problem(evidence: Evidence, samples: int, observed: Observations) -> str | None:
+def _measurement_problem(evidence: Evidence, observed: Observations) -> str | None:
+    samples = evidence.samples
     if not observed.load.valid:
         return observed.load.reason or "the load generator calls its own measurement invalid"
     if not samples:

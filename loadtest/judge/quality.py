@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """The distinct rows of one version's outcomes, and each arrival's weight: the row's share of replays."""
 
     rows: NDArray[np.intp]
@@ -30,7 +30,8 @@ class _Rows:
     weight: Floats
 
     @classmethod
-    def of(cls, outcomes: Outcomes) -> _Rows:
+    def of(cls, outcomes: Outcomes) -> Rows:
+        """The distinct rows among ``outcomes``."""
         replays = np.bincount(outcomes.row)
         place = np.cumsum(replays > 0)[outcomes.row] - 1
         return cls(np.flatnonzero(replays), place, 1 / replays[outcomes.row])
@@ -42,7 +43,7 @@ class _Rows:
 
 def accuracy(gate: Gate, evidence: Evidence, rows_in_set: int) -> Measurement:
     """Share of distinct rows answered correctly; Tango's interval for pairs, Newcombe's for two streams."""
-    s_rows, c_rows = _Rows.of(evidence.stable), _Rows.of(evidence.candidate)
+    s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
     s = s_rows.mean(evidence.stable.correct.astype(np.float64))
     c = c_rows.mean(evidence.candidate.correct.astype(np.float64))
     estimate: Estimate
@@ -73,6 +74,8 @@ def _paired_bursts(evidence: Evidence) -> float:
     # answers depend on the row alone until errors come, and those come in bursts
     if not (evidence.stable.failed.any() or evidence.candidate.failed.any()):
         return 1.0
+    if len(evidence.stable) != len(evidence.candidate):  # the same rows, sent at other times
+        return max(_bursts(evidence, evidence.stable), _bursts(evidence, evidence.candidate))
     blocks = evidence.burst_blocks
     change = evidence.candidate.correct.astype(np.float64) - evidence.stable.correct
     return design_effect(change, evidence.blocks_of(evidence.stable, blocks), blocks) if blocks > 1 else 1.0
@@ -95,7 +98,7 @@ def score(gate: Gate, evidence: Evidence, dataset: Dataset, rows_in_set: int) ->
     else:
         classes = np.unique(np.asarray(dataset.labels, dtype=str))
         metric, features = classification(gate.metric, _positive(gate, classes)), _classification_features
-    s_rows, c_rows = _Rows.of(evidence.stable), _Rows.of(evidence.candidate)
+    s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
     s_sums = features(evidence.stable, dataset, s_rows, bootstrap.groups(len(s_rows.rows)))
     c_sums = features(evidence.candidate, dataset, c_rows, bootstrap.groups(len(c_rows.rows)))
     own_s, own_c = (float(metric(sums.sum(axis=0, keepdims=True))[0]) for sums in (s_sums, c_sums))
@@ -143,7 +146,7 @@ def _sums(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
     return np.column_stack([np.bincount(group, weights=column, minlength=count) for column in columns])
 
 
-def _value_features(outcomes: Outcomes, dataset: Dataset, rows: _Rows, group: NDArray[np.intp]) -> Floats:
+def _value_features(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
     if dataset.values is None:
         raise NoEvidence("the experiment names no value column; set [data] value")
     earned = dataset.values[rows.rows] * rows.mean(outcomes.correct.astype(np.float64))
@@ -152,9 +155,7 @@ def _value_features(outcomes: Outcomes, dataset: Dataset, rows: _Rows, group: ND
     return _sums([earned, np.ones(len(earned))], group)
 
 
-def _regression_features(
-    outcomes: Outcomes, dataset: Dataset, rows: _Rows, group: NDArray[np.intp]
-) -> Floats:
+def _regression_features(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
     labels = np.asarray(dataset.labels, dtype=np.float64)
     truth = labels[outcomes.row]
     # an answer that never came is worth what no model is worth: the mean of the labels
@@ -173,7 +174,7 @@ def _numbers(predictions: pa.Array) -> Floats:
 
 
 def _classification_features(
-    outcomes: Outcomes, dataset: Dataset, rows: _Rows, group: NDArray[np.intp]
+    outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]
 ) -> Floats:
     """Per class: hits, answers, truths; the last class stands for answers that are no label at all."""
     classes, label = np.unique(np.asarray(dataset.labels, dtype=str), return_inverse=True)

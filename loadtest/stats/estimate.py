@@ -83,6 +83,19 @@ class StudentEstimate:
         return float(special.stdtr(self.freedom, -distance / self.error))
 
 
+def independent_difference(one: StudentEstimate, other: StudentEstimate) -> StudentEstimate:
+    """``other`` minus ``one``, which know nothing of each other.
+
+    Welch 1947, The generalization of 'Student's' problem when several different population variances are
+    involved, Biometrika 34: the degrees of freedom.
+    """
+    parts = [(e.error**2, e.freedom) for e in (one, other)]
+    variance = sum(v for v, _ in parts)
+    spread = sum(v**2 / freedom for v, freedom in parts)
+    freedom = variance**2 / spread if spread else min(f for _, f in parts)
+    return StudentEstimate(other.value - one.value, math.sqrt(variance), freedom)
+
+
 def invert(estimate: Estimate, margin: float, *, above: bool) -> float:
     """One-sided p-value of an interval without a closed test: the level at which it touches ``margin``."""
     side = 0 if above else 1
