@@ -62,7 +62,7 @@ images: ## build the images, tagged LOADPROOF_TAG
 	docker compose --profile load build
 
 .PHONY: lint
-lint: setup ## ruff, mypy, hadolint, shellcheck, yamllint, and the schemas of Compose, CircleCI and GitHub
+lint: setup ## ruff, mypy, hadolint, shellcheck, yamllint, promtool, and the schemas of Compose, CircleCI and GitHub
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -72,6 +72,9 @@ lint: setup ## ruff, mypy, hadolint, shellcheck, yamllint, and the schemas of Co
 	@$(call schema,compose-spec,compose.yaml)
 	@$(call schema,circle-ci,.circleci/config.yml)
 	@$(call schema,github-workflows,$(wildcard .github/workflows/*.yml))
+	@if command -v promtool > /dev/null; then \
+	  promtool check config prometheus/prometheus.yml > /dev/null && promtool test rules prometheus/tests/*.yml > /dev/null; \
+	else echo "promtool is not on the PATH: the rules of Prometheus are not checked"; fi
 
 .PHONY: validate-circleci
 validate-circleci: setup ## check .circleci/config.yml: by the circleci command where it is, else by its published schema

@@ -24,6 +24,11 @@ ENVIRONMENT = "environment.json"
 VERDICT = "verdict.json"
 
 
+def run_name(experiment: str, began: datetime) -> str:
+    """The name of a run: the UTC time at which it began, and its experiment."""
+    return f"{began.astimezone(UTC).strftime('%Y%m%dT%H%M%SZ')}-{experiment}"
+
+
 class RunFolder:
     """A run folder while it is made: ``with RunFolder(results, "compare", now) as folder: ...``.
 
@@ -37,15 +42,14 @@ class RunFolder:
     """
 
     def __init__(self, results: Path, experiment: str, now: datetime | None = None) -> None:
-        stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+        name = self.name = run_name(experiment, now or datetime.now(UTC))
         self.results = results.absolute()
-        self.name = f"{stamp}-{experiment}"
         try:
             self.results.mkdir(parents=True, exist_ok=True)
             serial = 1
             while self.final.exists() or self.path.exists():
                 serial += 1
-                self.name = f"{stamp}-{experiment}-{serial}"
+                self.name = f"{name}-{serial}"
             self.path.mkdir()
         except OSError as error:
             raise UsageError(

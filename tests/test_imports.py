@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ARROWS = {
     "errors": set(),
+    "colours": set(),
     "gates": {"errors"},
     "config": {"errors", "gates"},
     "sample": {"errors"},
@@ -15,10 +16,10 @@ ARROWS = {
     "run_folder": {"errors"},
     "stats": set(),
     "judge": {"stats", "config", "gates", "sample", "dataset", "errors"},
-    "load": {"config", "sample", "dataset", "run_folder", "errors"},
+    "load": {"colours", "config", "sample", "dataset", "run_folder", "errors"},
     "canary": {"stats", "config", "gates", "sample", "errors"},
     "lab": {"canary", "config", "errors"},
-    "report": {"judge", "stats", "config", "sample", "errors"},
+    "report": {"colours", "judge", "stats", "config", "sample", "errors"},
     "flows": {"judge", "lab", "canary", "config", "sample", "dataset", "run_folder", "report", "errors"},
     "commands": {"flows", "report", "lab", "canary", "config", "errors"},
     "cli": {"commands", "errors"},

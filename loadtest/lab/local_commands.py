@@ -41,5 +41,8 @@ def prometheus_command(program: str, folder: Path, targets: Path, ports: Mapping
         ports: ``stats`` and ``prometheus``.
     """
     config = folder / "prometheus.json"
-    config.write_text(prometheus.scrape_config(targets, f"{HOST}:{ports['stats']}"))
-    return prometheus.command(program, config, folder / "prometheus", f"{HOST}:{ports['prometheus']}")
+    later = folder / "targets"
+    later.mkdir(exist_ok=True)
+    own = f"{HOST}:{ports['prometheus']}"
+    config.write_text(prometheus.scrape_config(targets, f"{HOST}:{ports['stats']}", own, later))
+    return prometheus.command(program, config, folder / "prometheus", own)

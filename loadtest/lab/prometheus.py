@@ -5,31 +5,55 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+RULES = Path(__file__).parents[2] / "prometheus" / "rules"
+"""The recording rules and alerts of both backends."""
 
-def scrape_config(targets: Path, gateway: str) -> str:
-    """The configuration (JSON, which is YAML too) that scrapes the versions and the gateway.
+_LATER = ("load", "canary")
+"""Jobs whose target comes when somebody writes it to ``<job>.json``."""
 
-    Jobs and labels are those of ``prometheus/prometheus.yml``: the same queries work on both backends.
+_OWN = "prometheus_(tsdb_head_series|rule_evaluation_failures_total)"
+"""What is kept of Prometheus' own metrics."""
+
+
+def scrape_config(targets: Path, gateway: str, own: str, later: Path) -> str:
+    """The configuration (JSON, which is YAML too) that scrapes the versions, the gateway and Prometheus.
+
+    Rules, jobs and labels are those of ``prometheus/prometheus.yml``: the same queries work on both backends.
 
     Args:
         targets: the file that names the versions and the roles that they play now.
         gateway: ``host:port`` of the gateway's stats listener.
+        own: ``host:port`` of Prometheus.
+        later: folder in which ``load.json`` and ``canary.json`` may name targets at any time
+            (``[{"targets": ["127.0.0.1:8089"]}]``).
     """
-    versions = [{"files": [str(targets)], "refresh_interval": "2s"}]
     return json.dumps(
         {
-            "global": {"scrape_interval": "2s", "scrape_timeout": "1500ms"},
+            "global": {"scrape_interval": "2s", "scrape_timeout": "1500ms", "evaluation_interval": "2s"},
+            "rule_files": [str(RULES / "*.yml")],
             "scrape_configs": [
-                {"job_name": "versions", "file_sd_configs": versions},
+                {"job_name": "versions", "file_sd_configs": _files(targets)},
                 {
                     "job_name": "gateway",
                     "metrics_path": "/stats/prometheus",
                     "static_configs": [{"targets": [gateway]}],
                 },
+                *({"job_name": job, "file_sd_configs": _files(later / f"{job}.json")} for job in _LATER),
+                {
+                    "job_name": "prometheus",
+                    "static_configs": [{"targets": [own]}],
+                    "metric_relabel_configs": [
+                        {"source_labels": ["__name__"], "regex": _OWN, "action": "keep"}
+                    ],
+                },
             ],
         },
         indent=1,
     )
+
+
+def _files(path: Path) -> list[dict[str, object]]:
+    return [{"files": [str(path)], "refresh_interval": "2s"}]
 
 
 def command(program: str, config: Path, storage: Path, address: str) -> list[str]:

@@ -6,6 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import gevent
@@ -19,10 +20,12 @@ from loadtest.errors import ExperimentError, LabError, LoadproofError
 from loadtest.load.experiment import locate_data
 from loadtest.load.gathering import Gathering
 from loadtest.load.messages import GO, JOB, REPORT, STOP, Go, Job, Report
+from loadtest.load.metrics import LoadMetrics
 from loadtest.load.outcome import Outcome, conclude
 from loadtest.load.progress import Progress
 from loadtest.load.target import ask, base_url
 from loadtest.load.users import TRAFFIC
+from loadtest.run_folder import run_name
 from loadtest.sample import SampleSet
 
 TICK = 0.5
@@ -65,6 +68,7 @@ class Coordinator:
         resolve: gives the experiment of the run that starts now.
         conclude_run: takes the result of every run.
         show: takes live figures about once a second.
+        metrics: counts along, for Prometheus.
     """
 
     def __init__(
@@ -73,11 +77,13 @@ class Coordinator:
         resolve: Callable[[], Experiment],
         conclude_run: Callable[[Result], None],
         show: Callable[[dict[str, Any]], None],
+        metrics: LoadMetrics | None = None,
     ) -> None:
         self._environment = environment
         self._resolve = resolve
         self._conclude_run = conclude_run
         self._show = show
+        self._metrics = metrics
         self._run: _Run | None = None
         self.result: Result | None = None
         self.error: LoadproofError | None = None
@@ -152,6 +158,8 @@ class Coordinator:
             samples = run.gathering.accept(Report(**msg.data))
             if samples is not None:
                 run.progress.add(samples)
+                if self._metrics is not None:
+                    self._metrics.add(samples)
         except Exception as error:
             # Locust would swallow it, and the samples with it
             self._fail(LabError(f"recording failed at the master ({type(error).__name__}: {error})"))
@@ -159,6 +167,9 @@ class Coordinator:
             return
         if run.began_at is None and run.stopped_after is None and run.gathering.ready:
             run.began_at = time.time() + _LEAD + run.experiment.load.warmup
+            if self._metrics is not None:
+                began = datetime.fromtimestamp(run.began_at, UTC)
+                self._metrics.begin(run_name(run.experiment.name, began), run.experiment)
             self._tell(run, GO, Go(run.gathering.run, run.began_at)._asdict())
         self._look(run)
 
@@ -194,7 +205,12 @@ class Coordinator:
                 self._show_progress(run)
 
     def _show_progress(self, run: _Run) -> None:
-        sent = sum(share.last.sent for share in run.gathering.shares if share.last)
+        reports = [share.last for share in run.gathering.shares if share.last]
+        sent = sum(report.sent for report in reports)
+        if self._metrics is not None:
+            end = run.experiment.load.duration if run.stopped_after is None else run.stopped_after
+            seconds = min(max(run.elapsed, 0.0), max(end, 0.0))
+            self._metrics.progress(seconds, sum(report.due for report in reports), sent)
         self._show(run.progress.event(run.elapsed, sent))
 
     def _stop(self, **_: object) -> None:

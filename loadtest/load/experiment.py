@@ -6,6 +6,7 @@ variable              meaning                                            default
 LOADPROOF_EXPERIMENT  name of a bundled experiment, or path of a file    EXPERIMENT, else compare
 LOADPROOF_DATA        path of the evaluation set on this machine         the experiment's
 LOADPROOF_RESULTS     folder of the run folders                          results
+LOADPROOF_PAGES       URL at which a browser finds Locust's web UI       where Locust listens
 ====================  =================================================  ==========================
 """
 

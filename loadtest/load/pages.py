@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any, NoReturn
 
 import gevent
 from locust.env import Environment
+from locust.runners import MasterRunner
+from prometheus_client import CollectorRegistry
 
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
@@ -18,7 +22,10 @@ from loadtest.errors import LoadproofError
 from loadtest.load import files
 from loadtest.load.coordinator import Coordinator, Result
 from loadtest.load.experiment import locate_data, named_by_environment, results_folder
+from loadtest.load.metrics import LoadMetrics
+from loadtest.load.routes import add_routes
 from loadtest.load.wiring import wire
+from loadtest.run_folder import VERDICT
 
 _JUDGING = 300.0
 
@@ -51,12 +58,29 @@ def start(environment: Environment, **_: object) -> None:
 
     if not options.worker:
         _or_exit(lambda: Dataset.read(resolve().data))
-    publisher = _Publisher()
-    coordinator = wire(environment, resolve, publisher.publish)
+    metrics = LoadMetrics(lambda: _workers(environment), _address(options))
+    web: Any = environment.web_ui
+    if web is not None:
+        registry = CollectorRegistry()
+        registry.register(metrics)
+        add_routes(web.app, registry, results_folder())
+    publisher = _Publisher(metrics)
+    coordinator = wire(environment, resolve, publisher.publish, metrics=metrics)
     events: Any = environment.events
     events.quitting.add_listener(publisher.finish)
     if coordinator is not None and options.headless:
         events.test_stop.add_listener(lambda **_: _set_exit_code(environment, coordinator))
+
+
+def _workers(environment: Environment) -> int:
+    runner = environment.runner
+    return runner.worker_count if isinstance(runner, MasterRunner) else 1
+
+
+def _address(options: Any) -> str:
+    """Where a browser finds these pages: what the lab says, else where Locust listens."""
+    host = options.web_host or "127.0.0.1"
+    return os.environ.get("LOADPROOF_PAGES") or f"http://{host}:{options.web_port}"
 
 
 def _set_exit_code(environment: Environment, coordinator: Coordinator) -> None:
@@ -69,14 +93,20 @@ def _set_exit_code(environment: Environment, coordinator: Coordinator) -> None:
 class _Publisher:
     """Writes the run folder of every run and lets the loadproof command judge it, beside Locust's pages."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: LoadMetrics) -> None:
+        self._metrics = metrics
         self._judging: gevent.Greenlet | None = None
 
     def publish(self, result: Result) -> None:
         """Write the run folder, then judge it."""
         folder = files.publish(results_folder(), *result)
         logger.info("run folder: %s", folder)
-        self._judging = gevent.spawn(judge, folder)
+        self._judging = gevent.spawn(self._judge, folder)
+
+    def _judge(self, folder: Path) -> None:
+        judge(folder)
+        if (verdict := folder / VERDICT).exists():
+            self._metrics.judged(folder.name, json.loads(verdict.read_text(encoding="utf-8")))
 
     def finish(self, **_: object) -> None:
         """Wait for the verdict of the last run."""

@@ -11,6 +11,7 @@ from locust.runners import LocalRunner, WorkerRunner
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.load.coordinator import Coordinator, Result
+from loadtest.load.metrics import LoadMetrics
 from loadtest.load.recorder import Recorder
 from loadtest.load.shapes import Arrivals
 from loadtest.load.worker import Worker
@@ -22,6 +23,7 @@ def wire(
     conclude_run: Callable[[Result], None],
     show: Callable[[dict[str, Any]], None] = lambda _: None,
     recorder: Callable[[Dataset, int], Recorder] = Recorder,
+    metrics: LoadMetrics | None = None,
 ) -> Coordinator | None:
     """Make this process take its part in runs.
 
@@ -31,6 +33,7 @@ def wire(
         conclude_run: takes the result of every run.
         show: takes live figures about once a second.
         recorder: makes the recorder of a share.
+        metrics: counts along, for Prometheus.
 
     Returns:
         The coordinator; None on a worker.
@@ -38,7 +41,7 @@ def wire(
     coordinator = None
     # the coordinator hears first that a test stops: what the worker then reports is the end of a stopped run
     if not isinstance(environment.runner, WorkerRunner) and isinstance(environment.shape_class, Arrivals):
-        coordinator = Coordinator(environment, resolve, conclude_run, show)
+        coordinator = Coordinator(environment, resolve, conclude_run, show, metrics)
         environment.shape_class.follow(coordinator, environment)
     if isinstance(environment.runner, LocalRunner | WorkerRunner):
         Worker(environment, recorder)

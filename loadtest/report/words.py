@@ -1,14 +1,8 @@
-"""How quantities read, the same on every page: one place for units, digits and colours."""
+"""How quantities read, the same on every page: one place for units and digits."""
 
 from __future__ import annotations
 
 from loadtest.judge.verdict import GateResult, Word
-
-COLOURS = {"stable": "#0072b2", "candidate": "#c25e00"}
-"""A blue and an orange that every kind of colour vision tells apart, with 3:1 contrast and more on white."""
-
-COLOURS_ON_DARK = {"stable": "#56b4e9", "candidate": "#e69f00"}
-"""The same two on a dark page (Okabe and Ito's sky blue and orange)."""
 
 MARKS = {Word.PASS: "✓", Word.FAIL: "✗", Word.INCONCLUSIVE: "?", Word.INVALID: "!"}
 

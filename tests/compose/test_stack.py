@@ -116,7 +116,11 @@ def test_prometheus_scrapes_everything(stack):
             break
         time.sleep(0.2)
     assert health == dict.fromkeys(
-        [("versions", "stable"), ("versions", "candidate"), ("gateway", None), ("prometheus", None)], "up"
+        [
+            *(("versions", role) for role in ("stable", "candidate")),
+            *((job, None) for job in ("gateway", "load", "prometheus")),
+        ],
+        "up",
     )
 
 

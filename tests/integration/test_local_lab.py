@@ -143,7 +143,7 @@ def test_prometheus_scrapes_the_versions_and_the_gateway(tmp_path, mark):
                 if row["value"][1] == "1"
             )
 
-        wanted = [("gateway", ""), ("versions", "candidate"), ("versions", "stable")]
+        wanted = [("gateway", ""), ("prometheus", ""), ("versions", "candidate"), ("versions", "stable")]
         eventually(lambda: up() == wanted)
     assert_nothing_is_left(mark, os.getpid())
 
