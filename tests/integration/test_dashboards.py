@@ -1,0 +1,209 @@
+"""Every query of every dashboard, every metric and every exporter, against a live lab under load."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from loadtest.config import Data
+from loadtest.dataset import Dataset
+from loadtest.lab.ports import Version
+from loadtest.lab.processes import LocalLab
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not on the PATH"),
+]
+
+ROOT = Path(__file__).parents[2]
+SHOP = ROOT / "models" / "shop"
+DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
+EXPERIMENT = """
+name = "pages"
+gates = ["error_rate <= stable + 0.5pp", "p99 <= 250ms", "accuracy >= stable - 1pp"]
+[model]
+name = "shop"
+folder = "{shop}"
+[data]
+path = "{shop}/evaluation.parquet"
+label = "bought"
+value = "value"
+[load]
+rate = 20
+duration = "15s"
+warmup = "1s"
+"""
+
+
+@dataclass
+class Live:
+    """A lab under load, and its Prometheus."""
+
+    prometheus: str
+    exporters: dict[str, str]
+    run: str
+    limited: bool
+
+    def query(self, expression, window=60):
+        """Every value of an expression in the last ``window`` seconds."""
+        now = time.time()
+        answer = requests.get(
+            f"{self.prometheus}/api/v1/query_range",
+            params={"query": expression, "start": now - window, "end": now, "step": 2},
+            timeout=10,
+        )
+        assert answer.ok, f"{expression}: {answer.text}"
+        series = answer.json()["data"]["result"]
+        return [float(value) for one in series for _, value in one["values"] if value != "NaN"]
+
+    def label_values(self, metric, label):
+        answer = requests.get(
+            f"{self.prometheus}/api/v1/label/{label}/values", params={"match[]": metric}, timeout=10
+        )
+        return answer.json()["data"]
+
+    def resolve(self, expression):
+        for name, value in (("$run", self.run), ("$version", "stable|candidate"), ("$__range", "2m")):
+            expression = expression.replace(name, value)
+        assert "$" not in expression, expression
+        return expression
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def until(what, seconds=60):
+    """Wait until ``what()`` is true; its value."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if value := what():
+                return value
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.2)
+    raise TimeoutError
+
+
+@contextmanager
+def users(gateway):
+    """Users who are not pinned to a version, and what truly happened to them."""
+    data = Dataset.read(Data(path=SHOP / "evaluation.parquet", label="bought", value="value"))
+    stop = threading.Event()
+
+    def visit():
+        with requests.Session() as session:
+            for row in range(len(data)):
+                if stop.wait(0.05):
+                    return
+                rows = {"name": "features", "datatype": "FP64", "shape": [1, len(data.names)]}
+                body = {"inputs": [rows | {"data": data.features[row].tolist()}]}
+                answer = session.post(f"{gateway}/v2/models/shop/infer", json=body, timeout=5)
+                session.post(
+                    f"{gateway}/v2/models/shop/feedback",
+                    json={"id": answer.json()["id"], "label": data.labels[row].item()},
+                    headers={"x-model-version": answer.headers["x-model-version"]},
+                    timeout=5,
+                )
+
+    thread = threading.Thread(target=visit)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def locust(folder, host, port):
+    """Locust with its web UI."""
+    experiment = folder / "pages.toml"
+    experiment.write_text(EXPERIMENT.format(shop=SHOP))
+    options = ["--web-host", "127.0.0.1", "--web-port", str(port), "--host", host]
+    command = [sys.executable, "-m", "locust", "-f", "loadtest/load/locustfile.py", *options]
+    environment = {"LOADPROOF_EXPERIMENT": str(experiment), "LOADPROOF_RESULTS": str(folder / "results")}
+    with (folder / "locust.log").open("w") as log:
+        process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    subprocess.run([sys.executable, "-m", "services.trainer", "shop", "--out", str(SHOP)], check=True)
+    versions = tuple(
+        Version(role, SHOP / name, 0.25, 2**29) for role, name in (("stable", "v1"), ("candidate", "v2"))
+    )
+    port, nobody = free_port(), free_port()
+    with LocalLab(versions, folder / "lab", "shop", gateway_port=0) as lab:
+        for job, target in (("load", port), ("canary", nobody)):
+            targets = [{"targets": [f"127.0.0.1:{target}"]}]
+            (folder / "lab" / "targets" / f"{job}.json").write_text(json.dumps(targets))
+        lab.set_split(25)
+        url = lab.endpoints.gateway
+        with locust(folder, url, port) as pages, users(url):
+            until(lambda: requests.get(pages, timeout=5).ok)
+            assert requests.post(f"{pages}/swarm", data={}, timeout=30).json()["success"]
+            run = until(lambda: next((folder / "results").glob("2*/verdict.json"), None)).parent.name
+            live = Live(
+                lab.endpoints.prometheus,
+                {
+                    "stable": f"{lab.endpoints.stable}/metrics",
+                    "candidate": f"{lab.endpoints.candidate}/metrics",
+                    "gateway": f"{lab.endpoints.stats}/stats/prometheus",
+                    "load": f"{pages}/metrics",
+                    "prometheus": f"{lab.endpoints.prometheus}/metrics",
+                },
+                run,
+                lab.enforced_cpus("stable") is not None,
+            )
+            until(lambda: live.query(f'loadproof_verdict{{run="{run}"}}'))
+            until(lambda: live.query('ALERTS{alertstate="firing", alertname="ServiceDown"}'))
+            yield live
+
+
+def queries():
+    for path in DASHBOARDS:
+        page = json.loads(path.read_text())
+        for panel in page["panels"]:
+            for target in panel.get("targets", []):
+                yield pytest.param(target["expr"], id=f"{path.stem}-{panel['title']}-{target['refId']}")
+        for mark in page["annotations"]["list"]:
+            yield pytest.param(mark["expr"], id=f"{path.stem}-annotation-{mark['name']}")
+
+
+@pytest.mark.parametrize("expression", list(queries()))
+def test_every_query_returns_data(live, expression):
+    if not live.limited and re.search("throttled|cpu_limit", expression):
+        pytest.skip("no CPU limit can be had on this machine")
+    assert live.query(live.resolve(expression)), expression
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_variable_has_values(live, path):
+    seen = {}
+    for variable in json.loads(path.read_text())["templating"]["list"]:
+        metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"]).groups()
+        seen[variable["name"]] = live.label_values(live.resolve(metric), label)
+    assert seen["run"] == [live.run]
+    assert seen["pages"] == [live.exporters["load"].removesuffix("/metrics")]
+    assert seen.get("version", ["candidate", "stable"]) == ["candidate", "stable"]
