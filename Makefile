@@ -57,6 +57,10 @@ test: setup ## run the tests; those that need a Docker Engine are skipped where 
 bench: setup ## measure what Loadproof says of its own speed, beside named peers
 	@$(BIN)/python -m benchmarks.judging
 
+.PHONY: dashboards
+dashboards: setup ## write grafana/dashboards/*.json from their code
+	@$(BIN)/python -m grafana
+
 .PHONY: images
 images: ## build the images, tagged LOADPROOF_TAG
 	docker compose --profile load build

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from grafana.page import Page
 from grafana.panels import NUMBER, RATE, SECONDS, SHARE, both, chart, of_quantiles, tile
-from loadtest.colours import VERDICT_COLOURS
 
 
 def page() -> Page:
     """The dashboard."""
     return (
         Page("canary", "How far is the candidate, what was decided, and on which evidence?")
-        .annotate("Alert", 'ALERTS{alertstate="firing"}', "{{alertname}} {{role}}", VERDICT_COLOURS["FAIL"])
+        .alerts()
         .row(
             5,
             tile(

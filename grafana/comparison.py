@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana.page import Page
 from grafana.panels import RATE, SECONDS, SHARE, both, chart, of_quantiles, rows, spread, tile, word
-from loadtest.colours import VERDICT_COLOURS
+from loadtest.colours import NEUTRAL
 
 _RUN = 'run="$run", $role'
 _SHOWN = 'run="$run", role=~"$version", $role'
@@ -26,8 +26,8 @@ def page() -> Page:
     return (
         Page("comparison", "May the candidate go live? One run, both versions side by side.")
         .versions()
-        .annotate("Run", 'changes(loadproof_run_seconds{run="$run"}[10s]) > 0', "run {{run}}", "#8c8c8c")
-        .annotate("Alert", 'ALERTS{alertstate="firing"}', "{{alertname}} {{role}}", VERDICT_COLOURS["FAIL"])
+        .annotate("Run", 'changes(loadproof_run_seconds{run="$run"}[10s]) > 0', "run {{run}}", NEUTRAL)
+        .alerts()
         .row(
             5,
             word(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from grafana.page import Page
 from grafana.panels import BYTES, NUMBER, RATE, SECONDS, SHARE, both, chart, of_quantiles, states, tile
-from loadtest.colours import VERDICT_COLOURS
 
 
 def page() -> Page:
     """The dashboard."""
     return (
         Page("lab", "Can the measurement be trusted, and where does the time go?")
-        .annotate("Alert", 'ALERTS{alertstate="firing"}', "{{alertname}} {{role}}", VERDICT_COLOURS["FAIL"])
+        .alerts()
         .row(
             4,
             states(

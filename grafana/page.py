@@ -9,6 +9,8 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as models
 
+from loadtest.colours import VERDICT_COLOURS_ON_DARK
+
 DATASOURCE = models.DataSourceRef(type_val="prometheus", uid="prometheus")
 """As ``provisioning/datasources`` names it."""
 
@@ -68,6 +70,11 @@ class Page:
         """
         self._dashboard.annotation(_Built(_Annotation(name, expression, title, colour)))
         return self
+
+    def alerts(self) -> Page:
+        """Mark the times at which alerts fire."""
+        firing = 'ALERTS{alertstate="firing"}'
+        return self.annotate("Alert", firing, "{{alertname}} {{role}}", VERDICT_COLOURS_ON_DARK["FAIL"])
 
     def title(self, text: str) -> Page:
         """A heading over the rows that follow."""

@@ -12,7 +12,9 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from grafana.page import DATASOURCE
-from loadtest.colours import VERDICT_COLOURS, VERSION_COLOURS
+from loadtest.colours import NEUTRAL
+from loadtest.colours import VERDICT_COLOURS_ON_DARK as VERDICT_COLOURS
+from loadtest.colours import VERSION_COLOURS_ON_DARK as VERSION_COLOURS
 
 SECONDS, SHARE, RATE, NUMBER, BYTES = "s", "percentunit", "reqps", "short", "bytes"
 """Units, as Grafana calls them: it shows shares of 1 in per cent, and 0.02 seconds as 20 ms."""
@@ -65,7 +67,7 @@ def chart(title: str, unit: str, series: Series, text: str, **options: Any) -> t
     if "most" in options:
         panel.max(options["most"])
     panel.override_by_regexp("/p99/", [_set("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})])
-    panel.override_by_regexp("/limit|objective|set/", [_set("color", _fixed("#8c8c8c"))])
+    panel.override_by_regexp("/limit|objective|set/", [_set("color", _fixed(NEUTRAL))])
     return _query(_coloured(panel), series)
 
 

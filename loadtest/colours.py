@@ -1,7 +1,7 @@
 """The colours of every page: the report, Locust's tab, Grafana. Stable always comes first.
 
-Every kind of colour vision tells them apart; each has a contrast of 3:1 or more with its page. The second of each pair
-is for dark pages, and for those that may be either.
+Every kind of colour vision tells them apart; each has a contrast of 3:1 or more with its page. The second of
+each pair is for dark pages.
 """
 
 VERSION_COLOURS = {"stable": "#0072b2", "candidate": "#c25e00"}

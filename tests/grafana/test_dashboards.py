@@ -11,10 +11,11 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.build import FOLDER, render
 from grafana.page import PAGES, WIDTH
-from loadtest.colours import VERDICT_COLOURS, VERSION_COLOURS
+from loadtest.colours import NEUTRAL, VERDICT_COLOURS_ON_DARK, VERSION_COLOURS_ON_DARK
 
 ROOT = Path(__file__).parents[2]
 RENDERED = render()
+KNOWN_COLOURS = {*VERSION_COLOURS_ON_DARK.values(), *VERDICT_COLOURS_ON_DARK.values(), NEUTRAL}
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["grafana"]
 
 
@@ -90,8 +91,12 @@ def test_versions_have_one_colour_and_stable_comes_first(page):
             if override["properties"][0]["id"] == "color"
         }
         for role in set(roles):
-            assert colours[f"/^{role}/"] == VERSION_COLOURS[role]
-        assert set(colours.values()) <= {*VERSION_COLOURS.values(), *VERDICT_COLOURS.values(), "#8c8c8c"}
+            assert colours[f"/^{role}/"] == VERSION_COLOURS_ON_DARK[role]
+        assert set(colours.values()) <= {
+            *VERSION_COLOURS_ON_DARK.values(),
+            *VERDICT_COLOURS_ON_DARK.values(),
+            NEUTRAL,
+        }
 
 
 def test_links_lead_to_the_other_pages_to_locust_and_to_the_report(page):
