@@ -20,6 +20,7 @@ from loadtest.config import Data
 from loadtest.dataset import Dataset
 from loadtest.lab.ports import Version
 from loadtest.lab.processes import LocalLab
+from loadtest.sample import SampleSet
 
 pytestmark = [
     pytest.mark.integration,
@@ -52,7 +53,7 @@ class Live:
 
     prometheus: str
     exporters: dict[str, str]
-    run: str
+    run: Path
     limited: bool
 
     def query(self, expression, window=60):
@@ -74,10 +75,16 @@ class Live:
         return answer.json()["data"]
 
     def resolve(self, expression):
-        for name, value in (("$run", self.run), ("$version", "stable|candidate"), ("$__range", "2m")):
+        for name, value in (("$run", self.run.name), ("$version", "stable|candidate"), ("$__range", "2m")):
             expression = expression.replace(name, value)
         assert "$" not in expression, expression
         return expression
+
+
+def metrics_in_docs():
+    """The metrics of the exporters: every name in the first column of the tables before the rules."""
+    text = (ROOT / "docs" / "metrics.md").read_text().split("## Recording rules")[0]
+    return set(re.findall(r"^\| `(\w+)` \|", text, re.M))
 
 
 def free_port():
@@ -154,16 +161,15 @@ def live(tmp_path_factory):
         Version(role, SHOP / name, 0.25, 2**29) for role, name in (("stable", "v1"), ("candidate", "v2"))
     )
     port, nobody = free_port(), free_port()
-    with LocalLab(versions, folder / "lab", "shop", gateway_port=0) as lab:
+    with LocalLab(versions, folder / "lab", "shop", gateway_port=0, percent=25) as lab:
         for job, target in (("load", port), ("canary", nobody)):
             targets = [{"targets": [f"127.0.0.1:{target}"]}]
             (folder / "lab" / "targets" / f"{job}.json").write_text(json.dumps(targets))
-        lab.set_split(25)
         url = lab.endpoints.gateway
         with locust(folder, url, port) as pages, users(url):
             until(lambda: requests.get(pages, timeout=5).ok)
             assert requests.post(f"{pages}/swarm", data={}, timeout=30).json()["success"]
-            run = until(lambda: next((folder / "results").glob("2*/verdict.json"), None)).parent.name
+            run = until(lambda: next((folder / "results").glob("2*/verdict.json"), None)).parent
             live = Live(
                 lab.endpoints.prometheus,
                 {
@@ -176,7 +182,7 @@ def live(tmp_path_factory):
                 run,
                 lab.enforced_cpus("stable") is not None,
             )
-            until(lambda: live.query(f'loadproof_verdict{{run="{run}"}}'))
+            until(lambda: live.query(f'loadproof_verdict{{run="{run.name}"}}'))
             until(lambda: live.query('ALERTS{alertstate="firing", alertname="ServiceDown"}'))
             yield live
 
@@ -204,6 +210,49 @@ def test_every_variable_has_values(live, path):
     for variable in json.loads(path.read_text())["templating"]["list"]:
         metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"]).groups()
         seen[variable["name"]] = live.label_values(live.resolve(metric), label)
-    assert seen["run"] == [live.run]
+    assert seen["run"] == [live.run.name]
     assert seen["pages"] == [live.exporters["load"].removesuffix("/metrics")]
     assert seen.get("version", ["candidate", "stable"]) == ["candidate", "stable"]
+
+
+def test_what_prometheus_counts_is_what_was_recorded(live):
+    samples = SampleSet.read(live.run / "samples.parquet")
+    assert len(samples) > 100
+    for role in ("stable", "candidate"):
+        mine, matcher = samples.of(role), f'{{run="{live.run.name}", role="{role}"}}'
+        assert live.query(f"loadproof_client_requests_total{matcher}")[-1] == len(mine)
+        assert live.query(f"loadproof_client_correct_total{matcher}")[-1] == mine.correct.sum()
+        within = live.query(f'loadproof_client_latency_seconds_bucket{matcher[:-1]}, le="0.1"}}')[-1]
+        assert within == (mine.latency <= 0.1).sum()
+    verdict = json.loads((live.run / "verdict.json").read_text())["verdict"]
+    assert live.query(f'loadproof_verdict{{verdict="{verdict}"}}')[-1] == 1
+    # a quarter of the users, give or take chance
+    assert 0.1 < live.query("loadproof:split:ratio_rate1m")[-1] < 0.4
+
+
+def test_promtool_finds_nothing_in_any_exporter(live):
+    for name, url in live.exporters.items():
+        page = requests.get(url, timeout=10).content
+        check = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
+        said = (check.stdout + check.stderr).decode().splitlines()
+        if name == "gateway":
+            # Envoy names its own metrics: without help texts, and counters without _total. Nothing else.
+            said = [line for line in said if not re.search('no help text|should have "_total" suffix', line)]
+        assert said == [], name
+
+
+def test_every_metric_is_documented_and_every_documented_one_exists(live):
+    answer = requests.get(f"{live.prometheus}/api/v1/label/__name__/values", timeout=10).json()["data"]
+    # Prometheus' own of every target, and what rules make
+    own = {name for name in answer if not re.search("^(up|scrape_|ALERTS)|:", name)}
+    types = requests.get(f"{live.prometheus}/api/v1/targets/metadata", timeout=10).json()["data"]
+    whole = {row["metric"] for row in types if row["type"] in ("histogram", "summary")}
+    parts = {name: re.sub("_(bucket|sum|count)$", "", name) for name in own}
+    seen = {part if part in whole else name for name, part in parts.items()}
+    documented = metrics_in_docs()
+    assert seen - documented == set()
+    # a version without a CPU limit has no such metrics, a classification no absolute error
+    absent = {"loadproof_feedback_absolute_error"} | (
+        set() if live.limited else {name for name in documented if name.startswith("loadproof_cpu_")}
+    )
+    assert documented - seen - absent == set()

@@ -14,6 +14,7 @@ from services.model_server import metrics as server
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "prometheus"
+METRICS = (ROOT / "docs" / "metrics.md").read_text()
 RULES = sorted((FOLDER / "rules").glob("*.yml"))
 CONFIG = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
 
@@ -81,3 +82,22 @@ def test_the_local_lab_has_the_same_jobs_and_rules(tmp_path):
 
 def test_client_and_servers_have_the_same_latency_buckets():
     assert server.LATENCY_BUCKETS == LATENCY_BUCKETS
+
+
+def test_docs_name_every_rule_and_no_other():
+    recorded, alerts = METRICS.split("## Recording rules")[1].split("## Alerts")
+    documented = set()
+    for row in re.findall(r"^\| (`.+?`) \|", recorded, re.M):
+        first, *others = re.findall(r"`(.+?)`", row)
+        documented |= {first, *(other.replace("…", first.rpartition(":")[0]) for other in others)}
+    documented |= set(re.findall(r"^\| `(\w+)` \|", alerts, re.M))
+    assert documented == {rule.get("record") or rule["alert"] for path in RULES for rule in rules(path)}
+
+
+def test_every_recorded_quantity_is_used():
+    pages = "".join(path.read_text() for path in (ROOT / "grafana" / "dashboards").glob("*.json"))
+    expressions = [rule["expr"] for path in RULES for rule in rules(path)]
+    for path in RULES:
+        for rule in rules(path):
+            name = rule.get("record", "")
+            assert name in pages or any(name in expression for expression in expressions), name
