@@ -97,6 +97,12 @@ def page() -> Page:
                 "Rows of the last five minutes: how much evidence there is.",
             ),
             chart(
+                "Absolute error from feedback",
+                NUMBER,
+                both("role:loadproof_feedback_absolute_error:mean_rate5m{$role}"),
+                "Of a regression, which has no right and wrong; last five minutes.",
+            ),
+            chart(
                 "CPU throttled",
                 SHARE,
                 both("role:loadproof_cpu_throttled:ratio_rate30s{$role}"),

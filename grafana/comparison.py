@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana.page import Page
-from grafana.panels import RATE, SECONDS, SHARE, both, chart, of_quantiles, rows, spread, tile, word
+from grafana.panels import NUMBER, RATE, SECONDS, SHARE, both, chart, of_quantiles, rows, spread, tile, word
 from loadtest.colours import NEUTRAL
 
 _RUN = 'run="$run", $role'
@@ -72,6 +72,12 @@ def page() -> Page:
                 "Answers that equal the label; an error is a wrong answer.",
             ),
             tile(
+                "Throughput",
+                RATE,
+                both(f"{_CLIENT}_requests:per_second{{{_RUN}}}"),
+                "Requests a second; in duet traffic both get the same.",
+            ),
+            tile(
                 "Goodput",
                 RATE,
                 both(f"{_CLIENT}_good:per_second{{{_RUN}}}"),
@@ -84,13 +90,14 @@ def page() -> Page:
                 "Periods of the CPU limit in which the kernel stopped the version, in the last 30 s.",
                 "no CPU limit",
             ),
+            widths=(5, 5, 4, 5, 5),
         )
         .row(
             8,
             chart(
                 "Latency",
                 SECONDS,
-                of_quantiles(f"{_CLIENT}_latency_seconds:$q_rate30s{{{_SHOWN}}}")
+                of_quantiles(f"{_CLIENT}_latency_seconds:$q_rate30s{{{_SHOWN}}}", ("p50", "p95", "p99"))
                 | {"objective": 'max(loadproof_run_objective_seconds{run="$run"})'},
                 "The last 30 s, from the intended send; a stalled server cannot hide its stall.",
                 log=True,
@@ -132,17 +139,25 @@ def page() -> Page:
                 "Above a few per cent, p99 grows in steps of the limit's 100 ms periods.",
                 most=1,
             ),
-            chart(
+            tile(
                 "Answers that change under load",
-                "short",
+                SHARE,
+                both(f"{_CLIENT}_unfaithful:ratio{{{_SHOWN}}}"),
+                "Should be none: each answer is compared with what the same version says to that row alone. "
+                "A batcher that mixes answers up does so only under load.",
+                "not checked",
+            ),
+            chart(
+                "Checked answers",
+                NUMBER,
                 {
                     f"{role} {name}": query
-                    for name, metric in (("unfaithful", "unfaithful"), ("checked", "referenced"))
+                    for name, metric in (("checked", "referenced"), ("changed", "unfaithful"))
                     for role, query in both(f"sum(loadproof_client_{metric}_total{{{_SHOWN}}})").items()
                 },
-                "A batcher that mixes answers up does so only under load: each answer is compared with what "
-                "the same version says to that row alone.",
+                "How many answers could be compared with one that was given alone, and how many differed.",
             ),
+            widths=(7, 7, 4, 6),
         )
         .row(
             8,

@@ -66,6 +66,7 @@ def chart(title: str, unit: str, series: Series, text: str, **options: Any) -> t
         panel.min(0)
     if "most" in options:
         panel.max(options["most"])
+    panel.override_by_regexp("/p95/", [_set("custom.lineStyle", {"fill": "dot", "dash": [2, 4]})])
     panel.override_by_regexp("/p99/", [_set("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})])
     panel.override_by_regexp("/limit|objective|set/", [_set("color", _fixed(NEUTRAL))])
     return _query(_coloured(panel), series)

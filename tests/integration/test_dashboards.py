@@ -201,6 +201,10 @@ def queries():
 def test_every_query_returns_data(live, expression):
     if not live.limited and re.search("throttled|cpu_limit", expression):
         pytest.skip("no CPU limit can be had on this machine")
+    if "absolute_error" in expression:
+        pytest.skip("a classification has no absolute error")
+    if "unfaithful:ratio" in expression and not max(live.query("loadproof_client_referenced_total")):
+        pytest.skip("no answer was given alone before the load")
     assert live.query(live.resolve(expression)), expression
 
 

@@ -99,5 +99,5 @@ def test_every_recorded_quantity_is_used():
     expressions = [rule["expr"] for path in RULES for rule in rules(path)]
     for path in RULES:
         for rule in rules(path):
-            name = rule.get("record", "")
-            assert name in pages or any(name in expression for expression in expressions), name
+            name = re.escape(rule.get("record", ""))
+            assert any(re.search(rf"{name}\b", text) for text in (pages, *expressions)), name
