@@ -56,6 +56,7 @@ test: setup ## run the tests; those that need a Docker Engine are skipped where 
 .PHONY: bench
 bench: setup ## measure what Loadproof says of its own speed, beside named peers
 	@$(BIN)/python -m benchmarks.judging
+	@$(BIN)/python -m benchmarks.load
 
 .PHONY: dashboards
 dashboards: setup ## write grafana/dashboards/*.json from their code

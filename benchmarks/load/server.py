@@ -1,0 +1,112 @@
+"""A server that is never the bottleneck: Envoy answers every request itself, on a core of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from loadtest.lab.envoy import find_envoy
+from loadtest.lab.free_ports import HOST, free_port
+from loadtest.lab.probe import get
+from loadtest.sample import VERSIONS
+
+MODEL = "m"
+FEATURES = 20
+_START_SECONDS = 20
+_METADATA = {"name": MODEL, "inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, FEATURES]}]}
+_ANSWER = {
+    "model_name": MODEL,
+    "model_version": "1",
+    "outputs": [{"name": "predict", "datatype": "INT64", "shape": [1], "data": [1]}],
+}
+_HTTP = "type.googleapis.com/envoy.extensions.filters"
+
+
+def _route(method: str, answer: object, version: str) -> dict[str, object]:
+    headers = [
+        {"name": name, "string_match": {"exact": value}}
+        for name, value in ((":method", method), ("x-model-version", version))
+    ]
+    return {
+        "match": {"prefix": f"/v2/models/{MODEL}", "headers": headers},
+        "direct_response": {"status": 200, "body": {"inline_string": json.dumps(answer)}},
+        "response_headers_to_add": [
+            {"header": {"key": "content-type", "value": "application/json"}},
+            {"header": {"key": "x-model-version", "value": version}},
+        ],
+    }
+
+
+def _config(port: int) -> dict[str, object]:
+    routes = [
+        _route(method, answer, version)
+        for version in VERSIONS
+        for method, answer in (("POST", _ANSWER), ("GET", _METADATA))
+    ]
+    manager = {
+        "@type": f"{_HTTP}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "bench",
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+        "http_filters": [
+            # waits for the whole request: an answer before its end would cost the connection
+            {
+                "name": "envoy.filters.http.buffer",
+                "typed_config": {"@type": f"{_HTTP}.http.buffer.v3.Buffer", "max_request_bytes": 65536},
+            },
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{_HTTP}.http.router.v3.Router"},
+            },
+        ],
+    }
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    listener = {
+        "name": "bench",
+        "address": {"socket_address": {"address": HOST, "port_value": port}},
+        "filter_chains": [{"filters": filters}],
+    }
+    return {"static_resources": {"listeners": [listener]}}
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, url: str, process: psutil.Process) -> None:
+        self.url = url
+        self._process = process
+
+    def cpu_seconds(self) -> float:
+        """CPU time that it has used."""
+        used = self._process.cpu_times()
+        return float(used.user + used.system)
+
+
+@contextmanager
+def running(core: int) -> Iterator[Server]:
+    """A server that runs on CPU ``core`` and is stopped afterwards."""
+    port = free_port()
+    url = f"http://{HOST}:{port}"
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "envoy.json"
+        config.write_text(json.dumps(_config(port)))
+        command = [str(find_envoy()), "-c", str(config), "--concurrency", "1", "--disable-hot-restart"]
+        process = subprocess.Popen([*command, "--log-level", "error"])
+        try:
+            os.sched_setaffinity(process.pid, {core})
+            deadline = time.monotonic() + _START_SECONDS
+            while get(f"{url}/v2/models/{MODEL}", 1, {"x-model-version": VERSIONS[0]}) is None:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("the server did not start")
+                time.sleep(0.05)
+            yield Server(url, psutil.Process(process.pid))
+        finally:
+            process.terminate()
+            process.wait()
