@@ -113,7 +113,9 @@ class Load(_Part):
 
     ``Load(rate=50, duration="60s")``: Poisson arrivals at 50 a second; in ``duet`` traffic each arrival
     sends its row to both versions. ``warmup`` is sent before and not counted. A run whose generator is
-    later than ``max_lag`` at the 99th percentile is INVALID.
+    later than ``max_lag`` at the 99th percentile is INVALID. In ``canary`` and ``shadow`` traffic an arrival
+    is one of ``users``, sends its row once, to whom the gateway chooses, and reports what truly happened
+    after ``feedback_delay`` on average.
     """
 
     traffic: Literal["duet", "canary", "shadow"] = "duet"
@@ -124,6 +126,8 @@ class Load(_Part):
     max_lag: PositiveSeconds = 0.05
     seed: int = Field(default=1, ge=0)
     workers: int = Field(default=1, ge=1)
+    users: int = Field(default=10_000, ge=1)
+    feedback_delay: Seconds = 5.0
 
 
 class Limits(_Part):

@@ -28,7 +28,7 @@ ARROWS = {
 }
 LOCUST = {
     *("locustfile", "headless", "pages", "wiring"),  # the ways to start it
-    *("users", "shapes", "worker", "coordinator"),  # what Locust calls
+    *("users", "unpinned", "shapes", "worker", "coordinator"),  # what Locust calls
     *("client", "alarm"),  # gevent's sockets and timers
 }
 """The modules of ``load`` that may import locust, which patches the interpreter."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
-from loadtest.errors import ExitCode, LabError
+from loadtest.errors import ExitCode, ExperimentError, LabError
 from loadtest.flows.environment import describe
 from loadtest.flows.judging import judge_run
 from loadtest.judge.preflight import check_gates
@@ -50,6 +50,10 @@ def compare(
         UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
         LabError: the lab did not start or broke; samples measured until then are kept.
     """
+    if experiment.load.traffic == "shadow":
+        raise ExperimentError(
+            "shadow traffic has no answers of the candidate to compare; use loadproof canary"
+        )
     check_gates(experiment, Dataset.read(experiment.data))
     with RunFolder(results, experiment.name) as folder:
         data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})

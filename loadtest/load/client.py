@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket as blocking
+from collections.abc import Mapping
 from time import perf_counter
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -179,12 +180,13 @@ class Client:
         self._address: tuple[int, tuple[object, ...]] | None = None
         self._idle: list[_Connection] = []
 
-    def head(self, path: str, version: str | None) -> bytes:
-        """The head of every request to one version (None: not pinned), up to the length of the body."""
-        pin = f"{_VERSION_HEADER}: {version}\r\n" if version else ""
+    def head(self, path: str, version: str | None, headers: Mapping[str, str] | None = None) -> bytes:
+        """The head of a request to one version (None: not pinned), up to the length of the body."""
+        more = {_VERSION_HEADER: version} if version else {}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in {**more, **(headers or {})}.items())
         return (
             f"POST {self._prefix}{path} HTTP/1.1\r\nHost: {self._netloc}\r\nUser-Agent: loadproof\r\n"
-            f"Content-Type: application/json\r\n{pin}Content-Length: "
+            f"Content-Type: application/json\r\n{lines}Content-Length: "
         ).encode("ascii")
 
     def post(self, head: bytes, body: bytes) -> Answer:

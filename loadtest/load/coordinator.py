@@ -24,7 +24,6 @@ from loadtest.load.metrics import LoadMetrics
 from loadtest.load.outcome import Outcome, conclude
 from loadtest.load.progress import Progress
 from loadtest.load.target import ask, base_url
-from loadtest.load.users import TRAFFIC
 from loadtest.run_folder import run_name
 from loadtest.sample import SampleSet
 
@@ -117,13 +116,14 @@ class Coordinator:
         self.closed.clear()
         try:
             experiment = locate_data(self._resolve())
-            if experiment.load.traffic not in TRAFFIC:
-                raise ExperimentError(
-                    f"traffic {experiment.load.traffic!r} cannot be sent; there is {', '.join(TRAFFIC)}"
-                )
             features = Dataset.read(experiment.data).names
             host = base_url(self._environment.host or "")
             codecs = ask(host, experiment.model.name, features)
+            if experiment.load.traffic != "duet" and len(set(codecs.values())) > 1:
+                raise ExperimentError(
+                    f"{experiment.load.traffic} traffic sends the same bytes whoever answers, but the "
+                    "versions do not take the same input tensor; give it one name and datatype"
+                )
         except LoadproofError as error:
             self._fail(error)
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import resource
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -51,16 +51,11 @@ def duet(candidate_first: bool) -> tuple[int, int]:
     return (1, 0) if candidate_first else (0, 1)
 
 
-TRAFFIC: Mapping[str, Callable[[bool], tuple[int, ...]]] = {"duet": duet}
-"""Per kind of traffic: which versions get the row of an arrival, in which order."""
-
-
 class Driver:
-    """Sends one worker's arrivals and records what comes back.
+    """Sends one worker's arrivals as duet traffic and records what comes back.
 
     Args:
         schedule: its arrivals.
-        traffic: see ``TRAFFIC``.
         codecs: stable's and the candidate's.
         payloads: stable's and the candidate's request bodies.
         client: the connections to the target.
@@ -72,7 +67,6 @@ class Driver:
     def __init__(
         self,
         schedule: Schedule,
-        traffic: Callable[[bool], tuple[int, ...]],
         codecs: Sequence[Codec],
         payloads: Sequence[Payloads],
         client: Client,
@@ -81,7 +75,6 @@ class Driver:
         timeout: float,
     ) -> None:
         self._schedule = schedule
-        self._traffic = traffic
         self._codecs = codecs
         self._payloads = payloads
         self._client = client
@@ -172,7 +165,7 @@ class Driver:
     def _arrive(self, at: float, row: int, candidate_first: bool) -> None:
         if at >= 0:
             self.sent += 1
-        for version in self._traffic(candidate_first):
+        for version in duet(candidate_first):
             if at < 0:
                 self.warmup[version] += 1
             self._in_flight += 1

@@ -20,7 +20,8 @@ from loadtest.load.messages import GO, JOB, REPORT, STOP, Go, Job, Report, State
 from loadtest.load.payloads import Payloads
 from loadtest.load.protocols import OpenInference
 from loadtest.load.recorder import Recorder
-from loadtest.load.users import TRAFFIC, Driver
+from loadtest.load.unpinned import UnpinnedDriver
+from loadtest.load.users import Driver
 from loadtest.sample import VERSIONS
 
 REPORT_EVERY = 1.0
@@ -140,8 +141,25 @@ class _Share:
         self._planned = schedule.measured
         self._recorder = self._make_recorder(dataset, job.worker)
         client = Client(job.host, load.timeout)
-        driver = Driver(
-            schedule, TRAFFIC[load.traffic], codecs, payloads, client, self._recorder, self._log, load.timeout
+        parts: dict[str, Any] = {
+            "schedule": schedule,
+            "codecs": codecs,
+            "payloads": payloads,
+            "client": client,
+            "recorder": self._recorder,
+            "log": self._log,
+            "timeout": load.timeout,
+        }
+        driver = (
+            Driver(**parts)
+            if load.traffic == "duet"
+            else UnpinnedDriver(
+                load=load,
+                dataset=dataset,
+                worker=job.worker,
+                feedback_path=f"{OpenInference.metadata_path(experiment.model.name)}/feedback",
+                **parts,
+            )
         )
         if self._stopping:
             driver.stop()

@@ -10,6 +10,7 @@ counted as it arrives. Settings:
 ``stall``         ... for so many seconds, once
 ``close_every``   closes the connection after every n-th answer, without announcing it
 ``status``        answers every infer request with this status
+``split``         percent of the users (by the number in x-user-id) who get the candidate without a pin
 
 Prints its port; ``GET /seen`` tells what it counted, when it stalled and when it answered which row to which
 version (seconds since 1970).
@@ -28,9 +29,12 @@ SETTINGS = {
     "stall": 0.0,
     "close_every": 0,
     "status": 200,
+    "split": None,
 } | json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")
 SEEN = {"stable": 0, "candidate": 0, "other": 0, "connections": 0, "stalled": None}
 ANSWERED = []
+USERS = {}
+FEEDBACK = []
 
 
 class Double(asyncio.Protocol):
@@ -49,17 +53,34 @@ class Double(asyncio.Protocol):
             if len(self.data) < end + 4 + length:
                 return
             body, self.data = self.data[end + 4 : end + 4 + length], self.data[end + 4 + length :]
-            self.request(head.split(" ", 2), headers.get("x-model-version", "other"), body)
+            version = headers.get("x-model-version") or self.chosen(headers)
+            self.request(head.split(" ", 2), version, body, headers.get("x-request-id"))
 
-    def request(self, line, version, body):
+    def chosen(self, headers):
+        if SETTINGS["split"] is None or "x-user-id" not in headers:
+            return "other"
+        user = int(headers["x-user-id"].removeprefix("user-"))
+        return "candidate" if user % 100 < SETTINGS["split"] else "stable"
+
+    def request(self, line, version, body, request_id=None):
         if line[0] == "get":
             tensor = {"name": "x", "datatype": "FP64", "shape": [-1, SETTINGS["features"]]}
             self.answer(
-                version, SEEN | {"answered": ANSWERED} if line[1] == "/seen" else {"inputs": [tensor]}
+                version,
+                SEEN | {"answered": ANSWERED, "feedback": FEEDBACK}
+                if line[1] == "/seen"
+                else {"inputs": [tensor]},
             )
+            return
+        if line[1].endswith("/feedback"):
+            said = json.loads(body)
+            told, row, at = USERS[said["id"]]
+            FEEDBACK.append((version, told, row, said["label"], time.time() - at))
+            self.answer(version, {})
             return
         SEEN[version] += 1
         row = int(json.loads(body)["inputs"][0]["data"][0])
+        USERS[request_id] = (version, row, time.time())
         if (
             SETTINGS["stall"]
             and not SEEN["stalled"]

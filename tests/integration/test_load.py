@@ -233,6 +233,26 @@ def test_a_request_times_out_as_a_whole_and_is_a_wrong_answer(double, job):
     assert not samples.failed[~slow].any()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_users_without_a_pin_get_whom_the_target_chooses_and_report_later(double, job, workers):
+    folder = job(rate=150, duration=4, warmup=1, traffic="canary", users=500, feedback_delay=0.5)
+    with double(split=20) as server:
+        code, _, samples, facts = load(folder, server, workers)
+        told = server.seen()
+    assert code == ExitCode.PASS, facts["reason"]
+    # one request an arrival, told by who answered
+    assert counted(samples, facts) == {v: told[v] for v in ("stable", "candidate")}
+    assert 0.1 < len(samples.of("candidate")) / len(samples) < 0.3
+    assert told["other"] == 0
+    # feedback goes to who answered, with the row's true label, and late
+    assert len(told["feedback"]) > 0.7 * len(samples)
+    assert all(to == by and label == str(row % 2) for to, by, row, label, _ in told["feedback"])
+    delays = np.array([delay for *_, delay in told["feedback"]])
+    # 0.5 s on average, less what the end of the run cuts off
+    assert 0.3 < delays.mean() < 0.6
+    assert delays.max() > 1
+
+
 def test_connections_that_the_server_closes_are_opened_again(double, job):
     with double(close_every=3, delays=[0.002]) as server:
         _, _, samples, facts = load(job(rate=100), server)
