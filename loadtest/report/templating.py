@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -22,4 +23,15 @@ def templates() -> Environment:
         keep_trailing_newline=True,
     )
     environment.globals.update(words=words, colours=colours)
+    environment.filters.update(markdown=_markdown, one_line=_one_line)
     return environment
+
+
+def _markdown(text: str) -> str:
+    """Text that reads in Markdown as it is: no markup, no HTML, and nobody is called by ``@name``."""
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text).replace("<", "&lt;").replace("@", "@\u200b")
+
+
+def _one_line(quantity: str) -> str:
+    """A quantity whose unit stays on its line."""
+    return re.sub(r"(\d) (?=[A-Za-z])(?!to )", "\\1&nbsp;", quantity)

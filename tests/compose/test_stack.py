@@ -172,3 +172,14 @@ def test_a_run_from_the_web_page_uses_every_worker_and_loses_no_sample(stack, do
     for service, count in before.items():
         assert load["requests"][service] > 50
         assert answered(service) - count == load["requests"][service] + load["warmup_requests"][service]
+    # and Prometheus knows the run, merged over the workers, and its verdict
+    query = f"{stack.url('prometheus', 9090)}/api/v1/query?query="
+    while not (told := get_json(f"{query}loadproof_verdict==1")["data"]["result"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert told[0]["metric"]["run"].endswith("-compare")
+    counted = get_json(f"{query}loadproof_client_requests_total")["data"]["result"]
+    assert {one["metric"]["role"]: int(one["value"][1]) for one in counted} == load["requests"]
+    report = f"{stack.url('locust-master', 8089)}/runs/{told[0]['metric']['run']}/report.html"
+    with urllib.request.urlopen(report, timeout=10) as answer:
+        assert b"<html" in answer.read()
