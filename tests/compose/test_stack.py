@@ -13,8 +13,8 @@ EVERYTHING = ["trainer", *SERVICES]
 PUBLISHED = {
     "stable": ["8000/tcp"],
     "candidate": ["8000/tcp"],
-    # neither the admin port nor the one of the statistics
-    "gateway": ["8080/tcp"],
+    # its counters can be read there; its admin port, which can change things, is not published
+    "gateway": ["8080/tcp", "9902/tcp"],
     "locust-master": ["8089/tcp"],
     "locust-worker": [],
     "prometheus": ["9090/tcp"],
