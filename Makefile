@@ -19,6 +19,9 @@ RATE ?=
 DURATION ?=
 WORKERS ?=
 RESULTS ?= results
+# what the canary targets take
+PERCENT ?= 10
+WHY ?=
 # what `make run-circleci-local` takes
 JOB ?= lint
 
@@ -48,6 +51,27 @@ up: ## start the lab with its pages on Docker Compose
 .PHONY: down
 down: ## stop the lab; models, results and metrics stay in their volumes
 	docker compose down
+
+.PHONY: canary-up
+canary-up: install ## keep a lab running for a canary, until Ctrl-C: BACKEND EXPERIMENT STABLE CANDIDATE
+	@$(BIN)/loadproof canary up --experiment $(EXPERIMENT) --backend $(BACKEND) \
+	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE))
+
+.PHONY: canary-status
+canary-status: install ## who gets which version of the running lab, since when, by whom and why
+	@$(BIN)/loadproof canary status
+
+.PHONY: canary-set
+canary-set: install ## give the candidate PERCENT of the traffic: PERCENT WHY
+	@$(BIN)/loadproof canary set $(PERCENT) $(if $(WHY),--why "$(WHY)")
+
+.PHONY: canary-promote
+canary-promote: install ## make the candidate the new stable; the old one stays ready: WHY
+	@$(BIN)/loadproof canary promote $(if $(WHY),--why "$(WHY)")
+
+.PHONY: canary-rollback
+canary-rollback: install ## take the candidate out of the traffic at once; after a promotion, undo it: WHY
+	@$(BIN)/loadproof canary rollback $(if $(WHY),--why "$(WHY)")
 
 .PHONY: test
 test: setup ## run the tests; those that need a Docker Engine are skipped where there is none

@@ -112,9 +112,7 @@ def up(
                 claimed.announce(opened)
                 console.print(f"lab is up ({opened.backend}): gateway {opened.endpoints.gateway}")
                 print_status(console, f"the lab in {lab}", opened.canary.read())
-                console.print(
-                    "in another terminal: loadproof canary set 10, then promote or rollback; here Ctrl-C"
-                )
+                console.print("next, in another terminal: loadproof canary set 10; here Ctrl-C stops the lab")
                 keeper = Keeper(opened, console.print)
                 while True:
                     keeper.look()

@@ -129,7 +129,8 @@ class FolderStore:
         whole.chmod(0o755)
         files = {STATE_FILE: encode(state), **self._derive(state)}
         for name, text in files.items():
-            _write_through(whole / name, text)
+            # the state outlives a power cut; what derives from it need not, and the gateway waits for us
+            _write(whole / name, text, through=name == STATE_FILE)
         _link(self._folder / CURRENT, whole.name)
         for name in files:
             # once; from then on the link above moves them all
@@ -167,13 +168,14 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _write_through(path: Path, text: str) -> None:
+def _write(path: Path, text: str, through: bool) -> None:
     with path.open("w", encoding="utf-8") as file:
         # whatever this person's umask is: services in containers read it as other users
         os.fchmod(file.fileno(), 0o644)
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        if through:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _remove(folder: Path) -> None:
