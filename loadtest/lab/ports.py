@@ -58,7 +58,7 @@ class LoadProcess(Protocol):
     """The load generator, running."""
 
     def lines(self) -> Iterator[str]:
-        """Its standard output, line by line, until it ends: one JSON object a line."""
+        """Its standard output, line by line, until it ends: JSON objects, see ``loadtest.sample_lines``."""
 
     def stop(self) -> None:
         """Ask it to end early and keep what was measured; idempotent."""
@@ -117,7 +117,7 @@ class Lab(Protocol):
         """
 
     def launch_load(self, job: Path) -> LoadProcess:
-        """Start ``python -m loadtest.load`` on a job folder, close to the gateway.
+        """Start ``python -m loadtest.load --stream`` on a job folder, close to the gateway.
 
         Args:
             job: folder on this machine with ``experiment.toml``, whose ``data.path`` is absolute.

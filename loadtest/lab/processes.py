@@ -75,7 +75,7 @@ class LocalLab:
         gateway_port: int = 8080,
         start_seconds: float = 120.0,
         server: Sequence[str] = (sys.executable, "-m", "services.model_server"),
-        load: Sequence[str] = (sys.executable, "-m", "loadtest.load"),
+        load: Sequence[str] = (sys.executable, "-m", "loadtest.load", "--stream"),
         state: Path | None = None,
         percent: float = 10.0,
         allow_faults: bool = False,

@@ -1,8 +1,9 @@
-"""The load generator: ``python -m loadtest.load --job DIR --host URL [--workers N]``.
+"""The load generator: ``python -m loadtest.load --job DIR --host URL [--workers N] [--stream]``.
 
 Reads ``DIR/experiment.toml``; prints live figures to standard output, one JSON object a line about once a
-second, and its log to standard error; writes ``DIR/samples.parquet`` and ``DIR/load.json``. SIGINT and
-SIGTERM end it early and keep what was measured. Exit codes: ``loadtest.errors.ExitCode``.
+second (with ``--stream`` also every sample, see ``loadtest.sample_lines``), and its log to standard error;
+writes ``DIR/samples.parquet`` and ``DIR/load.json``. SIGINT and SIGTERM end it early and keep what was
+measured. Exit codes: ``loadtest.errors.ExitCode``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def main() -> ExitCode:
     parser.add_argument("--job", type=Path, required=True, help="folder with experiment.toml")
     parser.add_argument("--host", required=True, help="base URL of the gateway")
     parser.add_argument("--workers", type=int, help="worker processes (default: the experiment's)")
+    parser.add_argument("--stream", action="store_true", help="print the samples too, once a second")
     arguments = parser.parse_args()
     if arguments.workers is not None and arguments.workers < 1:
         parser.error("--workers: at least 1")
@@ -31,7 +33,7 @@ def main() -> ExitCode:
         level=logging.WARNING, stream=sys.stderr, format="load: %(levelname)s %(name)s: %(message)s"
     )
     try:
-        return headless.run(arguments.job, arguments.host, arguments.workers)
+        return headless.run(arguments.job, arguments.host, arguments.workers, stream=arguments.stream)
     except LoadproofError as error:
         print(f"load: {error}", file=sys.stderr)
         return error.exit_code

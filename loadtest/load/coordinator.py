@@ -68,6 +68,7 @@ class Coordinator:
         conclude_run: takes the result of every run.
         show: takes live figures about once a second.
         metrics: counts along, for Prometheus.
+        pass_on: takes samples as they come, as ``SampleSet.to_bytes`` encodes them; None: nobody wants them.
     """
 
     def __init__(
@@ -77,12 +78,14 @@ class Coordinator:
         conclude_run: Callable[[Result], None],
         show: Callable[[dict[str, Any]], None],
         metrics: LoadMetrics | None = None,
+        pass_on: Callable[[bytes], None] | None = None,
     ) -> None:
         self._environment = environment
         self._resolve = resolve
         self._conclude_run = conclude_run
         self._show = show
         self._metrics = metrics
+        self._pass_on = pass_on
         self._run: _Run | None = None
         self.result: Result | None = None
         self.error: LoadproofError | None = None
@@ -155,11 +158,14 @@ class Coordinator:
         if run is None:
             return
         try:
-            samples = run.gathering.accept(Report(**msg.data))
+            report = Report(**msg.data)
+            samples = run.gathering.accept(report)
             if samples is not None:
                 run.progress.add(samples)
                 if self._metrics is not None:
                     self._metrics.add(samples)
+                if self._pass_on is not None and len(samples):
+                    self._pass_on(report.samples)
         except Exception as error:
             # Locust would swallow it, and the samples with it
             self._fail(LabError(f"recording failed at the master ({type(error).__name__}: {error})"))

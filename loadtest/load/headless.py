@@ -27,6 +27,7 @@ from loadtest.load.target import base_url
 from loadtest.load.users import Generator
 from loadtest.load.wiring import wire
 from loadtest.run_folder import EXPERIMENT
+from loadtest.sample_lines import sample_line
 
 _CONNECT = 60.0
 _QUIT = 5.0
@@ -41,6 +42,8 @@ def run(
     workers: int | None,
     out: TextIO = sys.stdout,
     recorder: Callable[[Dataset, int], Recorder] = Recorder,
+    *,
+    stream: bool = False,
 ) -> ExitCode:
     """Run the load of a job folder and write its files there.
 
@@ -50,6 +53,7 @@ def run(
         workers: number of worker processes; 1: this one; None: the experiment's.
         out: takes live figures, one JSON object a line.
         recorder: makes the recorder of a share, where this process sends.
+        stream: print the samples too, as ``loadtest.sample_lines``.
 
     Returns:
         PASS: measured (whether anything may go live is not said here); INVALID: measured badly;
@@ -77,6 +81,7 @@ def run(
             conclude_run=lambda result: files.write(job, result.samples, result.outcome),
             show=lambda event: print(json.dumps(event), file=out, flush=True),
             recorder=recorder,
+            pass_on=(lambda samples: print(sample_line(samples), file=out, flush=True)) if stream else None,
         )
         if coordinator is None:
             raise LabError("this process coordinates no run")

@@ -18,15 +18,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
-def command(job: Path, host: str, workers: int | None = None) -> list[str]:
+def command(job: Path, host: str, workers: int | None = None, *, stream: bool = False) -> list[str]:
     """The command line of the load generator.
 
     Args:
         job: folder with ``experiment.toml``.
         host: base URL of the target.
         workers: number of worker processes; None: the experiment's.
+        stream: print the samples too.
     """
     arguments = [sys.executable, "-m", "loadtest.load", "--job", str(job), "--host", host]
+    arguments += ["--stream"] if stream else []
     return arguments if workers is None else [*arguments, "--workers", str(workers)]
 
 
@@ -55,7 +57,12 @@ class LoadRun:
 
 
 def launch(
-    job: Path, host: str, workers: int | None = None, environment: Mapping[str, str] | None = None
+    job: Path,
+    host: str,
+    workers: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    stream: bool = False,
 ) -> LoadRun:
     """Start the load generator; its log goes to ``load.log`` in the job folder.
 
@@ -64,11 +71,12 @@ def launch(
         host: base URL of the target.
         workers: number of worker processes; None: the experiment's.
         environment: variables beside this process's own.
+        stream: print the samples too.
     """
     with (job / "load.log").open("w", encoding="utf-8") as log:
         return LoadRun(
             subprocess.Popen(
-                command(job, host, workers),
+                command(job, host, workers, stream=stream),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -24,6 +24,7 @@ def wire(
     show: Callable[[dict[str, Any]], None] = lambda _: None,
     recorder: Callable[[Dataset, int], Recorder] = Recorder,
     metrics: LoadMetrics | None = None,
+    pass_on: Callable[[bytes], None] | None = None,
 ) -> Coordinator | None:
     """Make this process take its part in runs.
 
@@ -34,6 +35,7 @@ def wire(
         show: takes live figures about once a second.
         recorder: makes the recorder of a share.
         metrics: counts along, for Prometheus.
+        pass_on: takes the samples of the run as they come, about once a second a worker.
 
     Returns:
         The coordinator; None on a worker.
@@ -41,7 +43,7 @@ def wire(
     coordinator = None
     # the coordinator hears first that a test stops: what the worker then reports is the end of a stopped run
     if not isinstance(environment.runner, WorkerRunner) and isinstance(environment.shape_class, Arrivals):
-        coordinator = Coordinator(environment, resolve, conclude_run, show, metrics)
+        coordinator = Coordinator(environment, resolve, conclude_run, show, metrics, pass_on)
         environment.shape_class.follow(coordinator, environment)
     if isinstance(environment.runner, LocalRunner | WorkerRunner):
         Worker(environment, recorder)

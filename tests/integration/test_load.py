@@ -16,6 +16,7 @@ from loadtest.errors import ExitCode
 from loadtest.load.arrivals import draw
 from loadtest.load.run import launch
 from loadtest.sample import SampleSet
+from loadtest.sample_lines import read_line
 
 pytestmark = pytest.mark.integration
 
@@ -25,6 +26,10 @@ SHARES = (0.5, 0.95, 0.99)
 def finish(process, job):
     """Run to the end: exit code, progress events, samples and load.json."""
     events = [json.loads(line) for line in process.lines()]
+    return end(process, job, events)
+
+
+def end(process, job, events):
     code = process.wait()
     return code, events, SampleSet.read(job / "samples.parquet"), json.loads((job / "load.json").read_text())
 
@@ -62,6 +67,30 @@ def test_no_sample_is_lost(double, job, workers):
     for version in ("stable", "candidate"):
         part = samples.of(version)
         assert sorted(zip(part.scheduled_at, part.row, strict=True)) == planned
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_samples_can_be_followed_while_they_come(double, job, workers):
+    folder = job(rate=100, duration=4, warmup=1)
+    with double(delays=[0.005]) as server:
+        process = launch(folder, server.url, workers, stream=True)
+        came, events = [], []
+        for line in process.lines():
+            content = read_line(line)
+            if isinstance(content, SampleSet):
+                came.append((len(events), content))
+            else:
+                events.append(content)
+        code, events, samples, _ = end(process, folder, events)
+    assert code == ExitCode.PASS
+    # not in one piece at the end
+    assert len({after for after, _ in came}) >= 3
+    streamed = SampleSet.concat([part for _, part in came])
+    assert in_order(streamed) == in_order(samples)
+
+
+def in_order(samples):
+    return sorted(samples.table.to_pylist(), key=lambda s: (s["done_at"], s["row"], s["version"]))
 
 
 def known_latency(server, config, began_at):
