@@ -115,12 +115,15 @@ class Load(_Part):
     sends its row to both versions. ``warmup`` is sent before and not counted. A run whose generator is
     later than ``max_lag`` at the 99th percentile is INVALID. In ``canary`` and ``shadow`` traffic an arrival
     is one of ``users``, sends its row once, to whom the gateway chooses, and reports what truly happened
-    after ``feedback_delay`` on average.
+    after ``feedback_delay`` on average. With ``until_decided`` the
+    run ends as soon as its verdict is certain, and ``duration`` is its limit; the verdict then allows for the
+    many looks.
     """
 
     traffic: Literal["duet", "canary", "shadow"] = "duet"
     rate: float = Field(default=50.0, gt=0)
     duration: PositiveSeconds = 60.0
+    until_decided: bool = False
     warmup: Seconds = 5.0
     timeout: PositiveSeconds = 2.0
     max_lag: PositiveSeconds = 0.05

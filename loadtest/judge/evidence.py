@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loadtest.config import Experiment
+from loadtest.config import Experiment, Load
 from loadtest.dataset import Dataset
 from loadtest.errors import DatasetError
 from loadtest.judge.observations import LoadFacts
@@ -20,6 +20,10 @@ from loadtest.stats.quantiles import SHORTEST_BLOCK, Blocked, block_count
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
+
+FIRST_LOOK = 15.0
+"""Seconds of load that a look which is one of many must see, unless its test is exact: before, there are too
+few blocks of time to know how much an estimate varies."""
 
 
 class NoEvidence(Exception):  # noqa: N818 - an answer that the judge reports, no error
@@ -37,7 +41,7 @@ class NoEvidence(Exception):  # noqa: N818 - an answer that the judge reports, n
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What one version did, one entry an arrival, shape (n,) each.
+    """What one version did, one entry an arrival in order of time, shape (n,) each.
 
     Args:
         row: row of the evaluation set.
@@ -68,6 +72,32 @@ class Outcomes:
         """Places in ascending order of latency, sorted once for all gates."""
         return np.argsort(self.latency)
 
+    def first(self, count: int) -> Outcomes:
+        """The first ``count`` arrivals, as views."""
+        return Outcomes(
+            self.row[:count],
+            self.at[:count],
+            self.latency[:count],
+            self.failed[:count],
+            self.correct[:count],
+            self.unfaithful[:count],
+            self.referenced[:count],
+            self.prediction[:count],
+        )
+
+    def then(self, later: Outcomes) -> Outcomes:
+        """These and ``later`` ones."""
+        return Outcomes(
+            np.concatenate([self.row, later.row]),
+            np.concatenate([self.at, later.at]),
+            np.concatenate([self.latency, later.latency]),
+            np.concatenate([self.failed, later.failed]),
+            np.concatenate([self.correct, later.correct]),
+            np.concatenate([self.unfaithful, later.unfaithful]),
+            np.concatenate([self.referenced, later.referenced]),
+            pa.concat_arrays([self.prediction, later.prediction]),
+        )
+
     def where(self, kept: Flags) -> Outcomes:
         """The arrivals at which ``kept``, shape (n,), is true."""
         mask = pa.array(kept)
@@ -93,6 +123,7 @@ class Evidence:
         paired: each arrival went to both versions.
         unmatched: samples whose arrival has none of the other version, though it should.
         duration: seconds of load.
+        often: it still grows, and this look at it is one of many.
     """
 
     stable: Outcomes
@@ -100,6 +131,7 @@ class Evidence:
     paired: bool
     unmatched: int
     duration: float
+    often: bool = False
 
     @property
     def arrivals(self) -> int:
@@ -115,6 +147,16 @@ class Evidence:
     def rate(self) -> float:
         """Arrivals a second."""
         return self.arrivals / self.duration
+
+    def await_first_look(self) -> None:
+        """Refuse a look that comes too early.
+
+        Raises:
+            NoEvidence: there is too little load for an interval that is not exact.
+        """
+        if self.often and self.duration < FIRST_LOOK:
+            rest = FIRST_LOOK - self.duration
+            raise NoEvidence(f"the first look is after {FIRST_LOOK:g} s of load", seconds=rest)
 
     @property
     def burst_blocks(self) -> int:
@@ -133,7 +175,23 @@ class Evidence:
     def slice(self, rows: Flags) -> Evidence:
         """Only the arrivals whose row is marked in ``rows``, shape (rows of the evaluation set,)."""
         stable, candidate = (o.where(rows[o.row]) for o in (self.stable, self.candidate))
-        return Evidence(stable, candidate, self.paired, self.unmatched, self.duration)
+        return replace(self, stable=stable, candidate=candidate)
+
+    def until(self, seconds: float) -> Evidence:
+        """What was scheduled in the first ``seconds`` of load, as one look of many sees it."""
+        stable, candidate = (
+            o.first(int(np.searchsorted(o.at, seconds))) for o in (self.stable, self.candidate)
+        )
+        return Evidence(stable, candidate, self.paired, self.unmatched, seconds, often=True)
+
+    def first_of_each_row(self) -> Evidence:
+        """Only the first arrival of each row, of pairs."""
+        kept = np.zeros(len(self.stable), dtype=bool)
+        kept[np.unique(self.stable.row, return_index=True)[1]] = True
+        if kept.all():
+            return self
+        stable, candidate = self.stable.where(kept), self.candidate.where(kept)
+        return replace(self, stable=stable, candidate=candidate)
 
     @classmethod
     def gather(
@@ -150,21 +208,38 @@ class Evidence:
                 "judge with the evaluation set of the run"
             )
         start = float(samples.scheduled_at.min()) if len(samples) else 0.0
-        whole = _outcomes(samples, start, experiment.load.timeout)
-        is_candidate = samples.is_version(CANDIDATE) if len(samples) else np.zeros(0, dtype=bool)
-        paired = experiment.load.traffic != "canary"
-        stable, candidate = (
-            _pair(samples, is_candidate)
-            if paired
-            else (np.flatnonzero(~is_candidate), np.flatnonzero(is_candidate))
-        )
+        stable, candidate = lay_out(experiment.load, samples, start)
+        span = float(samples.scheduled_at.max()) - start if len(samples) else 0.0
         return cls(
-            stable=_take(whole, stable),
-            candidate=_take(whole, candidate),
-            paired=paired,
+            stable=stable,
+            candidate=candidate,
+            paired=is_paired(experiment.load),
             unmatched=len(samples) - len(stable) - len(candidate),
-            duration=_duration(whole.at, load.duration_s),
+            duration=_duration(span, load.duration_s),
         )
+
+
+def is_paired(load: Load) -> bool:
+    """Whether each arrival goes to both versions."""
+    return load.traffic != "canary"
+
+
+def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Outcomes]:
+    """Stable's and the candidate's outcomes; pairs whose other half is missing are left out.
+
+    Args:
+        load: the traffic.
+        samples: of whole arrivals, in any order.
+        start: the first arrival of the run, on the samples' clock.
+    """
+    whole = _outcomes(samples, start, load.timeout)
+    is_candidate = samples.is_version(CANDIDATE) if len(samples) else np.zeros(0, dtype=bool)
+    places = (
+        _pair(samples, is_candidate)
+        if is_paired(load)
+        else (_in_time(whole.at, ~is_candidate), _in_time(whole.at, is_candidate))
+    )
+    return _take(whole, places[0]), _take(whole, places[1])
 
 
 def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:
@@ -199,6 +274,11 @@ def _take(whole: Outcomes, places: Places) -> Outcomes:
     )
 
 
+def _in_time(at: Floats, mask: Flags) -> Places:
+    places = np.flatnonzero(mask)
+    return places[np.argsort(at[places], kind="stable")]
+
+
 def _pair(samples: SampleSet, is_candidate: Flags) -> tuple[Places, Places]:
     """Places of the two samples of each arrival: the same worker sent the same row at the same instant."""
     worker = np.asarray(samples.table["worker"].to_numpy())
@@ -210,9 +290,8 @@ def _pair(samples: SampleSet, is_candidate: Flags) -> tuple[Places, Places]:
     return first[same], second[same]
 
 
-def _duration(at: Floats, stated: float) -> float:
+def _duration(span: float, stated: float) -> float:
     """Seconds of load: as the generator states them, unless the arrivals contradict it (a run cut short)."""
-    span = float(at.max()) if len(at) else 0.0
     if span <= stated <= 1.1 * span + 2 or span <= 0:
         return stated if stated > 0 else 1.0
     return span

@@ -17,6 +17,7 @@ from loadtest.stats import bootstrap
 from loadtest.stats.estimate import Estimate
 from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share, design_effect
 from loadtest.stats.scores import classification, mae, r2, rmse, value_per_thousand
+from loadtest.stats.sequential import PairedBets
 
 Floats = NDArray[np.float64]
 
@@ -42,6 +43,14 @@ class Rows:
 
 
 def accuracy(gate: Gate, evidence: Evidence, rows_in_set: int) -> Measurement:
+    """Share of distinct rows answered correctly; Tango's interval for pairs, Newcombe's for two streams.
+
+    Pairs that are looked at ``often`` are bet on, each row once: what a row's first replay will answer is not
+    known before, what its second will is.
+    """
+    if evidence.often and evidence.paired:
+        evidence = evidence.first_of_each_row()
+    s_rows, c_rows = _Rows.of(evidence.stable), _Rows.of(evidence.candidate)
     """Share of distinct rows answered correctly; Tango's interval for pairs, Newcombe's for two streams."""
     s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
     s = s_rows.mean(evidence.stable.correct.astype(np.float64))
@@ -54,7 +63,8 @@ def accuracy(gate: Gate, evidence: Evidence, rows_in_set: int) -> Measurement:
         effect = _paired_bursts(evidence)
         change = c - s
         gained, lost = float(change[change > 0].sum()), float(-change[change < 0].sum())
-        estimate = PairedDifference(gained / effect, lost / effect, len(change) / effect)
+        kind = PairedBets if evidence.often else PairedDifference
+        estimate = kind(gained / effect, lost / effect, len(change) / effect)
     else:
         s_effect, c_effect = _bursts(evidence, evidence.stable), _bursts(evidence, evidence.candidate)
         estimate = IndependentDifference(
@@ -74,18 +84,28 @@ def _paired_bursts(evidence: Evidence) -> float:
     # answers depend on the row alone until errors come, and those come in bursts
     if not (evidence.stable.failed.any() or evidence.candidate.failed.any()):
         return 1.0
+    evidence.await_first_look()
     if len(evidence.stable) != len(evidence.candidate):  # the same rows, sent at other times
         return max(_bursts(evidence, evidence.stable), _bursts(evidence, evidence.candidate))
     blocks = evidence.burst_blocks
     change = evidence.candidate.correct.astype(np.float64) - evidence.stable.correct
-    return design_effect(change, evidence.blocks_of(evidence.stable, blocks), blocks) if blocks > 1 else 1.0
+    return (
+        design_effect(change, evidence.blocks_of(evidence.stable, blocks), blocks, often=evidence.often)
+        if blocks > 1
+        else 1.0
+    )
 
 
 def _bursts(evidence: Evidence, outcomes: Outcomes) -> float:
     blocks = evidence.burst_blocks
     if blocks < 2 or not outcomes.failed.any():
         return 1.0
-    return design_effect(outcomes.correct.astype(np.float64), evidence.blocks_of(outcomes, blocks), blocks)
+    return design_effect(
+        outcomes.correct.astype(np.float64),
+        evidence.blocks_of(outcomes, blocks),
+        blocks,
+        often=evidence.often,
+    )
 
 
 def score(gate: Gate, evidence: Evidence, dataset: Dataset, rows_in_set: int) -> Measurement:
@@ -104,8 +124,11 @@ def score(gate: Gate, evidence: Evidence, dataset: Dataset, rows_in_set: int) ->
     own_s, own_c = (float(metric(sums.sum(axis=0, keepdims=True))[0]) for sums in (s_sums, c_sums))
     reach = _reach(gate, own_c, dataset)
     n = min(len(s_rows.rows), len(c_rows.rows))
+    # the far tails that many looks need would take more replicates than a second has time for
+    resample = not evidence.often
+    estimate: Estimate
     if gate.against == "absolute":
-        estimate = bootstrap.level(c_sums, metric, rows=n, reach=reach)
+        estimate = bootstrap.level(c_sums, metric, rows=n, reach=reach, resample=resample)
     else:
         if gate.relative and own_s <= 0:
             raise NoEvidence(f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing")
@@ -117,6 +140,7 @@ def score(gate: Gate, evidence: Evidence, dataset: Dataset, rows_in_set: int) ->
             paired=evidence.paired,
             rows=n,
             reach=reach / own_s if gate.relative else reach,
+            resample=resample,
         )
     if not np.isfinite(estimate.value):
         raise NoEvidence(f"{gate.metric} is undefined on these rows")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from loadtest.gates import Gate
 from loadtest.judge.evidence import Evidence
+from loadtest.judge.level import Level
 from loadtest.judge.measurement import Measurement, shown
 from loadtest.stats.estimate import Known
 
@@ -44,7 +45,7 @@ def limit_text(gate: Gate, measured: Measurement) -> str:
     return f"the bound of {amount(value, unit)}"
 
 
-def decided(gate: Gate, measured: Measurement, alpha: float, *, passed: bool) -> str:
+def decided(gate: Gate, measured: Measurement, level: Level, *, passed: bool) -> str:
     """Why a gate passed or failed."""
     unit, signed = gate.margin_unit, gate.against == "stable"
     limit = limit_text(gate, measured)
@@ -52,17 +53,17 @@ def decided(gate: Gate, measured: Measurement, alpha: float, *, passed: bool) ->
         value = amount(shown(measured.estimate.value, unit), unit, signed=signed)
         how = "counted" if gate.kind == "count" else "read once"
         return f"{value}, {'within' if passed else 'beyond'} {limit} ({how}, so without an interval)"
-    low, high = (shown(measured.to_base(end), unit) for end in measured.estimate.interval(alpha))
+    low, high = (shown(measured.to_base(end), unit) for end in level.interval(measured.estimate))
     at_least = gate.higher_is_better == passed
     end = amount(low if at_least else high, unit, signed=signed)
     words = "at least" if at_least else "at most"
-    return f"{words} {end} with {1 - alpha:.0%} confidence, {'within' if passed else 'beyond'} {limit}"
+    return f"{words} {end} {level.words}, {'within' if passed else 'beyond'} {limit}"
 
 
-def undecided(gate: Gate, measured: Measurement, evidence: Evidence, alpha: float) -> Outlook:
+def undecided(gate: Gate, measured: Measurement, evidence: Evidence, level: Level) -> Outlook:
     """Why a gate is open, which difference the run could have seen, and what would settle it."""
     unit, signed = gate.margin_unit, gate.against == "stable"
-    low, high = measured.estimate.interval(alpha)
+    low, high = level.interval(measured.estimate)
     ends = [amount(shown(measured.to_base(end), unit), unit, signed=signed) for end in (low, high)]
     value, margin = measured.estimate.value, measured.margin
     good_side = (value < margin) != gate.higher_is_better

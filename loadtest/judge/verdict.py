@@ -93,13 +93,18 @@ class LoadSummary(_Part):
 
 
 class Verdict(_Part):
-    """The answer to one question: may the candidate go live?"""
+    """The answer to one question: may the candidate go live?
+
+    ``decided_after_s``: seconds of load after which a run that was to end as soon as it is decided was; None
+    where it was not, and for any other run.
+    """
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     verdict: Word
     reason: str
     experiment: str
     backend: Literal["compose", "local"]
+    decided_after_s: float | None = None
     gates: tuple[GateResult, ...]
     versions: dict[Literal["stable", "candidate"], VersionSummary]
     load: LoadSummary

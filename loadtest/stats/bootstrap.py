@@ -3,7 +3,8 @@
 Every such metric is a function of sums over rows, so rows are resampled as sums: at most ``GROUPS`` random
 groups of rows stand for all of them, and a thousand replicates of a million rows are one small matrix
 product. Intervals are BCa (Efron 1987, Better bootstrap confidence intervals, JASA 82), with the
-acceleration from a jackknife over the same groups.
+acceleration from a jackknife over the same groups. Where a look is one of many and needs far tails, the
+jackknife itself takes the place of the replicates.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from loadtest.stats.estimate import Estimate, StudentEstimate
+
 Floats = NDArray[np.float64]
 Metric = Callable[[Floats], Floats]
 """From sums over rows, shape (replicates, features), to the metric, shape (replicates,)."""
@@ -26,13 +29,11 @@ REPLICATES = 4_000
 
 
 @dataclass(frozen=True)
-class BootstrapEstimate:
-    """A point estimate with its bootstrap replicates.
+class Unseen:
+    """Changes too rare to have been seen: an estimate from rows whose interval never closes quite.
 
     Args:
         value: the point estimate.
-        replicates: shape (b,), ascending.
-        acceleration: BCa's correction for a standard error that changes with the value.
         rows: rows behind the estimate.
         reach: how far the estimate would move if every row changed its answer. Changes too rare to have been
             seen in ``rows`` rows cannot be resampled, so no interval is narrower than Tango's without any
@@ -40,10 +41,64 @@ class BootstrapEstimate:
     """
 
     value: float
-    replicates: Floats
-    acceleration: float
     rows: int
     reach: float
+
+    def widen(self, low: float, high: float, alpha: float) -> tuple[float, float]:
+        """The ends of an interval that allows for them."""
+        squared = float(ndtri(alpha)) ** 2
+        unseen = self.reach * squared / (self.rows + squared)
+        return min(low, self.value - unseen), max(high, self.value + unseen)
+
+    def bridges(self, distance: float) -> float:
+        """The level at which they could bridge ``distance``."""
+        if distance <= 0:
+            return 1.0
+        if distance >= self.reach:
+            return 0.0
+        return float(ndtr(-math.sqrt(self.rows * distance / (self.reach - distance))))
+
+
+@dataclass(frozen=True)
+class JackknifeEstimate(Unseen):
+    """A point estimate with its standard error from a delete-one-group jackknife, and Student's t.
+
+    Args:
+        error: the standard error.
+        freedom: degrees of freedom.
+    """
+
+    error: float
+    freedom: int
+
+    @property
+    def _student(self) -> StudentEstimate:
+        return StudentEstimate(self.value, self.error, self.freedom)
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """Student's ends."""
+        return self.widen(*self._student.interval(alpha), alpha)
+
+    def p_below(self, margin: float) -> float:
+        """The level at which the interval's upper end is ``margin``."""
+        return max(self._student.p_below(margin), self.bridges(margin - self.value))
+
+    def p_above(self, margin: float) -> float:
+        """The level at which the interval's lower end is ``margin``."""
+        return max(self._student.p_above(margin), self.bridges(self.value - margin))
+
+
+@dataclass(frozen=True)
+class BootstrapEstimate(Unseen):
+    """A point estimate with its bootstrap replicates.
+
+    Args:
+        replicates: shape (b,), ascending.
+        acceleration: BCa's correction for a standard error that changes with the value.
+    """
+
+    replicates: Floats
+    acceleration: float
 
     @property
     def _bias(self) -> float:
@@ -61,25 +116,15 @@ class BootstrapEstimate:
             float(np.quantile(self.replicates, self._inside(float(ndtr(self._bias + shift)))))
             for shift in z / (1 - self.acceleration * z)
         )
-        squared = float(ndtri(alpha)) ** 2
-        unseen = self.reach * squared / (self.rows + squared)
-        return min(low, self.value - unseen), max(high, self.value + unseen)
+        return self.widen(low, high, alpha)
 
     def p_below(self, margin: float) -> float:
         """The level at which the interval's upper end is ``margin``; never below 1 / (b + 1)."""
-        return max(1 - self._level(margin), self._unseen(margin - self.value))
+        return max(1 - self._level(margin), self.bridges(margin - self.value))
 
     def p_above(self, margin: float) -> float:
         """The level at which the interval's lower end is ``margin``; never below 1 / (b + 1)."""
-        return max(self._level(margin), self._unseen(self.value - margin))
-
-    def _unseen(self, distance: float) -> float:
-        """The level at which changes that nobody saw could bridge ``distance``."""
-        if distance <= 0:
-            return 1.0
-        if distance >= self.reach:
-            return 0.0
-        return float(ndtr(-math.sqrt(self.rows * distance / (self.reach - distance))))
+        return max(self._level(margin), self.bridges(self.value - margin))
 
     def _level(self, margin: float) -> float:
         below = np.mean(self.replicates < margin) + np.mean(self.replicates == margin) / 2
@@ -103,8 +148,9 @@ def difference(
     paired: bool,
     rows: int,
     reach: float,
-) -> BootstrapEstimate:
-    """Bootstrap of metric(candidate) - metric(stable), or of metric(candidate) / metric(stable) - 1.
+    resample: bool = True,
+) -> Estimate:
+    """The estimate of metric(candidate) - metric(stable), or of metric(candidate) / metric(stable) - 1.
 
     Args:
         stable: shape (groups, features): what each group of rows adds to the sums behind ``metric``.
@@ -113,7 +159,8 @@ def difference(
         relative: the share of stable's value instead of the difference.
         paired: resample both versions together.
         rows: rows behind the sums.
-        reach: see ``BootstrapEstimate``.
+        reach: see ``Unseen``.
+        resample: bootstrap; False: the jackknife alone, for many looks.
     """
 
     def contrast(s: Floats, c: Floats) -> Floats:
@@ -122,21 +169,26 @@ def difference(
 
     s_sum, c_sum = stable.sum(axis=0, keepdims=True), candidate.sum(axis=0, keepdims=True)
     value = float(contrast(s_sum, c_sum)[0])
+    without = (
+        [contrast(s_sum - stable, c_sum - candidate)]
+        if paired
+        else [contrast(s_sum - stable, c_sum), contrast(s_sum, c_sum - candidate)]
+    )
+    if not resample:
+        return _jackknifed(value, without, rows, reach)
     s_times = _times(len(stable), seed=0)
-    if paired:
-        replicates = contrast(s_times @ stable, s_times @ candidate)
-        without = contrast(s_sum - stable, c_sum - candidate)
-    else:
-        replicates = contrast(s_times @ stable, _times(len(candidate), seed=1) @ candidate)
-        without = np.concatenate([contrast(s_sum - stable, c_sum), contrast(s_sum, c_sum - candidate)])
-    return _estimate(value, replicates, without, rows, reach)
+    c_times = s_times if paired else _times(len(candidate), seed=1)
+    replicates = contrast(s_times @ stable, c_times @ candidate)
+    return _estimate(value, replicates, np.concatenate(without), rows, reach)
 
 
-def level(sums: Floats, metric: Metric, *, rows: int, reach: float) -> BootstrapEstimate:
-    """Bootstrap of one version's own metric; ``sums``, shape (groups, features), as in ``difference``."""
+def level(sums: Floats, metric: Metric, *, rows: int, reach: float, resample: bool = True) -> Estimate:
+    """One version's own metric; ``sums``, shape (groups, features), and the rest as in ``difference``."""
     whole = sums.sum(axis=0, keepdims=True)
-    replicates = metric(_times(len(sums), seed=0) @ sums)
-    return _estimate(float(metric(whole)[0]), replicates, metric(whole - sums), rows, reach)
+    value, without = float(metric(whole)[0]), metric(whole - sums)
+    if not resample:
+        return _jackknifed(value, [without], rows, reach)
+    return _estimate(value, metric(_times(len(sums), seed=0) @ sums), without, rows, reach)
 
 
 @lru_cache(maxsize=4)
@@ -149,6 +201,16 @@ def _times(count: int, seed: int) -> Floats:
     return times.reshape(REPLICATES, count).astype(np.float64)
 
 
+def _jackknifed(value: float, without: list[Floats], rows: int, reach: float) -> JackknifeEstimate:
+    """From the metric without each group, an array a version (or one for both, of pairs)."""
+    finite = [w[np.isfinite(w)] for w in without]
+    fewest = min(len(w) for w in finite)
+    if fewest < 2:
+        return JackknifeEstimate(value, rows, reach, math.inf, 1)
+    variance = sum((len(w) - 1) * float(np.var(w)) for w in finite)
+    return JackknifeEstimate(value, rows, reach, math.sqrt(variance), fewest - 1)
+
+
 def _estimate(
     value: float, replicates: Floats, without: Floats, rows: int, reach: float
 ) -> BootstrapEstimate:
@@ -158,4 +220,4 @@ def _estimate(
     scale = float(np.sum(influence**2)) ** 1.5
     acceleration = float(np.sum(influence**3)) / (6 * scale) if scale > 0 else 0.0
     replicates = finite if len(finite) else np.array([value])
-    return BootstrapEstimate(value, replicates, acceleration, rows, reach)
+    return BootstrapEstimate(value, rows, reach, replicates, acceleration)

@@ -16,8 +16,8 @@ from scipy import optimize, special
 
 from loadtest.stats.estimate import invert
 
-_LEVEL = 0.05
-"""Where the normal and Student's quantile are compared; their ratio hardly depends on it."""
+_LEVEL, _FAR_LEVEL = 0.05, 0.002
+"""Where the normal and Student's quantile are compared: for one look, and for one of many (``level_at``)."""
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,16 @@ def wilson(hits: float, trials: float, z: float) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def design_effect(outcomes: NDArray[np.float64], block: NDArray[np.intp], blocks: int) -> float:
+def design_effect(
+    outcomes: NDArray[np.float64], block: NDArray[np.intp], blocks: int, *, often: bool = False
+) -> float:
     """How many times more the mean of ``outcomes`` varies than independent outcomes would; at least 1.
 
     Args:
         outcomes: shape (n,).
         block: shape (n,), the time block of each outcome, 0 to ``blocks - 1``.
         blocks: how many blocks there are; below 2 nothing can be told and the answer is 1.
+        often: it is for one look of many, which go by far tails, and of which the smallest effect counts.
     """
     n = len(outcomes)
     if blocks < 2 or n < 2:
@@ -173,5 +176,6 @@ def design_effect(outcomes: NDArray[np.float64], block: NDArray[np.intp], blocks
     excess = np.bincount(block, weights=outcomes - outcomes.mean(), minlength=blocks)
     clustered = float(np.sum(excess**2)) * blocks / (blocks - 1) / n**2
     # the effect is known from few blocks only, so the tests' normal quantile must become Student's
-    widened = float(special.stdtrit(blocks - 1, _LEVEL) / special.ndtri(_LEVEL)) ** 2
+    freedom, level = ((blocks - 1) / 2, _FAR_LEVEL) if often else (blocks - 1, _LEVEL)
+    widened = float(special.stdtrit(freedom, level) / special.ndtri(level)) ** 2
     return max(1.0, clustered / independent * widened)

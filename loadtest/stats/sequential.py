@@ -7,6 +7,7 @@ Each keeps an e-process: evidence that a hypothesis is false, which under that h
 * ``TwoSampleBets``: two streams of independent outcomes (canary traffic). Exact; alarms wrongly when errors
   come in bursts of one version, so it may pause a canary but not fail it for bursty errors.
 * ``lower_bounds``: means over time windows (latency; errors in bursts). Asymptotic: from ten windows on.
+* ``level_at``: any estimate with an interval of its own, while its run grows. Asymptotic.
 
 Everything works elementwise on arrays, so that one call serves one run or a thousand simulated ones.
 """
@@ -14,16 +15,19 @@ Everything works elementwise on arrays, so that one call serves one run or a tho
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_ndtr, ndtri_exp
 
 Floats = NDArray[np.float64]
-
 STAKES = np.geomspace(0.01, 0.9, 12)
 """Shares of the wealth to bet on each pair: small ones win on small differences, large ones on large."""
 FIRST_WINDOW = 10
 """Windows before the asymptotic bound may speak."""
+RHO2 = 0.1
+"""Of ``level_at``, a second: it asks least after 70 s of load, and hardly more from 20 s to 5 minutes."""
 ERROR_ODDS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 WRONG_ANSWER_ODDS = (1.1, 1.2, 1.35, 1.5, 2.0, 3.0)
 EQUAL_ODDS = (0.7, 0.85, 1.0)
@@ -68,6 +72,38 @@ def paired_interval(gained: float, lost: float, pairs: float, alpha: float) -> t
         return low
 
     return lowest(gained, lost), -lowest(lost, gained)
+
+
+@dataclass(frozen=True)
+class PairedBets:
+    """``paired_log_e`` as an ``Estimate``: intervals and p-values that hold at every moment.
+
+    Args:
+        gained: pairs in which only the candidate's outcome was yes.
+        lost: pairs in which only stable's was.
+        pairs: all pairs.
+    """
+
+    gained: float
+    lost: float
+    pairs: float
+
+    @property
+    def value(self) -> float:
+        """Share of the candidate minus share of stable."""
+        return (self.gained - self.lost) / self.pairs
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """See ``paired_interval``."""
+        return paired_interval(self.gained, self.lost, self.pairs, alpha)
+
+    def p_above(self, margin: float) -> float:
+        """One over the evidence against 'at most ``margin``'."""
+        return math.exp(-max(0.0, float(paired_log_e(self.gained, self.lost, self.pairs, margin))))
+
+    def p_below(self, margin: float) -> float:
+        """One over the evidence against 'at least ``margin``'."""
+        return math.exp(-max(0.0, float(paired_log_e(self.lost, self.gained, self.pairs, -margin))))
 
 
 class TwoSampleBets:
@@ -208,3 +244,35 @@ def exceedance(stable: Floats, candidate: Floats, threshold: float, limit: float
         limit: what the candidate may exceed as often, seconds.
     """
     return float(np.mean(candidate > limit) - np.mean(stable > threshold))
+
+
+def level_at(seconds: float, alpha: float) -> float:
+    """The level at which an interval of the run so far holds at *every* moment with ``alpha`` on each side.
+
+    The boundary of ``lower_bounds`` in standard errors, as a tail of the normal distribution: an estimate
+    that is nearly a mean over time (a difference of shares, a quantile, a rate) may be looked at as often as
+    one likes if each look takes its interval at this level. Its standard error must forgive dependence, which
+    blocks of time do (Waudby-Smith et al. 2024, section 2, for estimates that are asymptotically linear).
+
+    Args:
+        seconds: of load so far.
+        alpha: chance, on each side, that the intervals of all looks together ever miss the truth.
+    """
+    a = seconds * RHO2 + 1
+    z = math.sqrt(2 * a / (a - 1) * math.log1p(math.sqrt(a) / (2 * alpha)))
+    return math.exp(float(log_ndtr(-z)))
+
+
+def anytime_p(p: float, seconds: float) -> float:
+    """The p-value of a look after ``seconds`` of load, as one that holds at every moment: see ``level_at``.
+
+    ``anytime_p(p, t) <= alpha`` exactly when ``p <= level_at(t, alpha)``.
+    """
+    if p <= 0:
+        return 0.0
+    if p >= 0.5:
+        return 1.0
+    a = seconds * RHO2 + 1
+    z = float(ndtri_exp(math.log(p)))
+    exponent = z * z * (a - 1) / (2 * a)
+    return min(1.0, math.sqrt(a) / (2 * math.expm1(exponent))) if exponent < 700 else 0.0

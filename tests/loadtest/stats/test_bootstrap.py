@@ -97,3 +97,23 @@ def test_regression_metrics_are_those_of_scikit_learn():
     assert mae(whole)[0] == pytest.approx(metrics.mean_absolute_error(truth, answer))
     assert rmse(whole)[0] == pytest.approx(metrics.root_mean_squared_error(truth, answer))
     assert r2(whole)[0] == pytest.approx(metrics.r2_score(truth, answer))
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_without_replicates_the_jackknife_says_nearly_the_same(paired):
+    rng = np.random.default_rng(6)
+    s, ones, group = rng.exponential(10, 2000), np.ones(2000), bootstrap.groups(2000)
+    c = s + rng.normal(0.1, 1, 2000) if paired else rng.exponential(10, 2000)
+    both = [
+        bootstrap.difference(
+            sums([s, ones], group), sums([c, ones], group), value_per_thousand,
+            relative=True, paired=paired, rows=2000, reach=0.0, resample=resample,
+        )
+        for resample in (True, False)
+    ]  # fmt: skip
+    assert both[1].value == both[0].value
+    low, high = both[0].interval(0.05)
+    assert both[1].interval(0.05) == pytest.approx((low, high), abs=0.05 * (high - low))
+    assert both[1].p_above(low) == pytest.approx(0.05, abs=0.02)
+    # far tails, where thousands of replicates end
+    assert both[1].p_above(low - 10 * (high - low)) < 1e-9

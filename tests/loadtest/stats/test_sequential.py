@@ -9,9 +9,13 @@ from scipy import stats
 from loadtest.stats.sequential import (
     EQUAL_ODDS,
     ERROR_ODDS,
+    RHO2,
     STAKES,
+    PairedBets,
     TwoSampleBets,
+    anytime_p,
     exceedance,
+    level_at,
     lower_bounds,
     paired_interval,
     paired_log_e,
@@ -138,3 +142,42 @@ def test_looks_without_outcomes_change_nothing_of_what_was_won():
     before = float(bets.log_e)
     bets.update(0, 0, 0, 0)
     assert bets.log_e == before > 0
+
+
+@pytest.mark.parametrize(("seconds", "alpha"), [(10, 0.05), (60, 0.05), (60, 0.01), (3600, 0.05)])
+def test_the_level_of_a_look_is_the_boundary_of_the_asymptotic_sequence(seconds, alpha):
+    windows = np.random.default_rng(1).normal(3.0, 2.0, seconds)
+    error = windows.std(ddof=1) / math.sqrt(seconds)
+    by_level = windows.mean() - stats.norm.isf(level_at(seconds, alpha)) * error
+    assert by_level == pytest.approx(lower_bounds(windows, alpha, RHO2)[-1])
+
+
+@pytest.mark.parametrize("seconds", [10.0, 70.0, 900.0])
+def test_a_p_value_for_many_looks_agrees_with_their_level(seconds):
+    for alpha in (0.2, 0.05, 0.01, 1e-6):
+        assert anytime_p(level_at(seconds, alpha), seconds) == pytest.approx(alpha, rel=1e-6)
+    assert anytime_p(0.0, seconds) == 0.0
+    assert anytime_p(1e-300, seconds) < 1e-100
+    assert anytime_p(0.9, seconds) == 1.0
+    # looking often costs something
+    assert anytime_p(0.01, seconds) > 0.01
+
+
+def test_a_thousand_looks_at_a_growing_mean_alarm_no_more_often_than_promised():
+    walks = np.random.default_rng(2).normal(size=(2_000, 1_000)).cumsum(axis=1)
+    seconds = np.arange(1, 1_001)
+    limit = np.array([stats.norm.isf(level_at(s, 0.05)) for s in seconds])
+    crossed = (walks / np.sqrt(seconds) > limit).any(axis=1).mean()
+    assert 0.02 < crossed < 0.05
+    # one look's level at each of them
+    assert (walks / np.sqrt(seconds) > stats.norm.isf(0.05)).any(axis=1).mean() > 0.4
+
+
+def test_paired_bets_are_an_estimate_whose_interval_and_p_values_agree():
+    bets = PairedBets(gained=40, lost=90, pairs=2_000)
+    assert bets.value == pytest.approx(-0.025)
+    low, high = bets.interval(0.05)
+    assert low < bets.value < high
+    assert bets.p_below(high) == pytest.approx(0.05, rel=1e-3)
+    assert bets.p_above(low) == pytest.approx(0.05, rel=1e-3)
+    assert bets.p_above(0.0) == 1.0
