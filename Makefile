@@ -17,6 +17,7 @@ STABLE ?=
 CANDIDATE ?=
 RATE ?=
 DURATION ?=
+UNTIL_DECIDED ?=
 WORKERS ?=
 RESULTS ?= results
 # what the canary targets take
@@ -39,10 +40,11 @@ install: $(VENV)/.local ## install what a load test needs into .venv
 setup: $(VENV)/.dev ## install what development needs into .venv
 
 .PHONY: loadtest
-loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION WORKERS
+loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION UNTIL_DECIDED WORKERS
 	@$(BIN)/loadproof compare --experiment $(EXPERIMENT) --backend $(BACKEND) --results $(RESULTS) \
 	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
-	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(if $(WORKERS),--workers $(WORKERS))
+	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(if $(UNTIL_DECIDED),--until-decided) \
+	  $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: up
 up: ## start the lab with its pages on Docker Compose

@@ -16,6 +16,7 @@ from loadtest.commands.compare import compare
 from loadtest.commands.console import console
 from loadtest.commands.diff import diff
 from loadtest.commands.judge import judge
+from loadtest.commands.live import live
 from loadtest.errors import LabError, LoadproofError
 
 app = typer.Typer(
@@ -38,7 +39,7 @@ def _root(
     """May the new version of a model go live? Load-test it beside the version it would replace."""
 
 
-for verb in (compare, judge, diff):
+for verb in (compare, judge, diff, live):
     app.command()(verb)
 app.add_typer(canary.app, name="canary")
 

@@ -15,6 +15,9 @@ from loadtest.flows.versions import resolve, train_if_absent
 from loadtest.lab.choose import choose_lab
 from loadtest.report.terminal import TerminalProgress, print_verdict
 
+LIMIT = "10m"
+"""The longest that a load lasts which is to end when it is decided, unless a duration is given."""
+
 
 def compare(
     experiment: Annotated[
@@ -27,6 +30,12 @@ def compare(
     backend: Annotated[str, typer.Option(help="auto, compose or local.")] = "auto",
     rate: Annotated[float | None, typer.Option(help="Arrivals a second; each goes to both versions.")] = None,
     duration: Annotated[str | None, typer.Option(help="Length of the load, such as 60s or 5m.")] = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided", help="End as soon as the verdict is certain; --duration is the limit (10m)."
+        ),
+    ] = False,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same arrivals and rows.")] = None,
     cpus: Annotated[float | None, typer.Option(help="CPU limit of each version, in cores.")] = None,
@@ -38,7 +47,13 @@ def compare(
     """Put the same load on both versions and say PASS, FAIL, INCONCLUSIVE or INVALID."""
     overrides: dict[str, Any] = {
         "versions": {"stable": stable, "candidate": candidate},
-        "load": {"rate": rate, "duration": duration, "workers": workers, "seed": seed},
+        "load": {
+            "rate": rate,
+            "duration": duration or (LIMIT if until_decided else None),
+            "until_decided": until_decided or None,
+            "workers": workers,
+            "seed": seed,
+        },
         "limits": {"cpus": cpus},
     }
     resolved = Experiment.load_file(experiment, overrides, gates=gate or ())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
-from loadtest.errors import ExitCode, ExperimentError, LabError
+from loadtest.errors import ExperimentError
 from loadtest.flows.environment import describe
+from loadtest.flows.following import Progress, run_load
 from loadtest.flows.judging import judge_run
 from loadtest.judge.preflight import check_gates
 from loadtest.judge.verdict import Verdict
@@ -18,16 +18,6 @@ from loadtest.lab.ports import CpuUsage, Lab, Version
 from loadtest.lab.server_metrics import memory_bytes
 from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
 from loadtest.sample import VERSIONS
-
-
-class Progress(Protocol):
-    """Where a flow says what it does: a terminal, a log, or nothing."""
-
-    def step(self, text: str) -> None:
-        """A new step began."""
-
-    def tick(self, event: dict[str, Any]) -> None:
-        """The load generator reported (about once a second)."""
 
 
 class Outcome(NamedTuple):
@@ -54,14 +44,15 @@ def compare(
         raise ExperimentError(
             "shadow traffic has no answers of the candidate to compare; use loadproof canary"
         )
-    check_gates(experiment, Dataset.read(experiment.data))
+    dataset = Dataset.read(experiment.data)
+    check_gates(experiment, dataset)
     with RunFolder(results, experiment.name) as folder:
         data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
         folder.write(EXPERIMENT, experiment.model_copy(update={"data": data}).to_toml())
         with open_lab(versions) as lab:
             progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
             before = {role: lab.cpu_usage(role) for role in VERSIONS}
-            _load(lab, folder.path, progress)
+            run_load(lab, folder.path, experiment, dataset, progress)
             observed = {
                 role: {
                     "cpus": lab.enforced_cpus(role),
@@ -75,21 +66,6 @@ def compare(
         progress.step("judging")
         verdict = judge_run(folder.path, write=True)
         return Outcome(verdict, folder.publish())
-
-
-def _load(lab: Lab, job: Path, progress: Progress) -> None:
-    process = lab.launch_load(job)
-    try:
-        for line in process.lines():
-            if line.startswith("{"):
-                progress.tick(json.loads(line))
-            lab.check()
-    finally:
-        process.stop()
-        code = process.wait()
-    lab.check()
-    if code not in (ExitCode.PASS, ExitCode.INVALID):
-        raise LabError(f"the load generator ended with code {code}")
 
 
 def _throttled(before: CpuUsage | None, after: CpuUsage | None) -> float | None:

@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from loadtest.canary.store import Store
 from loadtest.config import Experiment, Fault
-from loadtest.errors import LabError, ServiceDied, StartError
+from loadtest.errors import ExitCode, LabError, ServiceDied, StartError
 from loadtest.lab.compose_load import ComposeLoad
 from loadtest.lab.compose_override import require_readable, write_load_override, write_override
 from loadtest.lab.compose_project import COMPOSE_FILE, Container, Project
@@ -30,8 +30,8 @@ from loadtest.lab.server_metrics import read_metrics
 _REACH_SECONDS = 20.0
 # references and rows take their time before the load: the bound only ends a run that hangs
 _LOAD_SLACK = 600.0
-_LOAD_CODES = (0, 4)
-"""Exit codes of a load generator that did its job: PASS and INVALID of ``errors.ExitCode``."""
+_LOAD_CODES = (ExitCode.PASS, ExitCode.INVALID)
+"""Exit codes of a load generator that did its job."""
 
 
 class ComposeLab:
@@ -229,7 +229,9 @@ class ComposeLab:
             if fault:
                 raise ServiceDied(f"{service} {fault}", self._project.log(container) if container else ())
         load = containers.get("load")
-        if load and load.state["Status"] != "running" and load.state["ExitCode"] not in _LOAD_CODES:
+        asked = self._load is not None and self._load.stopped
+        codes = (*_LOAD_CODES, *([ExitCode.INTERRUPTED] if asked else []))
+        if load and load.state["Status"] != "running" and load.state["ExitCode"] not in codes:
             raise ServiceDied(f"load {load.fault()}", self._project.log(load))
 
     def environment(self) -> dict[str, object]:

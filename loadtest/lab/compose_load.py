@@ -57,6 +57,11 @@ class ComposeLoad:
         self._watchdog.daemon = True
         self._watchdog.start()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was asked to end early."""
+        return self._stopped
+
     def lines(self) -> Iterator[str]:
         """Its standard output, line by line, until it ends."""
         assert self._process.stdout is not None  # noqa: S101 - for the type checker

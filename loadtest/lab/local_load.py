@@ -68,7 +68,7 @@ class LocalLoad:
 
     def failure(self) -> str | None:
         """How it ended without having done its job, in words; None while it runs or when all is well."""
-        done = self._service.process.poll() in LOAD_CODES
+        done = self._service.process.poll() in (*LOAD_CODES, *([ExitCode.INTERRUPTED] if self._asked else []))
         return None if done else self._service.ended()
 
     def tail(self) -> tuple[str, ...]:

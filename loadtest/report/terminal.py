@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from loadtest.judge.live import LiveView
 from loadtest.judge.verdict import Verdict, Word
-from loadtest.report.words import MARKS, QUANTILES, estimate, interval, limit, memory, quantity, share
+from loadtest.report.words import (
+    GATE_END,
+    MARKS,
+    OPEN,
+    QUANTILES,
+    drawn,
+    estimate,
+    interval,
+    limit,
+    limit_of,
+    memory,
+    quantity,
+    share,
+)
 from loadtest.sample import VERSIONS
 
 _WIDE = 110
@@ -30,18 +44,20 @@ class TerminalProgress:
         self.close()
         self._console.print(Text(f"• {text}", style="dim"), soft_wrap=True)
 
-    def tick(self, event: dict[str, Any]) -> None:
-        """Show what the load generator just reported."""
+    def tick(self, event: dict[str, Any], view: LiveView | None) -> None:
+        """Show what the load generator just reported, and the gates as the last look saw them."""
         line = progress_line(event)
         if not self._console.is_terminal:
             if event.get("elapsed", 0.0) - self._last_plain >= 10:
                 self._last_plain = event.get("elapsed", 0.0)
                 self._console.print(line, highlight=False, soft_wrap=True)
+                if view is not None:
+                    self._console.print(gates_line(view), highlight=False, soft_wrap=True)
             return
         if self._live is None:
             self._live = Live(console=self._console, transient=True, auto_refresh=False)
             self._live.start()
-        self._live.update(Text(line), refresh=True)
+        self._live.update(Group(Text(line), *([live_table(view)] if view else [])), refresh=True)
 
     def close(self) -> None:
         """End the live line, so that other output does not mix with it; idempotent."""
@@ -59,6 +75,27 @@ def progress_line(event: dict[str, Any]) -> str:
         p50, p99 = (quantity(seen.get(q), "ms") for q in ("p50", "p99"))
         parts.append(f"{role}: p50 {p50} p99 {p99}{accuracy}{errors}")
     return "  │ ".join(parts)
+
+
+def gates_line(view: LiveView) -> str:
+    """One line: the gates that are decided, and the intervals of those that are open."""
+    parts = []
+    for gate in view.gates:
+        name = GATE_END.split(gate.name)[0]
+        open_ = gate.verdict is Word.INCONCLUSIVE
+        between = f" {interval(gate)} of {limit_of(gate)}" if open_ and gate.estimate is not None else ""
+        parts.append(f"{OPEN if open_ else MARKS[gate.verdict]} {name}{between}")
+    return f"{view.elapsed:5.0f} s  │ gates: " + ", ".join(parts)
+
+
+def live_table(view: LiveView) -> Table:
+    """The gates while the load lasts: each interval closing in, drawn against its limit."""
+    table = _table("", "gate", "estimate", "interval", "", left=("", "gate", " "))
+    for gate in view.gates:
+        open_ = gate.verdict is Word.INCONCLUSIVE
+        mark = Text(OPEN if open_ else f"{MARKS[gate.verdict]} {gate.verdict}", style=_STYLES[gate.verdict])
+        table.add_row(mark, Text(gate.name), estimate(gate), interval(gate), Text(drawn(gate)))
+    return table
 
 
 def gate_table(verdict: Verdict, *, wide: bool) -> Table:

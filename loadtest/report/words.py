@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from loadtest.judge.verdict import GateResult, Word
 
 MARKS = {Word.PASS: "✓", Word.FAIL: "✗", Word.INCONCLUSIVE: "?", Word.INVALID: "!"}
 
+OPEN = "…"
+"""The mark of a gate that is still open while the load lasts."""
+
+GATE_END = re.compile(r" *[<>=]= ")
+"""What follows the metric in a gate's name."""
 
 QUANTILES = ("p50", "p95", "p99")
 """The latency quantiles of every table."""
@@ -59,3 +66,36 @@ def interval(gate: GateResult) -> str:
         return "–"
     ends = ("−∞" if low is None else show(low, gate.unit), "+∞" if high is None else show(high, gate.unit))
     return " to ".join(ends)
+
+
+def limit_of(gate: GateResult) -> str:
+    """A gate's limit as text: its margin with its sign, or its bound."""
+    return (signed if is_difference(gate) else quantity)(gate.margin, gate.unit)
+
+
+def drawn(gate: GateResult, width: int = 31) -> str:
+    """A gate's interval as a line of ``width`` characters, its limit as a bar in the middle.
+
+    The line shows twice the limit's distance from zero on each side; ends beyond it are arrows.
+    """
+    if gate.estimate is None:
+        return ""
+    low, high = gate.interval
+    reach = 2 * abs(gate.margin) or 4 * max(abs(gate.estimate), 1e-9)
+
+    def place(value: float) -> int:
+        return round((value - gate.margin) / reach * (width // 2)) + width // 2
+
+    cells = [" "] * width
+    first = -1 if low is None else place(low)
+    last = width if high is None else place(high)
+    for cell in range(max(first, 0), min(last, width - 1) + 1):
+        cells[cell] = "─"
+    if 0 <= (middle := place(gate.estimate)) < width:
+        cells[middle] = "●"
+    cells[width // 2] = "┃" if cells[width // 2] != " " else "│"
+    if first < 0:
+        cells[0] = "◂"
+    if last >= width:
+        cells[-1] = "▸"
+    return "".join(cells)

@@ -14,6 +14,7 @@ from loadtest.config import Experiment
 from loadtest.errors import DatasetError, LabError, ServiceDied
 from loadtest.flows.compare import compare
 from loadtest.flows.judging import judge_run
+from loadtest.judge.live import LiveView
 from loadtest.judge.verdict import Word
 from loadtest.lab.ports import CpuUsage, Endpoints, Version
 from loadtest.sample import Sample, SampleSet
@@ -98,7 +99,7 @@ class Quiet:
     def step(self, text: str) -> None:
         pass
 
-    def tick(self, event: dict[str, object]) -> None:
+    def tick(self, event: dict[str, object], view: LiveView | None) -> None:
         assert event["done"] == 10
 
 

@@ -3,7 +3,10 @@ import io
 import pytest
 from rich.console import Console
 
-from loadtest.report.terminal import TerminalProgress, print_verdict, progress_line
+from loadtest.judge.live import LiveView
+from loadtest.judge.verdict import GateResult, Word
+from loadtest.report.terminal import TerminalProgress, gates_line, print_verdict, progress_line
+from loadtest.report.words import drawn
 
 EVENT = {
     "elapsed": 12.0,
@@ -48,5 +51,70 @@ def test_without_a_terminal_progress_is_a_plain_line_every_ten_seconds():
     console = written()
     progress = TerminalProgress(console)
     for elapsed in range(25):
-        progress.tick({**EVENT, "elapsed": float(elapsed)})
+        progress.tick({**EVENT, "elapsed": float(elapsed)}, None)
     assert len(console.file.getvalue().splitlines()) == 3
+
+
+VIEW = LiveView(
+    elapsed=42.0,
+    decided=False,
+    gates=(
+        GateResult(
+            name="p95 <= stable + 10%", verdict=Word.INCONCLUSIVE, stable=20.0, candidate=21.0, estimate=5.0,
+            interval=(-2.0, 12.0), margin=10.0, unit="%", confidence=0.95, reason="",
+        ),
+        GateResult(
+            name="accuracy[segment=new] >= stable - 1pp", verdict=Word.PASS, stable=50.0, candidate=50.0,
+            estimate=0.0, interval=(-0.5, 0.5), margin=-1.0, unit="pp", confidence=0.95, reason="",
+        ),
+        GateResult(
+            name="unfaithful == 0", verdict=Word.INCONCLUSIVE, stable=None, candidate=None, estimate=None,
+            interval=(None, None), margin=0.0, unit="", confidence=0.95, reason="",
+        ),
+    ),
+)  # fmt: skip
+
+
+def test_the_gates_in_one_line_show_what_is_open():
+    assert gates_line(VIEW) == (
+        "   42 s  │ gates: … p95 −2.00% to +12.00% of +10.00%, ✓ accuracy[segment=new], … unfaithful"
+    )
+
+
+def test_the_gates_follow_the_progress_line():
+    console = written()
+    progress = TerminalProgress(console)
+    progress.tick({**EVENT, "elapsed": 0.0}, None)
+    progress.tick({**EVENT, "elapsed": 10.0}, VIEW)
+    assert [line.count("gates:") for line in console.file.getvalue().splitlines()] == [0, 0, 1]
+
+
+def test_on_a_terminal_the_gates_are_a_table_with_their_intervals_drawn():
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, highlight=False)
+    progress = TerminalProgress(console)
+    progress.tick(EVENT, VIEW)
+    progress.close()
+    text = console.file.getvalue()
+    assert "p95 <= stable + 10%" in text
+    assert "−2.00% to +12.00%" in text
+    assert "●" in text
+
+
+@pytest.mark.parametrize(
+    ("estimate", "interval", "drawing"),
+    [
+        # the limit, +10%, is in the middle; zero is five places to its left
+        (6.0, (-2.0, 12.0), "    ────●─┃─         "),
+        # shown to be within, and beyond
+        (0.0, (-2.0, 2.0), "    ─●─   │          "),
+        (16.0, (14.0, 18.0), "          │ ─●─      "),
+        # ends out of sight, or unknown
+        (6.0, (-100.0, 14.0), "◂───────●─┃──        "),
+        (6.0, (None, None), "◂───────●─┃─────────▸"),
+        # nothing is known yet
+        (None, (None, None), ""),
+    ],
+)
+def test_an_interval_is_drawn_against_its_limit(estimate, interval, drawing):
+    gate = VIEW.gates[0].model_copy(update={"estimate": estimate, "interval": interval})
+    assert drawn(gate, width=21) == drawing
