@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from loadtest.judge import quality
 from loadtest.judge.evidence import Evidence, NoEvidence, Outcomes
 from loadtest.judge.measurement import Measurement, margin_of
 from loadtest.judge.observations import Observations
-from loadtest.stats.estimate import Estimate, Known
+from loadtest.stats.estimate import Estimate, Known, StudentEstimate
 from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share, design_effect
 from loadtest.stats.quantiles import (
     LEVEL_BLOCKS,
@@ -29,6 +30,8 @@ from loadtest.stats.quantiles import (
     log_ratio,
 )
 
+STEADY_BLOCK = 10.0
+"""Seconds of a block from which on the level of one version alone is looked at as its error says."""
 MIN_BEYOND = 10
 """Fewest samples above (and below) a quantile that its interval may rest on."""
 
@@ -96,19 +99,33 @@ def _latency(gate: Gate, evidence: Evidence) -> Measurement:
     s, c = (evidence.blocked(o, blocks) for o in (evidence.stable, evidence.candidate))
     fewest = min(s.smallest_rest, c.smallest_rest) if gate.against == "stable" else c.smallest_rest
     beyond = fewest * min(q, 1 - q)
+    kind = "samples"
+    if evidence.often and beyond >= MIN_BEYOND:
+        # with many looks one comes just after the only pause of the run, or just before
+        kind = "separate samples"
+        beyond = min(version.beyond(q) for version in ((s, c) if gate.against == "stable" else (c,)))
     if beyond < MIN_BEYOND:
-        factor = MIN_BEYOND / beyond - 1 if fewest else 1.0
+        factor = MIN_BEYOND / beyond - 1 if beyond else 1.0
         raise NoEvidence(
-            f"{gate.metric} rests on {int(beyond)} samples beyond it, {MIN_BEYOND} are needed: "
+            f"{gate.metric} rests on {int(beyond)} {kind} beyond it, {MIN_BEYOND} are needed: "
             f"{_more(factor * evidence.arrivals, factor * evidence.duration)}",
             seconds=factor * evidence.duration,
         )
     own_s, own_c = s.quantile(q), c.quantile(q)
     if gate.against == "absolute":
-        return Measurement(log_level(c, q), math.log(gate.bound), own_s, own_c, to_base=math.exp)
+        estimate = _alone(log_level(c, q), evidence)
+        return Measurement(estimate, math.log(gate.bound), own_s, own_c, to_base=math.exp)
     if gate.relative:
         return Measurement(log_ratio(s, c, q), math.log1p(gate.bound), own_s, own_c, to_base=math.expm1)
     return Measurement(difference(s, c, q), gate.bound, own_s, own_c)
+
+
+def _alone(estimate: StudentEstimate, evidence: Evidence) -> StudentEstimate:
+    """One version's own level: early looks cannot see the drift that blocks of ten seconds would hold."""
+    if not evidence.often:
+        return estimate
+    short = max(1.0, LEVEL_BLOCKS * STEADY_BLOCK / evidence.duration)
+    return replace(estimate, error=estimate.error * short**2)
 
 
 def _more(requests: float, seconds: float) -> str:
@@ -161,7 +178,7 @@ def _rate(gate: Gate, evidence: Evidence, experiment: Experiment) -> Measurement
     s, c = per_block(evidence.stable), per_block(evidence.candidate)
     own_s, own_c = float(s.mean()), float(c.mean())
     if gate.against == "absolute":
-        estimate = jackknife(own_c, _means_without(c))
+        estimate = _alone(jackknife(own_c, _means_without(c)), evidence)
     elif not gate.relative:
         estimate = jackknife(own_c - own_s, _means_without(c - s))
     elif own_s > s.max() / blocks:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.stats.estimate import StudentEstimate
+from loadtest.stats.proportions import design_effect
 
 Floats = NDArray[np.float64]
 
@@ -79,6 +80,14 @@ class Blocked:
     def quantile(self, q: float) -> float:
         """The quantile of all values (linear interpolation, as ``numpy.quantile``)."""
         return float(np.quantile(self.values, q))
+
+    def beyond(self, q: float) -> float:
+        """How many values lie beyond the quantile, on its rarer side, by how many independent ones would tell
+        as much: slow requests that one pause delayed together tell of one pause.
+        """
+        end = self.quantile(q)
+        hits = (self.values >= end if q >= 0.5 else self.values <= end).astype(np.float64)
+        return float(hits.sum()) / design_effect(hits, self.block, self.blocks)
 
     def leave_one_out(self, q: float) -> Floats:
         """The quantile with each block deleted in turn, shape (blocks,)."""

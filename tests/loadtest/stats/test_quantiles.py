@@ -95,3 +95,15 @@ def test_intervals_cover_the_truth():
             low, high = estimate.interval(0.05)
             covered[i] += low <= true <= high
     assert np.all(np.abs(covered / runs - 0.9) < 0.055)  # 90% and three standard errors
+
+
+def test_what_one_pause_delays_together_counts_as_little_as_one_event():
+    rng = np.random.default_rng(4)
+    at = np.sort(rng.uniform(0, 60, 6_000))
+    latency = rng.lognormal(-4, 0.3, 6_000)
+    paused = np.where((at > 30) & (at < 31), 1.0, latency)
+    assert Blocked.sort(latency, at, 60.0, 12).beyond(0.99) > 25
+    assert Blocked.sort(paused, at, 60.0, 12).beyond(0.99) < 5
+    # the rarer side, and ties
+    assert Blocked.sort(latency, at, 60.0, 12).beyond(0.1) > 200
+    assert Blocked.sort(np.full(6_000, 2.0), at, 60.0, 12).beyond(0.5) == 6_000
