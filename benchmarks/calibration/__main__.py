@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.calibration import canary, latency, report, sequential, shares, whole_runs
+from benchmarks.calibration import canary, latency, report, sequential, shares, until_decided, whole_runs
 
 RESULTS = Path(__file__).parent / "results.json"
 SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
@@ -19,6 +19,7 @@ SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
     "whole_runs": whole_runs.measure,
     "sequential": sequential.measure,
     "canary": canary.measure,
+    "until_decided": until_decided.measure,
 }
 
 
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> int:
         print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
         if not options.quick:
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    tables = report.tables(results)
+    tables = report.tables(results) | until_decided.tables(results)
     print("\n".join(tables.values()))
     if not options.quick:
         report.write(tables)

@@ -50,8 +50,6 @@ def accuracy(gate: Gate, evidence: Evidence, rows_in_set: int) -> Measurement:
     """
     if evidence.often and evidence.paired:
         evidence = evidence.first_of_each_row()
-    s_rows, c_rows = _Rows.of(evidence.stable), _Rows.of(evidence.candidate)
-    """Share of distinct rows answered correctly; Tango's interval for pairs, Newcombe's for two streams."""
     s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
     s = s_rows.mean(evidence.stable.correct.astype(np.float64))
     c = c_rows.mean(evidence.candidate.correct.astype(np.float64))
