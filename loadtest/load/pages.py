@@ -16,14 +16,16 @@ from locust.env import Environment
 from locust.runners import MasterRunner
 from prometheus_client import CollectorRegistry
 
-from loadtest.config import Experiment
+from loadtest.config import EXPERIMENTS, Experiment
 from loadtest.dataset import Dataset
 from loadtest.errors import LoadproofError
 from loadtest.load import files
 from loadtest.load.coordinator import Coordinator, Result
 from loadtest.load.experiment import locate_data, named_by_environment, results_folder
+from loadtest.load.live_page import LivePage
 from loadtest.load.metrics import LoadMetrics
 from loadtest.load.routes import add_routes
+from loadtest.load.users import TRAFFIC
 from loadtest.load.wiring import wire
 from loadtest.run_folder import VERDICT
 
@@ -33,9 +35,20 @@ logger = logging.getLogger(__name__)
 
 
 def add_options(parser: Any, **_: object) -> None:
-    """Add rate and duration to Locust's command line and to its start form."""
-    load = _or_exit(lambda: Experiment.load_file(named_by_environment())).load
+    """Add experiment, traffic, rate and duration to Locust's command line and to its start form."""
+    named = named_by_environment()
+    load = _or_exit(lambda: Experiment.load_file(named)).load
+    bundled = sorted(path.stem for path in EXPERIMENTS.glob("*.toml"))
     # not in a group: Locust's start form shows only what the parser itself was given
+    parser.add_argument(
+        "--experiment",
+        choices=list(dict.fromkeys([named, *bundled])),
+        default=named,
+        help="what is compared, and under which gates",
+    )
+    parser.add_argument(
+        "--traffic", choices=sorted(TRAFFIC), default=load.traffic, help="who gets the rows of an arrival"
+    )
     parser.add_argument(
         "--rate", type=float, env_var="LOADPROOF_RATE", default=load.rate, help="arrivals a second"
     )
@@ -51,21 +64,25 @@ def add_options(parser: Any, **_: object) -> None:
 def start(environment: Environment, **_: object) -> None:
     """Make a process that the ``locust`` command started take its part in runs."""
     options: Any = environment.parsed_options
+    page = LivePage(lambda: coordinator.error if coordinator else None)
 
     def resolve() -> Experiment:
-        overrides = {"load": {"rate": options.rate, "duration": options.duration}}
-        return locate_data(Experiment.load_file(named_by_environment(), overrides))
+        chosen = {name: getattr(options, name) for name in ("traffic", "rate", "duration")}
+        experiment = locate_data(Experiment.load_file(options.experiment, {"load": chosen}))
+        page.begin(experiment)
+        return experiment
 
     if not options.worker:
-        _or_exit(lambda: Dataset.read(resolve().data))
+        _or_exit(lambda: Dataset.read(locate_data(Experiment.load_file(options.experiment)).data))
     metrics = LoadMetrics(lambda: _workers(environment), _address(options))
     web: Any = environment.web_ui
     if web is not None:
         registry = CollectorRegistry()
         registry.register(metrics)
         add_routes(web.app, registry, results_folder())
-    publisher = _Publisher(metrics)
-    coordinator = wire(environment, resolve, publisher.publish, metrics=metrics)
+        page.extend(web.app, web.template_args)
+    publisher = _Publisher(metrics, page)
+    coordinator = wire(environment, resolve, publisher.publish, page.show, metrics=metrics)
     events: Any = environment.events
     events.quitting.add_listener(publisher.finish)
     if coordinator is not None and options.headless:
@@ -93,20 +110,27 @@ def _set_exit_code(environment: Environment, coordinator: Coordinator) -> None:
 class _Publisher:
     """Writes the run folder of every run and lets the loadproof command judge it, beside Locust's pages."""
 
-    def __init__(self, metrics: LoadMetrics) -> None:
+    def __init__(self, metrics: LoadMetrics, page: LivePage) -> None:
         self._metrics = metrics
+        self._page = page
         self._judging: gevent.Greenlet | None = None
 
     def publish(self, result: Result) -> None:
         """Write the run folder, then judge it."""
         folder = files.publish(results_folder(), *result)
         logger.info("run folder: %s", folder)
+        self._page.judging()
         self._judging = gevent.spawn(self._judge, folder)
 
     def _judge(self, folder: Path) -> None:
         judge(folder)
-        if (verdict := folder / VERDICT).exists():
-            self._metrics.judged(folder.name, json.loads(verdict.read_text(encoding="utf-8")))
+        try:
+            verdict = json.loads((folder / VERDICT).read_text(encoding="utf-8"))
+        except OSError:
+            self._page.failed("the run was measured, but not judged; Locust's log says why")
+            return
+        self._metrics.judged(folder.name, verdict)
+        self._page.judged(folder.name, verdict)
 
     def finish(self, **_: object) -> None:
         """Wait for the verdict of the last run."""

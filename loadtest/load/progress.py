@@ -5,6 +5,7 @@ Quantiles come from a histogram whose buckets grow by 1%; the verdict is compute
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from loadtest.sample import VERSIONS, SampleSet
 _SMALLEST = 1e-5
 _GROWTH = np.log(1.01)
 _BUCKETS = 2000
+_RECENT = 5
+"""Events that recent quantiles look back over: about as many seconds."""
 
 
 class Progress:
@@ -22,6 +25,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._latency = {version: np.zeros(_BUCKETS, np.int64) for version in VERSIONS}
+        self._before = deque([{v: h.copy() for v, h in self._latency.items()}], maxlen=_RECENT)
         self._lag = np.zeros(_BUCKETS, np.int64)
         self._done = dict.fromkeys(VERSIONS, 0)
         self._errors = dict.fromkeys(VERSIONS, 0)
@@ -49,8 +53,11 @@ class Progress:
 
         Returns:
             ``elapsed`` and ``sent``, ``done`` and ``errors`` (requests), ``lag_ms_p99``, and per version
-            ``done``, ``errors``, ``accuracy``, ``p50``, ``p95``, ``p99`` (milliseconds); None: not yet known.
+            ``done``, ``errors``, ``accuracy``, ``p50``, ``p95``, ``p99`` (milliseconds), and ``recent``: p50
+            and p99 of the last few events; None: not yet known.
         """
+        recent = {version: self._latency[version] - self._before[0][version] for version in VERSIONS}
+        self._before.append({v: h.copy() for v, h in self._latency.items()})
         return {
             "elapsed": round(elapsed, 1),
             "sent": sent,
@@ -67,6 +74,12 @@ class Progress:
                     "p50": _quantile(self._latency[version], 0.5),
                     "p95": _quantile(self._latency[version], 0.95),
                     "p99": _quantile(self._latency[version], 0.99),
+                    "recent": {
+                        "p50": _quantile(recent[version], 0.5),
+                        "p99": _quantile(recent[version], 0.99),
+                    }
+                    if recent[version].any()
+                    else None,
                 }
                 for version in VERSIONS
             },

@@ -5,6 +5,8 @@ import shutil
 import pytest
 from selenium import webdriver
 
+from tests.integration.conftest import double, job  # noqa: F401 - fixtures
+
 QUIET = ("quic", "background-networking", "component-update", "sync", "gpu")
 
 
@@ -24,3 +26,10 @@ def browser(tmp_path_factory):
     running = webdriver.Chrome(options, webdriver.ChromeService(driver))
     yield running
     running.quit()
+
+
+@pytest.fixture(autouse=True)
+def fresh(browser):
+    """Each test begins with an empty page and an empty console."""
+    browser.get("about:blank")
+    browser.get_log("browser")

@@ -19,6 +19,7 @@ def test_nothing_yet():
         "p50": None,
         "p95": None,
         "p99": None,
+        "recent": None,
     }
 
 
@@ -56,3 +57,23 @@ def test_a_regression_has_no_accuracy():
     progress = Progress()
     progress.add(SampleSet.from_samples([sample("stable", 0.01, correct=None)]))
     assert progress.event(1.0, 1)["versions"]["stable"]["accuracy"] is None
+
+
+def test_recent_quantiles_forget():
+    progress = Progress()
+
+    def add(seconds):
+        progress.add(
+            SampleSet.from_samples(
+                Sample(0, "stable", 0.0, 0.0, seconds, 200, None, "a", True, None, 0) for _ in range(10)
+            )
+        )
+
+    add(1.0)
+    assert progress.event(1.0, 10)["versions"]["stable"]["recent"]["p50"] == pytest.approx(1000, rel=0.01)
+    for second in range(2, 8):
+        add(0.01)
+        recent = progress.event(float(second), 10)["versions"]["stable"]["recent"]
+    # the slow second is out of sight, though it still counts for the run
+    assert recent["p99"] == pytest.approx(10, rel=0.01)
+    assert progress.event(8.0, 10)["versions"]["stable"]["p99"] == pytest.approx(1000, rel=0.01)

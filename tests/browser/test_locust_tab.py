@@ -1,0 +1,84 @@
+"""Locust's web UI as a person uses it: fill in the form, watch the tab, see the verdict, open the report."""
+
+import pytest
+import requests
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from tests.integration.locust_process import free_port, locust, until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def page(browser):
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    browser.set_window_size(1400, 1400)
+    yield browser
+    browser.switch_to.default_content()
+
+
+def wait_for(browser, what, seconds=60):
+    return WebDriverWait(browser, seconds, ignored_exceptions=[Exception]).until(what)
+
+
+def fill_in(browser, name, text):
+    field = wait_for(browser, lambda b: b.find_element(By.NAME, name))
+    wait_for(browser, lambda _: field.is_displayed() and field.is_enabled())
+    if field.tag_name == "select":
+        Select(field).select_by_visible_text(text)
+        return
+    field.clear()
+    field.send_keys(text)
+
+
+def texts(browser, selector):
+    return [element.text for element in browser.find_elements(By.CSS_SELECTOR, selector)]
+
+
+def test_a_person_compares_two_versions(page, double, job):
+    folder = job(rate=30, duration=60)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with double(delays=[0.005, 0.02]) as server, locust(
+        folder, "--web-host", "127.0.0.1", "--web-port", str(port), "--host", server.url
+    ):  # fmt: skip
+        until(lambda: requests.get(url, timeout=5).ok)
+        page.get(url)
+        wait_for(page, lambda b: b.find_element(By.XPATH, "//*[text()='Custom parameters']")).click()
+        assert [page.find_element(By.NAME, n).tag_name for n in ("experiment", "traffic")]
+        fill_in(page, "rate", "60")
+        fill_in(page, "duration", "8s")
+        page.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+        wait_for(
+            page, lambda b: b.find_element(By.XPATH, "//*[@role='tab'][normalize-space()='Loadproof']")
+        ).click()
+        wait_for(page, lambda b: b.find_element(By.ID, "loadproof"))
+        page.switch_to.frame("loadproof")
+        # numbers move
+        answers = "#versions tr:first-child td[data-role=candidate]"
+        first = wait_for(page, lambda b: _number(b.find_element(By.CSS_SELECTOR, answers).text))
+        wait_for(page, lambda b: _number(b.find_element(By.CSS_SELECTOR, answers).text) > first + 50)
+        wait_for(page, lambda b: len(b.find_elements(By.CSS_SELECTOR, "#latency polyline")) == 4)
+        # the verdict, each gate's interval, and the report
+        wait_for(page, lambda b: b.find_element(By.ID, "report"))
+        word = page.find_element(By.ID, "word").text
+        assert word.split()[1] in ("PASS", "FAIL", "INCONCLUSIVE")
+        assert "accuracy >= stable - 1pp" in texts(page, "#gates code")
+        assert any("to" in text for text in texts(page, "#gates td.n"))
+        assert page.find_elements(By.CSS_SELECTOR, "#gates svg circle")
+        page.find_element(By.ID, "report").click()
+        page.switch_to.window(page.window_handles[-1])
+        assert wait_for(page, lambda b: b.find_element(By.TAG_NAME, "h1")).text == word
+        assert page.find_elements(By.CSS_SELECTOR, "figure svg polyline")
+        page.close()
+        page.switch_to.window(page.window_handles[0])
+        severe = [line for line in page.get_log("browser") if line["level"] == "SEVERE"]
+        assert severe == []
+        page.get("about:blank")  # asks no more
+    assert "Traceback" not in (folder / "locust.log").read_text()
+
+
+def _number(text):
+    return int(text.replace(",", "")) if text.strip("–") else 0
