@@ -9,14 +9,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import gevent
 from locust.env import Environment
 from locust.runners import MasterRunner
 from prometheus_client import CollectorRegistry
 
-from loadtest.config import EXPERIMENTS, Experiment
+from loadtest.config import EXPERIMENTS, Experiment, Load
 from loadtest.dataset import Dataset
 from loadtest.errors import LoadproofError
 from loadtest.load import files
@@ -25,7 +25,6 @@ from loadtest.load.experiment import locate_data, named_by_environment, results_
 from loadtest.load.live_page import LivePage
 from loadtest.load.metrics import LoadMetrics
 from loadtest.load.routes import add_routes
-from loadtest.load.users import TRAFFIC
 from loadtest.load.wiring import wire
 from loadtest.run_folder import VERDICT
 
@@ -47,7 +46,10 @@ def add_options(parser: Any, **_: object) -> None:
         help="what is compared, and under which gates",
     )
     parser.add_argument(
-        "--traffic", choices=sorted(TRAFFIC), default=load.traffic, help="who gets the rows of an arrival"
+        "--traffic",
+        choices=get_args(Load.model_fields["traffic"].annotation),
+        default=load.traffic,
+        help="who gets the rows of an arrival",
     )
     parser.add_argument(
         "--rate", type=float, env_var="LOADPROOF_RATE", default=load.rate, help="arrivals a second"

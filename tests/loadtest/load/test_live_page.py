@@ -31,7 +31,7 @@ class Web:
         self.problem = None
         self.page = LivePage(lambda: self.problem)
         self.arguments = {}
-        app = Flask("locust")
+        app = Flask("as_locust")
 
         @app.route("/")
         def index():
