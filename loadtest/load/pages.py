@@ -22,6 +22,7 @@ from loadtest.errors import LoadproofError
 from loadtest.load import files
 from loadtest.load.coordinator import Coordinator, Result
 from loadtest.load.experiment import locate_data, named_by_environment, results_folder
+from loadtest.load.live_gates import LiveGates
 from loadtest.load.live_page import LivePage
 from loadtest.load.metrics import LoadMetrics
 from loadtest.load.routes import add_routes
@@ -72,6 +73,7 @@ def start(environment: Environment, **_: object) -> None:
         chosen = {name: getattr(options, name) for name in ("traffic", "rate", "duration")}
         experiment = locate_data(Experiment.load_file(options.experiment, {"load": chosen}))
         page.begin(experiment)
+        publisher.begin(experiment)
         return experiment
 
     if not options.worker:
@@ -84,7 +86,8 @@ def start(environment: Environment, **_: object) -> None:
         add_routes(web.app, registry, results_folder())
         page.extend(web.app, web.template_args)
     publisher = _Publisher(metrics, page)
-    coordinator = wire(environment, resolve, publisher.publish, page.show, metrics=metrics)
+    pass_on = publisher.pass_on if web is not None else None
+    coordinator = wire(environment, resolve, publisher.publish, page.show, metrics=metrics, pass_on=pass_on)
     events: Any = environment.events
     events.quitting.add_listener(publisher.finish)
     if coordinator is not None and options.headless:
@@ -115,7 +118,26 @@ class _Publisher:
     def __init__(self, metrics: LoadMetrics, page: LivePage) -> None:
         self._metrics = metrics
         self._page = page
+        self._experiment: Experiment | None = None
+        self._gates: LiveGates | None = None
         self._judging: gevent.Greenlet | None = None
+
+    def begin(self, experiment: Experiment) -> None:
+        """A run begins; its gates are looked at from its first samples on."""
+        self._close_gates()
+        self._experiment = experiment
+
+    def pass_on(self, samples: bytes) -> None:
+        """Samples came in."""
+        if self._gates is None and self._experiment is not None:
+            self._gates = LiveGates(self._experiment, self._page.look)
+        if self._gates is not None:
+            self._gates.add(samples)
+
+    def _close_gates(self) -> None:
+        gates, self._gates = self._gates, None
+        if gates is not None:
+            gates.close()
 
     def publish(self, result: Result) -> None:
         """Write the run folder, then judge it."""
@@ -125,6 +147,7 @@ class _Publisher:
         self._judging = gevent.spawn(self._judge, folder)
 
     def _judge(self, folder: Path) -> None:
+        self._close_gates()
         judge(folder)
         try:
             verdict = json.loads((folder / VERDICT).read_text(encoding="utf-8"))

@@ -49,7 +49,7 @@ def test_a_person_compares_two_versions(page, double, job):
         wait_for(page, lambda b: b.find_element(By.XPATH, "//*[text()='Custom parameters']")).click()
         assert [page.find_element(By.NAME, n).tag_name for n in ("experiment", "traffic")]
         fill_in(page, "rate", "60")
-        fill_in(page, "duration", "8s")
+        fill_in(page, "duration", "14s")
         page.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
         wait_for(
             page, lambda b: b.find_element(By.XPATH, "//*[@role='tab'][normalize-space()='Loadproof']")
@@ -61,6 +61,9 @@ def test_a_person_compares_two_versions(page, double, job):
         first = wait_for(page, lambda b: _number(b.find_element(By.CSS_SELECTOR, answers).text))
         wait_for(page, lambda b: _number(b.find_element(By.CSS_SELECTOR, answers).text) > first + 50)
         wait_for(page, lambda b: len(b.find_elements(By.CSS_SELECTOR, "#latency polyline")) == 4)
+        # the gates are looked at while the load lasts
+        wait_for(page, lambda b: "…" in b.find_element(By.CSS_SELECTOR, "#gates .word").text)
+        assert "at all looks" in page.find_element(By.ID, "claim").text
         # the verdict, each gate's interval, and the report
         wait_for(page, lambda b: b.find_element(By.ID, "report"))
         word = page.find_element(By.ID, "word").text
