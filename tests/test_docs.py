@@ -17,7 +17,10 @@ README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):.*## ", MAKEFILE, re.M))
 COMMANDS = typer.main.get_command(app).commands
-OPTIONS = {option for command in COMMANDS.values() for p in command.params for option in p.opts}
+VERBS = [
+    verb for command in COMMANDS.values() for verb in (command, *getattr(command, "commands", {}).values())
+]
+OPTIONS = {option for verb in VERBS for p in verb.params for option in p.opts}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -13,6 +13,7 @@ from loadtest.errors import StartError
 from loadtest.lab.compose import ComposeLab
 from loadtest.lab.compose_project import COMPOSE_FILE, Project
 from loadtest.lab.docker import Docker
+from loadtest.lab.free_ports import free_port
 from loadtest.lab.images import provide_images
 from loadtest.lab.ports import Version
 
@@ -55,8 +56,8 @@ def stack(docker):
             *("up", "--detach", "--wait", "--wait-timeout", "240", "--pull", "never"),
             *("--scale", f"locust-worker={WORKERS}", *SERVICES),
             timeout=300,
-            # whichever ports are free: another lab may run here
-            environment=dict.fromkeys(PORTS, "0"),
+            # whichever ports are free: another lab may run here; the gateway's stays when it starts again
+            environment=dict.fromkeys(PORTS, "0") | {"GATEWAY_PORT": str(free_port())},
         )
         ids = docker.run(
             "ps", "-aq", "--filter", f"label=com.docker.compose.project={project.name}", timeout=30

@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,13 @@ def lab(running):
     running.canary.update(lambda state: state.set(25, sign("a test")))
     yield running
     running.check()
+
+
+def eventually(condition, within=20.0):
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.005)
 
 
 def in_force(lab):
@@ -121,28 +130,57 @@ def test_a_fault_that_needs_a_willing_server_is_refused_by_another(lab):
         lab.inject("candidate", Fault(kind="failing"))
 
 
-def test_a_promotion_and_its_rollback_lose_no_request(lab):
-    statuses, done = Counter(), threading.Event()
+@contextmanager
+def users(lab, count=3):
+    """Users who ask all the time; yields when each asked, the status, and who answered."""
+    asked, done = [], threading.Event()
 
     def ask():
         while not done.is_set():
+            at = time.monotonic()
             answer = get(f"{lab.endpoints.gateway}/v2/echo", 5.0)
-            statuses[answer.status if answer else None] += 1
+            who = answer.headers["x-model-version"] if answer else None
+            asked.append((at, answer and answer.status, who))
 
-    users = [threading.Thread(target=ask) for _ in range(3)]
-    for user in users:
-        user.start()
-    for _ in range(5):
-        lab.canary.update(lambda state: state.promote(sign("better")))
-        assert in_force(lab)["stable"] == "candidate"
-        assert set(answered(lab, 20)) == {(200, "stable")}
-        lab.canary.update(lambda state: state.rollback(sign("not after all")))
-        assert in_force(lab)["stable"] == "stable"
-    done.set()
-    for user in users:
-        user.join()
-    assert set(statuses) == {200}
-    assert statuses[200] > 50
+    threads = [threading.Thread(target=ask) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield asked
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_after_a_rollback_has_returned_nobody_is_sent_to_the_candidate(lab):
+    quiet = []
+    with users(lab) as asked:
+        for _ in range(15):
+            lab.canary.update(lambda state: state.set(100, sign("all in")))
+            before = len(asked)
+            eventually(lambda before=before: len(asked) > before + 6)
+            lab.canary.update(lambda state: state.rollback(sign("wrong answers")))
+            began, before = time.monotonic(), len(asked)
+            eventually(lambda before=before: len(asked) > before + 6)
+            quiet.append((began, time.monotonic()))
+    assert {status for _, status, _ in asked} == {200}
+    assert sum(version == "candidate" for _, _, version in asked) > 15
+    rolled_back = [v for at, _, v in asked if any(began <= at < ended for began, ended in quiet)]
+    assert len(rolled_back) > 15
+    assert set(rolled_back) == {"stable"}
+
+
+def test_a_promotion_and_its_rollback_lose_no_request(lab):
+    with users(lab) as asked:
+        for _ in range(5):
+            lab.canary.update(lambda state: state.promote(sign("better")))
+            assert in_force(lab)["stable"] == "candidate"
+            assert set(answered(lab, 20)) == {(200, "stable")}
+            lab.canary.update(lambda state: state.rollback(sign("not after all")))
+            assert in_force(lab)["stable"] == "stable"
+    assert {status for _, status, _ in asked} == {200}
+    assert len(asked) > 50
 
 
 def test_a_lab_that_is_killed_comes_back_with_the_split_and_the_roles_that_were_set(tmp_path):

@@ -1,0 +1,166 @@
+"""The canary on containers: its state on the stack's volume; faults and restarts in a lab of the command."""
+
+import json
+import subprocess
+import time
+import urllib.request
+from collections import Counter
+
+import pytest
+
+from loadtest.config import Fault
+from loadtest.errors import ControllerError, LabError, UsageError
+from loadtest.lab.author import sign
+from loadtest.lab.envoy import confirm_routes
+from loadtest.lab.probe import get
+from loadtest.lab.routes import Routes, derive
+from loadtest.lab.volume_store import VolumeStore
+
+pytestmark = pytest.mark.compose
+
+
+def eventually(condition, within=30.0):
+    deadline = time.monotonic() + within
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.1)
+    return result
+
+
+def url_of(docker, container):
+    """The gateway's base URL: a port that Docker chose changes with every start."""
+    return "http://" + docker.run("port", container, "8080/tcp", timeout=10).strip()
+
+
+@pytest.fixture(scope="module")
+def gateway(stack):
+    return stack.of("gateway")[0]["Name"].removeprefix("/")
+
+
+@pytest.fixture
+def store(stack, docker, gateway):
+    def confirm(state):
+        confirm_routes(url_of(docker, gateway), Routes.of(state), within=5.0)
+
+    addresses = {role: f"{role}:8000" for role in ("stable", "candidate")}
+    store = VolumeStore(gateway, lambda state: derive(state, addresses), confirm)
+    yield store
+    store.update(lambda state: state.set(10, sign("after a test")))
+
+
+def split_of(docker, container):
+    answer = get(url_of(docker, container) + "/split", 2.0)
+    return json.loads(answer.body) if answer and answer.status == 200 else None
+
+
+def test_a_new_volume_begins_with_ten_percent_and_the_versions_that_are_served(store):
+    first = store.read().history[0]
+    assert (first.action, first.percent, first.note.by) == ("begin", 10, "gateway")
+    assert (first.stable.version, first.candidate.version) == ("v1", "v2")
+
+
+def test_a_change_on_the_volume_survives_the_death_of_the_gateway(store, docker, gateway):
+    changed = store.update(lambda state: state.set(35, sign("a step")))
+    docker.run("kill", "--signal", "KILL", gateway, timeout=30)
+    docker.run("start", gateway, timeout=30)
+    in_force = eventually(lambda: split_of(docker, gateway))
+    assert (in_force["candidate_percent"], in_force["serial"]) == (35, changed.now.serial)
+    assert store.read() == changed
+
+
+def test_a_command_that_is_killed_in_the_middle_changes_nothing_and_holds_up_nobody(store, docker, gateway):
+    before = store.read()
+    command = [docker.program, "exec", "--interactive", gateway, "canary-state", "change"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"{\n"
+        process.kill()
+    after = store.update(lambda state: state.hold(sign("still there")))
+    assert after.history[:-1] == before.history
+
+
+def test_a_change_that_is_refused_changes_nothing(store):
+    before = store.read()
+    with pytest.raises(UsageError, match="not between 0 and 100"):
+        store.update(lambda state: state.set(101, sign("too much")))
+    assert store.read() == before
+
+
+def test_a_second_controller_is_refused_and_a_killed_one_is_replaced(store, gateway):
+    other = VolumeStore(gateway, lambda _: {}, lambda _: None)
+    with store.lead("auto of ann"):
+        with pytest.raises(ControllerError, match=r"auto of ann \(process"), other.lead("me"):
+            pass
+        store._leading.kill()
+        store._leading.wait()
+        # whoever led must not go on as if it did
+        with pytest.raises(ControllerError, match="leads no more"):
+            store.update(lambda state: state)
+        eventually(lambda: leads(other))
+
+
+def leads(store):
+    try:
+        with store.lead("me"):
+            return True
+    except ControllerError:
+        return False
+
+
+def test_after_a_promotion_answers_and_metrics_name_the_new_roles(store, stack, docker, gateway):
+    def answered():
+        with urllib.request.urlopen(f"{url_of(docker, gateway)}/v2/models/shop", timeout=10) as answer:
+            return answer.headers["x-model-version"], json.load(answer)["versions"]
+
+    def scraped():
+        query = 'loadproof_model_info{job="versions"}'
+        with urllib.request.urlopen(
+            f"{stack.url('prometheus', 9090)}/api/v1/query?query={query}", timeout=10
+        ) as answer:
+            result = json.load(answer)["data"]["result"]
+        return {(series["metric"]["role"], series["metric"]["version"]) for series in result}
+
+    store.update(lambda state: state.promote(sign("better")))
+    assert {tuple(map(str, answered())) for _ in range(10)} == {("stable", "['v2']")}
+    # right after the change Prometheus shows both for as long as it looks back
+    eventually(lambda: {("stable", "v2"), ("candidate", "v1")} <= scraped())
+    store.update(lambda state: state.rollback(sign("not after all")))
+    assert {tuple(map(str, answered())) for _ in range(10)} == {("stable", "['v1']")}
+
+
+def test_without_the_container_a_line_says_how_to_start_one():
+    with pytest.raises(LabError, match="no lab runs here, nor does the container nobody; start one with"):
+        VolumeStore("nobody", lambda _: {}, lambda _: None).read()
+
+
+@pytest.mark.parametrize("kind", ["killed", "paused"])
+def test_users_of_a_candidate_that_is_hit_all_get_an_answer(lab, kind):
+    lab.canary.update(lambda state: state.set(25, sign("a step")))
+    before = lab.canary.read()
+    lab.inject("candidate", Fault(kind=kind))
+    try:
+        lab.check()
+        assert lab.ended() == []
+        url = f"{lab.endpoints.gateway}/v2/models/shop"
+        answers = [get(url, 5.0, {"x-user-id": str(user)}) for user in range(60)]
+        assert Counter(a.status if a else None for a in answers) == {200: 60}
+        assert {a.headers["x-model-version"] for a in answers} == {"stable"}
+    finally:
+        lab.heal("candidate")
+    lab.check()
+    assert lab.canary.read() == before
+    lab.restart("gateway")
+    assert json.loads(get(f"{lab.endpoints.gateway}/split", 5.0).body)["serial"] == before.now.serial
+
+
+def test_a_version_of_a_lab_that_dies_is_started_again(lab, docker):
+    container = lab._containers["stable"].id
+    docker.run("kill", "--signal", "KILL", container, timeout=30)
+    assert eventually(lab.ended) == ["stable"]
+    lab.restart("stable")
+    assert lab.ended() == []
+    lab.check()
+
+
+def test_a_lab_that_does_not_allow_faults_says_so(lab):
+    with pytest.raises(LabError, match="candidate takes no faults; start its model server with ALLOW_FAULTS"):
+        lab.inject("candidate", Fault(kind="failing"))
