@@ -88,8 +88,12 @@ class State:
     @property
     def since(self) -> datetime:
         """When the split, the mode and the roles in force were set; holding changes none of them."""
-        changed = next(entry for entry in reversed(self.history) if entry.action != "hold")
-        return changed.note.at
+        return self.last_change.note.at
+
+    @property
+    def last_change(self) -> Entry:
+        """The entry that brought about what is in force: the last one that did not only hold."""
+        return next(entry for entry in reversed(self.history) if entry.action != "hold")
 
     @classmethod
     def begin(cls, stable: Deployment, candidate: Deployment, note: Note, percent: float = 0.0) -> State:
@@ -136,18 +140,14 @@ class State:
         version that nobody thinks of any more.
         """
         now = self.now
-        if self._last_change.action == "promote":
+        if self.last_change.action == "promote":
             return self._next("rollback", note, stable=now.candidate, candidate=now.stable)
         return self._next("rollback", note, mode="off", percent=0.0)
 
     @property
     def can_roll_back(self) -> bool:
         """Whether a rollback would change what users get or what the candidate is sent."""
-        return self.now.mode != "off" or self._last_change.action == "promote"
-
-    @property
-    def _last_change(self) -> Entry:
-        return next(entry for entry in reversed(self.history) if entry.action != "hold")
+        return self.now.mode != "off" or self.last_change.action == "promote"
 
     def _next(self, action: Action, note: Note, **changes: Any) -> State:
         entry = replace(self.now, serial=self.now.serial + 1, action=action, note=note, **changes)

@@ -172,7 +172,7 @@ class LocalLab:
     def heal(self, role: str) -> None:
         """End every fault of a version; see ``Lab.heal``."""
         service = self._services[role]
-        if role in self._killed:
+        if role in self._killed or service.ended():
             self.restart(role)
         else:
             os.killpg(service.process.pid, signal.SIGCONT)
