@@ -18,6 +18,7 @@ CANDIDATE ?=
 RATE ?=
 DURATION ?=
 UNTIL_DECIDED ?=
+RESTARTS ?=
 WORKERS ?=
 RESULTS ?= results
 # what the canary targets take
@@ -40,11 +41,11 @@ install: $(VENV)/.local ## install what a load test needs into .venv
 setup: $(VENV)/.dev ## install what development needs into .venv
 
 .PHONY: loadtest
-loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION UNTIL_DECIDED WORKERS
+loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION UNTIL_DECIDED RESTARTS WORKERS
 	@$(BIN)/loadproof compare --experiment $(EXPERIMENT) --backend $(BACKEND) --results $(RESULTS) \
 	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
 	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(if $(UNTIL_DECIDED),--until-decided) \
-	  $(if $(WORKERS),--workers $(WORKERS))
+	  $(if $(RESTARTS),--restarts $(RESTARTS)) $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: up
 up: ## start the lab with its pages on Docker Compose

@@ -117,13 +117,15 @@ class Load(_Part):
     is one of ``users``, sends its row once, to whom the gateway chooses, and reports what truly happened
     after ``feedback_delay`` on average. With ``until_decided`` the
     run ends as soon as its verdict is certain, and ``duration`` is its limit; the verdict then allows for the
-    many looks.
+    many looks. With several ``restarts`` both versions are deployed anew for each, and the verdict rests on
+    how much those differ.
     """
 
     traffic: Literal["duet", "canary", "shadow"] = "duet"
     rate: float = Field(default=50.0, gt=0)
     duration: PositiveSeconds = 60.0
     until_decided: bool = False
+    restarts: int = Field(default=1, ge=1)
     warmup: Seconds = 5.0
     timeout: PositiveSeconds = 2.0
     max_lag: PositiveSeconds = 0.05

@@ -74,9 +74,11 @@ class RunFolder:
     ) -> None:
         if kind is None or not self.path.exists():
             return
-        if (self.path / SAMPLES).exists() and error is not None:
+        # a run of several restarts has them deeper, until each is joined to the others
+        measured = any(self.path.rglob(SAMPLES))
+        if measured and error is not None:
             error.add_note(f"what was measured is kept in {self.path}")
-        elif not (self.path / SAMPLES).exists():
+        elif not measured:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def write(self, name: str, content: str | dict[str, Any]) -> None:

@@ -144,6 +144,14 @@ class SampleSet:
         """The samples of one version."""
         return self.where(self.is_version(version))
 
+    def later(self, seconds: float) -> SampleSet:
+        """The same samples, every moment ``seconds`` later."""
+        table = self.table
+        for name in ("scheduled_at", "sent_at", "done_at"):
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, table.schema.field(place), pc.add(table[name], seconds))
+        return SampleSet(table)
+
     def where(self, mask: NDArray[np.bool_]) -> SampleSet:
         """The samples at which ``mask`` (shape: one per sample) is true."""
         return SampleSet(self.table.filter(pa.array(mask)))

@@ -36,6 +36,9 @@ def compare(
             "--until-decided", help="End as soon as the verdict is certain; --duration is the limit (10m)."
         ),
     ] = False,
+    restarts: Annotated[
+        int | None, typer.Option(help="Deploy both versions anew so many times, for final decisions.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same arrivals and rows.")] = None,
     cpus: Annotated[float | None, typer.Option(help="CPU limit of each version, in cores.")] = None,
@@ -51,6 +54,7 @@ def compare(
             "rate": rate,
             "duration": duration or (LIMIT if until_decided else None),
             "until_decided": until_decided or None,
+            "restarts": restarts,
             "workers": workers,
             "seed": seed,
         },

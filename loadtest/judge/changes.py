@@ -17,10 +17,11 @@ from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.gates import Gate
 from loadtest.judge.change import ROLES, Change, Changes, Role, line
-from loadtest.judge.evidence import Evidence, NoEvidence, Outcomes
+from loadtest.judge.evidence import Evidence, NoEvidence
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.measures import good, measure
 from loadtest.judge.observations import Observations
+from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.quality import Rows
 from loadtest.stats.estimate import Known, StudentEstimate, independent_difference
 from loadtest.stats.quantiles import block_count, jackknife, log_level, log_ratio

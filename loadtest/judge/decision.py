@@ -13,6 +13,7 @@ from loadtest.judge.measurement import margin_of, shown
 from loadtest.judge.measures import measure
 from loadtest.judge.observations import Observations
 from loadtest.judge.reasons import decided, undecided
+from loadtest.judge.restarts import measure_restarts
 from loadtest.judge.verdict import GateResult, Word
 from loadtest.stats.estimate import Known
 
@@ -36,7 +37,10 @@ def decide(
     """Decide one gate from the evidence so far."""
     unit = gate.margin_unit
     try:
-        measured = measure(gate, evidence, experiment, dataset, observed)
+        if observed.load.restarts:
+            measured = measure_restarts(gate, evidence, experiment, dataset, observed)
+        else:
+            measured = measure(gate, evidence, experiment, dataset, observed)
     except NoEvidence as missing:
         return unmeasured(gate, experiment.confidence, str(missing), missing.seconds)
     estimate, margin = measured.estimate, measured.margin

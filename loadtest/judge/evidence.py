@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from loadtest.config import Experiment, Load
 from loadtest.dataset import Dataset
 from loadtest.errors import DatasetError
 from loadtest.judge.observations import LoadFacts
+from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.sample import CANDIDATE, SampleSet
 from loadtest.stats.quantiles import SHORTEST_BLOCK, Blocked, block_count
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Places = NDArray[np.intp]
-
+_MOMENT = 1e-6
 FIRST_LOOK = 15.0
 """Seconds of load that a look which is one of many must see, unless its test is exact: before, there are too
 few blocks of time to know how much an estimate varies."""
@@ -37,80 +33,6 @@ class NoEvidence(Exception):  # noqa: N818 - an answer that the judge reports, n
     def __init__(self, reason: str, seconds: float | None = None) -> None:
         super().__init__(reason)
         self.seconds = seconds
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """What one version did, one entry an arrival in order of time, shape (n,) each.
-
-    Args:
-        row: row of the evaluation set.
-        at: intended send, seconds since the first arrival of the run.
-        latency: seconds. A request without a usable answer counts as at least the time-out, so that
-            a version that refuses quickly does not look fast.
-        failed: no usable answer came.
-        correct: the answer equals the label; False where it failed.
-        unfaithful: the answer differs from the one given without load.
-        referenced: there is such an answer to compare with.
-        prediction: the answer as text, null where there is none.
-    """
-
-    row: NDArray[np.int32]
-    at: Floats
-    latency: Floats
-    failed: Flags
-    correct: Flags
-    unfaithful: Flags
-    referenced: Flags
-    prediction: pa.Array
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    @cached_property
-    def by_latency(self) -> Places:
-        """Places in ascending order of latency, sorted once for all gates."""
-        return np.argsort(self.latency)
-
-    def first(self, count: int) -> Outcomes:
-        """The first ``count`` arrivals, as views."""
-        return Outcomes(
-            self.row[:count],
-            self.at[:count],
-            self.latency[:count],
-            self.failed[:count],
-            self.correct[:count],
-            self.unfaithful[:count],
-            self.referenced[:count],
-            self.prediction[:count],
-        )
-
-    def then(self, later: Outcomes) -> Outcomes:
-        """These and ``later`` ones."""
-        return Outcomes(
-            np.concatenate([self.row, later.row]),
-            np.concatenate([self.at, later.at]),
-            np.concatenate([self.latency, later.latency]),
-            np.concatenate([self.failed, later.failed]),
-            np.concatenate([self.correct, later.correct]),
-            np.concatenate([self.unfaithful, later.unfaithful]),
-            np.concatenate([self.referenced, later.referenced]),
-            pa.concat_arrays([self.prediction, later.prediction]),
-        )
-
-    def where(self, kept: Flags) -> Outcomes:
-        """The arrivals at which ``kept``, shape (n,), is true."""
-        mask = pa.array(kept)
-        return Outcomes(
-            self.row[kept],
-            self.at[kept],
-            self.latency[kept],
-            self.failed[kept],
-            self.correct[kept],
-            self.unfaithful[kept],
-            self.referenced[kept],
-            self.prediction.filter(mask),
-        )
 
 
 @dataclass(frozen=True)
@@ -180,9 +102,19 @@ class Evidence:
     def until(self, seconds: float) -> Evidence:
         """What was scheduled in the first ``seconds`` of load, as one look of many sees it."""
         stable, candidate = (
-            o.first(int(np.searchsorted(o.at, seconds))) for o in (self.stable, self.candidate)
+            o.part(0, int(np.searchsorted(o.at, seconds))) for o in (self.stable, self.candidate)
         )
         return Evidence(stable, candidate, self.paired, self.unmatched, seconds, often=True)
+
+    def between(self, begin: float, duration: float) -> Evidence:
+        """What was scheduled from ``begin`` on for ``duration`` seconds of load, as a run of its own."""
+        # moments are sums of floats: a microsecond is less than any gap between arrivals tells
+        ends = (begin - _MOMENT, begin + duration - _MOMENT)
+        stable, candidate = (
+            o.part(int(np.searchsorted(o.at, ends[0])), int(np.searchsorted(o.at, ends[1])), begin)
+            for o in (self.stable, self.candidate)
+        )
+        return Evidence(stable, candidate, self.paired, 0, duration)
 
     def first_of_each_row(self) -> Evidence:
         """Only the first arrival of each row, of pairs."""

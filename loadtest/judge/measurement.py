@@ -25,6 +25,8 @@ class Measurement:
         to_base: from the test's scale back to base units (undoes a logarithm).
         rows: distinct rows behind the estimate when rows, not arrivals, limit it; else None.
         rows_left: rows of the evaluation set (or of the slice) that the run has not used yet.
+        restarts: deployments of both versions that the estimate compares; 0: the run was one deployment, or
+            the gate does not depend on it.
     """
 
     estimate: Estimate
@@ -34,6 +36,7 @@ class Measurement:
     to_base: Callable[[float], float] = float
     rows: int | None = None
     rows_left: int = 0
+    restarts: int = 0
 
 
 def shown(value: float | None, unit: str) -> float | None:

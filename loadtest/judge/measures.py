@@ -14,9 +14,10 @@ from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.gates import Gate
 from loadtest.judge import quality
-from loadtest.judge.evidence import Evidence, NoEvidence, Outcomes
+from loadtest.judge.evidence import Evidence, NoEvidence
 from loadtest.judge.measurement import Measurement, margin_of
 from loadtest.judge.observations import Observations
+from loadtest.judge.outcomes import Outcomes
 from loadtest.stats.estimate import Estimate, Known, StudentEstimate
 from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share, design_effect
 from loadtest.stats.quantiles import (

@@ -7,6 +7,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class RestartFacts(BaseModel):
+    """One of several deployments of both versions: when its load began, in seconds of the run's load."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    begins_s: float
+    duration_s: float
+
+
 class LoadFacts(BaseModel):
     """What the load generator says of itself (``load.json``); keys that the judge does not use are let by.
 
@@ -21,6 +30,7 @@ class LoadFacts(BaseModel):
     duration_s: float
     valid: bool = True
     reason: str | None = None
+    restarts: tuple[RestartFacts, ...] = ()
 
 
 class VersionFacts(BaseModel):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from loadtest.dataset import Dataset
 from loadtest.gates import Gate
-from loadtest.judge.evidence import Evidence, NoEvidence, Outcomes
+from loadtest.judge.evidence import Evidence, NoEvidence
 from loadtest.judge.measurement import Measurement, margin_of
+from loadtest.judge.outcomes import Outcomes
 from loadtest.stats import bootstrap
 from loadtest.stats.estimate import Estimate
 from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share, design_effect

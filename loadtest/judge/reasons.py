@@ -57,7 +57,8 @@ def decided(gate: Gate, measured: Measurement, level: Level, *, passed: bool) ->
     at_least = gate.higher_is_better == passed
     end = amount(low if at_least else high, unit, signed=signed)
     words = "at least" if at_least else "at most"
-    return f"{words} {end} {level.words}, {'within' if passed else 'beyond'} {limit}"
+    over = f" over {measured.restarts} restarts" if measured.restarts else ""
+    return f"{words} {end} {level.words}{over}, {'within' if passed else 'beyond'} {limit}"
 
 
 def undecided(gate: Gate, measured: Measurement, evidence: Evidence, level: Level) -> Outlook:
@@ -78,6 +79,9 @@ def undecided(gate: Gate, measured: Measurement, evidence: Evidence, level: Leve
     factor = (half / distance) ** 2 - 1 if distance > 0 and math.isfinite(half) else math.inf
     if factor > HOPELESS:
         return Outlook(None, None, text + "so near the margin, more of the same would not settle it")
+    if measured.restarts:
+        more = max(1, math.ceil(factor * measured.restarts))
+        return Outlook(None, None, f"{text}about {more:,} more restarts of this length would settle it")
     requests = max(1, math.ceil(factor * evidence.arrivals))
     if measured.rows is not None and factor * measured.rows > measured.rows_left:
         needed, there = (

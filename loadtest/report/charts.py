@@ -9,7 +9,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from loadtest.judge.evidence import Evidence, Outcomes
+from loadtest.judge.evidence import Evidence
+from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.slices import Slice
 from loadtest.judge.verdict import GateResult
 from loadtest.report import words

@@ -12,8 +12,9 @@ from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.judge.change import Change, Changes
 from loadtest.judge.changes import Run, compare_runs
-from loadtest.judge.evidence import Evidence, Outcomes
+from loadtest.judge.evidence import Evidence
 from loadtest.judge.observations import LoadFacts, Observations, VersionFacts
+from loadtest.judge.outcomes import Outcomes
 
 ROWS, RATE = 4000, 50.0
 
