@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-LISTS := model_server trainer loadtest local
+LISTS := model_server trainer loadtest local notebook
 
 # what `make loadtest` takes, all optional
 EXPERIMENT ?= compare
@@ -91,7 +91,7 @@ dashboards: setup ## write grafana/dashboards/*.json from their code
 
 .PHONY: images
 images: ## build the images, tagged LOADPROOF_TAG
-	docker compose --profile load build
+	docker compose --profile load --profile notebook build
 
 .PHONY: lint
 lint: setup ## ruff, mypy, hadolint, shellcheck, yamllint, promtool, and the schemas of Compose, CircleCI and GitHub
