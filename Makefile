@@ -47,6 +47,13 @@ loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE 
 	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(if $(UNTIL_DECIDED),--until-decided) \
 	  $(if $(RESTARTS),--restarts $(RESTARTS)) $(if $(WORKERS),--workers $(WORKERS))
 
+.PHONY: canary
+canary: install ## give users the candidate step by step, or roll it back: BACKEND STABLE CANDIDATE RATE DURATION
+	@$(BIN)/loadproof canary run --backend $(BACKEND) --results $(RESULTS) \
+	  --experiment $(if $(filter compare,$(EXPERIMENT)),canary,$(EXPERIMENT)) \
+	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
+	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION))
+
 .PHONY: up
 up: ## start the lab with its pages on Docker Compose
 	docker compose up --detach --build --wait

@@ -20,7 +20,7 @@ ARROWS = {
     "load": {"colours", "config", "sample", "sample_lines", "dataset", "run_folder", "errors"},
     "canary": {"stats", "config", "gates", "sample", "errors"},
     "lab": {"canary", "config", "errors"},
-    "report": {"colours", "judge", "stats", "config", "sample", "errors"},
+    "report": {"canary", "colours", "judge", "stats", "config", "sample", "errors"},
     "flows": {
         *("judge", "lab", "canary", "report"),
         *("config", "sample", "sample_lines", "dataset", "run_folder", "errors"),

@@ -175,7 +175,7 @@ def _latency(
         for role, (at, latency) in ((STABLE, stable), (CANDIDATE, candidate)):
             seen = latency[np.searchsorted(at, second - 1) : np.searchsorted(at, second)]
             slower = len(seen) - np.searchsorted(np.sort(seen), EDGES, side="right")
-            counts[role] = Counts(len(seen), 0, 0, 0, slower.tolist())
+            counts[role] = Counts(len(seen), 0, 0, 0, len(seen), slower.tolist())
         watch.add(Look(float(second), counts, EDGES.tolist()))
         if watch.evidence().alarms[0].finding == "fail":
             return Episode("rollback", second, second, paused=False)

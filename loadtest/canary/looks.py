@@ -16,13 +16,15 @@ class Counts(NamedTuple):
         errors: those that did not end well, for whatever reason a user would see.
         judged: answers of which it became known what truly happened (they may be older).
         wrong: those that were wrong.
-        slower: requests by latency: how many took longer than each of ``Look.edges``; empty: not known.
+        timed: requests whose latency is known.
+        slower: how many of those took longer than each of ``Look.edges``.
     """
 
     requests: float = 0
     errors: float = 0
     judged: float = 0
     wrong: float = 0
+    timed: float = 0
     slower: Sequence[float] = ()
 
 

@@ -64,7 +64,7 @@ class Tails:
 
     def _row(self, counts: Counts) -> Floats:
         slower = counts.slower if len(counts.slower) else np.zeros(len(self._edges))
-        return np.array([counts.requests, *slower], dtype=np.float64)
+        return np.array([counts.timed, *slower], dtype=np.float64)
 
     def _close(self, candidate: Floats, stable: Floats) -> None:
         splits, self._splits = self._splits, []

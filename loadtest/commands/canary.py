@@ -11,6 +11,7 @@ import typer
 from loadtest.canary.codec import encode
 from loadtest.canary.state import State
 from loadtest.canary.store import Change
+from loadtest.commands.canary_auto import auto, run
 from loadtest.commands.canary_words import describe_change, print_status
 from loadtest.commands.console import console
 from loadtest.commands.rollback import WHY, roll_back
@@ -26,6 +27,9 @@ from loadtest.lab.running import FOLDER, PROJECT, RunningLab, claim, running_lab
 app = typer.Typer(
     no_args_is_help=True, help="Give the candidate a share of the traffic, promote it, roll it back."
 )
+
+app.command()(run)
+app.command()(auto)
 
 LabFolder = Annotated[Path, typer.Option("--lab", help="Folder of a lab that `canary up` keeps running.")]
 Project = Annotated[str, typer.Option(help="Compose project, where no lab runs in that folder.")]

@@ -170,8 +170,8 @@ def tails(gate, scale, split=50, seconds=300, rate=200):
     for at in range(seconds):
         n = int(rate * split / 100)
         counts = {
-            "stable": Counts(rate - n, slower=slower(rng, rate - n, 1)),
-            "candidate": Counts(n, slower=slower(rng, n, scale)),
+            "stable": Counts(timed=rate - n, slower=slower(rng, rate - n, 1)),
+            "candidate": Counts(timed=n, slower=slower(rng, n, scale)),
         }
         followed.add(float(at), counts, split, EDGES)
     return followed

@@ -1,0 +1,145 @@
+"""From the pages of metrics that services show to looks: what was gained since the last page.
+
+Directly from the services, once a second, and not from Prometheus: a rollback that waits for somebody else's
+scrape interval is seconds late, and a lab without Prometheus can have a canary too. What users saw is counted
+by the gateway, so the versions' CPU limits pay only for what they alone know: what became of their answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from loadtest.canary.looks import Counts, Look
+from loadtest.sample import CANDIDATE, STABLE, VERSIONS
+
+GATEWAY = "gateway"
+STATS = (
+    "/stats/prometheus?filter=unpinned.upstream_rq_(.xx$|time)|canary.*(upstream_rq_retry$|ejections_active)"
+)
+"""The path of the gateway's page, with nothing on it that is not read here."""
+
+_XX = "envoy_cluster_unpinned_upstream_rq_xx"
+_TIME = "envoy_cluster_unpinned_upstream_rq_time_bucket"
+_RETRY = "envoy_cluster_upstream_rq_retry"
+_EJECTED = "envoy_cluster_outlier_detection_ejections_active"
+_FEEDBACK = "loadproof_feedback"
+_MS = 1000.0
+
+Key = tuple[str, ...]
+
+
+class Clusters(NamedTuple):
+    """The gateway's clusters that carry unpinned traffic: of stable's share and of the candidate's."""
+
+    stable: str
+    candidate: str
+
+
+class Meter:
+    """Turns pages into looks; a service that was restarted counts from zero again, and loses nothing here.
+
+    Args:
+        clusters: who is who at the gateway.
+    """
+
+    def __init__(self, clusters: Clusters) -> None:
+        self._clusters = clusters
+        self._seen: dict[Key, float] = {}
+        self._known: set[str] = set()
+
+    def look(self, at: float, pages: Mapping[str, str | None], ready: Mapping[str, bool]) -> Look:
+        """The look of this moment.
+
+        Args:
+            at: seconds on the controller's clock.
+            pages: the text of ``gateway``, ``stable`` and ``candidate``; None: it gave none.
+            ready: per role whether it said to be ready.
+        """
+        values: dict[Key, float] = {}
+        ejected = False
+        missing = set()
+        for source in (GATEWAY, *VERSIONS):
+            page = pages.get(source)
+            try:
+                found = _read(source, page) if page is not None else None
+            except ValueError:
+                found = None
+            if found is None:
+                missing.add(source)
+                continue
+            gains = {key: value for key, value in found.items() if key[0] != _EJECTED}
+            ejected |= bool(found.get((_EJECTED, self._clusters.candidate)))
+            values |= self._gained(source, gains)
+        edges = sorted({float(key[2]) for key in values if key[0] == _TIME and key[2] != "+Inf"})
+        counts = {
+            role: self._counts(role, cluster, values, edges)
+            for role, cluster in zip((STABLE, CANDIDATE), self._clusters, strict=True)
+        }
+        return Look(at, counts, [edge / _MS for edge in edges], dict(ready), ejected, frozenset(missing))
+
+    def _gained(self, source: str, found: dict[Key, float]) -> dict[Key, float]:
+        known, gained = source in self._known, {}
+        for key, value in found.items():
+            before = self._seen.get(key, 0.0 if known else value)
+            # less than before: the service was restarted
+            gained[key] = value - before if value >= before else value
+        self._known.add(source)
+        self._seen |= found
+        return gained
+
+    @staticmethod
+    def _counts(role: str, cluster: str, values: Mapping[Key, float], edges: list[float]) -> Counts:
+        ended = {key[2]: value for key, value in values.items() if key[:2] == (_XX, cluster)}
+        retried = values.get((_RETRY, cluster), 0.0)
+        errors = sum(value for status, value in ended.items() if status not in "123") + retried
+        timed = values.get((_TIME, cluster, "+Inf"), 0.0)
+        within = [values.get((_TIME, cluster, _text(edge)), timed) for edge in edges]
+        judged, wrong = (sum(values.get((_FEEDBACK, role, o), 0.0) for o in os) for os in _OUTCOMES)
+        return Counts(
+            # what was asked of the other version too is not ended yet, and failed all the same
+            requests=max(sum(ended.values()), errors),
+            errors=errors,
+            judged=judged,
+            wrong=wrong,
+            timed=timed,
+            slower=[max(timed - count, 0.0) for count in within],
+        )
+
+
+_OUTCOMES = (("correct", "incorrect"), ("incorrect",))
+
+
+def _text(edge: float) -> str:
+    return f"{edge:g}"
+
+
+def _read(source: str, page: str) -> dict[Key, float]:
+    """The counters of a page that matter, by name and labels.
+
+    Raises:
+        ValueError: it is no page of metrics.
+    """
+    found: dict[Key, float] = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            labels = sample.labels
+            cluster = labels.get("envoy_cluster_name", "")
+            # the parser ends the names of all counters so; Envoy's own do not
+            name = sample.name.removesuffix("_total")
+            match name:
+                case "loadproof_feedback":
+                    key: Key = (_FEEDBACK, source, labels["outcome"])
+                case "envoy_cluster_unpinned_upstream_rq_xx":
+                    key = (_XX, cluster, labels["envoy_response_code_class"])
+                case "envoy_cluster_unpinned_upstream_rq_time_bucket":
+                    edge = labels["le"]
+                    key = (_TIME, cluster, edge if edge == "+Inf" else _text(float(edge)))
+                case "envoy_cluster_upstream_rq_retry" | "envoy_cluster_outlier_detection_ejections_active":
+                    key = (name, cluster)
+                case _:
+                    continue
+            found[key] = found.get(key, 0.0) + sample.value
+    return found

@@ -1,0 +1,54 @@
+"""Events: what the controller saw and decided at one look; what the history, pages and machines are told."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from loadtest.canary.decision import Decision, Position
+from loadtest.canary.evidence import Evidence
+
+BY = "auto"
+"""How the controller signs in the state's history."""
+
+
+class Event(NamedTuple):
+    """What happened at one look.
+
+    Args:
+        at: seconds since the controller began.
+        decision: what was decided.
+        before: where the candidate was.
+        evidence: what was known.
+    """
+
+    at: float
+    decision: Decision
+    before: Position
+    evidence: Evidence
+
+    def to_json(self) -> dict[str, Any]:
+        """One line for machines, and what the state's history keeps."""
+        known = self.evidence
+        return {
+            "at": round(self.at, 3),
+            "decision": self.decision.verb,
+            "split": self.decision.split,
+            "why": self.decision.why,
+            "alarms": {
+                alarm.gate: {
+                    "finding": alarm.finding,
+                    "evidence": _rounded(alarm.evidence),
+                    "seen": alarm.text,
+                }
+                for alarm in known.alarms
+            },
+            "proofs": {
+                proof.gate: {"shown": [_rounded(share) for share in proof.shown], "seen": proof.text}
+                for proof in known.proofs
+            },
+            "answers": known.answers,
+        }
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)

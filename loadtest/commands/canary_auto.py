@@ -1,0 +1,126 @@
+"""``loadproof canary auto`` and ``run``: the canary by itself, on a lab that runs or on one of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from loadtest.canary.event import BY
+from loadtest.canary.evidence import check
+from loadtest.commands.console import console
+from loadtest.config import Experiment
+from loadtest.errors import ExitCode, Interrupted
+from loadtest.flows.canary_auto import Auto, End, Outlet
+from loadtest.flows.canary_outlets import Annotations, Lines, Metrics
+from loadtest.flows.canary_run import run_canary, watch
+from loadtest.flows.versions import resolve, train_if_absent
+from loadtest.lab.choose import choose_lab
+from loadtest.lab.running import FOLDER, PROJECT, running_lab
+from loadtest.report.canary_terminal import CanaryDisplay
+
+_WORDS = {ExitCode.PASS: "promoted", ExitCode.FAIL: "rolled back", ExitCode.INCONCLUSIVE: "undecided"}
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line for every look.")]
+MetricsPort = Annotated[
+    int, typer.Option(min=0, max=65535, help="Port of the controller's /metrics on 127.0.0.1; 0: none.")
+]
+ExperimentName = Annotated[str, typer.Option(help="A bundled experiment or the path of a .toml file.")]
+
+
+def auto(
+    experiment: ExperimentName = "canary",
+    lab: Annotated[Path, typer.Option(help="Folder of a lab that `canary up` keeps running.")] = FOLDER,
+    project: Annotated[
+        str, typer.Option(help="Compose project, where no lab runs in that folder.")
+    ] = PROJECT,
+    json: Json = False,
+    metrics_port: MetricsPort = 0,
+) -> None:
+    """Take the candidate from step to step by what its users see; roll it back as soon as it harms them."""
+    resolved = Experiment.load_file(experiment)
+    check(resolved)
+    running = running_lab(lab, project)
+    with _outlets(json, metrics_port) as (outlets, _):
+        state = running.canary.read()
+        scraper, meter = watch(state, running.endpoints(), resolved.canary.timeout)
+        try:
+            with running.canary.lead(BY):
+                end = Auto(resolved, running.canary, scraper, meter, outlets).run()
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; the split stays as it is") from None
+        finally:
+            scraper.close()
+    _conclude(end, None, json=json)
+
+
+def run(
+    experiment: ExperimentName = "canary",
+    stable: Annotated[str | None, typer.Option(help="The version in production: a name or a folder.")] = None,
+    candidate: Annotated[
+        str | None, typer.Option(help="The version that wants to be: a name or a folder.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="auto, compose or local.")] = "auto",
+    rate: Annotated[float | None, typer.Option(help="Requests a second, of all users together.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Longest time of the load, such as 15m.")] = None,
+    cpus: Annotated[float | None, typer.Option(help="CPU limit of each version, in cores.")] = None,
+    results: Annotated[Path, typer.Option(help="Where the run folder goes.")] = Path("results"),
+    json: Json = False,
+    metrics_port: MetricsPort = 0,
+) -> None:
+    """Start a lab, put users on it, and take the candidate from 1% to everybody, or back."""
+    overrides: dict[str, Any] = {
+        "versions": {"stable": stable, "candidate": candidate},
+        "load": {"rate": rate, "duration": duration},
+        "limits": {"cpus": cpus},
+    }
+    resolved = Experiment.load_file(experiment, overrides)
+    check(resolved)
+    with _outlets(json, metrics_port) as (outlets, notes):
+        try:
+            open_lab = choose_lab(
+                backend,
+                resolved,
+                notes.print,
+                percent=0.0,
+                allow_faults=any(fault.by_server for fault in resolved.faults),
+            )
+            train_if_absent(resolved, notes.print)
+            outcome = run_canary(resolved, open_lab, resolve(resolved), results, outlets, notes.print)
+        except KeyboardInterrupt as stop:
+            raise Interrupted(
+                " ".join(["interrupted; what was started is stopped", *getattr(stop, "__notes__", ())])
+            ) from None
+    _conclude(outcome.end, outcome.folder, json=json)
+
+
+@contextmanager
+def _outlets(json: bool, metrics_port: int) -> Iterator[tuple[list[Outlet], Console]]:
+    """Where events go, and where notes for people go: with ``--json`` not to standard output."""
+    notes = Console(stderr=True, highlight=False) if json else console
+    display = CanaryDisplay(console)
+    metrics = Metrics()
+    with ExitStack() as stack:
+        if metrics_port:
+            stack.callback(metrics.serve(metrics_port))
+        annotations = Annotations(os.environ, notes.print)
+        stack.callback(annotations.close)
+        stack.callback(display.close)
+        # plain print: one event is one line, however narrow the terminal is
+        shown: Outlet = Lines(lambda line: print(line, flush=True)) if json else display
+        yield [shown, metrics, annotations], notes
+
+
+def _conclude(end: End, folder: Path | None, *, json: bool) -> None:
+    if not json:
+        if folder is not None:
+            console.print(f"run folder: {folder}", style="dim", soft_wrap=True)
+        console.print(
+            f"{_WORDS[end.code]}: {end.why} (exit code {int(end.code)})", markup=False, soft_wrap=True
+        )
+    raise typer.Exit(end.code)

@@ -1,0 +1,147 @@
+"""Where the canary's events go beside the state's history: Prometheus, Grafana, and lines for machines."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import requests
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+from loadtest.canary.event import Event
+from loadtest.errors import UsageError
+
+LOOPBACK = "127.0.0.1"
+GRAFANA_URL, GRAFANA_TOKEN = "GRAFANA_URL", "GRAFANA_TOKEN"
+_PATIENCE = 2.0
+
+
+class Lines:
+    """One JSON object a line for every event."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+
+    def show(self, event: Event) -> None:
+        """Write one line."""
+        self._write(json.dumps(event.to_json(), allow_nan=False))
+
+
+class Metrics:
+    """The controller's own metrics, in a registry of theirs: ``loadproof_canary_*``."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._split = Gauge(
+            "loadproof_canary_split_percent",
+            "The candidate's share that was decided.",
+            registry=self.registry,
+        )
+        self._decisions = Counter(
+            "loadproof_canary_decisions_total",
+            "Looks by what was decided.",
+            ["decision"],
+            registry=self.registry,
+        )
+        self._evidence = Gauge(
+            "loadproof_canary_alarm_evidence",
+            "Evidence of harm by a rollback gate, as a share of what an alarm needs.",
+            ["gate"],
+            registry=self.registry,
+        )
+        self._shown = Gauge(
+            "loadproof_canary_shown",
+            "Evidence by a promotion gate, as a share of what a step to everybody needs.",
+            ["gate"],
+            registry=self.registry,
+        )
+
+    def serve(self, port: int) -> Callable[[], None]:
+        """Serve ``/metrics`` on the loopback address; returns what ends it.
+
+        Raises:
+            UsageError: the port is in use.
+        """
+        try:
+            server, thread = start_http_server(port, LOOPBACK, self.registry)
+        except OSError as error:
+            raise UsageError(
+                f"port {port} for the controller's metrics: {error.strerror}; name another --metrics-port"
+            ) from None
+
+        def close() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return close
+
+    def show(self, event: Event) -> None:
+        """Take over one event."""
+        self._split.set(event.decision.split)
+        self._decisions.labels(event.decision.verb).inc()
+        for alarm in event.evidence.alarms:
+            if alarm.evidence is not None:
+                self._evidence.labels(alarm.gate).set(alarm.evidence)
+        for proof in event.evidence.proofs:
+            self._shown.labels(proof.gate).set(proof.shown[-1])
+
+
+class Annotations:
+    """Marks decisions in Grafana's time series through its HTTP API, where the environment names one.
+
+    Args:
+        environment: ``GRAFANA_URL``, such as http://127.0.0.1:3000, and ``GRAFANA_TOKEN`` of a service
+            account that may write annotations.
+        say: takes one line, once: that there is no Grafana, or why it refuses.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._url = environment.get(GRAFANA_URL, "").rstrip("/")
+        self._token = environment.get(GRAFANA_TOKEN, "")
+        self._say, self._clock = say, clock
+        self._told = False
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        if not self._url:
+            self._tell(f"decisions are not marked in Grafana: {GRAFANA_URL} and {GRAFANA_TOKEN} name none")
+
+    def show(self, event: Event) -> None:
+        """Post one annotation for every decision but holding; the loop does not wait for it."""
+        if self._url and event.decision.verb != "hold":
+            decision = event.decision
+            body = {
+                "time": round(self._clock() * 1000),
+                "tags": ["loadproof", "canary", decision.verb],
+                "text": f"{decision.verb}: the candidate gets {decision.split:g}%. {decision.why}",
+            }
+            self._pool.submit(self._post, body)
+
+    def close(self) -> None:
+        """Wait for what was posted last."""
+        self._pool.shutdown()
+
+    def _post(self, body: dict[str, Any]) -> None:
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        try:
+            answer = requests.post(
+                f"{self._url}/api/annotations", json=body, headers=headers, timeout=_PATIENCE
+            )
+        except requests.RequestException as error:
+            self._tell(f"Grafana at {self._url} takes no annotation ({type(error).__name__})")
+            return
+        if answer.status_code != 200:
+            self._tell(f"Grafana at {self._url} takes no annotation (HTTP {answer.status_code})")
+
+    def _tell(self, line: str) -> None:
+        if not self._told:
+            self._told = True
+            self._say(line)

@@ -1,0 +1,178 @@
+"""A whole canary on a lab of its own: start it, put users on it, let the controller decide, keep a record."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from loadtest.canary.codec import STATE_FILE, encode
+from loadtest.canary.counters import Clusters, Meter
+from loadtest.canary.event import BY
+from loadtest.canary.evidence import check
+from loadtest.canary.state import State
+from loadtest.config import Experiment, Fault
+from loadtest.dataset import Dataset
+from loadtest.errors import ExitCode, ExperimentError, LabError
+from loadtest.flows.canary_auto import Auto, End, Outlet
+from loadtest.flows.environment import describe
+from loadtest.lab.ports import Endpoints, Lab, LoadProcess, Version
+from loadtest.lab.scrape import Scraper
+from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
+from loadtest.sample import CANDIDATE
+
+_START_SECONDS = 120.0
+
+
+class Outcome(NamedTuple):
+    """A finished canary: how it ended and the folder that holds everything."""
+
+    end: End
+    folder: Path
+
+
+def watch(state: State, endpoints: Endpoints, timeout: float) -> tuple[Scraper, Meter]:
+    """What the controller looks through: who plays which role now, at the services and at the gateway.
+
+    Raises:
+        LabError: the lab does not show its gateway's counters.
+    """
+    now = state.now
+    services = {"stable": now.stable.service, "candidate": now.candidate.service}
+    swapped = now.stable.service == "candidate"
+    clusters = Clusters(now.stable.service, "canary-swapped" if swapped else "canary")
+    return Scraper(endpoints, services, timeout), Meter(clusters)
+
+
+class Faults:
+    """Injects an experiment's faults when their time has come: ``look()`` once in a while.
+
+    Args:
+        lab: it runs.
+        faults: what befalls which version when.
+        say: takes a line for each.
+        clock: seconds; time zero is now.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        faults: Sequence[Fault],
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lab, self._say, self._clock = lab, say, clock
+        self._began = clock()
+        self._due = sorted(faults, key=lambda fault: fault.at)
+        self._over: list[tuple[float, Fault]] = []
+
+    def look(self) -> None:
+        """Inject what is due, and heal what is over."""
+        elapsed = self._clock() - self._began
+        while self._due and self._due[0].at <= elapsed:
+            fault = self._due.pop(0)
+            self._lab.inject(fault.role, fault)
+            self._say(f"{fault.role} is {fault.kind} now, {elapsed:.1f} s after the load began")
+            if fault.lasts:
+                self._over.append((fault.at + fault.lasts, fault))
+        for end, fault in [over for over in self._over if over[0] <= elapsed]:
+            self._over.remove((end, fault))
+            self._lab.heal(fault.role)
+            self._say(f"{fault.role} is healed")
+
+
+def run_canary(
+    experiment: Experiment,
+    open_lab: Callable[[tuple[Version, Version]], Lab],
+    versions: tuple[Version, Version],
+    results: Path,
+    outlets: Sequence[Outlet],
+    say: Callable[[str], None],
+) -> Outcome:
+    """Run one canary to its end.
+
+    Raises:
+        UsageError: a gate cannot be followed live, or the evaluation set cannot be used; nothing was started.
+        LabError: the lab did not start or broke.
+    """
+    check(experiment)
+    if experiment.load.traffic != "canary":
+        raise ExperimentError(f'{experiment.name}: a canary needs [load] traffic = "canary"')
+    Dataset.read(experiment.data)
+    with RunFolder(results, experiment.name) as folder:
+        data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
+        folder.write(EXPERIMENT, experiment.model_copy(update={"data": data}).to_toml())
+        with open_lab(versions) as lab:
+            say(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
+            end = _control(experiment, lab, folder.path, outlets, say)
+            folder.write(ENVIRONMENT, describe(lab.environment()))
+            folder.write(STATE_FILE, encode(lab.canary.read()))
+            say("stopping the lab")
+        return Outcome(end, folder.publish())
+
+
+def _control(
+    experiment: Experiment, lab: Lab, job: Path, outlets: Sequence[Outlet], say: Callable[[str], None]
+) -> End:
+    load = _Load(lab.launch_load(job))
+    try:
+        load.await_start()
+        faults = Faults(lab, experiment.faults, say)
+
+        def look() -> None:
+            faults.look()
+            # a candidate that ends is what the controller is there for; anything else broke the lab
+            if set(lab.ended()) - {CANDIDATE}:
+                lab.check()
+            if load.ended:
+                raise LabError("the load ended before the canary did; give it a longer --duration")
+
+        scraper, meter = watch(lab.canary.read(), lab.endpoints, experiment.canary.timeout)
+        try:
+            with lab.canary.lead(BY):
+                return Auto(experiment, lab.canary, scraper, meter, outlets, check=look).run()
+        finally:
+            scraper.close()
+    finally:
+        load.stop()
+
+
+class _Load:
+    """The load, read by a thread so that it never waits for the controller."""
+
+    def __init__(self, process: LoadProcess) -> None:
+        self._process = process
+        self._started = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        return self._ended.is_set()
+
+    def await_start(self) -> None:
+        """Wait until users are there; the warm-up is over then.
+
+        Raises:
+            LabError: it did not start.
+        """
+        if not self._started.wait(_START_SECONDS) or (self.ended and not self._started.is_set()):
+            raise LabError("the load did not start; load.log in the run folder says why")
+
+    def stop(self) -> None:
+        self._process.stop()
+        self._thread.join()
+        code = self._process.wait()
+        if code not in (ExitCode.PASS, ExitCode.INVALID, ExitCode.INTERRUPTED):
+            raise LabError(f"the load generator ended with code {code}")
+
+    def _read(self) -> None:
+        for line in self._process.lines():
+            if line.startswith("{") and json.loads(line).get("elapsed", -1.0) >= 0:
+                self._started.set()
+        self._ended.set()
+        self._started.set()

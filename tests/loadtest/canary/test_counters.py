@@ -1,0 +1,120 @@
+"""Pages of metrics become looks: gains, restarts, and what is missing."""
+
+import pytest
+
+from loadtest.canary.counters import STATS, Clusters, Meter
+
+READY = {"stable": True, "candidate": True}
+
+
+def gateway(stable=(0, 0), canary=(0, 0), retries=0, ejected=0, slow=(0, 0), cluster="canary"):
+    """A page as Envoy writes it; ``slow``: requests of the candidate over 10 ms, and in all."""
+    time, lines = "envoy_cluster_unpinned_upstream_rq_time", []
+    for name, (good, bad) in (("stable", stable), (cluster, canary)):
+        for status, count in (("2", good), ("5", bad)):
+            labels = f'envoy_response_code_class="{status}",envoy_cluster_name="{name}"'
+            lines.append(f"envoy_cluster_unpinned_upstream_rq_xx{{{labels}}} {count}")
+    return "\n".join(
+        [
+            "# TYPE envoy_cluster_unpinned_upstream_rq_xx counter",
+            *lines,
+            "# TYPE envoy_cluster_unpinned_upstream_rq_time histogram",
+            *(
+                f'{time}_bucket{{envoy_cluster_name="{cluster}",le="{le}"}} {n}'
+                for le, n in (("5", slow[1] - slow[0]), ("10", slow[1] - slow[0]), ("+Inf", slow[1]))
+            ),
+            "# TYPE envoy_cluster_upstream_rq_retry counter",
+            f'envoy_cluster_upstream_rq_retry{{envoy_cluster_name="{cluster}"}} {retries}',
+            "# TYPE envoy_cluster_outlier_detection_ejections_active gauge",
+            f'envoy_cluster_outlier_detection_ejections_active{{envoy_cluster_name="{cluster}"}} {ejected}',
+            "",
+        ]
+    )
+
+
+def version(correct=0, incorrect=0, unknown=0):
+    outcomes = (("correct", correct), ("incorrect", incorrect), ("unknown", unknown))
+    return "# TYPE loadproof_feedback counter\n" + "".join(
+        f'loadproof_feedback_total{{version="v1",outcome="{what}"}} {count}\n' for what, count in outcomes
+    )
+
+
+DEPLOYED = Clusters("stable", "canary")
+
+
+def looks(*pages, clusters=DEPLOYED):
+    meter = Meter(clusters)
+    return [
+        meter.look(float(at), dict(zip(("gateway", "stable", "candidate"), texts, strict=True)), READY)
+        for at, texts in enumerate(pages)
+    ]
+
+
+def test_what_was_counted_before_the_first_look_is_nobodys():
+    (look,) = looks((gateway((900, 9), (100, 1)), version(50, 50), version(5, 5)))
+    assert look.counts["stable"][:4] == look.counts["candidate"][:4] == (0, 0, 0, 0)
+
+
+def test_gains_since_the_last_look():
+    _, look = looks(
+        (gateway((900, 9), (100, 1), slow=(10, 101)), version(50, 50), version(5, 5)),
+        (gateway((990, 10), (108, 3), slow=(14, 111)), version(130, 70, 3), version(12, 8)),
+    )
+    assert look.counts["stable"][:4] == (91, 1, 100, 20)
+    assert look.counts["candidate"] == (10, 2, 10, 3, 10, [4, 4])
+    assert look.edges == [0.005, 0.01]
+    assert look.missing == frozenset()
+
+
+def test_a_restarted_service_counts_from_zero_and_loses_nothing():
+    _, _, look = looks(
+        (gateway((900, 0)), version(50, 50), version(5, 5)),
+        (gateway((990, 0)), version(60, 50), version(6, 5)),
+        (gateway((40, 2)), version(4, 1), version(0, 0)),
+    )
+    assert look.counts["stable"][:4] == (42, 2, 5, 1)
+    assert look.counts["candidate"].judged == 0
+
+
+def test_what_was_missed_comes_with_the_next_page():
+    _, lost, back = looks(
+        (gateway((900, 0)), version(50, 50), version(5, 5)),
+        (None, version(50, 50), "<html>not metrics"),
+        (gateway((990, 0)), version(50, 50), version(9, 8)),
+    )
+    assert lost.missing == {"gateway", "candidate"}
+    assert back.missing == frozenset()
+    assert back.counts["stable"].requests == 90
+    assert back.counts["candidate"][2:4] == (7, 3)
+
+
+def test_what_stable_had_to_answer_instead_is_the_candidates_error():
+    _, look = looks((gateway(), "", ""), (gateway((90, 0), (10, 0), retries=4), "", ""))
+    assert look.counts["candidate"][:2] == (10, 4)
+    # asked again after a second without an answer: not ended yet, and failed all the same
+    _, look = looks((gateway(), "", ""), (gateway((90, 0), (1, 0), retries=4), "", ""))
+    assert look.counts["candidate"][:2] == (4, 4)
+
+
+@pytest.mark.parametrize(("ejected", "found"), [(0, False), (1, True)])
+def test_an_ejection_is_a_state_and_no_gain(ejected, found):
+    page = gateway(ejected=ejected)
+    assert [look.ejected for look in looks((page, "", ""), (page, "", ""))] == [found, found]
+
+
+def test_after_a_promotion_others_play_the_roles():
+    swapped = Clusters("candidate", "canary-swapped")
+    pages = [gateway(canary=(n, 0), ejected=1, cluster="canary-swapped") for n in (0, 10)]
+    _, look = looks(*((page, "", "") for page in pages), clusters=swapped)
+    assert look.counts["candidate"].requests == 10
+    assert look.ejected
+
+
+def test_a_counter_that_appears_later_counts_from_zero():
+    _, look = looks(("", "", ""), (gateway((90, 0), (10, 2)), version(1, 1), ""))
+    assert look.counts["candidate"][:2] == (12, 2)
+    assert look.counts["stable"].judged == 2
+
+
+def test_the_page_that_is_asked_for_holds_what_is_read_and_little_more():
+    assert STATS.startswith("/stats/prometheus?filter=")
