@@ -14,7 +14,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import (
@@ -26,6 +26,7 @@ from pydantic import (
     PlainSerializer,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from loadtest.errors import ExperimentError, GateError
@@ -69,6 +70,25 @@ PositiveSeconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 GateExpression = Annotated[
     Gate, BeforeValidator(lambda g: Gate.parse(g) if isinstance(g, str) else g), PlainSerializer(str)
 ]
+
+
+def _rates(given: object) -> object:
+    """Ascending rates, each once: ``[20, 100]``, or as one option on the command line, ``"20,100"``.
+
+    Raises:
+        ValueError: they are not two rates or more.
+    """
+    if isinstance(given, str):
+        given = given.split(",")
+    if not isinstance(given, list | tuple):
+        raise ValueError(f"{given!r} is no list of rates such as [20, 100, 180]")
+    try:
+        rates = sorted(float(rate) for rate in given)
+    except (TypeError, ValueError):
+        raise ValueError(f"{given!r} are no numbers; write for example [20, 100, 180]") from None
+    if rates and (rates[0] <= 0 or len(set(rates)) < max(len(rates), 2)):
+        raise ValueError(f"{given!r}: two different rates or more, each above 0, such as [20, 100, 180]")
+    return rates
 
 
 class _Part(BaseModel):
@@ -115,14 +135,15 @@ class Load(_Part):
     sends its row to both versions. ``warmup`` is sent before and not counted. A run whose generator is
     later than ``max_lag`` at the 99th percentile is INVALID. In ``canary`` and ``shadow`` traffic an arrival
     is one of ``users``, sends its row once, to whom the gateway chooses, and reports what truly happened
-    after ``feedback_delay`` on average. With ``until_decided`` the
-    run ends as soon as its verdict is certain, and ``duration`` is its limit; the verdict then allows for the
-    many looks. With several ``restarts`` both versions are deployed anew for each, and the verdict rests on
-    how much those differ.
+    after ``feedback_delay`` on average. With ``until_decided`` the run ends as soon as it is certain of its
+    verdict, and ``duration`` is its limit; it then allows for the many looks. With several ``restarts`` both
+    versions are deployed anew for each, and the verdict rests on how much those differ. ``rates`` puts the
+    same load on one lab at several rates, one after the other, instead of at ``rate``.
     """
 
     traffic: Literal["duet", "canary", "shadow"] = "duet"
     rate: float = Field(default=50.0, gt=0)
+    rates: Annotated[tuple[float, ...], BeforeValidator(_rates)] = ()
     duration: PositiveSeconds = 60.0
     until_decided: bool = False
     restarts: int = Field(default=1, ge=1)
@@ -133,6 +154,12 @@ class Load(_Part):
     workers: int = Field(default=1, ge=1)
     users: int = Field(default=10_000, ge=1)
     feedback_delay: Seconds = 5.0
+
+    @model_validator(mode="after")
+    def _one_plan(self) -> Self:
+        if self.rates and self.restarts > 1:
+            raise ValueError("rates and restarts do not go together; leave one of them out")
+        return self
 
 
 class Limits(_Part):
@@ -284,6 +311,15 @@ class Experiment(_Part):
             where = ".".join(str(part) for part in first["loc"]) or "the file"
             message = first["msg"].removeprefix("Value error, ")
             raise ExperimentError(f"{source}: {where}: {message}") from error
+
+    def with_absolute_data(self) -> Experiment:
+        """The same experiment, fit to be read from another folder."""
+        data = self.data.model_copy(update={"path": self.data.path.absolute()})
+        return self.model_copy(update={"data": data})
+
+    def at_rate(self, rate: float) -> Experiment:
+        """The same experiment at one rate."""
+        return self.model_copy(update={"load": self.load.model_copy(update={"rate": rate, "rates": ()})})
 
     def to_toml(self) -> str:
         """The resolved experiment, as TOML that ``load_file`` reads back to an equal object."""

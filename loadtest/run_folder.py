@@ -22,6 +22,7 @@ LOAD = "load.json"
 EXPERIMENT = "experiment.toml"
 ENVIRONMENT = "environment.json"
 VERDICT = "verdict.json"
+RATES = "rates.json"
 
 
 def run_name(experiment: str, began: datetime) -> str:

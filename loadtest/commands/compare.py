@@ -11,8 +11,10 @@ from loadtest.commands.console import console
 from loadtest.config import Experiment
 from loadtest.errors import Interrupted
 from loadtest.flows.compare import compare as run_compare
+from loadtest.flows.rates import compare_at_rates
 from loadtest.flows.versions import resolve, train_if_absent
 from loadtest.lab.choose import choose_lab
+from loadtest.report.rates import print_rates
 from loadtest.report.terminal import TerminalProgress, print_verdict
 
 LIMIT = "10m"
@@ -29,6 +31,10 @@ def compare(
     ] = None,
     backend: Annotated[str, typer.Option(help="auto, compose or local.")] = "auto",
     rate: Annotated[float | None, typer.Option(help="Arrivals a second; each goes to both versions.")] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(help="Several rates on the same lab, one after the other, such as 20,100,180."),
+    ] = None,
     duration: Annotated[str | None, typer.Option(help="Length of the load, such as 60s or 5m.")] = None,
     until_decided: Annotated[
         bool,
@@ -52,6 +58,7 @@ def compare(
         "versions": {"stable": stable, "candidate": candidate},
         "load": {
             "rate": rate,
+            "rates": rates,
             "duration": duration or (LIMIT if until_decided else None),
             "until_decided": until_decided or None,
             "restarts": restarts,
@@ -66,12 +73,18 @@ def compare(
         lab = choose_lab(backend, resolved, progress.step)
         train_if_absent(resolved, progress.step)
         versions = resolve(resolved)
-        outcome = run_compare(resolved, lab, versions, results, progress)
+        if resolved.load.rates:
+            at_rates = compare_at_rates(resolved, lab, versions, results, progress)
+        else:
+            outcome = run_compare(resolved, lab, versions, results, progress)
     except KeyboardInterrupt as stop:
         raise Interrupted(
             " ".join(["interrupted; what was started is stopped", *getattr(stop, "__notes__", ())])
         ) from None
     finally:
         progress.close()
+    if resolved.load.rates:
+        print_rates(console, at_rates.verdict, str(at_rates.folder))
+        raise typer.Exit(at_rates.verdict.verdict.exit_code)
     print_verdict(console, outcome.verdict, str(outcome.folder))
     raise typer.Exit(outcome.verdict.verdict.exit_code)

@@ -9,6 +9,8 @@ import typer
 
 from loadtest.commands.console import console
 from loadtest.flows.judging import judge_run
+from loadtest.flows.rates import holds_rates, judge_rates_run
+from loadtest.report.rates import print_rates
 from loadtest.report.terminal import print_verdict
 
 
@@ -24,6 +26,10 @@ def judge(
     ] = False,
 ) -> None:
     """Compute the verdict of a stored run again, under its own gates or others."""
+    if holds_rates(run):
+        together = judge_rates_run(run, gate or (), write=write)
+        print_rates(console, together, str(run.resolve()))
+        raise typer.Exit(together.verdict.exit_code)
     verdict = judge_run(run, gate or (), write=write)
     print_verdict(console, verdict, str(run.resolve()))
     raise typer.Exit(verdict.verdict.exit_code)

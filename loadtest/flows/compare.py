@@ -48,8 +48,7 @@ def compare(
     dataset = Dataset.read(experiment.data)
     check_gates(experiment, dataset)
     with RunFolder(results, experiment.name) as folder:
-        data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
-        resolved = experiment.model_copy(update={"data": data})
+        resolved = experiment.with_absolute_data()
         folder.write(EXPERIMENT, resolved.to_toml())
         if experiment.load.restarts == 1:
             measure(resolved, open_lab, versions, folder.path, dataset, progress)

@@ -38,18 +38,27 @@ def measure(
     """
     with open_lab(versions) as lab:
         progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
-        before = {role: lab.cpu_usage(role) for role in VERSIONS}
-        run_load(lab, job, experiment, dataset, progress)
-        observed = {
-            role: {
-                "cpus": lab.enforced_cpus(role),
-                "cpu_throttled_ratio": _throttled(before[role], lab.cpu_usage(role)),
-                "memory_bytes": memory_bytes(getattr(lab.endpoints, role)),
-            }
-            for role in VERSIONS
-        }
-        write_file(job, ENVIRONMENT, describe(lab.environment()) | {"observed": observed})
+        measure_on(lab, experiment, job, dataset, progress)
         progress.step("stopping the lab")
+
+
+def measure_on(lab: Lab, experiment: Experiment, job: Path, dataset: Dataset, progress: Progress) -> None:
+    """Put the load on a lab that runs; the job folder then holds the files of a measurement.
+
+    Raises:
+        LabError: the lab or the load generator broke.
+    """
+    before = {role: lab.cpu_usage(role) for role in VERSIONS}
+    run_load(lab, job, experiment, dataset, progress)
+    observed = {
+        role: {
+            "cpus": lab.enforced_cpus(role),
+            "cpu_throttled_ratio": _throttled(before[role], lab.cpu_usage(role)),
+            "memory_bytes": memory_bytes(getattr(lab.endpoints, role)),
+        }
+        for role in VERSIONS
+    }
+    write_file(job, ENVIRONMENT, describe(lab.environment()) | {"observed": observed})
 
 
 def _throttled(before: CpuUsage | None, after: CpuUsage | None) -> float | None:

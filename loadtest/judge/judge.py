@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
-from loadtest.judge.decision import decide
+from loadtest.judge.decision import Judged, decide
 from loadtest.judge.evidence import Evidence
 from loadtest.judge.level import Level
 from loadtest.judge.looks import look_until_decided
@@ -55,17 +55,9 @@ def judge_evidence(
     Raises:
         GateError: a gate names a column or value that the evaluation set does not have.
     """
-    check_gates(experiment, dataset)
-    alpha, decided_after = 1 - experiment.confidence, None
-    if experiment.load.until_decided:
-        judged, decided_after = look_until_decided(experiment, evidence, dataset, observations)
-    else:
-        level = Level(alpha)
-        judged = [
-            decide(gate, evidence, experiment, dataset, observations, level) for gate in experiment.gates
-        ]
+    judged, decided_after = judge_gates(experiment, evidence, dataset, observations)
     problem = _measurement_problem(evidence, observations)
-    word, reason = (Word.INVALID, problem) if problem else together(judged, alpha)
+    word, reason = (Word.INVALID, problem) if problem else together(judged, 1 - experiment.confidence)
     if decided_after is not None and not problem:
         reason += f"; decided after {decided_after:.0f} s"
     load = observations.load
@@ -88,6 +80,23 @@ def judge_evidence(
             duration_s=load.duration_s,
         ),
     )
+
+
+def judge_gates(
+    experiment: Experiment, evidence: Evidence, dataset: Dataset, observations: Observations
+) -> tuple[list[Judged], float | None]:
+    """Each gate of an experiment on its own, and the second after which a run until decided was decided.
+
+    Raises:
+        GateError: a gate names a column or value that the evaluation set does not have.
+    """
+    check_gates(experiment, dataset)
+    if experiment.load.until_decided:
+        return look_until_decided(experiment, evidence, dataset, observations)
+    level = Level(1 - experiment.confidence)
+    return [
+        decide(gate, evidence, experiment, dataset, observations, level) for gate in experiment.gates
+    ], None
 
 
 def _measurement_problem(evidence: Evidence, observed: Observations) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from loadtest.config import Experiment
+from loadtest.judge.rates import RatesVerdict
 from loadtest.judge.verdict import Verdict, Word
 from loadtest.report.templating import templates
 
@@ -19,7 +20,17 @@ def to_junit(verdict: Verdict) -> str:
 
     FAIL is a failure; INCONCLUSIVE and INVALID are errors, since nothing was shown.
     """
-    name = f"loadproof.{verdict.experiment}"
+    return _junit([_suite(f"loadproof.{verdict.experiment}", verdict)])
+
+
+def rates_to_junit(verdict: RatesVerdict) -> str:
+    """junit.xml of a run at several rates: a suite a rate."""
+    return _junit(
+        [_suite(f"loadproof.{verdict.experiment}.{at.rate:g} per second", at.verdict) for at in verdict.rates]
+    )
+
+
+def _suite(name: str, verdict: Verdict) -> ET.Element:
     suite = ET.Element("testsuite", name=name, time=f"{verdict.load.duration_s:.3f}")
     measurement = ET.SubElement(suite, "testcase", classname=name, name="measurement is valid")
     if verdict.verdict is Word.INVALID:
@@ -33,8 +44,12 @@ def to_junit(verdict: Verdict) -> str:
     for kind in ("failure", "error"):
         suite.set(f"{kind}s", str(len(suite.findall(f"testcase/{kind}"))))
     suite.set("tests", str(len(suite.findall("testcase"))))
+    return suite
+
+
+def _junit(suites: list[ET.Element]) -> str:
     root = ET.Element("testsuites")
-    root.append(suite)
+    root.extend(suites)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

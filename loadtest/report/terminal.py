@@ -16,6 +16,7 @@ from loadtest.report.words import (
     MARKS,
     OPEN,
     QUANTILES,
+    STYLES,
     drawn,
     estimate,
     interval,
@@ -28,7 +29,6 @@ from loadtest.report.words import (
 from loadtest.sample import VERSIONS
 
 _WIDE = 110
-_STYLES = {Word.PASS: "green", Word.FAIL: "red", Word.INCONCLUSIVE: "yellow", Word.INVALID: "magenta"}
 
 
 class TerminalProgress:
@@ -93,7 +93,7 @@ def live_table(view: LiveView) -> Table:
     table = _table("", "gate", "estimate", "interval", "", left=("", "gate", " "))
     for gate in view.gates:
         open_ = gate.verdict is Word.INCONCLUSIVE
-        mark = Text(OPEN if open_ else f"{MARKS[gate.verdict]} {gate.verdict}", style=_STYLES[gate.verdict])
+        mark = Text(OPEN if open_ else f"{MARKS[gate.verdict]} {gate.verdict}", style=STYLES[gate.verdict])
         table.add_row(mark, Text(gate.name), estimate(gate), interval(gate), Text(drawn(gate)))
     return table
 
@@ -102,7 +102,7 @@ def gate_table(verdict: Verdict, *, wide: bool) -> Table:
     """The gates of a verdict, one a row; the versions' own values where there is room."""
     table = _table("", "gate", *(VERSIONS if wide else ()), "estimate", "interval", left=("", "gate"))
     for gate in verdict.gates:
-        mark = Text(f"{MARKS[gate.verdict]} {gate.verdict}", style=_STYLES[gate.verdict])
+        mark = Text(f"{MARKS[gate.verdict]} {gate.verdict}", style=STYLES[gate.verdict])
         own = [quantity(value, gate.value_unit) for value in (gate.stable, gate.candidate)]
         table.add_row(mark, Text(gate.name), *(own if wide else ()), estimate(gate), interval(gate))
     return table
@@ -143,11 +143,14 @@ def print_verdict(console: Console, verdict: Verdict, folder: str | None) -> Non
     console.print()
     for gate in verdict.gates:
         if gate.verdict is not Word.PASS:
-            why = Text(f"{MARKS[gate.verdict]} {gate.name}: ", style=_STYLES[gate.verdict])
+            why = Text(f"{MARKS[gate.verdict]} {gate.name}: ", style=STYLES[gate.verdict])
             console.print(why + Text(gate.reason, style="default"), soft_wrap=True)
+    print_last_line(console, verdict.verdict, verdict.reason, folder)
+
+
+def print_last_line(console: Console, word: Word, reason: str, folder: str | None) -> None:
+    """Where the run lies, and as the last line the verdict with its exit code."""
     if folder:
         console.print(Text(f"run folder: {folder}", style="dim"), soft_wrap=True)
-    line = Text(f"{MARKS[verdict.verdict]} {verdict.verdict}", style=f"bold {_STYLES[verdict.verdict]}")
-    console.print(
-        line + Text(f": {verdict.reason} (exit code {int(verdict.verdict.exit_code)})"), soft_wrap=True
-    )
+    line = Text(f"{MARKS[word]} {word}", style=f"bold {STYLES[word]}")
+    console.print(line + Text(f": {reason} (exit code {int(word.exit_code)})"), soft_wrap=True)

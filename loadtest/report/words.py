@@ -14,6 +14,9 @@ OPEN = "…"
 GATE_END = re.compile(r" *[<>=]= ")
 """What follows the metric in a gate's name."""
 
+STYLES = {Word.PASS: "green", Word.FAIL: "red", Word.INCONCLUSIVE: "yellow", Word.INVALID: "magenta"}
+"""Colours of the terminal."""
+
 QUANTILES = ("p50", "p95", "p99")
 """The latency quantiles of every table."""
 
