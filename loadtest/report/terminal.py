@@ -42,6 +42,7 @@ class TerminalProgress:
     def step(self, text: str) -> None:
         """Say that a step began."""
         self.close()
+        self._last_plain = -10.0
         self._console.print(Text(f"• {text}", style="dim"), soft_wrap=True)
 
     def tick(self, event: dict[str, Any], view: LiveView | None) -> None:

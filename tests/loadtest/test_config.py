@@ -2,8 +2,9 @@ import tomllib
 
 import pytest
 
-from loadtest.config import EXPERIMENTS, Experiment, seconds
+from loadtest.config import EXPERIMENTS, Experiment
 from loadtest.errors import ExitCode, ExperimentError, GateError
+from loadtest.quantities import seconds
 
 MINIMAL = """
 name = "mine"

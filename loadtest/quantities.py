@@ -1,0 +1,64 @@
+"""Quantities as a person writes them in an experiment: durations, sizes, limits, lists of rates."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+
+
+def seconds(text: object) -> float:
+    """Read a duration such as ``250ms``, ``60s``, ``2m`` or a bare number of seconds.
+
+    Raises:
+        ValueError: it is not a duration.
+    """
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return float(text)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?\s*", str(text))
+    if not match:
+        raise ValueError(f"{text!r} is not a duration such as '250ms', '60s' or '2m'")
+    return float(match[1]) * _SECONDS[match[2] or "s"]
+
+
+def _memory(text: str | int) -> int:
+    if isinstance(text, int):
+        return text
+    match = re.fullmatch(r"\s*(\d+)\s*([kmg]?)(?:i?b)?\s*", text.lower())
+    if not match:
+        raise ValueError(f"{text!r} is not a memory size such as '512m' or '1g'")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
+# in TOML, which has no null, 0 stands for no limit
+_ZERO_IS_NONE = (Field(ge=0), AfterValidator(lambda n: n or None), PlainSerializer(lambda n: n or 0))
+Cpus = Annotated[float | None, *_ZERO_IS_NONE]
+Bytes = Annotated[int | None, BeforeValidator(_memory), *_ZERO_IS_NONE]
+PositiveSeconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+
+
+def _ascending(given: object) -> object:
+    """Ascending rates, each once: ``[20, 100]``, or as one option on the command line, ``"20,100"``.
+
+    Raises:
+        ValueError: they are not two rates or more.
+    """
+    if isinstance(given, str):
+        given = given.split(",")
+    if not isinstance(given, list | tuple):
+        raise ValueError(f"{given!r} is no list of rates such as [20, 100, 180]")
+    try:
+        rates = sorted(float(rate) for rate in given)
+    except (TypeError, ValueError):
+        raise ValueError(f"{given!r} are no numbers; write for example [20, 100, 180]") from None
+    if rates and (rates[0] <= 0 or len(set(rates)) < max(len(rates), 2)):
+        raise ValueError(f"{given!r}: two different rates or more, each above 0, such as [20, 100, 180]")
+    return rates
+
+
+Rates = Annotated[tuple[float, ...], BeforeValidator(_ascending)]
