@@ -1,26 +1,39 @@
-"""``python -m benchmarks.calibration``: measure, write results.json, and put the tables into the docs."""
+"""``python -m benchmarks.calibration``: measure, write results/, and put tables and figure into the docs."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.calibration import canary, latency, report, sequential, shares, until_decided, whole_runs
+from benchmarks.calibration import (
+    canary,
+    latency,
+    levels,
+    live,
+    peeking,
+    report,
+    sequential,
+    shares,
+    until_decided,
+    whole_runs,
+)
 
-RESULTS = Path(__file__).parent / "results.json"
+RESULTS = Path(__file__).parent / "results"
 SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
     "latency": latency.measure,
+    "levels": levels.measure,
     "shares": shares.measure,
     "whole_runs": whole_runs.measure,
+    "peeking": peeking.measure,
     "sequential": sequential.measure,
     "canary": canary.measure,
     "until_decided": until_decided.measure,
 }
+"""A section is a module with ``measure(runs, seed)``; its rows are kept in ``results/<section>.json``."""
 
 
 def main(arguments: list[str]) -> int:
@@ -34,19 +47,26 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--only", choices=SECTIONS, action="append", help="these sections; others stay as they are"
     )
-    parser.add_argument("--tables", action="store_true", help="measure nothing, only write the tables again")
+    parser.add_argument("--tables", action="store_true", help="measure nothing, only write the docs again")
+    parser.add_argument(
+        "--live", type=int, metavar="N", help="instead: add N live A/A runs of half a minute on the local lab"
+    )
     options = parser.parse_args(arguments)
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() and not options.quick else {}
-    for name in [] if options.tables else options.only or SECTIONS:
+    results = {} if options.quick else report.read(RESULTS)
+    for _ in range(options.live or 0):
+        done = results.setdefault("live", [])
+        done.append(live.measure(len(done) + 1))
+        report.keep(RESULTS, "live", done)
+        print(f"live: {done[-1]['verdict']}, {done[-1]['reason']}", flush=True)
+    for name in [] if options.tables or options.live else options.only or SECTIONS:
         begun = time.monotonic()
         results[name] = SECTIONS[name](40 if options.quick else options.runs, options.seed)
         print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
         if not options.quick:
-            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    tables = report.tables(results) | until_decided.tables(results)
-    print("\n".join(tables.values()))
+            report.keep(RESULTS, name, results[name])
+    print("\n".join(report.tables(results).values()))
     if not options.quick:
-        report.write(tables)
+        report.write(results)
     missed = [bar.name for bar in report.bars(results) if not bar.met]
     print(f"bars missed: {', '.join(missed)}" if missed else "every bar is met")
     return int(bool(missed))

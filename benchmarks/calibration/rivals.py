@@ -16,6 +16,32 @@ def mann_whitney(stable: Floats, candidate: Floats, alpha: float) -> bool:
     return bool(stats.mannwhitneyu(candidate, stable, alternative="greater").pvalue < alpha)
 
 
+def mann_whitney_looked_at(
+    stable_at: Floats, stable: Floats, candidate_at: Floats, candidate: Floats, looks: Floats
+) -> Floats:
+    """The same test's p-value at each of ``looks`` (seconds, ascending), on what has arrived until then.
+
+    The statistic counts pairs in which the candidate is slower, so each look only adds the pairs of what
+    is new: an hour of looks costs little more than one.
+    """
+    s_old, c_old, pairs = np.empty(0), np.empty(0), 0.0
+    s_done = c_done = 0
+    p_values = np.ones(len(looks))
+    for i, now in enumerate(looks):
+        s_end, c_end = np.searchsorted(stable_at, now), np.searchsorted(candidate_at, now)
+        s_new, c_new = np.sort(stable[s_done:s_end]), np.sort(candidate[c_done:c_end])
+        s_done, c_done = s_end, c_end
+        pairs += float(np.searchsorted(s_old, c_new).sum())  # old stable below new candidate
+        c_old = np.insert(c_old, np.searchsorted(c_old, c_new), c_new)
+        pairs += float((len(c_old) - np.searchsorted(c_old, s_new, side="right")).sum())
+        s_old = np.insert(s_old, np.searchsorted(s_old, s_new), s_new)
+        n, m = len(s_old), len(c_old)
+        if n and m:  # the usual normal approximation; latencies have no ties
+            z = (pairs - n * m / 2 - 0.5) / np.sqrt(n * m * (n + m + 1) / 12)
+            p_values[i] = stats.norm.sf(z)
+    return p_values
+
+
 def independent_bootstrap(
     stable: Floats, candidate: Floats, q: float, alpha: float, rng: np.random.Generator, replicates: int = 200
 ) -> bool:

@@ -93,20 +93,44 @@ class Runs(NamedTuple):
 
 def simulate(host: Host, runs: int, seconds: float, rate: float, rng: np.random.Generator) -> Runs:
     """Simulate ``runs`` runs of both versions at ``rate`` arrivals a second."""
-    points = int(np.ceil(seconds / GRID)) + 1
-    wall = np.arange(points, dtype=np.float64) * GRID
     at = _arrivals(host, runs, seconds, rate, rng)
-    shared = _drift(host, runs, points, rng) * _slowed(host, host.shared, runs, points, rng)
-    latencies = []
-    for _ in range(2):
-        speed = shared * _slowed(host, 1 - host.shared, runs, points, rng)
-        speed[_marked(host.pause, runs, points, rng)] = STOPPED
-        work = np.cumsum(speed, axis=1) * GRID
-        arrived = np.stack([np.interp(a, wall, w) for a, w in zip(at, work, strict=True)])
-        demand = host.demand * rng.lognormal(0.0, host.spread, at.shape)
-        finished = _queue(arrived, demand, host.quota)
-        latencies.append(np.stack([_to_wall(f, wall, w) for f, w in zip(finished, work, strict=True)]) - at)
-    return Runs(at, *latencies)
+    shared = _shared_speed(host, runs, seconds, rng)
+    return Runs(at, *(_latencies(host, at, shared, rng) for _ in range(2)))
+
+
+def replicate(
+    host: Host, runs: int, copies: int, seconds: float, rate: float, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """What one version might have shown had a run happened ``copies`` times under the same conditions.
+
+    The copies of a run share its drift and its shared neighbours; all else is drawn anew.
+
+    Returns:
+        arrivals and latencies in seconds, shape (runs, copies, arrivals).
+    """
+    at = _arrivals(host, runs * copies, seconds, rate, rng)
+    shared = np.repeat(_shared_speed(host, runs, seconds, rng), copies, axis=0)
+    latency = _latencies(host, at, shared, rng)
+    return at.reshape(runs, copies, -1), latency.reshape(runs, copies, -1)
+
+
+def _shared_speed(host: Host, runs: int, seconds: float, rng: np.random.Generator) -> Floats:
+    """The speed of the machine as both versions meet it, shape (runs, points)."""
+    points = int(np.ceil(seconds / GRID)) + 1
+    return _drift(host, runs, points, rng) * _slowed(host, host.shared, runs, points, rng)
+
+
+def _latencies(host: Host, at: Floats, shared: Floats, rng: np.random.Generator) -> Floats:
+    """One version's latencies, with neighbours and pauses of its own."""
+    runs, points = shared.shape
+    wall = np.arange(points, dtype=np.float64) * GRID
+    speed = shared * _slowed(host, 1 - host.shared, runs, points, rng)
+    speed[_marked(host.pause, runs, points, rng)] = STOPPED
+    work = np.cumsum(speed, axis=1) * GRID
+    arrived = np.stack([np.interp(a, wall, w) for a, w in zip(at, work, strict=True)])
+    demand = host.demand * rng.lognormal(0.0, host.spread, at.shape)
+    finished = _queue(arrived, demand, host.quota)
+    return np.stack([_to_wall(f, wall, w) for f, w in zip(finished, work, strict=True)]) - at
 
 
 def _arrivals(host: Host, runs: int, seconds: float, rate: float, rng: np.random.Generator) -> Floats:
