@@ -32,7 +32,7 @@ schema = $(BIN)/check-jsonschema --quiet --builtin-schema vendor.$(1) $(2)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
 
 .PHONY: install
 install: $(VENV)/.local ## install what a load test needs into .venv
@@ -126,6 +126,10 @@ run-circleci-local: ## run one job of .circleci/config.yml here, in a container:
 	@command -v circleci >/dev/null \
 	  || { echo "run-circleci-local needs CircleCI's command line (circleci.com/docs/local-cli) and a Docker Engine"; exit 2; }
 	circleci local execute $(JOB)
+
+.PHONY: pictures
+pictures: setup ## take the README's pictures from a real run (needs Chromium)
+	@$(BIN)/python -m docs.take_pictures
 
 .PHONY: all
 all: lint test loadtest ## lint, test, then the load test
