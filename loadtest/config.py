@@ -79,13 +79,15 @@ class Load(_Part):
     """The traffic.
 
     ``Load(rate=50, duration="60s")``: Poisson arrivals at 50 a second; in ``duet`` traffic each arrival
-    sends its row to both versions. ``warmup`` is sent before and not counted. A run whose generator is
-    later than ``max_lag`` at the 99th percentile is INVALID. In ``canary`` and ``shadow`` traffic an arrival
-    is one of ``users``, sends its row once, to whom the gateway chooses, and reports what truly happened
-    after ``feedback_delay`` on average. With ``until_decided`` the run ends as soon as it is certain of its
-    verdict, and ``duration`` is its limit; it then allows for the many looks. With several ``restarts`` both
-    versions are deployed anew for each, and the verdict rests on how much those differ. ``rates`` puts the
-    same load on one lab at several rates, one after the other, instead of at ``rate``.
+    sends its row to both versions. ``warmup`` is sent before and not counted. Before that, each version
+    answers every row of the load once, alone, for at most ``references`` (without it: half of ``duration``;
+    0: not at all). A run whose generator is later than ``max_lag`` at the 99th percentile is INVALID. In
+    ``canary`` and ``shadow`` traffic an arrival is one of ``users``, sends its row once, to whom the gateway
+    chooses, and reports what truly happened after ``feedback_delay`` on average. With ``until_decided`` the
+    run ends as soon as it is certain of its verdict, and ``duration`` is its limit; it then allows for the
+    many looks. With several ``restarts`` both versions are deployed anew for each, and the verdict rests on
+    how much those differ. ``rates`` puts the same load on one lab at several rates, one after the other,
+    instead of at ``rate``.
     """
 
     traffic: Literal["duet", "canary", "shadow"] = "duet"
@@ -95,6 +97,7 @@ class Load(_Part):
     until_decided: bool = False
     restarts: int = Field(default=1, ge=1)
     warmup: Seconds = 5.0
+    references: Seconds | None = None
     timeout: PositiveSeconds = 2.0
     max_lag: PositiveSeconds = 0.05
     seed: int = Field(default=1, ge=0)
@@ -107,6 +110,11 @@ class Load(_Part):
         if self.rates and self.restarts > 1:
             raise ValueError("rates and restarts do not go together; leave one of them out")
         return self
+
+    @property
+    def reference_time(self) -> float:
+        """Seconds that asking for references may take."""
+        return self.duration / 2 if self.references is None else self.references
 
 
 class Limits(_Part):
@@ -149,6 +157,7 @@ DEFAULT_GATES = (
     "p50 <= stable + 25ms",
     "p99 <= 250ms",
     "accuracy >= stable - 1pp",
+    "unfaithful == 0",
 )
 DEFAULT_ROLLBACK = ("error_rate <= stable", "accuracy >= stable", "p99 <= 250ms")
 

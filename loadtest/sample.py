@@ -39,8 +39,11 @@ SCHEMA = pa.schema(
         pa.field("correct", pa.bool_()),
         pa.field("faithful", pa.bool_()),
         pa.field("worker", pa.int16(), nullable=False),
+        pa.field("request_id", pa.string()),
+        pa.field("reference", pa.string()),
     ]
 )
+_LATER = ("request_id", "reference")
 
 
 class Sample(NamedTuple):
@@ -57,9 +60,12 @@ class Sample(NamedTuple):
             ``http 503``, ``malformed answer``).
         prediction: the answer as text; None when there was no usable answer.
         correct: prediction equals label; False for an error; None where correctness is not yes or no.
-        faithful: the answer equals the one this version gave for the row alone, without load; None when
-            there is no such reference or no answer.
+        faithful: the answer equals the one this version gave for the row alone, without load; False, too, for
+            an answer that came broken; None when there is no such reference or no answer.
         worker: index of the worker that sent it.
+        request_id: its ``x-request-id``, where it failed or was unfaithful, to find it in the servers' logs;
+            None for all others, whose ids would be most of the file.
+        reference: the answer to the row alone, where it was unfaithful, else None.
     """
 
     row: int
@@ -73,6 +79,8 @@ class Sample(NamedTuple):
     correct: bool | None
     faithful: bool | None
     worker: int
+    request_id: str | None = None
+    reference: str | None = None
 
 
 class SampleSet:
@@ -127,6 +135,9 @@ class SampleSet:
         """
         try:
             table = pq.read_table(path)
+            for name in _LATER:  # absent in older runs
+                if name not in table.column_names:
+                    table = table.append_column(name, pa.nulls(len(table), pa.string()))
             return cls(table.select(SCHEMA.names).cast(SCHEMA))
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             raise UsageError(f"{path}: not a readable sample file ({error})") from error

@@ -114,8 +114,10 @@ def _samples(
                 "error": pa.array(np.full(n, "timeout"), mask=~failed),
                 "prediction": pa.array(np.full(n, "1"), mask=failed),
                 "correct": right & ~failed,
-                "faithful": pa.nulls(n, pa.bool_()),
+                "faithful": pa.array(np.ones(n, dtype=bool), mask=failed),
                 "worker": np.zeros(n, dtype=np.int16),
+                "request_id": pa.nulls(n, pa.string()),
+                "reference": pa.nulls(n, pa.string()),
             }
         )
     tables = [

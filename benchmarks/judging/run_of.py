@@ -96,6 +96,8 @@ def _version(
         "correct": (answer == label[row]) & ~failed,
         "faithful": pa.array(np.ones(n, dtype=bool), mask=failed),
         "worker": np.zeros(n, dtype=np.int16),
+        "request_id": pa.array([f"r-{number}" if bad else None for number, bad in enumerate(failed)]),
+        "reference": pa.nulls(n, pa.string()),
     }
     return pa.table({f.name: pa.array(columns[f.name]).cast(_plain(f.type)) for f in SCHEMA})
 

@@ -129,7 +129,7 @@ def _experiment(data: Path, rate: float, seconds: float) -> Experiment:
             "name": "bench",
             "model": {"name": MODEL, "folder": MODEL},
             "data": {"path": data},
-            "load": {"rate": rate, "duration": seconds, "warmup": 1},
+            "load": {"rate": rate, "duration": seconds, "warmup": 1, "references": 0},
         }
     )
 

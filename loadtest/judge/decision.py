@@ -8,9 +8,10 @@ from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.gates import Gate
 from loadtest.judge.evidence import Evidence, NoEvidence
+from loadtest.judge.faithfulness import counted
 from loadtest.judge.level import Level
 from loadtest.judge.measurement import margin_of, shown
-from loadtest.judge.measures import measure
+from loadtest.judge.measures import measure, rows_of_slice
 from loadtest.judge.observations import Observations
 from loadtest.judge.reasons import decided, undecided
 from loadtest.judge.restarts import measure_restarts
@@ -19,11 +20,15 @@ from loadtest.stats.estimate import Known
 
 
 class Judged(NamedTuple):
-    """A gate's result, its p-value of harm for Holm, and the seconds of load that would decide it."""
+    """A gate's result, its p-value of harm for Holm, and the seconds of load that would decide it.
+
+    What was read or counted (``known``) has no error that could add up over the gates.
+    """
 
     result: GateResult
     p_harm: float
     seconds: float | None
+    known: bool = False
 
 
 def decide(
@@ -47,7 +52,8 @@ def decide(
     low, high = level.interval(estimate)
     p_harm = (level.p_below if gate.higher_is_better else level.p_above)(estimate, margin)
     harmed, met = (high < margin, low > margin) if gate.higher_is_better else (low > margin, high < margin)
-    if isinstance(estimate, Known):
+    known = isinstance(estimate, Known)
+    if known:
         met = not harmed
     seconds = None
     if harmed or met:
@@ -55,8 +61,9 @@ def decide(
     else:
         outlook = undecided(gate, measured, evidence, level)
         word, reason, seconds = Word.INCONCLUSIVE, outlook.text, outlook.seconds
-    if gate.kind == "count" and harmed:
-        reason += _unfaithful_rows(evidence)
+    if gate.kind == "count":
+        sliced = evidence if gate.column is None else evidence.slice(rows_of_slice(gate, dataset))
+        reason = counted(gate, sliced)
     result = GateResult(
         name=str(gate),
         verdict=word,
@@ -69,7 +76,7 @@ def decide(
         confidence=experiment.confidence,
         reason=reason,
     )
-    return Judged(result, p_harm, seconds)
+    return Judged(result, p_harm, seconds, known)
 
 
 def unmeasured(gate: Gate, confidence: float, reason: str, seconds: float | None = None) -> Judged:
@@ -87,8 +94,3 @@ def unmeasured(gate: Gate, confidence: float, reason: str, seconds: float | None
         reason=reason,
     )
     return Judged(result, 1.0, seconds)
-
-
-def _unfaithful_rows(evidence: Evidence) -> str:
-    rows = evidence.candidate.row[evidence.candidate.unfaithful][:5].tolist()
-    return f"; rows {', '.join(map(str, rows))} were answered differently under load"

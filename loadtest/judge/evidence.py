@@ -171,7 +171,7 @@ def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Out
         if is_paired(load)
         else (_in_time(whole.at, ~is_candidate), _in_time(whole.at, is_candidate))
     )
-    return _take(whole, places[0]), _take(whole, places[1])
+    return whole.take(places[0]), whole.take(places[1])
 
 
 def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:
@@ -186,24 +186,13 @@ def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:
         unfaithful=samples.unfaithful,
         referenced=np.asarray(pc.is_valid(samples.table["faithful"])),
         prediction=_single(samples.table["prediction"]),
+        request_id=_single(samples.table["request_id"]),
+        reference=_single(samples.table["reference"]),
     )
 
 
 def _single(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-
-
-def _take(whole: Outcomes, places: Places) -> Outcomes:
-    return Outcomes(
-        whole.row[places],
-        whole.at[places],
-        whole.latency[places],
-        whole.failed[places],
-        whole.correct[places],
-        whole.unfaithful[places],
-        whole.referenced[places],
-        whole.prediction.take(pa.array(places)),
-    )
 
 
 def _in_time(at: Floats, mask: Flags) -> Places:

@@ -15,6 +15,7 @@ from loadtest.dataset import Dataset
 from loadtest.gates import Gate
 from loadtest.judge import quality
 from loadtest.judge.evidence import Evidence, NoEvidence
+from loadtest.judge.faithfulness import not_compared
 from loadtest.judge.measurement import Measurement, margin_of
 from loadtest.judge.observations import Observations
 from loadtest.judge.outcomes import Outcomes
@@ -75,7 +76,7 @@ def measure(
     if gate.kind == "rate":
         return _rate(gate, evidence, experiment)
     if gate.kind == "count":
-        return _unfaithful(gate, evidence)
+        return _unfaithful(gate, evidence, observed)
     if gate.metric == "accuracy":
         return quality.accuracy(gate, evidence, int(rows.sum()))
     return quality.score(gate, evidence, dataset, int(rows.sum()))
@@ -194,9 +195,9 @@ def _means_without(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return without
 
 
-def _unfaithful(gate: Gate, evidence: Evidence) -> Measurement:
+def _unfaithful(gate: Gate, evidence: Evidence, observed: Observations) -> Measurement:
     if not evidence.candidate.referenced.any():
-        raise NoEvidence("no answer given without load is known, so nothing can be compared with it")
+        raise NoEvidence(not_compared(observed))
     s, c = float(evidence.stable.unfaithful.sum()), float(evidence.candidate.unfaithful.sum())
     return Measurement(Known(c - s if gate.against == "stable" else c), gate.bound, s, c)
 

@@ -16,6 +16,16 @@ class RestartFacts(BaseModel):
     duration_s: float
 
 
+class ReferenceFacts(BaseModel):
+    """What was asked of one version before the load, and whether it gave the same answer twice."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    asked: int
+    answered: int
+    steady: bool
+
+
 class LoadFacts(BaseModel):
     """What the load generator says of itself (``load.json``); keys that the judge does not use are let by.
 
@@ -28,6 +38,7 @@ class LoadFacts(BaseModel):
     achieved_rps: float
     schedule_lag_ms_p99: float | None = None
     duration_s: float
+    references: dict[str, ReferenceFacts] = Field(default_factory=dict)
     valid: bool = True
     reason: str | None = None
     restarts: tuple[RestartFacts, ...] = ()

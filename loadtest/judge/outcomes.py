@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,8 @@ class Outcomes:
         unfaithful: the answer differs from the one given without load.
         referenced: there is such an answer to compare with.
         prediction: the answer as text, null where there is none.
+        request_id: its id where it failed or was unfaithful, else null.
+        reference: the answer given without load where it was unfaithful, else null.
     """
 
     row: NDArray[np.int32]
@@ -38,6 +41,8 @@ class Outcomes:
     unfaithful: Flags
     referenced: Flags
     prediction: pa.Array
+    request_id: pa.Array
+    reference: pa.Array
 
     def __len__(self) -> int:
         return len(self.row)
@@ -49,41 +54,32 @@ class Outcomes:
 
     def part(self, first: int, end: int, begin: float = 0.0) -> Outcomes:
         """The arrivals from place ``first`` up to ``end``, on a clock that is zero at ``begin``."""
-        places = slice(first, end)
-        return Outcomes(
-            self.row[places],
-            np.maximum(self.at[places] - begin, 0.0),
-            self.latency[places],
-            self.failed[places],
-            self.correct[places],
-            self.unfaithful[places],
-            self.referenced[places],
-            self.prediction[places],
-        )
+        part = Outcomes(*(column[first:end] for column in self._columns()))
+        return replace(part, at=np.maximum(part.at - begin, 0.0))
 
     def then(self, later: Outcomes) -> Outcomes:
         """These and ``later`` ones."""
+        pairs = zip(self._columns(), later._columns(), strict=True)
         return Outcomes(
-            np.concatenate([self.row, later.row]),
-            np.concatenate([self.at, later.at]),
-            np.concatenate([self.latency, later.latency]),
-            np.concatenate([self.failed, later.failed]),
-            np.concatenate([self.correct, later.correct]),
-            np.concatenate([self.unfaithful, later.unfaithful]),
-            np.concatenate([self.referenced, later.referenced]),
-            pa.concat_arrays([self.prediction, later.prediction]),
+            *(
+                pa.concat_arrays(pair) if isinstance(pair[0], pa.Array) else np.concatenate(pair)
+                for pair in pairs
+            )
         )
 
     def where(self, kept: Flags) -> Outcomes:
         """The arrivals at which ``kept``, shape (n,), is true."""
-        mask = pa.array(kept)
+        return self.take(np.flatnonzero(kept))
+
+    def take(self, places: Places) -> Outcomes:
+        """The arrivals at ``places``, in their order."""
+        chosen = pa.array(places)
         return Outcomes(
-            self.row[kept],
-            self.at[kept],
-            self.latency[kept],
-            self.failed[kept],
-            self.correct[kept],
-            self.unfaithful[kept],
-            self.referenced[kept],
-            self.prediction.filter(mask),
+            *(
+                column.take(chosen) if isinstance(column, pa.Array) else column[places]
+                for column in self._columns()
+            )
         )
+
+    def _columns(self) -> list[Any]:
+        return [getattr(self, field.name) for field in fields(self)]

@@ -10,10 +10,14 @@ import numpy as np
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.judge.evidence import Evidence
+from loadtest.judge.faithfulness import changed
 from loadtest.judge.measures import good
 from loadtest.judge.observations import Observations
 from loadtest.judge.verdict import LatencySummary, VersionSummary
 from loadtest.stats.summary import latency_quantiles
+
+MOST_IDS = 100
+"""Unfaithful requests that verdict.json names; samples.parquet holds all."""
 
 
 def summarise(
@@ -42,6 +46,8 @@ def summarise(
         accuracy=accuracy,
         value_per_1000=value,
         unfaithful=int(outcomes.unfaithful.sum()) if outcomes.referenced.any() else None,
+        unfaithful_ids=tuple(c.request_id for c in changed(outcomes, MOST_IDS) if c.request_id),
+        compared=int(outcomes.referenced.sum()) if outcomes.referenced.any() else None,
         latency_ms=LatencySummary(**{k: None if v is None else 1000 * v for k, v in quantiles.items()}),
         cpus=facts.cpus,
         cpu_throttled_ratio=facts.cpu_throttled_ratio,

@@ -13,8 +13,10 @@ from loadtest.stats.holm import holm
 def together(judged: Sequence[Judged], alpha: float) -> tuple[Word, str]:
     """The run's word from its gates'."""
     count = len(judged)
-    proven = holm([j.p_harm for j in judged], alpha)
-    failed = [j for j, sure in zip(judged, proven, strict=True) if sure and j.result.verdict is Word.FAIL]
+    estimated = [j for j in judged if not j.known]
+    proven = holm([j.p_harm for j in estimated], alpha)
+    sure = {id(j) for j, is_sure in zip(estimated, proven, strict=True) if is_sure}
+    failed = [j for j in judged if j.result.verdict is Word.FAIL and (j.known or id(j) in sure)]
     if failed:
         others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         return Word.FAIL, f"{failed[0].result.name}: {failed[0].result.reason}{others}"

@@ -68,7 +68,11 @@ class LatencySummary(_Part):
 
 
 class VersionSummary(_Part):
-    """What one version did in the run. None: not known, never zero instead."""
+    """What one version did in the run. None: not known, never zero instead.
+
+    ``compared`` answers were held against the one that the version gave to the row alone; ``unfaithful`` of
+    them differ, of which ``unfaithful_ids`` are the first (``x-request-id``).
+    """
 
     requests: int
     errors: int
@@ -77,6 +81,8 @@ class VersionSummary(_Part):
     accuracy: float | None
     value_per_1000: float | None
     unfaithful: int | None
+    unfaithful_ids: tuple[str, ...] = ()
+    compared: int | None = None
     latency_ms: LatencySummary
     cpus: float | None
     cpu_throttled_ratio: float | None

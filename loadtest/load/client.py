@@ -21,6 +21,12 @@ from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 MAX_IDLE = 1.5
 """Seconds after which an unused connection is not used again: servers close theirs after 2 s and more."""
 
+MALFORMED = "malformed answer"
+"""The error of an answer that is not HTTP, or not in the protocol."""
+
+TRUNCATED = "truncated answer"
+"""The error of an answer that broke off after its first bytes."""
+
 _CHUNK = 65536
 _VERSION_HEADER = "x-model-version"
 
@@ -54,6 +60,7 @@ class _Parser(HTTPResponseParser):
 
     def __init__(self) -> None:
         super().__init__()
+        self.begun = False
         self.whole = False
         self.keep_alive = False
         self.body = bytearray()
@@ -62,6 +69,7 @@ class _Parser(HTTPResponseParser):
         self._in_value = False
 
     def _on_message_begin(self) -> None:
+        self.begun = True
         self.whole = False
         self.body.clear()
         self.version = None
@@ -123,7 +131,7 @@ class _Connection:
             OSError, HTTPParseError: the connection broke, or the answer is not HTTP.
         """
         sock, parser = self._sock, self.parser
-        parser.whole = False
+        parser.begun = parser.whole = False
         sock.settimeout(_left(deadline))
         try:
             sent = sock.send(request)
@@ -189,10 +197,10 @@ class Client:
             f"Content-Type: application/json\r\n{lines}Content-Length: "
         ).encode("ascii")
 
-    def post(self, head: bytes, body: bytes) -> Answer:
+    def post(self, head: bytes, body: bytes, request_id: bytes) -> Answer:
         """Send one request and wait for the whole answer; never raises for what the target does."""
         sent_at = perf_counter()
-        request = b"%b%d\r\n\r\n%b" % (head, len(body), body)
+        request = b"%b%d\r\nx-request-id: %b\r\n\r\n%b" % (head, len(body), request_id, body)
         deadline = sent_at + self._timeout
         connection = None
         try:
@@ -205,9 +213,12 @@ class Client:
                 connection.exchange(request, deadline)
         except (OSError, HTTPParseError) as error:
             done_at = perf_counter()
+            phrase = _phrase(error)
             if connection is not None:
+                if connection.parser.begun and isinstance(error, ConnectionError):
+                    phrase = TRUNCATED
                 connection.close()
-            return Answer(sent_at, done_at, 0, b"", None, _phrase(error))
+            return Answer(sent_at, done_at, 0, b"", None, phrase)
         done_at = perf_counter()
         parser = connection.parser
         answer = Answer(sent_at, done_at, parser.get_code(), bytes(parser.body), parser.version, None)
@@ -283,7 +294,7 @@ def _phrase(error: Exception) -> str:
         case blocking.gaierror():
             return "unknown host"
         case HTTPParseError():
-            return "malformed answer"
+            return MALFORMED
         case OSError(errno=int(number)):
             return os.strerror(number).lower()
     return "connection failed"

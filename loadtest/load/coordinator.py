@@ -17,12 +17,15 @@ from locust.runners import MasterRunner
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.errors import ExperimentError, LabError, LoadproofError
+from loadtest.load.alone import Alone, ask_alone
 from loadtest.load.experiment import locate_data
 from loadtest.load.gathering import Gathering
 from loadtest.load.messages import GO, JOB, REPORT, STOP, Go, Job, Report
 from loadtest.load.metrics import LoadMetrics
 from loadtest.load.outcome import Outcome, conclude
 from loadtest.load.progress import Progress
+from loadtest.load.protocols import OpenInference
+from loadtest.load.references import to_bytes
 from loadtest.load.target import ask, base_url
 from loadtest.run_folder import run_name
 from loadtest.sample import SampleSet
@@ -47,8 +50,9 @@ class _Run:
 
     def __init__(self, experiment: Experiment, clients: list[str]) -> None:
         self.experiment = experiment
-        self.gathering = Gathering(uuid.uuid4().hex, clients)
+        self.gathering = Gathering(uuid.uuid4().hex[:12], clients)
         self.progress = Progress()
+        self.alone: dict[str, Alone] = {}
         self.began_at: float | None = None
         self.stopped_after: float | None = None
         self.over = Event()
@@ -119,9 +123,9 @@ class Coordinator:
         self.closed.clear()
         try:
             experiment = locate_data(self._resolve())
-            features = Dataset.read(experiment.data).names
+            dataset = Dataset.read(experiment.data)
             host = base_url(self._environment.host or "")
-            codecs = ask(host, experiment.model.name, features)
+            codecs = ask(host, experiment.model.name, dataset.names)
             if experiment.load.traffic != "duet" and len(set(codecs.values())) > 1:
                 raise ExperimentError(
                     f"{experiment.load.traffic} traffic sends the same bytes whoever answers, but the "
@@ -133,19 +137,55 @@ class Coordinator:
         except Exception as error:
             self._fail(LabError(f"the load could not be prepared ({type(error).__name__}: {error})"))
             return
-        clients = self.workers
-        run = self._run = _Run(experiment, clients)
-        gevent.spawn(self._watch, run)
-        for index, client in enumerate(clients):
+        run = self._run = _Run(experiment, self.workers)
+        # a listener that takes its time would hold up Locust's pages
+        gevent.spawn(self._lead, run, host, codecs, dataset)
+
+    def _lead(self, run: _Run, host: str, codecs: dict[str, OpenInference], dataset: Dataset) -> None:
+        """Ask for references, hand out the shares, and watch the run to its end."""
+        try:
+            references = self._ask_alone(run, host, codecs, dataset)
+        except Exception as error:
+            self._fail(LabError(f"the references could not be had ({type(error).__name__}: {error})"))
+            run.over.set()
+            return
+        if run.stopped_after is not None:
+            run.gathering.call_off()
+            run.over.set()
+            return
+        shares = run.gathering.shares
+        for share in shares:
             job = Job(
                 run=run.gathering.run,
-                worker=index,
-                workers=len(clients),
+                worker=share.worker,
+                workers=len(shares),
                 host=host,
-                experiment=experiment.to_toml(),
+                experiment=run.experiment.to_toml(),
                 codecs={v: [c.model, c.tensor, c.datatype] for v, c in codecs.items()},
+                references=references,
             )
-            self._runner.send_message(JOB, job._asdict(), client)
+            self._runner.send_message(JOB, job._asdict(), share.client)
+        self._watch(run)
+
+    def _ask_alone(self, run: _Run, host: str, codecs: dict[str, OpenInference], dataset: Dataset) -> bytes:
+        def show(asked: int, rows: int) -> None:
+            event = run.progress.event(run.elapsed, sent=0)
+            self._show(event | {"references": {"asked": asked, "rows": rows}})
+
+        load = run.experiment.load
+        if not load.reference_time:
+            return b""
+        references, run.alone = ask_alone(
+            load,
+            dataset,
+            codecs,
+            host,
+            run.gathering.run,
+            len(run.gathering.shares),
+            is_wanted=lambda: run.stopped_after is None,
+            show=show,
+        )
+        return to_bytes(references)
 
     def _fail(self, error: LoadproofError) -> None:
         if self.error is None:
@@ -239,7 +279,9 @@ class Coordinator:
         try:
             samples = run.gathering.samples()
             began_at = run.began_at if run.began_at is not None else time.time()
-            outcome = conclude(run.experiment.load, run.gathering, samples, began_at, run.stopped_after)
+            outcome = conclude(
+                run.experiment.load, run.gathering, samples, began_at, run.stopped_after, run.alone
+            )
             self.result = Result(run.experiment, samples, outcome)
             self._show_progress(run)
             if outcome.reason:

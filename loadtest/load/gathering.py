@@ -97,6 +97,11 @@ class Gathering:
             if share.silent > limit:
                 share.missing = f"no report for {share.silent / 2:g} s"
 
+    def call_off(self) -> None:
+        """Nothing was asked of the workers, and nothing will be."""
+        for share in self.shares:
+            share.state = "finished"
+
     def give_up(self, reason: str) -> None:
         """Wait no longer for workers that have not finished."""
         for share in self.shares:

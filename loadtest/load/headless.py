@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, Self, TextIO
 
@@ -21,7 +20,7 @@ from loadtest.errors import ExitCode, LabError, StartError
 from loadtest.load import files
 from loadtest.load.coordinator import Result
 from loadtest.load.experiment import locate_data
-from loadtest.load.recorder import Recorder
+from loadtest.load.recorder import MakeRecorder, Recorder
 from loadtest.load.shapes import Arrivals
 from loadtest.load.target import base_url
 from loadtest.load.users import Generator
@@ -41,7 +40,7 @@ def run(
     host: str,
     workers: int | None,
     out: TextIO = sys.stdout,
-    recorder: Callable[[Dataset, int], Recorder] = Recorder,
+    recorder: MakeRecorder = Recorder,
     *,
     stream: bool = False,
 ) -> ExitCode:

@@ -37,6 +37,7 @@ class Job(NamedTuple):
         host: base URL of the target.
         experiment: the resolved experiment, as TOML.
         codecs: per version the arguments of its codec.
+        references: what each version answered alone; see ``references.to_bytes``.
     """
 
     run: str
@@ -45,6 +46,7 @@ class Job(NamedTuple):
     host: str
     experiment: str
     codecs: dict[str, list[str]]
+    references: bytes
 
 
 class Go(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from loadtest.config import Load
 from loadtest.errors import ExitCode
+from loadtest.load.alone import Alone
 from loadtest.load.gathering import Gathering
 from loadtest.sample import VERSIONS, SampleSet
 
@@ -31,6 +33,7 @@ class Outcome:
         ended: after its whole duration, stopped by a person, or broken off.
         requests: samples per version.
         warmup_requests: unrecorded requests before time zero, per version.
+        references: per version how far its references reach; see ``Alone``.
         workers: number of workers that the run began with.
         missing_workers: workers that were given up: index and why.
         missing_samples: samples known to have been recorded that did not arrive.
@@ -47,6 +50,7 @@ class Outcome:
     ended: Ended
     requests: dict[str, int]
     warmup_requests: dict[str, int]
+    references: dict[str, dict[str, Any]]
     workers: int
     missing_workers: list[dict[str, Any]]
     missing_samples: int
@@ -60,7 +64,12 @@ class Outcome:
 
 
 def conclude(
-    load: Load, gathering: Gathering, samples: SampleSet, began_at: float, stopped_after: float | None
+    load: Load,
+    gathering: Gathering,
+    samples: SampleSet,
+    began_at: float,
+    stopped_after: float | None,
+    alone: Mapping[str, Alone] | None = None,
 ) -> Outcome:
     """Say what became of a run.
 
@@ -70,6 +79,7 @@ def conclude(
         samples: all that arrived.
         began_at: time zero, seconds since 1970.
         stopped_after: seconds since the run began at which it was ended early; None: it was not.
+        alone: per version how far its references reach.
     """
     if stopped_after is None:
         _note_deserters(gathering)
@@ -96,6 +106,7 @@ def conclude(
             version: sum(share.last.warmup[index] for share in gathering.shares if share.last)
             for index, version in enumerate(VERSIONS)
         },
+        references={version: reach._asdict() for version, reach in (alone or {}).items()},
         workers=len(gathering.shares),
         missing_workers=[
             {"worker": share.worker, "reason": share.missing} for share in gathering.shares if share.missing

@@ -31,9 +31,13 @@ class Payloads:
     def prepare(self, rows: NDArray[np.int32]) -> Iterator[int]:
         """Encode every distinct row of ``rows``; yields the number done so far, every few hundred."""
         for index, row in enumerate(np.unique(rows).tolist(), start=1):
-            self._bodies[row] = self._codec.encode(self._dataset.features[row])
+            self._bodies[row] = self.encode(row)
             if index % _AT_ONCE == 0:
                 yield index
+
+    def encode(self, row: int) -> bytes:
+        """The body of one row, now."""
+        return self._codec.encode(self._dataset.features[row])
 
     def __getitem__(self, row: int) -> bytes:
         return self._bodies[row]

@@ -1,13 +1,13 @@
 """The recorder: every sample of a worker, in columns of bytes until they travel.
 
-``add`` is on the path of every answer: it packs one record of 39 bytes and keeps no object per sample. What
-can be computed for many samples at once (text, ``correct``, ``faithful``) is left to ``take``.
+``add`` is on the path of every answer: it packs one record of 43 bytes and keeps no object per sample. What
+can be computed for many samples at once (text, ``correct``, ``faithful``, ids) is left to ``take``.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loadtest.dataset import Dataset
+from loadtest.load.reading import BROKEN
+from loadtest.load.references import Comparison, References
 from loadtest.sample import SCHEMA, VERSIONS, SampleSet
 
-_RECORD = struct.Struct("<ibdddhii")
+_RECORD = struct.Struct("<ibdddhiii")
 _COLUMNS = np.dtype(
     {
-        "names": ["row", "version", "scheduled_at", "sent_at", "done_at", "status", "error", "prediction"],
-        "formats": ["<i4", "i1", "<f8", "<f8", "<f8", "<i2", "<i4", "<i4"],
-        "offsets": [0, 4, 5, 13, 21, 29, 31, 35],
+        "names": [
+            *("row", "version", "scheduled_at", "sent_at", "done_at"),
+            *("status", "error", "prediction", "serial"),
+        ],
+        "formats": ["<i4", "i1", "<f8", "<f8", "<f8", "<i2", "<i4", "<i4", "<i4"],
+        "offsets": [0, 4, 5, 13, 21, 29, 31, 35, 39],
         "itemsize": _RECORD.size,
     }
 )
@@ -36,20 +41,21 @@ class Recorder:
     Args:
         dataset: the evaluation set, for its labels.
         worker: index of the worker.
-        references: per version, the answer that it gave to each row alone, as text (rows that were not
-            asked: absent); a version that is absent has no references.
+        references: what each version answered alone.
+        ids: what request ids begin with, before the request's serial.
     """
 
     def __init__(
-        self, dataset: Dataset, worker: int, references: Mapping[str, Mapping[int, str]] | None = None
+        self, dataset: Dataset, worker: int, references: References | None = None, ids: str = ""
     ) -> None:
         self._worker = worker
+        self._ids = ids
         labels = dataset.labels
         # a regression has no right and wrong
         self._labels = None if labels.dtype.kind == "f" else pa.array(labels.tolist(), pa.string())
         self._references = {
-            version: pa.array([rows.get(row) for row in range(len(dataset))], pa.string())
-            for version, rows in (references or {}).items()
+            VERSIONS.index(version): Comparison(dataset, answers)
+            for version, answers in (references or {}).items()
         }
         self.recorded = 0
         self._buffer = bytearray()
@@ -66,6 +72,7 @@ class Recorder:
         status: int,
         error: str | None,
         prediction: str | None,
+        serial: int,
     ) -> None:
         """Record one request; see ``Sample``. ``version`` is an index into ``VERSIONS``."""
         errors, predictions = self._errors, self._predictions
@@ -78,6 +85,7 @@ class Recorder:
             status,
             _NONE if error is None else errors.setdefault(error, len(errors)),
             _NONE if prediction is None else predictions.setdefault(prediction, len(predictions)),
+            serial,
         )
         self.recorded += 1
 
@@ -90,6 +98,8 @@ class Recorder:
         rows = pa.array(columns["row"])
         prediction = pa.array(predictions, pa.string()).take(_codes(columns["prediction"]))
         version = pa.DictionaryArray.from_arrays(pa.array(columns["version"]), pa.array(VERSIONS))
+        broken = np.isin(columns["error"], [code for code, error in enumerate(errors) if error in BROKEN])
+        faithful, reference = self._faithful(columns["version"], rows, prediction, broken)
         arrays = {
             "row": rows,
             "version": version,
@@ -100,8 +110,12 @@ class Recorder:
             "error": pa.DictionaryArray.from_arrays(_codes(columns["error"]), pa.array(errors, pa.string())),
             "prediction": prediction,
             "correct": self._correct(rows, prediction),
-            "faithful": self._faithful(columns["version"], rows, prediction),
+            "faithful": faithful,
             "worker": pa.array(np.full(len(columns), self._worker, np.int16)),
+            "request_id": self._request_ids(
+                columns["serial"], (columns["error"] != _NONE) | _is_false(faithful)
+            ),
+            "reference": reference,
         }
         return SampleSet(pa.Table.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA))
 
@@ -110,12 +124,31 @@ class Recorder:
             return pa.nulls(len(rows), pa.bool_())
         return pc.fill_null(pc.equal(prediction, self._labels.take(rows)), False)
 
-    def _faithful(self, version: NDArray[np.int8], rows: Any, prediction: Any) -> Any:
-        faithful = pa.nulls(len(rows), pa.bool_())
-        for name, reference in self._references.items():
-            mask = pa.array(version == VERSIONS.index(name))
-            faithful = pc.if_else(mask, pc.equal(prediction, reference.take(rows)), faithful)
-        return faithful
+    def _faithful(
+        self, version: NDArray[np.int8], rows: Any, prediction: Any, broken: NDArray[np.bool_]
+    ) -> tuple[Any, Any]:
+        """The columns ``faithful`` and ``reference``."""
+        faithful, reference = pa.nulls(len(rows), pa.bool_()), pa.nulls(len(rows), pa.string())
+        for index, comparison in self._references.items():
+            mine, known = pa.array(version == index), comparison.of(rows)
+            judged = pc.if_else(pa.array(broken), False, comparison.agrees(rows, prediction))
+            judged = pc.if_else(pc.is_valid(known), judged, None)
+            faithful = pc.if_else(mine, judged, faithful)
+            reference = pc.if_else(pc.and_(mine, pa.array(_is_false(faithful))), known, reference)
+        return faithful, reference
+
+    def _request_ids(self, serial: NDArray[np.int32], wanted: NDArray[np.bool_]) -> Any:
+        ids = np.full(len(serial), None, dtype=object)
+        ids[wanted] = [f"{self._ids}{number}" for number in serial[wanted]]
+        return pa.array(ids, pa.string())
+
+
+MakeRecorder = Callable[[Dataset, int, References, str], Recorder]
+"""Makes the recorder of a worker's share; see its arguments."""
+
+
+def _is_false(flags: Any) -> NDArray[np.bool_]:
+    return np.asarray(pc.fill_null(pc.invert(flags), False).to_numpy(zero_copy_only=False))
 
 
 def _codes(codes: NDArray[np.int32]) -> Any:

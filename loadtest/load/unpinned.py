@@ -8,7 +8,6 @@ in production, accuracy is known late.
 from __future__ import annotations
 
 import logging
-import secrets
 from typing import Any
 
 import gevent
@@ -54,8 +53,6 @@ class UnpinnedDriver(Driver):
         self._labels = dataset.labels.tolist()
         self._path = self._codecs[0].path
         self._feedback_heads = [client.head(feedback_path, version) for version in VERSIONS]
-        self._run = f"{secrets.token_hex(6)}-{worker}"
-        self._arrived = 0
         self._last: dict[int, int] = {}
         self._late = Group()
         self.feedback = {"accepted": 0, "refused": 0}
@@ -70,16 +67,16 @@ class UnpinnedDriver(Driver):
     def _arrive(self, at: float, row: int, candidate_first: bool) -> None:  # noqa: ARG002 - as for pinned
         if at >= 0:
             self.sent += 1
-        number = self._arrived
-        self._arrived += 1
+        number = self._serial
+        self._serial += 1
         self._in_flight += 1
         gevent.spawn_raw(self._send_unpinned, number, at, row)
 
     def _send_unpinned(self, number: int, at: float, row: int) -> None:
-        user, request_id = self._users[number], f"{self._run}-{number}"
+        user, request_id = self._users[number], b"%b%d" % (self._ids, number)
         try:
-            headers = {"x-user-id": f"user-{user}", "x-request-id": request_id}
-            answer = self._client.post(self._client.head(self._path, None, headers), self._payloads[0][row])
+            head = self._client.head(self._path, None, {"x-user-id": f"user-{user}"})
+            answer = self._client.post(head, self._payloads[0][row], request_id)
             # an answer that names nobody is laid to whom the user had last: users stay where they are
             named = VERSIONS.index(answer.version) if answer.version in VERSIONS else None
             version = self._last.get(user, VERSIONS.index(STABLE)) if named is None else named
@@ -87,7 +84,7 @@ class UnpinnedDriver(Driver):
             if at < 0:
                 self.warmup[version] += 1
             else:
-                self._record(answer, version, at, row)
+                self._record(answer, version, at, row, number)
             if answer.status == 200 and named is not None:
                 self._late.start(
                     gevent.Greenlet(self._report_truth, self._delays[number], version, request_id, row)
@@ -100,8 +97,8 @@ class UnpinnedDriver(Driver):
             if not self._in_flight:
                 self._drained.set()
 
-    def _report_truth(self, delay: float, version: int, request_id: str, row: int) -> None:
+    def _report_truth(self, delay: float, version: int, request_id: bytes, row: int) -> None:
         gevent.sleep(delay)
-        body = orjson.dumps({"id": request_id, "label": self._labels[row]})
-        answer = self._client.post(self._feedback_heads[version], body)
+        body = orjson.dumps({"id": request_id.decode(), "label": self._labels[row]})
+        answer = self._client.post(self._feedback_heads[version], body, b"%b-feedback" % request_id)
         self.feedback["accepted" if answer.status == 200 else "refused"] += 1

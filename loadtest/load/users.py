@@ -23,6 +23,7 @@ from loadtest.load.arrivals import Schedule
 from loadtest.load.client import Answer, Client
 from loadtest.load.payloads import Payloads
 from loadtest.load.protocols import Codec
+from loadtest.load.reading import read
 from loadtest.load.recorder import Recorder
 from loadtest.sample import VERSIONS
 
@@ -62,6 +63,7 @@ class Driver:
         recorder: takes the samples.
         log: see ``Log``.
         timeout: the time-out of a request in seconds.
+        ids: what request ids begin with, before the request's serial.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Driver:
         recorder: Recorder,
         log: Log,
         timeout: float,
+        ids: str,
     ) -> None:
         self._schedule = schedule
         self._codecs = codecs
@@ -81,6 +84,8 @@ class Driver:
         self._recorder = recorder
         self._log = log
         self._timeout = timeout
+        self._ids = ids.encode()
+        self._serial = 0
         self._heads = [client.head(c.path, v) for c, v in zip(codecs, VERSIONS, strict=True)]
         self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
         self._in_flight = 0
@@ -169,13 +174,15 @@ class Driver:
             if at < 0:
                 self.warmup[version] += 1
             self._in_flight += 1
-            gevent.spawn_raw(self._send, version, at, row)
+            self._serial += 1
+            gevent.spawn_raw(self._send, version, at, row, self._serial)
 
-    def _send(self, version: int, at: float, row: int) -> None:
+    def _send(self, version: int, at: float, row: int, serial: int) -> None:
         try:
-            answer = self._client.post(self._heads[version], self._payloads[version][row])
+            request_id = b"%b%d" % (self._ids, serial)
+            answer = self._client.post(self._heads[version], self._payloads[version][row], request_id)
             if at >= 0:
-                self._record(answer, version, at, row)
+                self._record(answer, version, at, row, serial)
         except Exception as error:
             # a sample that is lost must not go unnoticed
             self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
@@ -184,28 +191,14 @@ class Driver:
             if not self._in_flight:
                 self._drained.set()
 
-    def _record(self, answer: Answer, version: int, at: float, row: int) -> None:
+    def _record(self, answer: Answer, version: int, at: float, row: int, serial: int) -> None:
         name, origin = VERSIONS[version], self._origin
         error, prediction = read(answer, name, self._codecs[version])
         done_at = answer.done_at - origin
         self._recorder.add(
-            row, version, at, answer.sent_at - origin, done_at, answer.status, error, prediction
+            row, version, at, answer.sent_at - origin, done_at, answer.status, error, prediction, serial
         )
         self._log(name, done_at - at, len(answer.body), error)
-
-
-def read(answer: Answer, version: str, codec: Codec) -> tuple[str | None, str | None]:
-    """The error and the prediction of an answer; one of them is None."""
-    if answer.error:
-        return answer.error, None
-    if answer.status != 200:
-        return f"http {answer.status}", None
-    if answer.version not in (None, version):
-        return f"answered by {answer.version}", None
-    try:
-        return None, codec.decode(answer.body)
-    except ValueError:
-        return "malformed answer", None
 
 
 def _raise_file_limit() -> int:

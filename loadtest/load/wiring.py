@@ -9,10 +9,9 @@ from locust.env import Environment
 from locust.runners import LocalRunner, WorkerRunner
 
 from loadtest.config import Experiment
-from loadtest.dataset import Dataset
 from loadtest.load.coordinator import Coordinator, Result
 from loadtest.load.metrics import LoadMetrics
-from loadtest.load.recorder import Recorder
+from loadtest.load.recorder import MakeRecorder, Recorder
 from loadtest.load.shapes import Arrivals
 from loadtest.load.worker import Worker
 
@@ -22,7 +21,7 @@ def wire(
     resolve: Callable[[], Experiment],
     conclude_run: Callable[[Result], None],
     show: Callable[[dict[str, Any]], None] = lambda _: None,
-    recorder: Callable[[Dataset, int], Recorder] = Recorder,
+    recorder: MakeRecorder = Recorder,
     metrics: LoadMetrics | None = None,
     pass_on: Callable[[bytes], None] | None = None,
 ) -> Coordinator | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -19,7 +18,8 @@ from loadtest.load.experiment import locate_data, parse_toml
 from loadtest.load.messages import GO, JOB, REPORT, STOP, Go, Job, Report, State
 from loadtest.load.payloads import Payloads
 from loadtest.load.protocols import OpenInference
-from loadtest.load.recorder import Recorder
+from loadtest.load.recorder import MakeRecorder, Recorder
+from loadtest.load.references import from_bytes
 from loadtest.load.unpinned import UnpinnedDriver
 from loadtest.load.users import Driver
 from loadtest.sample import VERSIONS
@@ -36,9 +36,7 @@ class Worker:
         recorder: makes the recorder of a share.
     """
 
-    def __init__(
-        self, environment: Environment, recorder: Callable[[Dataset, int], Recorder] = Recorder
-    ) -> None:
+    def __init__(self, environment: Environment, recorder: MakeRecorder = Recorder) -> None:
         self._environment = environment
         self._make_recorder = recorder
         self._share: _Share | None = None
@@ -75,9 +73,7 @@ class Worker:
 class _Share:
     """One worker's part in one run, from the job to the last report."""
 
-    def __init__(
-        self, job: Job, environment: Environment, recorder: Callable[[Dataset, int], Recorder]
-    ) -> None:
+    def __init__(self, job: Job, environment: Environment, recorder: MakeRecorder) -> None:
         self.job = job
         self._environment = environment
         self._make_recorder = recorder
@@ -139,7 +135,8 @@ class _Share:
             for _ in bodies.prepare(schedule.row):
                 gevent.sleep(0)
         self._planned = schedule.measured
-        self._recorder = self._make_recorder(dataset, job.worker)
+        ids = f"{job.run}-{job.worker}-"
+        self._recorder = self._make_recorder(dataset, job.worker, from_bytes(job.references), ids)
         client = Client(job.host, load.timeout)
         parts: dict[str, Any] = {
             "schedule": schedule,
@@ -149,6 +146,7 @@ class _Share:
             "recorder": self._recorder,
             "log": self._log,
             "timeout": load.timeout,
+            "ids": ids,
         }
         driver = (
             Driver(**parts)

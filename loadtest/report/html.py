@@ -7,10 +7,14 @@ from typing import Any
 
 from loadtest.config import Experiment
 from loadtest.judge.evidence import Evidence
+from loadtest.judge.faithfulness import changed
 from loadtest.judge.slices import Slice
 from loadtest.judge.verdict import Verdict
 from loadtest.report import charts
 from loadtest.report.templating import templates
+from loadtest.sample import VERSIONS
+
+_MOST_CHANGED = 100
 
 
 def to_html(
@@ -29,6 +33,7 @@ def to_html(
         slices: quality by slice.
         facts: the content of environment.json.
     """
+    both = zip(VERSIONS, (evidence.stable, evidence.candidate), strict=True)
     return (
         templates()
         .get_template("report.html.j2")
@@ -36,6 +41,7 @@ def to_html(
             verdict=verdict,
             versions=experiment.versions,
             experiment=experiment.to_toml(),
+            changed=[(role, each) for role, outcomes in both for each in changed(outcomes, _MOST_CHANGED)],
             objective_ms=1000 * experiment.objective.latency,
             facts=facts,
             figures=charts.figures(evidence, experiment.objective.latency, 1 - experiment.confidence),

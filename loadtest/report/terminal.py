@@ -17,6 +17,7 @@ from loadtest.report.words import (
     OPEN,
     QUANTILES,
     STYLES,
+    changed,
     drawn,
     estimate,
     interval,
@@ -49,7 +50,10 @@ class TerminalProgress:
         """Show what the load generator just reported, and the gates as the last look saw them."""
         line = progress_line(event)
         if not self._console.is_terminal:
-            if event.get("elapsed", 0.0) - self._last_plain >= 10:
+            alone = event.get("references")
+            if alone and alone["asked"] == alone["rows"]:
+                self._console.print(line, highlight=False, soft_wrap=True)
+            elif event.get("elapsed", 0.0) - self._last_plain >= 10:
                 self._last_plain = event.get("elapsed", 0.0)
                 self._console.print(line, highlight=False, soft_wrap=True)
                 if view is not None:
@@ -69,6 +73,8 @@ class TerminalProgress:
 
 def progress_line(event: dict[str, Any]) -> str:
     """One line from a report of the load generator."""
+    if alone := event.get("references"):
+        return f"before the load │ {alone['asked']:,} of {alone['rows']:,} rows answered alone"
     parts = [f"{event.get('elapsed', 0.0):5.0f} s", f"{event.get('done', 0):,} answers"]
     for role, seen in event.get("versions", {}).items():
         accuracy = "" if seen.get("accuracy") is None else f" accuracy {share(seen['accuracy'])}"
@@ -115,6 +121,7 @@ def version_table(verdict: Verdict) -> Table:
     both = [verdict.versions["stable"], verdict.versions["candidate"]]
     table.add_row("requests", *(f"{v.requests:,}" for v in both))
     table.add_row("errors", *(f"{v.errors:,}" for v in both))
+    table.add_row("unfaithful", *(changed(v) for v in both))
     for q in QUANTILES:
         table.add_row(f"{q} latency", *(quantity(getattr(v.latency_ms, q), "ms") for v in both))
     table.add_row("accuracy", *(share(v.accuracy) for v in both))

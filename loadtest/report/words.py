@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from loadtest.judge.verdict import GateResult, Word
+from loadtest.judge.verdict import GateResult, VersionSummary, Word
 
 MARKS = {Word.PASS: "✓", Word.FAIL: "✗", Word.INCONCLUSIVE: "?", Word.INVALID: "!"}
 
@@ -44,6 +44,13 @@ def is_difference(gate: GateResult) -> bool:
 def share(value: float | None) -> str:
     """A share of 1 in per cent."""
     return "–" if value is None else f"{100 * value:.1f}%"
+
+
+def changed(version: VersionSummary) -> str:
+    """How many answers differ from the one given to the row alone, of those that could be compared."""
+    if version.unfaithful is None:
+        return "–"
+    return f"{version.unfaithful:,}" + ("" if version.compared is None else f" of {version.compared:,}")
 
 
 def limit(cpus: float | None) -> str:

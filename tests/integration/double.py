@@ -11,6 +11,9 @@ counted as it arrives. Settings:
 ``close_every``   closes the connection after every n-th answer, without announcing it
 ``status``        answers every infer request with this status
 ``split``         percent of the users (by the number in x-user-id) who get the candidate without a pin
+``swap_every``    at every n-th request to the candidate, its answer and that of another one that is under way
+                  are swapped (as soon as there are two that differ)
+``cut_every``     cuts every n-th answer of the candidate off in the middle
 
 Prints its port; ``GET /seen`` tells what it counted, when it stalled and when it answered which row to which
 version (seconds since 1970).
@@ -30,11 +33,17 @@ SETTINGS = {
     "close_every": 0,
     "status": 200,
     "split": None,
+    "swap_every": 0,
+    "cut_every": 0,
 } | json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")
 SEEN = {"stable": 0, "candidate": 0, "other": 0, "connections": 0, "stalled": None}
 ANSWERED = []
 USERS = {}
 FEEDBACK = []
+UNDER_WAY = []
+SWAPPED = []
+"""The ids of the candidate's requests whose answers were swapped."""
+OWED = {"swaps": 0}
 
 
 class Double(asyncio.Protocol):
@@ -65,12 +74,8 @@ class Double(asyncio.Protocol):
     def request(self, line, version, body, request_id=None):
         if line[0] == "get":
             tensor = {"name": "x", "datatype": "FP64", "shape": [-1, SETTINGS["features"]]}
-            self.answer(
-                version,
-                SEEN | {"answered": ANSWERED, "feedback": FEEDBACK}
-                if line[1] == "/seen"
-                else {"inputs": [tensor]},
-            )
+            seen = SEEN | {"answered": ANSWERED, "feedback": FEEDBACK, "swapped": SWAPPED}
+            self.answer(version, seen if line[1] == "/seen" else {"inputs": [tensor]})
             return
         if line[1].endswith("/feedback"):
             said = json.loads(body)
@@ -91,18 +96,37 @@ class Double(asyncio.Protocol):
             SEEN["stalled"] = [began, time.time()]
         output = {"name": "predict", "datatype": "INT64", "shape": [1], "data": [row % 2]}
         answer = (version, {"outputs": [output]}, SETTINGS["status"], row)
+        if SETTINGS["swap_every"] and version == "candidate":
+            self.swap(request_id, output)
         delay = SETTINGS["delays"][row % len(SETTINGS["delays"])]
         if delay:
             asyncio.get_running_loop().call_later(delay, self.answer, *answer)
         else:
             self.answer(*answer)
 
+    def swap(self, request_id, output):
+        OWED["swaps"] += SEEN["candidate"] % SETTINGS["swap_every"] == 0
+        for other_id, other in UNDER_WAY:
+            if OWED["swaps"] and other["data"] != output["data"]:
+                other["data"], output["data"] = output["data"], other["data"]
+                OWED["swaps"] -= 1
+                SWAPPED.extend((other_id, request_id))
+        UNDER_WAY.append((request_id, output))
+
     def answer(self, version, content, status=200, row=None):
+        UNDER_WAY[:] = [
+            pair for pair in UNDER_WAY if all(pair[1] is not o for o in content.get("outputs", ()))
+        ]
         body = json.dumps(content).encode()
         head = (
             f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
             f"x-model-version: {version}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
+        cut = row is not None and version == "candidate" and SETTINGS["cut_every"]
+        if cut and SEEN[version] % cut == 0:
+            self.transport.write(head.encode() + body[: len(body) // 2])
+            self.transport.close()
+            return
         self.transport.write(head.encode() + body)
         if row is not None:
             ANSWERED.append((row, version, time.time()))

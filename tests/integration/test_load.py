@@ -40,7 +40,10 @@ def load(job, server, workers=1):
 
 def counted(samples, facts):
     """Requests per version as the generator tells them."""
-    return {v: len(samples.of(v)) + facts["warmup_requests"][v] for v in ("stable", "candidate")}
+    return {
+        v: len(samples.of(v)) + facts["warmup_requests"][v] + facts["references"][v]["requests"]
+        for v in ("stable", "candidate")
+    }
 
 
 def seen(server):
@@ -49,7 +52,7 @@ def seen(server):
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_no_sample_is_lost(double, job, workers):
-    folder = job(rate=150, duration=3, warmup=1)
+    folder = job(rate=150, duration=3, warmup=1, references=1)
     with double(delays=[0.005, 0.02, 0.1]) as server:
         code, events, samples, facts = load(folder, server, workers)
         assert code == ExitCode.PASS, facts["reason"]
@@ -59,6 +62,8 @@ def test_no_sample_is_lost(double, job, workers):
     assert set(samples.table["worker"].to_pylist()) == set(range(workers))
     assert not samples.failed.any()
     assert samples.correct.all()
+    assert not samples.unfaithful.any()
+    assert facts["references"]["candidate"]["answered"] > 10
     assert events[-1]["done"] == len(samples)
     # what was sent is what was drawn, each row to both versions at the same intended instant
     config = Experiment.load_file(str(folder / "experiment.toml")).load

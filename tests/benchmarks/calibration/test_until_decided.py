@@ -40,6 +40,7 @@ def judged_by_the_judge(at, stable, candidate):
         "done_at": np.tile(at, 2) + np.concatenate([stable, candidate]), "status": np.full(2 * n, 200),
         "error": pa.nulls(2 * n, pa.string()), "prediction": ["1"] * 2 * n, "correct": [True] * 2 * n,
         "faithful": pa.nulls(2 * n, pa.bool_()), "worker": np.zeros(2 * n),
+        "request_id": pa.nulls(2 * n, pa.string()), "reference": pa.nulls(2 * n, pa.string()),
     }  # fmt: skip
     samples = SampleSet(pa.table(columns).cast(SCHEMA))
     evidence = Evidence(*lay_out(experiment.load, samples, 0.0), True, 0, 40.0)

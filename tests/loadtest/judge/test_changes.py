@@ -72,6 +72,8 @@ class Day:
             unfaithful=np.zeros(n, dtype=bool),
             referenced=np.ones(n, dtype=bool),
             prediction=pa.array(["1"] * n),
+            request_id=pa.nulls(n, pa.string()),
+            reference=pa.nulls(n, pa.string()),
         )
 
 

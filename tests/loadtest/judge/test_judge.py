@@ -90,6 +90,8 @@ class Run:
                         else [None] * self.arrivals
                     ),
                     "worker": np.zeros(self.arrivals),
+                    "request_id": [f"r{i}" if i in arm.unfaithful else None for i in range(self.arrivals)],
+                    "reference": [label[i] if i in arm.unfaithful else None for i in range(self.arrivals)],
                 }
             )
         tables = [
@@ -204,9 +206,14 @@ RUNS = [
         "unfaithful",
         Run(candidate=Arm(unfaithful=(7, 9)), gates=("unfaithful == 0",)),
         Word.FAIL,
-        "were answered differently under load",
+        "2 of 3,000 answers differ from the one given to the row alone: request r7 (row ",
     ),
-    ("no reference", Run(referenced=False, gates=("unfaithful == 0",)), Word.INCONCLUSIVE, "no answer given"),
+    (
+        "no reference",
+        Run(referenced=False, gates=("unfaithful == 0",)),
+        Word.INCONCLUSIVE,
+        "was not asked before the load",
+    ),
     ("memory unknown", Run(gates=("memory <= 512m",)), Word.INCONCLUSIVE, "was not observed on this backend"),
     (
         "memory grew",

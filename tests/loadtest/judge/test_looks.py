@@ -54,12 +54,12 @@ def test_looks_come_every_second_and_later_with_each_hundredth_more():
         # counted: one is enough to FAIL, at the first look that sees it
         (
             replace(LONG, candidate=Arm(unfaithful=(60,)), gates=("unfaithful == 0", *DEFAULT)),
-            Word.FAIL, 1, 4, "unfaithful == 0: 1, beyond",
+            Word.FAIL, 1, 4, "unfaithful == 0: 1 of ",
         ),
         # ... also when the rest is decided before
         (
             replace(LONG, candidate=Arm(unfaithful=(5_999,)), gates=("unfaithful == 0", *DEFAULT)),
-            Word.FAIL, 15, 60, "unfaithful == 0: 1, beyond",
+            Word.FAIL, 15, 60, "unfaithful == 0: 1 of ",
         ),
         # none: that holds nothing up, and is said at the end
         (replace(LONG, gates=("unfaithful == 0", *DEFAULT)), Word.PASS, 15, 60, "all 6 gates"),

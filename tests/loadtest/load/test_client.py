@@ -64,7 +64,7 @@ def serve():
 
 
 def post(client, version="stable"):
-    return client.post(client.head("/infer", version), b"body")
+    return client.post(client.head("/infer", version), b"body", b"run-0-1")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,9 @@ def post(client, version="stable"):
         ([b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"], "keep", 503, b"", None),
         ([b"HTTP/1.1 204 None\r\n\r\n"], "keep", 204, b"", None),
         ([], "close", 0, b"", "connection closed"),
-        ([OK[:-1]], "close", 0, b"", "connection closed"),
+        ([OK[:-1]], "close", 0, b"", "truncated answer"),
+        # the head alone
+        ([OK[:-2]], "close", 0, b"", "truncated answer"),
         ([b"SSH-2.0-OpenSSH\r\n"], "close", 0, b"", "malformed answer"),
         ([], "hang", 0, b"", "timeout"),
         # every read is in time, the whole is not
@@ -136,7 +138,12 @@ def test_the_request_that_is_sent(serve):
     client.close()
     pinned, unpinned = (request.decode().split("\r\n") for request in server.requests)
     assert pinned[0] == "POST /base/infer HTTP/1.1"
-    assert {"x-model-version: candidate", "Content-Length: 4", f"Host: {server.url[7:]}"} <= set(pinned)
+    assert {
+        "x-model-version: candidate",
+        "Content-Length: 4",
+        "x-request-id: run-0-1",
+        f"Host: {server.url[7:]}",
+    } <= set(pinned)
     assert not [line for line in unpinned if "x-model-version" in line]
 
 

@@ -48,6 +48,7 @@ def test_a_good_run():
         "ended": "completed",
         "requests": {"stable": 100, "candidate": 100},
         "warmup_requests": {"stable": 5, "candidate": 6},
+        "references": {},
         "workers": 2,
         "missing_workers": [],
         "missing_samples": 0,

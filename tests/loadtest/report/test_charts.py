@@ -18,6 +18,7 @@ def outcomes(latency, at, failed=None):
     return Outcomes(
         row=np.arange(n, dtype=np.int32), at=at, latency=latency, failed=no if failed is None else failed,
         correct=~no, unfaithful=no, referenced=no, prediction=pa.nulls(n, pa.string()),
+        request_id=pa.nulls(n, pa.string()), reference=pa.nulls(n, pa.string()),
     )  # fmt: skip
 
 
