@@ -75,6 +75,8 @@ class ComposeLab:
         self._allow_faults = allow_faults
         self._faults = ServerFaults(lambda role: str(getattr(self.endpoints, role)))
         self._stricken: set[str] = set()
+        # a pause ends Docker's health check, and the next one is a day away: see write_override
+        self._resumed: set[str] = set()
         self._folder = Path()
         self._project = Project(self._docker, f"loadproof-{secrets.token_hex(4)}", ())
         self._containers: dict[str, Container] = {}
@@ -165,6 +167,7 @@ class ComposeLab:
         """End every fault of a version; see ``Lab.heal``."""
         if self._project.containers()[role].state["Status"] == "paused":
             self._docker.run("unpause", self._containers[role].id, timeout=30)
+            self._resumed.add(role)
         elif role in self._stricken:
             self.restart(role)
         self._stricken.discard(role)
@@ -185,6 +188,7 @@ class ComposeLab:
         """Start a container again on its port; see ``Lab.restart``."""
         self._docker.run("restart", "--time", "5", self._containers[service].id, timeout=60)
         self._stricken.discard(service)
+        self._resumed.discard(service)
         self._faults.forget(service)
         for version in self._versions:
             if service in (version.role, "gateway"):
@@ -225,7 +229,7 @@ class ComposeLab:
             if service in self._stricken:
                 continue
             container = containers.get(service)
-            fault = container.fault() if container else "is gone"
+            fault = container.fault(health=service not in self._resumed) if container else "is gone"
             if fault:
                 raise ServiceDied(f"{service} {fault}", self._project.log(container) if container else ())
         load = containers.get("load")

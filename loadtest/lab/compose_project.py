@@ -60,8 +60,12 @@ class Container:
         """The memory limit in bytes that Docker enforces; None: none."""
         return self.limits["Memory"] or None
 
-    def fault(self) -> str | None:
-        """What is wrong with a service that should run, in words; None: nothing."""
+    def fault(self, health: bool = True) -> str | None:
+        """What is wrong with a service that should run, in words; None: nothing.
+
+        Args:
+            health: what its health check says counts.
+        """
         if self.state["OOMKilled"]:
             return f"was killed: it needs more than its {(self.memory or 0) // 2**20} MB of memory"
         if self.state["Status"] == "exited":
@@ -71,7 +75,7 @@ class Container:
             return f"is not running ({self.state['Status']}, {detail})"
         if self.restarts:
             return f"ended and was restarted {self.restarts} times"
-        if self.state.get("Health", {}).get("Status") == "unhealthy":
+        if health and self.state.get("Health", {}).get("Status") == "unhealthy":
             return "does not pass its health check"
         return None
 
