@@ -19,6 +19,7 @@ from loadtest.errors import ExitCode, Interrupted
 from loadtest.flows.canary_auto import Auto, End, Outlet
 from loadtest.flows.canary_outlets import Annotations, Lines, Metrics
 from loadtest.flows.canary_run import run_canary, watch
+from loadtest.flows.faults import need_a_willing_server
 from loadtest.flows.versions import resolve, train_if_absent
 from loadtest.lab.choose import choose_lab
 from loadtest.lab.running import FOLDER, PROJECT, running_lab
@@ -88,7 +89,7 @@ def run(
                 resolved,
                 notes.print,
                 percent=0.0,
-                allow_faults=any(fault.by_server for fault in resolved.faults),
+                allow_faults=need_a_willing_server(resolved.faults),
             )
             train_if_absent(resolved, notes.print)
             outcome = run_canary(resolved, open_lab, resolve(resolved), results, outlets, notes.print)

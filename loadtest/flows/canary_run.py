@@ -14,11 +14,12 @@ from loadtest.canary.counters import Clusters, Meter
 from loadtest.canary.event import BY
 from loadtest.canary.evidence import check
 from loadtest.canary.state import State
-from loadtest.config import Experiment, Fault
+from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.errors import ExitCode, ExperimentError, LabError
 from loadtest.flows.canary_auto import Auto, End, Outlet
 from loadtest.flows.environment import describe
+from loadtest.flows.faults import FaultSchedule
 from loadtest.lab.ports import Endpoints, Lab, LoadProcess, Version
 from loadtest.lab.scrape import Scraper
 from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
@@ -45,43 +46,6 @@ def watch(state: State, endpoints: Endpoints, timeout: float) -> tuple[Scraper, 
     swapped = now.stable.service == "candidate"
     clusters = Clusters(now.stable.service, "canary-swapped" if swapped else "canary")
     return Scraper(endpoints, services, timeout), Meter(clusters)
-
-
-class Faults:
-    """Injects an experiment's faults when their time has come: ``look()`` once in a while.
-
-    Args:
-        lab: it runs.
-        faults: what befalls which version when.
-        say: takes a line for each.
-        clock: seconds; time zero is now.
-    """
-
-    def __init__(
-        self,
-        lab: Lab,
-        faults: Sequence[Fault],
-        say: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._lab, self._say, self._clock = lab, say, clock
-        self._began = clock()
-        self._due = sorted(faults, key=lambda fault: fault.at)
-        self._over: list[tuple[float, Fault]] = []
-
-    def look(self) -> None:
-        """Inject what is due, and heal what is over."""
-        elapsed = self._clock() - self._began
-        while self._due and self._due[0].at <= elapsed:
-            fault = self._due.pop(0)
-            self._lab.inject(fault.role, fault)
-            self._say(f"{fault.role} is {fault.kind} now, {elapsed:.1f} s after the load began")
-            if fault.lasts:
-                self._over.append((fault.at + fault.lasts, fault))
-        for end, fault in [over for over in self._over if over[0] <= elapsed]:
-            self._over.remove((end, fault))
-            self._lab.heal(fault.role)
-            self._say(f"{fault.role} is healed")
 
 
 def run_canary(
@@ -120,10 +84,10 @@ def _control(
     load = _Load(lab.launch_load(job))
     try:
         load.await_start()
-        faults = Faults(lab, experiment.faults, say)
+        faults, began = FaultSchedule(experiment.faults, lab, say), time.monotonic()
 
         def look() -> None:
-            faults.look()
+            faults.advance(time.monotonic() - began)
             # a candidate that ends is what the controller is there for; anything else broke the lab
             if set(lab.ended()) - {CANDIDATE}:
                 lab.check()

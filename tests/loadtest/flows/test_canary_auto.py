@@ -1,6 +1,5 @@
 """The loop around the decision: with a lab that is made up, and a clock that nobody waits for."""
 
-import itertools
 import json
 import threading
 from contextlib import contextmanager
@@ -14,11 +13,10 @@ from rich.console import Console
 
 from loadtest.canary.looks import Counts, Look
 from loadtest.canary.state import Deployment, Note, State
-from loadtest.config import Experiment, Fault
+from loadtest.config import Experiment
 from loadtest.errors import ExitCode, LabError, UsageError
 from loadtest.flows.canary_auto import Auto, resume
 from loadtest.flows.canary_outlets import Annotations, Lines, Metrics
-from loadtest.flows.canary_run import Faults
 from loadtest.lab.author import sign
 from loadtest.report.canary_terminal import CanaryDisplay
 
@@ -282,27 +280,3 @@ def test_the_display_keeps_every_decision_and_few_holds(terminal, capsys):
     assert "step" in out
     assert "did not pass 2 health checks" in out
     assert ("% of an alarm" in out) == terminal
-
-
-def test_faults_come_when_their_time_has_come():
-    done, now = [], itertools.count()
-
-    class Lab:
-        def inject(self, role, fault):
-            done.append(("inject", role, fault.kind))
-
-        def heal(self, role):
-            done.append(("heal", role))
-
-    faults = Faults(
-        Lab(),
-        [Fault(kind="paused", at=2, lasts=2), Fault(kind="killed", at=1, role="stable")],
-        lambda line: None,
-        clock=lambda: float(next(now)),
-    )
-    seen = []
-    for _ in range(5):
-        faults.look()
-        seen.append(len(done))
-    assert done == [("inject", "stable", "killed"), ("inject", "candidate", "paused"), ("heal", "candidate")]
-    assert seen == [1, 2, 2, 3, 3]

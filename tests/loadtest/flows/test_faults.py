@@ -32,9 +32,9 @@ def test_faults_come_and_go_at_their_times():
         steps += [(second, *step) for step in lab.done[before:]]
     assert steps == [(5, "candidate", "failing"), (15, "candidate", "healed"), (20, "stable", "killed")]
     assert said == [
-        "candidate is failing in 50% of its answers now, on purpose",
+        "candidate is failing in 50% of its answers on purpose, 5.0 s after the load began",
         "candidate is no longer failing in 50% of its answers",
-        "stable is killed now, on purpose",
+        "stable is killed on purpose, 20.0 s after the load began",
     ]
 
 
