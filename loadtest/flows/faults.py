@@ -40,9 +40,7 @@ class FaultSchedule:
             fault = self._due.pop(0)
             self._lab.inject(fault.role, fault)
             self._active.append(fault)
-            self._say(
-                f"{fault.role} is {_words(fault)} now, {elapsed:.1f} s after the load began, on purpose"
-            )
+            self._say(f"{fault.role} is {_words(fault)} on purpose, {elapsed:.1f} s after the load began")
         for fault in [f for f in self._active if f.lasts and f.at + f.lasts <= elapsed]:
             self._active.remove(fault)
             self._lab.heal(fault.role)
