@@ -183,8 +183,6 @@ class Canary(_Part):
         settle: seconds at 100% before the candidate becomes the new stable.
         hold: seconds that a step may take; then ``undecided`` says what happens.
         undecided: ``rollback``, or ``stay`` at the split that was reached.
-        shadow: seconds for which the candidate first answers a copy of the traffic, whose answers nobody
-            sees; 0: not at all.
     """
 
     steps: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(
@@ -203,7 +201,6 @@ class Canary(_Part):
     settle: Seconds = 10.0
     hold: PositiveSeconds = 600.0
     undecided: Literal["rollback", "stay"] = "rollback"
-    shadow: Seconds = 0.0
 
     @field_validator("steps")
     @classmethod

@@ -82,8 +82,27 @@ def test_services_and_load_side_never_import_each_other(side):
         assert other not in {name.split(".")[0] for name in imports(path)}, path
 
 
+IO = {"time", "datetime", "os", "pathlib", "subprocess", "socket", "requests"}
+
+
 @pytest.mark.parametrize("pure", ["stats", "judge"])
 def test_stats_and_judge_do_no_io_and_know_no_clock(pure):
     for path in sorted((ROOT / "loadtest" / pure).rglob("*.py")):
         modules = {name.split(".")[0] for name in imports(path)}
-        assert not modules & {"time", "datetime", "os", "pathlib", "subprocess", "socket", "requests"}, path
+        assert not modules & IO, path
+
+
+def test_the_canarys_decision_does_no_io_and_knows_no_clock():
+    for name in (
+        "decision",
+        "event",
+        "evidence",
+        "shares",
+        "tails",
+        "windows",
+        "bursts",
+        "looks",
+        "counters",
+    ):
+        path = ROOT / "loadtest" / "canary" / f"{name}.py"
+        assert not {name.split(".")[0] for name in imports(path)} & IO, path
