@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from grafana.page import Page
 from grafana.panels import NUMBER, RATE, SECONDS, SHARE, both, chart, of_quantiles, tile
+from loadtest.colours import NEUTRAL
+
+_DECISIONS = 'sum by (decision) (increase(loadproof_canary_decisions_total{decision!="hold"}[6s])) > 0'
 
 
 def page() -> Page:
     """The dashboard."""
     return (
         Page("canary", "How far is the candidate, what was decided, and on which evidence?")
+        .annotate("Decision", _DECISIONS, "{{decision}}", NEUTRAL)
+        .marks("Decision, and why", ["loadproof", "canary"], NEUTRAL)
         .alerts()
         .row(
             5,
             tile(
                 "Split",
                 SHARE,
-                {"candidate": "loadproof:split:ratio_rate1m"},
-                "Share of the users that the candidate truly gets.",
+                {
+                    "candidate": "loadproof:split:ratio_rate1m",
+                    "set": "max(loadproof_canary_split_percent) / 100",
+                },
+                "Share of the users that the candidate truly gets, and what the controller has set.",
                 "no users",
             ),
             tile(
@@ -40,14 +48,39 @@ def page() -> Page:
                 "1: after five failures in a row the gateway has taken the candidate out.",
             ),
         )
+        .title("Evidence")
+        .row(
+            8,
+            chart(
+                "Harm",
+                SHARE,
+                {"{{gate}}": "max by (gate) (loadproof_canary_alarm_evidence)", "limit": "vector(1)"},
+                "Evidence against the candidate by rollback gate; at 100% it alarms.",
+            ),
+            chart(
+                "Shown to be safe",
+                SHARE,
+                {"{{gate}}": "max by (gate) (loadproof_canary_shown)", "limit": "vector(1)"},
+                "Evidence for the candidate by promotion gate; at 100% it may go to everybody.",
+            ),
+            chart(
+                "Decisions",
+                NUMBER,
+                {"{{decision}}": "sum by (decision) (increase(loadproof_canary_decisions_total[1m]))"},
+                "Of the last minute; most looks end with holding.",
+            ),
+        )
         .title("Users")
         .row(
             8,
             chart(
                 "Split",
                 SHARE,
-                {"candidate": "loadproof:split:ratio_rate1m"},
-                "As measured at the gateway over the last minute.",
+                {
+                    "candidate": "loadproof:split:ratio_rate1m",
+                    "set": "max(loadproof_canary_split_percent) / 100",
+                },
+                "Step by step, as measured at the gateway over the last minute and as the controller set it.",
                 most=1,
             ),
             chart(

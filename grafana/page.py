@@ -71,6 +71,18 @@ class Page:
         self._dashboard.annotation(_Built(_Annotation(name, expression, title, colour)))
         return self
 
+    def marks(self, name: str, tags: list[str], colour: str) -> Page:
+        """Show what was posted to Grafana itself under all of these tags."""
+        self._dashboard.annotation(
+            builders.AnnotationQuery()
+            .name(name)
+            .datasource(models.DataSourceRef(type_val="grafana", uid="-- Grafana --"))
+            .enable(True)
+            .icon_color(colour)
+            .target(builders.AnnotationTarget().type("tags").tags(tags).match_any(False).limit(100))
+        )
+        return self
+
     def alerts(self) -> Page:
         """Mark the times at which alerts fire."""
         firing = 'ALERTS{alertstate="firing"}'

@@ -47,7 +47,7 @@ def auto(
     resolved = Experiment.load_file(experiment)
     check(resolved)
     running = running_lab(lab, project)
-    with _outlets(json, metrics_port) as (outlets, _):
+    with _outlets(json, metrics_port, running.folder) as (outlets, _):
         state = running.canary.read()
         scraper, meter = watch(state, running.endpoints(), resolved.canary.timeout)
         try:
@@ -101,14 +101,19 @@ def run(
 
 
 @contextmanager
-def _outlets(json: bool, metrics_port: int) -> Iterator[tuple[list[Outlet], Console]]:
-    """Where events go, and where notes for people go: with ``--json`` not to standard output."""
+def _outlets(
+    json: bool, metrics_port: int, folder: Path | None = None
+) -> Iterator[tuple[list[Outlet], Console]]:
+    """Where events go, and where notes for people go: with ``--json`` not to standard output.
+
+    ``folder`` is that of a running lab of local processes, whose Prometheus is told of the metrics.
+    """
     notes = Console(stderr=True, highlight=False) if json else console
     display = CanaryDisplay(console)
     metrics = Metrics()
     with ExitStack() as stack:
         if metrics_port:
-            stack.callback(metrics.serve(metrics_port))
+            stack.callback(metrics.serve(metrics_port, folder))
         annotations = Annotations(os.environ, notes.print)
         stack.callback(annotations.close)
         stack.callback(display.close)

@@ -6,11 +6,13 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import requests
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, start_http_server
 
+from loadtest.canary.decision import Verb
 from loadtest.canary.event import Event
 from loadtest.errors import UsageError
 
@@ -46,6 +48,9 @@ class Metrics:
             ["decision"],
             registry=self.registry,
         )
+        # zeros from the start: a rate over the first decision sees it
+        for verb in get_args(Verb):
+            self._decisions.labels(verb)
         self._evidence = Gauge(
             "loadproof_canary_alarm_evidence",
             "Evidence of harm by a rollback gate, as a share of what an alarm needs.",
@@ -59,20 +64,30 @@ class Metrics:
             registry=self.registry,
         )
 
-    def serve(self, port: int) -> Callable[[], None]:
+    def serve(self, port: int, folder: Path | None = None) -> Callable[[], None]:
         """Serve ``/metrics`` on the loopback address; returns what ends it.
+
+        Args:
+            port: of the loopback address.
+            folder: the canary's state on a lab of local processes, whose Prometheus looks there for us.
 
         Raises:
             UsageError: the port is in use.
         """
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         try:
             server, thread = start_http_server(port, LOOPBACK, self.registry)
         except OSError as error:
             raise UsageError(
                 f"port {port} for the controller's metrics: {error.strerror}; name another --metrics-port"
             ) from None
+        told = folder / "canary.json" if folder is not None else None
+        if told is not None:
+            told.write_text(json.dumps([{"targets": [f"{LOOPBACK}:{port}"]}]), encoding="utf-8")
 
         def close() -> None:
+            if told is not None:
+                told.unlink(missing_ok=True)
             server.shutdown()
             server.server_close()
             thread.join()

@@ -41,8 +41,6 @@ def prometheus_command(program: str, folder: Path, targets: Path, ports: Mapping
         ports: ``stats`` and ``prometheus``.
     """
     config = folder / "prometheus.json"
-    later = folder / "targets"
-    later.mkdir(exist_ok=True)
     own = f"{HOST}:{ports['prometheus']}"
-    config.write_text(prometheus.scrape_config(targets, f"{HOST}:{ports['stats']}", own, later))
+    config.write_text(prometheus.scrape_config(targets, f"{HOST}:{ports['stats']}", own, targets.parent))
     return prometheus.command(program, config, folder / "prometheus", own)

@@ -9,7 +9,7 @@ RULES = Path(__file__).parents[2] / "prometheus" / "rules"
 """The recording rules and alerts of both backends."""
 
 _LATER = ("load", "canary")
-"""Jobs whose target comes when somebody writes it to ``<job>.json``."""
+"""Jobs whose target comes when somebody writes it to ``<job>.json`` in the folder of the canary's state."""
 
 _OWN = "prometheus_(tsdb_head_series|rule_evaluation_failures_total)"
 """What is kept of Prometheus' own metrics."""

@@ -16,8 +16,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from loadtest.canary.decision import Decision, Position
+from loadtest.canary.event import Event
+from loadtest.canary.evidence import Alarm, Evidence, Proof
 from loadtest.config import Data
 from loadtest.dataset import Dataset
+from loadtest.flows.canary_outlets import Metrics
 from loadtest.lab.ports import Version
 from loadtest.lab.processes import LocalLab
 from loadtest.sample import SampleSet
@@ -137,6 +141,31 @@ def users(gateway):
 
 
 @contextmanager
+def canary(port, state):
+    """The metrics of a controller that holds, and decides what it is told."""
+    metrics = Metrics()
+    evidence = Evidence(
+        at=0.0,
+        answers=100,
+        alarms=(Alarm("error_rate <= stable + 1pp", "nothing", 0.2, ""),),
+        proofs=(Proof("accuracy >= stable - 2pp", (1.0, 0.5), ""),),
+        misses={"stable": 0, "candidate": 0},
+        ejected=False,
+        silent={},
+    )
+
+    def decide(verb, split):
+        metrics.show(Event(0.0, Decision(verb, split, ""), Position(10.0, 0.0), evidence))
+
+    close = metrics.serve(port, state)
+    try:
+        decide("hold", 10.0)
+        yield decide
+    finally:
+        close()
+
+
+@contextmanager
 def locust(folder, host, port):
     """Locust with its web UI."""
     experiment = folder / "pages.toml"
@@ -160,16 +189,21 @@ def live(tmp_path_factory):
     versions = tuple(
         Version(role, SHOP / name, 0.25, 2**29) for role, name in (("stable", "v1"), ("candidate", "v2"))
     )
-    port, nobody = free_port(), free_port()
+    port, nobody, controller = free_port(), free_port(), free_port()
     with LocalLab(versions, folder / "lab", "shop", gateway_port=0, percent=25) as lab:
-        for job, target in (("load", port), ("canary", nobody)):
-            targets = [{"targets": [f"127.0.0.1:{target}"]}]
-            (folder / "lab" / "targets" / f"{job}.json").write_text(json.dumps(targets))
+        # one target is down, so that there is an alert to be seen
+        targets = [{"targets": [f"127.0.0.1:{number}" for number in (port, nobody)]}]
+        (folder / "lab" / "routes" / "load.json").write_text(json.dumps(targets))
         url = lab.endpoints.gateway
-        with locust(folder, url, port) as pages, users(url):
+        with (
+            locust(folder, url, port) as pages,
+            users(url),
+            canary(controller, folder / "lab" / "routes") as decide,
+        ):
             until(lambda: requests.get(pages, timeout=5).ok)
             assert requests.post(f"{pages}/swarm", data={}, timeout=30).json()["success"]
             run = until(lambda: next((folder / "results").glob("2*/verdict.json"), None)).parent
+            decide("step", 25.0)
             live = Live(
                 lab.endpoints.prometheus,
                 {
@@ -177,12 +211,14 @@ def live(tmp_path_factory):
                     "candidate": f"{lab.endpoints.candidate}/metrics",
                     "gateway": f"{lab.endpoints.stats}/stats/prometheus",
                     "load": f"{pages}/metrics",
+                    "canary": f"http://127.0.0.1:{controller}/metrics",
                     "prometheus": f"{lab.endpoints.prometheus}/metrics",
                 },
                 run,
                 lab.enforced_cpus("stable") is not None,
             )
             until(lambda: live.query(f'loadproof_verdict{{run="{run.name}"}}'))
+            until(lambda: live.query('increase(loadproof_canary_decisions_total{decision="step"}[6s]) > 0'))
             until(lambda: live.query('ALERTS{alertstate="firing", alertname="ServiceDown"}'))
             yield live
 
@@ -194,6 +230,8 @@ def queries():
             for target in panel.get("targets", []):
                 yield pytest.param(target["expr"], id=f"{path.stem}-{panel['title']}-{target['refId']}")
         for mark in page["annotations"]["list"]:
+            if mark["datasource"]["type"] == "grafana":
+                continue  # what was posted to Grafana itself: no query
             yield pytest.param(mark["expr"], id=f"{path.stem}-annotation-{mark['name']}")
 
 

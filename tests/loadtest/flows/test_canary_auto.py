@@ -203,6 +203,18 @@ def test_metrics_follow_and_are_served_on_loopback():
         metrics.serve(taken.server_port)
 
 
+def test_a_local_labs_prometheus_is_told_of_the_metrics_while_they_are_served(tmp_path):
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as free:
+        port = free.server_port
+    metrics = Metrics()
+    # before the first decision there is a zero for each
+    assert 'decisions_total{decision="promote"} 0.0' in generate_latest(metrics.registry).decode()
+    close = metrics.serve(port, tmp_path)
+    assert json.loads((tmp_path / "canary.json").read_text()) == [{"targets": [f"127.0.0.1:{port}"]}]
+    close()
+    assert not (tmp_path / "canary.json").exists()
+
+
 class Grafana(BaseHTTPRequestHandler):
     status = 200
     posted: list = []  # noqa: RUF012
