@@ -124,7 +124,7 @@ class _Load:
         Raises:
             LabError: it did not start.
         """
-        if not self._started.wait(_START_SECONDS) or (self.ended and not self._started.is_set()):
+        if not self._started.wait(_START_SECONDS) or self.ended:
             raise LabError("the load did not start; load.log in the run folder says why")
 
     def stop(self) -> None:

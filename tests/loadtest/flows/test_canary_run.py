@@ -3,8 +3,9 @@
 import pytest
 
 from loadtest.config import Experiment
-from loadtest.errors import GateError, UsageError
+from loadtest.errors import GateError, LabError, UsageError
 from loadtest.flows.canary_run import run_canary
+from loadtest.lab.ports import Endpoints
 
 
 def refuse(versions):
@@ -24,3 +25,42 @@ def test_what_cannot_be_run_is_told_before_anything_starts(tmp_path, overrides, 
     with pytest.raises(error, match=says):
         run_canary(experiment, refuse, (), tmp_path, [], print)
     assert list(tmp_path.iterdir()) == []
+
+
+class Lab:
+    """Runs, and its load ends at once."""
+
+    backend = "local"
+    endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:1", "http://127.0.0.1:1")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stopped = True
+
+    def launch_load(self, job):
+        return Load()
+
+
+class Load:
+    def lines(self):
+        return iter(["a line that is no progress", '{"elapsed": -3.0}'])
+
+    def stop(self):
+        pass
+
+    def wait(self):
+        return 0
+
+
+def test_a_load_that_does_not_start_is_an_error_of_the_lab_and_everything_is_stopped(tmp_path):
+    data = tmp_path / "rows.csv"
+    data.write_text("a,label\n1,0\n2,1\n")
+    experiment = Experiment.load_file(
+        "canary", {"data": {"path": str(data), "label": "label", "value": "a", "features": ["a"]}}
+    )
+    lab = Lab()
+    with pytest.raises(LabError, match="the load did not start"):
+        run_canary(experiment, lambda versions: lab, (), tmp_path / "results", [], print)
+    assert lab.stopped
