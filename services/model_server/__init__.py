@@ -13,6 +13,7 @@ It loads one version folder::
     version = "v1"                    # the {v} of /v2/models/{m}/versions/{v}
     task = "classification"           # or "regression"
     description = "..."               # optional
+    compile = true                    # optional: may ONNX Runtime run a scikit-learn model (compilation.py)
 
     [[inputs]]                        # exactly one
     name = "features"

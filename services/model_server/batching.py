@@ -65,6 +65,15 @@ class Batcher:
         """Requests that wait in the queue now."""
         return len(self._queue)
 
+    def check(self) -> None:
+        """Refuse before anything was spent on a request that has no place.
+
+        Raises:
+            QueueFull: too many requests wait.
+        """
+        if len(self._queue) >= self._max_queue:
+            raise QueueFull
+
     def submit(self, rows: NDArray[Any], outputs: frozenset[str], deadline: float) -> Results:
         """Run the model on the rows of one request; blocks until they are done.
 
@@ -160,3 +169,32 @@ class Batcher:
             stop = start + len(work.rows)
             work.results = {name: array[start:stop] for name, array in results.items()}
             start = stop
+
+
+class Inline:
+    """Runs a model at once, on the request's own thread: for models that cost less than a hand-over.
+
+    Args:
+        run: the model, as for ``Batcher``; threads call it at the same time.
+        clock: seconds, monotonic; deadlines are on it.
+    """
+
+    depth = 0
+
+    def __init__(self, run: Run, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run = run
+        self._clock = clock
+
+    def check(self) -> None:
+        """Nobody waits here, so there is a place."""
+
+    def submit(self, rows: NDArray[Any], outputs: frozenset[str], deadline: float) -> Results:
+        """Run the model on the rows of one request, as ``Batcher.submit`` does.
+
+        Raises:
+            DeadlinePassed: it has passed before the model runs.
+            Exception: what the model raised for these rows.
+        """
+        if self._clock() > deadline:
+            raise DeadlinePassed
+        return self._run(rows, outputs)

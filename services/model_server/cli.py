@@ -12,10 +12,6 @@ from services.model_server.errors import AddressError, VersionError
 from services.model_server.serving import check_address, serve
 from services.model_server.version import load_version
 
-THREADS = 64
-"""Threads that answer requests. Waiting ones cost little, and a batch cannot outgrow them: with 32 clients at
-0.25 CPU, 480 boosted trees answered 28 requests/s with 1 thread and 178 with 64, a regression 259 and 312."""
-
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Load the version and serve it until SIGTERM.
@@ -28,7 +24,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     allowed = [name for value in options.allow_pickle for name in value.replace(",", " ").split()]
     try:
         check_address(options.host, options.port)
-        version = load_version(folder, allowed)
+        version = load_version(folder, allowed, compilation=options.compile)
         faults = version.name in options.allow_faults.replace(",", " ").split()
         return serve(
             version,
@@ -72,10 +68,17 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         help="let PUT /faults make this model slow, wrong or failing, to try a canary out [ALLOW_FAULTS]",
     )
     parser.add_argument(
+        "--compile",
+        default=environ.get("COMPILE", "on"),
+        type=_switch,
+        metavar="on|off",
+        help="serve a scikit-learn model by ONNX Runtime where its answers stay the same [COMPILE]",
+    )
+    parser.add_argument(
         "--threads",
-        default=environ.get("THREADS", str(THREADS)),
-        type=_positive,
-        help="threads that answer requests [THREADS]",
+        default=environ.get("THREADS", "auto"),
+        type=_threads,
+        help="threads that answer requests: a number, or auto, by what the model costs [THREADS]",
     )
     parser.add_argument(
         "--drain",
@@ -92,9 +95,17 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _positive(text: str) -> int:
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither on nor off")
+    return text == "on"
+
+
+def _threads(text: str) -> int | None:
+    if text == "auto":
+        return None
     if not (text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0, or auto")
     return int(text)
 
 

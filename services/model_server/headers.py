@@ -1,31 +1,36 @@
-"""What the server reads from the headers of a request."""
+"""What the server reads from the headers of a request, as they stand in its WSGI environment."""
 
 from __future__ import annotations
 
 import os
-
-from werkzeug.datastructures import Headers
+import re
+from collections.abc import Mapping
+from typing import Any
 
 from services.model_server.errors import RequestError
 from services.model_server.protocol import MAX_ID
 
+_START = re.compile(r"t=[0-9]{1,12}(\.[0-9]{1,9})?")
+_CREDIBLE = 60.0
+"""Seconds; nobody waits for longer, so a clock must be wrong."""
 
-def request_id(headers: Headers) -> str:
+
+def request_id(environ: Mapping[str, Any]) -> str:
     """The id that the caller gave, or a new one where it is missing or too long to keep."""
-    given = headers.get("x-request-id")
+    given = environ.get("HTTP_X_REQUEST_ID")
     return given if given and len(given) <= MAX_ID else os.urandom(16).hex()
 
 
-def json_length(headers: Headers) -> int | None:
+def json_length(environ: Mapping[str, Any]) -> int | None:
     """The length of the body's JSON part where the binary extension is used.
 
     Raises:
         RequestError: 415 or 400, the body is of a kind that is not understood.
     """
-    if headers.get("Content-Encoding", "identity") != "identity":
+    if environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise RequestError(415, "compressed bodies are not supported; send them without Content-Encoding")
-    length = headers.get("Inference-Header-Content-Length")
-    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    length = environ.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH")
+    kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if kind not in ("", "application/json") and not (length and kind == "application/octet-stream"):
         raise RequestError(
             415,
@@ -37,9 +42,26 @@ def json_length(headers: Headers) -> int | None:
     return int(length) if length is not None else None
 
 
-def patience(headers: Headers, default: float) -> float:
+def patience(environ: Mapping[str, Any], default: float) -> float:
     """Seconds that the gateway waits for the answer (Envoy says so), never more than ours."""
-    given = headers.get("x-envoy-expected-rq-timeout-ms", "")
+    given = environ.get("HTTP_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS", "")
     if given.isascii() and given.isdigit() and len(given) < 10 and int(given) > 0:
         return min(int(given) / 1000, default)
     return default
+
+
+def waited(environ: Mapping[str, Any], now: float) -> float:
+    """Seconds since the gateway had the request: what it has spent in queues that this process cannot see.
+
+    The gateway writes it into ``x-request-start``, as load balancers do: ``t=`` and seconds since 1970.
+    Without it, or where the two clocks cannot both be right, 0.
+
+    Args:
+        environ: the request's WSGI environment.
+        now: seconds since 1970.
+    """
+    given = environ.get("HTTP_X_REQUEST_START", "")
+    if _START.fullmatch(given):
+        age = now - float(given[2:])
+        return age if 0 < age < _CREDIBLE else 0.0
+    return 0.0

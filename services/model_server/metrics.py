@@ -1,12 +1,22 @@
-"""The server's Prometheus metrics, on a registry that the caller owns."""
+"""The server's Prometheus metrics, on a registry that the caller owns.
+
+What every request touches is counted in plain numbers under one lock and becomes Prometheus' metrics when it
+is scraped: a labelled counter of the client library takes a request longer than parsing its JSON.
+"""
 
 from __future__ import annotations
 
+import threading
+from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, Summary
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, Summary
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from services.model_server.cgroups import CpuLimitCollector
 from services.model_server.version import LoadedVersion
@@ -17,8 +27,111 @@ LATENCY_BUCKETS = (
 )  # fmt: skip
 """Seconds. Dense between 50 and 500 ms, where a CPU limit's 100 ms periods show."""
 
+ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
 MAX_CLASSES = 50
 """With more classes than this, predictions are counted without their class."""
+
+
+class _Distribution:
+    """A histogram's numbers; guarded by the lock of whoever owns it."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def family(self, name: str, text: str, version: str) -> HistogramMetricFamily:
+        bounds = [*map(floatToGoString, self._bounds), "+Inf"]
+        family = HistogramMetricFamily(name, text, labels=["version"])
+        buckets = list(zip(bounds, accumulate(self._counts), strict=True))
+        family.add_metric([version], buckets=buckets, sum_value=self._sum)
+        return family
+
+
+class _Requests(Collector):
+    """What every infer request touches.
+
+    Args:
+        version: the version's name.
+        classes: labels that are counted one by one; None: rows are counted without their class.
+    """
+
+    def __init__(self, version: str, classes: Sequence[object] | None) -> None:
+        self._version = version
+        self._by_class = classes is not None
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self._statuses: Counts[int] = Counts()
+        # zeros from the start: a rate over the first one sees it
+        self._classes: Counts[object] = Counts(dict.fromkeys(classes if classes is not None else [""], 0))
+        self._latency = _Distribution(LATENCY_BUCKETS)
+        self._inference = _Distribution(LATENCY_BUCKETS)
+        self._rows = _Distribution(ROW_BUCKETS)
+
+    def begin(self) -> None:
+        """An infer request came in."""
+        with self._lock:
+            self._in_flight += 1
+
+    def finish(self, status: int, seconds: float, labels: Sequence[object]) -> None:
+        """It was answered; ``labels`` are the rows' predictions."""
+        with self._lock:
+            self._in_flight -= 1
+            self._statuses[status] += 1
+            self._latency.observe(seconds)
+            if self._by_class:
+                for label in labels:
+                    self._classes[label] += 1
+            else:
+                self._classes[""] += len(labels)
+
+    def batch(self, seconds: float, rows: int) -> None:
+        """The model ran once."""
+        with self._lock:
+            self._inference.observe(seconds)
+            self._rows.observe(rows)
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as they stand."""
+        with self._lock:
+            families = list(self._families())
+        yield from families
+
+    def _families(self) -> Iterator[Metric]:
+        version = self._version
+        requests = CounterMetricFamily(
+            "loadproof_requests", "Infer requests answered.", labels=["version", "code"]
+        )
+        for status, count in self._statuses.items():
+            requests.add_metric([version, str(status)], count)
+        yield requests
+        predictions = CounterMetricFamily(
+            "loadproof_predictions",
+            "Rows predicted; by class where there are few.",
+            labels=["version", "class"],
+        )
+        for label, count in self._classes.items():
+            predictions.add_metric([version, str(label)], count)
+        yield predictions
+        yield self._latency.family(
+            "loadproof_request_duration_seconds",
+            "Time from an infer request's arrival in the server to its answer.",
+            version,
+        )
+        yield self._inference.family(
+            "loadproof_inference_duration_seconds", "Time that the model took for one batch.", version
+        )
+        yield self._rows.family("loadproof_batch_rows", "Rows in one batch.", version)
+        in_flight = GaugeMetricFamily(
+            "loadproof_requests_in_flight", "Infer requests in the server now.", labels=["version"]
+        )
+        in_flight.add_metric([version], self._in_flight)
+        yield in_flight
 
 
 class Metrics:
@@ -34,16 +147,10 @@ class Metrics:
         self, registry: CollectorRegistry, version: LoadedVersion, queue_depth: Callable[[], float]
     ) -> None:
         name = version.version
-        self._by_class = version.classes is not None and len(version.classes) <= MAX_CLASSES
-        self._requests = Counter(
-            "loadproof_requests_total", "Infer requests answered.", ["version", "code"], registry=registry
-        )
-        self._predictions = Counter(
-            "loadproof_predictions_total",
-            "Rows predicted; by class where there are few.",
-            ["version", "class"],
-            registry=registry,
-        )
+        by_class = version.classes is not None and len(version.classes) <= MAX_CLASSES
+        requests = _Requests(name, version.classes if by_class else None)
+        registry.register(requests)
+        self.begin, self.finish, self.batch = requests.begin, requests.finish, requests.batch
         self._feedback = Counter(
             "loadproof_feedback_total",
             "Rows of feedback, by what became of the prediction: correct, incorrect, received (a regression) "
@@ -52,33 +159,6 @@ class Metrics:
             registry=registry,
         )
         self._version = name
-        self.latency = Histogram(
-            "loadproof_request_duration_seconds",
-            "Time from an infer request's arrival in the server to its answer.",
-            ["version"],
-            buckets=LATENCY_BUCKETS,
-            registry=registry,
-        ).labels(name)
-        self.inference = Histogram(
-            "loadproof_inference_duration_seconds",
-            "Time that the model took for one batch.",
-            ["version"],
-            buckets=LATENCY_BUCKETS,
-            registry=registry,
-        ).labels(name)
-        self.batch_rows = Histogram(
-            "loadproof_batch_rows",
-            "Rows in one batch.",
-            ["version"],
-            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
-            registry=registry,
-        ).labels(name)
-        self.in_flight = Gauge(
-            "loadproof_requests_in_flight",
-            "Infer requests in the server now.",
-            ["version"],
-            registry=registry,
-        ).labels(name)
         depth = Gauge(
             "loadproof_queue_depth", "Requests that wait for the model now.", ["version"], registry=registry
         )
@@ -98,27 +178,20 @@ class Metrics:
             registry=registry,
         )
         info.labels(version.name, name, version.platform, version.task).set(1)
+        compiled = Gauge(
+            "loadproof_model_compiled",
+            "Whether ONNX Runtime runs a scikit-learn model: 1 or 0; what runs it, and why.",
+            ["version", "runner", "reason"],
+            registry=registry,
+        )
+        compiled.labels(name, version.runner, version.reason).set(version.compiled)
         # zeros from the start: a rate over the first error sees it
         for outcome in ("correct", "incorrect") if version.task == "classification" else ("received",):
             self._feedback.labels(name, outcome)
         self._feedback.labels(name, "unknown")
-        for label in version.classes or () if self._by_class else ("",):
-            self._predictions.labels(name, str(label))
         registry.register(CpuLimitCollector())
         ProcessCollector(registry=registry)
         self._registry = registry
-
-    def request(self, code: int) -> None:
-        """Count one answered infer request."""
-        self._requests.labels(self._version, str(code)).inc()
-
-    def predictions(self, labels: Sequence[object]) -> None:
-        """Count predicted rows."""
-        if not self._by_class:
-            self._predictions.labels(self._version, "").inc(len(labels))
-            return
-        for label, rows in Counts(labels).items():
-            self._predictions.labels(self._version, str(label)).inc(rows)
 
     def feedback(self, outcome: str, rows: int = 1) -> None:
         """Count rows of feedback."""

@@ -38,6 +38,11 @@ class TensorSpec:
     datatype: str
     shape: tuple[int, ...]
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the arrays that an input becomes."""
+        return DTYPES[self.datatype]
+
     def metadata(self) -> dict[str, Any]:
         """The tensor as the protocol's metadata shows it."""
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}

@@ -51,6 +51,12 @@ def check_trees(model: object) -> None:
         _require(np.array([nodes > 0]))
 
 
+def trees_in(model: object) -> Iterator[Any]:
+    """Every tree in a loaded model: ``Tree`` or ``TreePredictor``."""
+    for tree, _, _ in _trees(model, None, None, set()):
+        yield tree
+
+
 def _check_categories(tree: Any, owner: Any, inner: NDArray[np.bool_]) -> None:
     categorical = inner & (tree.nodes["is_categorical"] != 0)
     if categorical.any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -52,6 +53,7 @@ class _Manifest(BaseModel):
     version: str = Field(pattern=_NAME)
     task: Literal["classification", "regression"]
     description: str = ""
+    compile: bool = True
     inputs: list[_Input] = Field(min_length=1, max_length=1)
 
 
@@ -70,6 +72,8 @@ class LoadedVersion:
         outputs: the output tensors by name, ``predict`` first.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
         run: (rows, names of outputs) to an array per output.
+        runner: what runs the model: ``onnxruntime``, ``numpy`` or ``scikit-learn``.
+        reason: why that and not something faster, or what it was checked for; one line, may be empty.
     """
 
     name: str
@@ -82,10 +86,18 @@ class LoadedVersion:
     outputs: Mapping[str, TensorSpec]
     classes: tuple[Any, ...] | None
     run: Run
+    runner: str
+    reason: str
+
+    @property
+    def compiled(self) -> bool:
+        """Whether ONNX Runtime runs what is a scikit-learn model."""
+        return self.platform == "sklearn" and self.runner == "onnxruntime"
 
     def metadata(self) -> dict[str, Any]:
         """The model's metadata as the protocol shows it."""
         parameters: dict[str, Any] = {"task": self.task, "description": self.description}
+        parameters |= {"runner": self.runner, "reason": self.reason}
         if self.columns:
             parameters["columns"] = self.columns
         if self.classes:
@@ -100,12 +112,16 @@ class LoadedVersion:
         }
 
 
-def load_version(folder: Path, allow_pickle: Collection[str] = ()) -> LoadedVersion:
+def load_version(
+    folder: Path, allow_pickle: Collection[str] = (), *, compilation: bool = True
+) -> LoadedVersion:
     """Load the version in a folder and try it on a row of zeros.
 
     Args:
         folder: the version folder.
         allow_pickle: names of models whose ``model.joblib`` may be loaded, although it runs code.
+        compilation: whether a scikit-learn model may be served by ONNX Runtime; ``compile`` in model.toml too
+            must not forbid it.
 
     Raises:
         VersionError: something in the folder is missing, broken or not allowed.
@@ -125,7 +141,11 @@ def load_version(folder: Path, allow_pickle: Collection[str] = ()) -> LoadedVers
         )
     runtime = _open(path, manifest.task, spec)
     _check_features(runtime, declared, folder)
-    run = _typed(runtime)
+    outputs = _try(_typed(runtime), runtime, spec, manifest.task, path)
+    runner, reason = "onnxruntime" if path.suffix == ".onnx" else "scikit-learn", ""
+    if path.suffix != ".onnx" and len(spec.shape) == 2:
+        forbidden = "" if compilation and manifest.compile else "compilation is switched off"
+        runtime, runner, reason = _faster(runtime, spec, forbidden)
     return LoadedVersion(
         name=manifest.name,
         version=manifest.version,
@@ -134,10 +154,41 @@ def load_version(folder: Path, allow_pickle: Collection[str] = ()) -> LoadedVers
         platform=runtime.platform,
         input=spec,
         columns=tuple(declared.columns) if declared.columns else None,
-        outputs=_try(run, runtime, spec, manifest.task, path),
+        outputs=outputs,
         classes=tuple(runtime.classes) if runtime.classes else None,
-        run=run,
+        run=_typed(runtime),
+        runner=runner,
+        reason=reason,
     )
+
+
+def _faster(original: Any, spec: TensorSpec, forbidden: str) -> tuple[Runtime, str, str]:
+    """The fastest way to a scikit-learn model's own answers, its name, and the reason for it.
+
+    Args:
+        original: the estimator.
+        spec: the input.
+        forbidden: why it must not be compiled; empty: it may be.
+    """
+    from services.model_server.compilation import TOLERANCE, CompiledEstimator, NotCompiled
+    from services.model_server.direct import is_linear
+    from services.model_server.sampling import sample_rows
+
+    @cache
+    def sample() -> NDArray[Any]:
+        return sample_rows(original.model, spec)
+
+    short = original.shorten(sample)
+    runner = "numpy" if short else "scikit-learn"
+    if short and is_linear(original.model):
+        return original, runner, "a linear model gains nothing from ONNX"
+    if forbidden:
+        return original, runner, forbidden
+    try:
+        compiled = CompiledEstimator(original, sample)
+    except NotCompiled as reason:
+        return original, runner, str(reason)
+    return compiled, "onnxruntime", f"labels equal scikit-learn's, numbers within {TOLERANCE:g}"
 
 
 def _read_manifest(folder: Path) -> _Manifest:

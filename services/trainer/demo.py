@@ -30,10 +30,11 @@ class Rows:
 
 @dataclass(frozen=True)
 class Version:
-    """A fitted scikit-learn classifier, and one line that says how it differs from its siblings."""
+    """A fitted scikit-learn classifier, how it differs from its siblings, and whether to compile it."""
 
     classifier: Any
     description: str
+    compile: bool = True
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,7 @@ name = {json.dumps(name)}
 version = {json.dumps(version)}
 task = "classification"
 description = {json.dumps(fitted.description)}
+compile = {json.dumps(fitted.compile)}
 
 [[inputs]]
 name = "features"

@@ -212,6 +212,14 @@ def test_errors_of_the_gateway_are_json(gateway, path, headers, status, error):
     assert answer.headers["x-request-id"]
 
 
+def test_a_version_learns_when_the_request_came(gateway):
+    began = time.time()
+    answer = gateway.get("/v2/echo", x_request_start="t=1")
+    told = json.loads(answer.body)["headers"]["x-request-start"]
+    assert told.startswith("t=")
+    assert began - 0.01 < float(told[2:]) < time.time() + 0.01
+
+
 def test_a_request_id_is_kept_or_made_and_reaches_version_client_and_log(fresh):
     kept = fresh.get("/v2/echo", x_request_id="mine-17")
     made = fresh.get("/v2/echo")

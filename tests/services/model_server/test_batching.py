@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.model_server.batching import Batcher
+from services.model_server.batching import Batcher, Inline
 from services.model_server.errors import DeadlinePassed, QueueFull
 
 PREDICT = frozenset(["predict"])
@@ -216,3 +216,33 @@ def test_heavy_concurrency_with_deadlines_and_a_small_queue() -> None:
     assert sum(right for right, _ in results) > 0
     assert batcher.depth == 0
     assert batcher.submit(rows(1), PREDICT, FAR)["predict"].tolist() == [2]
+
+
+def test_a_request_that_has_no_place_is_refused_before_it_is_read(pool: ThreadPoolExecutor) -> None:
+    model = Model()
+    batcher = Batcher(model, max_rows=8, max_queue=1)
+    batcher.check()
+    model.gate.clear()
+    running = [pool.submit(batcher.submit, rows(1), PREDICT, FAR)]
+    assert model.entered.acquire(timeout=10)
+    # running is not waiting
+    batcher.check()
+    running.append(pool.submit(batcher.submit, rows(1), PREDICT, FAR))
+    wait_for(lambda: batcher.depth == 1)
+    with pytest.raises(QueueFull):
+        batcher.check()
+    model.gate.set()
+    assert all(future.result(10)["predict"].tolist() == [2] for future in running)
+
+
+def test_inline_runs_at_once_and_keeps_deadlines() -> None:
+    model, now = Model(), [0.0]
+    inline = Inline(model, clock=lambda: now[0])
+    inline.check()
+    assert inline.submit(rows(1, 2), PREDICT, 5)["predict"].tolist() == [2, 4]
+    now[0] = 6
+    with pytest.raises(DeadlinePassed):
+        inline.submit(rows(1), PREDICT, 5)
+    with pytest.raises(ValueError, match="negative"):
+        inline.submit(rows(-1), PREDICT, 7)
+    assert (inline.depth, model.batches, model.threads) == (0, [2, 1], [threading.get_ident()] * 2)

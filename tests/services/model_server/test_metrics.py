@@ -11,8 +11,9 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.model_server.app import Settings, create_app
+from services.model_server.app import create_app
 from services.model_server.feedback import RecentPredictions
+from services.model_server.settings import Settings
 
 INFER = "/v2/models/shop/infer"
 

@@ -48,7 +48,7 @@ def pickled(model: Any) -> bytes:
 )
 def test_skops_models_answer_as_the_original(tmp_path: Path, model: Any, rows: np.ndarray, save: Any) -> None:
     model.fit(rows, np.where(rows[:, 0] > rows[:, 1], "a", "b"))
-    version = load_version(save(tmp_path, model))
+    version = load_version(save(tmp_path, model), compilation=False)
     results = version.run(rows, frozenset(["predict", "predict_proba"]))
     assert results["predict"].tolist() == model.predict(rows).tolist()
     np.testing.assert_allclose(results["predict_proba"], model.predict_proba(rows), rtol=1e-12)
