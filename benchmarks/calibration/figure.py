@@ -8,14 +8,19 @@ from typing import NamedTuple
 from benchmarks.calibration.bars import Results
 
 # Okabe and Ito's colours, told apart by every kind of colour vision; shapes tell them apart in grey
-_STYLES = {
+_METHODS = {
     "ours": ("#0072b2", "circle"),
     "Mann-Whitney": ("#e69f00", "square"),
     "independent bootstrap": ("#009e73", "diamond"),
     "p99 over 1.1 times": ("#cc79a7", "triangle"),
 }
+_QUANTILES = {
+    "p50": ("#0072b2", "circle"),
+    "p95": ("#56b4e9", "square"),
+    "p99": ("#d55e00", "diamond"),
+}
 _LEVEL = 0.05
-_WIDTH, _LEFT, _TOP, _ROW, _PANEL, _GAP = 900, 150, 76, 26, 330, 60
+_WIDTH, _LEFT, _RIGHT, _TOP, _ROW, _GAP = 960, 110, 24, 84, 26, 40
 
 
 class _Row(NamedTuple):
@@ -23,19 +28,31 @@ class _Row(NamedTuple):
     rates: dict[str, float]
 
 
+class _Panel(NamedTuple):
+    title: str
+    styles: dict[str, tuple[str, str]]
+    rows: list[_Row]
+    level: bool
+
+
 def false_alarms(results: Results) -> str:
-    """An SVG with two panels: one look at the end of a run, and a look again and again."""
-    panels = [("looked at once, at the end", _once(results)), ("looked at again and again", _peeked(results))]
-    height = _TOP + _ROW * max(len(rows) for _, rows in panels) + 56
+    """An SVG: false alarms looked at once, then at every look, and what our own gates find."""
+    panels = [
+        _Panel("A copy called worse: one look", _METHODS, _once(results), True),
+        _Panel("A copy called worse: at any look", _METHODS, _peeked(results), True),
+        _Panel("Ours: 20% slower, found", _QUANTILES, _power(results), False),
+    ]
+    panels = [panel for panel in panels if panel.rows]
+    height = _TOP + _ROW * max(len(panel.rows) for panel in panels) + 52
     size = f'viewBox="0 0 {_WIDTH} {height}"'
+    width = (_WIDTH - _LEFT - _RIGHT - _GAP * (len(panels) - 1)) / len(panels)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="sans-serif" font-size="12">',
-        "<title>False alarms: how often each method calls a copy of the same version worse</title>",
+        "<title>False alarms of each method on two copies of one version, and the power of our gates</title>",
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
-        *_legend(),
     ]
-    for i, (title, rows) in enumerate((title, rows) for title, rows in panels if rows):
-        parts += _panel(_LEFT + i * (_PANEL + _GAP), title, rows, labelled=i == 0)
+    for i, panel in enumerate(panels):
+        parts += _draw(_LEFT + i * (width + _GAP), width, panel, labelled=i == 0)
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -69,39 +86,38 @@ def _peeked(results: Results) -> list[_Row]:
     return [_Row(label, rates) for label, rates in rows.items()]
 
 
-def _legend() -> list[str]:
-    parts, x = (
-        [f'<text x="{_LEFT}" y="20" font-weight="600">False alarms on two copies of one version</text>'],
-        _LEFT,
-    )
-    for name, (colour, shape) in _STYLES.items():
-        parts.append(_mark(x + 6, 38, colour, shape))
-        parts.append(f'<text x="{x + 18}" y="42" fill="#333333">{escape(name)}</text>')
-        x += 40 + 7 * len(name)
-    return parts
+def _power(results: Results) -> list[_Row]:
+    rows: dict[str, dict[str, float]] = {}
+    for r in results.get("latency", []):
+        if r["seconds"] in (60, 300):
+            rows.setdefault(f"{r['host']}, {r['seconds']:.0f} s", {})[r["quantile"]] = r["finds_20"]
+    return [_Row(label, rates) for label, rates in rows.items()]
 
 
-def _panel(left: float, title: str, rows: list[_Row], *, labelled: bool) -> list[str]:
-    bottom = _TOP + _ROW * len(rows)
-    parts = [f'<text x="{left}" y="{_TOP - 10}" fill="#333333">{escape(title)}</text>']
+def _draw(left: float, width: float, panel: _Panel, *, labelled: bool) -> list[str]:
+    bottom = _TOP + _ROW * len(panel.rows)
+    parts = [f'<text x="{left:.1f}" y="18" font-weight="600">{escape(panel.title)}</text>']
+    used = [name for name in panel.styles if any(name in row.rates for row in panel.rows)]
+    for i, name in enumerate(used):
+        x, y = left + 6 + width / 2 * (i % 2), 38 + 18 * (i // 2)
+        parts.append(_mark(x, y, *panel.styles[name]))
+        parts.append(f'<text x="{x + 12:.1f}" y="{y + 4}">{escape(name)}</text>')
     for tick in (0, 25, 50, 75, 100):
-        x = left + _PANEL * tick / 100
+        x = left + width * tick / 100
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom}" stroke="#e0e0e0"/>')
-        parts.append(
-            f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle" fill="#333333">{tick}%</text>'
-        )
-    level = left + _PANEL * _LEVEL
-    parts.append(
-        f'<line x1="{level:.1f}" x2="{level:.1f}" y1="{_TOP}" y2="{bottom}" stroke="#555555" '
-        'stroke-dasharray="3 3"/>'
-    )
-    parts.append(f'<text x="{level:.1f}" y="{bottom + 36}" fill="#555555">5%: what was promised</text>')
-    for i, row in enumerate(rows):
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{tick}%</text>')
+    if panel.level:
+        x = left + width * _LEVEL
+        line = f'x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom}"'
+        parts.append(f'<line {line} stroke="#555555" stroke-dasharray="3 3"/>')
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 36}" fill="#555555">5%: what was promised</text>')
+    for i, row in enumerate(panel.rows):
         y = _TOP + _ROW * (i + 0.5)
         if labelled:
-            parts.append(f'<text x="{left - 12}" y="{y + 4}" text-anchor="end">{escape(row.label)}</text>')
-        for name, rate in row.rates.items():
-            parts.append(_mark(left + _PANEL * rate, y, *_STYLES[name]))
+            parts.append(
+                f'<text x="{left - 12:.1f}" y="{y + 4}" text-anchor="end">{escape(row.label)}</text>'
+            )
+        parts += [_mark(left + width * rate, y, *panel.styles[name]) for name, rate in row.rates.items()]
     return parts
 
 
