@@ -159,6 +159,8 @@ DEFAULT_GATES = (
     "accuracy >= stable - 1pp",
     "unfaithful == 0",
 )
+DEFAULT_REGRESSION_GATES = (*DEFAULT_GATES[:-1], "mae <= stable + 2%")
+"""What an experiment that names no gates demands."""
 DEFAULT_ROLLBACK = ("error_rate <= stable", "accuracy >= stable", "p99 <= 250ms")
 
 
@@ -210,6 +212,12 @@ class Canary(_Part):
         return steps
 
 
+def _default_gates(given: dict[str, Any]) -> tuple[Gate, ...]:
+    data = given.get("data")  # absent where it does not validate itself
+    regression = isinstance(data, Data) and data.task == "regression"
+    return tuple(map(Gate.parse, DEFAULT_REGRESSION_GATES if regression else DEFAULT_GATES))
+
+
 class Experiment(_Part):
     """A whole experiment, resolved: ``Experiment.load_file("compare", {"load": {"rate": 100}})``."""
 
@@ -224,9 +232,7 @@ class Experiment(_Part):
     faults: tuple[Fault, ...] = ()
     canary: Canary = Canary()
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    gates: tuple[GateExpression, ...] = Field(
-        default=tuple(Gate.parse(g) for g in DEFAULT_GATES), min_length=1
-    )
+    gates: tuple[GateExpression, ...] = Field(default_factory=_default_gates, min_length=1)
 
     @classmethod
     def load_file(
