@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
-from loadtest.errors import UsageError
+from loadtest.errors import ExperimentError, UsageError
 from loadtest.flows.following import Progress
 from loadtest.flows.judging import judge_run, read_run
 from loadtest.flows.measuring import measure_on
@@ -43,6 +43,8 @@ def compare_at_rates(
         UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
         LabError: the lab did not start or broke; samples measured until then are kept.
     """
+    if experiment.load.restarts > 1:
+        raise ExperimentError("rates and restarts do not go together; leave one of them out")
     dataset = Dataset.read(experiment.data)
     check_gates(experiment, dataset)
     with RunFolder(results, experiment.name) as folder:

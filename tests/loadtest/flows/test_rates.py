@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from loadtest.cli import app
 from loadtest.config import Experiment, Load
-from loadtest.errors import ServiceDied
+from loadtest.errors import ExperimentError, ServiceDied
 from loadtest.flows.rates import compare_at_rates, judge_rates_run
 from loadtest.judge.verdict import Word
 from loadtest.lab.ports import Endpoints, Version
@@ -102,14 +102,14 @@ class Quiet:
         pass
 
 
-def run(tmp_path, lab, gates=("p99 <= 250ms", "accuracy >= stable - 2pp"), rates=(40, 100)):
+def run(tmp_path, lab, gates=("p99 <= 250ms", "accuracy >= stable - 2pp"), rates=(40, 100), **load):
     pq.write_table(pa.table({"x": np.arange(ROWS * 1.0), "label": ["a"] * ROWS}), tmp_path / "rows.parquet")
     experiment = Experiment.parse(
         {
             "name": "mine",
             "model": {"name": "mine", "folder": str(tmp_path)},
             "data": {"path": str(tmp_path / "rows.parquet")},
-            "load": {"rates": list(rates)},
+            "load": {"rates": list(rates), **load},
             "gates": list(gates),
         },
         "test",
@@ -174,6 +174,12 @@ def test_what_was_measured_is_kept_when_the_lab_breaks_at_the_second_rate(tmp_pa
     (partial,) = (tmp_path / "results").iterdir()
     assert (partial / "rate-40" / "samples.parquet").exists()
     assert str(partial) in caught.value.__notes__[0]
+
+
+def test_rates_and_restarts_exclude_each_other(tmp_path):
+    with pytest.raises(ExperimentError, match="rates and restarts do not go together"):
+        run(tmp_path, pytest.fail, restarts=3)
+    assert not (tmp_path / "results").exists()
 
 
 def test_rates_are_read_in_any_order():
