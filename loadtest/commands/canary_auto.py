@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,10 +124,12 @@ def _outlets(
 
 
 def _conclude(end: End, folder: Path | None, *, json: bool) -> None:
-    if not json:
+    word, code = _WORDS[end.code], int(end.code)
+    if json:
+        last = {"end": word, "code": code, "why": end.why, "folder": folder and str(folder)}
+        print(dumps(last), flush=True)
+    else:
         if folder is not None:
             console.print(f"run folder: {folder}", style="dim", soft_wrap=True)
-        console.print(
-            f"{_WORDS[end.code]}: {end.why} (exit code {int(end.code)})", markup=False, soft_wrap=True
-        )
+        console.print(f"{word}: {end.why} (exit code {code})", markup=False, soft_wrap=True)
     raise typer.Exit(end.code)
