@@ -17,7 +17,7 @@ def results():
 
 
 def test_what_is_stored_are_sections(results):
-    assert {*SECTIONS, "live"} >= set(results) >= {"latency", "levels", "shares", "live"}
+    assert {*SECTIONS, "live"} >= set(results) >= {"latency", "levels", "peeking", "shares", "live"}
 
 
 def test_the_tables_of_the_page_are_current(results):
