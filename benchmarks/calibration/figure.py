@@ -42,7 +42,9 @@ def false_alarms(results: Results) -> str:
         _Panel("A copy called worse: at any look", _METHODS, _peeked(results), True),
         _Panel("Ours: 20% slower, found", _QUANTILES, _power(results), False),
     ]
-    panels = [panel for panel in panels if panel.rows]
+    # one label serves the rows of all panels
+    labels = list(dict.fromkeys(row.label for panel in panels for row in panel.rows))
+    panels = [panel._replace(rows=_in_order(panel.rows, labels)) for panel in panels if panel.rows]
     height = _TOP + _ROW * max(len(panel.rows) for panel in panels) + 52
     size = f'viewBox="0 0 {_WIDTH} {height}"'
     width = (_WIDTH - _LEFT - _RIGHT - _GAP * (len(panels) - 1)) / len(panels)
@@ -54,6 +56,11 @@ def false_alarms(results: Results) -> str:
     for i, panel in enumerate(panels):
         parts += _draw(_LEFT + i * (width + _GAP), width, panel, labelled=i == 0)
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _in_order(rows: list[_Row], labels: list[str]) -> list[_Row]:
+    rates = {row.label: row.rates for row in rows}
+    return [_Row(label, rates.get(label, {})) for label in labels]
 
 
 def _once(results: Results) -> list[_Row]:
@@ -99,7 +106,7 @@ def _draw(left: float, width: float, panel: _Panel, *, labelled: bool) -> list[s
     parts = [f'<text x="{left:.1f}" y="18" font-weight="600">{escape(panel.title)}</text>']
     used = [name for name in panel.styles if any(name in row.rates for row in panel.rows)]
     for i, name in enumerate(used):
-        x, y = left + 6 + width / 2 * (i % 2), 38 + 18 * (i // 2)
+        x, y = left + 6 + 0.63 * width * (i % 2), 38 + 18 * (i // 2)
         parts.append(_mark(x, y, *panel.styles[name]))
         parts.append(f'<text x="{x + 12:.1f}" y="{y + 4}">{escape(name)}</text>')
     for tick in (0, 25, 50, 75, 100):

@@ -32,6 +32,31 @@ def test_the_figure_is_current_and_small(results):
     assert ET.parse(FIGURE).getroot().tag.endswith("svg")
 
 
+def test_every_panel_of_the_figure_has_its_marks_on_the_row_of_the_label():
+    latency = [
+        {
+            "host": h,
+            "seconds": s,
+            "quantile": "p99",
+            "alarm": 0.0,
+            "mann_whitney": 0.0,
+            "bootstrap": 0.0,
+            "finds_20": 0.0,
+        }
+        for h, s in (("calm", 60), ("rough", 300))
+    ]
+    peeking = [
+        {"what": f"duet, {where}, p99", "method": "Mann-Whitney", "peeked": rate}
+        for where, rate in (("rough, 300 s", 1.0), ("calm, 60 s", 0.0))
+    ]
+    svg = false_alarms({"latency": latency, "peeking": peeking})
+    (label,) = re.findall(r'y="([\d.]+)" text-anchor="end">rough, 300 s<', svg)
+    squares = re.findall(r'<polygon points="([\d.]+),([\d.]+) [^"]*" fill="#e69f00"', svg)
+    rightmost = max(squares, key=lambda corner: float(corner[0]))
+    # the text's baseline is 4 below the row's middle, the square's corner 5 above it
+    assert float(rightmost[1]) + 5 == float(label) - 4
+
+
 def test_the_page_says_of_each_bar_whether_it_is_met(results):
     page = PAGE.read_text()
     for bar in bars(results):
