@@ -19,7 +19,7 @@ from loadtest.lab.ports import Version
 
 WORKERS = 3
 SERVICES = ("stable", "candidate", "gateway", "locust-master", "locust-worker", "prometheus")
-PORTS = ("GATEWAY_PORT", "STABLE_PORT", "CANDIDATE_PORT", "LOCUST_PORT", "PROMETHEUS_PORT")
+PORTS = ("GATEWAY_PORT", "STATS_PORT", "STABLE_PORT", "CANDIDATE_PORT", "LOCUST_PORT", "PROMETHEUS_PORT")
 
 
 @pytest.fixture(scope="session")
