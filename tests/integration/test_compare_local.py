@@ -66,6 +66,10 @@ def assert_nothing_left() -> None:
     [
         # fast, and wrong for part of the customers
         (["CANDIDATE=v2-skewed", "DURATION=15s"], {1}, "FAIL: accuracy >= stable - 1pp"),
+        # ... and without waiting for the rest of ten minutes
+        (["--candidate", "v2-skewed", "--until-decided"], {1}, "; decided after"),
+        # both deployed twice; two short ones decide little
+        (["--candidate", "v1", "--restarts", "2", "--duration", "4s"], {0, 3}, "restart 2 of 2"),
         # honest answers, far too slow for its CPU limit
         (["CANDIDATE=v2-slow", "DURATION=30s"], {1}, "FAIL: p"),
         # the same version twice: never FAIL, though a busy machine may leave a gate open
@@ -77,7 +81,7 @@ def assert_nothing_left() -> None:
         # more than one generator can send
         (["CANDIDATE=v1", "DURATION=20s", "RATE=20000"], {4}, "INVALID"),
     ],
-    ids=["skewed", "slow", "same", "digits", "short", "too-fast"],
+    ids=["skewed", "until-decided", "restarts", "slow", "same", "digits", "short", "too-fast"],
 )
 def test_verdicts(tmp_path, variables, codes, says):
     made, output = ended(["make", "loadtest", "BACKEND=local", f"RESULTS={tmp_path}", *variables])
