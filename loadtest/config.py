@@ -29,6 +29,7 @@ from pydantic import (
 from loadtest.errors import ExperimentError, GateError
 from loadtest.gates import Gate
 from loadtest.quantities import Bytes, Cpus, PositiveSeconds, Rates, Seconds, seconds
+from loadtest.target import Target
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 
@@ -219,6 +220,7 @@ class Experiment(_Part):
     model: Model
     data: Data
     versions: Versions = Versions()
+    target: Target | None = None
     load: Load = Load()
     limits: Limits = Limits()
     objective: Objective = Objective()

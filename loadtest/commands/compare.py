@@ -51,6 +51,21 @@ def compare(
     gate: Annotated[
         list[str] | None, typer.Option(help="A gate instead of the experiment's; may be repeated.")
     ] = None,
+    stable_url: Annotated[
+        str | None, typer.Option(help="Instead of a lab: the server of the version in production.")
+    ] = None,
+    candidate_url: Annotated[
+        str | None, typer.Option(help="Instead of a lab: the server of the version that wants to be.")
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Of the two servers: oip, kserve-v1, tfserving, mlflow or sagemaker.")
+    ] = None,
+    stable_model: Annotated[str | None, typer.Option(help="What stable's server calls the model.")] = None,
+    candidate_model: Annotated[str | None, typer.Option(help="What the candidate's calls it.")] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(help="'Name: value' or 'Name: env:VARIABLE' for both servers; may be repeated."),
+    ] = None,
     results: Annotated[Path, typer.Option(help="Where the run folder goes.")] = Path("results"),
 ) -> None:
     """Put the same load on both versions and say PASS, FAIL, INCONCLUSIVE or INVALID."""
@@ -67,6 +82,16 @@ def compare(
         },
         "limits": {"cpus": cpus},
     }
+    servers = {
+        "stable": stable_url,
+        "candidate": candidate_url,
+        "protocol": protocol,
+        "stable_model": stable_model,
+        "candidate_model": candidate_model,
+        "headers": header or None,
+    }
+    if any(servers.values()):
+        overrides["target"] = servers
     resolved = Experiment.load_file(experiment, overrides, gates=gate or ())
     progress = TerminalProgress(console)
     try:

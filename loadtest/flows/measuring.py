@@ -37,7 +37,10 @@ def measure(
         LabError: the lab did not start or broke.
     """
     with open_lab(versions) as lab:
-        progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
+        if lab.backend == "urls":
+            progress.step(f"two servers: stable {lab.endpoints.stable}, candidate {lab.endpoints.candidate}")
+        else:
+            progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
         measure_on(lab, experiment, job, dataset, progress)
         progress.step("stopping the lab")
 

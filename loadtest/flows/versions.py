@@ -31,11 +31,14 @@ def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:
 
 
 def resolve(experiment: Experiment) -> tuple[Version, Version]:
-    """The stable and the candidate version of an experiment, each a folder that exists.
+    """The stable and the candidate version of an experiment, each a folder that exists or a server elsewhere.
 
     Raises:
         ModelError: a version is neither a folder below ``model.folder`` nor a path.
     """
+    target = experiment.target
+    if target is not None:
+        return Version("stable", Path(), None, None), Version("candidate", Path(), None, None)
     return (
         _version(experiment, STABLE, experiment.versions.stable),
         _version(experiment, CANDIDATE, experiment.versions.candidate),

@@ -60,7 +60,7 @@ class Observations(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    backend: Literal["compose", "local"]
+    backend: Literal["compose", "local", "urls"]
     load: LoadFacts
     versions: dict[Literal["stable", "candidate"], VersionFacts] = Field(default_factory=dict)
 

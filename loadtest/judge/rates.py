@@ -38,7 +38,7 @@ class RatesVerdict(_Part):
     verdict: Word
     reason: str
     experiment: str
-    backend: Literal["compose", "local"]
+    backend: Literal["compose", "local", "urls"]
     rates: tuple[AtRate, ...]
 
 

@@ -109,7 +109,7 @@ class Verdict(_Part):
     verdict: Word
     reason: str
     experiment: str
-    backend: Literal["compose", "local"]
+    backend: Literal["compose", "local", "urls"]
     decided_after_s: float | None = None
     gates: tuple[GateResult, ...]
     versions: dict[Literal["stable", "candidate"], VersionSummary]

@@ -15,6 +15,7 @@ from loadtest.lab.docker import Docker
 from loadtest.lab.images import provide_images
 from loadtest.lab.ports import Lab, Version
 from loadtest.lab.processes import LocalLab
+from loadtest.lab.urls import UrlsLab
 
 BACKENDS = ("auto", "compose", "local")
 
@@ -48,6 +49,12 @@ def choose_lab(
     """
     if backend not in BACKENDS:
         raise UsageError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
+    target = experiment.target
+    if target is not None:
+        if experiment.load.traffic != "duet" or experiment.load.restarts > 1:
+            raise UsageError("two servers by their URLs take duet traffic, and cannot be restarted")
+        folder = _temporary_folder()
+        return lambda versions: UrlsLab(target, folder)  # noqa: ARG005 - they run already
     if backend != "local":
         try:
             docker = docker or Docker()
@@ -65,9 +72,14 @@ def choose_lab(
             if backend == "compose":
                 raise StartError(f"{error}, or take BACKEND=local", error.log) from None
             say(f"taking local processes: {str(error).split('; ')[0]}")
-    folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
-    # errors carry the lines of the logs that matter
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = _temporary_folder()
     return lambda versions: LocalLab(
         versions, folder, experiment.model.name, state=state, percent=percent, allow_faults=allow_faults
     )
+
+
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
+    # errors carry the lines of the logs that matter
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

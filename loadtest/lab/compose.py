@@ -55,7 +55,7 @@ class ComposeLab:
         allow_faults: the model whose server may be made slow, wrong or failing; empty: none.
     """
 
-    backend: Literal["compose", "local"] = "compose"
+    backend: Literal["compose", "local", "urls"] = "compose"
 
     def __init__(
         self,

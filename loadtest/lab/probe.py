@@ -17,7 +17,7 @@ class Answer(NamedTuple):
 
 
 def get(url: str, timeout: float, headers: Mapping[str, str] | None = None) -> Answer | None:
-    """GET ``url``; None when no whole answer came within ``timeout`` seconds."""
+    """GET ``url``; None when no whole answer came within ``timeout`` seconds, or it is not plain HTTP."""
     return _ask("GET", url, timeout, headers or {}, None)
 
 
@@ -30,6 +30,8 @@ def _ask(
     method: str, url: str, timeout: float, headers: Mapping[str, str], body: str | None
 ) -> Answer | None:
     parts = urlsplit(url)
+    if parts.scheme != "http":
+        return None
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
         path = urlunsplit(("", "", parts.path or "/", parts.query, ""))

@@ -36,7 +36,8 @@ ROOT = Path(__file__).parents[2]
 
 _START_ATTEMPTS = 3
 _POLL = 0.05
-_LOAD_SLACK = 600.0
+LOAD_SLACK = 600.0
+"""Seconds that a load may take beside its own time before it is held to hang."""
 
 
 class LocalLab:
@@ -64,7 +65,7 @@ class LocalLab:
         with_prometheus: start Prometheus where it is on the PATH.
     """
 
-    backend: Literal["compose", "local"] = "local"
+    backend: Literal["compose", "local", "urls"] = "local"
 
     def __init__(
         self,
@@ -206,7 +207,7 @@ class LocalLab:
         command = [*self._load_command, "--job", str(job), "--host", self.endpoints.gateway]
         service = self._supervisor.start("load", command, stdout=subprocess.PIPE, essential=False)
         # references and rows take their time before the load: the bound only ends a run that hangs
-        self._load = LocalLoad(service, self._supervisor, 3 * (load.warmup + load.duration) + _LOAD_SLACK)
+        self._load = LocalLoad(service, self._supervisor, 3 * (load.warmup + load.duration) + LOAD_SLACK)
         return self._load
 
     def check(self) -> None:

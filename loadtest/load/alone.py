@@ -9,10 +9,11 @@ from typing import NamedTuple
 import gevent
 import pyarrow as pa
 
-from loadtest.config import Load
+from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.load.arrivals import draw
 from loadtest.load.client import Client
+from loadtest.load.clients import client_of
 from loadtest.load.payloads import Payloads
 from loadtest.load.protocols import Codec
 from loadtest.load.reading import read
@@ -105,7 +106,7 @@ class Asking:
 
 
 def ask_alone(
-    load: Load,
+    experiment: Experiment,
     dataset: Dataset,
     codecs: Mapping[str, Codec],
     host: str,
@@ -117,7 +118,7 @@ def ask_alone(
     """Ask all versions, each by itself, at the same time as the others.
 
     Args:
-        load: the load that will follow; says for how long at most.
+        experiment: says which load will follow, and for how long at most to ask.
         dataset: the evaluation set.
         codecs: per version.
         host: base URL of the target: the path that the load will take.
@@ -129,9 +130,10 @@ def ask_alone(
     Returns:
         The references, without the versions that contradict themselves, and how far they reach.
     """
+    load = experiment.load
     rows = rows_to_ask([draw(load, len(dataset), worker, workers) for worker in range(workers)], load.seed)
     asking = {
-        version: Asking(version, codec, dataset, rows, Client(host, load.timeout), run)
+        version: Asking(version, codec, dataset, rows, client_of(version, experiment, host, codec), run)
         for version, codec in codecs.items()
     }
     until = perf_counter() + load.reference_time

@@ -7,7 +7,6 @@ read, a retry only where it is certain that nothing was sent, and a fifth of the
 from __future__ import annotations
 
 import contextlib
-import os
 import socket as blocking
 from collections.abc import Mapping
 from time import perf_counter
@@ -18,14 +17,10 @@ import gevent.socket
 import gevent.ssl
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 
+from loadtest.load.phrases import TRUNCATED, phrase_of
+
 MAX_IDLE = 1.5
 """Seconds after which an unused connection is not used again: servers close theirs after 2 s and more."""
-
-MALFORMED = "malformed answer"
-"""The error of an answer that is not HTTP, or not in the protocol."""
-
-TRUNCATED = "truncated answer"
-"""The error of an answer that broke off after its first bytes."""
 
 _CHUNK = 65536
 _VERSION_HEADER = "x-model-version"
@@ -175,9 +170,23 @@ class Client:
     Args:
         base: base URL, without a trailing slash.
         timeout: seconds that a request may take in all, from the send to the last byte.
+        headers: sent with every request.
+        pins: the target is a gateway, which is told whom to ask and says who answered.
+        content_type: of the bodies.
     """
 
-    def __init__(self, base: str, timeout: float) -> None:
+    def __init__(
+        self,
+        base: str,
+        timeout: float,
+        headers: Mapping[str, str] | None = None,
+        *,
+        pins: bool = True,
+        content_type: str = "application/json",
+    ) -> None:
+        self._headers = headers or {}
+        self._pins = pins
+        self._content_type = content_type
         parts = urlsplit(base)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -190,11 +199,13 @@ class Client:
 
     def head(self, path: str, version: str | None, headers: Mapping[str, str] | None = None) -> bytes:
         """The head of a request to one version (None: not pinned), up to the length of the body."""
-        more = {_VERSION_HEADER: version} if version else {}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in {**more, **(headers or {})}.items())
+        more = {_VERSION_HEADER: version} if version and self._pins else {}
+        lines = "".join(
+            f"{name}: {value}\r\n" for name, value in {**more, **self._headers, **(headers or {})}.items()
+        )
         return (
             f"POST {self._prefix}{path} HTTP/1.1\r\nHost: {self._netloc}\r\nUser-Agent: loadproof\r\n"
-            f"Content-Type: application/json\r\n{lines}Content-Length: "
+            f"Content-Type: {self._content_type}\r\n{lines}Content-Length: "
         ).encode("ascii")
 
     def post(self, head: bytes, body: bytes, request_id: bytes) -> Answer:
@@ -213,7 +224,7 @@ class Client:
                 connection.exchange(request, deadline)
         except (OSError, HTTPParseError) as error:
             done_at = perf_counter()
-            phrase = _phrase(error)
+            phrase = phrase_of(error)
             if connection is not None:
                 if connection.parser.begun and isinstance(error, ConnectionError):
                     phrase = TRUNCATED
@@ -221,7 +232,8 @@ class Client:
             return Answer(sent_at, done_at, 0, b"", None, phrase)
         done_at = perf_counter()
         parser = connection.parser
-        answer = Answer(sent_at, done_at, parser.get_code(), bytes(parser.body), parser.version, None)
+        said = parser.version if self._pins else None
+        answer = Answer(sent_at, done_at, parser.get_code(), bytes(parser.body), said, None)
         if parser.keep_alive:
             connection.idle_since = done_at
             self._idle.append(connection)
@@ -277,24 +289,3 @@ class Client:
             sock.close()
             raise
         return sock
-
-
-def _phrase(error: Exception) -> str:
-    match error:
-        case TimeoutError():
-            return "timeout"
-        case ConnectionRefusedError():
-            return "connection refused"
-        case ConnectionResetError() | BrokenPipeError():
-            return "connection reset"
-        case ConnectionAbortedError():
-            return "connection closed"
-        case gevent.ssl.SSLError():
-            return "tls failed"
-        case blocking.gaierror():
-            return "unknown host"
-        case HTTPParseError():
-            return MALFORMED
-        case OSError(errno=int(number)):
-            return os.strerror(number).lower()
-    return "connection failed"

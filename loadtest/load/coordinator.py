@@ -24,7 +24,7 @@ from loadtest.load.messages import GO, JOB, REPORT, STOP, Go, Job, Report
 from loadtest.load.metrics import LoadMetrics
 from loadtest.load.outcome import Outcome, conclude
 from loadtest.load.progress import Progress
-from loadtest.load.protocols import OpenInference
+from loadtest.load.protocols import Codec
 from loadtest.load.references import to_bytes
 from loadtest.load.target import ask, base_url
 from loadtest.run_folder import run_name
@@ -125,7 +125,7 @@ class Coordinator:
             experiment = locate_data(self._resolve())
             dataset = Dataset.read(experiment.data)
             host = base_url(self._environment.host or "")
-            codecs = ask(host, experiment.model.name, dataset.names)
+            codecs = ask(experiment, host, dataset)
             if experiment.load.traffic != "duet" and len(set(codecs.values())) > 1:
                 raise ExperimentError(
                     f"{experiment.load.traffic} traffic sends the same bytes whoever answers, but the "
@@ -141,7 +141,7 @@ class Coordinator:
         # a listener that takes its time would hold up Locust's pages
         gevent.spawn(self._lead, run, host, codecs, dataset)
 
-    def _lead(self, run: _Run, host: str, codecs: dict[str, OpenInference], dataset: Dataset) -> None:
+    def _lead(self, run: _Run, host: str, codecs: dict[str, Codec], dataset: Dataset) -> None:
         """Ask for references, hand out the shares, and watch the run to its end."""
         try:
             references = self._ask_alone(run, host, codecs, dataset)
@@ -161,13 +161,13 @@ class Coordinator:
                 workers=len(shares),
                 host=host,
                 experiment=run.experiment.to_toml(),
-                codecs={v: [c.model, c.tensor, c.datatype] for v, c in codecs.items()},
+                codecs={version: codec.words for version, codec in codecs.items()},
                 references=references,
             )
             self._runner.send_message(JOB, job._asdict(), share.client)
         self._watch(run)
 
-    def _ask_alone(self, run: _Run, host: str, codecs: dict[str, OpenInference], dataset: Dataset) -> bytes:
+    def _ask_alone(self, run: _Run, host: str, codecs: dict[str, Codec], dataset: Dataset) -> bytes:
         def show(asked: int, rows: int) -> None:
             event = run.progress.event(run.elapsed, sent=0)
             self._show(event | {"references": {"asked": asked, "rows": rows}})
@@ -176,7 +176,7 @@ class Coordinator:
         if not load.reference_time:
             return b""
         references, run.alone = ask_alone(
-            load,
+            run.experiment,
             dataset,
             codecs,
             host,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loadtest.load.client import MALFORMED, TRUNCATED, Answer
+from loadtest.load.client import Answer
+from loadtest.load.phrases import MALFORMED, TRUNCATED
 from loadtest.load.protocols import Codec
 
 BROKEN = (MALFORMED, TRUNCATED)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
 from loadtest.errors import TargetError, UsageError
-from loadtest.load.protocols import OpenInference
+from loadtest.load.protocols import Codec, MLflow, OpenInference, Predict, SageMaker
 from loadtest.sample import VERSIONS
+from loadtest.target import Target
 
 _TIMEOUT = 5.0
+_ANY_TENSOR = "input-0"
 
 
 def base_url(host: str) -> str:
@@ -32,13 +36,13 @@ def base_url(host: str) -> str:
     return host.rstrip("/")
 
 
-def ask(host: str, model: str, features: Sequence[str]) -> dict[str, OpenInference]:
-    """Ask both versions for the metadata of their model.
+def ask(experiment: Experiment, host: str, dataset: Dataset) -> dict[str, Codec]:
+    """Ask both versions what they want to be sent, and whether they answer.
 
     Args:
+        experiment: names the model, and the two servers where there is no gateway.
         host: base URL of the gateway.
-        model: the model's name.
-        features: names of the feature columns, in the order in which they will be sent.
+        dataset: the evaluation set, with the features in the order in which they will be sent.
 
     Returns:
         The codec of each version.
@@ -47,20 +51,69 @@ def ask(host: str, model: str, features: Sequence[str]) -> dict[str, OpenInferen
         UsageError: the URL is none, or the features are not those of the model.
         TargetError: nothing answers there, or not in this protocol.
     """
-    base = base_url(host)
-    url = base + OpenInference.metadata_path(model)
+    name, target = experiment.model.name, experiment.target
     with requests.Session() as session:
         session.trust_env = False  # no proxy
         session.verify = os.environ.get("SSL_CERT_FILE") or True
+        if target is not None:
+            return {version: _ask_server(session, target, version, name, dataset) for version in VERSIONS}
+        url = base_url(host) + OpenInference.metadata_path(name)
         return {
-            version: OpenInference.from_metadata(model, _metadata(session, url, version), features)
+            version: OpenInference.from_metadata(
+                name,
+                _json(_send(session, "GET", url, version, {"x-model-version": version}), version),
+                dataset.names,
+            )
             for version in VERSIONS
         }
 
 
-def _metadata(session: requests.Session, url: str, version: str) -> Any:
+def _ask_server(
+    session: requests.Session, target: Target, version: str, name: str, dataset: Dataset
+) -> Codec:
+    """The codec of one server of two, which has answered one row in it."""
+    base, headers = base_url(target.url(version)), target.headers_of(version)
+    model = target.model(version, name)
+    codec: Codec
+    match target.protocol:
+        case "oip":
+            url = base + OpenInference.metadata_path(model)
+            metadata = _json(_send(session, "GET", url, version, headers), version)
+            if isinstance(metadata, dict) and not metadata.get("inputs"):
+                codec = OpenInference(model, _ANY_TENSOR, "FP64")  # it does not say, and takes what comes
+            else:
+                codec = OpenInference.from_metadata(model, metadata, dataset.names)
+        case "mlflow":
+            codec = MLflow(dataset.names)
+        case "sagemaker":
+            codec = SageMaker()
+        case protocol:
+            codec = Predict(protocol, model)
+    url = base + codec.path
+    headers = {**headers, "Content-Type": codec.content_type}
+    answer = _send(session, "POST", url, version, headers, codec.encode(dataset.features[0]))
     try:
-        answer = session.get(url, headers={"x-model-version": version}, timeout=_TIMEOUT)
+        codec.decode(answer.content)
+    except ValueError as error:
+        raise TargetError(
+            f"{url}: {version} does not answer in the protocol {target.protocol} ({error}); "
+            "name another --protocol"
+        ) from None
+    return codec
+
+
+def _send(
+    session: requests.Session,
+    method: str,
+    url: str,
+    version: str,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+) -> requests.Response:
+    try:
+        answer = session.request(
+            method, url, headers=dict(headers), data=body, timeout=_TIMEOUT, allow_redirects=False
+        )
     except requests.Timeout:
         raise TargetError(
             f"{url}: {version} gave no answer within {_TIMEOUT:g} s; is the version running?"
@@ -76,6 +129,11 @@ def _metadata(session: requests.Session, url: str, version: str) -> Any:
             f"{url}: {version} answered HTTP {answer.status_code} ({answer.text[:200].strip()}); "
             "is it ready, and is the model's name right?"
         )
+    return answer
+
+
+def _json(answer: requests.Response, version: str) -> Any:
+    url = answer.url
     try:
         return answer.json()
     except ValueError:

@@ -43,7 +43,8 @@ class UnpinnedDriver(Driver):
         self, *, load: Load, dataset: Dataset, worker: int, feedback_path: str, **driver: Any
     ) -> None:
         super().__init__(**driver)
-        client: Client = driver["client"]
+        client: Client = driver["clients"][0]
+        self._client = client
         arrivals = len(driver["schedule"])
         draws = np.random.default_rng([load.seed, worker, 1])
         self._users = draws.integers(0, load.users, arrivals).tolist()

@@ -59,7 +59,7 @@ class Driver:
         schedule: its arrivals.
         codecs: stable's and the candidate's.
         payloads: stable's and the candidate's request bodies.
-        client: the connections to the target.
+        clients: stable's and the candidate's connections to the target.
         recorder: takes the samples.
         log: see ``Log``.
         timeout: the time-out of a request in seconds.
@@ -71,7 +71,7 @@ class Driver:
         schedule: Schedule,
         codecs: Sequence[Codec],
         payloads: Sequence[Payloads],
-        client: Client,
+        clients: Sequence[Client],
         recorder: Recorder,
         log: Log,
         timeout: float,
@@ -80,13 +80,16 @@ class Driver:
         self._schedule = schedule
         self._codecs = codecs
         self._payloads = payloads
-        self._client = client
+        self._clients = clients
         self._recorder = recorder
         self._log = log
         self._timeout = timeout
         self._ids = ids.encode()
         self._serial = 0
-        self._heads = [client.head(c.path, v) for c, v in zip(codecs, VERSIONS, strict=True)]
+        self._heads = [
+            client.head(codec.path, version)
+            for client, codec, version in zip(clients, codecs, VERSIONS, strict=True)
+        ]
         self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
         self._in_flight = 0
         self._drained = Event()
@@ -126,7 +129,8 @@ class Driver:
             self._drained.clear()
             if self._in_flight and not self._drained.wait(self._timeout + HOPELESS):
                 self.fail(f"{self._in_flight} requests did not end at their time-out", ExitCode.LAB)
-        self._client.close()
+        for client in self._clients:
+            client.close()
 
     def _send_all(self) -> None:
         schedule, origin, alarm = self._schedule, self._origin, Alarm()
@@ -180,7 +184,9 @@ class Driver:
     def _send(self, version: int, at: float, row: int, serial: int) -> None:
         try:
             request_id = b"%b%d" % (self._ids, serial)
-            answer = self._client.post(self._heads[version], self._payloads[version][row], request_id)
+            answer = self._clients[version].post(
+                self._heads[version], self._payloads[version][row], request_id
+            )
             if at >= 0:
                 self._record(answer, version, at, row, serial)
         except Exception as error:

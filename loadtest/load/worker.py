@@ -13,11 +13,11 @@ from locust.env import Environment
 from loadtest.dataset import Dataset
 from loadtest.errors import ExitCode, LoadproofError
 from loadtest.load.arrivals import draw
-from loadtest.load.client import Client
+from loadtest.load.clients import clients_of
 from loadtest.load.experiment import locate_data, parse_toml
 from loadtest.load.messages import GO, JOB, REPORT, STOP, Go, Job, Report, State
 from loadtest.load.payloads import Payloads
-from loadtest.load.protocols import OpenInference
+from loadtest.load.protocols import OpenInference, from_words
 from loadtest.load.recorder import MakeRecorder, Recorder
 from loadtest.load.references import from_bytes
 from loadtest.load.unpinned import UnpinnedDriver
@@ -127,7 +127,8 @@ class _Share:
         dataset = Dataset.read(locate_data(experiment).data)
         load = experiment.load
         schedule = draw(load, len(dataset), job.worker, job.workers)
-        codecs = [OpenInference(*job.codecs[version]) for version in VERSIONS]
+        spoken = {version: from_words(job.codecs[version]) for version in VERSIONS}
+        codecs = [spoken[version] for version in VERSIONS]
         payloads = [Payloads(dataset, codec) for codec in codecs]
         if codecs[0] == codecs[1]:
             payloads[1] = payloads[0]
@@ -137,12 +138,11 @@ class _Share:
         self._planned = schedule.measured
         ids = f"{job.run}-{job.worker}-"
         self._recorder = self._make_recorder(dataset, job.worker, from_bytes(job.references), ids)
-        client = Client(job.host, load.timeout)
         parts: dict[str, Any] = {
             "schedule": schedule,
             "codecs": codecs,
             "payloads": payloads,
-            "client": client,
+            "clients": clients_of(experiment, job.host, spoken),
             "recorder": self._recorder,
             "log": self._log,
             "timeout": load.timeout,

@@ -1,6 +1,5 @@
-"""Protocols: how a row becomes the body of a request, and the body of an answer becomes a prediction.
+"""The Open Inference Protocol v2 over REST.
 
-Each protocol is one small codec, without I/O. The Open Inference Protocol v2 over REST:
 https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
@@ -8,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import numpy as np
@@ -16,25 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from loadtest.errors import ExperimentError, TargetError
-
-
-class Codec(Protocol):
-    """What the load side needs to know of a protocol."""
-
-    @property
-    def path(self) -> str:
-        """Where requests go, below the target's base URL."""
-
-    def encode(self, row: NDArray[np.float64]) -> bytes:
-        """The body of the request for one row; shape (features,)."""
-
-    def decode(self, body: bytes) -> str:
-        """The prediction in the body of an answer, as text.
-
-        Raises:
-            ValueError: it is not an answer to one row.
-        """
-
+from loadtest.load.protocols.codec import as_text
 
 _WHOLE = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
 _REAL = frozenset(("FP16", "FP32", "FP64"))
@@ -53,6 +34,7 @@ class OpenInference:
     model: str
     tensor: str
     datatype: str
+    content_type: ClassVar[str] = "application/json"
 
     @staticmethod
     def metadata_path(model: str) -> str:
@@ -101,6 +83,11 @@ class OpenInference:
         return cls(model, name, datatype)
 
     @property
+    def words(self) -> list[str]:
+        """``["oip", model, tensor, datatype]``."""
+        return ["oip", self.model, self.tensor, self.datatype]
+
+    @property
     def path(self) -> str:
         """The infer endpoint."""
         return f"{self.metadata_path(self.model)}/infer"
@@ -120,21 +107,3 @@ class OpenInference:
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ValueError("no output with exactly one element") from error
         return as_text(data)
-
-
-def as_text(value: object) -> str:
-    """A prediction as the text that labels are held against: ``1.0``, ``1`` and ``"1"`` are all ``1``.
-
-    Raises:
-        ValueError: it is neither text nor a number nor a truth value.
-    """
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case float():
-            return str(int(value)) if value.is_integer() else repr(value)
-    raise ValueError(f"{type(value).__name__} is no prediction")

@@ -1,0 +1,102 @@
+"""A target: two servers that already run, by their URLs, instead of a lab.
+
+::
+
+    [target]
+    protocol = "mlflow"
+    stable = "https://models.example.com/v1"
+    candidate = "https://models.example.com/v2"
+    headers = ["Authorization: env:MODELS_TOKEN"]
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from loadtest.errors import UsageError
+
+Protocol = Literal["oip", "kserve-v1", "tfserving", "mlflow", "sagemaker"]
+
+TOKENS = {"stable": "LOADPROOF_STABLE_TOKEN", "candidate": "LOADPROOF_CANDIDATE_TOKEN"}
+"""Variables whose value is sent as a bearer token."""
+
+_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*(\S(?:.*\S)?)")
+_SECRET = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
+_OURS = ("host", "content-length", "content-type", "x-request-id", "transfer-encoding")
+
+
+class Target(BaseModel):
+    """Two servers: ``Target(stable="http://127.0.0.1:8001", candidate="http://127.0.0.1:8002")``.
+
+    The model of each is called as the experiment's, unless ``stable_model`` or ``candidate_model`` says
+    otherwise. A header reads ``Name: value``, or ``Name: env:VARIABLE``, whose value is neither printed nor
+    written anywhere; one that looks like a secret must be given so.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stable: str
+    candidate: str
+    protocol: Protocol = "oip"
+    stable_model: str | None = None
+    candidate_model: str | None = None
+    headers: tuple[str, ...] = ()
+
+    @field_validator("headers")
+    @classmethod
+    def _check_headers(cls, headers: tuple[str, ...]) -> tuple[str, ...]:
+        for header in headers:
+            match = _HEADER.fullmatch(header)
+            if not match or not header.isascii() or not header.isprintable():
+                raise ValueError("a header reads 'Name: value' or 'Name: env:VARIABLE'")
+            if match[1].lower() in _OURS:
+                raise ValueError(f"the header {match[1]} is set by the load generator")
+            if _SECRET.search(match[1]) and not match[2].startswith("env:"):
+                raise ValueError(
+                    f"the header {match[1]} looks like a secret, which would be stored with the run; "
+                    f"write '{match[1]}: env:VARIABLE'"
+                )
+        return headers
+
+    @field_validator("stable", "candidate")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        if "@" in url.split("//", 1)[-1].split("/", 1)[0]:
+            raise ValueError("a URL with a password would be stored with the run; give a header from env:")
+        return url
+
+    def url(self, role: str) -> str:
+        """Base URL of one version."""
+        return self.stable if role == "stable" else self.candidate
+
+    def model(self, role: str, name: str) -> str:
+        """What one version calls the model that the experiment calls ``name``."""
+        return (self.stable_model if role == "stable" else self.candidate_model) or name
+
+    def headers_of(self, role: str) -> dict[str, str]:
+        """The headers of requests to one version, with what the environment holds.
+
+        Raises:
+            UsageError: a variable is not set, or its value is no header.
+        """
+        headers = {}
+        for header in self.headers:
+            name, _, value = header.partition(":")
+            value = value.strip()
+            headers[name] = _read(value[4:], name) if value.startswith("env:") else value
+        if os.environ.get(TOKENS[role]):
+            headers["Authorization"] = f"Bearer {_read(TOKENS[role], 'Authorization')}"
+        return headers
+
+
+def _read(variable: str, header: str) -> str:
+    value = os.environ.get(variable)
+    if not value:
+        raise UsageError(f"the header {header} takes its value from {variable}, which is not set")
+    if not value.isascii() or not value.isprintable():
+        raise UsageError(f"{variable}: its value does not fit into the header {header}")
+    return value
