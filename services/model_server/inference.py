@@ -120,7 +120,6 @@ class Inference:
         wanted = parse(
             read_body(environ, self._settings.max_body), json_length, version.input, version.outputs
         )
-        deadline = started + headers.patience(environ, self._settings.timeout)
         # predict always runs: it is what is counted, and what feedback is compared with
         names = _PREDICT.union(wanted.outputs)
         if self._faults:

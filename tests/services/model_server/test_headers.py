@@ -6,8 +6,10 @@ import time
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.model_server import headers
+from services.model_server.app import create_app
 
 BODY = b'{"inputs": [{"name": "features", "datatype": "FP64", "shape": [1, 4], "data": [1, 2, 3, 4]}]}'
 
@@ -50,3 +52,22 @@ def test_what_was_spent_in_queues(given: str | None, seconds: float) -> None:
 def test_work_whose_client_has_gone_is_dropped(client: Any, age: float, patience: str, status: int) -> None:
     given = {"x-request-start": f"t={time.time() - age:.3f}", "x-envoy-expected-rq-timeout-ms": patience}
     assert client.post("/v2/models/shop/infer", data=BODY, headers=given).status_code == status
+
+
+def test_what_was_spent_in_queues_is_off_the_time_that_is_left(
+    versions: Any, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadlines = []
+    app = create_app(versions["text"], registry)
+    batcher = app.extensions["inference"]._batcher
+    submit = batcher.submit
+
+    def spy(rows: Any, outputs: Any, deadline: float) -> Any:
+        deadlines.append(deadline - time.monotonic())
+        return submit(rows, outputs, deadline)
+
+    monkeypatch.setattr(batcher, "submit", spy)
+    given = {"x-request-start": f"t={time.time() - 4:.3f}"}
+    assert app.test_client().post("/v2/models/shop/infer", data=BODY, headers=given).status_code == 200
+    # of the server's own 10 s
+    assert deadlines[0] == pytest.approx(6, abs=0.5)
