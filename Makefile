@@ -91,6 +91,8 @@ test: setup ## run the tests; those that need a Docker Engine are skipped where 
 bench: setup ## measure what Loadproof says of its own speed, beside named peers
 	@$(BIN)/python -m benchmarks.judging
 	@$(BIN)/python -m benchmarks.load
+	@$(BIN)/python -m benchmarks.serving
+	@$(BIN)/python -m benchmarks.serving.stress
 
 .PHONY: dashboards
 dashboards: setup ## write grafana/dashboards/*.json from their code
@@ -144,7 +146,7 @@ requirements: $(BIN)/uv ## resolve requirements/*.in into pinned lists with hash
 
 .PHONY: clean
 clean: ## remove .venv, trained demo models and caches; results stay
-	rm -rf $(VENV) models .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache models .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Loadproof needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

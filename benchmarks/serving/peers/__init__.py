@@ -1,0 +1,1 @@
+"""The applications of the peers, each as its own documentation shows it."""
