@@ -21,6 +21,8 @@ UNTIL_DECIDED ?=
 RESTARTS ?=
 WORKERS ?=
 RESULTS ?= results
+CPUS ?=
+PRICE ?=
 # what the canary targets take
 PERCENT ?= 10
 WHY ?=
@@ -53,6 +55,12 @@ canary: install ## give users the candidate step by step, or roll it back: BACKE
 	  --experiment $(if $(filter compare,$(EXPERIMENT)),canary,$(EXPERIMENT)) \
 	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
 	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION))
+
+.PHONY: capacity
+capacity: install ## find how much each version can take: BACKEND EXPERIMENT STABLE CANDIDATE CPUS PRICE
+	@$(BIN)/loadproof capacity --experiment $(EXPERIMENT) --backend $(BACKEND) --results $(RESULTS) \
+	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
+	  $(if $(CPUS),--cpus $(CPUS)) $(if $(PRICE),--price $(PRICE))
 
 .PHONY: up
 up: ## start the lab with its pages on Docker Compose

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from loadtest import __version__
 from loadtest.commands import canary
+from loadtest.commands.capacity import capacity
 from loadtest.commands.compare import compare
 from loadtest.commands.console import console
 from loadtest.commands.diff import diff
@@ -39,7 +40,7 @@ def _root(
     """May the new version of a model go live? Load-test it beside the version it would replace."""
 
 
-for verb in (compare, judge, diff, live):
+for verb in (compare, capacity, judge, diff, live):
     app.command()(verb)
 app.add_typer(canary.app, name="canary")
 

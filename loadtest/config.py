@@ -83,14 +83,13 @@ class Load(_Part):
     answers every row of the load once, alone, for at most ``references`` (without it: half of ``duration``;
     0: not at all). A run whose generator is later than ``max_lag`` at the 99th percentile is INVALID. In
     ``canary`` and ``shadow`` traffic an arrival is one of ``users``, sends its row once, to whom the gateway
-    chooses, and reports what truly happened after ``feedback_delay`` on average. With ``until_decided`` the
-    run ends as soon as it is certain of its verdict, and ``duration`` is its limit; it then allows for the
-    many looks. With several ``restarts`` both versions are deployed anew for each, and the verdict rests on
-    how much those differ. ``rates`` puts the same load on one lab at several rates, one after the other,
-    instead of at ``rate``.
+    chooses, and reports what truly happened after ``feedback_delay`` on average; ``stable`` and ``candidate``
+    traffic goes to that version alone. With ``until_decided`` the run ends once it is certain of its verdict,
+    ``duration`` at the latest, allowing for the many looks. With ``restarts`` both versions are deployed anew
+    for each, whose differences decide. ``rates``: at several rates in turn, instead of at ``rate``.
     """
 
-    traffic: Literal["duet", "canary", "shadow"] = "duet"
+    traffic: Literal["duet", "canary", "shadow", "stable", "candidate"] = "duet"
     rate: float = Field(default=50.0, gt=0)
     rates: Rates = ()
     duration: PositiveSeconds = 60.0
@@ -144,6 +143,20 @@ class Objective(_Part):
     """What a good answer is, for goodput: ``Objective(latency="250ms")``."""
 
     latency: PositiveSeconds = 0.25
+
+
+class Capacity(_Part):
+    """How capacity is found (docs/capacity.md): ``Capacity(latency="100ms", gates=["capacity >= 90/s"])``."""
+
+    latency: PositiveSeconds = 0.1
+    quantile: float = Field(default=0.99, ge=0.5, lt=1)
+    error_rate: float = Field(default=0.001, gt=0, lt=1)
+    trial: PositiveSeconds = 6.0
+    requests: int = Field(default=400, ge=50)
+    start: float = Field(default=50.0, gt=0)
+    precision: float = Field(default=0.07, gt=0, lt=1)
+    trials: int = Field(default=30, ge=4)
+    gates: tuple[GateExpression, ...] = ()
 
 
 DEFAULT_GATES = (
@@ -226,6 +239,7 @@ class Experiment(_Part):
     objective: Objective = Objective()
     faults: tuple[Fault, ...] = ()
     canary: Canary = Canary()
+    capacity: Capacity = Capacity()
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     gates: tuple[GateExpression, ...] = Field(default_factory=_default_gates, min_length=1)
 

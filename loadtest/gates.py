@@ -18,7 +18,7 @@ p10 .. p99, p995, p999, p9999 (latency)                 lower      ms, s        
 error_rate, cpu_throttled                               lower      %, or a share   pp
 accuracy, balanced_accuracy, f1*, precision*, recall*,  higher     %, or a share   pp
 jaccard*, matthews_corrcoef (names of scikit-learn)
-goodput, throughput                                     higher     /s              /s, %
+goodput, throughput, capacity                           higher     /s              /s, %
 value (what 1,000 requests earn)                        higher     plain number    plain number, %
 mae, rmse (regression)                                  lower      plain number    plain number, %
 r2 (regression)                                         higher     plain number    plain number
@@ -29,6 +29,7 @@ memory                                                  lower      m, g (bytes) 
 ``memory`` is the resident memory of the serving process when the load ends. ``cpu_throttled`` is the share of
 the CPU limit's periods in which the kernel stopped the version.
 
+``capacity`` is what ``loadproof capacity`` finds; no other command knows it.
 ``*``: nothing (labels 0 and 1), ``_macro``, ``_micro`` or ``_weighted``. Only ``unfaithful`` takes ``==``.
 """
 
@@ -78,6 +79,7 @@ _METRICS: dict[str, Kind] = {
     **dict.fromkeys(SCORERS, "quality"),
     "goodput": "rate",
     "throughput": "rate",
+    "capacity": "rate",
     "value": "amount",
     "mae": "loss",
     "rmse": "loss",

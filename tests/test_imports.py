@@ -20,11 +20,12 @@ ARROWS = {
     "stats": set(),
     "judge": {"stats", "config", "gates", "sample", "dataset", "errors"},
     "load": {"target", "colours", "config", "sample", "sample_lines", "dataset", "run_folder", "errors"},
+    "capacity": {"judge", "gates", "errors"},
     "canary": {"stats", "config", "gates", "sample", "errors"},
     "lab": {"target", "canary", "config", "errors"},
-    "report": {"canary", "colours", "judge", "stats", "config", "sample", "errors"},
+    "report": {"canary", "capacity", "colours", "judge", "stats", "config", "sample", "errors"},
     "flows": {
-        *("judge", "lab", "canary", "report"),
+        *("judge", "lab", "canary", "capacity", "report"),
         *("config", "sample", "sample_lines", "dataset", "run_folder", "errors"),
     },
     "commands": {"flows", "report", "lab", "canary", "config", "errors"},
@@ -86,7 +87,7 @@ def test_services_and_load_side_never_import_each_other(side):
 IO = {"time", "datetime", "os", "pathlib", "subprocess", "socket", "requests"}
 
 
-@pytest.mark.parametrize("pure", ["stats", "judge"])
+@pytest.mark.parametrize("pure", ["stats", "judge", "capacity"])
 def test_stats_and_judge_do_no_io_and_know_no_clock(pure):
     for path in sorted((ROOT / "loadtest" / pure).rglob("*.py")):
         modules = {name.split(".")[0] for name in imports(path)}

@@ -17,6 +17,7 @@ from loadtest.judge.preflight import check_gates
 from loadtest.judge.verdict import Verdict
 from loadtest.lab.ports import Lab, Version
 from loadtest.run_folder import EXPERIMENT, RunFolder
+from loadtest.sample import VERSIONS
 
 
 class Outcome(NamedTuple):
@@ -39,6 +40,11 @@ def compare(
         UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
         LabError: the lab did not start or broke; samples measured until then are kept.
     """
+    if experiment.load.traffic in VERSIONS:
+        raise ExperimentError(
+            f"{experiment.load.traffic} traffic loads one version, there is nothing to compare; "
+            "use loadproof capacity"
+        )
     if experiment.load.traffic == "shadow":
         raise ExperimentError(
             "shadow traffic has no answers of the candidate to compare; use loadproof canary"

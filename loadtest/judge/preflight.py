@@ -19,7 +19,9 @@ def check_gates(experiment: Experiment, dataset: Dataset) -> None:
     regression = experiment.data.task == "regression"
     for gate in experiment.gates:
         problem = None
-        if regression and (gate.kind == "quality" or gate.metric == "value"):
+        if gate.metric == "capacity":
+            problem = "one load says nothing of the capacity; use loadproof capacity --gate"
+        elif regression and (gate.kind == "quality" or gate.metric == "value"):
             problem = f"{gate.metric} is for classifications; a regression has mae, rmse and r2"
         elif not regression and gate.kind in ("loss", "r2"):
             problem = f"{gate.metric} is for regressions; set [data] task = 'regression', or gate accuracy"

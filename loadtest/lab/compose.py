@@ -18,6 +18,7 @@ from loadtest.lab.compose_project import COMPOSE_FILE, Container, Project
 from loadtest.lab.compose_start import PORTS, start
 from loadtest.lab.deployed import take_up
 from loadtest.lab.docker import Docker
+from loadtest.lab.enforced import require_cpus
 from loadtest.lab.envoy import confirm_routes
 from loadtest.lab.folder_store import FolderStore
 from loadtest.lab.injected import ServerFaults
@@ -137,6 +138,16 @@ class ComposeLab:
     def enforced_cpus(self, role: str) -> float | None:
         """The CPU limit in cores that Docker enforces on a version; None: none."""
         return self._containers[role].cpus
+
+    def set_cpus(self, role: str, cpus: float) -> None:
+        """Give a running version another CPU limit, in cores.
+
+        Raises:
+            LabError: it is not in force afterwards.
+        """
+        self._docker.run("update", "--cpus", f"{cpus:g}", self._containers[role].id, timeout=30)
+        self._containers = self._project.containers()
+        require_cpus(role, cpus, self.enforced_cpus(role))
 
     def cpu_usage(self, role: str) -> CpuUsage | None:
         """The throttling counters that a version reads from its own cgroup; None where it shows none."""

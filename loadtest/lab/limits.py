@@ -14,13 +14,13 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from loadtest.lab.cgroups import Group, group_of, kill_group, remove_group
+from loadtest.lab.cgroups import Group, group_of, remove_group
 from loadtest.lab.ports import CpuUsage
+from loadtest.lab.scope import Scope, runs
 
 PERIOD_US = 100_000
 _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 126; shift; done; shift; exec "$@"'
@@ -43,6 +43,9 @@ class Limits(Protocol):
 
     def enforce(self) -> None:
         """Put the CPU limit into force again; the counters then start from what they are."""
+
+    def change(self, cpus: float) -> None:
+        """Put another CPU limit into force. Whether it holds is for ``cpus`` to say."""
 
     def cpus(self, pid: int) -> float | None:
         """The CPU limit in force for the process, in cores; None: none of its own."""
@@ -71,6 +74,9 @@ class Unlimited:
         """Nothing to do."""
 
     def enforce(self) -> None:
+        """Nothing to do."""
+
+    def change(self, cpus: float) -> None:
         """Nothing to do."""
 
     def cpus(self, pid: int) -> None:
@@ -111,6 +117,11 @@ class Cgroup:
         """Write the quota again. Whether it holds is for ``cpus`` to say."""
         self._set_quota(self._cpus)
 
+    def change(self, cpus: float) -> None:
+        """Write another quota."""
+        self._cpus = cpus
+        self.enforce()
+
     def cpus(self, pid: int) -> float | None:
         """The limit of the process's own cgroup, if it is the one made for it."""
         group = self._group_of(pid, "cpu")
@@ -141,57 +152,6 @@ class Cgroup:
         return group if group and group == self._groups.get(controller) else None
 
 
-class Scope:
-    """Limits by a transient scope of the user's systemd, which owns the cgroup."""
-
-    how = "systemd-run"
-    folders: tuple[Path, ...] = ()
-
-    def __init__(self, unit: str, cpus: float | None, memory: int | None) -> None:
-        self._unit = unit
-        self._properties = [f"CPUQuota={cpus * 100:g}%"] if cpus else []
-        self._properties += [f"MemoryMax={memory}"] if memory else []
-        self._group: Group | None = None
-
-    def command(self, argv: Sequence[str]) -> list[str]:
-        """``systemd-run --scope``, which moves itself into the scope and then becomes ``argv``."""
-        properties = [part for prop in self._properties for part in ("-p", prop)]
-        return [
-            "systemd-run", "--user", "--scope", "--quiet", "--collect", f"--unit={self._unit}", *properties,
-            "--", *argv,
-        ]  # fmt: skip
-
-    def lift(self) -> None:
-        """Nothing to do: the scope is systemd's."""
-
-    def enforce(self) -> None:
-        """Nothing to do: it never was lifted."""
-
-    def cpus(self, pid: int) -> float | None:
-        """The limit of the scope, if the process is in it."""
-        group = self._find(pid)
-        return group.cpus() if group else None
-
-    def memory(self, pid: int) -> int | None:
-        """The limit of the scope, if the process is in it."""
-        group = self._find(pid)
-        return group.memory() if group else None
-
-    def cpu_usage(self) -> CpuUsage | None:
-        """The counters of the scope while it lives."""
-        return self._group.cpu_usage() if self._group else None
-
-    def remove(self) -> None:
-        """Kill what still runs in the scope; systemd then removes it by itself."""
-        if self._group:
-            kill_group(self._group.folder)
-
-    def _find(self, pid: int) -> Group | None:
-        group = group_of("cpu", Path(f"/proc/{pid}"))
-        self._group = group if group and group.folder.name == f"{self._unit}.scope" else self._group
-        return self._group
-
-
 Announce = Callable[[Path], None]
 """Is told of a folder before it is made, so that it is removed even if we do not live to do it."""
 
@@ -214,7 +174,7 @@ def limits_for(
     if made:
         return made
     trial = Scope(f"{name}-trial", cpus, memory)
-    if shutil.which("systemd-run") and _runs(trial.command(["true"])):
+    if shutil.which("systemd-run") and runs(trial.command(["true"])):
         return Scope(name, cpus, memory)
     return Unlimited()
 
@@ -244,7 +204,7 @@ def make_cgroup(
     if not groups:
         return None
     cgroup = Cgroup(groups, cpus)
-    if (cpus is None or "cpu" in groups) and _runs(cgroup.command(["true"])):
+    if (cpus is None or "cpu" in groups) and runs(cgroup.command(["true"])):
         return cgroup
     cgroup.remove()
     return None
@@ -285,11 +245,3 @@ def _quota(cpus: float | None, version: int) -> dict[str, str]:
 def _write(group: Group, settings: dict[str, str]) -> None:
     for file, text in settings.items():
         (group.folder / file).write_text(text)
-
-
-def _runs(command: Sequence[str]) -> bool:
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0

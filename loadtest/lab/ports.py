@@ -89,6 +89,13 @@ class Lab(Protocol):
     def enforced_cpus(self, role: str) -> float | None:
         """The CPU limit that is truly in force for a version; None when none is. Never pretends."""
 
+    def set_cpus(self, role: str, cpus: float) -> None:
+        """Give a running version another CPU limit, in cores.
+
+        Raises:
+            LabError: it is not in force afterwards.
+        """
+
     def cpu_usage(self, role: str) -> CpuUsage | None:
         """The throttling counters of a version now; None where they cannot be had."""
 

@@ -19,6 +19,7 @@ from loadtest.canary.store import Store
 from loadtest.config import Experiment, Fault
 from loadtest.errors import ServiceDied, StartError
 from loadtest.lab.deployed import take_up
+from loadtest.lab.enforced import require_cpus
 from loadtest.lab.envoy import confirm_routes, find_envoy
 from loadtest.lab.folder_store import FolderStore
 from loadtest.lab.free_ports import HOST, free_port
@@ -147,6 +148,11 @@ class LocalLab:
         """The CPU limit that the kernel has in force for a version's process; None when there is none."""
         service = self._services[role]
         return service.limits.cpus(service.process.pid)
+
+    def set_cpus(self, role: str, cpus: float) -> None:
+        """Give a running version another CPU limit, in cores; LabError: it is not in force afterwards."""
+        self._services[role].limits.change(cpus)
+        require_cpus(role, cpus, self.enforced_cpus(role))
 
     def cpu_usage(self, role: str) -> CpuUsage | None:
         """The throttling counters of a version's cgroup now; None where there is none."""

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from loadtest.canary.store import Store
 from loadtest.config import Experiment, Fault
 from loadtest.errors import LabError, ServiceDied
+from loadtest.lab.enforced import require_cpus
 from loadtest.lab.local_load import LocalLoad
 from loadtest.lab.ports import CpuUsage, Endpoints
 from loadtest.lab.processes import LOAD_SLACK, ROOT
@@ -53,6 +54,14 @@ class UrlsLab:
     def enforced_cpus(self, role: str) -> float | None:  # noqa: ARG002 - the port's shape
         """Not known."""
         return None
+
+    def set_cpus(self, role: str, cpus: float) -> None:
+        """A server that somebody else runs keeps the limit that it has.
+
+        Raises:
+            LabError: always.
+        """
+        require_cpus(role, cpus, self.enforced_cpus(role))
 
     def cpu_usage(self, role: str) -> CpuUsage | None:  # noqa: ARG002 - the port's shape
         """Not known."""

@@ -27,6 +27,7 @@ from loadtest.load.progress import Progress
 from loadtest.load.protocols import Codec
 from loadtest.load.references import to_bytes
 from loadtest.load.target import ask, base_url
+from loadtest.load.users import PINNED
 from loadtest.run_folder import run_name
 from loadtest.sample import SampleSet
 
@@ -126,7 +127,7 @@ class Coordinator:
             dataset = Dataset.read(experiment.data)
             host = base_url(self._environment.host or "")
             codecs = ask(experiment, host, dataset)
-            if experiment.load.traffic != "duet" and len(set(codecs.values())) > 1:
+            if experiment.load.traffic not in PINNED and len(set(codecs.values())) > 1:
                 raise ExperimentError(
                     f"{experiment.load.traffic} traffic sends the same bytes whoever answers, but the "
                     "versions do not take the same input tensor; give it one name and datatype"

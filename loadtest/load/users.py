@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import resource
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -47,13 +47,21 @@ class Generator(User):
         gevent.sleep(1)
 
 
-def duet(candidate_first: bool) -> tuple[int, int]:
+def duet(candidate_first: bool) -> tuple[int, ...]:
     """Duet traffic: an arrival goes to both versions at once, in the drawn order (indices of VERSIONS)."""
     return (1, 0) if candidate_first else (0, 1)
 
 
+PINNED: Mapping[str, Callable[[bool], tuple[int, ...]]] = {
+    "duet": duet,
+    "stable": lambda _: (0,),
+    "candidate": lambda _: (1,),
+}
+"""Per kind of pinned traffic: which versions get the row of an arrival, in which order."""
+
+
 class Driver:
-    """Sends one worker's arrivals as duet traffic and records what comes back.
+    """Sends one worker's arrivals as pinned traffic and records what comes back.
 
     Args:
         schedule: its arrivals.
@@ -64,6 +72,7 @@ class Driver:
         log: see ``Log``.
         timeout: the time-out of a request in seconds.
         ids: what request ids begin with, before the request's serial.
+        versions: see ``PINNED``.
     """
 
     def __init__(
@@ -76,6 +85,7 @@ class Driver:
         log: Log,
         timeout: float,
         ids: str,
+        versions: Callable[[bool], tuple[int, ...]] = duet,
     ) -> None:
         self._schedule = schedule
         self._codecs = codecs
@@ -90,6 +100,7 @@ class Driver:
             client.head(codec.path, version)
             for client, codec, version in zip(clients, codecs, VERSIONS, strict=True)
         ]
+        self._versions = versions
         self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
         self._in_flight = 0
         self._drained = Event()
@@ -174,7 +185,7 @@ class Driver:
     def _arrive(self, at: float, row: int, candidate_first: bool) -> None:
         if at >= 0:
             self.sent += 1
-        for version in duet(candidate_first):
+        for version in self._versions(candidate_first):
             if at < 0:
                 self.warmup[version] += 1
             self._in_flight += 1

@@ -21,7 +21,7 @@ from loadtest.load.protocols import OpenInference, from_words
 from loadtest.load.recorder import MakeRecorder, Recorder
 from loadtest.load.references import from_bytes
 from loadtest.load.unpinned import UnpinnedDriver
-from loadtest.load.users import Driver
+from loadtest.load.users import PINNED, Driver
 from loadtest.sample import VERSIONS
 
 REPORT_EVERY = 1.0
@@ -149,8 +149,8 @@ class _Share:
             "ids": ids,
         }
         driver = (
-            Driver(**parts)
-            if load.traffic == "duet"
+            Driver(**parts, versions=PINNED[load.traffic])
+            if load.traffic in PINNED
             else UnpinnedDriver(
                 load=load,
                 dataset=dataset,

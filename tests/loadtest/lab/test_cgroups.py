@@ -208,6 +208,18 @@ def test_no_limit_asked_for_is_no_limit():
     assert (limits.cpus(1), limits.memory(1), limits.cpu_usage()) == (None, None, None)
 
 
+def test_another_limit_is_in_force_at_once_and_after_it_was_lifted(tmp_path):
+    mount, proc = v2_tree(tmp_path)
+    made = make_cgroup("lab", 0.25, None, proc)
+    assert made is not None
+    quota = mount / "user.slice/app.slice/lab/cpu.max"
+    made.change(0.5)
+    assert quota.read_text() == "50000 100000"
+    made.lift()
+    made.enforce()
+    assert quota.read_text() == "50000 100000"
+
+
 def test_a_scope_asks_systemd_for_the_limits_and_reports_none_before_they_hold():
     scope = Scope("loadproof-stable", 0.25, 2**29)
     command = scope.command(["server", "--port", "1"])

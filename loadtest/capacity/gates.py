@@ -1,0 +1,107 @@
+"""Gates on capacity: ``capacity >= stable - 10%``, ``capacity >= 200/s``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from loadtest.capacity.report import CapacityGate, Point
+from loadtest.errors import GateError
+from loadtest.gates import Gate
+from loadtest.judge.measurement import margin_of, shown
+from loadtest.judge.verdict import Word
+
+
+def check(gates: Sequence[Gate]) -> None:
+    """See that every gate is one on capacity, before anything starts.
+
+    Raises:
+        GateError: one is not.
+    """
+    for gate in gates:
+        if gate.metric != "capacity" or gate.column:
+            raise GateError(
+                f"gate {str(gate)!r}: loadproof capacity knows one metric, as in 'capacity >= stable - 10%'"
+            )
+
+
+def judge(gate: Gate, stable: Point, candidate: Point, confidence: float) -> CapacityGate:
+    """One gate at one CPU limit.
+
+    The two capacities come from trials of their own, so the interval of their ratio (or difference) is put
+    together from both (MOVER: Zou and Donner 2008, equation 3; Donner and Zou 2012 for ratios).
+
+    Args:
+        gate: a gate on capacity.
+        stable: stable's capacity.
+        candidate: the candidate's, under the same limit.
+        confidence: of the intervals.
+    """
+    margin = margin_of(gate)
+    estimate, low, high = _compare(gate, stable, candidate)
+    if low >= margin:
+        word, reason = Word.PASS, "even the lower end of the interval is within the margin"
+    elif high < margin:
+        word, reason = Word.FAIL, "even the upper end of the interval is beyond the margin"
+    else:
+        word, reason = Word.INCONCLUSIVE, _undecided(stable, candidate, gate)
+    unit = gate.margin_unit
+    return CapacityGate(
+        name=str(gate),
+        verdict=word,
+        stable=stable.capacity,
+        candidate=candidate.capacity,
+        estimate=shown(estimate, unit),
+        interval=(shown(low, unit), shown(high, unit)),
+        margin=shown(margin, unit) or 0.0,
+        unit=unit,
+        confidence=confidence,
+        reason=reason,
+        cpus=candidate.cpus,
+    )
+
+
+def together(gates: Sequence[CapacityGate], points: Sequence[Point]) -> tuple[Word, str]:
+    """The word of the whole search, and why."""
+    for word in (Word.FAIL, Word.INCONCLUSIVE):
+        those = [gate for gate in gates if gate.verdict is word]
+        if those:
+            more = f" (and {len(those) - 1} more)" if len(those) > 1 else ""
+            return word, f"{those[0].name}: {those[0].reason}{more}"
+    if gates:
+        return Word.PASS, "the gate is met" if len(gates) == 1 else f"all {len(gates)} gates are met"
+    if any(p.capacity is None for p in points):
+        return Word.FAIL, "a version does not meet the objective at any rate that was tried"
+    if not all(p.precise for p in points):
+        return Word.INCONCLUSIVE, "an interval is wider than was asked: allow more or longer trials"
+    return Word.PASS, "capacity was found as precisely as was asked; there is no gate on it"
+
+
+def _compare(gate: Gate, stable: Point, candidate: Point) -> tuple[float, float, float]:
+    """Estimate and interval of what the gate is about, in base units."""
+    scale = math.log if gate.relative else float
+    c, c_low, c_high = (_on(scale, end) for end in (candidate.capacity, *candidate.interval))
+    c_low, c_high = (-math.inf if math.isnan(c_low) else c_low), (math.inf if math.isnan(c_high) else c_high)
+    if gate.against == "absolute":
+        return c, c_low, c_high
+    s, s_low, s_high = (_on(scale, end) for end in (stable.capacity, *stable.interval))
+    s_low, s_high = (-math.inf if math.isnan(s_low) else s_low), (math.inf if math.isnan(s_high) else s_high)
+    if math.isnan(c) or math.isnan(s):
+        return math.nan, -math.inf, math.inf
+    difference = c - s
+    low = difference - math.hypot(c - c_low, s_high - s)
+    high = difference + math.hypot(c_high - c, s - s_low)
+    if gate.relative:
+        return math.expm1(difference), math.expm1(low), math.inf if math.isinf(high) else math.expm1(high)
+    return difference, low, high
+
+
+def _on(scale: object, value: float | None) -> float:
+    return math.nan if value is None else float(scale(value))  # type: ignore[operator]
+
+
+def _undecided(stable: Point, candidate: Point, gate: Gate) -> str:
+    for role, p in (("the candidate", candidate), ("stable", stable)):
+        if p.capacity is None and (role == "the candidate" or gate.against == "stable"):
+            return f"{role} met the objective at no rate that was tried: begin lower, or loosen it"
+    return "the interval holds the margin: more or longer trials would narrow it"

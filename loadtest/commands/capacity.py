@@ -1,0 +1,93 @@
+"""``loadproof capacity``: how much each version can take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from loadtest.commands.console import console
+from loadtest.config import Experiment
+from loadtest.errors import Interrupted, UsageError
+from loadtest.flows.capacity import Questions
+from loadtest.flows.capacity import capacity as run_capacity
+from loadtest.flows.versions import resolve, train_if_absent
+from loadtest.lab.choose import choose_lab
+from loadtest.report.capacity import print_capacity
+from loadtest.report.terminal import TerminalProgress
+
+
+def capacity(
+    experiment: Annotated[
+        str, typer.Option(help="A bundled experiment or the path of a .toml file.")
+    ] = "compare",
+    stable: Annotated[str | None, typer.Option(help="The version in production: a name or a folder.")] = None,
+    candidate: Annotated[
+        str | None, typer.Option(help="The version that wants to be: a name or a folder.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="auto, compose or local.")] = "auto",
+    latency: Annotated[
+        str | None, typer.Option(help="Limit that 99% of the answers must keep, such as 100ms.")
+    ] = None,
+    trial: Annotated[str | None, typer.Option(help="Length of a trial, such as 6s.")] = None,
+    start: Annotated[
+        float | None, typer.Option(help="Rate of the first trial, in requests a second.")
+    ] = None,
+    precision: Annotated[
+        float | None, typer.Option(help="Half-width of the interval to reach, such as 0.05.")
+    ] = None,
+    cpus: Annotated[str | None, typer.Option(help="CPU limits to sweep, such as 0.25,0.5,1.")] = None,
+    price: Annotated[
+        float | None, typer.Option(min=0, help="Price of a vCPU-hour: what a million predictions cost.")
+    ] = None,
+    at_rate: Annotated[
+        float | None, typer.Option(min=0, help="Requests a second to bear: the cheapest limit that does.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same arrivals and rows.")] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="A gate such as 'capacity >= stable - 10%'; may be repeated.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Where the run folder goes.")] = Path("results"),
+) -> None:
+    """Find the highest rate at which each version meets its objective."""
+    limits = _limits(cpus)
+    overrides: dict[str, Any] = {
+        "versions": {"stable": stable, "candidate": candidate},
+        "load": {"seed": seed},
+        "limits": {"cpus": limits[0] if limits else None},
+        "capacity": {
+            "latency": latency,
+            "trial": trial,
+            "start": start,
+            "precision": precision,
+            "gates": gate,
+        },
+    }
+    resolved = Experiment.load_file(experiment, overrides)
+    progress = TerminalProgress(console)
+    try:
+        lab = choose_lab(backend, resolved, progress.step)
+        train_if_absent(resolved, progress.step)
+        versions = resolve(resolved)
+        outcome = run_capacity(resolved, lab, versions, results, progress, Questions(limits, price, at_rate))
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            " ".join(["interrupted; what was started is stopped", *getattr(stop, "__notes__", ())])
+        ) from None
+    finally:
+        progress.close()
+    print_capacity(console, outcome.report, str(outcome.folder))
+    raise typer.Exit(outcome.report.verdict.exit_code)
+
+
+def _limits(text: str | None) -> tuple[float, ...]:
+    if text is None:
+        return ()
+    try:
+        limits = tuple(sorted({float(part) for part in text.split(",")}))
+    except ValueError:
+        limits = ()
+    if not limits or not all(0 < limit < 1024 for limit in limits):
+        raise UsageError(f"--cpus {text!r}: write CPU limits in cores, such as 0.25,0.5,1")
+    return limits

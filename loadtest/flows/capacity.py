@@ -1,0 +1,204 @@
+"""Capacity: the highest rate at which each version meets the objective, CPU limit by CPU limit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from loadtest.capacity import gates as capacity_gates
+from loadtest.capacity.report import CapacityReport, Objective, Point, cheapest, point
+from loadtest.capacity.search import Plan, Search
+from loadtest.config import Experiment
+from loadtest.dataset import Dataset
+from loadtest.flows.environment import describe
+from loadtest.flows.following import Progress
+from loadtest.flows.trials import drain, run_trial
+from loadtest.judge.verdict import Word
+from loadtest.lab.ports import Lab, Version
+from loadtest.report.capacity import to_html
+from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
+from loadtest.sample import VERSIONS
+
+CAPACITY = "capacity.json"
+_TRIES = 3
+
+
+class Questions(NamedTuple):
+    """What is asked beside the capacity under the experiment's own limit.
+
+    Args:
+        cpus: CPU limits to sweep, in cores; empty: the experiment's own.
+        price: of a vCPU-hour, for the cost of a million predictions.
+        at_rate: requests a second that must be borne, for the cheapest limit.
+    """
+
+    cpus: tuple[float, ...] = ()
+    price: float | None = None
+    at_rate: float | None = None
+
+
+class Outcome(NamedTuple):
+    """A finished search and the folder that holds everything."""
+
+    report: CapacityReport
+    folder: Path
+
+
+class _Invalid(Exception):  # noqa: N818 - it names what happened
+    """The load generator could not do a trial."""
+
+
+def capacity(
+    experiment: Experiment,
+    open_lab: Callable[[tuple[Version, Version]], Lab],
+    versions: tuple[Version, Version],
+    results: Path,
+    progress: Progress,
+    questions: Questions,
+) -> Outcome:
+    """Search on a lab of its own, both versions in turns, and judge what was found.
+
+    Raises:
+        UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
+        LabError: the lab did not start or broke; what was measured until then is kept.
+    """
+    capacity_gates.check(experiment.capacity.gates)
+    Dataset.read(experiment.data)
+    data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
+    experiment = experiment.model_copy(update={"data": data})
+    with RunFolder(results, f"{experiment.name}-capacity") as folder:
+        folder.write(EXPERIMENT, experiment.to_toml())
+        with open_lab(versions) as lab:
+            progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
+            searching = _Searching(lab, experiment, folder.path, progress, questions.price)
+            problem = None
+            points: dict[str, list[Point]] = {role: [] for role in VERSIONS}
+            try:
+                for cpus in questions.cpus or (None,):
+                    for role, found in searching.under(cpus).items():
+                        points[role].append(found)
+            except _Invalid as invalid:
+                problem = str(invalid)
+            folder.write(ENVIRONMENT, describe(lab.environment()))
+            report = _report(experiment, lab.backend, points, questions, problem)
+            progress.step("stopping the lab")
+        content = json.loads(report.model_dump_json(by_alias=True)) | {"trials": searching.log}
+        folder.write(CAPACITY, content)
+        folder.write("capacity.html", to_html(report, experiment))
+        return Outcome(report, folder.publish())
+
+
+class _Searching:
+    """Runs searches on a lab and keeps a line for each trial."""
+
+    def __init__(
+        self, lab: Lab, experiment: Experiment, folder: Path, progress: Progress, price: float | None
+    ) -> None:
+        self._lab = lab
+        self._experiment = experiment
+        self._folder = folder
+        self._progress = progress
+        self._price = price
+        self.log: list[dict[str, Any]] = []
+        asked = experiment.capacity
+        self._plan = Plan(
+            start=asked.start,
+            late=1 - asked.quantile,
+            failed=asked.error_rate,
+            seconds=asked.trial,
+            requests=asked.requests,
+            precision=asked.precision,
+            most_trials=asked.trials,
+            confidence=experiment.confidence,
+        )
+
+    def under(self, cpus: float | None) -> dict[str, Point]:
+        """Search both versions under one CPU limit (None: the one in force), a trial of each in turn."""
+        lab = self._lab
+        for role in VERSIONS if cpus is not None else ():
+            lab.set_cpus(role, cpus)  # type: ignore[arg-type]
+        enforced = {role: lab.enforced_cpus(role) for role in VERSIONS}
+        searches = {role: Search(self._plan) for role in VERSIONS}
+        going = list(VERSIONS)
+        while going:
+            for role in list(going):
+                if not self._advance(searches[role], role, enforced[role]):
+                    going.remove(role)
+        return {role: point(s.answer(), enforced[role], self._price) for role, s in searches.items()}
+
+    def _advance(self, search: Search, role: str, cpus: float | None) -> bool:
+        step = search.next()
+        if step is None:
+            return False
+        for _ in range(_TRIES):
+            number = len(self.log) + 1
+            folder = self._folder / "trials" / f"{number:03}-{role}"
+            done = run_trial(
+                self._lab, self._experiment, role, step, folder, self._experiment.load.seed + number
+            )
+            trial = done.trial
+            self.log.append(
+                {
+                    "version": role,
+                    "cpus": cpus,
+                    **trial.__dict__,
+                    "p99_ms": None if done.p99 is None else round(1000 * done.p99, 3),
+                    "problem": done.problem,
+                }
+            )
+            if trial.overloaded or done.problem:
+                drain(self._lab, self._experiment.model.name, role, self._experiment.capacity.latency)
+            if done.problem is None:
+                break
+        else:
+            raise _Invalid(f"{role} at {step.rate:g} requests/s: {done.problem}")
+        search.add(trial)
+        word = "overloaded" if trial.overloaded else "met" if trial.meets(self._plan) else "missed"
+        share = 100 * trial.late / max(trial.requests, 1)
+        limit = "" if cpus is None else f" on {cpus:g} CPUs"
+        self._progress.step(
+            f"{role}{limit}: {trial.rate:,.4g}/s {word}, {share:.1f}% late, {trial.failed} failed"
+        )
+        return True
+
+
+def _report(
+    experiment: Experiment,
+    backend: str,
+    points: dict[str, list[Point]],
+    questions: Questions,
+    problem: str | None,
+) -> CapacityReport:
+    stable, candidate = (tuple(points[role]) for role in VERSIONS)
+    results = [
+        capacity_gates.judge(gate, s, c, experiment.confidence)
+        for s, c in zip(stable, candidate, strict=True)
+        for gate in experiment.capacity.gates
+    ]
+    word, reason = capacity_gates.together(results, (*stable, *candidate))
+    if problem is not None:
+        word, reason = Word.INVALID, f"the load generator: {problem}"
+    asked = experiment.capacity
+    at = questions.at_rate
+    return CapacityReport.model_validate(
+        {
+            "schema": 1,
+            "verdict": word,
+            "reason": reason,
+            "experiment": experiment.name,
+            "backend": backend,
+            "objective": Objective(
+                latency_ms=1000 * asked.latency, quantile=asked.quantile, error_rate=asked.error_rate
+            ),
+            "confidence": experiment.confidence,
+            "gates": tuple(results),
+            "versions": {"stable": stable, "candidate": candidate},
+            "price": questions.price,
+            "at_rate": at,
+            "cheapest": None
+            if at is None
+            else {"stable": cheapest(stable, at), "candidate": cheapest(candidate, at)},
+        }
+    )
