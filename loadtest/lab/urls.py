@@ -10,13 +10,16 @@ from typing import Literal, Self
 
 from loadtest.canary.store import Store
 from loadtest.config import Experiment, Fault
-from loadtest.errors import LabError, ServiceDied
+from loadtest.errors import LabError, ServiceDied, TargetError
 from loadtest.lab.enforced import require_cpus
 from loadtest.lab.local_load import LocalLoad
 from loadtest.lab.ports import CpuUsage, Endpoints
 from loadtest.lab.processes import LOAD_SLACK, ROOT
 from loadtest.lab.supervisor import Supervisor
 from loadtest.target import Target
+
+_SAID = "load: "
+"""How the load generator's last line begins when it says why it ended."""
 
 
 class UrlsLab:
@@ -121,10 +124,13 @@ class UrlsLab:
         """Look whether the load, if it ended, ended well.
 
         Raises:
-            ServiceDied: it did not; carries the last lines of its log.
+            TargetError: it did not, for the reason in its last line, such as a server that does not answer.
+            ServiceDied: it did not, and gave none; carries the last lines of its log.
         """
         if self._load and (how := self._load.failure()):
-            raise ServiceDied(f"load {how}", self._load.tail())
+            tail = self._load.tail()
+            reason = tail[-1].removeprefix(_SAID) if tail and tail[-1].startswith(_SAID) else None
+            raise TargetError(reason) if reason else ServiceDied(f"load {how}", tail)
 
     def environment(self) -> dict[str, object]:
         """Facts for ``environment.json``."""

@@ -22,6 +22,7 @@ WHOLE = {
 
 
 SHOP = Path("models/shop")
+DEAD = "http://127.0.0.1:1"
 COMMAND = [sys.executable, "-m", "loadtest", "compare", "--backend", "local"]
 MARK = {"LOADPROOF_TEST": uuid.uuid4().hex}
 """In the environment of everything that these tests start, so that what is left of it can be told."""
@@ -119,12 +120,18 @@ def test_three_workers_and_another_seed(tmp_path):
         (["--backend", "cloud"], 2, "no backend 'cloud'"),
         (["--results", "/dev/null/x"], 2, "choose another --results"),
         (["--nonsense"], 2, "--nonsense"),
+        (
+            ["--stable-url", DEAD, "--candidate-url", DEAD],
+            5,
+            f"loadproof: {DEAD}/v2/models/shop: nothing answers",
+        ),
     ],
 )
 def test_wrong_input_is_one_line_and_starts_nothing(tmp_path, arguments, code, says):
     got, output = loadproof(*arguments, results=tmp_path)
     assert got == code, output
     assert says in output
+    assert "  | " not in output  # no log: the line says it all
 
 
 def test_an_evaluation_set_without_its_label(tmp_path):

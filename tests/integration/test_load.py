@@ -348,14 +348,13 @@ def test_a_recorder_that_fails_makes_the_run_fail(double, job):
         ("data", ExitCode.USAGE, "evaluation.parquet: no such file"),
         ("experiment", ExitCode.USAGE, "experiment.toml: no such experiment file"),
         ("features", ExitCode.USAGE, "takes 3 features, the evaluation set has 2"),
-        ("traffic", ExitCode.USAGE, "traffic 'shadow' cannot be sent"),
     ],
 )
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_cannot_run_is_told_in_one_line(double, job, spoil, code, message, workers):
     if workers == 2 and spoil not in ("target", "data"):
         pytest.skip("the same code as with one worker")
-    folder = job(rate=10, traffic="shadow" if spoil == "traffic" else "duet")
+    folder = job(rate=10)
     with double(features=3 if spoil == "features" else 2) as server:
         if spoil in ("data", "experiment"):
             (folder / {"data": "evaluation.parquet", "experiment": "experiment.toml"}[spoil]).unlink()
