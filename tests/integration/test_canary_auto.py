@@ -1,0 +1,78 @@
+"""A whole canary on the local lab, through the command: users, late feedback, Envoy, the controller."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from loadtest.config import EXPERIMENTS
+from loadtest.sample import SampleSet
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+SHOP = Path("models/shop")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shop():
+    """The demo versions, trained once."""
+    subprocess.run([sys.executable, "-m", "services.trainer", "shop", "--out", str(SHOP)], check=True)
+
+
+def canary(tmp_path, faults=(), gates=None, **policy):
+    """Run one; its exit code, its events and its run folder."""
+    raw = tomllib.loads((EXPERIMENTS / "canary.toml").read_text())
+    raw["canary"] |= {"rollback": ["error_rate <= stable", "accuracy >= stable - 20pp"]} | policy
+    raw["load"] |= {"rate": 40, "warmup": "1s", "feedback_delay": "500ms"}
+    raw["faults"] = list(faults)
+    raw["gates"] = gates or raw["gates"]
+    path = tmp_path / "mine.toml"
+    path.write_text(tomli_w.dumps(raw))
+    command = [sys.executable, "-m", "loadtest", "canary", "run", "--backend", "local", "--json"]
+    done = subprocess.run(
+        [*command, "--experiment", str(path), "--results", str(tmp_path / "results")],
+        capture_output=True,
+        text=True,
+        timeout=220,
+        check=False,
+        env={**os.environ, "GRAFANA_URL": ""},
+    )
+    assert "Traceback" not in done.stderr
+    assert done.stdout, done.stderr
+    *events, end = [json.loads(line) for line in done.stdout.splitlines()]
+    assert end["code"] == done.returncode
+    return done, events, (tmp_path / "results" / "latest").resolve()
+
+
+def test_a_killed_candidate_is_rolled_back_within_seconds(tmp_path):
+    fault = {"kind": "killed", "at": "4s"}
+    done, events, folder = canary(tmp_path, faults=[fault], steps=[25, 100], answers=10**6)
+    assert done.returncode == 1, done.stderr
+    assert [e["decision"] for e in events if e["decision"] != "hold"] == ["step", "rollback"]
+    # two health checks, one a second; more on a machine that is held up
+    assert events[-1]["at"] - 4 < 10
+    history = json.loads((folder / "state.json").read_text())["history"]
+    assert (history[-1]["action"], history[-1]["by"]) == ("rollback", "auto")
+    assert history[-1]["evidence"]["why"] == history[-1]["why"]
+    # users noticed nothing: stable answered for the one that died
+    samples = SampleSet.read(folder / "samples.parquet")
+    assert not samples.failed.any()
+    assert len(samples.of("candidate")) > 5
+
+
+def test_an_honest_candidate_is_promoted_by_what_its_users_see(tmp_path):
+    gates = ["error_rate <= stable + 20pp", "accuracy >= stable - 20pp"]
+    done, events, folder = canary(tmp_path, gates=gates, steps=[25, 50, 100], settle="1s")
+    assert done.returncode == 0, done.stderr
+    taken = [(e["decision"], e["split"]) for e in events if e["decision"] != "hold"]
+    assert taken == [("step", 25), ("step", 50), ("step", 100), ("promote", 0)]
+    now = json.loads((folder / "state.json").read_text())
+    assert now["stable"]["version"] == "v2"
+    # what users were told, and what they reported, is what it was decided upon
+    assert events[-1]["proofs"][gates[1]]["shown"][-1] == 1.0
+    assert "candidate 0.00%" in events[-1]["proofs"][gates[0]]["seen"]
