@@ -68,9 +68,9 @@ def assert_nothing_left() -> None:
         # fast, and wrong for part of the customers
         (["CANDIDATE=v2-skewed", "DURATION=15s"], {1}, "FAIL: accuracy >= stable - 1pp"),
         # ... and without waiting for the rest of ten minutes
-        (["--candidate", "v2-skewed", "--until-decided"], {1}, "; decided after"),
+        (["CANDIDATE=v2-skewed", "UNTIL_DECIDED=1"], {1}, "; decided after"),
         # both deployed twice; two short ones decide little
-        (["--candidate", "v1", "--restarts", "2", "--duration", "4s"], {0, 3}, "restart 2 of 2"),
+        (["CANDIDATE=v1", "RESTARTS=2", "DURATION=4s"], {0, 3}, "restart 2 of 2"),
         # honest answers, far too slow for its CPU limit
         (["CANDIDATE=v2-slow", "DURATION=30s"], {1}, "FAIL: p"),
         # the same version twice: never FAIL, though a busy machine may leave a gate open
