@@ -12,6 +12,9 @@ from loadtest.errors import ModelError
 from loadtest.lab.ports import Version
 from loadtest.sample import CANDIDATE, STABLE
 
+IMAGE = "image:"
+"""How a version begins that is an image: ``image:registry/recommender:2``."""
+
 
 def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:
     """Train the demo versions that the experiment names, unless they are there.
@@ -31,10 +34,10 @@ def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:
 
 
 def resolve(experiment: Experiment) -> tuple[Version, Version]:
-    """The stable and the candidate version of an experiment, each a folder that exists or a server elsewhere.
+    """The stable and the candidate version of an experiment: folders, images, or servers elsewhere.
 
     Raises:
-        ModelError: a version is neither a folder below ``model.folder`` nor a path.
+        ModelError: a version is no image, no folder below ``model.folder`` and no path.
     """
     target = experiment.target
     if target is not None:
@@ -46,10 +49,13 @@ def resolve(experiment: Experiment) -> tuple[Version, Version]:
 
 
 def _version(experiment: Experiment, role: str, name: str) -> Version:
-    folder = experiment.model.folder
+    folder, limits = experiment.model.folder, experiment.limits
+    if name.startswith(IMAGE):
+        image = name.removeprefix(IMAGE)
+        return Version(role, Path(), limits.cpus, limits.memory, image)  # type: ignore[arg-type]
     for path in (folder / name, Path(name)):
         if (path / "model.toml").is_file():
-            return Version(role, path.absolute(), experiment.limits.cpus, experiment.limits.memory)  # type: ignore[arg-type]
+            return Version(role, path.absolute(), limits.cpus, limits.memory)  # type: ignore[arg-type]
     known = ", ".join(sorted(p.parent.name for p in folder.glob("*/model.toml"))) or "none"
     raise ModelError(
         f"{role} {name!r}: no version folder with a model.toml at {folder / name}; versions there: {known}"

@@ -21,6 +21,7 @@ from loadtest.lab.docker import Docker
 from loadtest.lab.enforced import require_cpus
 from loadtest.lab.envoy import confirm_routes
 from loadtest.lab.folder_store import FolderStore
+from loadtest.lab.images import require_image
 from loadtest.lab.injected import ServerFaults
 from loadtest.lab.interrupts import interrupts_dropped
 from loadtest.lab.ports import CpuUsage, Endpoints, Version
@@ -85,7 +86,10 @@ class ComposeLab:
 
     def __enter__(self) -> Self:
         for version in self._versions:
-            require_readable(version.folder)
+            if version.image:
+                require_image(self._docker, version.image, version.role)
+            else:
+                require_readable(version.folder)
         self._folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
         state = (self._state or self._folder / "routes").absolute()
         state.mkdir(parents=True, exist_ok=True)

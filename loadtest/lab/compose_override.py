@@ -19,7 +19,7 @@ def write_override(folder: Path, versions: Sequence[Version], state: Path, allow
 
     Args:
         folder: the lab's own folder.
-        versions: each gets its model's folder, read-only, and its limits.
+        versions: each gets its limits, and its model's folder, read-only, unless it is an image.
         state: folder of the canary's state, for the gateway and Prometheus to read.
         allow_faults: the model whose server may be made slow, wrong or failing; empty: none.
     """
@@ -27,8 +27,7 @@ def write_override(folder: Path, versions: Sequence[Version], state: Path, allow
         version.role: {
             "restart": "no",
             "healthcheck": {"interval": "24h"},
-            "environment": {"MODEL_DIR": "/models", "ALLOW_FAULTS": allow_faults},
-            "volumes": [_bind(version.folder, "/models")],
+            **_served(version, allow_faults),
             # 0 is Docker's word for no limit
             "cpus": version.cpus or 0,
             "mem_limit": version.memory or 0,
@@ -39,6 +38,16 @@ def write_override(folder: Path, versions: Sequence[Version], state: Path, allow
     for service in ("gateway", "prometheus"):
         services[service] = {"restart": "no", "volumes": [_bind(state, "/routes")]}
     return _write(folder / "override.json", services)
+
+
+def _served(version: Version, allow_faults: str) -> dict[str, Any]:
+    if version.image:
+        # null takes back what compose.yaml says, so that the image's own value holds
+        return {"image": version.image, "environment": {"MODEL_DIR": None}}
+    return {
+        "environment": {"MODEL_DIR": "/models", "ALLOW_FAULTS": allow_faults},
+        "volumes": [_bind(version.folder, "/models")],
+    }
 
 
 def write_load_override(folder: Path, data: Path) -> Path:

@@ -18,7 +18,7 @@ def take_up(store: FolderStore, versions: Iterable[Version], percent: float) -> 
         versions: what the lab deploys.
         percent: the split of a new state.
     """
-    names = {version.role: version.folder.name for version in versions}
+    names = {version.role: version.name for version in versions}
     stable = Deployment("stable", names["stable"])
     candidate = Deployment("candidate", names["candidate"])
 

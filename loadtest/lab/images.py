@@ -44,14 +44,22 @@ def provide_images(docker: Docker, say: Callable[[str], None]) -> bool:
         remedy = "look at its last lines, the network and the disk"
         raise StartError(f"the images cannot be built ({error}); {remedy}", error.log) from None
     for service in _BUILT:
-        if service not in ours and not _have(docker, images[service]):
-            raise StartError(
-                f"the image {images[service]} of {service} can be neither found nor pulled; build or load it"
-            )
+        if service not in ours:
+            require_image(docker, images[service], service)
     if _have(docker, images["prometheus"]):
         return True
     say(f"no image {images['prometheus']}: this lab runs without Prometheus")
     return False
+
+
+def require_image(docker: Docker, image: str, service: str) -> None:
+    """Find or pull an image of somebody else's.
+
+    Raises:
+        StartError: it can be neither found nor pulled.
+    """
+    if not _have(docker, image):
+        raise StartError(f"the image {image} of {service} can be neither found nor pulled; build or load it")
 
 
 def _have(docker: Docker, image: str) -> bool:

@@ -17,15 +17,22 @@ class Version:
 
     Args:
         role: ``stable`` or ``candidate``.
-        folder: the version's folder on this machine.
+        folder: the version's folder on this machine; of no meaning for an image.
         cpus: CPU limit in cores; None: no limit.
         memory: memory limit in bytes; None: no limit.
+        image: an image that carries the version with its server, on port 8000; None: our model server.
     """
 
     role: Literal["stable", "candidate"]
     folder: Path
     cpus: float | None
     memory: int | None
+    image: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the version is called: its folder, or its image."""
+        return self.image or self.folder.name
 
 
 @dataclass(frozen=True)
