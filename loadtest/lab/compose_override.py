@@ -10,6 +10,9 @@ from typing import Any
 from loadtest.errors import ModelError
 from loadtest.lab.ports import Version
 
+_RESET = "!reset"
+"""Compose's own tag: what ``compose.yaml`` says here is taken back."""
+
 
 def write_override(folder: Path, versions: Sequence[Version], state: Path, allow_faults: str = "") -> Path:
     """Write the lab's override file.
@@ -42,8 +45,8 @@ def write_override(folder: Path, versions: Sequence[Version], state: Path, allow
 
 def _served(version: Version, allow_faults: str) -> dict[str, Any]:
     if version.image:
-        # null takes back what compose.yaml says, so that the image's own value holds
-        return {"image": version.image, "environment": {"MODEL_DIR": None}}
+        # the image's own value holds, and its own files are seen
+        return {"image": version.image, "environment": {"MODEL_DIR": _RESET}, "volumes": _RESET}
     return {
         "environment": {"MODEL_DIR": "/models", "ALLOW_FAULTS": allow_faults},
         "volumes": [_bind(version.folder, "/models")],
@@ -80,5 +83,6 @@ def _bind(source: Path, target: str) -> dict[str, object]:
 
 
 def _write(path: Path, services: dict[str, Any]) -> Path:
-    path.write_text(json.dumps({"services": services}, indent=1), encoding="utf-8")
+    text = json.dumps({"services": services}, indent=1).replace(f'"{_RESET}"', f"{_RESET} null")
+    path.write_text(text, encoding="utf-8")
     return path
