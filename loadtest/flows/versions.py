@@ -9,11 +9,8 @@ from pathlib import Path
 
 from loadtest.config import Experiment
 from loadtest.errors import ModelError
-from loadtest.lab.ports import Version
+from loadtest.lab.ports import IMAGE, Version
 from loadtest.sample import CANDIDATE, STABLE
-
-IMAGE = "image:"
-"""How a version begins that is an image: ``image:registry/recommender:2``."""
 
 
 def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:

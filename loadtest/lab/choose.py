@@ -13,7 +13,7 @@ from loadtest.errors import StartError, UsageError
 from loadtest.lab.compose import ComposeLab
 from loadtest.lab.docker import Docker
 from loadtest.lab.images import provide_images
-from loadtest.lab.ports import Lab, Version
+from loadtest.lab.ports import IMAGE, Lab, Version
 from loadtest.lab.processes import LocalLab
 from loadtest.lab.urls import UrlsLab
 
@@ -44,7 +44,7 @@ def choose_lab(
         allow_faults: let the model server be made slow, wrong or failing.
 
     Raises:
-        UsageError: there is no such backend.
+        UsageError: there is no such backend, or it does not take images.
         StartError: ``compose`` was asked for and cannot be had; the message says why and names the remedy.
     """
     if backend not in BACKENDS:
@@ -72,6 +72,9 @@ def choose_lab(
             if backend == "compose":
                 raise StartError(f"{error}, or take BACKEND=local", error.log) from None
             say(f"taking local processes: {str(error).split('; ')[0]}")
+    named = (experiment.versions.stable, experiment.versions.candidate)
+    if image := next((name for name in named if name.startswith(IMAGE)), None):
+        raise UsageError(f"{image!r} needs BACKEND=compose; local processes take folders")
     folder = _temporary_folder()
     return lambda versions: LocalLab(
         versions, folder, experiment.model.name, state=state, percent=percent, allow_faults=allow_faults

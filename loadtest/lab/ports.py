@@ -10,6 +10,9 @@ from typing import Literal, NamedTuple, Protocol, Self
 from loadtest.canary.store import Store
 from loadtest.config import Fault
 
+IMAGE = "image:"
+"""How the name of a version begins that is an image: ``image:registry/recommender:2``."""
+
 
 @dataclass(frozen=True)
 class Version:

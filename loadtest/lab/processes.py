@@ -17,7 +17,7 @@ from typing import Literal, Self
 
 from loadtest.canary.store import Store
 from loadtest.config import Experiment, Fault
-from loadtest.errors import ServiceDied, StartError, UsageError
+from loadtest.errors import ServiceDied, StartError
 from loadtest.lab.deployed import take_up
 from loadtest.lab.enforced import require_cpus
 from loadtest.lab.envoy import confirm_routes, find_envoy
@@ -110,12 +110,8 @@ class LocalLab:
         """Start everything and wait until it is ready.
 
         Raises:
-            UsageError: a version is an image.
             StartError: a service did not become ready; what was started is stopped again.
         """
-        for version in self._versions.values():
-            if version.image:
-                raise UsageError(f"{version.role} is the image {version.image}; it needs BACKEND=compose")
         for folder in (self._folder, self._state):
             folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as starting:

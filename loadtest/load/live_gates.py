@@ -23,6 +23,7 @@ from loadtest.sample_lines import sample_line
 
 COMMAND = (sys.executable, "-m", "loadtest", "live", "--experiment")
 _WAITING = 120
+_END = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class LiveGates:
     def _run(self, experiment: Experiment, command: Sequence[str]) -> None:
         try:
             self._follow(experiment, command)
-        except (OSError, ValueError, LookupError) as error:
+        except (OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
             logger.warning("the gates are not seen live any more (%s)", error)
 
     def _follow(self, experiment: Experiment, command: Sequence[str]) -> None:
@@ -82,8 +83,8 @@ class LiveGates:
             try:
                 for line in process.stdout or ():
                     self._look(json.loads(line)["gates"])
-                if not writer.ready():
-                    raise ChildProcessError(f"loadproof live ended with code {process.wait()}")
+                if code := process.wait(timeout=_END):
+                    raise ChildProcessError(f"loadproof live ended with code {code}")
             finally:
                 writer.kill()
                 process.kill()

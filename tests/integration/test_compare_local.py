@@ -120,6 +120,7 @@ def test_three_workers_and_another_seed(tmp_path):
         (["--backend", "cloud"], 2, "no backend 'cloud'"),
         (["--results", "/dev/null/x"], 2, "choose another --results"),
         (["--nonsense"], 2, "--nonsense"),
+        (["--candidate", "image:mine:2"], 2, "'image:mine:2' needs BACKEND=compose"),
         (
             ["--stable-url", DEAD, "--candidate-url", DEAD],
             5,

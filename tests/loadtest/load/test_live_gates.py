@@ -35,16 +35,18 @@ def test_samples_go_in_and_gates_come_out():
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("command", "warnings"),
     [
-        ("/no/such/program",),
+        (("/no/such/program",), 1),
         # ends at once, while samples still come
-        (sys.executable, "-c", "pass"),
+        ((sys.executable, "-c", "pass"), 0),
+        # the same, and not well
+        ((sys.executable, "-c", "raise SystemExit(2)"), 1),
         # says something that is no event
-        (sys.executable, "-c", "print('nonsense')"),
+        ((sys.executable, "-c", "print('nonsense')"), 1),
     ],
 )
-def test_a_judge_that_fails_harms_nothing(command, caplog, capfd):
+def test_a_judge_that_fails_harms_nothing(command, warnings, caplog, capfd):
     seen = []
     with caplog.at_level(logging.WARNING):
         gates = LiveGates(EXPERIMENT, seen.append, command)
@@ -52,4 +54,4 @@ def test_a_judge_that_fails_harms_nothing(command, caplog, capfd):
             gates.add(SAMPLES)
         gates.close()
     assert seen == []
-    assert json.dumps(caplog.messages).count("not seen live any more") == 1
+    assert json.dumps(caplog.messages).count("not seen live any more") == warnings
