@@ -14,6 +14,7 @@ from loadtest.canary.store import Change
 from loadtest.commands.canary_auto import auto, run
 from loadtest.commands.canary_words import describe_change, print_status
 from loadtest.commands.console import console
+from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, StableVersion
 from loadtest.commands.rollback import WHY, roll_back
 from loadtest.config import Experiment
 from loadtest.errors import LabError
@@ -90,14 +91,10 @@ def rollback(lab: LabFolder = FOLDER, project: Project = PROJECT, why: Why = WHY
 
 @app.command()
 def up(
-    experiment: Annotated[
-        str, typer.Option(help="A bundled experiment or the path of a .toml file.")
-    ] = "compare",
-    stable: Annotated[str | None, typer.Option(help="The version in production: a name or a folder.")] = None,
-    candidate: Annotated[
-        str | None, typer.Option(help="The version that wants to be: a name or a folder.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="auto, compose or local.")] = "auto",
+    experiment: ExperimentName = "compare",
+    stable: StableVersion = None,
+    candidate: CandidateVersion = None,
+    backend: Backend = "auto",
     lab: LabFolder = FOLDER,
     faults: Annotated[
         bool, typer.Option("--faults", help="Let the versions be made slow, wrong or failing.")

@@ -15,6 +15,7 @@ from rich.console import Console
 from loadtest.canary.event import BY
 from loadtest.canary.evidence import check
 from loadtest.commands.console import console
+from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, StableVersion
 from loadtest.config import Experiment
 from loadtest.errors import ExitCode, Interrupted
 from loadtest.flows.canary_auto import Auto, End, Outlet
@@ -32,7 +33,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line for e
 MetricsPort = Annotated[
     int, typer.Option(min=0, max=65535, help="Port of the controller's /metrics on 127.0.0.1; 0: none.")
 ]
-ExperimentName = Annotated[str, typer.Option(help="A bundled experiment or the path of a .toml file.")]
+ExperimentName = ExperimentName
 
 
 def auto(
@@ -63,11 +64,9 @@ def auto(
 
 def run(
     experiment: ExperimentName = "canary",
-    stable: Annotated[str | None, typer.Option(help="The version in production: a name or a folder.")] = None,
-    candidate: Annotated[
-        str | None, typer.Option(help="The version that wants to be: a name or a folder.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="auto, compose or local.")] = "auto",
+    stable: StableVersion = None,
+    candidate: CandidateVersion = None,
+    backend: Backend = "auto",
     rate: Annotated[float | None, typer.Option(help="Requests a second, of all users together.")] = None,
     duration: Annotated[str | None, typer.Option(help="Longest time of the load, such as 15m.")] = None,
     cpus: Annotated[float | None, typer.Option(help="CPU limit of each version, in cores.")] = None,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from loadtest.commands.console import console
+from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, StableVersion
 from loadtest.config import Experiment
 from loadtest.errors import Interrupted, UsageError
 from loadtest.flows.capacity import Questions
@@ -19,14 +20,10 @@ from loadtest.report.terminal import TerminalProgress
 
 
 def capacity(
-    experiment: Annotated[
-        str, typer.Option(help="A bundled experiment or the path of a .toml file.")
-    ] = "compare",
-    stable: Annotated[str | None, typer.Option(help="The version in production: a name or a folder.")] = None,
-    candidate: Annotated[
-        str | None, typer.Option(help="The version that wants to be: a name or a folder.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="auto, compose or local.")] = "auto",
+    experiment: ExperimentName = "compare",
+    stable: StableVersion = None,
+    candidate: CandidateVersion = None,
+    backend: Backend = "auto",
     latency: Annotated[
         str | None, typer.Option(help="Limit that 99% of the answers must keep, such as 100ms.")
     ] = None,

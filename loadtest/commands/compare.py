@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from loadtest.commands.console import console
+from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, StableVersion
 from loadtest.config import Experiment
 from loadtest.errors import Interrupted
 from loadtest.flows.compare import compare as run_compare
@@ -22,14 +23,10 @@ LIMIT = "10m"
 
 
 def compare(
-    experiment: Annotated[
-        str, typer.Option(help="A bundled experiment or the path of a .toml file.")
-    ] = "compare",
-    stable: Annotated[str | None, typer.Option(help="The version in production: a name or a folder.")] = None,
-    candidate: Annotated[
-        str | None, typer.Option(help="The version that wants to be: a name or a folder.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="auto, compose or local.")] = "auto",
+    experiment: ExperimentName = "compare",
+    stable: StableVersion = None,
+    candidate: CandidateVersion = None,
+    backend: Backend = "auto",
     rate: Annotated[float | None, typer.Option(help="Arrivals a second; each goes to both versions.")] = None,
     rates: Annotated[
         str | None,

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
 
-import typer
-
+from loadtest.commands.options import ExperimentName
 from loadtest.config import Experiment
 from loadtest.flows.live import live_events
 
 
 def live(
-    experiment: Annotated[
-        str, typer.Option(help="A bundled experiment or the path of a .toml file.")
-    ] = "compare",
+    experiment: ExperimentName = "compare",
 ) -> None:
     """Read the lines of a load generator (--stream) on standard input; write the gates after every look.
 

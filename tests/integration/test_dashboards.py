@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from loadtest.flows.canary_outlets import Metrics
 from loadtest.lab.ports import Version
 from loadtest.lab.processes import LocalLab
 from loadtest.sample import SampleSet
+from tests.integration.locust_process import free_port, until
 
 pytestmark = [
     pytest.mark.integration,
@@ -89,25 +89,6 @@ def metrics_in_docs():
     """The metrics of the exporters: every name in the first column of the tables before the rules."""
     text = (ROOT / "docs" / "metrics.md").read_text().split("## Recording rules")[0]
     return set(re.findall(r"^\| `(\w+)` \|", text, re.M))
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def until(what, seconds=60):
-    """Wait until ``what()`` is true; its value."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if value := what():
-                return value
-        except requests.ConnectionError:
-            pass
-        time.sleep(0.2)
-    raise TimeoutError
 
 
 @contextmanager

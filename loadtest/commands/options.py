@@ -1,0 +1,16 @@
+"""Options that several verbs take, in the same words."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+ExperimentName = Annotated[str, typer.Option(help="A bundled experiment or the path of a .toml file.")]
+StableVersion = Annotated[
+    str | None, typer.Option(help="The version in production: a name, a folder, or image:NAME on Compose.")
+]
+CandidateVersion = Annotated[
+    str | None, typer.Option(help="The version that wants to be: a name, a folder, or image:NAME on Compose.")
+]
+Backend = Annotated[str, typer.Option(help="auto, compose or local.")]
