@@ -20,6 +20,8 @@ accuracy, balanced_accuracy, f1*, precision*, recall*,  higher     %, or a share
 jaccard*, matthews_corrcoef (names of scikit-learn)
 goodput, throughput, capacity                           higher     /s              /s, %
 value (what 1,000 requests earn)                        higher     plain number    plain number, %
+positive_likelihood_ratio (labels 0 and 1)              higher     plain number    plain number, %
+negative_likelihood_ratio (labels 0 and 1)              lower      plain number    plain number, %
 mae, rmse (regression)                                  lower      plain number    plain number, %
 r2 (regression)                                         higher     plain number    plain number
 unfaithful (answers that change under load)             lower      a whole number  a whole number
@@ -41,8 +43,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from loadtest.errors import GateError
+from loadtest.scorers import LIKELIHOOD_RATIOS, SCORERS, why_not
 
-Kind = Literal["latency", "share", "quality", "rate", "amount", "loss", "r2", "count", "memory"]
+Kind = Literal[
+    "latency", "share", "quality", "rate", "amount", "odds", "odds_against", "loss", "r2", "count", "memory"
+]
 
 
 class _Units(NamedTuple):
@@ -58,25 +63,20 @@ _KINDS: dict[Kind, _Units] = {
     "quality": _Units(("%", ""), ("pp",)),
     "rate": _Units(("/s",), ("/s", "%")),
     "amount": _Units(("",), ("", "%")),
+    "odds": _Units(("",), ("", "%")),
+    "odds_against": _Units(("",), ("", "%")),
     "loss": _Units(("",), ("", "%")),
     "r2": _Units(("",), ("",)),
     "count": _Units(("",), ("",)),
     "memory": _Units(("m", "g"), ("m", "g", "%")),
 }
-_HIGHER_IS_BETTER = frozenset(("quality", "rate", "amount", "r2"))
-_AVERAGES = ("", "_macro", "_micro", "_weighted")
-SCORERS = (
-    "balanced_accuracy",
-    "matthews_corrcoef",
-    *(name + average for name in ("f1", "precision", "recall", "jaccard") for average in _AVERAGES),
-)
-"""The classification metrics that are computed from whole sets of answers, by their scikit-learn names."""
-
+_HIGHER_IS_BETTER = frozenset(("quality", "rate", "amount", "odds", "r2"))
 _METRICS: dict[str, Kind] = {
     "error_rate": "share",
     "cpu_throttled": "share",
     "accuracy": "quality",
     **dict.fromkeys(SCORERS, "quality"),
+    **dict(zip(LIKELIHOOD_RATIOS, ("odds", "odds_against"), strict=True)),
     "goodput": "rate",
     "throughput": "rate",
     "capacity": "rate",
@@ -88,15 +88,12 @@ _METRICS: dict[str, Kind] = {
     "memory": "memory",
 }
 _ALIASES = {
-    "neg_mean_absolute_error": "mae",
-    "neg_root_mean_squared_error": "rmse",
     "r²": "r2",
     "errors": "error_rate",
     "throttled": "cpu_throttled",
     "latency": "p99",
     "median": "p50",
 }
-_NEEDS_PROBABILITIES = ("roc_auc", "average_precision", "neg_log_loss", "neg_brier_score", "top_k_accuracy")
 _BASE = {"ms": 0.001, "s": 1.0, "%": 0.01, "pp": 0.01, "/s": 1.0, "": 1.0, "m": 2.0**20, "g": 2.0**30}
 _QUANTITY = r"(\d+(?:\.\d+)?)\s*(ms|s|%|pp|/s|m|g)?"
 _PATTERN = re.compile(
@@ -207,8 +204,8 @@ def _is_quantile(metric: str) -> bool:
 def _metric_problem(metric: str) -> str | None:
     if metric in _METRICS or _is_quantile(metric):
         return None
-    if metric.startswith(_NEEDS_PROBABILITIES):
-        return f"{metric} needs probabilities, samples carry the predicted label; f1_macro is near it"
+    if reason := why_not(metric):
+        return reason
     if re.fullmatch(r"p\d+", metric):
         return f"{metric} is no latency quantile; there are p10 to p99, p995, p999 and p9999"
     near = _ALIASES.get(metric) or next(iter(difflib.get_close_matches(metric, _METRICS, 1)), None)
@@ -258,7 +255,14 @@ def _bound_problem(gate: Gate) -> str | None:
         return "r2 is 1 for a perfect model, so a bound lies below 1"
     if gate.relative and gate.higher_is_better and gate.bound >= 1:
         return "stable - 100% is nothing at all; a margin that can be lost lies below 100%"
-    impossible = {"latency": 0.0, "share": 0.0, "quality": 1.0, "memory": 0.0, "loss": 0.0}
+    impossible = {
+        "latency": 0.0,
+        "share": 0.0,
+        "quality": 1.0,
+        "memory": 0.0,
+        "loss": 0.0,
+        "odds_against": 0.0,
+    }
     if gate.against == "absolute" and gate.bound == impossible.get(gate.kind):
         return "no number of requests can show this bound; leave some room"
     return None

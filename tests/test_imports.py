@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[1]
 ARROWS = {
     "errors": set(),
     "colours": set(),
-    "gates": {"errors"},
+    "scorers": set(),
+    "gates": {"errors", "scorers"},
     "quantities": set(),
     "target": {"errors"},
     "config": {"errors", "gates", "quantities", "target"},
@@ -18,7 +19,7 @@ ARROWS = {
     "dataset": {"config", "errors"},
     "run_folder": {"errors"},
     "stats": set(),
-    "judge": {"stats", "config", "gates", "sample", "dataset", "errors"},
+    "judge": {"stats", "config", "gates", "scorers", "sample", "dataset", "errors"},
     "load": {"target", "colours", "config", "sample", "sample_lines", "dataset", "run_folder", "errors"},
     "capacity": {"judge", "gates", "errors"},
     "canary": {"stats", "config", "gates", "sample", "errors"},

@@ -7,7 +7,10 @@ import numpy as np
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.errors import GateError
+from loadtest.gates import Gate
+from loadtest.judge.evidence import NoEvidence
 from loadtest.judge.measures import rows_of_slice
+from loadtest.judge.quality import positive_class
 
 
 def check_gates(experiment: Experiment, dataset: Dataset) -> None:
@@ -21,7 +24,7 @@ def check_gates(experiment: Experiment, dataset: Dataset) -> None:
         problem = None
         if gate.metric == "capacity":
             problem = "one load says nothing of the capacity; use loadproof capacity --gate"
-        elif regression and (gate.kind == "quality" or gate.metric == "value"):
+        elif regression and gate.kind in ("quality", "amount", "odds", "odds_against"):
             problem = f"{gate.metric} is for classifications; a regression has mae, rmse and r2"
         elif not regression and gate.kind in ("loss", "r2"):
             problem = f"{gate.metric} is for regressions; set [data] task = 'regression', or gate accuracy"
@@ -37,5 +40,15 @@ def check_gates(experiment: Experiment, dataset: Dataset) -> None:
         elif gate.column is not None and not rows_of_slice(gate, dataset).any():
             seen = sorted({str(v) for v in dataset.columns[gate.column].unique().to_pylist()})
             problem = f"no row has {gate.column}={gate.value}; there are {', '.join(seen[:8])}"
+        elif not regression:
+            problem = _no_positive_class(gate, dataset)
         if problem:
             raise GateError(f"gate {gate.expression!r}: {problem}")
+
+
+def _no_positive_class(gate: Gate, dataset: Dataset) -> str | None:
+    try:
+        positive_class(gate, np.unique(np.asarray(dataset.labels, dtype=str)))
+    except NoEvidence as reason:
+        return str(reason)
+    return None

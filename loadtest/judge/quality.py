@@ -14,6 +14,7 @@ from loadtest.gates import Gate
 from loadtest.judge.evidence import Evidence, NoEvidence
 from loadtest.judge.measurement import Measurement, margin_of
 from loadtest.judge.outcomes import Outcomes
+from loadtest.scorers import LIKELIHOOD_RATIOS
 from loadtest.stats import bootstrap
 from loadtest.stats.estimate import Estimate
 from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share, design_effect
@@ -116,7 +117,10 @@ def score(gate: Gate, evidence: Evidence, dataset: Dataset, rows_in_set: int) ->
         metric, features = {"mae": mae, "rmse": rmse, "r2": r2}[gate.metric], _regression_features
     else:
         classes = np.unique(np.asarray(dataset.labels, dtype=str))
-        metric, features = classification(gate.metric, _positive(gate, classes)), _classification_features
+        metric, features = (
+            classification(gate.metric, positive_class(gate, classes)),
+            _classification_features,
+        )
     s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
     s_sums = features(evidence.stable, dataset, s_rows, bootstrap.groups(len(s_rows.rows)))
     c_sums = features(evidence.candidate, dataset, c_rows, bootstrap.groups(len(c_rows.rows)))
@@ -160,7 +164,8 @@ def _reach(gate: Gate, own: float, dataset: Dataset) -> float:
         spread = labels - labels.mean()
         useless = np.abs(spread).mean() if gate.metric == "mae" else np.sqrt(np.mean(spread**2))
         return abs(float(useless) - own)
-    return abs(own)
+    # a ratio of 1 is that of answers that say nothing
+    return abs(1 - own) if gate.kind in ("odds", "odds_against") else abs(own)
 
 
 def _sums(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
@@ -226,11 +231,16 @@ def _classes_of(predictions: pa.Array, classes: NDArray[np.str_]) -> NDArray[np.
     return found
 
 
-def _positive(gate: Gate, classes: NDArray[np.str_]) -> int | None:
-    """Where the positive class stands, for a score of two classes without an average."""
-    if gate.metric not in ("f1", "precision", "recall", "jaccard"):
+def positive_class(gate: Gate, classes: NDArray[np.str_]) -> int | None:
+    """Where the positive class stands, for a score of two classes without an average; None for any other.
+
+    Raises:
+        NoEvidence: the labels do not say which class counts as yes.
+    """
+    if gate.metric not in ("f1", "precision", "recall", "jaccard", *LIKELIHOOD_RATIOS):
         return None
     for name in ("1", "1.0", "True", "true"):
         if len(classes) == 2 and name in classes:
             return int(np.flatnonzero(classes == name)[0])
-    raise NoEvidence(f"{gate.metric} is for the labels 0 and 1; write {gate.metric}_macro")
+    instead = "" if gate.metric in LIKELIHOOD_RATIOS else f"; write {gate.metric}_macro"
+    raise NoEvidence(f"{gate.metric} is for the labels 0 and 1{instead}")

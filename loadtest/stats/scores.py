@@ -41,9 +41,11 @@ def classification(name: str, positive: int | None) -> Callable[[Floats], Floats
     """A metric by its scikit-learn name, such as ``f1_macro`` or ``balanced_accuracy``.
 
     Args:
-        name: one of ``loadtest.gates.SCORERS``.
+        name: one of ``loadtest.scorers.SCORERS`` or ``LIKELIHOOD_RATIOS``.
         positive: the class that counts as yes, for a name without an average.
     """
+    if name.endswith("likelihood_ratio"):
+        return _likelihood_ratio(1 if positive is None else positive, by_yes=name.startswith("positive"))
     if name == "balanced_accuracy":
         return lambda sums: _mean_where(_recall(*_parts(sums)), _parts(sums)[2] > 0)
     if name == "matthews_corrcoef":
@@ -90,6 +92,19 @@ def _f1(hits: Floats, answers: Floats, truths: Floats) -> Floats:
 
 def _jaccard(hits: Floats, answers: Floats, truths: Floats) -> Floats:
     return _ratio(hits, answers + truths - hits)
+
+
+def _likelihood_ratio(positive: int, *, by_yes: bool) -> Callable[[Floats], Floats]:
+    """Of two classes; NaN where it is undefined. An answer that is no label is a wrong one of its class."""
+
+    def metric(sums: Floats) -> Floats:
+        hits, _, truths = _parts(sums)
+        rates = _recall(hits, hits, truths)
+        sensitivity, specificity = rates[:, positive], rates[:, 1 - positive]
+        above, below = (sensitivity, 1 - specificity) if by_yes else (1 - sensitivity, specificity)
+        return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+
+    return metric
 
 
 def _mean_where(per_class: Floats, counted: NDArray[np.bool_]) -> Floats:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import GateError
-from loadtest.gates import SCORERS, Gate
+from loadtest.gates import Gate
+from loadtest.scorers import SCORERS
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,11 @@ from loadtest.gates import SCORERS, Gate
         ("throughput >= stable - 5%", "throughput", "stable", 0.05, True, "%"),
         ("value >= stable - 2%", "value", "stable", 0.02, True, "%"),
         ("MAE <= stable + 0.5", "mae", "stable", 0.5, False, ""),  # metrics know no capitals
+        ("positive_likelihood_ratio >= 4", "positive_likelihood_ratio", "absolute", 4.0, False, ""),
+        (
+            *("negative_likelihood_ratio <= stable + 10%", "negative_likelihood_ratio"),
+            *("stable", 0.1, True, "%"),
+        ),
         ("r2 >= 0.8", "r2", "absolute", 0.8, False, ""),
         ("memory <= stable + 20%", "memory", "stable", 0.2, True, "%"),
         ("memory <= 512m", "memory", "absolute", 2.0**29, False, "MiB"),
@@ -78,6 +84,8 @@ def test_quantiles(metric, quantile):
         ("error_rate <= stable + 101pp", "cannot exceed 100%"),
         ("value >= stable - 100%", "lies below 100%"),
         ("r2 >= 1", "below 1"),
+        ("negative_likelihood_ratio <= 0", "no number of requests can show"),
+        ("negative_likelihood_ratio >= 1", "lower negative_likelihood_ratio is better"),
         ("unfaithful <= 0.5", "whole number"),
         ("error_rate <= 0%", "no number of requests can show"),
         ("accuracy >= 100%", "no number of requests can show"),

@@ -224,6 +224,18 @@ RUNS = [
     ("value lost", Run(candidate=Arm(accuracy=0.7), gates=("value >= stable - 2%",)), Word.FAIL, "value"),
     ("f1 kept", Run(gates=("f1_macro >= stable - 1pp",)), Word.PASS, "met"),
     ("f1 lost", Run(candidate=Arm(accuracy=0.7), gates=("f1 >= stable - 1pp",)), Word.FAIL, "f1 >="),
+    (
+        "likelihood ratio kept",
+        Run(gates=("positive_likelihood_ratio >= stable - 20%",)),
+        Word.PASS,
+        "met",
+    ),
+    (
+        "likelihood ratio lost",
+        Run(candidate=Arm(accuracy=0.7), gates=("negative_likelihood_ratio <= stable + 10%",)),
+        Word.FAIL,
+        "negative_likelihood_ratio",
+    ),
     ("goodput", Run(candidate=Arm(slower=0.3), gates=("goodput >= stable - 5%",)), Word.FAIL, "goodput"),
     ("throughput", Run(gates=("throughput >= 40/s",)), Word.PASS, "met"),
     ("unpaired", Run(traffic="canary"), Word.INCONCLUSIVE, "accuracy >= stable - 1pp: anything from"),

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from loadtest.gates import SCORERS
+from loadtest.scorers import LIKELIHOOD_RATIOS, SCORERS
 from loadtest.stats import bootstrap
 from loadtest.stats.scores import classification, mae, r2, rmse, value_per_thousand
 
@@ -70,10 +70,10 @@ def test_groups_are_of_equal_size(rows):
     assert sizes.max() - sizes.min() <= 1
 
 
-@pytest.mark.parametrize("name", SCORERS)
+@pytest.mark.parametrize("name", [*SCORERS, *LIKELIHOOD_RATIOS])
 def test_scores_are_those_of_scikit_learn(name):
     rng = np.random.default_rng(6)
-    plain = name in ("f1", "precision", "recall", "jaccard")
+    plain = name in ("f1", "precision", "recall", "jaccard", *LIKELIHOOD_RATIOS)
     k = 2 if plain else 4
     truth = rng.integers(0, k, 400)
     answer = np.where(rng.random(400) < 0.7, truth, rng.integers(0, k, 400))
@@ -84,8 +84,17 @@ def test_scores_are_those_of_scikit_learn(name):
     theirs = {
         "balanced_accuracy": metrics.balanced_accuracy_score,
         "matthews_corrcoef": metrics.matthews_corrcoef,
+        "positive_likelihood_ratio": lambda t, a: metrics.class_likelihood_ratios(t, a)[0],
+        "negative_likelihood_ratio": lambda t, a: metrics.class_likelihood_ratios(t, a)[1],
     }.get(name) or (lambda t, a: getattr(metrics, f"{base}_score")(t, a, average=average or "binary"))
     assert ours == pytest.approx(theirs(truth, answer))
+
+
+def test_a_likelihood_ratio_without_a_wrong_answer_is_undefined():
+    # hits, answers, truths of the classes 0 and 1, and of no label
+    sums = np.array([[5.0, 3, 0, 5, 5, 0, 5, 5, 0]])
+    assert np.isnan(classification("positive_likelihood_ratio", 1)(sums)[0])
+    assert classification("negative_likelihood_ratio", 1)(sums)[0] == pytest.approx(0.4)
 
 
 def test_regression_metrics_are_those_of_scikit_learn():
