@@ -178,15 +178,14 @@ class Canary(_Part):
     the candidate; ``rollback`` are gates of which a *refutation* takes it out.
 
     Args:
+        shadow: seconds before the first split in which it is sent a copy of the traffic; 0: none.
         steps: the splits in percent, ascending; the last is 100.
         rollback: roll back as soon as one of these is refuted; ``<= stable`` allows no harm that can be seen.
         answers: the candidate's answers that every step needs at least.
         window: seconds of one window of latency and of errors in bursts.
-        alarms: the first sign of harm takes the split to 0, before it is beyond doubt. After ``pause`` the
-            candidate begins anew, on fresh evidence; alarm number ``alarms`` is final.
-        pause: see ``alarms``.
-        timeout: seconds in which a version must answer a health check and show its metrics; both are asked
-            for once a second.
+        alarms, pause: the first sign of harm takes the split to 0, before it is beyond doubt; ``pause``
+            seconds later the candidate begins anew, on fresh evidence. Alarm number ``alarms`` is final.
+        timeout: seconds in which a version must answer a health check and show its metrics.
         misses: health checks in a row that the candidate may not pass until it is rolled back.
         missing: seconds without metrics that roll back.
         settle: seconds at 100% before the candidate becomes the new stable.
@@ -194,6 +193,7 @@ class Canary(_Part):
         undecided: ``rollback``, or ``stay`` at the split that was reached.
     """
 
+    shadow: Seconds = 0.0
     steps: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(
         default=(1, 5, 10, 25, 50, 100), min_length=1
     )

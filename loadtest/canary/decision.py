@@ -6,9 +6,11 @@ In this order, the first that applies:
    or a rollback gate has failed. Not while stable itself is not ready: that would send everybody to it.
 2. **Pause**: an alarm, which is not proof. The split goes to 0 at once, and the candidate begins anew after
    the pause, on fresh evidence; the last alarm of ``alarms`` is a rollback.
-3. **Go up** one step, or promote after the last: the candidate has answered often enough at this one, and
+   In the shadow nobody is harmed: an alarm holds the candidate there until it fades or is proof.
+3. **Into the shadow** before the first step, where ``shadow`` asks for it.
+4. **Go up** one step, or promote after the last: the candidate has answered often enough at this one, and
    every gate has shown what the next one needs.
-4. **Hold**, until ``hold`` is over; then roll back or stay, as ``undecided`` says.
+5. **Hold**, until ``hold`` is over; then roll back or stay, as ``undecided`` says.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from loadtest.canary.evidence import Evidence
 from loadtest.config import Canary
 from loadtest.sample import CANDIDATE, STABLE
 
-Verb = Literal["hold", "step", "pause", "rollback", "promote", "stay"]
+Verb = Literal["hold", "shadow", "step", "pause", "rollback", "promote", "stay"]
 
 
 class Position(NamedTuple):
@@ -30,12 +32,14 @@ class Position(NamedTuple):
         since: seconds on the controller's clock at which that began.
         alarms: how often it was paused.
         paused: it is paused now.
+        shadow: it is sent a copy of the traffic.
     """
 
     split: float
     since: float
     alarms: int = 0
     paused: bool = False
+    shadow: bool = False
 
 
 class Decision(NamedTuple):
@@ -52,6 +56,9 @@ class Decision(NamedTuple):
     why: str
 
 
+_EJECTED = "the gateway still keeps the candidate out after failures in a row"
+
+
 def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
     """The decision of this moment.
 
@@ -64,10 +71,12 @@ def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
         return Decision(
             "hold", position.split, "stable itself is not ready: a rollback would not help anybody"
         )
-    if reason := _fault(policy, evidence):
+    if reason := _fault(policy, position, evidence):
         return Decision("rollback", 0.0, reason)
     if position.paused:
         return _after_pause(policy, position, evidence)
+    if position.shadow:
+        return _in_shadow(policy, position, evidence)
     alarms = [alarm for alarm in evidence.alarms if alarm.finding == "alarm"]
     if alarms:
         why = f"{alarms[0].gate}: {alarms[0].text}"
@@ -75,19 +84,23 @@ def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
             return Decision("rollback", 0.0, f"alarm {position.alarms + 1}: {why}")
         return Decision("pause", 0.0, f"alarm {position.alarms + 1} of {policy.alarms}: {why}")
     missing = _missing(policy, position, evidence)
-    if missing is None:
-        return _up(policy, position)
+    return _up(policy, position) if missing is None else _hold(policy, position, evidence, missing)
+
+
+def _hold(policy: Canary, position: Position, evidence: Evidence, missing: str) -> Decision:
     if evidence.at - position.since >= policy.hold:
-        why = f"undecided after {policy.hold:g} s at {position.split:g}%: {missing}"
+        where = "in the shadow" if position.shadow else f"at {position.split:g}%"
+        why = f"undecided after {policy.hold:g} s {where}: {missing}"
         back = policy.undecided == "rollback"
         return Decision("rollback", 0.0, why) if back else Decision("stay", position.split, why)
     return Decision("hold", position.split, missing)
 
 
-def _fault(policy: Canary, evidence: Evidence) -> str | None:
+def _fault(policy: Canary, position: Position, evidence: Evidence) -> str | None:
     if evidence.misses[CANDIDATE] >= policy.misses:
         return f"the candidate did not pass {evidence.misses[CANDIDATE]} health checks in a row"
-    if evidence.ejected:
+    # without a share it cannot have failed now: what is left of an earlier ejection passes
+    if evidence.ejected and position.split > 0:
         return "the gateway ejected the candidate after failures in a row"
     for source, seconds in evidence.silent.items():
         if seconds >= policy.missing:
@@ -100,7 +113,24 @@ def _after_pause(policy: Canary, position: Position, evidence: Evidence) -> Deci
     rest = policy.pause - (evidence.at - position.since)
     if rest > 0:
         return Decision("hold", 0.0, f"paused after an alarm, {rest:.0f} s more")
+    if evidence.ejected:
+        return _hold(policy, position, evidence, _EJECTED)
     return Decision("step", policy.steps[0], "the pause is over: from the first step again")
+
+
+def _in_shadow(policy: Canary, position: Position, evidence: Evidence) -> Decision:
+    rest = policy.shadow - (evidence.at - position.since)
+    alarms = [alarm for alarm in evidence.alarms if alarm.finding != "quiet"]
+    if alarms:
+        return _hold(
+            policy, position, evidence, f"an alarm in the shadow, {alarms[0].gate}: {alarms[0].text}"
+        )
+    if evidence.answers < policy.answers:
+        joined = f"{evidence.answers:.0f} of {policy.answers} answers joined in the shadow"
+        return _hold(policy, position, evidence, joined)
+    if rest > 0:
+        return Decision("hold", 0.0, f"in the shadow for {rest:.0f} s more")
+    return Decision("step", policy.steps[0], "the shadow shows no harm")
 
 
 def _missing(policy: Canary, position: Position, evidence: Evidence) -> str | None:
@@ -109,7 +139,9 @@ def _missing(policy: Canary, position: Position, evidence: Evidence) -> str | No
         rest = policy.settle - (evidence.at - position.since)
         return f"everybody has the candidate; it settles for {rest:.0f} s more" if rest > 0 else None
     if position.split == 0:
-        return None if evidence.misses[CANDIDATE] == 0 else "the candidate is not ready"
+        if evidence.misses[CANDIDATE]:
+            return "the candidate is not ready"
+        return _EJECTED if evidence.ejected else None
     if evidence.answers < policy.answers:
         return f"{evidence.answers:.0f} of {policy.answers} answers of the candidate at {position.split:g}%"
     step = _next(policy, position.split)
@@ -126,7 +158,8 @@ def _up(policy: Canary, position: Position) -> Decision:
         return Decision("promote", 0.0, "every gate is met, and everybody has had the candidate")
     step = _next(policy, position.split)
     if position.split == 0:
-        return Decision("step", step, "the candidate is ready")
+        why = "the candidate is ready"
+        return Decision("shadow", 0.0, why) if policy.shadow else Decision("step", step, why)
     return Decision("step", step, f"enough is shown at {position.split:g}%")
 
 

@@ -47,7 +47,7 @@ class Event(NamedTuple):
                 for proof in known.proofs
             },
             "answers": known.answers,
-        }
+        } | ({"shadow": known.shadow.to_json()} if known.shadow else {})
 
 
 def _rounded(share: float | None) -> float | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from loadtest.canary.looks import Look
+from loadtest.canary.shadow import Shadow
 from loadtest.canary.shares import ShareAlarm, ShareProof
 from loadtest.canary.tails import Tails
 from loadtest.config import Canary, Experiment
@@ -67,6 +68,7 @@ class Evidence:
         misses: health checks in a row that each role did not pass.
         ejected: the gateway took the candidate out.
         silent: seconds since each source last gave its metrics.
+        shadow: both versions' answers to the same requests, while the candidate is in the shadow.
     """
 
     at: float
@@ -76,6 +78,7 @@ class Evidence:
     misses: dict[str, int]
     ejected: bool
     silent: dict[str, float]
+    shadow: Shadow | None = None
 
 
 def check(experiment: Experiment) -> None:

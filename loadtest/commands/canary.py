@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from loadtest.canary.codec import encode
+from loadtest.canary.shadow import Join
 from loadtest.canary.state import State
 from loadtest.canary.store import Change
 from loadtest.commands.canary_auto import auto, run
-from loadtest.commands.canary_words import describe_change, print_status
+from loadtest.commands.canary_words import describe_change, describe_shadow, print_status
 from loadtest.commands.console import console
 from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, StableVersion
 from loadtest.commands.rollback import WHY, roll_back
@@ -20,6 +21,7 @@ from loadtest.config import Experiment
 from loadtest.errors import LabError
 from loadtest.flows.keep_up import LOOK, Keeper
 from loadtest.flows.versions import resolve, train_if_absent
+from loadtest.lab.answers import ShadowReader
 from loadtest.lab.author import sign
 from loadtest.lab.choose import choose_lab
 from loadtest.lab.probe import get
@@ -50,6 +52,14 @@ def status(
         print(encode(state), end="")
     else:
         print_status(console, running.name, state)
+        if state.now.mode == "shadow":
+            join = Join(state.since.timestamp())
+            try:
+                ShadowReader(state, running.endpoints()).read_into(join)
+            except LabError as error:
+                console.print(f"shadow: {error}", soft_wrap=True)
+            else:
+                console.print("\n".join(describe_shadow(join.summary())), soft_wrap=True)
 
 
 @app.command(name="set")

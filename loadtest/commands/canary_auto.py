@@ -51,14 +51,21 @@ def auto(
     running = running_lab(lab, project)
     with _outlets(json, metrics_port, running.folder) as (outlets, _):
         state = running.canary.read()
-        scraper, meter = watch(state, running.endpoints(), resolved.canary.timeout)
+        seen = watch(state, running.endpoints(), resolved.canary)
         try:
             with running.canary.lead(BY):
-                end = Auto(resolved, running.canary, scraper, meter, outlets).run()
+                end = Auto(
+                    resolved,
+                    running.canary,
+                    seen.scraper,
+                    seen.meter,
+                    outlets,
+                    read_answers=seen.read_answers,
+                ).run()
         except KeyboardInterrupt:
             raise Interrupted("interrupted; the split stays as it is") from None
         finally:
-            scraper.close()
+            seen.scraper.close()
     _conclude(end, None, json=json)
 
 

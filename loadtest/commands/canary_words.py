@@ -9,6 +9,8 @@ from loadtest.canary.state import Deployment, Entry, State
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from loadtest.canary.shadow import Shadow
+
 LAST = 8
 """Entries of the history that a status shows."""
 
@@ -51,6 +53,24 @@ def print_status(console: Console, lab: str, state: State) -> None:
         at = f"{entry.note.at:%m-%d %H:%M:%S}"
         table.add_row(str(entry.serial), at, entry.note.by, entry.action, share, *names, entry.note.why)
     console.print(table)
+
+
+def describe_shadow(shadow: Shadow) -> list[str]:
+    """What both versions answered to the same requests, in lines."""
+    from loadtest.canary.shadow import QUANTILES
+
+    lost = f"{shadow.failed:,} failed, {shadow.unanswered:,} unanswered"
+    lines = [f"shadow: {shadow.pairs:,} answers joined; of the candidate's copies {lost}"]
+    if shadow.agreement is not None:
+        low, high = shadow.interval
+        lines.append(f"  agreement  {shadow.agreement:.1%} (95% between {low:.1%} and {high:.1%})")
+    if shadow.accuracy:
+        shares = ", ".join(f"{role} {share:.1%}" for role, share in shadow.accuracy.items())
+        lines.append(f"  accuracy   {shares} of {shadow.judged:,} rows with feedback")
+    for place, quantile in enumerate(QUANTILES) if shadow.latency else ():
+        values = ", ".join(f"{role} {v[place] * 1000:.1f} ms" for role, v in shadow.latency.items())
+        lines.append(f"  {f'p{quantile * 100:g}':9}  {values}, in the server")
+    return lines
 
 
 _DONE = {

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from loadtest.canary.counters import Meter
 from loadtest.canary.decision import Position, decide
 from loadtest.canary.event import BY, Event
-from loadtest.canary.evidence import Watch
+from loadtest.canary.evidence import Evidence, Watch
+from loadtest.canary.looks import Look
+from loadtest.canary.shadow import Join
 from loadtest.canary.state import State
 from loadtest.canary.store import Store
 from loadtest.config import Experiment
@@ -26,6 +29,9 @@ from loadtest.lab.scrape import Pages
 
 EVERY = 1.0
 """Seconds between two looks."""
+
+_EQUAL = 50.0
+"""As at this split, both versions have as much to do in the shadow: either may be called slow, or fast."""
 
 
 class Outlet(Protocol):
@@ -50,6 +56,7 @@ class Auto:
         store: the lab's state.
         scrape: asks the lab's services.
         meter: makes looks of what they answer.
+        read_answers: puts what is new of both versions' answers into a join, for the shadow.
         outlets: take every event.
         clock: seconds that never go back.
         sleep: waits for so many seconds.
@@ -64,17 +71,21 @@ class Auto:
         meter: Meter,
         outlets: Sequence[Outlet],
         *,
+        read_answers: Callable[[Join], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         check: Callable[[], None] = lambda: None,
     ) -> None:
+        self._experiment = experiment
         self._policy = experiment.canary
         self._store = store
         self._scrape = scrape
         self._meter = meter
         self._outlets = outlets
+        self._read_answers = read_answers
         self._clock, self._sleep, self._check = clock, sleep, check
         self._watch = Watch(experiment)
+        self._join = Join()
 
     def run(self) -> End:
         """Go on until the candidate is promoted, rolled back, or left where it is.
@@ -85,11 +96,12 @@ class Auto:
         began = self._clock()
         state = self._store.read()
         position = resume(state)
-        self._watch.enter(0.0, position.split, again=position.paused)
+        if not self._policy.shadow:
+            position = position._replace(shadow=False)
+        self._enter(position, state)
         for at in self._looks(began):
             self._check()
-            self._watch.add(self._meter.look(at, *self._scrape()))
-            evidence = self._watch.evidence()
+            evidence = self._known(self._meter.look(at, *self._scrape()), position)
             decision = decide(self._policy, position, evidence)
             event = Event(at, decision, position, evidence)
             after = self._store.read() if decision.verb == "hold" else self._carry_out(event, state)
@@ -104,10 +116,27 @@ class Auto:
             if decision.verb in _ENDS:
                 return End(_ENDS[decision.verb], decision.why)
             if decision.verb != "hold":
-                resting = decision.verb == "pause"
-                self._watch.enter(at, decision.split, again=resting or position.paused)
-                position = Position(decision.split, at, position.alarms + resting, resting)
+                before, resting = position, decision.verb == "pause"
+                shadow = decision.verb == "shadow"
+                position = Position(decision.split, at, before.alarms + resting, resting, shadow)
+                self._enter(position, state, before)
         raise AssertionError("looks never end by themselves")
+
+    def _enter(self, position: Position, state: State, before: Position | None = None) -> None:
+        """A step begins. The shadow's evidence is of servers, not of users: it stands by itself."""
+        if position.shadow or (before and before.shadow):
+            self._watch = Watch(self._experiment)
+            self._join = Join(state.since.timestamp())
+        again = position.paused or bool(before and before.paused)
+        self._watch.enter(position.since, _EQUAL if position.shadow else position.split, again=again)
+
+    def _known(self, look: Look, position: Position) -> Evidence:
+        if not position.shadow:
+            self._watch.add(look)
+            return self._watch.evidence()
+        self._read_answers(self._join)
+        self._watch.add(look._replace(counts=self._join.take(look.edges)))
+        return replace(self._watch.evidence(), shadow=self._join.summary())
 
     def _looks(self, began: float) -> Iterator[float]:
         due = began
@@ -134,6 +163,8 @@ class Auto:
                     return state.promote(note)
                 case "stay":
                     return state.hold(note)
+                case "shadow":
+                    return state.shadow(note)
             return state.set(decision.split, note)
 
         return self._store.update(change)
@@ -147,11 +178,11 @@ def resume(state: State) -> Position:
 
     Evidence begins anew: a step that was under way is done once more.
     """
-    alarms, paused = 0, False
+    alarms, paused, shadow = 0, False, state.now.mode == "shadow"
     for entry in reversed(state.history):
         if entry.action not in ("set", "hold"):
             break
         pause = entry.note.evidence.get("decision") == "pause"
         paused |= pause and entry is state.history[-1]
         alarms += pause
-    return Position(state.now.percent, 0.0, alarms, paused)
+    return Position(state.now.percent, 0.0, alarms, paused, shadow)

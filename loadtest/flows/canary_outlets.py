@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 
 from loadtest.canary.decision import Verb
 from loadtest.canary.event import Event
+from loadtest.canary.shadow import QUANTILES, Shadow
 from loadtest.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
@@ -63,6 +64,31 @@ class Metrics:
             ["gate"],
             registry=self.registry,
         )
+        self._copies = Gauge(
+            "loadproof_canary_shadow_requests",
+            "Requests of the shadow: joined (both answered), of those failed (by the candidate alone), or "
+            "unanswered by it.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._agreement = Gauge(
+            "loadproof_canary_shadow_agreement",
+            "Share of rows that both versions predict alike in the shadow, and the ends of its 95% interval.",
+            ["value"],
+            registry=self.registry,
+        )
+        self._accuracy = Gauge(
+            "loadproof_canary_shadow_accuracy",
+            "Share of the shadow's rows with feedback that a version predicted.",
+            ["role"],
+            registry=self.registry,
+        )
+        self._latency = Gauge(
+            "loadproof_canary_shadow_latency_seconds",
+            "Quantiles of both servers' time for the same requests in the shadow.",
+            ["role", "quantile"],
+            registry=self.registry,
+        )
 
     def serve(self, port: int, folder: Path | None = None) -> Callable[[], None]:
         """Serve ``/metrics`` on the loopback address; returns what ends it.
@@ -103,6 +129,22 @@ class Metrics:
                 self._evidence.labels(alarm.gate).set(alarm.evidence)
         for proof in event.evidence.proofs:
             self._shown.labels(proof.gate).set(proof.shown[-1])
+        if event.evidence.shadow:
+            self._show_shadow(event.evidence.shadow)
+
+    def _show_shadow(self, shadow: Shadow) -> None:
+        counts = {"joined": shadow.pairs, "failed": shadow.failed, "unanswered": shadow.unanswered}
+        for outcome, count in counts.items():
+            self._copies.labels(outcome).set(count)
+        if shadow.agreement is not None:
+            ends = zip(("low", "estimate", "high"), sorted([*shadow.interval, shadow.agreement]), strict=True)
+            for end, share in ends:
+                self._agreement.labels(end).set(share)
+        for role, share in shadow.accuracy.items():
+            self._accuracy.labels(role).set(share)
+        for role, seconds in shadow.latency.items():
+            for quantile, value in zip(QUANTILES, seconds, strict=True):
+                self._latency.labels(role, f"{quantile:g}").set(value)
 
 
 class Annotations:

@@ -13,13 +13,15 @@ from loadtest.canary.codec import STATE_FILE, encode
 from loadtest.canary.counters import Clusters, Meter
 from loadtest.canary.event import BY
 from loadtest.canary.evidence import check
+from loadtest.canary.shadow import Join
 from loadtest.canary.state import State
-from loadtest.config import Experiment
+from loadtest.config import Canary, Experiment
 from loadtest.dataset import Dataset
 from loadtest.errors import ExitCode, ExperimentError, LabError
 from loadtest.flows.canary_auto import Auto, End, Outlet
 from loadtest.flows.environment import describe
 from loadtest.flows.faults import FaultSchedule
+from loadtest.lab.answers import ShadowReader
 from loadtest.lab.ports import Endpoints, Lab, LoadProcess, Version
 from loadtest.lab.scrape import Scraper
 from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
@@ -35,17 +37,28 @@ class Outcome(NamedTuple):
     folder: Path
 
 
-def watch(state: State, endpoints: Endpoints, timeout: float) -> tuple[Scraper, Meter]:
-    """What the controller looks through: who plays which role now, at the services and at the gateway.
+class Seen(NamedTuple):
+    """What the controller looks through; its scraper is to be closed."""
+
+    scraper: Scraper
+    meter: Meter
+    read_answers: Callable[[Join], None]
+
+
+def watch(state: State, endpoints: Endpoints, policy: Canary) -> Seen:
+    """Look at a lab through those who play the roles now, at the services and at the gateway.
 
     Raises:
-        LabError: the lab does not show its gateway's counters.
+        LabError: the lab does not show its gateway's counters, or cannot have the shadow that is asked for.
     """
     now = state.now
     services = {"stable": now.stable.service, "candidate": now.candidate.service}
     swapped = now.stable.service == "candidate"
     clusters = Clusters(now.stable.service, "canary-swapped" if swapped else "canary")
-    return Scraper(endpoints, services, timeout), Meter(clusters)
+    answers = ShadowReader(state, endpoints, policy.timeout)
+    if policy.shadow:
+        answers.read_into(Join())
+    return Seen(Scraper(endpoints, services, policy.timeout), Meter(clusters), answers.read_into)
 
 
 def run_canary(
@@ -94,12 +107,20 @@ def _control(
             if load.ended:
                 raise LabError("the load ended before the canary did; give it a longer --duration")
 
-        scraper, meter = watch(lab.canary.read(), lab.endpoints, experiment.canary.timeout)
+        seen = watch(lab.canary.read(), lab.endpoints, experiment.canary)
         try:
             with lab.canary.lead(BY):
-                return Auto(experiment, lab.canary, scraper, meter, outlets, check=look).run()
+                return Auto(
+                    experiment,
+                    lab.canary,
+                    seen.scraper,
+                    seen.meter,
+                    outlets,
+                    read_answers=seen.read_answers,
+                    check=look,
+                ).run()
         finally:
-            scraper.close()
+            seen.scraper.close()
     finally:
         load.stop()
 

@@ -26,7 +26,11 @@ UNPINNED = "unpinned"
 PATIENCE = 1.0
 """Seconds that the candidate's share waits for the candidate before stable is asked too."""
 
+SHADOW = "x-shadow"
+"""In shadow mode a user's request is marked as ``original``, and what the candidate is sent as ``copy``."""
+
 _TOTAL_WEIGHT = 10_000
+_FEEDBACK = r"/v2/models/[^/]+(/versions/[^/]+)?/feedback"
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 _MUTATION = "envoy.filters.http.header_mutation"
 _COUNTED_APART = {"upstream_alt_stat_name": UNPINNED}
@@ -127,20 +131,33 @@ class Routes:
             },
             "hash_policy": [{"header": {"header_name": "x-user-id"}}],
         }
+        marked: dict[str, Any] = {}
         if self.shadow:
+            marked["request_headers_to_add"] = [_set(SHADOW, "original")]
             unpinned["request_mirror_policies"] = [
                 {
-                    "cluster": self._service("candidate"),
+                    "cluster": "shadow-swapped" if self.swapped else "shadow",
                     "runtime_fraction": {"default_value": {"numerator": 100}},
+                    "request_headers_mutations": [{"append": _set(SHADOW, "copy")}],
                 }
             ]
+        pins = {role: [{"name": header, "string_match": {"exact": role}}] for role in ("stable", "candidate")}
+        # to whoever gave the answer, whichever role that plays now; the clusters ask the other version too
+        feedback = {"safe_regex": {"regex": _FEEDBACK}}
         return [
             *(
                 {
-                    "match": {**v2, "headers": [{"name": header, "string_match": {"exact": role}}]},
+                    "match": {**feedback, "headers": pin},
+                    "route": {"cluster": f"feedback-{self._service(role)}", "timeout": f"{self.timeout:g}s"},
+                }
+                for role, pin in [*pins.items(), ("stable", [{"name": header, "present_match": False}])]
+            ),
+            *(
+                {
+                    "match": {**v2, "headers": pin},
                     "route": {"cluster": self._service(role), **self._policy()},
                 }
-                for role in ("stable", "candidate")
+                for role, pin in pins.items()
             ),
             {
                 "match": {**v2, "headers": [{"name": header, "present_match": True}]},
@@ -149,6 +166,7 @@ class Routes:
             {
                 "match": v2,
                 "route": {**unpinned, **self._policy()},
+                **marked,
                 # counted apart: pinned requests are measurements and feedback, not users
                 "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART)},
             },

@@ -12,6 +12,7 @@ from loadtest.canary.event import Event
 _BAR = 20
 _PLAIN_EVERY = 10.0
 _STYLES = {
+    "shadow": "green",
     "step": "green",
     "promote": "bold green",
     "hold": "",
@@ -70,6 +71,10 @@ def _gates(event: Event) -> Table:
     for alarm in event.evidence.alarms:
         share = "" if alarm.evidence is None else f"{min(alarm.evidence, 1):.0%} of an alarm"
         table.add_row(Text(f"rollback {alarm.gate}"), alarm.finding, share, Text(alarm.text))
+    if shadow := event.evidence.shadow:
+        agreed = "-" if shadow.agreement is None else f"{shadow.agreement:.1%}"
+        lost = f"{shadow.failed} failed, {shadow.unanswered} unanswered"
+        table.add_row(Text("shadow"), "", f"{agreed} agree", Text(f"{shadow.pairs:,} joined, {lost}"))
     for proof in event.evidence.proofs:
         table.add_row(Text(f"gate     {proof.gate}"), "", f"{proof.shown[-1]:.0%} shown", Text(proof.text))
     return table

@@ -20,6 +20,7 @@ from services.model_server.feedback import RecentPredictions, outcome
 from services.model_server.inference import Inference, error_answer, read_body
 from services.model_server.metrics import Metrics
 from services.model_server.settings import Settings
+from services.model_server.shadow import Answers
 from services.model_server.version import LoadedVersion
 
 log = logging.getLogger(__name__)
@@ -54,12 +55,13 @@ def create_app(
         ("/v2/health/live", routes.live, "GET"),
         ("/v2/health/ready", routes.ready, "GET"),
         ("/metrics", routes.metrics_page, "GET"),
+        ("/answers", routes.answers_page, "GET"),
         ("", routes.model, "GET"),
         ("/ready", routes.model_ready, "GET"),
         ("/infer", routes.infer, "POST"),
         ("/feedback", routes.feedback, "POST"),
     ):
-        if rule.startswith(("/v2", "/metrics")):
+        if rule.startswith(("/v2", "/metrics", "/answers")):
             app.add_url_rule(rule, view_func=view, methods=[method])
         else:
             for prefix in ("/v2/models/<name>", "/v2/models/<name>/versions/<number>"):
@@ -87,7 +89,8 @@ class _Routes:
         self._is_ready = is_ready
         self._metrics = Metrics(registry, version, lambda: self.inference.depth)
         self._recent = RecentPredictions(settings.recent)
-        self.inference = Inference(version, self._metrics, self._recent, settings, faults)
+        self._answers = Answers(settings.recent)
+        self.inference = Inference(version, self._metrics, self._recent, settings, self._answers, faults)
 
     def server(self) -> Response:
         """``GET /v2``."""
@@ -105,6 +108,13 @@ class _Routes:
     def metrics_page(self) -> Response:
         """``GET /metrics``."""
         return Response(self._metrics.render(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    def answers_page(self) -> Response:
+        """``GET /answers?after=N``: see ``shadow``; the gateway forwards no such path."""
+        after = request.args.get("after", "0")
+        if not (after.isascii() and after.isdigit() and len(after) < 19):
+            raise RequestError(400, f"after must be a number of records, got {after!r}")
+        return _json(self._answers.page(int(after)))
 
     def model(self, name: str, number: str | None = None) -> Response:
         """``GET /v2/models/{m}``."""
@@ -153,6 +163,7 @@ class _Routes:
         if self._recent.take(request_id) is None:
             self._metrics.feedback("unknown", len(truth))
             raise RequestError(404, f"no recent prediction with id {request_id!r}")
+        self._answers.learned(request_id, truth)
         for word, error in outcomes:
             self._metrics.feedback(word)
             if error is not None and self._metrics.absolute_error:

@@ -22,6 +22,7 @@ from services.model_server.feedback import RecentPredictions
 from services.model_server.metrics import Metrics
 from services.model_server.protocol import check_finite, parse, render
 from services.model_server.settings import Settings
+from services.model_server.shadow import Answers
 from services.model_server.version import LoadedVersion
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Inference:
         metrics: where requests are counted.
         recent: remembers the predictions, for feedback.
         settings: the server's bounds.
+        answers: keeps what was answered to mirrored requests.
         faults: are injected where a sick version would be sick; None: none can be.
     """
 
@@ -63,8 +65,10 @@ class Inference:
         metrics: Metrics,
         recent: RecentPredictions,
         settings: Settings,
+        answers: Answers,
         faults: Faults | None = None,
     ) -> None:
+        self._answers = answers
         self._faults = faults
         self._version = version
         self._metrics = metrics
@@ -91,24 +95,27 @@ class Inference:
         """
         started = time.monotonic()
         self._metrics.begin()
-        request_id = headers.request_id(environ)
+        request_id = answer_id = headers.request_id(environ)
         labels: list[Any] = []
         try:
             if check:
                 check()
-            answer, labels = self._answer(environ, request_id, started)
+            answer, labels, answer_id = self._answer(environ, request_id, started)
         except RequestError as error:
             answer = error_answer(error.status, str(error))
         except Exception as error:
             log.error("request %s failed", request_id, exc_info=error)
             answer = error_answer(500, "the server failed on this request; its log says why")
         answer.headers.append(("x-request-id", request_id))
-        self._metrics.finish(answer.status, time.monotonic() - started, labels)
+        seconds = time.monotonic() - started
+        self._metrics.finish(answer.status, seconds, labels)
+        if mark := environ.get("HTTP_X_SHADOW"):
+            self._answers.answered(request_id, answer_id, mark, answer.status, seconds, labels)
         return answer
 
     def _answer(
         self, environ: Mapping[str, Any], request_id: str, started: float
-    ) -> tuple[Answer, list[Any]]:
+    ) -> tuple[Answer, list[Any], str]:
         version = self._version
         deadline = started + headers.patience(environ, self._settings.timeout)
         deadline -= headers.waited(environ, time.time())
@@ -133,8 +140,9 @@ class Inference:
         self._recent.remember(answer_id, labels)
         body, length = render(version, wanted, answer_id, results)
         if length is None:
-            return Answer(200, [_JSON], body), labels
-        return Answer(200, [_BINARY, ("inference-header-content-length", str(length))], body), labels
+            return Answer(200, [_JSON], body), labels, answer_id
+        kept = [_BINARY, ("inference-header-content-length", str(length))]
+        return Answer(200, kept, body), labels, answer_id
 
     def _observed(self, run: Run) -> Run:
         observe = self._metrics.batch

@@ -67,10 +67,19 @@ def test_a_killed_candidate_is_rolled_back_within_seconds(tmp_path):
 
 def test_an_honest_candidate_is_promoted_by_what_its_users_see(tmp_path):
     gates = ["error_rate <= stable + 20pp", "accuracy >= stable - 20pp"]
-    done, events, folder = canary(tmp_path, gates=gates, steps=[25, 50, 100], settle="1s")
+    done, events, folder = canary(tmp_path, gates=gates, shadow="4s", steps=[25, 50, 100], settle="1s")
     assert done.returncode == 0, done.stderr
     taken = [(e["decision"], e["split"]) for e in events if e["decision"] != "hold"]
-    assert taken == [("step", 25), ("step", 50), ("step", 100), ("promote", 0)]
+    assert taken == [("shadow", 0), ("step", 25), ("step", 50), ("step", 100), ("promote", 0)]
+    # before any user had it, it had answered what they asked stable, and was judged by what they reported
+    shadow = [e["shadow"] for e in events if "shadow" in e][-1]
+    assert shadow["pairs"] >= 40
+    assert (shadow["failed"], shadow["unanswered"]) == (0, 0)
+    low, high = shadow["interval"]
+    assert 0.5 < low <= shadow["agreement"] <= high < 1
+    assert shadow["judged"] >= 20
+    assert all(0.4 < share < 1 for share in shadow["accuracy"].values())
+    assert 0 < shadow["latency"]["candidate"]["p50"] < 1
     now = json.loads((folder / "state.json").read_text())
     assert now["stable"]["version"] == "v2"
     # what users were told, and what they reported, is what it was decided upon

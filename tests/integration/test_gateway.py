@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -99,14 +100,20 @@ def eventually(condition, within=20.0):
         time.sleep(0.02)
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("gateway")
+@contextmanager
+def running_gateway(folder):
+    """A gateway before two doubles."""
     with Supervisor(folder, ROOT) as supervisor:
         gateway = Gateway(folder, supervisor)
         write_routes(gateway.routes, Routes())
         for name in ("stable", "candidate", "gateway"):
             gateway.start(name)
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with running_gateway(tmp_path_factory.mktemp("gateway")) as gateway:
         yield gateway
 
 
@@ -119,11 +126,7 @@ def gateway(running):
 @pytest.fixture
 def fresh(tmp_path):
     """One of its own, for tests that break it."""
-    with Supervisor(tmp_path, ROOT) as supervisor:
-        gateway = Gateway(tmp_path, supervisor)
-        write_routes(gateway.routes, Routes())
-        for name in ("stable", "candidate", "gateway"):
-            gateway.start(name)
+    with running_gateway(tmp_path) as gateway:
         yield gateway
 
 
@@ -257,14 +260,6 @@ def test_a_request_that_reached_a_version_is_never_sent_again(gateway):
     answer = gateway.get("/v2/reset", x_model_version="candidate")
     assert (answer.status, answer.headers["x-model-version"]) == (503, "candidate")
     assert gateway.requests("candidate") == before + 1
-
-
-def test_a_shadow_is_seen_by_the_candidate_and_answered_by_stable(gateway):
-    gateway.split(0, shadow=True)
-    before = {version: gateway.requests(version) for version in ("stable", "candidate")}
-    assert many(gateway, 50) == {"stable": 50}
-    eventually(lambda: gateway.requests("candidate") == before["candidate"] + 50)
-    assert gateway.requests("stable") == before["stable"] + 50
 
 
 @pytest.mark.parametrize(

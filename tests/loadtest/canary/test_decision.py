@@ -100,6 +100,44 @@ def test_a_second_chance_and_no_third(position, known, verb, split):
     assert decide(POLICY, position, evidence(**known))[:2] == (verb, split)
 
 
+SHADOWS = POLICY.model_copy(update={"shadow": 15.0})
+HIDDEN = Position(0, since=10.0, shadow=True)
+
+
+@pytest.mark.parametrize(
+    ("position", "known", "verb"),
+    [
+        # before the first step, once it is ready
+        (Position(0, 0.0), {"answers": 0}, "shadow"),
+        (Position(0, 0.0), {"misses": (0, 1)}, "hold"),
+        # for as long as is asked for, and until answers are joined
+        (HIDDEN, {"at": 24.9}, "hold"),
+        (HIDDEN, {"at": 25.0}, "step"),
+        (HIDDEN, {"at": 25.0, "answers": 19}, "hold"),
+        # nobody is harmed by an alarm there, but nobody is given to it either
+        (HIDDEN, {"at": 25.0, "findings": {WRONG: "alarm"}}, "hold"),
+        (HIDDEN, {"at": 70.0, "findings": {WRONG: "alarm"}}, "rollback"),
+        (HIDDEN, {"at": 70.0, "answers": 0}, "rollback"),
+        (HIDDEN, {"at": 11.0, "findings": {WRONG: "fail"}}, "rollback"),
+        (HIDDEN, {"at": 11.0, "misses": (0, 2)}, "rollback"),
+        # after a pause its users have seen it already
+        (Position(0, 20.0, alarms=1, paused=True), {}, "step"),
+    ],
+)
+def test_a_shadow_before_the_first_step(position, known, verb):
+    decision = decide(SHADOWS, position, evidence(**known))
+    assert (decision.verb, decision.split) == (verb, 1 if verb == "step" else 0)
+
+
+@pytest.mark.parametrize(
+    "position", [Position(0, 0.0), Position(0, 20.0, alarms=1, paused=True), HIDDEN], ids=str
+)
+def test_what_is_left_of_an_earlier_ejection_is_waited_for(position):
+    decision = decide(POLICY, position, evidence(ejected=True))
+    assert decision.verb == ("step" if position.shadow else "hold")
+    assert decide(POLICY, position, evidence()).verb == "step"
+
+
 def test_one_alarm_is_enough_where_one_is_allowed():
     once = POLICY.model_copy(update={"alarms": 1})
     assert decide(once, AT, evidence(findings={ERRORS: "alarm"})).verb == "rollback"

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -26,6 +27,7 @@ class Gateway(BaseHTTPRequestHandler):
 
     folder = None
     candidate_status = 200
+    records: list = []  # noqa: RUF012
 
     def do_GET(self):
         if self.path == STATE_PATH:
@@ -34,6 +36,9 @@ class Gateway(BaseHTTPRequestHandler):
                 r["direct_response"] for r in config["virtual_hosts"][0]["routes"] if "path" in r["match"]
             ]
             status, body = 200, answers[0]["body"]["inline_string"]
+        elif self.path.startswith("/answers") and Gateway.records:
+            page = {"ring": "one", "now": time.time(), "first": 0, "next": 4, "more": False}
+            status, body = 200, json.dumps(page | {"records": Gateway.records})
         else:
             status, body = Gateway.candidate_status, "{}"
         self.send_response(status)
@@ -58,7 +63,7 @@ def folder(tmp_path):
     versions = Deployment("stable", "v1"), Deployment("candidate", "v2")
     store.start(lambda: State.begin(*versions, sign("a new lab", by="test"), 10))
     handler = type("Handler", (Gateway,), {"folder": tmp_path})
-    Gateway.candidate_status = 200
+    Gateway.candidate_status, Gateway.records = 200, []
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, claim(tmp_path) as claimed:
         threading.Thread(target=server.serve_forever).start()
         url = f"http://127.0.0.1:{server.server_port}"
@@ -96,6 +101,24 @@ def test_a_canary_from_the_first_step_to_a_rollback_after_the_promotion(canary, 
     history = in_force(folder)["history"]
     assert [entry["action"] for entry in history] == ["begin", "set", "promote", "rollback", "shadow"]
     assert history[1]["why"] == "errors are fine"
+
+
+def test_the_status_of_a_shadow_shows_both_versions_answers_to_the_same_requests(canary):
+    canary("shadow")
+    # somebody else's servers, or older ones
+    assert "keeps no answers to join" in canary("status")
+    at = time.time() + 1
+    answer = {"at": at, "id": "a", "status": 200, "labels": ["yes"]}
+    Gateway.records = [
+        answer | {"mark": "original", "seconds": 0.01},
+        answer | {"mark": "copy", "seconds": 0.25},
+        {"at": at, "id": "a", "truth": ["yes"]},
+    ]
+    said = canary("status")
+    assert "shadow: 1 answers joined; of the candidate's copies 0 failed, 0 unanswered" in said
+    assert "agreement  100.0% (95% between 2.5% and 100.0%)" in said
+    assert "accuracy   stable 100.0%, candidate 100.0% of 1 rows with feedback" in said
+    assert "p99        stable 10.0 ms, candidate 250.0 ms, in the server" in said
 
 
 def test_the_status_shows_who_gets_what_and_why(canary):

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import generate_latest
 from rich.console import Console
 
+from loadtest.canary.decision import Position
 from loadtest.canary.looks import Counts, Look
 from loadtest.canary.state import Deployment, Note, State
 from loadtest.config import Experiment
@@ -106,6 +107,71 @@ def test_one_that_answers_worse_is_paused_once_and_then_out():
     assert "accuracy >= stable" in end.why
 
 
+class Mirror:
+    """What both servers keep of a shadow: 200 requests a look, of which the candidate gets some wrong."""
+
+    def __init__(self, world, wrong):
+        self.world, self.wrong, self.asked = world, wrong, 0
+
+    def read_into(self, join):
+        now = self.world.store.state.since.timestamp() + 1
+        for wrong in self.world.rng.random(200) < self.wrong:
+            name = self.asked = self.asked + 1
+            for mark, labels in (("original", ["a"]), ("copy", ["b" if wrong else "a"])):
+                answer = {"at": now, "id": name, "mark": mark, "status": 200, "seconds": 0.01}
+                join.add([answer | {"labels": labels}], now)
+            join.add([{"at": now, "id": name, "truth": ["a"]}], now)
+
+
+def in_shadow(world, wrong, *outlets, **canary):
+    experiment = Experiment.load_file(
+        "canary",
+        {"canary": {"rollback": ["error_rate <= stable", "accuracy >= stable"], "shadow": 30.0} | canary},
+    )
+    mirror = Mirror(world, wrong)
+    controller = Auto(
+        experiment,
+        world.store,
+        world.scrape,
+        world,
+        outlets,
+        read_answers=mirror.read_into,
+        clock=world.clock,
+        sleep=world.sleep,
+    )
+    return controller.run(), mirror
+
+
+def test_a_shadow_comes_before_the_first_step_and_harms_nobody():
+    world, metrics, lines = World(Store()), Metrics(), []
+    end, mirror = in_shadow(world, 0.0, metrics, Lines(lines.append))
+    assert end.code is ExitCode.PASS
+    assert actions(world.store)[:2] == [("shadow", 0), ("set", 1)]
+    # thirty seconds of two hundred answers, and none afterwards
+    assert 29 * 200 <= mirror.asked <= 31 * 200
+    first = json.loads(lines[1])["shadow"]
+    assert (first["pairs"], first["agreement"]) == (200, 1.0)
+    assert "shadow" not in json.loads(lines[-1])
+    text = generate_latest(metrics.registry).decode()
+    assert 'loadproof_canary_shadow_agreement{value="estimate"} 1.0' in text
+    assert f'loadproof_canary_shadow_requests{{outcome="joined"}} {float(mirror.asked)}' in text
+    assert 'loadproof_canary_shadow_latency_seconds{quantile="0.99",role="candidate"} 0.01' in text
+
+
+def test_one_that_answers_worse_in_the_shadow_never_gets_a_user():
+    world = World(Store())
+    end, _ = in_shadow(world, 0.2)
+    assert end.code is ExitCode.FAIL
+    assert actions(world.store) == [("shadow", 0), ("rollback", 0)]
+    assert "accuracy >= stable: wrong: stable 0.00%" in end.why
+
+
+def test_a_shadow_that_is_there_although_none_is_asked_for_is_left_at_once():
+    world = World(Store(state().shadow(Note("ann", "by hand", NOW))))
+    end, mirror = in_shadow(world, 1.0, shadow=0.0)
+    assert (end.code, mirror.asked) == (ExitCode.PASS, 0)
+
+
 def test_a_dead_candidate_is_out_within_two_looks():
     world = World(Store(), dies_at=20.0)
     end = auto(world).run()
@@ -155,12 +221,13 @@ def noted(*verbs):
 @pytest.mark.parametrize(
     ("history", "position"),
     [
-        (state(), (0, 0, 0, False)),
-        (noted(("step", 1), ("step", 10)), (10, 0, 0, False)),
-        (noted(("step", 10), ("pause", 0)), (0, 0, 1, True)),
-        (noted(("step", 10), ("pause", 0), ("step", 1)), (1, 0, 1, False)),
+        (state(), Position(0, 0)),
+        (noted(("step", 1), ("step", 10)), Position(10, 0)),
+        (noted(("step", 10), ("pause", 0)), Position(0, 0, 1, paused=True)),
+        (noted(("step", 10), ("pause", 0), ("step", 1)), Position(1, 0, 1)),
+        (state().shadow(Note("auto", "", NOW)), Position(0, 0, shadow=True)),
         # a rollback ends what was counted
-        (noted(("step", 10), ("pause", 0)).rollback(Note("ann", "", NOW)), (0, 0, 0, False)),
+        (noted(("step", 10), ("pause", 0)).rollback(Note("ann", "", NOW)), Position(0, 0)),
     ],
 )
 def test_a_controller_that_comes_back_knows_where_it_was(history, position):

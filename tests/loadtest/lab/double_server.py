@@ -24,6 +24,7 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     ready = True
     failing = False
+    knows = True
     requests = 0
 
     def do_GET(self):
@@ -38,6 +39,11 @@ class Handler(BaseHTTPRequestHandler):
         if what == "failing":
             Handler.failing = query == "yes"
             return self.answer(200, {})
+        if what == "knows":
+            Handler.knows = query == "yes"
+            return self.answer(200, {})
+        if what == "feedback":
+            return self.answer(200 if Handler.knows else 404, {})
         Handler.requests += 1
         match what:
             case "reset":

@@ -57,7 +57,14 @@ def test_routes_that_make_no_sense_are_refused(percent, shadow, message):
 
 def test_a_shadow_mirrors_all_unpinned_traffic_and_pinned_traffic_never():
     document = Routes(0, shadow=True).document()
-    assert unpinned(document)["request_mirror_policies"][0]["cluster"] == "candidate"
+    (policy,) = unpinned(document)["request_mirror_policies"]
+    assert policy["cluster"] == "shadow"
+    # both versions can tell which of the two they have, and keep no others
+    (copy,) = policy["request_headers_mutations"]
+    assert copy["append"]["header"] == {"key": "x-shadow", "value": "copy"}
+    marked = [r["request_headers_to_add"] for r in routes_of(document) if "request_headers_to_add" in r]
+    assert [m["header"] for (m,) in marked] == [{"key": "x-shadow", "value": "original"}]
+    assert "request_headers_to_add" not in str(Routes(0).document())
     mirrored = [r for r in routes_of(document) if "request_mirror_policies" in r.get("route", {})]
     assert len(mirrored) == 1
     assert "request_mirror_policies" not in unpinned(Routes(0).document())
@@ -65,7 +72,8 @@ def test_a_shadow_mirrors_all_unpinned_traffic_and_pinned_traffic_never():
 
 def test_no_request_that_may_have_been_processed_is_retried():
     for route in routes_of(Routes().document()):
-        if "route" in route:
+        # feedback is tried at the other version, by its cluster, where it is not known
+        if "route" in route and "safe_regex" not in route["match"]:
             retry_on = route["route"]["retry_policy"]["retry_on"].split(",")
             assert set(retry_on) == {"connect-failure", "refused-stream", "reset-before-request"}
 
@@ -74,8 +82,13 @@ def pins(document):
     return {
         route["match"]["headers"][0]["string_match"]["exact"]: route["route"]["cluster"]
         for route in routes_of(document)
-        if "string_match" in route["match"].get("headers", [{}])[0]
+        if "string_match" in route["match"].get("headers", [{}])[0] and "safe_regex" not in route["match"]
     }
+
+
+def feedback_to(document):
+    """The clusters of feedback that is pinned to stable, to the candidate, and to nobody."""
+    return [r["route"]["cluster"] for r in routes_of(document) if "safe_regex" in r["match"]]
 
 
 def answers_name(document):
@@ -108,7 +121,11 @@ def test_a_promotion_swaps_pins_shares_shadows_and_the_names_in_the_answers():
     assert answers_name(before) == "%UPSTREAM_METADATA(loadproof:deployed)%"
     assert answers_name(after) == "%UPSTREAM_METADATA(loadproof:swapped)%"
     shadow = unpinned(Routes.of(PROMOTED.shadow(NOTE)).document())["request_mirror_policies"][0]
-    assert shadow["cluster"] == "stable"
+    assert shadow["cluster"] == "shadow-swapped"
+    assert [feedback_to(d) for d in (before, after)] == [
+        ["feedback-stable", "feedback-candidate", "feedback-stable"],
+        ["feedback-candidate", "feedback-stable", "feedback-candidate"],
+    ]
 
 
 def test_a_second_try_is_for_the_candidates_share_alone():
