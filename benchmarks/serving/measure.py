@@ -16,15 +16,15 @@ OBJECTIVE = 0.1
 
 _ERRORS = 0.001
 _WARM_UP = 0.7
-_STEPS = 4
+_STEPS = 5
 
 
 @dataclass(frozen=True)
 class Effort:
     """How long a cell takes: seconds of the closed loop, and of one trial of a rate."""
 
-    closed: float = 2.0
-    trial: float = 1.5
+    closed: float = 3.0
+    trial: float = 3.0
 
 
 def measure(

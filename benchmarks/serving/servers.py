@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loadtest.lab.limits import LARGE_PAGES
+
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "bench-serving"
 """Environments, models, and what is measured so far."""
@@ -84,14 +86,14 @@ SERVERS = (
         _loadproof,
         # a linear model is not compiled: numpy gives scikit-learn's own answer as fast
         models=("forest",),
-        environ={"PYTHONPATH": str(ROOT)},
+        environ={"PYTHONPATH": str(ROOT)} | LARGE_PAGES,
     ),
     Server(
         "loadproof",
         "Loadproof, not compiled",
         _OUR_LIST,
         _loadproof,
-        environ={"PYTHONPATH": str(ROOT), "COMPILE": "off"},
+        environ={"PYTHONPATH": str(ROOT), "COMPILE": "off"} | LARGE_PAGES,
     ),
     Server(
         "mlserver",

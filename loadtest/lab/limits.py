@@ -23,6 +23,9 @@ from loadtest.lab.ports import CpuUsage
 from loadtest.lab.scope import Scope, runs
 
 PERIOD_US = 100_000
+LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""A version's variables for memory in large pages, as in its image: a walk through a forest waits less."""
+
 _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 126; shift; done; shift; exec "$@"'
 
 

@@ -24,7 +24,7 @@ from loadtest.lab.envoy import confirm_routes, find_envoy
 from loadtest.lab.folder_store import FolderStore
 from loadtest.lab.free_ports import HOST, free_port
 from loadtest.lab.injected import ServerFaults
-from loadtest.lab.limits import limits_for
+from loadtest.lab.limits import LARGE_PAGES, limits_for
 from loadtest.lab.local_commands import gateway_command, prometheus_command
 from loadtest.lab.local_load import LocalLoad
 from loadtest.lab.ports import CpuUsage, Endpoints, Version
@@ -248,8 +248,8 @@ class LocalLab:
                 name,
                 [*argv, "--port", str(self._ports[name])],
                 limits=limits,
-                # the server reads it as its --version, and it is a name that other tools set
-                env={"VERSION": "", "ALLOW_FAULTS": self._model if self._allow_faults else ""},
+                # the server reads VERSION as its --version, and it is a name that other tools set
+                env={"VERSION": "", "ALLOW_FAULTS": self._model if self._allow_faults else "", **LARGE_PAGES},
             )
         elif name == "gateway":
             access_log = self._folder / "gateway-access.log"

@@ -92,9 +92,14 @@ class CompiledEstimator:
         values = self._values(rows)
         if self._classes is None:
             return {"predict": values}
-        first = values.argmax(axis=1)
+        if values.shape[1] == 1:
+            second = values[:, 0]
+            first, close = second > 0.5, np.abs(2 * second - 1) < MARGIN
+            if "predict_proba" in outputs:
+                values = np.column_stack((1 - second, second)).clip(0, 1)
+        else:
+            first, close = values.argmax(axis=1), _margins(values) < MARGIN
         results = {"predict": self._classes.take(first), "predict_proba": values}
-        close = _margins(values) < MARGIN
         if close.any():
             answers = self._original.run(rows[close], outputs)
             for name in outputs:
@@ -181,6 +186,7 @@ def _convert(model: Any, features: int, single: bool, original: Estimator) -> tu
                 initial_types=[("rows", kind([None, features]))],
                 options={"zipmap": False} if original.classes else None,
             )
+            _sum_one_class(graph)
         session = onnxruntime.InferenceSession(
             graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
@@ -188,4 +194,30 @@ def _convert(model: Any, features: int, single: bool, original: Estimator) -> tu
         # a converter can raise anything; the original serves all the same
         line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise NotCompiled(f"it cannot be converted to ONNX ({line})") from error
-    return session, "rows", session.get_outputs()[1 if original.classes else 0].name
+    return session, "rows", session.get_outputs()[-1].name
+
+
+def _sum_one_class(graph: Any) -> None:
+    """Turn a forest of two classes into one that sums the second class's probability, and nothing else.
+
+    The converter has already left one weight a leaf; a classifier would go on to make labels and the other
+    probability of it, which take a fifth of the time of one row.
+    """
+    from onnx import helper
+
+    nodes = graph.graph.node
+    if len(nodes) != 1 or nodes[0].op_type != "TreeEnsembleClassifier":
+        return
+    given = {attribute.name: helper.get_attribute_value(attribute) for attribute in nodes[0].attribute}
+    if given["post_transform"] != b"NONE" or any(given["class_ids"]) or not given["class_ids"]:
+        return
+    kept = {name: values for name, values in given.items() if name.startswith("nodes_")}
+    named = {name.replace("class_", "target_"): v for name, v in given.items() if name.startswith("class_")}
+    result = graph.graph.output[-1]
+    node = helper.make_node(
+        "TreeEnsembleRegressor", list(nodes[0].input), [result.name], domain="ai.onnx.ml", n_targets=1,
+        aggregate_function="SUM", post_transform="NONE", **kept, **named,
+    )  # fmt: skip
+    del nodes[:], graph.graph.output[:-1]
+    nodes.append(node)
+    result.type.tensor_type.shape.dim[1].dim_value = 1
