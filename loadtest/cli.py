@@ -16,6 +16,7 @@ from loadtest.commands.capacity import capacity
 from loadtest.commands.compare import compare
 from loadtest.commands.console import console
 from loadtest.commands.diff import diff
+from loadtest.commands.init import init
 from loadtest.commands.judge import judge
 from loadtest.commands.live import live
 from loadtest.errors import LabError, LoadproofError
@@ -40,7 +41,7 @@ def _root(
     """May the new version of a model go live? Load-test it beside the version it would replace."""
 
 
-for verb in (compare, capacity, judge, diff, live):
+for verb in (init, compare, capacity, judge, diff, live):
     app.command()(verb)
 app.add_typer(canary.app, name="canary")
 

@@ -54,6 +54,11 @@ def _version(experiment: Experiment, role: str, name: str) -> Version:
         if (path / "model.toml").is_file():
             return Version(role, path.absolute(), limits.cpus, limits.memory)  # type: ignore[arg-type]
     known = ", ".join(sorted(p.parent.name for p in folder.glob("*/model.toml"))) or "none"
+    model = next((p for p in sorted((folder / name).glob("model.*")) if p.suffix != ".toml"), None)
+    if model is not None:
+        raise ModelError(
+            f"{role} {name!r}: no model.toml beside {model}; `loadproof init {folder}` writes it"
+        )
     raise ModelError(
         f"{role} {name!r}: no version folder with a model.toml at {folder / name}; versions there: {known}"
     )

@@ -99,7 +99,8 @@ class Estimator:
                 )
             self.classes = classes.tolist()
         # rows come without names: load_version has compared the names with the columns of model.toml
-        self.columns: list[str] | None = vars(model).pop("feature_names_in_", np.array(())).tolist() or None
+        self.columns: list[str] | None = list(getattr(model, "feature_names_in_", ())) or None
+        _forget_names(model)
         parameters = model.get_params() if hasattr(model, "get_params") else {}
         jobs = {name: 1 for name in parameters if name.split("__")[-1] == "n_jobs"}
         if jobs:
@@ -134,6 +135,25 @@ class Estimator:
             self._thread.configured = True
         with np.errstate(all="ignore"):
             return {name: getattr(self.model, name)(rows) for name in outputs}
+
+
+def _forget_names(part: Any, seen: set[int] | None = None) -> None:
+    """Take the names of features out of a model and all its steps, each of which would warn of their lack."""
+    seen = set() if seen is None else seen
+    if id(part) in seen:
+        return
+    seen.add(id(part))
+    if isinstance(part, list | tuple):
+        parts: list[Any] = list(part)
+    elif isinstance(part, dict):
+        parts = list(part.values())
+    elif hasattr(part, "get_params") and hasattr(part, "__dict__"):
+        vars(part).pop("feature_names_in_", None)
+        parts = list(vars(part).values())
+    else:
+        return
+    for inner in parts:
+        _forget_names(inner, seen)
 
 
 def _equal(one: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) -> bool:

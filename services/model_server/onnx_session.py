@@ -10,6 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from services.model_server.errors import VersionError
+from services.model_server.manifest import Datatype, Task
 from services.model_server.tensors import TensorSpec
 
 _DTYPES = {
@@ -17,6 +18,12 @@ _DTYPES = {
     "tensor(float)": np.float32,
     "tensor(int64)": np.int64,
     "tensor(int32)": np.int32,
+}
+_DATATYPES: dict[str, Datatype] = {
+    "tensor(double)": "FP64",
+    "tensor(float)": "FP32",
+    "tensor(int64)": "INT64",
+    "tensor(int32)": "INT32",
 }
 _LABELS = ("tensor(string)", "tensor(int64)", "tensor(bool)")
 _NUMBERS = ("tensor(float)", "tensor(double)")
@@ -37,22 +44,8 @@ class OnnxSession:
     platform = "onnxruntime_onnx"
 
     def __init__(self, path: Path, task: str, wanted: TensorSpec) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            # ONNX Runtime's errors have no common base but Exception
-            raise VersionError(
-                f"{path}: not readable by ONNX Runtime ({' '.join(str(error).split())[:200]}); "
-                "export it again"
-            ) from error
+        session = _open(path)
         inputs, outputs = session.get_inputs(), session.get_outputs()
-        if len(inputs) != 1 or inputs[0].type not in _DTYPES:
-            raise VersionError(
-                f"{path}: takes {[(i.name, i.type) for i in inputs]}; export it with one numeric input tensor"
-            )
         self.classes: list[Any] | None = None
         self.columns: list[str] | None = None
         allowed = _LABELS if task == "classification" else _NUMBERS
@@ -61,8 +54,7 @@ class OnnxSession:
                 f"{path}: its first output {outputs[0].name!r} is a {outputs[0].type}; "
                 f"a {task} needs one of {', '.join(allowed)} there"
             )
-        size = inputs[0].shape[1] if len(inputs[0].shape) > 1 else None
-        self.features: int | None = size if isinstance(size, int) else None
+        self.features = _features(inputs[0])
         self._session = session
         self._input = inputs[0].name
         self._dtype = _DTYPES[inputs[0].type]
@@ -82,3 +74,45 @@ class OnnxSession:
             rows = rows.astype(self._dtype, copy=False)
         arrays = self._session.run(names, {self._input: rows})
         return dict(zip(outputs, arrays, strict=True))
+
+
+def describe(path: Path) -> tuple[Task, Datatype, int | None]:
+    """What an ONNX file says of itself: task, datatype of the input, number of features where it is fixed.
+
+    Raises:
+        VersionError: the file is broken, or cannot be served.
+    """
+    session = _open(path)
+    given, answer = session.get_inputs()[0], session.get_outputs()[0]
+    task: Task = "regression" if answer.type in _NUMBERS else "classification"
+    return task, _DATATYPES[given.type], _features(given)
+
+
+def _open(path: Path) -> Any:
+    """A session whose input is one tensor of numbers, for any number of rows."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # ONNX Runtime's errors have no common base but Exception
+        raise VersionError(
+            f"{path}: not readable by ONNX Runtime ({' '.join(str(error).split())[:200]}); export it again"
+        ) from error
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or inputs[0].type not in _DTYPES:
+        raise VersionError(
+            f"{path}: takes {[(i.name, i.type) for i in inputs]}; export it with one numeric input tensor"
+        )
+    if inputs[0].shape and isinstance(inputs[0].shape[0], int):
+        raise VersionError(
+            f"{path}: takes exactly {inputs[0].shape[0]} row(s) at a time, requests are put together; "
+            "export it with a first dimension of any size (torch.onnx.export: dynamic_axes or dynamic_shapes)"
+        )
+    return session
+
+
+def _features(given: Any) -> int | None:
+    size = given.shape[1] if len(given.shape) > 1 else None
+    return size if isinstance(size, int) else None

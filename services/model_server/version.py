@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -11,14 +10,13 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.model_server.batching import Run
 from services.model_server.errors import VersionError
+from services.model_server.manifest import Input, read_manifest
 from services.model_server.tensors import DTYPES, TensorSpec
 
 FILES = ("model.skops", "model.onnx", "model.joblib")
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _DATATYPES = {"U": "BYTES", "O": "BYTES", "i": "INT64", "u": "INT64", "b": "BOOL", "f": "FP64"}
 
 
@@ -33,28 +31,6 @@ class Runtime(Protocol):
 
     def run(self, rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model: an array per output, row by row."""
-
-
-class _Input(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(min_length=1)
-    datatype: Literal["FP64", "FP32", "INT64", "INT32"]
-    shape: list[int] = Field(min_length=2)
-    columns: list[str] | None = None
-
-
-class _Manifest(BaseModel):
-    """``model.toml``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(pattern=_NAME)
-    version: str = Field(pattern=_NAME)
-    task: Literal["classification", "regression"]
-    description: str = ""
-    compile: bool = True
-    inputs: list[_Input] = Field(min_length=1, max_length=1)
 
 
 @dataclass(frozen=True)
@@ -126,19 +102,15 @@ def load_version(
     Raises:
         VersionError: something in the folder is missing, broken or not allowed.
     """
-    manifest = _read_manifest(folder)
-    path = _model_file(folder)
+    manifest = read_manifest(folder)
+    path = model_file(folder)
     declared = manifest.inputs[0]
     spec = TensorSpec(declared.name, declared.datatype, tuple(declared.shape))
     if spec.shape[0] != -1 or any(size < 1 for size in spec.shape[1:]):
         raise VersionError(
             f"{folder / 'model.toml'}: inputs: shape must be [-1, features], got {declared.shape}"
         )
-    if path.suffix == ".joblib" and manifest.name not in allow_pickle:
-        raise VersionError(
-            f"{path}: loading a pickle runs the code in it; if you trust whoever made it, allow it by name "
-            f"with --allow-pickle {manifest.name}, or save the model with skops instead"
-        )
+    check_pickle(path, manifest.name, allow_pickle)
     runtime = _open(path, manifest.task, spec)
     _check_features(runtime, declared, folder)
     outputs = _try(_typed(runtime), runtime, spec, manifest.task, path)
@@ -191,30 +163,31 @@ def _faster(original: Any, spec: TensorSpec, forbidden: str) -> tuple[Runtime, s
     return compiled, "onnxruntime", f"labels equal scikit-learn's, numbers within {TOLERANCE:g}"
 
 
-def _read_manifest(folder: Path) -> _Manifest:
-    path = folder / "model.toml"
-    if not folder.is_dir():
-        raise VersionError(f"{folder}: no such version folder; train a version into it or name another")
-    try:
-        return _Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise VersionError(
-            f"{path}: missing; a version folder needs one (name, version, task, inputs)"
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise VersionError(f"{path}: not readable as TOML ({error}); correct it") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise VersionError(f"{path}: {where}: {first['msg']}; correct it") from error
+def model_file(folder: Path) -> Path:
+    """The one model file of a version folder.
 
-
-def _model_file(folder: Path) -> Path:
+    Raises:
+        VersionError: there is none, or more than one.
+    """
     found = [folder / name for name in FILES if (folder / name).exists()]
     if len(found) != 1:
         there = " and ".join(path.name for path in found) or "none"
         raise VersionError(f"{folder}: needs exactly one of {', '.join(FILES)}; there is {there}")
     return found[0]
+
+
+def check_pickle(path: Path, name: str, allowed: Collection[str]) -> None:
+    """Refuse a pickle whose model was not allowed by name.
+
+    Raises:
+        VersionError: it is one.
+    """
+    if path.suffix == ".joblib" and name not in allowed:
+        raise VersionError(
+            f"{path}: loading a pickle runs the code in it; if you trust whoever made it, allow it by name "
+            f"with --allow-pickle {name} or ALLOW_PICKLE={name} in the environment, or save the model with "
+            "skops instead"
+        )
 
 
 def _open(path: Path, task: str, spec: TensorSpec) -> Runtime:
@@ -228,7 +201,7 @@ def _open(path: Path, task: str, spec: TensorSpec) -> Runtime:
     return Estimator(read_skops(path) if path.suffix == ".skops" else read_joblib(path), path, task)
 
 
-def _check_features(runtime: Runtime, declared: _Input, folder: Path) -> None:
+def _check_features(runtime: Runtime, declared: Input, folder: Path) -> None:
     path = folder / "model.toml"
     features = declared.shape[1]
     if runtime.features not in (None, features):
