@@ -23,6 +23,11 @@ WORKERS ?=
 RESULTS ?= results
 CPUS ?=
 PRICE ?=
+# what `make master` and `make worker` take
+BIND ?= 127.0.0.1
+MASTER ?=
+TARGET ?=
+PROCESSES ?= 1
 # what the canary targets take
 PERCENT ?= 10
 WHY ?=
@@ -65,6 +70,15 @@ capacity: install ## find how much each version can take: BACKEND EXPERIMENT STA
 .PHONY: up
 up: ## start the lab with its pages on Docker Compose
 	docker compose up --detach --build --wait
+
+.PHONY: master
+master: ## as up, and lets workers on other machines join by the address BIND
+	BIND=$(BIND) docker compose --file compose.yaml --file compose.workers.yaml up --detach --build --wait
+
+.PHONY: worker
+worker: install ## lend this machine to the lab at MASTER: MASTER TARGET PROCESSES
+	@$(if $(MASTER),,echo "make worker needs MASTER=host[:port]" && exit 2)
+	@$(BIN)/loadproof worker --master $(MASTER) $(if $(TARGET),--target $(TARGET)) --processes $(PROCESSES)
 
 .PHONY: down
 down: ## stop the lab; models, results and metrics stay in their volumes
@@ -118,7 +132,7 @@ lint: setup ## ruff, mypy, hadolint, shellcheck, yamllint, promtool, and the sch
 	@git ls-files '*Dockerfile' | xargs -r $(BIN)/hadolint
 	@git ls-files '*.sh' .ci/run | xargs -r $(BIN)/shellcheck
 	@git ls-files '*.yaml' '*.yml' | xargs -r $(BIN)/yamllint --strict
-	@$(call schema,compose-spec,compose.yaml)
+	@$(call schema,compose-spec,$(wildcard compose*.yaml))
 	@$(call schema,circle-ci,.circleci/config.yml)
 	@$(call schema,github-workflows,$(wildcard .github/workflows/*.yml))
 	@if command -v promtool > /dev/null; then \

@@ -19,6 +19,7 @@ from loadtest.commands.diff import diff
 from loadtest.commands.init import init
 from loadtest.commands.judge import judge
 from loadtest.commands.live import live
+from loadtest.commands.worker import worker
 from loadtest.errors import LabError, LoadproofError
 
 app = typer.Typer(
@@ -41,7 +42,7 @@ def _root(
     """May the new version of a model go live? Load-test it beside the version it would replace."""
 
 
-for verb in (init, compare, capacity, judge, diff, live):
+for verb in (init, compare, capacity, judge, diff, live, worker):
     app.command()(verb)
 app.add_typer(canary.app, name="canary")
 

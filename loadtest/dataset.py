@@ -43,13 +43,17 @@ class Dataset:
         return len(self.features)
 
     @classmethod
-    def read(cls, data: Data) -> Dataset:
+    def read(cls, data: Data, content: bytes | None = None) -> Dataset:
         """Read the file that an experiment's ``[data]`` names.
+
+        Args:
+            data: names the file and its columns.
+            content: of the file, where it is not on this machine; None: it is.
 
         Raises:
             DatasetError: the file is missing, empty or unreadable, or lacks a column.
         """
-        table = _read_table(data.path)
+        table = _read_table(data.path, content)
         for column in (data.label, data.value, *data.features):
             if column and column not in table.column_names:
                 raise DatasetError(
@@ -83,11 +87,12 @@ class Dataset:
         )
 
 
-def _read_table(path: Path) -> pa.Table:
+def _read_table(path: Path, content: bytes | None) -> pa.Table:
+    source = path if content is None else pa.BufferReader(content)
     try:
         if path.suffix == ".csv":
-            return pyarrow.csv.read_csv(path)
-        return pq.read_table(path)
+            return pyarrow.csv.read_csv(source)
+        return pq.read_table(source)
     except FileNotFoundError:
         raise DatasetError(
             f"{path}: no such file; [data] path must name the labelled evaluation set"

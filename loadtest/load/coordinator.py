@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -17,13 +16,13 @@ from locust.runners import MasterRunner
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
 from loadtest.errors import ExperimentError, LabError, LoadproofError
-from loadtest.load.alone import Alone, ask_alone
+from loadtest.load.alone import ask_alone
+from loadtest.load.evaluation_set import digest
 from loadtest.load.experiment import locate_data
-from loadtest.load.gathering import Gathering
-from loadtest.load.messages import GO, JOB, REPORT, STOP, Go, Job, Report
+from loadtest.load.in_progress import RunInProgress
+from loadtest.load.messages import GO, JOB, REPORT, ROWS, STOP, WANT, Go, Job, Report, Rows, Want
 from loadtest.load.metrics import LoadMetrics
 from loadtest.load.outcome import Outcome, conclude
-from loadtest.load.progress import Progress
 from loadtest.load.protocols import Codec
 from loadtest.load.references import to_bytes
 from loadtest.load.target import ask, base_url
@@ -44,24 +43,6 @@ class Result(NamedTuple):
     experiment: Experiment
     samples: SampleSet
     outcome: Outcome
-
-
-class _Run:
-    """One run in progress."""
-
-    def __init__(self, experiment: Experiment, clients: list[str]) -> None:
-        self.experiment = experiment
-        self.gathering = Gathering(uuid.uuid4().hex[:12], clients)
-        self.progress = Progress()
-        self.alone: dict[str, Alone] = {}
-        self.began_at: float | None = None
-        self.stopped_after: float | None = None
-        self.over = Event()
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since time zero; before the start the whole warm-up is ahead."""
-        return -self.experiment.load.warmup if self.began_at is None else time.time() - self.began_at
 
 
 class Coordinator:
@@ -91,13 +72,14 @@ class Coordinator:
         self._show = show
         self._metrics = metrics
         self._pass_on = pass_on
-        self._run: _Run | None = None
+        self._run: RunInProgress | None = None
         self.result: Result | None = None
         self.error: LoadproofError | None = None
         self.closed = Event()
         runner: Any = environment.runner
         self._runner = runner
         runner.register_message(REPORT, self._on_report)
+        runner.register_message(WANT, self._on_want)
         events: Any = environment.events
         events.test_start.add_listener(self._begin)
         events.test_stopping.add_listener(self._stop)
@@ -125,6 +107,7 @@ class Coordinator:
         try:
             experiment = locate_data(self._resolve())
             dataset = Dataset.read(experiment.data)
+            evaluation_set = digest(experiment.data.path)
             host = base_url(self._environment.host or "")
             codecs = ask(experiment, host, dataset)
             if experiment.load.traffic not in PINNED and len(set(codecs.values())) > 1:
@@ -138,11 +121,11 @@ class Coordinator:
         except Exception as error:
             self._fail(LabError(f"the load could not be prepared ({type(error).__name__}: {error})"))
             return
-        run = self._run = _Run(experiment, self.workers)
+        run = self._run = RunInProgress(experiment, self.workers, evaluation_set)
         # a listener that takes its time would hold up Locust's pages
         gevent.spawn(self._lead, run, host, codecs, dataset)
 
-    def _lead(self, run: _Run, host: str, codecs: dict[str, Codec], dataset: Dataset) -> None:
+    def _lead(self, run: RunInProgress, host: str, codecs: dict[str, Codec], dataset: Dataset) -> None:
         """Ask for references, hand out the shares, and watch the run to its end."""
         try:
             references = self._ask_alone(run, host, codecs, dataset)
@@ -164,11 +147,12 @@ class Coordinator:
                 experiment=run.experiment.to_toml(),
                 codecs={version: codec.words for version, codec in codecs.items()},
                 references=references,
+                digest=run.digest,
             )
             self._runner.send_message(JOB, job._asdict(), share.client)
         self._watch(run)
 
-    def _ask_alone(self, run: _Run, host: str, codecs: dict[str, Codec], dataset: Dataset) -> bytes:
+    def _ask_alone(self, run: RunInProgress, host: str, codecs: dict[str, Codec], dataset: Dataset) -> bytes:
         def show(asked: int, rows: int) -> None:
             event = run.progress.event(run.elapsed, sent=0)
             self._show(event | {"references": {"asked": asked, "rows": rows}})
@@ -217,15 +201,28 @@ class Coordinator:
             if self._metrics is not None:
                 began = datetime.fromtimestamp(run.began_at, UTC)
                 self._metrics.begin(run_name(run.experiment.name, began), run.experiment)
-            self._tell(run, GO, Go(run.gathering.run, run.began_at)._asdict())
+            go = Go(run.gathering.run, run.began_at, run.began_at - time.time())
+            self._tell(run, GO, go._asdict())
         self._look(run)
 
-    def _tell(self, run: _Run, kind: str, data: dict[str, Any] | None = None) -> None:
+    def _on_want(self, msg: Any, **_: object) -> None:
+        run, want = self._run, Want(**msg.data)
+        if run is None or run.gathering.run != want.run:
+            return
+        try:
+            rows = Rows(want.run, run.experiment.data.path.read_bytes())
+        except OSError as error:
+            self._fail(LabError(f"the evaluation set is gone ({error})"))
+            run.over.set()
+            return
+        self._runner.send_message(ROWS, rows._asdict(), run.gathering.shares[want.worker].client)
+
+    def _tell(self, run: RunInProgress, kind: str, data: dict[str, Any] | None = None) -> None:
         for share in run.gathering.shares:
             if not share.over:
                 self._runner.send_message(kind, data, share.client)
 
-    def _look(self, run: _Run) -> None:
+    def _look(self, run: RunInProgress) -> None:
         """End a run that cannot go on, and notice the end of one that is over."""
         load = run.experiment.load
         if run.gathering.problem is not None or (
@@ -237,12 +234,12 @@ class Coordinator:
         if run.gathering.over:
             run.over.set()
 
-    def _end_early(self, run: _Run) -> None:
+    def _end_early(self, run: RunInProgress) -> None:
         if run.stopped_after is None:
             run.stopped_after = run.elapsed
             self._tell(run, STOP)
 
-    def _watch(self, run: _Run) -> None:
+    def _watch(self, run: RunInProgress) -> None:
         ticks = 0
         while not run.over.wait(TICK):
             run.gathering.tick()
@@ -251,7 +248,7 @@ class Coordinator:
             if ticks % 2 == 0:
                 self._show_progress(run)
 
-    def _show_progress(self, run: _Run) -> None:
+    def _show_progress(self, run: RunInProgress) -> None:
         reports = [share.last for share in run.gathering.shares if share.last]
         sent = sum(report.sent for report in reports)
         if self._metrics is not None:
@@ -276,7 +273,7 @@ class Coordinator:
             self._conclude(run)
         self.closed.set()
 
-    def _conclude(self, run: _Run) -> None:
+    def _conclude(self, run: RunInProgress) -> None:
         try:
             samples = run.gathering.samples()
             began_at = run.began_at if run.began_at is not None else time.time()

@@ -6,6 +6,7 @@ variable              meaning                                            default
 LOADPROOF_EXPERIMENT  name of a bundled experiment, or path of a file    EXPERIMENT, else compare
 LOADPROOF_DATA        path of the evaluation set on this machine         the experiment's
 LOADPROOF_RESULTS     folder of the run folders                          results
+LOADPROOF_TARGET      base URL of the gateway as a worker reaches it     the master's --host
 LOADPROOF_PAGES       URL at which a browser finds Locust's web UI       where Locust listens
 ====================  =================================================  ==========================
 """
@@ -34,6 +35,11 @@ def locate_data(experiment: Experiment) -> Experiment:
     """The experiment with the evaluation set's path as it is on this machine, absolute."""
     path = Path(os.environ.get("LOADPROOF_DATA") or experiment.data.path).absolute()
     return experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": path})})
+
+
+def target_here(host: str) -> str:
+    """The target's base URL as this machine reaches it; ``host`` is the master's."""
+    return os.environ.get("LOADPROOF_TARGET") or host
 
 
 def parse_toml(text: str) -> Experiment:

@@ -47,6 +47,11 @@ class Share:
         """Samples that the worker says it recorded and that did not arrive."""
         return (self.last.recorded if self.last else 0) - self.received
 
+    @property
+    def arrivals(self) -> int:
+        """Measured arrivals of which at least one sample arrived."""
+        return len({at for part in self.samples for at in part.scheduled_at.tolist()})
+
 
 class Gathering:
     """The workers of one run and what they reported.

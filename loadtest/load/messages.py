@@ -4,6 +4,8 @@
 
     master                          worker
       ── Job ─────────────────────────▶   prepares: draws its arrivals, encodes its rows
+      ◀────────────────────────── Want ──  (only where the evaluation set here is not the master's)
+      ── Rows ────────────────────────▶
       ◀──────────────── Report(ready) ──
       ── Go ──────────────────────────▶   sends, from the instant on that all workers share
       ◀────────────── Report(running) ──  every second, with the samples recorded since
@@ -11,6 +13,7 @@
       ◀───────────── Report(finished) ──  when every request is answered or timed out
 
 Reports are numbered, and say how many samples the worker recorded in all: the master knows what is missing.
+Nothing of this is secret or signed: see docs/workers.md for the boundary that it needs.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from typing import Literal, NamedTuple
 from loadtest.errors import ExitCode
 
 JOB = "loadproof:job"
+WANT = "loadproof:want"
+ROWS = "loadproof:rows"
 GO = "loadproof:go"
 STOP = "loadproof:stop"
 REPORT = "loadproof:report"
@@ -38,6 +43,7 @@ class Job(NamedTuple):
         experiment: the resolved experiment, as TOML.
         codecs: per version the arguments of its codec.
         references: what each version answered alone; see ``references.to_bytes``.
+        digest: of the master's evaluation set; see ``evaluation_set.digest``.
     """
 
     run: str
@@ -47,13 +53,35 @@ class Job(NamedTuple):
     experiment: str
     codecs: dict[str, list[str]]
     references: bytes
+    digest: str
+
+
+class Want(NamedTuple):
+    """A worker has not got the evaluation set of the run."""
+
+    run: str
+    worker: int
+
+
+class Rows(NamedTuple):
+    """The content of the master's evaluation set, as it lies in its file."""
+
+    run: str
+    content: bytes
 
 
 class Go(NamedTuple):
-    """The start: ``began_at`` is the run's time zero in seconds since 1970."""
+    """The start.
+
+    Args:
+        run: the run's name.
+        began_at: the run's time zero in seconds since 1970, by the master's clock.
+        ahead: how far time zero lay ahead when this was sent, in seconds.
+    """
 
     run: str
     began_at: float
+    ahead: float
 
 
 class Report(NamedTuple):
@@ -69,6 +97,7 @@ class Report(NamedTuple):
         planned: measured arrivals of its whole share.
         due: measured arrivals whose time has come.
         sent: measured arrivals sent.
+        elapsed: seconds since time zero; negative during the warm-up; None: it does not send yet.
         warmup: warm-up requests sent to stable and to the candidate.
         problem: why it ended early; None: it did not.
         code: exit code of that problem.
@@ -83,6 +112,7 @@ class Report(NamedTuple):
     planned: int = 0
     due: int = 0
     sent: int = 0
+    elapsed: float | None = None
     warmup: tuple[int, int] = (0, 0)
     problem: str | None = None
     code: int = ExitCode.PASS

@@ -35,7 +35,9 @@ class Outcome:
         warmup_requests: unrecorded requests before time zero, per version.
         references: per version how far its references reach; see ``Alone``.
         workers: number of workers that the run began with.
-        missing_workers: workers that were given up: index and why.
+        missing_workers: workers that were given up: index, Locust's id (the machine first), why,
+            when they last reported (seconds since time zero; None: never), the arrivals that were due from
+            them in all, and how many of those have no sample.
         missing_samples: samples known to have been recorded that did not arrive.
         valid: whether the measurement can be judged.
         reason: why it is not valid; None where it is.
@@ -92,8 +94,9 @@ def conclude(
     # the last arrivals may be as late as any other
     sending = last if last > duration + load.max_lag else duration
     offered, achieved = (due / duration, sent / sending) if duration else (0.0, 0.0)
-    reason, code = _problem(load, gathering, offered, achieved, lag_p99, len(samples))
-    broken = gathering.problem is not None or any(share.missing for share in gathering.shares)
+    missing = _missing(gathering, duration / load.duration)
+    reason, code = _problem(load, gathering, missing, offered, achieved, lag_p99, len(samples))
+    broken = gathering.problem is not None or bool(missing)
     return Outcome(
         offered_rps=offered,
         achieved_rps=achieved,
@@ -108,9 +111,7 @@ def conclude(
         },
         references={version: reach._asdict() for version, reach in (alone or {}).items()},
         workers=len(gathering.shares),
-        missing_workers=[
-            {"worker": share.worker, "reason": share.missing} for share in gathering.shares if share.missing
-        ],
+        missing_workers=missing,
         missing_samples=sum(share.lost for share in gathering.shares),
         valid=reason is None,
         reason=reason,
@@ -139,15 +140,53 @@ def _due(gathering: Gathering, index: int, part: float) -> float:
     return share.last.planned * part if share.missing else share.last.due
 
 
+def _missing(gathering: Gathering, part: float) -> list[dict[str, Any]]:
+    """``Outcome.missing_workers`` of a run that lasted this part of its duration."""
+    missing = []
+    for share in gathering.shares:
+        if share.missing:
+            arrivals = round(_due(gathering, share.worker, part))
+            missing.append(
+                {
+                    "worker": share.worker,
+                    "client": share.client,
+                    "reason": share.missing,
+                    "last_report_s": share.last.elapsed if share.last else None,
+                    "arrivals": arrivals,
+                    "missing_arrivals": max(arrivals - share.arrivals, 0),
+                }
+            )
+    return missing
+
+
+def _name(missing: dict[str, Any]) -> str:
+    """One missing worker in words: its index, its machine, why, since when and what is lacking."""
+    machine = missing["client"].rpartition("_")[0]
+    since = (
+        ""
+        if missing["last_report_s"] is None
+        else f", last heard {missing['last_report_s']:.1f} s into the run"
+    )
+    return (
+        f"worker {missing['worker']}{f' on {machine}' if machine else ''} ({missing['reason']}{since}; "
+        f"{missing['missing_arrivals']:,} of its {missing['arrivals']:,} arrivals have no sample)"
+    )
+
+
 def _problem(
-    load: Load, gathering: Gathering, offered: float, achieved: float, lag_p99: float | None, samples: int
+    load: Load,
+    gathering: Gathering,
+    missing: list[dict[str, Any]],
+    offered: float,
+    achieved: float,
+    lag_p99: float | None,
+    samples: int,
 ) -> tuple[str | None, ExitCode]:
     if gathering.problem is not None:
         return gathering.problem
     lost = sum(share.lost for share in gathering.shares)
-    gone = [share for share in gathering.shares if share.missing]
-    if gone:
-        names = ", ".join(f"worker {share.worker} ({share.missing})" for share in gone)
+    if missing:
+        names = ", ".join(_name(worker) for worker in missing)
         known = f", with at least {lost:,} of its samples" if lost else ""
         return f"{names} went missing{known}; what the others and it reported is kept", ExitCode.INVALID
     if lost or any(share.gap for share in gathering.shares):

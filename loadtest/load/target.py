@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +35,27 @@ def base_url(host: str) -> str:
     if not usable or parts.query or parts.fragment:
         raise UsageError(f"{host!r} is no URL of a target; give one such as http://127.0.0.1:8080")
     return host.rstrip("/")
+
+
+def reach(host: str) -> None:
+    """Open a connection to a target, to see whether this machine can: a worker may stand elsewhere.
+
+    Args:
+        host: its base URL.
+
+    Raises:
+        UsageError: the URL is none.
+        TargetError: there is no way from here.
+    """
+    parts = urlsplit(base_url(host))
+    address = (parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+    try:
+        socket.create_connection(address, _TIMEOUT).close()
+    except OSError as error:
+        raise TargetError(
+            f"{host} cannot be reached from {socket.gethostname()} ({error.strerror or error}); "
+            "start the worker with --target and the URL that it has there"
+        ) from None
 
 
 def ask(experiment: Experiment, host: str, dataset: Dataset) -> dict[str, Codec]:

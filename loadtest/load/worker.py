@@ -10,22 +10,28 @@ from gevent.event import Event
 from gevent.lock import RLock
 from locust.env import Environment
 
+from loadtest.config import Experiment
 from loadtest.dataset import Dataset
-from loadtest.errors import ExitCode, LoadproofError
+from loadtest.errors import ExitCode, LabError, LoadproofError
 from loadtest.load.arrivals import draw
 from loadtest.load.clients import clients_of
-from loadtest.load.experiment import locate_data, parse_toml
-from loadtest.load.messages import GO, JOB, REPORT, STOP, Go, Job, Report, State
+from loadtest.load.evaluation_set import is_here
+from loadtest.load.experiment import locate_data, parse_toml, target_here
+from loadtest.load.messages import GO, JOB, REPORT, ROWS, STOP, WANT, Go, Job, Report, Rows, State, Want
 from loadtest.load.payloads import Payloads
 from loadtest.load.protocols import OpenInference, from_words
 from loadtest.load.recorder import MakeRecorder, Recorder
 from loadtest.load.references import from_bytes
+from loadtest.load.target import reach
 from loadtest.load.unpinned import UnpinnedDriver
 from loadtest.load.users import PINNED, Driver
 from loadtest.sample import VERSIONS
 
 REPORT_EVERY = 1.0
 _METHOD = "POST"
+_ROWS_WITHIN = 60.0
+_CLOCKS_AGREE = 0.5
+"""Seconds; a worker whose clock is further off begins when it is told to, not when its clock says so."""
 
 
 class Worker:
@@ -43,6 +49,7 @@ class Worker:
         runner: Any = environment.runner
         events: Any = environment.events
         runner.register_message(JOB, self._on_job)
+        runner.register_message(ROWS, self._on_rows)
         runner.register_message(GO, self._on_go)
         runner.register_message(STOP, self._on_stop)
         events.test_stopping.add_listener(self._drain)
@@ -55,10 +62,15 @@ class Worker:
             self._share.stop()
         self._share = _Share(job, self._environment, self._make_recorder)
 
+    def _on_rows(self, msg: Any, **_: object) -> None:
+        rows = Rows(**msg.data)
+        if self._share is not None and self._share.job.run == rows.run:
+            self._share.take_rows(rows.content)
+
     def _on_go(self, msg: Any, **_: object) -> None:
         go = Go(**msg.data)
         if self._share is not None and self._share.job.run == go.run:
-            self._share.go(go.began_at)
+            self._share.go(go)
 
     def _on_stop(self, **_: object) -> None:
         if self._share is not None:
@@ -78,7 +90,9 @@ class _Share:
         self._environment = environment
         self._make_recorder = recorder
         self._go = Event()
-        self._began_at = float("inf")
+        self._origin: float | None = None
+        self._content: bytes | None = None
+        self._content_came = Event()
         self._stopping = False
         self._driver: Driver | None = None
         self._recorder: Recorder | None = None
@@ -87,14 +101,24 @@ class _Share:
         self._reporting = RLock()
         self._greenlet = gevent.spawn(self._work)
 
-    def go(self, began_at: float) -> None:
-        """Send from ``began_at`` on (seconds since 1970)."""
-        self._began_at = began_at
+    def take_rows(self, content: bytes) -> None:
+        """The evaluation set that was asked for."""
+        self._content = content
+        self._content_came.set()
+
+    def go(self, go: Go) -> None:
+        """Send from the run's time zero on."""
+        # the wall clock is what workers share; from here on only the monotonic clock counts
+        ahead = go.began_at - time.time()
+        if abs(ahead - go.ahead) > _CLOCKS_AGREE:
+            ahead = go.ahead
+        self._origin = time.perf_counter() + ahead
         self._go.set()
 
     def stop(self) -> None:
         """No more arrivals."""
         self._stopping = True
+        self._content_came.set()
         self._go.set()
         if self._driver is not None:
             self._driver.stop()
@@ -106,13 +130,18 @@ class _Share:
     def _work(self) -> None:
         try:
             self._report("preparing")
-            self._driver = self._prepare()
-            self._report("ready")
-            self._go.wait()
+            experiment = parse_toml(self.job.experiment)
+            dataset = self._rows(experiment)
+            if dataset is not None:
+                self._driver = self._prepare(experiment, dataset)
+                self._report("ready")
+                self._go.wait()
+            if self._driver is None or self._origin is None:
+                self._report("finished")  # it was stopped before
+                return
             if not self._stopping:
                 reporter = gevent.spawn(self._report_while_running)
-                # the wall clock is what workers share; from here on only the monotonic clock counts
-                self._driver.drive(time.perf_counter() + (self._began_at - time.time()))
+                self._driver.drive(self._origin)
                 with self._reporting:
                     reporter.kill()
             self._report("finished", self._driver.problem, self._driver.code)
@@ -121,11 +150,23 @@ class _Share:
         except Exception as error:
             self._report("finished", f"the load generator failed ({type(error).__name__}: {error})")
 
-    def _prepare(self) -> Driver:
-        job = self.job
-        experiment = parse_toml(job.experiment)
-        dataset = Dataset.read(locate_data(experiment).data)
-        load = experiment.load
+    def _rows(self, experiment: Experiment) -> Dataset | None:
+        """The master's evaluation set; None: the run was stopped before it came."""
+        data = locate_data(experiment).data
+        if is_here(data.path, self.job.digest):
+            return Dataset.read(data)
+        runner: Any = self._environment.runner
+        runner.send_message(WANT, Want(self.job.run, self.job.worker)._asdict())
+        self._content_came.wait(_ROWS_WITHIN)
+        if self._content is None and not self._stopping:
+            raise LabError(f"the evaluation set did not come from the master within {_ROWS_WITHIN:g} s")
+        return None if self._content is None else Dataset.read(data, self._content)
+
+    def _prepare(self, experiment: Experiment, dataset: Dataset) -> Driver:
+        job, load, target = self.job, experiment.load, experiment.target
+        host = target_here(job.host)
+        for base in [host] if target is None else {target.url(version) for version in VERSIONS}:
+            reach(base)
         schedule = draw(load, len(dataset), job.worker, job.workers)
         spoken = {version: from_words(job.codecs[version]) for version in VERSIONS}
         codecs = [spoken[version] for version in VERSIONS]
@@ -142,7 +183,7 @@ class _Share:
             "schedule": schedule,
             "codecs": codecs,
             "payloads": payloads,
-            "clients": clients_of(experiment, job.host, spoken),
+            "clients": clients_of(experiment, host, spoken),
             "recorder": self._recorder,
             "log": self._log,
             "timeout": load.timeout,
@@ -195,6 +236,7 @@ class _Share:
             planned=self._planned,
             due=driver.due if driver else 0,
             sent=driver.sent if driver else 0,
+            elapsed=None if self._origin is None else time.perf_counter() - self._origin,
             warmup=(driver.warmup[0], driver.warmup[1]) if driver else (0, 0),
             problem=problem,
             code=int(code),

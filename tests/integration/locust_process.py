@@ -49,3 +49,31 @@ def locust(folder, *arguments):
 
 def runs(folder):
     return sorted(path.parent for path in folder.glob("results/2*/load.json"))
+
+
+class Page:
+    """Locust's web UI, as a browser talks to it."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.options = ["--web-host", "127.0.0.1", "--web-port", str(self.port)]
+
+    def is_up(self):
+        return requests.get(self.url, timeout=5).ok
+
+    def start(self, **fields):
+        answer = requests.post(f"{self.url}/swarm", data=fields, timeout=30).json()
+        assert answer["success"], answer
+
+    def stop(self):
+        assert requests.post(f"{self.url}/stop", timeout=60).json()["success"]
+
+    def stats(self):
+        return requests.get(f"{self.url}/stats/requests", timeout=5).json()
+
+    def live(self):
+        return requests.get(f"{self.url}/loadproof/live.json", timeout=5).json()
+
+    def answered(self):
+        return {row["name"]: row["num_requests"] for row in self.stats()["stats"]}

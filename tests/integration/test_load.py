@@ -232,7 +232,7 @@ def test_a_stop_in_the_middle_keeps_what_was_measured(double, job, number, worke
 
 
 def test_a_worker_that_dies_is_missing_and_what_it_reported_is_kept(double, job):
-    folder = job(rate=100, duration=12)
+    folder = job(rate=100, duration=7)
     with double() as server:
         process = launch(folder, server.url, 2)
         lines = process.lines()

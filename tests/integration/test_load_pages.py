@@ -7,7 +7,7 @@ import requests
 
 from loadtest.config import Experiment
 from loadtest.sample import SampleSet
-from tests.integration.locust_process import free_port, locust, runs, until
+from tests.integration.locust_process import Page, free_port, locust, runs, until
 
 pytestmark = pytest.mark.integration
 
@@ -66,34 +66,6 @@ def test_what_cannot_run_is_told_in_one_line(job, spoil, code, message):
     assert sum(message in line for line in log.splitlines()) == 1
     assert "Traceback" not in log
     assert not runs(folder)
-
-
-class Page:
-    """Locust's web UI, as a browser talks to it."""
-
-    def __init__(self):
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.options = ["--web-host", "127.0.0.1", "--web-port", str(self.port)]
-
-    def is_up(self):
-        return requests.get(self.url, timeout=5).ok
-
-    def start(self, **fields):
-        answer = requests.post(f"{self.url}/swarm", data=fields, timeout=30).json()
-        assert answer["success"], answer
-
-    def stop(self):
-        assert requests.post(f"{self.url}/stop", timeout=60).json()["success"]
-
-    def stats(self):
-        return requests.get(f"{self.url}/stats/requests", timeout=5).json()
-
-    def live(self):
-        return requests.get(f"{self.url}/loadproof/live.json", timeout=5).json()
-
-    def answered(self):
-        return {row["name"]: row["num_requests"] for row in self.stats()["stats"]}
 
 
 def test_the_web_ui_starts_stops_and_starts_again(double, job):

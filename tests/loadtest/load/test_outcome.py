@@ -22,7 +22,7 @@ def samples(arrivals, lag=0.001, last=10.0):
 
 
 def concluded(recorded, *, stopped_after=None, missing=None, **more):
-    gathering = Gathering("run", ["a", "b"])
+    gathering = Gathering("run", ["a", "there_1"])
     content = SampleSet.from_samples(recorded).to_bytes()
     ends = {
         "recorded": len(recorded),
@@ -32,7 +32,11 @@ def concluded(recorded, *, stopped_after=None, missing=None, **more):
         "warmup": (5, 6),
     }
     gathering.accept(Report("run", 0, 0, "finished", content, **(ends | more)))
-    gathering.accept(Report("run", 1, 0, "running" if missing else "finished"))
+    if missing:
+        half = SampleSet.from_samples(samples(45)).to_bytes()
+        gathering.accept(Report("run", 1, 0, "running", half, 90, 90, due=45, sent=45, elapsed=4.2))
+    else:
+        gathering.accept(Report("run", 1, 0, "finished"))
     gathering.shares[1].missing = missing
     return conclude(LOAD, gathering, gathering.samples(), 1e9, stopped_after)
 
@@ -73,14 +77,22 @@ def test_a_stopped_run_is_good_for_the_time_it_lasted():
         ({"recorded": samples(90)}, "completed", "sent 9.0 arrivals a second of 10.0"),
         # all were sent, but it took longer
         ({"recorded": samples(100, lag=0.04, last=11.0)}, "completed", "sent 9.1 arrivals"),
-        ({"recorded": [], "due": 0, "sent": 0}, "broken", "worker 0 (ended after 0 of 100 arrivals)"),
+        (
+            {"recorded": [], "due": 0, "sent": 0},
+            "broken",
+            "worker 0 (ended after 0 of 100 arrivals; 100 of its 100",
+        ),
         ({"recorded": [], "stopped_after": -1.0}, "stopped", "before anything was measured"),
         (
             {"recorded": samples(100), "missing": "no report for 5 s"},
             "broken",
-            "worker 1 (no report for 5 s)",
+            "worker 1 on there (no report for 5 s, last heard 4.2 s into the run; 45 of its 90",
         ),
-        ({"recorded": samples(100), "due": 60}, "broken", "worker 0 (ended after 60 of 100 arrivals)"),
+        (
+            {"recorded": samples(100), "due": 60},
+            "broken",
+            "worker 0 (ended after 60 of 100 arrivals; 0 of its 100",
+        ),
         (
             {"recorded": samples(100), "problem": "the rate is beyond it", "code": ExitCode.INVALID},
             "broken",
@@ -92,6 +104,21 @@ def test_a_bad_measurement_is_invalid_and_says_why(case, ended, reason):
     outcome = concluded(**case)
     assert (outcome.valid, outcome.ended, outcome.exit_code) == (False, ended, ExitCode.INVALID)
     assert reason in outcome.reason
+
+
+def test_what_a_missing_worker_owes_ends_with_the_run():
+    # half of its 90 arrivals were due, and all of those it had reported
+    outcome = concluded(samples(50, last=5.0), stopped_after=5.0, due=50, missing="no report for 5 s")
+    assert outcome.missing_workers == [
+        {
+            "worker": 1,
+            "client": "there_1",
+            "reason": "no report for 5 s",
+            "last_report_s": 4.2,
+            "arrivals": 45,
+            "missing_arrivals": 0,
+        }
+    ]
 
 
 def test_lost_samples_are_counted():

@@ -1,0 +1,132 @@
+"""Workers on other machines: they join by one command, bring nothing along, and may die."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import pytest
+
+from loadtest.config import Experiment
+from loadtest.load.arrivals import draw
+from loadtest.sample import SampleSet
+from tests.integration.locust_process import Page, free_port, locust, runs, until
+
+pytestmark = pytest.mark.integration
+
+WORKER = [sys.executable, "-m", "loadtest", "worker"]
+
+
+@contextmanager
+def worker(folder, port, *arguments):
+    """``loadproof worker`` in an empty folder, as on a machine that has nothing of the run."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOADPROOF_")}
+    environment["PYTHONPATH"] = os.getcwd()  # noqa: PTH109
+    (folder / "elsewhere").mkdir(exist_ok=True)
+    with (folder / "worker.log").open("a") as log:
+        process = subprocess.Popen(
+            [*WORKER, "--master", f"127.0.0.1:{port}", *arguments],
+            cwd=folder / "elsewhere", env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def master(folder, url, *more):
+    """Locust's master with its pages; the page, and the port that workers connect to."""
+    page, port = Page(), str(free_port())
+    options = ["--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+    with locust(folder, *page.options, *options, "--host", url, *more):
+        until(page.is_up)
+        yield page, port
+
+
+def ended(folder):
+    run = until(lambda: runs(folder))[0]
+    until(lambda: (run / "verdict.json").exists())
+    return run, json.loads((run / "load.json").read_text()), json.loads((run / "verdict.json").read_text())
+
+
+def test_one_of_three_is_killed_in_the_middle_and_the_verdict_says_what_is_missing(double, job):
+    folder = job(rate=150, duration=6)
+    data = folder / "evaluation.parquet"
+    hidden = folder / "the-masters.parquet"
+    data.rename(hidden)
+    with double() as server, ExitStack() as stack:
+        stack.enter_context(pytest.MonkeyPatch.context()).setenv("LOADPROOF_DATA", str(hidden))
+        # the master's own name of the target is of no use to the workers
+        page, port = stack.enter_context(master(folder, server.url.replace("127.0.0.1", "localhost")))
+        workers = [stack.enter_context(worker(folder, port, "--target", server.url)) for _ in range(3)]
+        until(lambda: page.stats()["worker_count"] == 3)
+        page.start()
+        until(lambda: page.live()["state"] == "running" and page.live()["figures"]["sent"] > 150)
+        workers[0].kill()
+        run, load, verdict = ended(folder)
+        sent = {version: server.seen()[version] for version in ("stable", "candidate")}
+    assert verdict["verdict"] == "INVALID"
+    assert verdict["reason"] == load["reason"]
+    (gone,) = load["missing_workers"]
+    assert f"worker {gone['worker']} on " in load["reason"]
+    assert f"last heard {gone['last_report_s']:.1f} s into the run" in load["reason"]
+    assert 0.5 < gone["last_report_s"] < 6
+    samples = SampleSet.read(run / "samples.parquet")
+    config = Experiment.load_file(str(run / "experiment.toml")).load
+    for index in range(3):
+        mine = samples.where(samples.table["worker"].to_numpy() == index)
+        planned = draw(config, 5000, index, 3)
+        planned = planned.at[planned.at >= 0]
+        if index != gone["worker"]:
+            # the others did all that was theirs, and no more
+            for version in ("stable", "candidate"):
+                assert np.array_equal(np.sort(mine.of(version).scheduled_at), planned)
+            continue
+        # what it had reported is kept, and what is missing is counted to the arrival
+        kept = np.unique(mine.scheduled_at)
+        assert len(kept) > 20
+        assert np.isin(kept, planned).all()
+        assert kept.max() <= gone["last_report_s"]
+        assert (gone["arrivals"], gone["missing_arrivals"]) == (len(planned), len(planned) - len(kept))
+        missing = f"{len(planned) - len(kept):,} of its {len(planned):,} arrivals have no sample"
+        assert missing in load["reason"]
+    # no count is off: of the dead worker's last second the target knows more than anybody else
+    for version, count in load["requests"].items():
+        assert count == len(samples.of(version)) == verdict["versions"][version]["requests"]
+        known = count + load["warmup_requests"][version] + load["references"][version]["requests"]
+        assert known <= sent[version] <= known + 150
+    for log in ("worker.log", "locust.log"):
+        assert "Traceback" not in (folder / log).read_text()
+
+
+def test_a_worker_that_cannot_reach_the_target_says_so_before_anything_is_sent(double, job):
+    folder = job(rate=50)
+    with (
+        double() as server,
+        master(folder, server.url) as (page, port),
+        worker(folder, port, "--target", "http://127.0.0.1:1"),
+    ):
+        until(lambda: page.stats()["worker_count"] == 1)
+        page.start()
+        _, load, verdict = ended(folder)
+    assert verdict["verdict"] == "INVALID"
+    assert "http://127.0.0.1:1 cannot be reached from " in load["reason"]
+    assert "start the worker with --target" in load["reason"]
+
+
+@pytest.mark.parametrize(
+    ("master", "code", "says"),
+    [
+        ("127.0.0.1:1", 5, "127.0.0.1:1: no master can be reached there"),
+        ("lab:x", 2, "'lab:x' is no address"),
+    ],
+)
+def test_what_is_no_master_is_one_line(master, code, says):
+    done = subprocess.run([*WORKER, "--master", master], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"loadproof: {says}")
