@@ -115,6 +115,7 @@ bench: setup ## measure what Loadproof says of its own speed, beside named peers
 	@$(BIN)/python -m benchmarks.load
 	@$(BIN)/python -m benchmarks.serving
 	@$(BIN)/python -m benchmarks.serving.stress
+	@$(BIN)/python -m benchmarks.canary
 
 .PHONY: dashboards
 dashboards: setup ## write grafana/dashboards/*.json from their code

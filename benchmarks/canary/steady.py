@@ -1,23 +1,52 @@
 """Users who ask at a steady rate, whatever becomes of their requests: ``python -m benchmarks.canary.steady``.
 
 Arguments: the gateway's base URL, the model's name, requests a second, seconds. Every request is sent at its
-time, by one of 1,000 users, unpinned. Prints one JSON list: for each request when it was due and when its
-answer was there (seconds of the machine's monotonic clock), its status (0: none in 2 s), and who answered.
+time, by one of 1,000 users, unpinned. Prints one JSON list: for each request when it was due, when it was
+sent, when its answer was there (seconds of the machine's monotonic clock), its status (0: none in 2 s), and
+who answered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 import urllib.request
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from loadtest.lab.ports import Lab
 
 TIMEOUT = 2.0
 USERS = 1000
 
-Record = tuple[float, float, int, str]
+
+class Record(NamedTuple):
+    """What came of one request; see above."""
+
+    due: float
+    sent: float
+    done: float
+    status: int
+    version: str
+
+
+class Load:
+    """Steady users in a process of their own."""
+
+    def __init__(self, lab: Lab, model: str, rate: float, seconds: float) -> None:
+        arguments = [lab.endpoints.gateway, model, str(rate), str(seconds)]
+        command = [sys.executable, "-m", "benchmarks.canary.steady", *arguments]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        time.sleep(1.0)
+
+    def records(self) -> list[Record]:
+        """What came of each request, once all are done."""
+        out, _ = self._process.communicate()
+        return [Record(*record) for record in json.loads(out)]
 
 
 class Users:
@@ -45,15 +74,17 @@ class Users:
 
     async def ask(self, due: float, user: int) -> None:
         """One request, recorded whatever comes of it."""
+        sent = [due]
         try:
-            status, version = await asyncio.wait_for(self._exchange(user), TIMEOUT)
+            status, version = await asyncio.wait_for(self._exchange(user, sent), TIMEOUT)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             status, version = 0, ""
-        self.records.append((due, time.monotonic(), status, version))
+        self.records.append(Record(due, sent[-1], time.monotonic(), status, version))
 
-    async def _exchange(self, user: int) -> tuple[int, str]:
+    async def _exchange(self, user: int, sent: list[float]) -> tuple[int, str]:
         reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
         try:
+            sent.append(time.monotonic())
             writer.write((self._request % user).encode())
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from json import dumps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -19,19 +20,19 @@ from loadtest.commands.options import Backend, CandidateVersion, ExperimentName,
 from loadtest.config import Experiment
 from loadtest.errors import ExitCode, Interrupted
 from loadtest.flows.canary_auto import Auto, End, Outlet
-from loadtest.flows.canary_outlets import Annotations, Lines, Metrics
+from loadtest.flows.canary_outlets import LOOPBACK, Annotations, Lines, Metrics
 from loadtest.flows.canary_run import run_canary, watch
 from loadtest.flows.faults import need_a_willing_server
 from loadtest.flows.versions import resolve, train_if_absent
 from loadtest.lab.choose import choose_lab
-from loadtest.lab.running import FOLDER, PROJECT, running_lab
+from loadtest.lab.running import FOLDER, PROJECT, announced, running_lab
 from loadtest.report.canary_terminal import CanaryDisplay
 
 _WORDS = {ExitCode.PASS: "promoted", ExitCode.FAIL: "rolled back", ExitCode.INCONCLUSIVE: "undecided"}
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line for every look.")]
 MetricsPort = Annotated[
-    int, typer.Option(min=0, max=65535, help="Port of the controller's /metrics on 127.0.0.1; 0: none.")
+    int, typer.Option(min=0, max=65535, help="Port of the controller's /metrics, on 127.0.0.1; 0: none.")
 ]
 ExperimentName = ExperimentName
 
@@ -44,12 +45,15 @@ def auto(
     ] = PROJECT,
     json: Json = False,
     metrics_port: MetricsPort = 0,
+    metrics_address: Annotated[
+        str, typer.Option(help="Where that port listens; inside a container 0.0.0.0.")
+    ] = LOOPBACK,
 ) -> None:
     """Take the candidate from step to step by what its users see; roll it back as soon as it harms them."""
     resolved = Experiment.load_file(experiment)
     check(resolved)
     running = running_lab(lab, project)
-    with _outlets(json, metrics_port, running.folder) as (outlets, _):
+    with _outlets(json, metrics_port, running.state, metrics_address) as (outlets, _):
         state = running.canary.read()
         seen = watch(state, running.endpoints(), resolved.canary)
         try:
@@ -89,17 +93,23 @@ def run(
     }
     resolved = Experiment.load_file(experiment, overrides)
     check(resolved)
-    with _outlets(json, metrics_port) as (outlets, notes):
+    with ExitStack() as stack:
+        state = Path(stack.enter_context(TemporaryDirectory(prefix="loadproof-")))
+        outlets, notes = stack.enter_context(_outlets(json, metrics_port, state))
+        announce = stack.enter_context(announced(results / FOLDER.name, state, notes.print))
         try:
             open_lab = choose_lab(
                 backend,
                 resolved,
                 notes.print,
+                state=state,
                 percent=0.0,
                 allow_faults=need_a_willing_server(resolved.faults),
             )
             train_if_absent(resolved, notes.print)
-            outcome = run_canary(resolved, open_lab, resolve(resolved), results, outlets, notes.print)
+            outcome = run_canary(
+                resolved, open_lab, resolve(resolved), results, outlets, notes.print, announce
+            )
         except KeyboardInterrupt as stop:
             raise Interrupted(
                 " ".join(["interrupted; what was started is stopped", *getattr(stop, "__notes__", ())])
@@ -109,7 +119,7 @@ def run(
 
 @contextmanager
 def _outlets(
-    json: bool, metrics_port: int, folder: Path | None = None
+    json: bool, metrics_port: int, folder: Path | None = None, address: str = LOOPBACK
 ) -> Iterator[tuple[list[Outlet], Console]]:
     """Where events go, and where notes for people go: with ``--json`` not to standard output.
 
@@ -120,7 +130,7 @@ def _outlets(
     metrics = Metrics()
     with ExitStack() as stack:
         if metrics_port:
-            stack.callback(metrics.serve(metrics_port, folder))
+            stack.callback(metrics.serve(metrics_port, folder, address))
         annotations = Annotations(os.environ, notes.print)
         stack.callback(annotations.close)
         stack.callback(display.close)

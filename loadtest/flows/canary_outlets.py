@@ -90,19 +90,20 @@ class Metrics:
             registry=self.registry,
         )
 
-    def serve(self, port: int, folder: Path | None = None) -> Callable[[], None]:
-        """Serve ``/metrics`` on the loopback address; returns what ends it.
+    def serve(self, port: int, folder: Path | None = None, address: str = LOOPBACK) -> Callable[[], None]:
+        """Serve ``/metrics``; returns what ends it.
 
         Args:
-            port: of the loopback address.
+            port: of the address.
             folder: the canary's state on a lab of local processes, whose Prometheus looks there for us.
+            address: to listen on.
 
         Raises:
             UsageError: the port is in use.
         """
         disable_created_metrics()  # type: ignore[no-untyped-call]
         try:
-            server, thread = start_http_server(port, LOOPBACK, self.registry)
+            server, thread = start_http_server(port, address, self.registry)
         except OSError as error:
             raise UsageError(
                 f"port {port} for the controller's metrics: {error.strerror}; name another --metrics-port"

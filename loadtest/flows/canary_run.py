@@ -68,8 +68,9 @@ def run_canary(
     results: Path,
     outlets: Sequence[Outlet],
     say: Callable[[str], None],
+    announce: Callable[[Lab], None] = lambda _: None,
 ) -> Outcome:
-    """Run one canary to its end.
+    """Run one canary to its end; ``announce`` makes the lab known to other commands once it is up.
 
     Raises:
         UsageError: a gate cannot be followed live, or the evaluation set cannot be used; nothing was started.
@@ -84,6 +85,7 @@ def run_canary(
         folder.write(EXPERIMENT, experiment.model_copy(update={"data": data}).to_toml())
         with open_lab(versions) as lab:
             say(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
+            announce(lab)
             end = _control(experiment, lab, folder.path, outlets, say)
             folder.write(ENVIRONMENT, describe(lab.environment()))
             folder.write(STATE_FILE, encode(lab.canary.read()))

@@ -1,7 +1,8 @@
 """Labs that run in another process: how they say so, and how a command finds them.
 
 A lab that was announced lies in a folder of this machine: ``lab.json`` names its endpoints, and a lock on it
-lives exactly as long as its process. Everything else is what ``docker compose up`` started.
+lives exactly as long as its process. Everything else is what ``docker compose up`` started: seen from
+outside, or, by its service ``canary``, from inside.
 
 It imports little, so that a command that must be fast is.
 """
@@ -11,8 +12,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,13 @@ FOLDER = Path("results/canary")
 PROJECT = "loadproof"
 """The Compose project of ``docker compose up``."""
 
+INSIDE = "LOADPROOF_ROUTES"
+"""The variable that names the folder of the canary's state inside the Compose project."""
+
 _LAB = "lab.json"
+_PORT = 8000
 _WITHIN = 5.0
+_SERVICES = {role: f"{role}:{_PORT}" for role in ("stable", "candidate")}
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,14 @@ class RunningLab:
         name: for a person.
         canary: its state.
         folder: where it was announced; None: it was not.
-        project: its Compose project, where it was not announced.
+        state: the folder of its state; None: it lies on a volume.
+        project: its Compose project, where it was not announced; None: we are inside it.
     """
 
     name: str
     canary: Store
     folder: Path | None
+    state: Path | None
     project: str | None
 
     def endpoints(self) -> Endpoints:
@@ -63,7 +71,10 @@ class RunningLab:
 
         if self.folder is not None:
             return Endpoints(**_facts(self.folder)["endpoints"])
-        return _compose_endpoints(self.project or PROJECT)
+        if self.project is not None:
+            return _compose_endpoints(self.project)
+        versions = {role: f"http://{address}" for role, address in _SERVICES.items()}
+        return Endpoints("http://gateway:8080", **versions, stats="http://gateway:9902")
 
 
 class Claim:
@@ -72,13 +83,19 @@ class Claim:
     def __init__(self, file: int) -> None:
         self._file = file
 
-    def announce(self, lab: Lab) -> None:
-        """Make a lab, which runs, known to the commands."""
+    def announce(self, lab: Lab, state: Path | None = None) -> None:
+        """Make a lab, which runs, known to the commands.
+
+        Args:
+            lab: it runs.
+            state: the folder of its state; None: the one that is claimed.
+        """
         endpoints = lab.endpoints
         names = ("gateway", "stable", "candidate", "prometheus", "stats")
         facts = {
             "backend": lab.backend,
             "pid": os.getpid(),
+            "state": state and str(state.absolute()),
             "endpoints": {name: getattr(endpoints, name) for name in names},
         }
         os.pwrite(self._file, json.dumps(facts, indent=1).encode(), 0)
@@ -107,26 +124,58 @@ def claim(folder: Path) -> Iterator[Claim]:
         os.close(file)
 
 
+@contextmanager
+def announced(folder: Path, state: Path, say: Callable[[str], None]) -> Iterator[Callable[[Lab], None]]:
+    """Hold a folder for a lab whose state lies elsewhere; yields what announces it.
+
+    Args:
+        folder: to hold, unless another lab has it.
+        state: the folder of the lab's state.
+        say: takes one line where another lab has the folder; this one is not announced then.
+    """
+    with ExitStack() as stack:
+        claimed = None
+        try:
+            claimed = stack.enter_context(claim(folder))
+        except LabError:
+            say(f"{folder} names another lab, which `canary status` and `canary rollback` reach instead")
+        yield lambda lab: claimed.announce(lab, state) if claimed else None
+
+
 def running_lab(folder: Path = FOLDER, project: str = PROJECT) -> RunningLab:
     """The lab that runs in ``folder``, else the one of a Compose project.
 
     Nothing is asked of Docker yet: a store whose lab does not run says so when it is used.
     """
+    if inside := os.environ.get(INSIDE):
+        return _inside(Path(inside))
     if is_announced(folder):
-        store = FolderStore(folder, lambda state: derive(state, _addresses(folder)), _confirm_in(folder))
-        return RunningLab(f"the lab in {folder}", store, folder, None)
+        there = Path(_facts(folder).get("state") or folder)
+        store = FolderStore(there, lambda state: derive(state, _addresses(there)), _confirm_in(folder))
+        return RunningLab(f"the lab in {folder}", store, folder, there, None)
     from loadtest.lab.volume_store import VolumeStore
 
     container = f"{project}-gateway-1"
-    addresses = {role: f"{role}:8000" for role in ("stable", "candidate")}
 
     def confirm(state: State) -> None:
         from loadtest.lab.envoy import confirm_routes
 
         confirm_routes(_compose_gateway(container), Routes.of(state), _WITHIN)
 
-    store_there = VolumeStore(container, lambda state: derive(state, addresses), confirm)
-    return RunningLab(f"the Compose project {project}", store_there, None, project)
+    store_there = VolumeStore(container, lambda state: derive(state, _SERVICES), confirm)
+    return RunningLab(f"the Compose project {project}", store_there, None, None, project)
+
+
+def _inside(routes: Path) -> RunningLab:
+    """The Compose project that this process is a service of; the volume of its state is mounted."""
+
+    def confirm(state: State) -> None:
+        from loadtest.lab.envoy import confirm_routes
+
+        confirm_routes("http://gateway:8080", Routes.of(state), _WITHIN)
+
+    store = FolderStore(routes, lambda state: derive(state, _SERVICES), confirm)
+    return RunningLab("this Compose project", store, None, None, None)
 
 
 def is_announced(folder: Path) -> bool:

@@ -17,7 +17,7 @@ from loadtest.lab.author import sign
 from loadtest.lab.folder_store import FolderStore
 from loadtest.lab.ports import Endpoints
 from loadtest.lab.routes import STATE_PATH, derive
-from loadtest.lab.running import claim, is_announced
+from loadtest.lab.running import INSIDE, announced, claim, is_announced, running_lab
 
 ADDRESSES = {"stable": "127.0.0.1:1", "candidate": "127.0.0.1:2"}
 
@@ -187,3 +187,29 @@ def test_a_lab_that_ended_is_no_longer_announced(tmp_path):
         claimed.announce(Announced(Endpoints(url, url, url)))
         assert is_announced(tmp_path)
     assert not is_announced(tmp_path)
+
+
+def test_a_lab_whose_state_lies_elsewhere_is_reached_all_the_same(folder, tmp_path_factory, capsys):
+    there, said = tmp_path_factory.mktemp("results") / "canary", []
+    lab = Announced(running_lab(folder).endpoints())
+    with announced(there, folder, said.append) as announce:
+        assert not is_announced(there)
+        announce(lab)
+        # a second one goes on without a name, and says so
+        with announced(there, folder, said.append) as again:
+            again(lab)
+        assert at_once(["--lab", str(there)]) == 0
+    assert in_force(folder)["action"] == "rollback"
+    assert not is_announced(there)
+    (line,) = said
+    assert line.startswith(f"{there} names another lab")
+
+
+def test_a_service_of_the_project_takes_the_volume_that_is_mounted(folder, monkeypatch):
+    monkeypatch.setenv(INSIDE, str(folder))
+    lab = running_lab()
+    assert lab.canary.read().now.percent == 10
+    assert lab.state is None
+    assert lab.endpoints() == Endpoints(
+        "http://gateway:8080", "http://stable:8000", "http://candidate:8000", stats="http://gateway:9902"
+    )

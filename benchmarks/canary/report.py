@@ -1,0 +1,99 @@
+"""From results.json to the tables of docs/canary.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parents[2] / "docs" / "canary.md"
+RESULTS = Path(__file__).with_name("results.json")
+
+_WORDS = {
+    "killed": "killed (SIGKILL)",
+    "paused": "paused (SIGSTOP)",
+    "failing": "failing, half of its answers",
+    "slowed": "slowed by 3 s",
+}
+
+
+def read() -> dict[str, Any]:
+    """What was measured last, part by part."""
+    return dict(json.loads(RESULTS.read_text())) if RESULTS.exists() else {}
+
+
+def keep(results: dict[str, Any]) -> None:
+    """Store the results, and put their tables into the page."""
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    text = PAGE.read_text()
+    for name, table in tables(results).items():
+        text = filled(text, name, table)
+    PAGE.write_text(text)
+
+
+def tables(results: dict[str, Any]) -> dict[str, str]:
+    """Markdown by the name of its place."""
+    makers = {"rollbacks": _rollbacks, "faults": _faults, "shadow": _shadow}
+    return {name: make(results) for name, make in makers.items() if name in results}
+
+
+def filled(text: str, name: str, table: str) -> str:
+    """The page with one table in its place, between its two comments."""
+    place = re.compile(rf"(<!-- {name}: make bench -->\n).*?(<!-- end of {name} -->)", re.S)
+    return place.sub(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", text)
+
+
+def _rollbacks(results: dict[str, Any]) -> str:
+    r = results["rollbacks"]
+    ms = r["ms"]
+    what = (
+        f"{r['rollbacks']} rollbacks from {r['from_percent']}%, at {r['rate']:g} requests a second; "
+        f"{r['by_candidate']:,} of {r['requests']:,} requests were answered by the candidate, and "
+        f"{r['failed'] or 'none'} failed ({results['machine']})."
+    )
+    lines = [
+        what,
+        "",
+        "| milliseconds from the command to | median | 95% | longest |",
+        "|---|---|---|---|",
+        _row("the sending of the last request that the candidate still answered", ms["sent"]),
+        _row("the candidate's answer to such a request", ms["answered"]),
+        _row("the candidate's last answer to requests that it had at the command", ms["in_flight"]),
+        _row("the gateway's word that the routes are in force", ms["confirmed"]),
+    ]
+    if c := results.get("commands"):
+        lines += [
+            _row("the end of `loadproof canary rollback`, a process of its own", c["ms"]["whole"]),
+            _row("the candidate's last answer, with that process", c["ms"]["answered"]),
+            _row("beside it: the end of `python -c pass`", c["ms"]["python"]),
+        ]
+    return "\n".join(lines)
+
+
+def _row(what: str, ms: dict[str, float]) -> str:
+    return f"| {what} | {ms['median']:.0f} | {ms['p95']:.0f} | {ms['max']:.0f} |"
+
+
+def _faults(results: dict[str, Any]) -> str:
+    rows = [
+        f"| {_WORDS[r['kind']]} | {r['requests']:,} | {r['failed']} | {r['late']} | {r['longest_s']:.2f} s |"
+        for r in results["faults"]
+    ]
+    head = ["| fault | requests after it | failed | over 0.5 s | the longest |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows])
+
+
+def _shadow(results: dict[str, Any]) -> str:
+    r = results["shadow"]
+    rows = [
+        f"| {name} | {r[name]['without_ms']:.2f} ms | {r[name]['with_ms']:.2f} ms | {r[name]['ratio']:.3f} | "
+        f"{r[name]['interval'][0]:.3f} to {r[name]['interval'][1]:.3f} |"
+        for name in ("p50", "p99")
+    ]
+    what = (
+        f"{r['pairs']} pairs of blocks at {r['rate']:g} requests a second, in turn with a shadow whose "
+        f"candidate takes {r['delay_s']:g} s, and without; {r['failed'] or 'no'} requests failed."
+    )
+    head = ["| users' latency | without | with the shadow | ratio | 95% interval |", "|---|---|---|---|---|"]
+    return "\n".join([what, "", *head, *rows])
