@@ -116,6 +116,7 @@ bench: setup ## measure what Loadproof says of its own speed, beside named peers
 	@$(BIN)/python -m benchmarks.serving
 	@$(BIN)/python -m benchmarks.serving.stress
 	@$(BIN)/python -m benchmarks.canary
+	@$(BIN)/python -m benchmarks.capacity
 
 .PHONY: dashboards
 dashboards: setup ## write grafana/dashboards/*.json from their code

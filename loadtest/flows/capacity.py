@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow.parquet as pq
+
 from loadtest.capacity import gates as capacity_gates
 from loadtest.capacity.report import CapacityReport, Objective, Point, cheapest, point
 from loadtest.capacity.search import Plan, Search
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
+from loadtest.faithfulness import Comparison
 from loadtest.flows.environment import describe
 from loadtest.flows.following import Progress
 from loadtest.flows.trials import drain, run_trial
@@ -22,6 +26,7 @@ from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
 from loadtest.sample import VERSIONS
 
 CAPACITY = "capacity.json"
+ROWS = "rows.parquet"
 _TRIES = 3
 
 
@@ -65,11 +70,13 @@ def capacity(
         LabError: the lab did not start or broke; what was measured until then is kept.
     """
     capacity_gates.check(experiment.capacity.gates)
-    Dataset.read(experiment.data)
-    data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
-    experiment = experiment.model_copy(update={"data": data})
+    dataset = Dataset.read(experiment.data)
     with RunFolder(results, f"{experiment.name}-capacity") as folder:
-        folder.write(EXPERIMENT, experiment.to_toml())
+        data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
+        folder.write(EXPERIMENT, experiment.model_copy(update={"data": data}).to_toml())
+        data = data.model_copy(update={"path": folder.path / ROWS})
+        _write_rows(dataset, experiment, data.path)
+        experiment = experiment.model_copy(update={"data": data})
         with open_lab(versions) as lab:
             progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
             searching = _Searching(lab, experiment, folder.path, progress, questions.price)
@@ -90,6 +97,15 @@ def capacity(
         return Outcome(report, folder.publish())
 
 
+def _write_rows(dataset: Dataset, experiment: Experiment, path: Path) -> None:
+    """Write the rows that trials send: as many as the first of them covers, so that each has a reference."""
+    count = min(len(dataset), experiment.capacity.requests)
+    chosen = np.random.default_rng(experiment.load.seed).choice(len(dataset), count, replace=False)
+    pq.write_table(dataset.columns.take(np.sort(chosen)), path)
+    # containers read it as a user of their own
+    path.chmod(0o644)
+
+
 class _Searching:
     """Runs searches on a lab and keeps a line for each trial."""
 
@@ -101,6 +117,8 @@ class _Searching:
         self._folder = folder
         self._progress = progress
         self._price = price
+        self._dataset = Dataset.read(experiment.data)
+        self._references: dict[str, Comparison] = {}
         self.log: list[dict[str, Any]] = []
         asked = experiment.capacity
         self._plan = Plan(
@@ -136,14 +154,17 @@ class _Searching:
             number = len(self.log) + 1
             folder = self._folder / "trials" / f"{number:03}-{role}"
             done = run_trial(
-                self._lab, self._experiment, role, step, folder, self._experiment.load.seed + number
-            )
+                self._lab, self._experiment, role, step, folder, self._experiment.load.seed + number,
+                self._references.get(role),
+            )  # fmt: skip
             trial = done.trial
+            self._references.setdefault(role, Comparison(self._dataset, done.references))
             self.log.append(
                 {
                     "version": role,
                     "cpus": cpus,
                     **trial.__dict__,
+                    "unfaithful": done.unfaithful,
                     "p99_ms": None if done.p99 is None else round(1000 * done.p99, 3),
                     "problem": done.problem,
                 }
@@ -158,8 +179,9 @@ class _Searching:
         word = "overloaded" if trial.overloaded else "met" if trial.meets(self._plan) else "missed"
         share = 100 * trial.late / max(trial.requests, 1)
         limit = "" if cpus is None else f" on {cpus:g} CPUs"
+        mixed = f", {done.unfaithful} of them unfaithful" if done.unfaithful else ""
         self._progress.step(
-            f"{role}{limit}: {trial.rate:,.4g}/s {word}, {share:.1f}% late, {trial.failed} failed"
+            f"{role}{limit}: {trial.rate:,.4g}/s {word}, {share:.1f}% late, {trial.failed} failed{mixed}"
         )
         return True
 

@@ -7,15 +7,21 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from loadtest.capacity.search import Step, Trial
 from loadtest.config import Experiment
 from loadtest.errors import ExitCode, LabError
+from loadtest.faithfulness import Comparison
 from loadtest.lab.ports import Lab
 from loadtest.lab.probe import get
 from loadtest.run_folder import EXPERIMENT, LOAD, SAMPLES, write_file
 from loadtest.sample import SampleSet
 
 WARMUP = 1.0
+ALONE = 10.0
+"""Seconds that asking a version for its references may take, before its first trial."""
 _HOPELESS = 5.0
 """Limits' worth of requests in flight that mean overload: in a stable queue there is less than one."""
 _FEW = 20
@@ -25,14 +31,32 @@ _POLL = 0.05
 
 
 class Measured(NamedTuple):
-    """A trial as the search takes it, why it cannot be used (None: it can), and its p99 in seconds."""
+    """What one trial showed.
+
+    Args:
+        trial: as the search takes it; an unfaithful answer has failed.
+        problem: why it cannot be used; None: it can.
+        p99: in seconds; None where nothing was answered.
+        unfaithful: answers that were not those to the same rows alone.
+        references: by row the answers that were, where this trial asked for references.
+    """
 
     trial: Trial
     problem: str | None
     p99: float | None
+    unfaithful: int
+    references: dict[int, str]
 
 
-def run_trial(lab: Lab, experiment: Experiment, role: str, step: Step, folder: Path, seed: int) -> Measured:
+def run_trial(
+    lab: Lab,
+    experiment: Experiment,
+    role: str,
+    step: Step,
+    folder: Path,
+    seed: int,
+    references: Comparison | None = None,
+) -> Measured:
     """Run one trial and leave its experiment, samples and load.json in ``folder``.
 
     Args:
@@ -42,6 +66,7 @@ def run_trial(lab: Lab, experiment: Experiment, role: str, step: Step, folder: P
         step: rate and seconds.
         folder: made here.
         seed: of the arrivals.
+        references: what the version answered to the rows alone; None: this trial asks for them first.
 
     Raises:
         LabError: a service or the load generator broke.
@@ -53,8 +78,8 @@ def run_trial(lab: Lab, experiment: Experiment, role: str, step: Step, folder: P
             "rate": step.rate,
             "duration": step.seconds,
             "warmup": WARMUP,
-            # asked alone, for each trial anew, they would take longer than the trial
-            "references": 0.0,
+            # asked for each trial anew, they would take longer than the trial
+            "references": ALONE if references is None and asked.reference_time else 0.0,
             "seed": seed,
             # lateness of our own would pass for the version's
             "max_lag": min(asked.max_lag, experiment.capacity.latency / 5),
@@ -67,14 +92,30 @@ def run_trial(lab: Lab, experiment: Experiment, role: str, step: Step, folder: P
     overloaded = _send(lab, folder, step.rate * experiment.capacity.latency * _HOPELESS + _FEW)
     samples = SampleSet.read(folder / SAMPLES)
     facts = json.loads((folder / LOAD).read_text(encoding="utf-8"))
-    failed = samples.failed
+    unfaithful = samples.unfaithful if references is None else _unfaithful(samples, references)
+    failed = samples.failed | unfaithful
     late = failed | (samples.latency > experiment.capacity.latency)
     trial = Trial(step.rate, len(samples), int(late.sum()), int(failed.sum()), overloaded)
     problem = None
     if not facts["valid"] and not overloaded:
         problem = str(facts["reason"])
     p99 = float(sorted(samples.latency)[int(0.99 * (len(samples) - 1))]) if len(samples) else None
-    return Measured(trial, problem, p99)
+    return Measured(trial, problem, p99, int(unfaithful.sum()), _faithful(samples))
+
+
+def _faithful(samples: SampleSet) -> dict[int, str]:
+    """By row the answers that equalled their references, which are thereby known."""
+    columns = samples.table.select(["row", "prediction", "faithful"]).to_pydict()
+    return {
+        row: prediction
+        for row, prediction, faithful in zip(*columns.values(), strict=True)
+        if faithful and prediction is not None
+    }
+
+
+def _unfaithful(samples: SampleSet, references: Comparison) -> NDArray[np.bool_]:
+    rows, predictions = (samples.table[name].combine_chunks() for name in ("row", "prediction"))
+    return np.asarray([same is False for same in references.agrees(rows, predictions).to_pylist()], np.bool_)
 
 
 def drain(lab: Lab, model: str, role: str, within: float) -> None:

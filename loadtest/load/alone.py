@@ -11,13 +11,14 @@ import pyarrow as pa
 
 from loadtest.config import Experiment
 from loadtest.dataset import Dataset
+from loadtest.faithfulness import Comparison
 from loadtest.load.arrivals import draw
 from loadtest.load.client import Client
 from loadtest.load.clients import client_of
 from loadtest.load.payloads import Payloads
 from loadtest.load.protocols import Codec
 from loadtest.load.reading import read
-from loadtest.load.references import Comparison, References, rows_to_ask
+from loadtest.load.references import References, rows_to_ask
 
 ASKED_AGAIN = 20
 """Rows that are asked a second time: a version that contradicts itself alone has no references."""

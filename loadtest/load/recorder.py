@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loadtest.dataset import Dataset
+from loadtest.faithfulness import Comparison
 from loadtest.load.reading import BROKEN
-from loadtest.load.references import Comparison, References
+from loadtest.load.references import References
 from loadtest.sample import SCHEMA, VERSIONS, SampleSet
 
 _RECORD = struct.Struct("<ibdddhiii")

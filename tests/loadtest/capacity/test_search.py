@@ -3,15 +3,10 @@
 import numpy as np
 import pytest
 
+from benchmarks.capacity.queues import QUEUES, sweep_requests
 from loadtest.capacity.search import Plan, Search, Trial
-from tests.loadtest.capacity.queues import QUEUES
 
 RUNS = 30
-
-
-def sweep_requests(capacity, seconds=30, step=0.05):
-    """A linear sweep in steps of 5%, 30 s each, up to the first step beyond the capacity."""
-    return sum(step * k * capacity * seconds for k in range(1, round(1 / step) + 2))
 
 
 def search(trial, plan=None):

@@ -17,13 +17,17 @@ from loadtest.sample import Sample, SampleSet
 
 
 class FakeLoad:
-    """A trial at the rate of its job: beyond the capacity of the version, late answers pile up."""
+    """A trial at the rate of its job: beyond the capacity of the version, late answers pile up; beyond
+    ``mixes`` requests a second one answer in 50 is somebody else's."""
 
-    def __init__(self, job, capacity, valid):
+    def __init__(self, job, capacity, valid, mixes):
         self.job, self.capacity, self.valid, self.stopped = job, capacity, valid, False
+        self.mixes = mixes
 
     def lines(self):
-        load = self.load = Experiment.load_file(str(self.job / "experiment.toml")).load
+        experiment = Experiment.load_file(str(self.job / "experiment.toml"))
+        self.rows = pq.read_table(experiment.data.path).num_rows
+        load = self.load = experiment.load
         backlog = max(0.0, load.rate - 1.3 * self.capacity[load.traffic])
         yield "not a report"
         for second in range(1, 4):
@@ -40,8 +44,21 @@ class FakeLoad:
         rng = np.random.default_rng(load.seed)
         count = max(int(load.rate * load.duration), 1)
         share = min(0.01 * (load.rate / self.capacity[load.traffic]) ** 20, 0.9)
+        known = True if load.reference_time else None
         SampleSet.from_samples(
-            Sample(i, load.traffic, at, at, at + (0.5 if late else 0.01), 200, None, "1", True, None, 0)
+            Sample(
+                i % self.rows,
+                load.traffic,
+                at,
+                at,
+                at + (0.5 if late else 0.01),
+                200,
+                None,
+                "0" if load.rate > self.mixes and i % 50 == 0 else "1",
+                True,
+                known,
+                0,
+            )
             for i, (at, late) in enumerate(
                 zip(np.sort(rng.uniform(0, load.duration, count)), rng.random(count) < share, strict=True)
             )
@@ -58,9 +75,9 @@ class FakeLab:
     backend = "local"
     endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
 
-    def __init__(self, per_cpu=None, valid=True, enforces=True):
+    def __init__(self, per_cpu=None, valid=True, enforces=True, mixes=np.inf):
         self.per_cpu = per_cpu or {"stable": 400.0, "candidate": 400.0}
-        self.valid, self.enforces = valid, enforces
+        self.valid, self.enforces, self.mixes = valid, enforces, mixes
         self.cpus = dict.fromkeys(self.per_cpu, 0.5)
 
     def __call__(self, versions):
@@ -81,7 +98,7 @@ class FakeLab:
 
     def launch_load(self, job):
         return FakeLoad(
-            job, {role: rate * self.cpus[role] for role, rate in self.per_cpu.items()}, self.valid
+            job, {role: rate * self.cpus[role] for role, rate in self.per_cpu.items()}, self.valid, self.mixes
         )
 
     def check(self):
@@ -143,6 +160,19 @@ def test_a_candidate_that_bears_half_fails_its_gate(run):
     outcome, _ = run(FakeLab({"stable": 400.0, "candidate": 200.0}), ["capacity >= stable - 10%"])
     assert outcome.report.verdict is Word.FAIL
     assert outcome.report.gates[0].estimate == pytest.approx(-50, abs=6)
+
+
+def test_a_rate_at_which_answers_are_mixed_up_does_not_meet_the_objective(run):
+    """Held against what the first trial, at 50/s, showed to be the answers to the rows alone."""
+    _, content = run(FakeLab(mixes=110.0))
+    for version in ("stable", "candidate"):
+        assert content["versions"][version][0]["capacity"] == pytest.approx(
+            100, rel=0.1
+        )  # at a sharp edge: too low
+    for trial in content["trials"]:
+        mixed = trial["rate"] > 110
+        assert (trial["unfaithful"] > 0) == mixed
+        assert trial["failed"] == trial["unfaithful"]
 
 
 def test_a_generator_that_is_too_slow_is_invalid(run):

@@ -16,11 +16,15 @@ ANSWER = json.dumps({"outputs": [{"name": "predict", "datatype": "INT64", "shape
 
 
 class Queue(asyncio.Protocol):
+    """One connection."""
+
     def connection_made(self, transport):
+        """Keep the way back."""
         self.transport = transport
         self.data = b""
 
     def data_received(self, data):
+        """Take every request that is whole."""
         self.data += data
         while (end := self.data.find(b"\r\n\r\n")) >= 0:
             head = self.data[:end].decode().lower()
@@ -32,6 +36,7 @@ class Queue(asyncio.Protocol):
             self.request(head.startswith("post"), headers["x-model-version"])
 
     def request(self, infer, version):
+        """Answer when the version's queue comes to it."""
         loop = asyncio.get_running_loop()
         begins = max(loop.time(), FREE[version])
         ends = begins + (SERVICE[version] if infer else 0.0)
@@ -42,6 +47,7 @@ class Queue(asyncio.Protocol):
 
 
 async def main():
+    """Serve until terminated."""
     server = await asyncio.get_running_loop().create_server(Queue, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()

@@ -1,14 +1,19 @@
 """Servers as queues whose capacity is known: what a trial at some rate would show, and the truth."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loadtest.capacity.search import Trial
 
 LIMIT = 0.1
 WARMUP = 1.0
+Floats = NDArray[np.float64]
+Serve = Callable[[int, np.random.Generator], Floats]
 
 
 @dataclass(frozen=True)
@@ -16,21 +21,22 @@ class Queue:
     """First come, first served, one at a time; ``serve(n, rng)`` gives service times in seconds."""
 
     name: str
-    serve: Callable[[int, np.random.Generator], np.ndarray]
+    serve: Serve
     quota: float | None = None
     """CPU seconds in each period of 100 ms."""
 
-    def latencies(self, rate, seconds, rng):
-        """Latencies of Poisson arrivals over ``seconds`` after a warm-up, and how many there were."""
+    def latencies(self, rate: float, seconds: float, rng: np.random.Generator) -> Floats:
+        """Latencies of Poisson arrivals over ``seconds`` after a warm-up, in seconds."""
         count = rng.poisson(rate * (WARMUP + seconds))
         at = np.sort(rng.uniform(0, WARMUP + seconds, count))
         work = self.serve(count, rng)
         return (self._done(at, work) - at)[at >= WARMUP]
 
-    def _done(self, at, work):
+    def _done(self, at: Floats, work: Floats) -> Floats:
         if self.quota is None:
-            total = np.cumsum(work)
-            return total + np.maximum.accumulate(at - (total - work))
+            total: Floats = np.cumsum(work)
+            ends: Floats = total + np.maximum.accumulate(at - (total - work))
+            return ends
         done, free, period, used = np.empty_like(at), 0.0, -1, 0.0
         for i, (moment, need) in enumerate(zip(at.tolist(), work.tolist(), strict=True)):
             start = max(moment, free)
@@ -47,13 +53,14 @@ class Queue:
             done[i] = free = finish
         return done
 
-    def trial(self, rate, seconds, rng):
+    def trial(self, rate: float, seconds: float, rng: np.random.Generator) -> Trial:
+        """What a trial at this rate would show."""
         latency = self.latencies(rate, seconds, rng)
         # a trial is ended within a second of a queue that holds four times what the limit allows
         late = int((latency > LIMIT).sum())
         return Trial(rate, len(latency), late, 0, overloaded=bool(late > 0.5 * len(latency)))
 
-    def capacity(self, allowed=0.01, arrivals=400_000):
+    def capacity(self, allowed: float = 0.01, arrivals: int = 400_000) -> float:
         """The rate at which the share of late answers is ``allowed``, by long runs."""
         low, high = 1.0, 1 / float(self.serve(1000, np.random.default_rng(0)).mean())
         for _ in range(16):
@@ -63,11 +70,13 @@ class Queue:
         return (low * high) ** 0.5
 
 
-def fixed(seconds):
+def fixed(seconds: float) -> Serve:
+    """Each request takes ``seconds``."""
     return lambda n, _: np.full(n, seconds)
 
 
-def spread(seconds, sigma):
+def spread(seconds: float, sigma: float) -> Serve:
+    """Log-normal with this mean, and ``sigma`` of its logarithm."""
     return lambda n, rng: seconds * rng.lognormal(-sigma * sigma / 2, sigma, n)
 
 
@@ -77,3 +86,8 @@ QUEUES = (
     Queue("M/G/1, log-normal 4 ms", spread(0.004, 0.6)),
     Queue("CPU quota 25 ms in 100 ms, 1 ms", spread(0.001, 0.3), quota=0.025),
 )
+
+
+def sweep_requests(capacity: float, seconds: float = 30, step: float = 0.05) -> float:
+    """Requests of a linear sweep: in steps of 5% of the capacity, 30 s each, to the first step beyond it."""
+    return sum(step * k * capacity * seconds for k in range(1, round(1 / step) + 2))
