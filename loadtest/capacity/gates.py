@@ -11,6 +11,8 @@ from loadtest.gates import Gate
 from loadtest.judge.measurement import margin_of, shown
 from loadtest.judge.verdict import Word
 
+_UNPROVEN = "fails on its own, but one of {} answers does so by chance too often; more trials would prove it"
+
 
 def check(gates: Sequence[Gate]) -> None:
     """See that every gate is one on capacity, before anything starts.
@@ -61,13 +63,31 @@ def judge(gate: Gate, stable: Point, candidate: Point, confidence: float) -> Cap
     )
 
 
-def together(gates: Sequence[CapacityGate], points: Sequence[Point]) -> tuple[Word, str]:
-    """The word of the whole search, and why."""
-    for word in (Word.FAIL, Word.INCONCLUSIVE):
-        those = [gate for gate in gates if gate.verdict is word]
+def corrected(confidence: float, questions: int) -> float:
+    """The confidence at which one of several questions must fail, for any of them to fail by chance as seldom
+    as one alone would (Bonferroni; the first step of Holm's correction, which decides whether any fails).
+    """
+    return 1 - (1 - confidence) / max(questions, 1)
+
+
+def together(
+    gates: Sequence[CapacityGate], points: Sequence[Point], proven: Sequence[bool]
+) -> tuple[Word, str]:
+    """The word of the whole search, and why.
+
+    Args:
+        gates: each gate under each limit.
+        points: what was found.
+        proven: per gate, that it fails at the ``corrected`` confidence, too.
+    """
+    failed = [gate for gate, sure in zip(gates, proven, strict=True) if sure]
+    alone = [gate for gate in gates if gate.verdict is Word.FAIL]
+    open_ = [gate for gate in gates if gate.verdict is Word.INCONCLUSIVE]
+    for word, those in ((Word.FAIL, failed), (Word.INCONCLUSIVE, alone), (Word.INCONCLUSIVE, open_)):
         if those:
             more = f" (and {len(those) - 1} more)" if len(those) > 1 else ""
-            return word, f"{those[0].name}: {those[0].reason}{more}"
+            why = those[0].reason if those is not alone else _UNPROVEN.format(len(gates))
+            return word, f"{those[0].name}: {why}{more}"
     if gates:
         return Word.PASS, "the gate is met" if len(gates) == 1 else f"all {len(gates)} gates are met"
     if any(p.capacity is None for p in points):

@@ -148,13 +148,13 @@ class Search:
         beyond = _BEYOND[len(self.trials) % len(_BEYOND)]
         return self._step(root.rate * math.exp(min(beyond / root.slope, _FURTHEST)), 1.0)
 
-    def answer(self) -> Capacity:
-        """What the trials say by now."""
+    def answer(self, confidence: float | None = None) -> Capacity:
+        """What the trials say by now, with an interval at the plan's confidence or another."""
         requests = sum(trial.requests for trial in self.trials)
         met, missed = self._bracket()
         if met is None:
             return Capacity(None, 0.0, missed or math.inf, len(self.trials), requests, False, "latency")
-        root = self._root() if missed is not None else None
+        root = self._root(confidence) if missed is not None else None
         if root is None:
             return Capacity(met, met, missed or math.inf, len(self.trials), requests, False, "latency")
         return Capacity(
@@ -182,30 +182,31 @@ class Search:
         reach = _NEAR + math.log(missed / met) / 2
         return [trial for trial in self.trials if abs(math.log(trial.rate / middle)) <= reach]
 
-    def _root(self) -> Root | None:
-        roots = [root for root in (self._late_root(), self._failed_root()) if root is not None]
+    def _root(self, confidence: float | None = None) -> Root | None:
+        both = self._late_root(confidence), self._failed_root(confidence)
+        roots = [root for root in both if root is not None]
         return min(roots, key=lambda root: root.rate) if roots else None
 
     def _limit(self) -> str:
         late, failed = self._late_root(), self._failed_root()
         return "errors" if late and failed and failed.rate < late.rate else "latency"
 
-    def _late_root(self) -> Root | None:
-        return self._find([trial.late for trial in self._fitted()], self.plan.late)
+    def _late_root(self, confidence: float | None = None) -> Root | None:
+        return self._find([trial.late for trial in self._fitted()], self.plan.late, confidence)
 
-    def _failed_root(self) -> Root | None:
+    def _failed_root(self, confidence: float | None = None) -> Root | None:
         failed = [trial.failed for trial in self._fitted()]
         # without failures there is no curve to fit: they are not what ends it
-        return self._find(failed, self.plan.failed) if sum(failed) > _MIN_FITTED else None
+        return self._find(failed, self.plan.failed, confidence) if sum(failed) > _MIN_FITTED else None
 
-    def _find(self, bad: list[int], allowed: float) -> Root | None:
+    def _find(self, bad: list[int], allowed: float, confidence: float | None) -> Root | None:
         trials = self._fitted()
         return find_root(
             np.array([t.rate for t in trials]),
             np.array(bad, dtype=np.float64),
             np.array([t.requests for t in trials], dtype=np.float64),
             allowed,
-            1 - self.plan.confidence,
+            1 - (confidence or self.plan.confidence),
         )
 
     def _is_precise(self, root: Root) -> bool:

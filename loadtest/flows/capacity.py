@@ -79,17 +79,15 @@ def capacity(
         experiment = experiment.model_copy(update={"data": data})
         with open_lab(versions) as lab:
             progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
-            searching = _Searching(lab, experiment, folder.path, progress, questions.price)
+            searching = _Searching(lab, experiment, folder.path, progress, questions)
             problem = None
-            points: dict[str, list[Point]] = {role: [] for role in VERSIONS}
             try:
                 for cpus in questions.cpus or (None,):
-                    for role, found in searching.under(cpus).items():
-                        points[role].append(found)
+                    searching.under(cpus)
             except _Invalid as invalid:
                 problem = str(invalid)
             folder.write(ENVIRONMENT, describe(lab.environment()))
-            report = _report(experiment, lab.backend, points, questions, problem)
+            report = _report(experiment, lab.backend, searching, questions, problem)
             progress.step("stopping the lab")
         content = json.loads(report.model_dump_json(by_alias=True)) | {"trials": searching.log}
         folder.write(CAPACITY, content)
@@ -110,17 +108,23 @@ class _Searching:
     """Runs searches on a lab and keeps a line for each trial."""
 
     def __init__(
-        self, lab: Lab, experiment: Experiment, folder: Path, progress: Progress, price: float | None
+        self, lab: Lab, experiment: Experiment, folder: Path, progress: Progress, questions: Questions
     ) -> None:
         self._lab = lab
         self._experiment = experiment
         self._folder = folder
         self._progress = progress
-        self._price = price
+        self._price = questions.price
         self._dataset = Dataset.read(experiment.data)
         self._references: dict[str, Comparison] = {}
         self.log: list[dict[str, Any]] = []
+        self.points: dict[str, list[Point]] = {role: [] for role in VERSIONS}
+        self.wide: dict[str, list[Point]] = {role: [] for role in VERSIONS}
+        """The same with intervals at the confidence at which one of all gates and limits must fail."""
         asked = experiment.capacity
+        self._corrected = capacity_gates.corrected(
+            experiment.confidence, len(asked.gates) * max(len(questions.cpus), 1)
+        )
         self._plan = Plan(
             start=asked.start,
             late=1 - asked.quantile,
@@ -132,7 +136,7 @@ class _Searching:
             confidence=experiment.confidence,
         )
 
-    def under(self, cpus: float | None) -> dict[str, Point]:
+    def under(self, cpus: float | None) -> None:
         """Search both versions under one CPU limit (None: the one in force), a trial of each in turn."""
         lab = self._lab
         for role in VERSIONS if cpus is not None else ():
@@ -144,7 +148,9 @@ class _Searching:
             for role in list(going):
                 if not self._advance(searches[role], role, enforced[role]):
                     going.remove(role)
-        return {role: point(s.answer(), enforced[role], self._price) for role, s in searches.items()}
+        for role, search in searches.items():
+            self.points[role].append(point(search.answer(), enforced[role], self._price))
+            self.wide[role].append(point(search.answer(self._corrected), enforced[role], self._price))
 
     def _advance(self, search: Search, role: str, cpus: float | None) -> bool:
         step = search.next()
@@ -189,17 +195,21 @@ class _Searching:
 def _report(
     experiment: Experiment,
     backend: str,
-    points: dict[str, list[Point]],
+    searching: _Searching,
     questions: Questions,
     problem: str | None,
 ) -> CapacityReport:
-    stable, candidate = (tuple(points[role]) for role in VERSIONS)
-    results = [
-        capacity_gates.judge(gate, s, c, experiment.confidence)
-        for s, c in zip(stable, candidate, strict=True)
-        for gate in experiment.capacity.gates
-    ]
-    word, reason = capacity_gates.together(results, (*stable, *candidate))
+    stable, candidate = (tuple(searching.points[role]) for role in VERSIONS)
+    results, wide = (
+        [
+            capacity_gates.judge(gate, s, c, experiment.confidence)
+            for s, c in zip(points["stable"], points["candidate"], strict=True)
+            for gate in experiment.capacity.gates
+        ]
+        for points in (searching.points, searching.wide)
+    )
+    proven = [result.verdict is Word.FAIL for result in wide]
+    word, reason = capacity_gates.together(results, (*stable, *candidate), proven)
     if problem is not None:
         word, reason = Word.INVALID, f"the load generator: {problem}"
     asked = experiment.capacity

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.capacity.gates import check, judge, together
+from loadtest.capacity.gates import check, corrected, judge, together
 from loadtest.capacity.report import Point, cheapest, point
 from loadtest.capacity.search import Capacity
 from loadtest.errors import GateError
@@ -60,7 +60,16 @@ def test_the_interval_of_a_ratio_is_put_together_from_both():
 
 def test_a_fail_outweighs_an_undecided_gate():
     results = [judge(Gate.parse(g), STABLE, c, 0.95) for g, c, _ in CASES[1:3]]
-    assert together(results, ())[0] is Word.FAIL
+    assert together(results, (), [True, False])[0] is Word.FAIL
+
+
+def test_one_fail_of_many_must_hold_after_correction():
+    """Of 3 limits, one is beyond its margin at 95%, not at 98.3%."""
+    assert corrected(0.95, 3) == pytest.approx(0.98333, abs=1e-4)
+    results = [judge(Gate.parse(g), STABLE, c, 0.95) for g, c, _ in (CASES[0], CASES[1], CASES[0])]
+    word, reason = together(results, (), [False, False, False])
+    assert word is Word.INCONCLUSIVE
+    assert "one of 3 answers does so by chance too often" in reason
 
 
 @pytest.mark.parametrize("gate", ["p99 <= 100ms", "throughput >= stable - 5%"])

@@ -63,6 +63,14 @@ def test_an_overload_is_never_met_whatever_was_measured_until_then():
     assert not Trial(100, 300, 0, 0, overloaded=True).meets(Plan())
 
 
+def test_more_confidence_is_a_wider_interval_around_the_same_answer():
+    queue, rng = QUEUES[0], np.random.default_rng(3)
+    searching = search(lambda rate, seconds: queue.trial(rate, seconds, rng))
+    usual, sure = searching.answer(), searching.answer(0.99)
+    assert sure.rate == usual.rate
+    assert sure.low < usual.low < usual.high < sure.high
+
+
 def test_it_ends():
     rng = np.random.default_rng(1)
 
