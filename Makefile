@@ -28,6 +28,8 @@ BIND ?= 127.0.0.1
 MASTER ?=
 TARGET ?=
 PROCESSES ?= 1
+# what `make swarm-up` takes: services whose ports are published on every address of the node
+PUBLISH ?= gateway
 # what the canary targets take
 PERCENT ?= 10
 WHY ?=
@@ -79,6 +81,22 @@ master: ## as up, and lets workers on other machines join by the address BIND
 worker: install ## lend this machine to the lab at MASTER: MASTER TARGET PROCESSES
 	@$(if $(MASTER),,echo "make worker needs MASTER=host[:port]" && exit 2)
 	@$(BIN)/loadproof worker --master $(MASTER) $(if $(TARGET),--target $(TARGET)) --processes $(PROCESSES)
+
+.PHONY: swarm-stack
+swarm-stack: install ## write build/stack.yaml, the stack file that derives from compose.yaml: WORKERS PUBLISH
+	@mkdir -p build
+	@$(BIN)/python -m deploy.swarm $(if $(WORKERS),--workers $(WORKERS)) $(addprefix --publish ,$(PUBLISH)) > build/stack.yaml
+
+.PHONY: swarm-up
+swarm-up: swarm-stack ## deploy it on the swarm of this node, which is to be the lab's
+	@node=$$(docker info --format '{{if .Swarm.ControlAvailable}}{{.Swarm.NodeID}}{{end}}') && test -n "$$node" \
+	  || { echo "this node manages no swarm; docker swarm init makes one"; exit 2; }; \
+	  docker node update --label-add loadproof=lab "$$node" > /dev/null
+	docker stack deploy --compose-file build/stack.yaml loadproof
+
+.PHONY: swarm-down
+swarm-down: ## stop it; models, results and metrics stay in their volumes
+	docker stack rm --detach=false loadproof
 
 .PHONY: down
 down: ## stop the lab; models, results and metrics stay in their volumes

@@ -1,0 +1,1 @@
+"""Where else the lab of compose.yaml runs: on a swarm, and on Kubernetes."""

@@ -1,0 +1,1 @@
+"""The stack file of a swarm, derived from compose.yaml."""
