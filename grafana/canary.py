@@ -70,6 +70,37 @@ def page() -> Page:
                 "Of the last minute; most looks end with holding.",
             ),
         )
+        .title("Shadow")
+        .row(
+            8,
+            chart(
+                "Agreement in the shadow",
+                SHARE,
+                {"{{value}}": "max by (value) (loadproof_canary_shadow_agreement)"},
+                "Rows that both versions predict alike, with its 95% interval; users get stable's answers.",
+                most=1,
+            ),
+            chart(
+                "Accuracy in the shadow",
+                SHARE,
+                {"{{role}}": "max by (role) (loadproof_canary_shadow_accuracy)"},
+                "Both versions on the same requests, of those with feedback.",
+                most=1,
+            ),
+            chart(
+                "p99 in the shadow",
+                SECONDS,
+                {"{{role}}": 'max by (role) (loadproof_canary_shadow_latency_seconds{quantile="0.99"})'},
+                "Both servers' time for the same requests.",
+                log=True,
+            ),
+            chart(
+                "Copies",
+                NUMBER,
+                {"{{outcome}}": "max by (outcome) (loadproof_canary_shadow_requests)"},
+                "Joined by request id, of those failed by the candidate alone, and unanswered.",
+            ),
+        )
         .title("Users")
         .row(
             8,

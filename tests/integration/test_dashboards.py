@@ -18,6 +18,7 @@ import requests
 from loadtest.canary.decision import Decision, Position
 from loadtest.canary.event import Event
 from loadtest.canary.evidence import Alarm, Evidence, Proof
+from loadtest.canary.shadow import Shadow
 from loadtest.config import Data
 from loadtest.dataset import Dataset
 from loadtest.flows.canary_outlets import Metrics
@@ -133,6 +134,16 @@ def canary(port, state):
         misses={"stable": 0, "candidate": 0},
         ejected=False,
         silent={},
+        shadow=Shadow(
+            pairs=100,
+            failed=1,
+            unanswered=2,
+            agreement=0.9,
+            interval=(0.85, 0.95),
+            judged=80,
+            accuracy={"stable": 0.78, "candidate": 0.8},
+            latency={"stable": (0.01, 0.02, 0.03), "candidate": (0.01, 0.02, 0.04)},
+        ),
     )
 
     def decide(verb, split):
