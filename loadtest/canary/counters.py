@@ -41,6 +41,8 @@ class Clusters(NamedTuple):
 class Meter:
     """Turns pages into looks; a service that was restarted counts from zero again, and loses nothing here.
 
+    An ejection that is there at the first look is what an earlier canary left; it is told when it comes again.
+
     Args:
         clusters: who is who at the gateway.
     """
@@ -49,6 +51,7 @@ class Meter:
         self._clusters = clusters
         self._seen: dict[Key, float] = {}
         self._known: set[str] = set()
+        self._was_in = False
 
     def look(self, at: float, pages: Mapping[str, str | None], ready: Mapping[str, bool]) -> Look:
         """The look of this moment.
@@ -78,7 +81,12 @@ class Meter:
             role: self._counts(role, cluster, values, edges)
             for role, cluster in zip((STABLE, CANDIDATE), self._clusters, strict=True)
         }
-        return Look(at, counts, [edge / _MS for edge in edges], dict(ready), ejected, frozenset(missing))
+        self._was_in |= not ejected and GATEWAY not in missing
+        told = ejected and self._was_in
+        if ejected and not told:
+            # its share is stable's meanwhile: nothing of that is the candidate's
+            counts[CANDIDATE] = Counts(slower=[0.0] * len(edges))
+        return Look(at, counts, [edge / _MS for edge in edges], dict(ready), told, frozenset(missing))
 
     def _gained(self, source: str, found: dict[Key, float]) -> dict[Key, float]:
         known, gained = source in self._known, {}

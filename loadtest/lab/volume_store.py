@@ -1,4 +1,4 @@
-"""The canary's state on a volume that only the gateway's container writes: what ``docker compose up`` has.
+"""The canary's state on a volume of containers, from outside of them: what ``docker compose up`` has.
 
 One ``docker exec`` carries a whole change: it prints the state, waits for the files of the next one, and puts
 them in force by a rename, under a lock that ends with this process (``services/gateway/canary-state.sh``).

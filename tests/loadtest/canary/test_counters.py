@@ -96,15 +96,31 @@ def test_what_stable_had_to_answer_instead_is_the_candidates_error():
     assert look.counts["candidate"][:2] == (4, 4)
 
 
-@pytest.mark.parametrize(("ejected", "found"), [(0, False), (1, True)])
+@pytest.mark.parametrize(
+    ("ejected", "found"),
+    [
+        ([0, 1, 1, 0], [False, True, True, False]),
+        # what an earlier canary left is not told, and tells nothing, until it has passed
+        ([1, 1, 0, 1], [False, False, False, True]),
+    ],
+)
 def test_an_ejection_is_a_state_and_no_gain(ejected, found):
-    page = gateway(ejected=ejected)
-    assert [look.ejected for look in looks((page, "", ""), (page, "", ""))] == [found, found]
+    seen = looks(*((gateway(canary=(10 * n, 0), ejected=e), "", "") for n, e in enumerate(ejected)))
+    assert [look.ejected for look in seen] == found
+    # meanwhile stable answers for the candidate
+    leftover = ejected[0]
+    assert seen[1].counts["candidate"].requests == (0 if leftover else 10)
+    assert seen[2].counts["candidate"].requests == 10
+
+
+def test_without_the_gateways_page_nothing_is_known_of_ejections():
+    pages = [None, gateway(ejected=1)]
+    assert [look.ejected for look in looks(*((page, "", "") for page in pages))] == [False, False]
 
 
 def test_after_a_promotion_others_play_the_roles():
     swapped = Clusters("candidate", "canary-swapped")
-    pages = [gateway(canary=(n, 0), ejected=1, cluster="canary-swapped") for n in (0, 10)]
+    pages = [gateway(canary=(n, 0), ejected=n, cluster="canary-swapped") for n in (0, 10)]
     _, look = looks(*((page, "", "") for page in pages), clusters=swapped)
     assert look.counts["candidate"].requests == 10
     assert look.ejected
