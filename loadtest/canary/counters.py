@@ -41,7 +41,7 @@ class Clusters(NamedTuple):
 class Meter:
     """Turns pages into looks; a service that was restarted counts from zero again, and loses nothing here.
 
-    An ejection that is there at the first look is what an earlier canary left; it is told when it comes again.
+    An ejection that is there at the first look is what an earlier canary left; it counts when it comes again.
 
     Args:
         clusters: who is who at the gateway.
