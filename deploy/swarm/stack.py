@@ -107,7 +107,9 @@ def _port(port: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mount(mount: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: mount[key] for key in ("type", "source", "target", "read_only") if key in mount}
+    kept: dict[str, Any] = {
+        key: mount[key] for key in ("type", "source", "target", "read_only") if key in mount
+    }
     if kept["type"] not in ("volume", "bind"):
         raise StackError(f"a mount of type {kept['type']!r} at {kept['target']}")
     return kept
