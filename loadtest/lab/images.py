@@ -36,13 +36,14 @@ def provide_images(docker: Docker, say: Callable[[str], None]) -> bool:
     ]
     images = {service: services[service]["image"] for service in (*_BUILT, "prometheus")}
     ours = [service for service in _BUILT if images[service].startswith(_OWN)]
-    say("building the images (this takes minutes the first time and seconds afterwards)")
-    try:
-        # an image of somebody else's is never built over
-        project.compose("--profile", "load", "build", *ours, timeout=_BUILD_SECONDS)
-    except LabError as error:
-        remedy = "look at its last lines, the network and the disk"
-        raise StartError(f"the images cannot be built ({error}); {remedy}", error.log) from None
+    # an image of somebody else's is never built over, and without a name Compose would build them all
+    if ours:
+        say("building the images (this takes minutes the first time and seconds afterwards)")
+        try:
+            project.compose("--profile", "load", "build", *ours, timeout=_BUILD_SECONDS)
+        except LabError as error:
+            remedy = "look at its last lines, the network and the disk"
+            raise StartError(f"the images cannot be built ({error}); {remedy}", error.log) from None
     for service in _BUILT:
         if service not in ours:
             require_image(docker, images[service], service)

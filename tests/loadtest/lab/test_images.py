@@ -37,6 +37,16 @@ def test_an_image_of_somebody_else_is_pulled_and_never_built_over(fake_docker):
     assert "image pull shop/recommender:7" in docker.asked
 
 
+def test_images_from_a_registry_are_pulled_and_none_is_built(fake_docker):
+    pushed = {name: image.replace("loadproof/", "ghcr.io/me/loadproof/") for name, image in OURS.items()}
+    docker = fake_docker({" config ": config(**pushed)} | dict.fromkeys(["image inspect ghcr.io"], MISSING))
+    said = []
+    assert provide_images(docker.client, said.append)
+    assert not [line for line in docker.asked if " build" in line]
+    assert f"image pull {pushed['load']}" in docker.asked
+    assert said == []
+
+
 def test_does_without_prometheus(fake_docker):
     docker = fake_docker({" config ": config(), "image ": MISSING})
     said = []

@@ -1,0 +1,63 @@
+"""Our own images as they were built: what is in them, what is not, and what they say of themselves."""
+
+import json
+import re
+import urllib.request
+
+import pytest
+
+from loadtest.lab.compose_project import COMPOSE_FILE
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
+
+SERVICES = ["stable", "gateway", "locust-master", "trainer"]
+DOCKERFILE = COMPOSE_FILE.parent / "services" / "model_server" / "Dockerfile"
+LABELS = ["title", "description", "licenses", "version", "revision", "source"]
+
+EVERY_ESTIMATOR = """
+from sklearn.utils import all_estimators
+import scipy.cluster.hierarchy, scipy.io, scipy.signal, numpy.testing, skops.card, onnxruntime.backend
+print(len(all_estimators()))
+"""
+
+
+def image_of(docker, stack, service):
+    return json.loads(docker.run("image", "inspect", stack.of(service)[0]["Image"], timeout=30))[0]
+
+
+def test_the_model_server_is_under_250_mb_beyond_its_base(docker, stack):
+    base = re.findall(r"^FROM (\S+)$", DOCKERFILE.read_text(), re.M)[-1]
+    size = int(docker.run("image", "inspect", "--format", "{{.Size}}", base, timeout=30))
+    assert image_of(docker, stack, "stable")["Size"] - size < 250e6
+
+
+def test_what_is_left_still_compiles_a_model(stack):
+    with urllib.request.urlopen(f"{stack.url('candidate', 8000)}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    (line,) = re.findall(r"^loadproof_model_compiled\{(.*)\} 1\.0$", text, re.M)
+    assert 'runner="onnxruntime"' in line
+
+
+def test_every_estimator_of_scikit_learn_is_left(docker, stack):
+    from sklearn.utils import all_estimators
+
+    image = stack.of("stable")[0]["Image"]
+    told = docker.run("run", "--rm", "--entrypoint", "python", image, "-c", EVERY_ESTIMATOR, timeout=120)
+    assert int(told) == len(all_estimators())
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_compiler_is_left(docker, stack, service):
+    image = stack.of(service)[0]["Image"]
+    tools = "gcc cc g++ clang ld as strip make cargo"
+    probe = f"for tool in {tools}; do command -v $tool; done; test ! -e /opt/venv/bin/pip"
+    told = docker.run("run", "--rm", "--entrypoint", "sh", image, "-c", probe, timeout=60)
+    assert told == ""
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_says_who_it_is_and_runs_as_nobody_special(docker, stack, service):
+    config = image_of(docker, stack, service)["Config"]
+    assert {f"org.opencontainers.image.{label}" for label in LABELS} <= set(config["Labels"])
+    assert all(config["Labels"][f"org.opencontainers.image.{label}"] for label in LABELS[:3])
+    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", config["User"])
