@@ -140,6 +140,10 @@ bench: setup ## measure what Loadproof says of its own speed, beside named peers
 dashboards: setup ## write grafana/dashboards/*.json from their code
 	@$(BIN)/python -m grafana
 
+.PHONY: docs
+docs: setup ## write docs/experiments.md from the code
+	@$(BIN)/python -m docs.experiment_reference
+
 .PHONY: images
 images: ## build the images, tagged LOADPROOF_TAG
 	docker compose --profile load --profile notebook build

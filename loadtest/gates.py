@@ -39,6 +39,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -195,6 +196,19 @@ class Gate:
         if problem:
             raise GateError(f"gate {gate.expression!r}: {problem}")
         return gate
+
+
+def metrics() -> Iterator[tuple[str, str, tuple[str, ...], tuple[str, ...]]]:
+    """Every metric: its name, what is better, the units of a bound, and those of a margin on stable."""
+    named: dict[str, Kind] = {
+        "p10 .. p99": "latency",
+        "p995": "latency",
+        "p999": "latency",
+        "p9999": "latency",
+    }
+    for name, kind in (named | _METRICS).items():
+        better = "higher" if kind in _HIGHER_IS_BETTER else "lower"
+        yield name, better, _KINDS[kind].absolute, _KINDS[kind].margin
 
 
 def _is_quantile(metric: str) -> bool:

@@ -30,21 +30,26 @@ _OURS = ("host", "content-length", "content-type", "x-request-id", "transfer-enc
 
 
 class Target(BaseModel):
-    """Two servers: ``Target(stable="http://127.0.0.1:8001", candidate="http://127.0.0.1:8002")``.
+    """Two servers that already run, instead of a lab.
 
-    The model of each is called as the experiment's, unless ``stable_model`` or ``candidate_model`` says
-    otherwise. A header reads ``Name: value``, or ``Name: env:VARIABLE``, whose value is neither printed nor
-    written anywhere; one that looks like a secret must be given so.
+    ``Target(stable="http://127.0.0.1:8001", candidate="http://127.0.0.1:8002")``
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     stable: str
+    """Base URL of the version in production."""
     candidate: str
+    """Base URL of the version that wants to be."""
     protocol: Protocol = "oip"
+    """What both speak."""
     stable_model: str | None = None
+    """What stable's server calls the model, where not as `[model] name`."""
     candidate_model: str | None = None
+    """What the candidate's server calls it."""
     headers: tuple[str, ...] = ()
+    """`Name: value`, or `Name: env:VARIABLE`, whose value is neither printed nor written anywhere; what looks
+    like a secret must be given so."""
 
     @field_validator("headers")
     @classmethod

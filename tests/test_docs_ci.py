@@ -1,4 +1,4 @@
-"""The workflow in docs/ci.md is valid, and its comment is made once and then kept up to date."""
+"""The recipes in docs/ci.md are valid; GitHub's comment is made once and then kept up to date."""
 
 import os
 import re
@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-(WORKFLOW,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(), re.S)
+PAGE = (ROOT / "docs" / "ci.md").read_text()
+WORKFLOW, CIRCLE, GITLAB = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
+(BY_CODE,) = re.findall(r"```bash\n(.*?)```", PAGE, re.S)
 (STEP,) = (
     s
     for s in yaml.safe_load(WORKFLOW)["jobs"]["load-test"]["steps"]
@@ -27,12 +29,29 @@ def program(name):
     return str(Path(sys.executable).parent / name)
 
 
-def test_the_workflow_meets_githubs_published_schema(tmp_path):
-    path = tmp_path / "load-test.yml"
-    path.write_text(WORKFLOW)
-    check = [program("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", str(path)]
+@pytest.mark.parametrize(
+    ("text", "schema"),
+    [(WORKFLOW, "github-workflows"), (CIRCLE, "circle-ci"), (GITLAB, "gitlab-ci")],
+    ids=["github", "circleci", "gitlab"],
+)
+def test_the_recipes_meet_their_published_schemas(tmp_path, text, schema):
+    path = tmp_path / "recipe.yml"
+    path.write_text(text)
+    check = [program("check-jsonschema"), "--builtin-schema", f"vendor.{schema}", str(path)]
+    if schema == "gitlab-ci":
+        check += ["--data-transform", "gitlab-ci"]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (1, 1), (3, 0), (4, 4), (5, 5)])
+def test_the_step_that_reads_the_code(tmp_path, code, ends):
+    fake = tmp_path / ".venv" / "bin" / "loadproof"
+    fake.parent.mkdir(parents=True)
+    fake.write_text(f"#!/bin/sh\nexit {code}\n")
+    fake.chmod(0o755)
+    done = subprocess.run(["bash", "-eu", "-c", BY_CODE], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == ends
 
 
 def test_its_script_is_clean():

@@ -159,13 +159,13 @@ def _quality(version: str, described: _Described, dataset: Dataset) -> str:
     answers = pa.array(described.predictions).cast(pa.string()).to_pylist()
     labels = dataset.labels[:rows].tolist()
     if not set(answers) & set(dataset.labels.tolist()):
-        seen = (
-            ", ".join(repr(x) for x in sorted(set(some))[:3]) for some in (answers, dataset.labels.tolist())
+        given, read = (
+            ", ".join(repr(text) for text in sorted(set(some))[:3])
+            for some in (answers, dataset.labels.tolist())
         )
         raise DatasetError(
-            "{}: {} answers {}, the labels read {}; write labels as the model does".format(
-                dataset.path, version, *seen
-            )
+            f"{dataset.path}: {version} answers {given}, the labels read {read}; "
+            "write labels as the model does"
         )
     right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
     return f"right on {right / rows:.1%} of {of}"

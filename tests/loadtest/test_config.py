@@ -47,7 +47,16 @@ def test_durations(text, expected):
     ("extra", "error", "names"),
     [
         # a typo must not be read as a default
-        ("[load]\nrat = 5", ExperimentError, ["load.rat"]),
+        ("[load]\nrat = 5", ExperimentError, ["load.rat: no such key; did you mean rate?"]),
+        (
+            "[load]\nxyzzy = 5",
+            ExperimentError,
+            ["load.xyzzy: no such key; there are duration, feedback_delay"],
+        ),
+        ("[lod]\nrate = 5", ExperimentError, ["lod: no such key; did you mean load?"]),
+        ("[[faults]]\nkind = 'wrong'\nsahre = 1", ExperimentError, ["faults.0.sahre", "did you mean share?"]),
+        ("[[faults]]\nat = 1", ExperimentError, ["faults.0.kind: missing; docs/experiments.md"]),
+        ("load = 3", ExperimentError, ["load: is a table of its own; write [load] above its keys"]),
         ("[load]\nrate = -1", ExperimentError, ["load.rate", "greater than 0"]),
         ('[load]\nduration = "soon"', ExperimentError, ["load.duration", "'60s'"]),
         ('[load]\ntraffic = "duel"', ExperimentError, ["load.traffic", "duet"]),
@@ -58,7 +67,8 @@ def test_durations(text, expected):
 )
 def test_bad_experiments_name_the_place(tmp_path, extra, error, names):
     path = tmp_path / "mine.toml"
-    path.write_text(MINIMAL + extra)
+    # what is no table has to stand above them
+    path.write_text(MINIMAL + extra if extra.startswith("[") else f"{extra}\n{MINIMAL}")
     with pytest.raises(error) as caught:
         Experiment.load_file(str(path))
     assert caught.value.exit_code is ExitCode.USAGE
@@ -72,6 +82,13 @@ def test_a_gate_that_does_not_parse_is_found_before_anything_starts(tmp_path):
     path.write_text('gates = ["p95 <= stabel + 10%"]\n' + MINIMAL)
     with pytest.raises(GateError, match=r"mine.toml: .*stabel"):
         Experiment.load_file(str(path))
+
+
+def test_an_override_of_what_is_no_table_is_refused_too(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f"load = 3\n{MINIMAL}")
+    with pytest.raises(ExperimentError, match="load: is a table of its own"):
+        Experiment.load_file(str(path), {"load": {"rate": 5}})
 
 
 def test_gates_of_the_command_line_replace_those_of_the_file():

@@ -1,0 +1,190 @@
+"""docs/experiments.md, written from the code: ``make docs``."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator
+from pydantic.fields import FieldInfo
+
+from loadtest import gates, quantities
+from loadtest.config import DEFAULT_GATES, DEFAULT_REGRESSION_GATES, EXPERIMENTS, PARTS, Experiment
+from loadtest.parts import NAME
+
+PAGE = Path(__file__).parent / "experiments.md"
+
+_HEAD = """\
+# Experiments
+
+<!-- written by `make docs` from loadtest/parts.py, loadtest/config.py and loadtest/gates.py -->
+
+An experiment is a TOML file that says what is compared, under which load, and what the candidate must meet.
+`loadproof compare --experiment` takes the path of one, or the name of a bundled one; `loadproof init` writes
+one for a model of yours. Only `name`, `[model]` and `[data]` have to be there. A key that is not listed here
+is an error, and so is everything else that makes no sense, before anything starts. Paths are relative to
+where the command runs.
+
+A duration is a number of seconds, or text such as `"250ms"`, `"60s"`, `"2m"`.
+"""
+_ABOUT_GATES = """\
+- `p95 <= stable + 10%` is a margin relative to stable, `accuracy >= stable - 1pp` one in percentage points,
+  `p99 <= 200ms` a bound.
+- `accuracy[segment=new] >= stable - 2pp` is about the rows whose column `segment` reads `new`.
+- A metric that is better when lower takes `<=`, one that is better when higher `>=`; only `unfaithful` takes
+  `==`. A share may be written as `0.3` or `30%`.
+- `memory` is the serving process's when the load ends. `cpu_throttled` is the share of the CPU limit's
+  periods in which the kernel stopped the version. `value` is what 1,000 requests earn.
+- The names of quality are scikit-learn's. `f1`, `precision`, `recall`, `jaccard` and the likelihood ratios
+  without an average are for the labels 0 and 1. Scores of probabilities (`roc_auc`, `neg_log_loss`) are no
+  gates: an answer carries its label.
+- `capacity` is what `loadproof capacity` finds; no other command knows it."""
+_BOUNDS = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join(
+        [
+            _HEAD,
+            "## Bundled experiments\n",
+            *_bundled(),
+            "\n## At the top\n",
+            *_table(Experiment, skip=PARTS),
+            "\nWithout `gates` there are these; for a regression, `mae` takes the place of `accuracy`:\n",
+            f"```toml\n{_list('gates', DEFAULT_GATES)}\n```",
+            f"```toml\n{_list('gates', DEFAULT_REGRESSION_GATES)}\n```",
+            *(line for name, part in PARTS.items() for line in _part(name, part)),
+            "\n## Gates\n",
+            *_gates(),
+            "",
+        ]
+    )
+
+
+def _bundled() -> list[str]:
+    rows = ["| name | what it asks |", "|---|---|"]
+    for path in sorted(EXPERIMENTS.glob("*.toml")):
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        rows.append(f"| [`{raw['name']}`](../loadtest/experiments/{path.name}) | {raw['description']} |")
+    return rows
+
+
+def _part(name: str, part: type[BaseModel]) -> list[str]:
+    title = f"[[{name}]]" if name == "faults" else f"[{name}]"
+    return [f"\n## `{title}`\n", _about(part), "", *_table(part)]
+
+
+def _about(part: type[BaseModel]) -> str:
+    """A class's docstring without its examples, which are Python and no TOML."""
+    first, *others = (inspect.getdoc(part) or "").split("\n\n")
+    text = " ".join(
+        [re.split(r": ``[A-Z]", first)[0].rstrip(".") + ".", *(p for p in others if "(" not in p)]
+    )
+    return " ".join(text.replace("``", "`").split())
+
+
+def _table(part: type[BaseModel], skip: Any = ()) -> list[str]:
+    rows = ["| key | kind | default | what it is |", "|---|---|---|---|"]
+    for name, field in part.model_fields.items():
+        if name not in skip:
+            text = " ".join((field.description or "").split())
+            rows.append(f"| `{name}` | {_kind(field)} | {_default(field)} | {text} |")
+    return rows
+
+
+def _kind(field: FieldInfo) -> str:
+    kind = str(field.annotation)
+    readers = _readers(field)
+    if quantities.seconds in readers:
+        word = "duration"
+    elif any(reader.__module__ == "loadtest.quantities" for reader in readers):
+        word = {"tuple[float, ...]": "list of numbers"}.get(kind, "size")
+    elif get_origin(field.annotation) is Literal:
+        return " or ".join(f'`"{value}"`' for value in get_args(field.annotation))
+    elif "GateExpression" in kind or "Gate" in kind:
+        word = "list of gates"
+    elif kind.startswith("tuple[str"):
+        word = "list of text"
+    elif kind.startswith(("tuple", "typing.Tuple")):
+        word = "list of numbers"
+    elif "Path" in kind:
+        word = "path"
+    elif "bool" in kind:
+        word = "true or false"
+    elif "int" in kind:
+        word = "whole number"
+    elif "float" in kind:
+        word = "number"
+    else:
+        word = "text"
+    bounds = [
+        f"{word_} {getattr(m, name):g}"
+        for m in field.metadata
+        for name, word_ in _BOUNDS.items()
+        if getattr(m, name, None) is not None
+    ]
+    if any(getattr(m, "pattern", None) == NAME for m in field.metadata):
+        bounds = ["letters, digits, `.`, `_`, `-`"]
+    return ", ".join([word, *bounds])
+
+
+def _readers(field: FieldInfo) -> list[Any]:
+    """What reads the key's text; of a key that may be left out, too."""
+    of_members = (m for member in get_args(field.annotation) for m in getattr(member, "__metadata__", ()))
+    return [m.func for m in (*field.metadata, *of_members) if isinstance(m, BeforeValidator)]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be given"
+    if field.default_factory is not None:
+        return "below"
+    value = field.default
+    if value is None or value == ():
+        return "none"
+    if quantities.seconds in _readers(field):
+        return f'`"{_duration(value)}"`'
+    if isinstance(value, tuple):
+        return "`[" + ", ".join(json.dumps(v if isinstance(v, int | float) else str(v)) for v in value) + "]`"
+    if isinstance(value, int) and value >= 2**20:
+        return f'`"{value // 2**20}m"`'
+    return f"`{json.dumps(value)}`" if value != "" else "none"
+
+
+def _duration(value: float) -> str:
+    return f"{value * 1000:g}ms" if 0 < value < 1 else f"{value:g}s"
+
+
+def _list(key: str, values: tuple[str, ...]) -> str:
+    return f"{key} = [\n" + "".join(f"  {json.dumps(value)},\n" for value in values) + "]"
+
+
+def _gates() -> list[str]:
+    grammar = re.search(r"Grammar::\n\n(.*?)\n\n(?=\S)", gates.__doc__ or "", re.S)
+    assert grammar  # noqa: S101 - the module has it
+    rows = ["| metric | better | a bound reads | a margin on stable reads |", "|---|---|---|---|"]
+    seen: dict[tuple[str, str, str], list[str]] = {}
+    for metric, better, absolute, margin in gates.metrics():
+        seen.setdefault((better, _units(absolute), _units(margin)), []).append(metric)
+    for (better, absolute, margin), metrics in seen.items():
+        rows.append(f"| {', '.join(f'`{m}`' for m in metrics)} | {better} | {absolute} | {margin} |")
+    return [
+        "A gate is one condition, as a person would say it.\n",
+        f"```\n{inspect.cleandoc(grammar[1])}\n```\n",
+        *rows,
+        "",
+        _ABOUT_GATES,
+    ]
+
+
+def _units(units: tuple[str, ...]) -> str:
+    return " or ".join(f"`{unit}`" if unit else "a plain number" for unit in units)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,23 @@
+"""docs/experiments.md is what the code says."""
+
+from docs.experiment_reference import PAGE, page
+from loadtest.config import PARTS, Experiment
+
+
+def test_the_page_is_current():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run make docs"
+
+
+def test_every_key_says_what_it_is():
+    bare = {
+        f"{name}.{key}"
+        for name, part in {"experiment": Experiment, **PARTS}.items()
+        for key, field in part.model_fields.items()
+        if not field.description and key not in PARTS
+    }
+    assert not bare
+
+
+def test_every_table_of_the_file_has_its_part():
+    assert set(PARTS) <= set(Experiment.model_fields)
+    assert set(Experiment.model_fields) - set(PARTS) == {"name", "description", "confidence", "gates"}
