@@ -108,7 +108,9 @@ class Coordinator:
             experiment = locate_data(self._resolve())
             dataset = Dataset.read(experiment.data)
             evaluation_set = digest(experiment.data.path)
-            host = base_url(self._environment.host or "")
+            host = self._environment.host or ""
+            if experiment.target is None:
+                host = base_url(host)
             codecs = ask(experiment, host, dataset)
             if experiment.load.traffic not in PINNED and len(set(codecs.values())) > 1:
                 raise ExperimentError(

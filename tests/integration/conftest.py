@@ -49,7 +49,7 @@ def double():
 def job(tmp_path):
     """``job(rate=50, duration=2)``: a job folder; row i of its evaluation set has the label i % 2."""
 
-    def make(rows=5000, **load):
+    def make(rows=5000, target=None, **load):
         folder = tmp_path / "job"
         folder.mkdir(exist_ok=True)
         data = folder / "evaluation.parquet"
@@ -63,6 +63,7 @@ def job(tmp_path):
                 "data": {"path": data},
                 "load": {"duration": 2, "warmup": 0.5, "references": 0.3, "max_lag": 0.5} | load,
             }
+            | ({} if target is None else {"target": target})
         )
         (folder / "experiment.toml").write_text(experiment.to_toml())
         return folder

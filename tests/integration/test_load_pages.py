@@ -48,6 +48,26 @@ def test_headless(double, job):
     assert (verdict["experiment"], verdict["backend"]) == ("known", "local")
 
 
+def test_two_servers_by_their_urls_from_the_web_ui(double, job):
+    """The form has no host: the experiment names both servers."""
+    page = Page()
+    with double() as stable, double() as candidate:
+        folder = job(rate=50, target={"stable": stable.url, "candidate": candidate.url})
+        with locust(folder, *page.options):
+            until(page.is_up)
+            page.start(rate="60", duration="2s", host="")
+            (run,) = until(lambda: runs(folder))
+        samples, facts = read(run)
+        for version, server in (("stable", stable), ("candidate", candidate)):
+            assert not samples.of(version).failed.any()
+            # and one row, that it answers at all
+            assert (
+                sum(server.seen()[name] for name in ("stable", "candidate", "other"))
+                == 1 + total([run])[version]
+            )
+    assert facts["valid"], facts["reason"]
+
+
 @pytest.mark.parametrize(
     ("spoil", "code", "message"),
     [
