@@ -90,7 +90,7 @@ def page() -> Page:
             chart(
                 "p99 in the shadow",
                 SECONDS,
-                {"{{role}}": 'max by (role) (loadproof_canary_shadow_latency_seconds{quantile="0.99"})'},
+                {"{{role}}": 'max by (role) (loadproof_canary_shadow_latency_seconds{value="p99"})'},
                 "Both servers' time for the same requests.",
                 log=True,
             ),

@@ -86,7 +86,7 @@ class Metrics:
         self._latency = Gauge(
             "loadproof_canary_shadow_latency_seconds",
             "Quantiles of both servers' time for the same requests in the shadow.",
-            ["role", "quantile"],
+            ["role", "value"],
             registry=self.registry,
         )
 
@@ -145,7 +145,7 @@ class Metrics:
             self._accuracy.labels(role).set(share)
         for role, seconds in shadow.latency.items():
             for quantile, value in zip(QUANTILES, seconds, strict=True):
-                self._latency.labels(role, f"{quantile:g}").set(value)
+                self._latency.labels(role, f"p{quantile * 100:g}").set(value)
 
 
 class Annotations:

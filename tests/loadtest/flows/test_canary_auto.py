@@ -155,7 +155,7 @@ def test_a_shadow_comes_before_the_first_step_and_harms_nobody():
     text = generate_latest(metrics.registry).decode()
     assert 'loadproof_canary_shadow_agreement{value="estimate"} 1.0' in text
     assert f'loadproof_canary_shadow_requests{{outcome="joined"}} {float(mirror.asked)}' in text
-    assert 'loadproof_canary_shadow_latency_seconds{quantile="0.99",role="candidate"} 0.01' in text
+    assert 'loadproof_canary_shadow_latency_seconds{role="candidate",value="p99"} 0.01' in text
 
 
 def test_one_that_answers_worse_in_the_shadow_never_gets_a_user():
