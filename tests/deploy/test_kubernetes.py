@@ -20,7 +20,7 @@ OBJECTS = [
     for thing in yaml.safe_load_all((BASE / name).read_text())
 ]
 VERSIONS = ("1.30", "1.37")
-IMAGE = "[{{op: replace, path: /spec/template/spec/containers/0/image, value: {image}}}]"
+IMAGE = "- {{op: replace, path: /spec/template/spec/containers/0/image, value: '{image}'}}"
 
 
 def of_kind(*kinds):
