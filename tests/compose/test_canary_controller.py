@@ -80,6 +80,9 @@ def test_it_goes_on_where_it_was_killed_and_promotes(stack, docker, gateway, con
     def split():
         return canary.read().now.percent
 
+    def described(container):
+        return json.loads(docker.run("inspect", container, timeout=30))[0]
+
     def scraped():
         query = 'max_over_time(loadproof_canary_split_percent{job="canary"}[5m])'
         address = f"{stack.url('prometheus', 9090)}/api/v1/query?query={query}"
@@ -93,6 +96,7 @@ def test_it_goes_on_where_it_was_killed_and_promotes(stack, docker, gateway, con
             # nobody else controls it now, not from this machine either
             with pytest.raises(ControllerError, match=r"auto \(process"), canary.lead("me"):
                 pass
+            eventually(lambda: described(first)["State"]["Health"]["Status"] == "healthy")
             docker.run("kill", "--signal", "KILL", first, timeout=30)
             before = canary.read()
             assert before.now.percent > 0
@@ -101,6 +105,10 @@ def test_it_goes_on_where_it_was_killed_and_promotes(stack, docker, gateway, con
             docker.run("start", gateway, timeout=30)
             second = controller()
             code = int(docker.run("wait", second, timeout=120))
+        container = described(second)
+        assert container["Config"]["User"] == "101:101"
+        assert container["HostConfig"]["ReadonlyRootfs"]
+        assert container["HostConfig"]["CapDrop"] == ["ALL"]
         lines = docker.run("logs", second, timeout=30).splitlines()
         assert (code, json.loads(lines[-1])["end"]) == (0, "promoted"), lines[-5:]
         eventually(scraped)
