@@ -98,6 +98,7 @@ class Join:
 
     def __init__(self, since: float = 0.0) -> None:
         self._since = since
+        self._now = 0.0
         self._requests: dict[str, _Request] = {}
         self._waiting: dict[str, None] = {}
         self._pairs = self._failed = self._unanswered = 0
@@ -123,7 +124,7 @@ class Join:
         for record in records:
             if record["at"] >= self._since:
                 self._take_in(record)
-        self._give_up(now)
+        self._now = max(self._now, now)
 
     def take(self, edges: Sequence[float]) -> dict[str, Counts]:
         """What each role gained since this was asked last, over requests whose end is known.
@@ -131,11 +132,13 @@ class Join:
         Args:
             edges: seconds, ascending, for ``Counts.slower``.
         """
+        self._give_up()
         gained, self._gained = self._gained, {role: _Gain() for role in VERSIONS}
         return {role: gain.counts(edges) for role, gain in gained.items()}
 
     def summary(self) -> Shadow:
         """Everything so far."""
+        self._give_up()
         share = Share(self._alike, self._rows) if self._rows else None
         pairs = np.array(self._seconds)
         return Shadow(
@@ -203,10 +206,11 @@ class Join:
                 self._gained[role].judged += 1
                 self._gained[role].wrong += not right
 
-    def _give_up(self, now: float) -> None:
+    def _give_up(self) -> None:
+        # not before somebody asks: until then the other server may not have been read yet
         for name in list(self._waiting):
             request = self._requests[name]
-            if now - request.at < PATIENCE:
+            if self._now - request.at < PATIENCE:
                 continue
             if stable := request.answers.get(STABLE):
                 self._unanswered += 1

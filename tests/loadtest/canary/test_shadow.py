@@ -95,6 +95,12 @@ def test_a_copy_without_an_answer_is_a_failure_after_some_patience():
     assert (join.summary().pairs, join.summary().unanswered) == (0, 1)
 
 
+def test_what_is_old_when_it_is_read_is_joined_all_the_same():
+    join = joined(answer("a", "original"), now=500.0)
+    join.add([answer("a", "copy")], 500.0)
+    assert join.summary()[:3] == (1, 0, 0)
+
+
 def test_a_copy_whose_original_was_never_answered_is_nobodys_failure():
     join = joined(answer("a", "copy"), now=500.0)
     assert join.summary()[:3] == (0, 0, 0)
