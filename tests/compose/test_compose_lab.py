@@ -49,6 +49,19 @@ def test_the_cpu_limit_is_enforced_and_its_throttling_is_seen(lab):
         assert 0 < usage.throttled_periods <= usage.periods
 
 
+def test_the_cpu_limit_of_a_running_version_is_changed_in_place(lab):
+    """What a sweep of limits does; the version answers all along, and is not started anew."""
+    before = lab.enforced_cpus("candidate")
+    try:
+        lab.set_cpus("candidate", 0.6)
+        assert lab.enforced_cpus("candidate") == pytest.approx(0.6)
+        assert lab.enforced_cpus("stable") == pytest.approx(before)
+        lab.check()
+    finally:
+        lab.set_cpus("candidate", before)
+    assert lab.enforced_cpus("candidate") == pytest.approx(before)
+
+
 def test_each_role_serves_its_own_folder(lab):
     for role, version in (("stable", "v1"), ("candidate", "v2")):
         url = getattr(lab.endpoints, role) + "/v2/models/shop"
