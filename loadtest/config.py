@@ -154,6 +154,8 @@ def _in_words(error: ErrorDetails) -> str:
             return f"{where}: no such key; " + (
                 f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
             )
+        case "missing" if where in ("target.stable", "target.candidate"):
+            return f"{where}: missing; both servers are needed, as by --stable-url and --candidate-url"
         case "missing":
             return f"{where}: missing; docs/experiments.md says what it is"
         case "model_type":

@@ -23,7 +23,7 @@ from loadtest.flows.canary_auto import Auto, End, Outlet
 from loadtest.flows.canary_outlets import LOOPBACK, Annotations, Lines, Metrics
 from loadtest.flows.canary_run import run_canary, watch
 from loadtest.flows.faults import need_a_willing_server
-from loadtest.flows.versions import resolve, train_if_absent
+from loadtest.flows.versions import check_input, resolve, train_if_absent
 from loadtest.lab.choose import choose_lab
 from loadtest.lab.running import FOLDER, PROJECT, announced, running_lab
 from loadtest.report.canary_terminal import CanaryDisplay
@@ -93,6 +93,7 @@ def run(
     }
     resolved = Experiment.load_file(experiment, overrides)
     check(resolved)
+    check_input(resolved)
     with ExitStack() as stack:
         state = Path(stack.enter_context(TemporaryDirectory(prefix="loadproof-")))
         outlets, notes = stack.enter_context(_outlets(json, metrics_port, state))

@@ -13,7 +13,7 @@ from loadtest.config import Experiment
 from loadtest.errors import Interrupted, UsageError
 from loadtest.flows.capacity import Questions
 from loadtest.flows.capacity import capacity as run_capacity
-from loadtest.flows.versions import resolve, train_if_absent
+from loadtest.flows.versions import check_input, resolve, train_if_absent
 from loadtest.lab.choose import choose_lab
 from loadtest.report.capacity import print_capacity
 from loadtest.report.terminal import TerminalProgress
@@ -64,6 +64,7 @@ def capacity(
     resolved = Experiment.load_file(experiment, overrides)
     progress = TerminalProgress(console)
     try:
+        check_input(resolved)
         lab = choose_lab(backend, resolved, progress.step)
         train_if_absent(resolved, progress.step)
         versions = resolve(resolved)

@@ -11,6 +11,7 @@ from loadtest.commands.console import console
 from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, StableVersion
 from loadtest.config import Experiment
 from loadtest.errors import Interrupted
+from loadtest.flows.compare import check
 from loadtest.flows.compare import compare as run_compare
 from loadtest.flows.rates import compare_at_rates
 from loadtest.flows.versions import resolve, train_if_absent
@@ -92,6 +93,7 @@ def compare(
     resolved = Experiment.load_file(experiment, overrides, gates=gate or ())
     progress = TerminalProgress(console)
     try:
+        check(resolved)
         lab = choose_lab(backend, resolved, progress.step)
         train_if_absent(resolved, progress.step)
         versions = resolve(resolved)

@@ -13,6 +13,7 @@ from loadtest.flows.following import Progress
 from loadtest.flows.judging import judge_run
 from loadtest.flows.measuring import measure
 from loadtest.flows.restarting import measure_restarts
+from loadtest.flows.versions import check_input
 from loadtest.judge.preflight import check_gates
 from loadtest.judge.verdict import Verdict
 from loadtest.lab.ports import Lab, Version
@@ -25,6 +26,17 @@ class Outcome(NamedTuple):
 
     verdict: Verdict
     folder: Path
+
+
+def check(experiment: Experiment) -> None:
+    """Refuse what can be refused before a lab is looked for.
+
+    Raises:
+        UsageError: a version, the evaluation set or a gate cannot be used.
+    """
+    dataset = check_input(experiment)
+    if dataset is not None:
+        check_gates(experiment, dataset)
 
 
 def compare(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loadtest.config import Experiment
+from loadtest.dataset import Dataset
 from loadtest.errors import ModelError
 from loadtest.lab.ports import IMAGE, Version
 from loadtest.sample import CANDIDATE, STABLE
@@ -30,6 +32,56 @@ def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:
         raise ModelError(f"training {trainer!r} failed: {last[0]}")
 
 
+def check_input(experiment: Experiment) -> Dataset | None:
+    """Refuse versions and an evaluation set that cannot be used, before anything is built for them.
+
+    Returns:
+        The evaluation set; None where a demo has yet to be trained.
+
+    Raises:
+        UsageError: a version or the evaluation set cannot be used.
+    """
+    if experiment.model.trainer is not None and not experiment.data.path.exists():
+        return None
+    versions = resolve(experiment)
+    dataset = Dataset.read(experiment.data)
+    for version in versions:
+        if experiment.target is None and version.image is None:
+            _check_manifest(version.folder / "model.toml", experiment, dataset)
+    return dataset
+
+
+def _check_manifest(path: Path, experiment: Experiment, dataset: Dataset) -> None:
+    """Hold a version's ``model.toml`` against the experiment; the server says whether it makes sense."""
+    try:
+        manifest = tomllib.loads(path.read_text(encoding="utf-8"))
+        name, task, given = manifest["name"], manifest["task"], manifest["inputs"][0]
+        features, columns = given["shape"][1], given.get("columns")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return
+    names = list(dataset.names)
+    if name != experiment.model.name:
+        raise ModelError(
+            f"{path}: name is {name!r}, [model] name in the experiment is {experiment.model.name!r}; "
+            "make them agree"
+        )
+    if task != experiment.data.task:
+        raise ModelError(
+            f"{path}: task is {task!r}, [data] task in the experiment is {experiment.data.task!r}; "
+            "make them agree"
+        )
+    if features != len(names) or (columns and columns != names):
+        raise ModelError(
+            f"{path}: the model takes {features} features{_listed(columns)}, the experiment would send "
+            f"{len(names)}{_listed(names)}; name them in the model's order under [data] features"
+        )
+
+
+def _listed(names: Sequence[str] | None) -> str:
+    """A few of them, in brackets."""
+    return f" ({', '.join(map(str, names[:5]))}{', ...' if len(names) > 5 else ''})" if names else ""
+
+
 def resolve(experiment: Experiment) -> tuple[Version, Version]:
     """The stable and the candidate version of an experiment: folders, images, or servers elsewhere.
 
@@ -49,6 +101,8 @@ def _version(experiment: Experiment, role: str, name: str) -> Version:
     folder, limits = experiment.model.folder, experiment.limits
     if name.startswith(IMAGE):
         image = name.removeprefix(IMAGE)
+        if not image:
+            raise ModelError(f"{role} {name!r}: names no image; write for example {IMAGE}registry/mine:2")
         return Version(role, Path(), limits.cpus, limits.memory, image)  # type: ignore[arg-type]
     for path in (folder / name, Path(name)):
         if (path / "model.toml").is_file():

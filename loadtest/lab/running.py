@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadtest.canary.codec import STATE_FILE, decode
 from loadtest.canary.state import State
-from loadtest.errors import LabError
+from loadtest.errors import LabError, UsageError
 from loadtest.lab.folder_store import FolderStore
 from loadtest.lab.routes import TARGETS_FILE, Routes, derive
 
@@ -110,9 +110,15 @@ def claim(folder: Path) -> Iterator[Claim]:
 
     Raises:
         LabError: another lab has it.
+        UsageError: it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = os.open(folder / _LAB, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / _LAB, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be the folder of a lab ({error.strerror}); name another --lab"
+        ) from error
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -62,6 +62,14 @@ def test_durations(text, expected):
         ('[load]\ntraffic = "duel"', ExperimentError, ["load.traffic", "duet"]),
         ('[limits]\nmemory = "lots"', ExperimentError, ["limits.memory", "512m"]),
         ("[load]\nduration = true", ExperimentError, ["load.duration"]),
+        ("[load]\nrate = inf", ExperimentError, ["load.rate: Input should be a finite number"]),
+        ("[load]\nduration = nan", ExperimentError, ["load.duration: Input should be a finite number"]),
+        (
+            '[target]\nstable = "http://x"',
+            ExperimentError,
+            ["target.candidate: missing; both", "--candidate-url"],
+        ),
+        ('[target]\nstable = "ftp://x"\ncandidate = "http://x"', ExperimentError, ["'ftp://x' is no URL"]),
         ("[load\n", ExperimentError, ["not readable as TOML"]),
     ],
 )
