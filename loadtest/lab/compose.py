@@ -24,6 +24,7 @@ from loadtest.lab.folder_store import FolderStore
 from loadtest.lab.images import require_image
 from loadtest.lab.injected import ServerFaults
 from loadtest.lab.interrupts import interrupts_dropped
+from loadtest.lab.load_ended import load_ended
 from loadtest.lab.ports import CpuUsage, Endpoints, Version
 from loadtest.lab.probe import get
 from loadtest.lab.routes import Routes, derive
@@ -251,7 +252,7 @@ class ComposeLab:
         asked = self._load is not None and self._load.stopped
         codes = (*_LOAD_CODES, *([ExitCode.INTERRUPTED] if asked else []))
         if load and load.state["Status"] != "running" and load.state["ExitCode"] not in codes:
-            raise ServiceDied(f"load {load.fault()}", self._project.log(load))
+            raise load_ended(str(load.fault()), self._project.log(load))
 
     def environment(self) -> dict[str, object]:
         """Facts for ``environment.json``: the Engine, the limits as Docker enforces them, the images."""

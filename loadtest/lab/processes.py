@@ -17,7 +17,7 @@ from typing import Literal, Self
 
 from loadtest.canary.store import Store
 from loadtest.config import Experiment, Fault
-from loadtest.errors import ServiceDied, StartError
+from loadtest.errors import StartError
 from loadtest.lab.deployed import take_up
 from loadtest.lab.enforced import require_cpus
 from loadtest.lab.envoy import confirm_routes, find_envoy
@@ -25,6 +25,7 @@ from loadtest.lab.folder_store import FolderStore
 from loadtest.lab.free_ports import HOST, free_port
 from loadtest.lab.injected import ServerFaults
 from loadtest.lab.limits import LARGE_PAGES, limits_for
+from loadtest.lab.load_ended import load_ended
 from loadtest.lab.local_commands import gateway_command, prometheus_command
 from loadtest.lab.local_load import LocalLoad
 from loadtest.lab.ports import CpuUsage, Endpoints, Version
@@ -224,7 +225,7 @@ class LocalLab:
         """
         self._supervisor.check()
         if self._load and (how := self._load.failure()):
-            raise ServiceDied(f"load {how}", self._load.tail())
+            raise load_ended(how, self._load.tail())
 
     def environment(self) -> dict[str, object]:
         """Facts for ``environment.json``: limits as the kernel has them in force, and what runs."""

@@ -12,14 +12,12 @@ from loadtest.canary.store import Store
 from loadtest.config import Experiment, Fault
 from loadtest.errors import LabError, ServiceDied, TargetError
 from loadtest.lab.enforced import require_cpus
+from loadtest.lab.load_ended import SAID
 from loadtest.lab.local_load import LocalLoad
 from loadtest.lab.ports import CpuUsage, Endpoints
 from loadtest.lab.processes import LOAD_SLACK, ROOT
 from loadtest.lab.supervisor import Supervisor
 from loadtest.target import Target
-
-_SAID = "load: "
-"""How the load generator's last line begins when it says why it ended."""
 
 
 class UrlsLab:
@@ -129,7 +127,7 @@ class UrlsLab:
         """
         if self._load and (how := self._load.failure()):
             tail = self._load.tail()
-            reason = tail[-1].removeprefix(_SAID) if tail and tail[-1].startswith(_SAID) else None
+            reason = tail[-1].removeprefix(SAID) if tail and tail[-1].startswith(SAID) else None
             raise TargetError(reason) if reason else ServiceDied(f"load {how}", tail)
 
     def environment(self) -> dict[str, object]:
