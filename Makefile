@@ -125,7 +125,7 @@ canary-rollback: install ## take the candidate out of the traffic at once; after
 
 .PHONY: test
 test: setup ## run the tests; those that need a Docker Engine are skipped where there is none
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses logical --dist loadgroup --no-loadscope-reorder
 
 .PHONY: bench
 bench: setup ## measure what Loadproof says of its own speed, beside named peers
@@ -201,11 +201,11 @@ $(BIN)/python:
 $(BIN)/uv: | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-# uv installs in seconds; where it cannot reach the index that pip is set up for, pip does it
+# uv installs in seconds; where it cannot reach the index that pip is set up for, pip does it; dev holds all of local
 $(VENV)/.local $(VENV)/.dev: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/uv
 	@echo "installing requirements/$*.txt into $(VENV)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $< \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable . \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	@touch $@
+	@touch $@ $(if $(filter dev,$*),$(VENV)/.local)

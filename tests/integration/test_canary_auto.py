@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 import tomli_w
@@ -13,15 +12,7 @@ import tomli_w
 from loadtest.config import EXPERIMENTS
 from loadtest.sample import SampleSet
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
-
-SHOP = Path("models/shop")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shop():
-    """The demo versions, trained once."""
-    subprocess.run([sys.executable, "-m", "services.trainer", "shop", "--out", str(SHOP)], check=True)
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240), pytest.mark.usefixtures("shop")]
 
 
 def canary(tmp_path, faults=(), gates=None, **policy):

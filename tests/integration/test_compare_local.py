@@ -6,14 +6,22 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import uuid
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import psutil
 import pytest
+import tomli_w
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+from loadtest.config import EXPERIMENTS
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.spread,
+    pytest.mark.timeout(240),
+    pytest.mark.usefixtures("shop"),
+]
 
 WHOLE = {
     "experiment.toml", "environment.json", "load.json", "samples.parquet",
@@ -21,14 +29,13 @@ WHOLE = {
 }  # fmt: skip
 
 
-SHOP = Path("models/shop")
 DEAD = "http://127.0.0.1:1"
 COMMAND = [sys.executable, "-m", "loadtest", "compare", "--backend", "local"]
 MARK = {"LOADPROOF_TEST": uuid.uuid4().hex}
 """In the environment of everything that these tests start, so that what is left of it can be told."""
 
 
-def loadproof(*arguments: str, results: Path) -> tuple[int, str]:
+def loadproof(*arguments: str, results) -> tuple[int, str]:
     return ended([*COMMAND, "--results", str(results), *arguments])
 
 
@@ -40,12 +47,6 @@ def ended(command: list[str]) -> tuple[int, str]:
     assert "Traceback" not in done.stdout + done.stderr
     assert_nothing_left()
     return done.returncode, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shop() -> None:
-    """The demo versions, trained once."""
-    subprocess.run([sys.executable, "-m", "services.trainer", "shop", "--out", str(SHOP)], check=True)
 
 
 def still_running() -> list[psutil.Process]:
@@ -62,11 +63,21 @@ def assert_nothing_left() -> None:
     assert not alive
 
 
+@pytest.fixture
+def quick(tmp_path) -> str:
+    """The default experiment with little before its load."""
+    raw = tomllib.loads((EXPERIMENTS / "compare.toml").read_text())
+    raw["load"] |= {"warmup": "1s", "references": "3s"}
+    path = tmp_path / "quick.toml"
+    path.write_text(tomli_w.dumps(raw))
+    return str(path)
+
+
 @pytest.mark.parametrize(
     ("variables", "codes", "says"),
     [
         # fast, and wrong for part of the customers
-        (["CANDIDATE=v2-skewed", "DURATION=15s"], {1}, "FAIL: accuracy >= stable - 1pp"),
+        (["CANDIDATE=v2-skewed", "DURATION=8s"], {1}, "FAIL: accuracy >= stable - 1pp"),
         # ... and without waiting for the rest of ten minutes
         (["CANDIDATE=v2-skewed", "UNTIL_DECIDED=1"], {1}, "; decided after"),
         # both deployed twice; two short ones decide little
@@ -74,9 +85,9 @@ def assert_nothing_left() -> None:
         # honest answers, far too slow for its CPU limit
         (["CANDIDATE=v2-slow", "DURATION=30s"], {1}, "FAIL: p"),
         # the same version twice: never FAIL, though a busy machine may leave a gate open
-        (["CANDIDATE=v1", "DURATION=30s"], {0, 3}, "exit code"),
+        (["EXPERIMENT=compare", "CANDIDATE=v1", "DURATION=30s"], {0, 3}, "exit code"),
         # real data
-        (["EXPERIMENT=digits", "DURATION=15s"], {0, 3}, "exit code"),
+        (["EXPERIMENT=digits", "DURATION=6s"], {0, 3}, "exit code"),
         # too short to decide
         (["CANDIDATE=v1", "DURATION=3s"], {3}, "s more would settle them (exit code 3)"),
         # more than one generator can send
@@ -84,13 +95,14 @@ def assert_nothing_left() -> None:
     ],
     ids=["skewed", "until-decided", "restarts", "slow", "same", "digits", "short", "too-fast"],
 )
-def test_verdicts(tmp_path, variables, codes, says):
-    made, output = ended(["make", "loadtest", "BACKEND=local", f"RESULTS={tmp_path}", *variables])
+def test_verdicts(tmp_path, quick, variables, codes, says):
+    defaults = ["BACKEND=local", f"RESULTS={tmp_path}/results", f"EXPERIMENT={quick}"]
+    made, output = ended(["make", "loadtest", *defaults, *variables])
     assert says in output
     (code,) = map(int, re.findall(r"\(exit code (\d)\)$", output, re.M))
     assert code in codes, output
     assert made == (2 if code else 0)  # make turns every code but 0 into its own
-    folder = (tmp_path / "latest").resolve()
+    folder = (tmp_path / "results" / "latest").resolve()
     assert {path.name for path in folder.iterdir()} == WHOLE
     verdict = json.loads((folder / "verdict.json").read_text())
     assert verdict["backend"] == "local"
@@ -99,10 +111,9 @@ def test_verdicts(tmp_path, variables, codes, says):
     assert len(list(cases)) == len(verdict["gates"]) + 1
 
 
-def test_three_workers_and_another_seed(tmp_path):
-    code, output = loadproof(
-        "--candidate", "v1", "--duration", "10s", "--workers", "3", "--seed", "7", results=tmp_path
-    )
+def test_three_workers_and_another_seed(tmp_path, quick):
+    options = ["--experiment", quick, "--candidate", "v1", "--duration", "4s"]
+    code, output = loadproof(*options, "--workers", "3", "--seed", "7", results=tmp_path)
     assert code in (0, 3), output
     load = json.loads((tmp_path / "latest" / "load.json").read_text())
     assert load["workers"] == 3
@@ -146,10 +157,10 @@ def test_an_evaluation_set_without_its_label(tmp_path):
     assert "no column 'label'; it has x, y" in output
 
 
-def test_a_broken_model_file_is_named_by_the_server_that_refused_it(tmp_path):
+def test_a_broken_model_file_is_named_by_the_server_that_refused_it(tmp_path, shop):
     version = tmp_path / "broken"
     version.mkdir()
-    (version / "model.toml").write_text((SHOP / "v1" / "model.toml").read_text())
+    (version / "model.toml").write_text((shop / "v1" / "model.toml").read_text())
     (version / "model.skops").write_bytes(b"no model")
     code, output = loadproof("--candidate", str(version), results=tmp_path / "results")
     assert code == 5, output
@@ -157,13 +168,23 @@ def test_a_broken_model_file_is_named_by_the_server_that_refused_it(tmp_path):
     assert "model.skops" in output
 
 
-def test_ctrl_c_leaves_nothing_behind_and_keeps_what_was_measured(tmp_path):
-    command = [*COMMAND, "--results", str(tmp_path), "--candidate", "v1", "--duration", "60s"]
+def test_ctrl_c_leaves_nothing_behind_and_keeps_what_was_measured(tmp_path, quick):
+    command = [
+        *COMMAND,
+        "--experiment",
+        quick,
+        "--results",
+        str(tmp_path),
+        "--candidate",
+        "v1",
+        "--duration",
+        "30s",
+    ]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **MARK}
     )
     for line in process.stdout:
-        if "10 s" in line and "answers" in line:
+        if re.search(r"[1-9]\d* answers", line):
             break
     process.send_signal(2)
     _, errors = process.communicate(timeout=60)

@@ -37,6 +37,7 @@ def joined(limits, process):
         time.sleep(0.01)
 
 
+@pytest.mark.alone
 def test_a_busy_loop_gets_the_share_that_is_reported(limits):
     process = subprocess.Popen(
         limits.command([sys.executable, "-c", BUSY]), stdout=subprocess.PIPE, text=True

@@ -16,7 +16,6 @@ from loadtest.sample import VERSIONS, Sample, SampleSet
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "explore_run.ipynb"
-SHOP = ROOT / "models" / "shop"
 
 
 def cells(path):
@@ -29,11 +28,10 @@ def test_its_outputs_are_stripped():
 
 
 @pytest.fixture
-def results(tmp_path):
+def results(tmp_path, shop):
     """A stored run of the shop, of half a minute: the candidate is right more often, and slower."""
-    subprocess.run([sys.executable, "-m", "services.trainer", "shop", "--out", str(SHOP)], check=True)
     experiment = Experiment.load_file("compare", {"load": {"duration": "30s"}})
-    data = experiment.data.model_copy(update={"path": SHOP / "evaluation.parquet"})
+    data = experiment.data.model_copy(update={"path": shop / "evaluation.parquet"})
     labels = Dataset.read(data).labels
     rng = np.random.default_rng(1)
     samples = []

@@ -34,7 +34,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def sender():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         sender = Sender(server.server_address, REQUESTS, [f"/{n}".encode() for n in range(5)], 3)
         yield sender

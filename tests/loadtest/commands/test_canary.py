@@ -65,7 +65,7 @@ def folder(tmp_path):
     handler = type("Handler", (Gateway,), {"folder": tmp_path})
     Gateway.candidate_status, Gateway.records = 200, []
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, claim(tmp_path) as claimed:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         url = f"http://127.0.0.1:{server.server_port}"
         claimed.announce(Announced(Endpoints(url, url, url)))
         yield tmp_path

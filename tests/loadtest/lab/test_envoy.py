@@ -79,7 +79,7 @@ def test_routes_are_confirmed_when_they_or_later_ones_are_in_force(in_force, wri
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         try:
             with nullcontext() if confirmed else pytest.raises(LabError, match="did not take over"):
                 confirm_routes(f"http://127.0.0.1:{server.server_port}", written, within=0.05)

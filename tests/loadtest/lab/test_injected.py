@@ -31,7 +31,7 @@ class Version(BaseHTTPRequestHandler):
 def version():
     handler = type("Handler", (Version,), {})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         handler.url = f"http://127.0.0.1:{server.server_port}"
         yield handler
         server.shutdown()

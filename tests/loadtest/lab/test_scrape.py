@@ -37,7 +37,7 @@ def service():
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         Service.url = f"http://127.0.0.1:{server.server_port}"
         yield Service
