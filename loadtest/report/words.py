@@ -27,7 +27,16 @@ def quantity(value: float | None, unit: str) -> str:
         return "–"
     if unit in ("%", "pp"):
         return f"{value:.2f}{unit}" if unit == "pp" else f"{value:.2f}%"
-    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    # a plain whole number is a count
+    digits = (
+        0
+        if abs(value) >= 1000 or (not unit and value == int(value))
+        else 1
+        if abs(value) >= 10
+        else 2
+        if abs(value) >= 1
+        else 3
+    )
     return f"{value:,.{digits}f}" + (f" {unit}" if unit not in ("", "/s") else unit)
 
 

@@ -22,7 +22,7 @@ function shape(name, attributes, ...children) {
 function quantity(value, unit) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
-  const fixed = unit === "%" || unit === "pp" ? 2 : size >= 1000 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+  const fixed = unit === "%" || unit === "pp" ? 2 : size >= 1000 || (!unit && Number.isInteger(value)) ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
   const text = value.toLocaleString("en", { minimumFractionDigits: fixed, maximumFractionDigits: fixed });
   const gap = ["", "/s", "%", "pp"].includes(unit) ? "" : " ";
   return text.replace("-", "−") + gap + unit;
