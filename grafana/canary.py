@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from grafana_foundation_sdk.builders import timeseries
+
 from grafana.page import Page
 from grafana.panels import NUMBER, RATE, SECONDS, SHARE, both, chart, of_quantiles, tile
 from loadtest.colours import NEUTRAL
 
 _DECISIONS = 'sum by (decision) (increase(loadproof_canary_decisions_total{decision!="hold"}[6s])) > 0'
+
+
+def _interval(title: str, gates: str, text: str) -> timeseries.Panel:
+    """The intervals of some gates, closing in, against what each lets the candidate do."""
+    chosen = f'{{gate=~"{gates}"}}'
+    return chart(
+        title,
+        SHARE,
+        {
+            "{{gate}}: {{end}}": f"max by (gate, end) (loadproof_canary_interval{chosen})",
+            "limit of {{gate}}": f"max by (gate) (loadproof_canary_margin{chosen})",
+        },
+        f"{text} The truth lies between both ends, at all looks together: wholly below the limit the gate is "
+        "met, wholly above it is broken.",
+        signed=True,
+    )
 
 
 def page() -> Page:
@@ -68,6 +86,16 @@ def page() -> Page:
                 NUMBER,
                 {"{{decision}}": "sum by (decision) (increase(loadproof_canary_decisions_total[1m]))"},
                 "Of the last minute; most looks end with holding.",
+            ),
+        )
+        .row(
+            8,
+            _interval("More errors", "err.*", "Failed requests of the candidate, more than stable's."),
+            _interval("More wrong answers", "acc.*", "By feedback: the candidate's share less stable's."),
+            _interval(
+                "More slow answers",
+                "p[0-9]+.*|latency.*|median.*",
+                "Requests beyond the gate's limit, more often than it allows; from ten windows on.",
             ),
         )
         .title("Shadow")

@@ -45,7 +45,7 @@ def chart(title: str, unit: str, series: Series, text: str, **options: Any) -> t
         unit: see above.
         series: what is drawn.
         text: what it means and what to look for.
-        options: ``most``: the axis' end; ``log``: a logarithmic axis.
+        options: ``most``: the axis' end; ``log``: a logarithmic axis; ``signed``: it goes below zero.
     """
     panel = (
         _common(timeseries.Panel(), title, unit, text)
@@ -62,7 +62,7 @@ def chart(title: str, unit: str, series: Series, text: str, **options: Any) -> t
     )
     if options.get("log"):
         panel.scale_distribution(common.ScaleDistributionConfig().type(kinds.ScaleDistribution.LOG).log(10))
-    else:
+    elif not options.get("signed"):
         panel.min(0)
     if "most" in options:
         panel.max(options["most"])

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -56,6 +57,23 @@ class Proof(NamedTuple):
     text: str
 
 
+class Interval(NamedTuple):
+    """How much worse the candidate is than stable, as far as one gate can tell: for people, the bets decide.
+
+    Args:
+        gate: its expression.
+        low: lower end, as a share of 1: of requests that failed, of answers that were wrong, or of requests
+            beyond the gate's latency, more than stable's (of an absolute bound: than the quantile allows).
+        high: upper end. Both hold at all looks together.
+        margin: what the gate allows.
+    """
+
+    gate: str
+    low: float
+    high: float
+    margin: float
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Everything known at one moment.
@@ -69,6 +87,7 @@ class Evidence:
         ejected: the gateway took the candidate out.
         silent: seconds since each source last gave its metrics.
         shadow: both versions' answers to the same requests, while the candidate is in the shadow.
+        intervals: one per gate of which enough is known.
     """
 
     at: float
@@ -79,6 +98,7 @@ class Evidence:
     ejected: bool
     silent: dict[str, float]
     shadow: Shadow | None = None
+    intervals: tuple[Interval, ...] = ()
 
 
 def check(experiment: Experiment) -> None:
@@ -121,7 +141,7 @@ class Watch:
         policy = experiment.canary
         alpha = 1 - experiment.confidence
         each = alpha / len(policy.rollback)  # one failure over all gates is final
-        self._policy = policy
+        self._policy, self._alpha = policy, alpha
         self._alarms = [
             ShareAlarm(gate, alpha, each, policy.window)
             if gate.quantile is None
@@ -136,6 +156,7 @@ class Watch:
             for gate in experiment.gates
         ]
         self._at = self._split = self._answers = 0.0
+        self._began: float | None = None
         self._misses = dict.fromkeys(VERSIONS, 0)
         self._ejected = False
         self._heard: dict[str, float] = {}
@@ -143,6 +164,7 @@ class Watch:
     def enter(self, at: float, split: float, *, again: bool = False) -> None:
         """A step begins; ``again``: after an alarm, so the bets that made it begin anew."""
         self._at, self._split, self._answers = at, split, 0.0
+        self._began = at if self._began is None else self._began
         for source in ("gateway", *VERSIONS):
             self._heard.setdefault(source, at)
         for alarm in self._alarms if again else ():
@@ -174,7 +196,19 @@ class Watch:
             misses=dict(self._misses),
             ejected=self._ejected,
             silent={source: self._at - heard for source, heard in self._heard.items()},
+            intervals=tuple(self._intervals()),
         )
+
+    def _intervals(self) -> Iterator[Interval]:
+        seconds = self._at - (self._at if self._began is None else self._began)
+        for gates, slow in ((self._alarms, True), (self._proofs, False)):
+            for gate in gates:
+                if isinstance(gate, Tails):
+                    ends, margin = gate.interval(slow=slow), 0.0
+                else:
+                    ends, margin = gate.tally.interval(seconds, self._alpha), gate.gate.bound
+                if ends is not None:
+                    yield Interval(str(gate.gate), *ends, margin)
 
 
 def _alarm(gate: ShareAlarm | Tails) -> Alarm:

@@ -20,7 +20,8 @@ from loadtest.canary.looks import Counts
 from loadtest.canary.windows import Windows
 from loadtest.gates import Gate
 from loadtest.sample import CANDIDATE, STABLE
-from loadtest.stats.sequential import EQUAL_ODDS, ERROR_ODDS, WRONG_ANSWER_ODDS, TwoSampleBets
+from loadtest.stats.proportions import IndependentDifference
+from loadtest.stats.sequential import EQUAL_ODDS, ERROR_ODDS, WRONG_ANSWER_ODDS, TwoSampleBets, level_at
 
 BEYOND_DOUBT = 1e-6
 """Chance of evidence, under equality, that needs no second look."""
@@ -43,6 +44,24 @@ class Tally:
     def share(self, role: str) -> float | None:
         """Hits by trials; None before the first trial."""
         return self.hits[role] / self.trials[role] if self.trials[role] else None
+
+    def interval(self, seconds: float, alpha: float) -> tuple[float, float] | None:
+        """How much more often the candidate was hit than stable: an interval that holds at all looks.
+
+        For people: the bets decide. It takes hits for independent, and misses more often where they are not.
+
+        Args:
+            seconds: since the first trial.
+            alpha: on each side.
+
+        Returns:
+            Both ends within -1 and 1; None before both versions had a trial.
+        """
+        if seconds <= 0 or not min(self.trials.values()):
+            return None
+        hits, trials = self.hits, self.trials
+        difference = IndependentDifference(hits[CANDIDATE], trials[CANDIDATE], hits[STABLE], trials[STABLE])
+        return difference.interval(level_at(seconds, alpha))
 
 
 def outcomes(gate: Gate, counts: Counts) -> tuple[float, float]:

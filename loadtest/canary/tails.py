@@ -107,6 +107,17 @@ class Tails:
         """Windows in which the candidate could have been called slow."""
         return len(self._slow)
 
+    def interval(self, *, slow: bool) -> tuple[float, float] | None:
+        """How much more often than allowed the candidate was slow, in the windows that may say so.
+
+        Args:
+            slow: those in which it may be called too slow; else fast enough.
+
+        Returns:
+            An interval that holds at every moment; None before there are enough windows.
+        """
+        return (self._slow if slow else self._fast).interval(self._alpha)
+
     @property
     def failed(self) -> bool:
         """Slower than the gate allows, beyond doubt."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.stats.sequential import lower_bounds
+from loadtest.stats.sequential import FIRST_WINDOW, lower_bounds
 
 ENOUGH = 20
 """Trials that each version needs in a window; a window with fewer goes on."""
@@ -55,6 +55,13 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def interval(self, alpha: float) -> tuple[float, float] | None:
+        """The mean of the values, ``alpha`` on each side; holds at every moment. None: too few yet."""
+        if len(self._values) < FIRST_WINDOW:
+            return None
+        values = np.array(self._values)
+        return float(lower_bounds(values, alpha)[-1]), -float(lower_bounds(-values, alpha)[-1])
 
     def above(self, alpha: float) -> bool:
         """Whether the mean of the values has been shown to be above 0, at any moment so far."""

@@ -58,6 +58,18 @@ class Metrics:
             ["gate"],
             registry=self.registry,
         )
+        self._interval = Gauge(
+            "loadproof_canary_interval",
+            "How much worse the candidate is than stable by a gate, as a share of 1: both ends.",
+            ["gate", "end"],
+            registry=self.registry,
+        )
+        self._margin = Gauge(
+            "loadproof_canary_margin",
+            "How much worse a gate lets the candidate be, as a share of 1.",
+            ["gate"],
+            registry=self.registry,
+        )
         self._shown = Gauge(
             "loadproof_canary_shown",
             "Evidence by a promotion gate, as a share of what a step to everybody needs.",
@@ -130,6 +142,10 @@ class Metrics:
                 self._evidence.labels(alarm.gate).set(alarm.evidence)
         for proof in event.evidence.proofs:
             self._shown.labels(proof.gate).set(proof.shown[-1])
+        for interval in event.evidence.intervals:
+            self._interval.labels(interval.gate, "low").set(interval.low)
+            self._interval.labels(interval.gate, "high").set(interval.high)
+            self._margin.labels(interval.gate).set(interval.margin)
         if event.evidence.shadow:
             self._show_shadow(event.evidence.shadow)
 

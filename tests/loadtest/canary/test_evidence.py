@@ -66,6 +66,32 @@ def test_harm_is_found(traffic, gate, finding):
     assert findings(watched(**({"seconds": 30} | traffic)))[gate] == finding
 
 
+@pytest.mark.parametrize(
+    ("traffic", "error_rate", "accuracy"),
+    [
+        # as good as stable: both intervals hold it, and are on neither side
+        ({}, 0.0, 0.0),
+        ({"errors": (0.005, 0.055)}, 0.05, 0.0),
+        ({"wrong": (0.3, 0.2)}, 0.0, -0.1),
+    ],
+)
+def test_intervals_hold_the_truth_and_close_in(traffic, error_rate, accuracy):
+    gates = {"error_rate <= stable": error_rate, "accuracy >= stable - 2pp": accuracy}
+    early, late = (
+        {one.gate: one for one in watched(seconds=seconds, split=50, **traffic).intervals}
+        for seconds in (10, 100)
+    )
+    for gate, truth in gates.items():
+        assert late[gate].low <= truth <= late[gate].high
+        assert late[gate].high - late[gate].low < 0.6 * (early[gate].high - early[gate].low)
+    assert late["accuracy >= stable - 2pp"].margin == 0.02
+
+
+def test_before_both_versions_have_answered_there_is_no_interval():
+    assert watched(seconds=0).intervals == ()
+    assert watched(seconds=5, split=0).intervals == ()
+
+
 def test_a_little_more_errors_for_long_enough_is_proof():
     evidence = watched(seconds=200, errors=(0.005, 0.02))
     assert findings(evidence)["error_rate"] == "fail"
@@ -199,9 +225,13 @@ class TestTails:
     def test_windows_decide(self, gate, scale, split, failed, shown):
         followed = tails(gate, scale, split)
         assert (followed.failed, followed.shown) == (failed, shown)
+        # and the intervals lie where the decisions say
+        assert failed == (followed.interval(slow=True) is not None and followed.interval(slow=True)[0] > 0)
+        assert shown == (followed.interval(slow=False) is not None and followed.interval(slow=False)[1] < 0)
 
     def test_nothing_is_decided_before_the_tenth_window(self):
-        assert not tails("p95 <= 200ms", 20.0, seconds=100).failed
+        early = tails("p95 <= 200ms", 20.0, seconds=100)
+        assert (early.failed, early.interval(slow=True)) == (False, None)
         assert tails("p95 <= 200ms", 20.0, seconds=101).failed
 
     def test_the_values_are_those_of_the_edges(self):

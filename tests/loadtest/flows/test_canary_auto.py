@@ -264,6 +264,8 @@ def test_metrics_follow_and_are_served_on_loopback():
     assert "loadproof_canary_split_percent 0.0" in text
     assert 'loadproof_canary_decisions_total{decision="rollback"} 1.0' in text
     assert 'loadproof_canary_alarm_evidence{gate="error_rate <= stable"}' in text
+    assert 'loadproof_canary_interval{end="high",gate="error_rate <= stable"}' in text
+    assert 'loadproof_canary_margin{gate="accuracy >= stable - 2pp"} 0.02' in text
     assert 'loadproof_canary_shown{gate="accuracy >= stable - 2pp"}' in text
     taken = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     with taken, pytest.raises(UsageError, match="--metrics-port"):
@@ -300,7 +302,7 @@ class Grafana(BaseHTTPRequestHandler):
 def grafana(status=200):
     Grafana.status, Grafana.posted = status, []
     with HTTPServer(("127.0.0.1", 0), Grafana) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
