@@ -55,7 +55,8 @@ def to_stack(
         "services": services,
         # Compose's own names begin with the project's, and a stack puts its name before them
         "volumes": {name: {} for name in compose.get("volumes", {}) if name in used},
-        "networks": {"default": {"driver": "overlay"}},
+        # attachable: `loadproof canary` joins it for the time of one command
+        "networks": {"default": {"driver": "overlay", "attachable": True}},
     }
 
 

@@ -57,7 +57,8 @@ def swarm(docker):
         # the swarm's own bridge outlives it
         for name in networks(docker) - before & {"docker_gwbridge"}:
             docker.run("network", "rm", name, timeout=60)
-    assert networks(docker) <= before
+    # of the swarm's; other labs may come and go meanwhile
+    assert not {"ingress", "docker_gwbridge"} & networks(docker) - before
 
 
 class Stack:
@@ -83,6 +84,10 @@ class Stack:
     def container(self, service):
         label = f"label=com.docker.swarm.service.name={self.name}_{service}"
         return lines(self.docker, "ps", "--filter", label, "--quiet")[0]
+
+    def image(self, service):
+        (image,) = lines(self.docker, "inspect", self.container(service), "--format", "{{.Config.Image}}")
+        return image
 
     def get(self, port, path, **headers):
         request = urllib.request.Request(f"http://127.0.0.1:{self.ports[port]}{path}", headers=headers)
@@ -148,6 +153,32 @@ def test_it_answers_and_takes_a_load_from_two_workers(docker, stack):
     host = json.loads(docker.run("inspect", stack.container("stable"), timeout=30))[0]["HostConfig"]
     assert (host["NanoCpus"], host["Memory"], host["PidsLimit"]) == (10**9, 512 * 2**20, 256)
     assert (host["ReadonlyRootfs"], host["CapDrop"], host["Init"]) == (True, ["ALL"], True)
+    # the split is changed by one command, and the gateway has taken it over when that returns
+    canary = "loadproof canary set 30 --why measured"
+    told = docker.run(
+        *(
+            "run",
+            "--rm",
+            "--network",
+            f"{stack.name}_default",
+            "--user",
+            "101:101",
+            "--read-only",
+            "--tmpfs",
+            "/tmp",
+        ),
+        *(
+            "--volume",
+            f"{stack.name}_routes:/routes",
+            "--env",
+            "LOADPROOF_ROUTES=/routes",
+            "--cap-drop",
+            "ALL",
+        ),
+        *(stack.image("locust-master"), *canary.split()),
+        timeout=60,
+    )
+    assert "30%" in told
     # and Prometheus sees both versions through the file that derives from the canary's state
     query = "/api/v1/query?query=up%7Bjob=%22versions%22%7D==1"
     until(lambda: len(json.loads(stack.get("PROMETHEUS_PORT", query)[1])["data"]["result"]) == 2)

@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import textwrap
 from pathlib import Path
 
 import kubernetes_validate
@@ -20,7 +21,7 @@ OBJECTS = [
     for thing in yaml.safe_load_all((BASE / name).read_text())
 ]
 VERSIONS = ("1.30", "1.37")
-IMAGE = "- {{op: replace, path: /spec/template/spec/containers/0/image, value: '{image}'}}"
+README = (BASE / "README.md").read_text()
 
 
 def of_kind(*kinds):
@@ -98,15 +99,9 @@ def test_kustomize_renders_it(component, tmp_path):
         shutil.copytree(ROOT / "prometheus", tmp_path / "prometheus")
         (tmp_path / "mine").mkdir()
         folder = tmp_path / "mine"
-        overlay = {
-            "resources": ["../deploy/kubernetes"],
-            "components": [f"../deploy/kubernetes/{component}"],
-            "patches": [
-                {"target": {"kind": "Deployment", "name": role}, "patch": IMAGE.format(image=image)}
-                for role, image in (("stable", "registry/mine:1"), ("candidate", "registry/mine:2"))
-            ],
-        }
-        (folder / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+        # as the README has it
+        (overlay,) = (b for b in re.findall(r"```yaml\n(.*?)```", README, re.S) if component in b)
+        (folder / "kustomization.yaml").write_text(textwrap.dedent(f"  {overlay.strip()}"))
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rendered = list(yaml.safe_load_all(done.stdout))
@@ -119,7 +114,7 @@ def test_kustomize_renders_it(component, tmp_path):
     assert config in [v.get("configMap", {}).get("name") for v in pods["prometheus"]["volumes"]]
     stable = pods["stable"]["containers"][0]
     if component:
-        assert stable["image"] == "registry/mine:1"
+        assert stable["image"] == "registry.example/mine:1"
         assert "models" not in str(pods["stable"])
     else:
         assert stable["image"] == COMPOSE["stable"]["image"]
