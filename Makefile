@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-LISTS := model_server trainer loadtest local notebook
+LISTS := model_server trainer loadtest local notebook push
 
 # what `make loadtest` takes, all optional
 EXPERIMENT ?= compare
@@ -33,6 +33,12 @@ PUBLISH ?= gateway
 # what the canary targets take
 PERCENT ?= 10
 WHY ?=
+# what the targets of the images take
+IMAGES ?=
+PLATFORMS ?=
+REGISTRY ?=
+AWS_REGION ?=
+REPOSITORY ?= loadproof
 # what `make run-circleci-local` takes
 JOB ?= lint
 
@@ -145,8 +151,31 @@ docs: setup ## write docs/experiments.md from the code
 	@$(BIN)/python -m docs.experiment_reference
 
 .PHONY: images
-images: ## build the images, tagged LOADPROOF_TAG
-	docker compose --profile load --profile notebook build
+images: | $(BIN)/python ## build the images, tagged LOADPROOF_TAG; for several platforms by buildx: PLATFORMS
+	@$(BIN)/python -m deploy.images build --only "$(IMAGES)" --platforms "$(PLATFORMS)"
+
+.PHONY: push
+push: | $(BIN)/python ## build, tag by version and git commit, and push to any registry: REGISTRY PLATFORMS
+	@$(BIN)/python -m deploy.images push --only "$(IMAGES)" --registry "$(REGISTRY)" --platforms "$(PLATFORMS)"
+
+.PHONY: push-ecr
+push-ecr: $(VENV)/.push ## the same to Amazon's registry; makes repositories that scan and keep their tags: AWS_REGION REPOSITORY
+	@$(BIN)/python -m deploy.images push-ecr --only "$(IMAGES)" --region "$(AWS_REGION)" --prefix $(REPOSITORY)
+
+.PHONY: sbom
+sbom: setup ## write what is in each image to sbom/*.cdx.json (CycloneDX)
+	@$(BIN)/python -m deploy.images sbom --only "$(IMAGES)"
+
+.PHONY: audit
+audit: setup ## look the pinned packages up among known vulnerabilities; needs the network
+	@$(BIN)/python -m deploy.audit
+
+.PHONY: scan
+scan: ## look the images up among known vulnerabilities, by trivy or docker scout
+	@if command -v trivy > /dev/null; then scan="trivy image --exit-code 1 --ignore-unfixed --severity HIGH,CRITICAL"; \
+	  elif docker scout version > /dev/null 2>&1; then scan="docker scout cves --exit-code --only-severity high,critical"; \
+	  else echo "scan needs trivy (trivy.dev) or docker scout: neither is here"; exit 2; fi; \
+	for image in $$(docker compose --profile load config --images | grep ^loadproof/ | sort -u); do $$scan "$$image"; done
 
 .PHONY: lint
 lint: setup ## ruff, mypy, hadolint, shellcheck, yamllint, promtool, and the schemas of Compose, CircleCI and GitHub
@@ -202,7 +231,7 @@ $(BIN)/uv: | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 # uv installs in seconds; where it cannot reach the index that pip is set up for, pip does it; dev holds all of local
-$(VENV)/.local $(VENV)/.dev: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/uv
+$(VENV)/.local $(VENV)/.dev $(VENV)/.push: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/uv
 	@echo "installing requirements/$*.txt into $(VENV)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $< \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

@@ -30,8 +30,8 @@ class TestPages:
         assert named <= TARGETS
 
     def test_variables_of_make_exist(self, page):
-        given = set(re.findall(r"make [a-z]+ .*?\b([A-Z]{3,})=", page.read_text()))
-        assert given <= set(re.findall(r"^([A-Z]+) \?=", MAKEFILE, re.M))
+        given = set(re.findall(r"make [a-z-]+ .*?\b([A-Z_]{3,})=", page.read_text()))
+        assert given <= set(re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.M))
 
     def test_commands_and_options_exist(self, page):
         calls = re.findall(r"loadproof ([a-z]+)((?: [^`\n]*)?)", page.read_text())
@@ -42,6 +42,17 @@ class TestPages:
     def test_links_lead_somewhere(self, page):
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / link).exists(), link
+
+
+CI = [*(ROOT / ".github").rglob("*.yml"), *(ROOT / ".circleci").rglob("*.yml")]
+
+
+@pytest.mark.parametrize("path", CI, ids=lambda p: p.name)
+def test_ci_calls_targets_that_exist_and_nothing_else(path):
+    commands = re.findall(r"^ *- run: (?:\{command: )?(.*?)(?:[,}].*)?$", path.read_text(), re.M)
+    assert commands
+    assert {command.split()[0] for command in commands} == {"make"}
+    assert {command.split()[1] for command in commands} <= TARGETS
 
 
 def test_every_target_is_in_the_help_and_declared_phony():
