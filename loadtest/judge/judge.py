@@ -56,7 +56,7 @@ def judge_evidence(
         GateError: a gate names a column or value that the evaluation set does not have.
     """
     judged, decided_after = judge_gates(experiment, evidence, dataset, observations)
-    problem = _measurement_problem(evidence, observations)
+    problem = _measurement_problem(evidence, observations) or _foreign_labels(evidence, experiment, dataset)
     word, reason = (Word.INVALID, problem) if problem else together(judged, 1 - experiment.confidence)
     if decided_after is not None and not problem:
         reason += f"; decided after {decided_after:.0f} s"
@@ -113,3 +113,15 @@ def _measurement_problem(evidence: Evidence, observed: Observations) -> str | No
     if None not in cpus and cpus[0] != cpus[1]:
         return f"stable ran on {cpus[0]:g} CPUs, the candidate on {cpus[1]:g}: nothing can be compared"
     return None
+
+
+def _foreign_labels(evidence: Evidence, experiment: Experiment, dataset: Dataset) -> str | None:
+    """Labels in other words than the answers would make both versions wrong alike, and so equally good."""
+    if experiment.data.task != "classification" or evidence.stable.correct.any():
+        return None
+    answers = set(evidence.stable.prediction.drop_null().unique().to_pylist())
+    labels = set(dataset.labels.tolist())
+    if not answers or answers & labels:
+        return None
+    given, read = (", ".join(repr(text) for text in sorted(some)[:3]) for some in (answers, labels))
+    return f"stable answers {given}, the labels read {read}: write labels as the model does"

@@ -31,7 +31,7 @@ from loadtest.lab.local_load import LocalLoad
 from loadtest.lab.ports import CpuUsage, Endpoints, Version
 from loadtest.lab.probe import get
 from loadtest.lab.routes import TARGETS_FILE, Routes, derive
-from loadtest.lab.supervisor import Service, Supervisor
+from loadtest.lab.supervisor import Service, Supervisor, hint
 
 ROOT = Path(__file__).parents[2]
 """The repository: from here the services can be imported."""
@@ -278,7 +278,7 @@ class LocalLab:
             tail = service.tail()
             self._supervisor.stop(service)
             if attempts == _START_ATTEMPTS or "address already in use" not in "\n".join(tail).lower():
-                raise StartError(f"{name} did not start: it {how}", tail)
+                raise StartError(f"{name} did not start: it {how}{hint(service)}", tail)
             attempts += 1
             self._start(name)
         self._services[name].limits.enforce()

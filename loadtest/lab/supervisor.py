@@ -155,7 +155,7 @@ class Supervisor:
         """
         for service in self._services:
             if service.essential and (how := service.ended()):
-                raise ServiceDied(f"{service.name} {how}{_hint(service)}", service.tail())
+                raise ServiceDied(f"{service.name} {how}{hint(service)}", service.tail())
 
     def stop(self, service: Service, first: int = signal.SIGTERM, grace: float = GRACE) -> None:
         """Stop a service with everything that it started; after that it is no longer checked.
@@ -173,7 +173,8 @@ class Supervisor:
             self._services.remove(service)
 
 
-def _hint(service: Service) -> str:
+def hint(service: Service) -> str:
+    """What the way in which a service ended may mean; may be empty."""
     if service.process.returncode == -signal.SIGKILL and service.limits.folders:
         return " (perhaps out of memory: raise limits.memory in the experiment)"
     return ""

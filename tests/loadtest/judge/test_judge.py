@@ -301,6 +301,20 @@ def test_samples_of_another_evaluation_set_are_refused():
         judge(run.experiment(), run.samples(), replace(run, rows=100).dataset(), run.observed())
 
 
+def test_labels_in_other_words_make_no_run_pass():
+    # both versions are then equally wrong, which no gate on their difference would mind
+    run = Run(stable=Arm(accuracy=0.0), candidate=Arm(accuracy=0.0))
+    dataset = replace(run.dataset(), labels=np.where(run.labels() == "1", "yes", "no"))
+    verdict = judge(run.experiment(), run.samples(), dataset, run.observed())
+    assert verdict.verdict is Word.INVALID
+    assert (
+        verdict.reason
+        == "stable answers '0', '1', the labels read 'no', 'yes': write labels as the model does"
+    )
+    # wrong, but in the labels' words: that is for the gates
+    assert run.judge().verdict is not Word.INVALID
+
+
 @pytest.mark.parametrize(
     ("gate", "message"),
     [
