@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 ARROWS = {
     "errors": set(),
     "colours": set(),
+    "exposition": set(),
     "scorers": set(),
     "gates": {"errors", "scorers"},
     "quantities": set(),
