@@ -25,7 +25,7 @@ ARROWS = {
     "judge": {"stats", "config", "gates", "scorers", "sample", "dataset", "errors"},
     "load": {
         *("target", "colours", "config", "sample", "sample_lines", "dataset", "faithfulness", "run_folder"),
-        "errors",
+        *("exposition", "errors"),
     },
     "capacity": {"judge", "gates", "errors"},
     "canary": {"stats", "config", "gates", "sample", "errors"},
