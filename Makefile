@@ -137,6 +137,7 @@ test: setup ## run the tests; those that need a Docker Engine are skipped where 
 bench: setup ## measure what Loadproof says of its own speed, beside named peers
 	@$(BIN)/python -m benchmarks.judging
 	@$(BIN)/python -m benchmarks.load
+	@$(BIN)/python -m benchmarks.load.workers
 	@$(BIN)/python -m benchmarks.serving
 	@$(BIN)/python -m benchmarks.serving.stress
 	@$(BIN)/python -m benchmarks.canary
