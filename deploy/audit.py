@@ -5,6 +5,7 @@ Exit code 0: none is known; 1: there are some, listed; 2: the advisories cannot 
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -28,21 +29,40 @@ def main(arguments: list[str]) -> int:
         "--progress-spinner=off",
     ]
     done = subprocess.run(
-        [*command, "--requirement", str(LISTS / "dev.txt"), *arguments],
+        [*command, "--format=json", "--requirement", str(LISTS / "dev.txt"), *arguments],
         capture_output=True,
         text=True,
         check=False,
     )
-    # pip-audit ends with 1 for what it found and for what went wrong alike: only findings are a table
-    if done.returncode and not done.stdout.strip():
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
+    return report(done.stdout, done.stderr)
+
+
+def report(found: str, said: str) -> int:
+    """Say what pip-audit found, and return the exit code.
+
+    Args:
+        found: its JSON; empty where it broke off.
+        said: its standard error.
+    """
+    try:
+        packages = json.loads(found)["dependencies"]
+    except ValueError:
+        lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it said nothing"]
+        print(f"audit cannot reach the advisories of pypi.org: {lines[-1]}", file=sys.stderr)
+        return 2
+    for package in packages:
+        for advisory in package.get("vulns", []):
+            fixed = ", ".join(advisory["fix_versions"]) or "no version yet"
+            print(f"{package['name']} {package['version']}: {advisory['id']}, fixed by {fixed}")
+    # pip-audit itself lets these pass
+    unknown = [package["name"] for package in packages if "skip_reason" in package]
+    if unknown:
         print(
-            f"audit needs the advisories of pypi.org, which cannot be had: {lines[-1].strip()}",
+            f"audit got no advisories for {len(unknown)} of {len(packages)} packages ({unknown[0]}, ...): "
+            "it needs pypi.org itself, not a mirror",
             file=sys.stderr,
         )
-        return 2
-    print(done.stdout.strip() or done.stderr.strip())
-    return int(done.returncode != 0)
+    return 1 if any(package.get("vulns") for package in packages) else 2 if unknown else 0
 
 
 if __name__ == "__main__":

@@ -23,8 +23,15 @@ from deploy.images.push import stamp_of
 from loadtest.errors import LabError
 from loadtest.lab.docker import Docker
 
-_PACKAGES = "/opt/venv/lib/python3.13/site-packages"
-_COPY_SECONDS = 120.0
+_LOOK = r"""
+cat /var/lib/dpkg/status; printf '\035'; cat /etc/os-release; printf '\035'
+for file in /opt/venv/lib/python3*/site-packages/*.dist-info/METADATA; do
+  [ -e "$file" ] || continue
+  folder=${file%/METADATA}
+  printf '\036%s\n' "${folder##*/}/METADATA"; cat "$file"
+done
+"""
+_LOOK_SECONDS = 120.0
 
 
 def write_sbom(docker: Docker, image: Image, folder: Path) -> Path:
@@ -32,7 +39,7 @@ def write_sbom(docker: Docker, image: Image, folder: Path) -> Path:
 
     Args:
         docker: the client.
-        image: which; it is not started.
+        image: which; a shell looks around in it.
         folder: made where it is missing.
 
     Returns:
@@ -43,19 +50,11 @@ def write_sbom(docker: Docker, image: Image, folder: Path) -> Path:
         UsageError: it is not here.
     """
     stamp = stamp_of(docker, image)
-    with tempfile.TemporaryDirectory(prefix="loadproof-sbom-") as name:
-        work = Path(name)
-        container = docker.run("create", image.local, timeout=30).strip()
-        try:
-            python = _copy(docker, f"{container}:{_PACKAGES}", work / "packages")
-            _copy(docker, f"{container}:/etc/os-release", work / "os-release")
-            _copy(docker, f"{container}:/var/lib/dpkg/status", work / "status")
-        finally:
-            docker.run("rm", container, timeout=30)
-        bill = _python_packages(work) if python else _empty(work)
-        bill["components"] += _system_packages(
-            (work / "status").read_text(), (work / "os-release").read_text()
-        )
+    shell = ("run", "--rm", "--network", "none", "--entrypoint", "sh", image.local, "-c")
+    status, release, metadata = docker.run(*shell, _LOOK, timeout=_LOOK_SECONDS).split("\x1d")
+    with tempfile.TemporaryDirectory(prefix="loadproof-sbom-") as work:
+        bill = _python_packages(Path(work), metadata)
+    bill["components"] += _system_packages(status, release)
     bill["components"].append(_base(image.dockerfile))
     bill["components"].sort(key=lambda component: str(component["bom-ref"]))
     bill["metadata"]["component"] = {
@@ -71,29 +70,15 @@ def write_sbom(docker: Docker, image: Image, folder: Path) -> Path:
     return path
 
 
-def _copy(docker: Docker, source: str, target: Path) -> bool:
-    """Whether the image has it."""
-    try:
-        docker.run("cp", "--quiet", "--follow-link", source, str(target), timeout=_COPY_SECONDS)
-    except LabError as error:
-        if "Could not find the file" in str(error):
-            return False
-        raise
-    return True
-
-
-def _python_packages(work: Path) -> dict[str, Any]:
+def _python_packages(work: Path, metadata: str) -> dict[str, Any]:
     """What cyclonedx-py finds in an environment that has the image's metadata and nothing else."""
     venv.create(work / "venv", with_pip=False)
     (site,) = (work / "venv" / "lib").glob("python*/site-packages")
-    for found in (work / "packages").glob("*.dist-info"):
-        found.rename(site / found.name)
+    for record in metadata.split("\x1e")[1:]:
+        name, _, text = record.partition("\n")
+        (site / name).parent.mkdir()
+        (site / name).write_text(text)
     return _run(work, "environment", str(work / "venv" / "bin" / "python"))
-
-
-def _empty(work: Path) -> dict[str, Any]:
-    (work / "none.txt").touch()
-    return _run(work, "requirements", str(work / "none.txt"))
 
 
 def _run(work: Path, *arguments: str) -> dict[str, Any]:
