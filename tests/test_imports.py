@@ -13,6 +13,7 @@ ARROWS = {
     "scorers": set(),
     "gates": {"errors", "scorers"},
     "quantities": set(),
+    "exposition": set(),
     "target": {"errors"},
     "parts": {"gates", "quantities"},
     "config": {"errors", "gates", "parts", "target"},
@@ -29,7 +30,7 @@ ARROWS = {
     },
     "capacity": {"judge", "gates", "errors"},
     "canary": {"stats", "config", "gates", "sample", "errors"},
-    "lab": {"target", "canary", "config", "errors"},
+    "lab": {"target", "canary", "config", "exposition", "errors"},
     "report": {"canary", "capacity", "colours", "judge", "stats", "config", "sample", "errors"},
     "flows": {
         *("judge", "lab", "canary", "capacity", "report"),

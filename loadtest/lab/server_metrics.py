@@ -1,12 +1,9 @@
-"""What a server says of itself on ``/metrics``, in Prometheus's text format."""
+"""What the server of a lab says of itself on ``/metrics``."""
 
 from __future__ import annotations
 
-from prometheus_client.parser import text_string_to_metric_families
-
+from loadtest.exposition import MEMORY, read_exposition
 from loadtest.lab.probe import get
-
-_MEMORY = "process_resident_memory_bytes"
 
 
 def read_metrics(url: str) -> dict[str, float]:
@@ -16,23 +13,10 @@ def read_metrics(url: str) -> dict[str, float]:
         url: base URL of the server.
     """
     answer = get(f"{url}/metrics", timeout=5)
-    if answer is None or answer.status != 200:
-        return {}
-    try:
-        return {
-            sample.name: float(sample.value)
-            for family in text_string_to_metric_families(answer.body)
-            for sample in family.samples
-            if not sample.labels
-        }
-    except ValueError:  # a page of another format
-        return {}
+    return {} if answer is None or answer.status != 200 else read_exposition(answer.body)
 
 
 def memory_bytes(url: str) -> int | None:
-    """The resident memory of a serving process, under the name that Prometheus's clients give it.
-
-    Not the cgroup's count: that charges files which both versions map to whichever read them first.
-    """
-    value = read_metrics(url).get(_MEMORY)
+    """The resident memory of a serving process in bytes; None where it does not say."""
+    value = read_metrics(url).get(MEMORY)
     return None if value is None else int(value)

@@ -7,6 +7,7 @@ LOADPROOF_EXPERIMENT  name of a bundled experiment, or path of a file    EXPERIM
 LOADPROOF_DATA        path of the evaluation set on this machine         the experiment's
 LOADPROOF_RESULTS     folder of the run folders                          results
 LOADPROOF_TARGET      base URL of the gateway as a worker reaches it     the master's --host
+LOADPROOF_TARGETS     file that names the versions' servers to Prometheus  none
 LOADPROOF_PAGES       URL at which a browser finds Locust's web UI       where Locust listens
 ====================  =================================================  ==========================
 """
@@ -29,6 +30,12 @@ def named_by_environment() -> str:
 def results_folder() -> Path:
     """Where run folders go."""
     return Path(os.environ.get("LOADPROOF_RESULTS") or "results")
+
+
+def targets_file() -> Path | None:
+    """Where the versions' own servers are named; None: nowhere."""
+    named = os.environ.get("LOADPROOF_TARGETS")
+    return Path(named) if named else None
 
 
 def locate_data(experiment: Experiment) -> Experiment:

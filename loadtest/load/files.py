@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,21 @@ def write(folder: Path, samples: SampleSet, outcome: Outcome) -> None:
         raise UsageError(f"{folder}: cannot write the samples there ({error.strerror})") from error
 
 
-def publish(results: Path, experiment: Experiment, samples: SampleSet, outcome: Outcome) -> Path:
+def publish(
+    results: Path,
+    experiment: Experiment,
+    samples: SampleSet,
+    outcome: Outcome,
+    observed: Mapping[str, Mapping[str, Any]],
+) -> Path:
     """Write a new run folder below ``results`` and point ``latest`` at it.
+
+    Args:
+        results: folder of the run folders.
+        experiment: resolved.
+        samples: of the whole run.
+        outcome: what the generator says of it.
+        observed: facts about each version's server; see ``loadtest.load.observed``.
 
     Returns:
         The run folder.
@@ -40,9 +54,10 @@ def publish(results: Path, experiment: Experiment, samples: SampleSet, outcome: 
         UsageError: the results folder cannot be written.
     """
     folder = RunFolder(results, experiment.name, datetime.fromtimestamp(outcome.began_at, UTC))
+    backend = os.environ.get("LOADPROOF_BACKEND", "local")
     with folder:
         folder.write(EXPERIMENT, experiment.to_toml())
-        folder.write(ENVIRONMENT, {"backend": os.environ.get("LOADPROOF_BACKEND", "local")})
+        folder.write(ENVIRONMENT, {"backend": backend, "observed": observed})
         write(folder.path, samples, outcome)
         return folder.publish()
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 import gevent
+from flask import request
 from locust.env import Environment
-from locust.runners import MasterRunner
+from locust.runners import STATE_INIT, MasterRunner
 from prometheus_client import CollectorRegistry
 
 from loadtest.config import EXPERIMENTS, Experiment, Load
@@ -21,15 +22,17 @@ from loadtest.dataset import Dataset
 from loadtest.errors import LoadproofError
 from loadtest.load import files
 from loadtest.load.coordinator import Coordinator, Result
-from loadtest.load.experiment import locate_data, named_by_environment, results_folder
+from loadtest.load.experiment import locate_data, named_by_environment, results_folder, targets_file
 from loadtest.load.live_gates import LiveGates
 from loadtest.load.live_page import LivePage
 from loadtest.load.metrics import LoadMetrics
+from loadtest.load.observed import Look, look, observed
 from loadtest.load.routes import add_routes
 from loadtest.load.wiring import wire
 from loadtest.run_folder import VERDICT
 
 _JUDGING = 300.0
+_PREPARING = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +88,7 @@ def start(environment: Environment, **_: object) -> None:
         registry.register(metrics)
         add_routes(web.app, registry, results_folder())
         page.extend(web.app, web.template_args)
+        web.app.before_request(lambda: _before_stop(environment))
     publisher = _Publisher(metrics, page)
     pass_on = publisher.pass_on if web is not None else None
     coordinator = wire(environment, resolve, publisher.publish, page.show, metrics=metrics, pass_on=pass_on)
@@ -92,6 +96,15 @@ def start(environment: Environment, **_: object) -> None:
     events.quitting.add_listener(publisher.finish)
     if coordinator is not None and options.headless:
         events.test_stop.add_listener(lambda **_: _set_exit_code(environment, coordinator))
+
+
+def _before_stop(environment: Environment) -> None:
+    """Let a Stop wait while the run is prepared: Locust would let it by, and start the run all the same."""
+    runner: Any = environment.runner
+    if request.path.endswith("/stop"):
+        with gevent.Timeout(_PREPARING, False):
+            while runner.shape_greenlet is not None and runner.state == STATE_INIT:
+                gevent.sleep(0.05)
 
 
 def _workers(environment: Environment) -> int:
@@ -121,11 +134,13 @@ class _Publisher:
         self._experiment: Experiment | None = None
         self._gates: LiveGates | None = None
         self._judging: gevent.Greenlet | None = None
+        self._servers: Look = {}
 
     def begin(self, experiment: Experiment) -> None:
         """A run begins; its gates are looked at from its first samples on."""
         self._close_gates()
         self._experiment = experiment
+        self._servers = look(targets_file())
 
     def pass_on(self, samples: bytes) -> None:
         """Samples came in."""
@@ -141,7 +156,7 @@ class _Publisher:
 
     def publish(self, result: Result) -> None:
         """Write the run folder, then judge it."""
-        folder = files.publish(results_folder(), *result)
+        folder = files.publish(results_folder(), *result, observed(self._servers, look(targets_file())))
         logger.info("run folder: %s", folder)
         self._page.judging()
         self._judging = gevent.spawn(self._judge, folder)

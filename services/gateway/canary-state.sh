@@ -1,7 +1,7 @@
 #!/bin/bash
 # The canary's state on the volume of the routes; loadtest/lab/folder_store.py describes the layout. The loadproof
 # command runs it by `docker exec -i`, so that the lock is gone as soon as that command is.
-#   canary-state seed         begin the state of a new volume; nothing where there is one
+#   canary-state seed         begin the state of a new volume; where there is one, only say where the load is
 #   canary-state change       print the state and a line "end of state", then put the tar of the next state's files that
 #                             comes on standard input in force; without a whole tar nothing changes
 #   canary-state lead OWNER   print "leads", or who else does, and lead until standard input ends
@@ -34,6 +34,8 @@ lock() {
 case "$1" in
 seed)
     lock
+    cp /etc/gateway/load.json ".load.$$"
+    mv ".load.$$" load.json
     [[ ! -e state.json ]] || exit 0
     mkdir ".$next"
     cp /etc/gateway/routes.json /etc/gateway/targets.json ".$next"

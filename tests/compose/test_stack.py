@@ -168,7 +168,10 @@ def test_a_run_from_the_web_page_uses_every_worker_and_loses_no_sample(stack, do
     assert load["workers"] == 3
     assert load["missing_workers"] == []
     facts = docker.run("exec", master, "cat", "/results/latest/environment.json", timeout=30)
-    assert json.loads(facts) == {"backend": "compose"}
+    facts = json.loads(facts)
+    assert facts["backend"] == "compose"
+    for seen in facts["observed"].values():
+        assert (seen["cpus"], seen["memory_bytes"] > 2**24) == (0.25, True)
     for service, count in before.items():
         assert load["requests"][service] > 50
         alone = load["references"][service]["requests"]
@@ -185,3 +188,18 @@ def test_a_run_from_the_web_page_uses_every_worker_and_loses_no_sample(stack, do
     report = f"{stack.url('locust-master', 8089)}/runs/{told[0]['metric']['run']}/report.html"
     with urllib.request.urlopen(report, timeout=10) as answer:
         assert b"<html" in answer.read()
+
+
+def test_the_notebook_runs_from_top_to_bottom_in_its_container(stack):
+    """After the run of the page, which it opens."""
+    service = ("--profile", "notebook")
+    stack.project.compose(*service, "build", "notebook", timeout=900)
+    execute = "jupyter execute explore_run.ipynb --output=/tmp/executed.ipynb >&2 && cat /tmp/executed.ipynb"
+    options = ("--rm", "--no-deps", "--no-TTY", "--env", "NOTEBOOK_DURATION=2s")
+    told = stack.project.compose(*service, "run", *options, "notebook", "sh", "-c", execute, timeout=240)
+    cells = [cell for cell in json.loads(told)["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    printed = "".join("".join(output.get("text", "")) for cell in cells for output in cell["outputs"])
+    assert " samples\n" in printed
+    # a new candidate beside stable, as processes inside the container
+    assert "lab is up (local)" in printed

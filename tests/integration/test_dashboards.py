@@ -17,7 +17,7 @@ import requests
 
 from loadtest.canary.decision import Decision, Position
 from loadtest.canary.event import Event
-from loadtest.canary.evidence import Alarm, Evidence, Proof
+from loadtest.canary.evidence import Alarm, Evidence, Interval, Proof
 from loadtest.canary.shadow import Shadow
 from loadtest.config import Data
 from loadtest.dataset import Dataset
@@ -25,6 +25,7 @@ from loadtest.flows.canary_outlets import Metrics
 from loadtest.lab.ports import Version
 from loadtest.lab.processes import LocalLab
 from loadtest.sample import SampleSet
+from tests.conftest import SHOP
 from tests.integration.locust_process import free_port, until
 
 pytestmark = [
@@ -33,7 +34,6 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-SHOP = ROOT / "models" / "shop"
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
 EXPERIMENT = """
 name = "pages"
@@ -144,6 +144,11 @@ def canary(port, state):
             accuracy={"stable": 0.78, "candidate": 0.8},
             latency={"stable": (0.01, 0.02, 0.03), "candidate": (0.01, 0.02, 0.04)},
         ),
+        intervals=(
+            Interval("error_rate <= stable + 1pp", -0.01, 0.005, 0.01),
+            Interval("accuracy >= stable - 2pp", -0.03, 0.01, 0.02),
+            Interval("p99 <= 250ms", -0.01, 0.002, 0.0),
+        ),
     )
 
     def decide(verb, split):
@@ -158,13 +163,17 @@ def canary(port, state):
 
 
 @contextmanager
-def locust(folder, host, port):
+def locust(folder, host, port, targets):
     """Locust with its web UI."""
     experiment = folder / "pages.toml"
     experiment.write_text(EXPERIMENT.format(shop=SHOP))
     options = ["--web-host", "127.0.0.1", "--web-port", str(port), "--host", host]
     command = [sys.executable, "-m", "locust", "-f", "loadtest/load/locustfile.py", *options]
-    environment = {"LOADPROOF_EXPERIMENT": str(experiment), "LOADPROOF_RESULTS": str(folder / "results")}
+    environment = {
+        "LOADPROOF_EXPERIMENT": str(experiment),
+        "LOADPROOF_RESULTS": str(folder / "results"),
+        "LOADPROOF_TARGETS": str(targets),
+    }
     with (folder / "locust.log").open("w") as log:
         process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log)
     try:
@@ -175,9 +184,8 @@ def locust(folder, host, port):
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory):
+def live(tmp_path_factory, shop):
     folder = tmp_path_factory.mktemp("pages")
-    subprocess.run([sys.executable, "-m", "services.trainer", "shop", "--out", str(SHOP)], check=True)
     versions = tuple(
         Version(role, SHOP / name, 0.25, 2**29) for role, name in (("stable", "v1"), ("candidate", "v2"))
     )
@@ -188,7 +196,7 @@ def live(tmp_path_factory):
         (folder / "lab" / "routes" / "load.json").write_text(json.dumps(targets))
         url = lab.endpoints.gateway
         with (
-            locust(folder, url, port) as pages,
+            locust(folder, url, port, folder / "lab" / "routes" / "targets.json") as pages,
             users(url),
             canary(controller, folder / "lab" / "routes") as decide,
         ):
@@ -258,8 +266,9 @@ def test_what_prometheus_counts_is_what_was_recorded(live):
         assert live.query(f"loadproof_client_correct_total{matcher}")[-1] == mine.correct.sum()
         within = live.query(f'loadproof_client_latency_seconds_bucket{matcher[:-1]}, le="0.1"}}')[-1]
         assert within == (mine.latency <= 0.1).sum()
-    verdict = json.loads((live.run / "verdict.json").read_text())["verdict"]
-    assert live.query(f'loadproof_verdict{{verdict="{verdict}"}}')[-1] == 1
+    verdict = json.loads((live.run / "verdict.json").read_text())
+    assert live.query(f'loadproof_verdict{{verdict="{verdict["verdict"]}"}}')[-1] == 1
+    assert {seen["cpus"] for seen in verdict["versions"].values()} == {0.25 if live.limited else None}
     # a quarter of the users, give or take chance
     assert 0.1 < live.query("loadproof:split:ratio_rate1m")[-1] < 0.4
 

@@ -136,6 +136,10 @@ def test_the_web_ui_over_several_workers(double, job):
     ):
         until(page.is_up)
         until(lambda: page.stats()["worker_count"] == 2)
+        # a Stop right after the Start ends it, too
+        page.start()
+        page.stop()
+        until(lambda: page.stats()["state"] == "stopped")
         page.start()
         first = until(lambda: runs(folder))[0]
         samples, facts = read(first)
