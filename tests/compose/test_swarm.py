@@ -102,13 +102,12 @@ class Stack:
 
 
 @pytest.fixture
-def stack(docker, swarm, tmp_path):
-    subprocess.run([sys.executable, "-m", "services.trainer", "shop", "--out", "models/shop"], check=True)
+def stack(docker, swarm, tmp_path, shop):
     Project(docker, "loadproof", (COMPOSE_FILE,)).compose("build", *BUILT, timeout=900)
     name = f"loadproof-test-{secrets.token_hex(3)}"
     ports = {port: str(free_port()) for port in PORTS}
     # a limit that they start fast in: what is looked at here is not their speed
-    choice = {"MODELS": os.path.abspath("models"), "VERSION_CPUS": "1"} | ports  # noqa: PTH100
+    choice = {"MODELS": str(shop.parent), "VERSION_CPUS": "1"} | ports
     file = tmp_path / "stack.yaml"
     publish = [word for service in PUBLISHED for word in ("--publish", service)]
     command = [sys.executable, "-m", "deploy.swarm", "--workers", "2", "--without", "grafana", *publish]
