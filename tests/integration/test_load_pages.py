@@ -139,9 +139,10 @@ def test_the_web_ui_over_several_workers(double, job):
         # a Stop right after the Start ends it, too
         page.start()
         page.stop()
-        until(lambda: page.stats()["state"] == "stopped")
+        halted = until(lambda: runs(folder))[0]
+        assert "before anything was measured" in read(halted)[1]["reason"]
         page.start()
-        first = until(lambda: runs(folder))[0]
+        first = until(lambda: runs(folder)[1:])[0]
         samples, facts = read(first)
         assert (facts["valid"], facts["workers"]) == (True, 2), facts["reason"]
         assert set(samples.table["worker"].to_pylist()) == {0, 1}
@@ -153,8 +154,8 @@ def test_the_web_ui_over_several_workers(double, job):
         # Locust's own figures are still those of the first run
         until(lambda: page.live()["state"] == "running" and page.live()["figures"]["sent"] > 30)
         page.stop()
-        second = until(lambda: runs(folder)[1:])[0]
+        second = until(lambda: runs(folder)[2:])[0]
         _, facts = read(second)
         assert (facts["valid"], facts["workers"], facts["ended"]) == (True, 1, "stopped"), facts["reason"]
-        assert total([first, second]) == seen(server)
+        assert total([halted, first, second]) == seen(server)
     assert "Traceback" not in (folder / "locust.log").read_text()
