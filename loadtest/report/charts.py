@@ -59,7 +59,7 @@ def _of(evidence: Evidence) -> dict[str, Outcomes]:
 
 
 def _latency_axis(lowest: float, highest: float, name: str) -> Axis:
-    return Axis.log(max(lowest, _SMALLEST_MS), max(highest, 1.0), name, lambda ms: f"{ms:g} ms")
+    return Axis.log(max(lowest, _SMALLEST_MS), max(highest, 1.0), name, words.tick)
 
 
 def _distribution(evidence: Evidence, objective: float) -> Figure:

@@ -17,7 +17,7 @@ from loadtest.report.charts import Figure
 from loadtest.report.svg import Axis, Chart
 from loadtest.report.templating import templates
 from loadtest.report.terminal import print_last_line
-from loadtest.report.words import MARKS, STYLES, quantity, share, signed
+from loadtest.report.words import MARKS, STYLES, quantity, share, signed, tick
 from loadtest.sample import VERSIONS
 
 HEADINGS = (
@@ -190,7 +190,7 @@ def _latency_chart(verdict: RatesVerdict, experiment: Experiment) -> Figure:
     chart = Chart(
         "p99 latency of both versions at each rate",
         _rate_axis(verdict),
-        Axis.log(min(values), max(*values, objective), "p99 latency, log axis", lambda ms: f"{ms:g} ms"),
+        Axis.log(min(values), max(*values, objective), "p99 latency, log axis", tick),
     )
     chart.across(objective, "limit", "objective")
     for role, series in p99.items():

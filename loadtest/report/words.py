@@ -40,6 +40,11 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{value:,.{digits}f}" + (f" {unit}" if unit not in ("", "/s") else unit)
 
 
+def tick(milliseconds: float) -> str:
+    """A latency on an axis, short enough to stand beside the next decade."""
+    return f"{milliseconds / 1000:g} s" if milliseconds >= 1000 else f"{milliseconds:g} ms"
+
+
 def signed(value: float | None, unit: str) -> str:
     """As ``quantity``, with its sign: for differences."""
     return "–" if value is None else ("+" if value >= 0 else "−") + quantity(abs(value), unit)

@@ -112,7 +112,7 @@ function showLatency(live) {
   for (let decade = first; decade <= Math.max(last, first + 1); decade += 1) {
     const at = y(10 ** decade);
     parts.push(shape("line", { class: "grid", x1: left, x2: width - 10, y1: at, y2: at }));
-    parts.push(shape("text", { x: left - 6, y: at + 4, "text-anchor": "end" }, `${10 ** decade} ms`));
+    parts.push(shape("text", { x: left - 6, y: at + 4, "text-anchor": "end" }, decade >= 3 ? `${10 ** (decade - 3)} s` : `${10 ** decade} ms`));
   }
   [0, end / 2, end].forEach((seconds, i) => parts.push(
     shape("text", { x: x(seconds), y: height - 6, "text-anchor": ["start", "middle", "end"][i] }, `${Math.round(seconds)} s`)));

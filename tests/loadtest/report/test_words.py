@@ -1,6 +1,6 @@
 import pytest
 
-from loadtest.report.words import quantity, signed
+from loadtest.report.words import quantity, signed, tick
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,7 @@ def test_quantities(value, unit, text):
 
 def test_differences_have_a_sign():
     assert [signed(value, "pp") for value in (1.0, -1.0, 0.0)] == ["+1.00pp", "−1.00pp", "+0.00pp"]
+
+
+def test_decades_on_an_axis():
+    assert [tick(ms) for ms in (0.1, 10, 1000, 10_000)] == ["0.1 ms", "10 ms", "1 s", "10 s"]
