@@ -13,7 +13,6 @@ ARROWS = {
     "scorers": set(),
     "gates": {"errors", "scorers"},
     "quantities": set(),
-    "exposition": set(),
     "target": {"errors"},
     "parts": {"gates", "quantities"},
     "config": {"errors", "gates", "parts", "target"},

@@ -196,7 +196,11 @@ def test_the_notebook_runs_from_top_to_bottom_in_its_container(stack):
     stack.project.compose(*service, "build", "notebook", timeout=900)
     execute = "jupyter execute explore_run.ipynb --output=/tmp/executed.ipynb >&2 && cat /tmp/executed.ipynb"
     options = ("--rm", "--no-deps", "--no-TTY", "--env", "NOTEBOOK_DURATION=2s")
-    told = stack.project.compose(*service, "run", *options, "notebook", "sh", "-c", execute, timeout=240)
+    try:
+        told = stack.project.compose(*service, "run", *options, "notebook", "sh", "-c", execute, timeout=240)
+    finally:
+        # a volume of its own, which the lab knows nothing of
+        stack.project.docker.run("volume", "rm", f"{stack.project.name}_notebooks", timeout=30)
     cells = [cell for cell in json.loads(told)["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     printed = "".join("".join(output.get("text", "")) for cell in cells for output in cell["outputs"])
