@@ -55,6 +55,12 @@ def test_ci_calls_targets_that_exist_and_nothing_else(path):
     assert {command.split()[1] for command in commands} <= TARGETS
 
 
+def test_the_index_names_every_page():
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages == set(re.findall(r"\]\(([\w-]+\.md)\)", index))
+
+
 def test_every_target_is_in_the_help_and_declared_phony():
     assert set(re.findall(r"^\.PHONY: ([a-z-]+)$", MAKEFILE, re.M)) == TARGETS
 
