@@ -131,7 +131,7 @@ canary-rollback: install ## take the candidate out of the traffic at once; after
 
 .PHONY: test
 test: setup ## run the tests; those that need a Docker Engine are skipped where there is none
-	@$(BIN)/python -m pytest --numprocesses logical --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses logical --dist loadscope --no-loadscope-reorder
 
 .PHONY: bench
 bench: setup ## measure what Loadproof says of its own speed, beside named peers

@@ -1,7 +1,7 @@
 """For all tests: who runs beside whom, and the demo versions.
 
-``make test`` spreads the test files over the cores. A file stays in one process unless it is marked
-``spread``, and so do all tests on Compose, which share a lab.
+``make test`` spreads the test files over the cores. A file stays in one process, and so
+do all tests on Compose, which share a lab.
 """
 
 import fcntl
@@ -12,21 +12,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # a runner started in the background hands down an ignored Ctrl-C, which these tests send for real
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "models" / "shop"
+SPREAD = ("tests/integration/test_compare_local.py", "tests/integration/test_load.py")
+"""Files whose tests share nothing, so that each may run in another process."""
 
 
-# before xdist reads the groups
-@pytest.hookimpl(tryfirst=True)
+class Files(LoadScopeScheduling):
+    """What stays in one process: a file, and all tests on Compose."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::")[0]
+        return "compose" if file.startswith("tests/compose/") else nodeid if file in SPREAD else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Files(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    for item in items:
-        if not item.get_closest_marker("spread"):
-            group = "compose" if item.get_closest_marker("compose") else str(item.path.relative_to(ROOT))
-            item.add_marker(pytest.mark.xdist_group(group))
     # images are built beside tests that only reckon
     items.sort(key=_order)
 

@@ -18,7 +18,6 @@ from loadtest.config import EXPERIMENTS
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.spread,
     pytest.mark.timeout(240),
     pytest.mark.usefixtures("shop"),
 ]

@@ -19,7 +19,7 @@ from loadtest.load.run import launch
 from loadtest.sample import SampleSet
 from loadtest.sample_lines import read_line
 
-pytestmark = [pytest.mark.integration, pytest.mark.spread]
+pytestmark = pytest.mark.integration
 
 SHARES = (0.5, 0.95, 0.99)
 
