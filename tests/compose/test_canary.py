@@ -127,7 +127,7 @@ def test_after_a_promotion_answers_and_metrics_name_the_new_roles(store, stack, 
     assert {tuple(map(str, answered())) for _ in range(10)} == {("stable", "['v1']")}
 
 
-def test_without_the_container_a_line_says_how_to_start_one():
+def test_without_the_container_a_line_says_how_to_start_one(docker):
     with pytest.raises(LabError, match="no lab runs here, nor does the container nobody; start one with"):
         VolumeStore("nobody", lambda _: {}, lambda _: None).read()
 
