@@ -16,6 +16,7 @@ from loadtest.lab.author import sign
 from loadtest.lab.ports import CpuUsage
 from loadtest.sample import SampleSet
 from loadtest.sample_lines import read_line
+from tests.compose.targets import settled
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
@@ -60,6 +61,16 @@ def test_the_cpu_limit_of_a_running_version_is_changed_in_place(lab):
     finally:
         lab.set_cpus("candidate", before)
     assert lab.enforced_cpus("candidate") == pytest.approx(before)
+
+
+def test_prometheus_expects_nothing_that_does_not_run(lab):
+    """The load comes and goes here, and has no page of Locust to scrape."""
+    assert set(settled(lab.endpoints.prometheus).items()) == {
+        (("versions", "stable"), "up"),
+        (("versions", "candidate"), "up"),
+        (("gateway", None), "up"),
+        (("prometheus", None), "up"),
+    }
 
 
 def test_each_role_serves_its_own_folder(lab):

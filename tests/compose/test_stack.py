@@ -6,6 +6,8 @@ import urllib.request
 
 import pytest
 
+from tests.compose.targets import settled
+
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 SERVICES = ["stable", "candidate", "gateway", "locust-master", "locust-worker", "prometheus"]
@@ -107,15 +109,7 @@ def test_every_worker_is_registered_at_the_master(stack):
 
 
 def test_prometheus_scrapes_everything(stack):
-    url = f"{stack.url('prometheus', 9090)}/api/v1/targets?state=active"
-    deadline = time.monotonic() + 20
-    while True:
-        targets = get_json(url)["data"]["activeTargets"]
-        health = {(t["labels"]["job"], t["labels"].get("role")): t["health"] for t in targets}
-        if set(health.values()) == {"up"} or time.monotonic() > deadline:
-            break
-        time.sleep(0.2)
-    assert health == dict.fromkeys(
+    assert settled(stack.url("prometheus", 9090)) == dict.fromkeys(
         [
             *(("versions", role) for role in ("stable", "candidate")),
             *((job, None) for job in ("gateway", "load", "prometheus")),
