@@ -48,7 +48,7 @@ def report(found: str, said: str) -> int:
         packages = json.loads(found)["dependencies"]
     except ValueError:
         lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it said nothing"]
-        print(f"audit cannot reach the advisories of pypi.org: {lines[-1]}", file=sys.stderr)
+        print(f"audit cannot reach the published advisories: {lines[-1]}", file=sys.stderr)
         return 2
     for package in packages:
         for advisory in package.get("vulns", []):
@@ -59,7 +59,7 @@ def report(found: str, said: str) -> int:
     if unknown:
         print(
             f"audit got no advisories for {len(unknown)} of {len(packages)} packages ({unknown[0]}, ...): "
-            "it needs pypi.org itself, not a mirror",
+            "it needs the Python Package Index itself, not a mirror",
             file=sys.stderr,
         )
     return 1 if any(package.get("vulns") for package in packages) else 2 if unknown else 0

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from benchmarks.load.run import LoadRun, launch
 from loadtest.lab.ports import Endpoints
-from loadtest.load.run import LoadRun, launch
 
 
 class DoubleLab:

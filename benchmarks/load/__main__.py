@@ -39,7 +39,7 @@ ROWS = 5000
 USERS = 16
 """Of 8, 16, 32 and 64 those with which the peer is fastest."""
 
-_GENERATOR_CORE, _SERVER_CORE = 0, 1
+GENERATOR_CORE, SERVER_CORE = 0, 1
 _BEYOND = 3.0
 """The rate that is asked for, in multiples of the peer's: more than any generator here can send."""
 
@@ -67,9 +67,9 @@ def measure(rounds: int, seconds: float) -> dict[str, Any]:
     if (psutil.cpu_count() or 1) < 2:
         sys.exit("benchmarks.load: two cores are needed, one for the generator and one for the server")
     done = []
-    with tempfile.TemporaryDirectory() as folder, running(_SERVER_CORE) as server:
+    with tempfile.TemporaryDirectory() as folder, running(SERVER_CORE) as server:
         data = Path(folder) / "evaluation.parquet"
-        _write_rows(data)
+        write_rows(data)
         rate = _bare(server.url, data, seconds)["rate"]  # also warms the server up
         for number in range(rounds):
             steps = {
@@ -88,7 +88,8 @@ def measure(rounds: int, seconds: float) -> dict[str, Any]:
     return {"machine": report.machine(), "users": USERS, "rounds": done}
 
 
-def _write_rows(data: Path) -> None:
+def write_rows(data: Path) -> None:
+    """Write the evaluation set."""
     rng = np.random.default_rng(0)
     columns = {f"f{i}": rng.normal(size=ROWS) for i in range(FEATURES)}
     pq.write_table(pa.table({**columns, "label": ["1"] * ROWS}), data)
@@ -96,7 +97,7 @@ def _write_rows(data: Path) -> None:
 
 def _bare(url: str, data: Path, seconds: float) -> dict[str, float]:
     codec = OpenInference(MODEL, "x", "FP64")
-    experiment = _experiment(data, 1, 1)
+    experiment = experiment_at(data, 1, 1)
     body = codec.encode(Dataset.read(experiment.data).features[0])
     command = ["-m", "locust", "-f", str(Path(__file__).with_name("bare.py")), "--headless", "--json"]
     command += ["--users", str(USERS), "--spawn-rate", str(USERS), "--run-time", f"{seconds + 2:g}s"]
@@ -112,7 +113,7 @@ def _bare(url: str, data: Path, seconds: float) -> dict[str, float]:
 def _ours(url: str, data: Path, rate: float, seconds: float) -> dict[str, float]:
     """One run of our generator at ``rate`` requests a second, half of them to each version."""
     job = data.parent
-    (job / "experiment.toml").write_text(_experiment(data, rate / 2, seconds).to_toml())
+    (job / "experiment.toml").write_text(experiment_at(data, rate / 2, seconds).to_toml())
     _run_pinned(["-m", "loadtest.load", "--job", str(job), "--host", url], {})
     samples, facts = SampleSet.read(job / "samples.parquet"), json.loads((job / "load.json").read_text())
     if samples.failed.any() or facts["missing_samples"]:
@@ -123,7 +124,8 @@ def _ours(url: str, data: Path, rate: float, seconds: float) -> dict[str, float]
     }
 
 
-def _experiment(data: Path, rate: float, seconds: float) -> Experiment:
+def experiment_at(data: Path, rate: float, seconds: float) -> Experiment:
+    """Duet load of so many arrivals a second for so long."""
     return Experiment.model_validate(
         {
             "name": "bench",
@@ -136,7 +138,7 @@ def _experiment(data: Path, rate: float, seconds: float) -> Experiment:
 
 def _run_pinned(arguments: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     def pin() -> None:
-        os.sched_setaffinity(0, {_GENERATOR_CORE})
+        os.sched_setaffinity(0, {GENERATOR_CORE})
         with contextlib.suppress(PermissionError):
             # other work on this machine must not be what is measured
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))

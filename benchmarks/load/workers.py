@@ -23,13 +23,13 @@ import psutil
 import pyarrow as pa
 
 from benchmarks.load import report
-from benchmarks.load.__main__ import _GENERATOR_CORE, _SERVER_CORE, ROWS, _experiment, _write_rows
+from benchmarks.load.__main__ import GENERATOR_CORE, ROWS, SERVER_CORE, experiment_at, write_rows
 from benchmarks.load.__main__ import RESULTS as SPEED
+from benchmarks.load.run import launch
 from benchmarks.load.server import running
 from loadtest.dataset import Dataset
 from loadtest.errors import ExitCode
 from loadtest.load.recorder import Recorder
-from loadtest.load.run import launch
 
 RESULTS = Path(__file__).with_name("workers.json")
 PAGE = Path(__file__).parents[2] / "docs" / "sizing.md"
@@ -46,7 +46,7 @@ def measure(url: str, job: Path, data: Path, workers: int) -> dict[str, float]:
 
     With one worker both are the same process, whose time is given as the workers'.
     """
-    (job / "experiment.toml").write_text(_experiment(data, RATE / 2, _SECONDS).to_toml())
+    (job / "experiment.toml").write_text(experiment_at(data, RATE / 2, _SECONDS).to_toml())
     load = launch(job, url, workers)
     process = psutil.Process(load.process.pid)
     seen: list[tuple[int, float, float]] = []
@@ -126,12 +126,12 @@ def measure_all() -> dict[str, Any]:
     """Three rounds of one and of two workers."""
     rounds: dict[str, list[dict[str, float]]] = {"1": [], "2": []}
     # what is started inherits both; other work on this machine must not be what is measured
-    os.sched_setaffinity(0, {_GENERATOR_CORE})
+    os.sched_setaffinity(0, {GENERATOR_CORE})
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    with tempfile.TemporaryDirectory() as folder, running(_SERVER_CORE) as server:
+    with tempfile.TemporaryDirectory() as folder, running(SERVER_CORE) as server:
         data = Path(folder) / "evaluation.parquet"
-        _write_rows(data)
+        write_rows(data)
         for _ in range(3):
             for workers, entries in rounds.items():
                 entries.append(measure(server.url, Path(folder), data, int(workers)))

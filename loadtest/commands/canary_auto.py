@@ -16,7 +16,8 @@ from rich.console import Console
 from loadtest.canary.event import BY
 from loadtest.canary.evidence import check
 from loadtest.commands.console import console
-from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, StableVersion
+from loadtest.commands.interrupts import told_in_one_line
+from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, Results, StableVersion
 from loadtest.config import Experiment
 from loadtest.errors import ExitCode, Interrupted
 from loadtest.flows.canary_auto import Auto, End, Outlet
@@ -81,7 +82,7 @@ def run(
     rate: Annotated[float | None, typer.Option(help="Requests a second, of all users together.")] = None,
     duration: Annotated[str | None, typer.Option(help="Longest time of the load, such as 15m.")] = None,
     cpus: Annotated[float | None, typer.Option(help="CPU limit of each version, in cores.")] = None,
-    results: Annotated[Path, typer.Option(help="Where the run folder goes.")] = Path("results"),
+    results: Results = Path("results"),
     json: Json = False,
     metrics_port: MetricsPort = 0,
 ) -> None:
@@ -98,7 +99,7 @@ def run(
         state = Path(stack.enter_context(TemporaryDirectory(prefix="loadproof-")))
         outlets, notes = stack.enter_context(_outlets(json, metrics_port, state))
         announce = stack.enter_context(announced(results / FOLDER.name, state, notes.print))
-        try:
+        with told_in_one_line():
             open_lab = choose_lab(
                 backend,
                 resolved,
@@ -111,10 +112,6 @@ def run(
             outcome = run_canary(
                 resolved, open_lab, resolve(resolved), results, outlets, notes.print, announce
             )
-        except KeyboardInterrupt as stop:
-            raise Interrupted(
-                " ".join(["interrupted; what was started is stopped", *getattr(stop, "__notes__", ())])
-            ) from None
     _conclude(outcome.end, outcome.folder, json=json)
 
 

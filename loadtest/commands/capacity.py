@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from loadtest.commands.console import console
-from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, StableVersion
+from loadtest.commands.interrupts import told_in_one_line
+from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, Results, Seed, StableVersion
 from loadtest.config import Experiment
-from loadtest.errors import Interrupted, UsageError
+from loadtest.errors import UsageError
 from loadtest.flows.capacity import Questions
 from loadtest.flows.capacity import capacity as run_capacity
 from loadtest.flows.versions import check_input, resolve, train_if_absent
@@ -41,11 +43,11 @@ def capacity(
     at_rate: Annotated[
         float | None, typer.Option(min=0, help="Requests a second to bear: the cheapest limit that does.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same arrivals and rows.")] = None,
+    seed: Seed = None,
     gate: Annotated[
         list[str] | None, typer.Option(help="A gate such as 'capacity >= stable - 10%'; may be repeated.")
     ] = None,
-    results: Annotated[Path, typer.Option(help="Where the run folder goes.")] = Path("results"),
+    results: Results = Path("results"),
 ) -> None:
     """Find the highest rate at which each version meets its objective."""
     limits = _limits(cpus)
@@ -63,18 +65,12 @@ def capacity(
     }
     resolved = Experiment.load_file(experiment, overrides)
     progress = TerminalProgress(console)
-    try:
+    with told_in_one_line(), closing(progress):
         check_input(resolved)
         lab = choose_lab(backend, resolved, progress.step)
         train_if_absent(resolved, progress.step)
         versions = resolve(resolved)
         outcome = run_capacity(resolved, lab, versions, results, progress, Questions(limits, price, at_rate))
-    except KeyboardInterrupt as stop:
-        raise Interrupted(
-            " ".join(["interrupted; what was started is stopped", *getattr(stop, "__notes__", ())])
-        ) from None
-    finally:
-        progress.close()
     print_capacity(console, outcome.report, str(outcome.folder))
     raise typer.Exit(outcome.report.verdict.exit_code)
 

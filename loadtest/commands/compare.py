@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from loadtest.commands.console import console
-from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, StableVersion
+from loadtest.commands.interrupts import told_in_one_line
+from loadtest.commands.options import Backend, CandidateVersion, ExperimentName, Results, Seed, StableVersion
 from loadtest.config import Experiment
-from loadtest.errors import Interrupted
 from loadtest.flows.compare import check
 from loadtest.flows.compare import compare as run_compare
 from loadtest.flows.rates import compare_at_rates
@@ -44,7 +45,7 @@ def compare(
         int | None, typer.Option(help="Deploy both versions anew so many times, for final decisions.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same arrivals and rows.")] = None,
+    seed: Seed = None,
     cpus: Annotated[float | None, typer.Option(help="CPU limit of each version, in cores.")] = None,
     gate: Annotated[
         list[str] | None, typer.Option(help="A gate instead of the experiment's; may be repeated.")
@@ -64,7 +65,7 @@ def compare(
         list[str] | None,
         typer.Option(help="'Name: value' or 'Name: env:VARIABLE' for both servers; may be repeated."),
     ] = None,
-    results: Annotated[Path, typer.Option(help="Where the run folder goes.")] = Path("results"),
+    results: Results = Path("results"),
 ) -> None:
     """Put the same load on both versions and say PASS, FAIL, INCONCLUSIVE or INVALID."""
     overrides: dict[str, Any] = {
@@ -92,7 +93,7 @@ def compare(
         overrides["target"] = servers
     resolved = Experiment.load_file(experiment, overrides, gates=gate or ())
     progress = TerminalProgress(console)
-    try:
+    with told_in_one_line(), closing(progress):
         check(resolved)
         lab = choose_lab(backend, resolved, progress.step)
         train_if_absent(resolved, progress.step)
@@ -101,12 +102,6 @@ def compare(
             at_rates = compare_at_rates(resolved, lab, versions, results, progress)
         else:
             outcome = run_compare(resolved, lab, versions, results, progress)
-    except KeyboardInterrupt as stop:
-        raise Interrupted(
-            " ".join(["interrupted; what was started is stopped", *getattr(stop, "__notes__", ())])
-        ) from None
-    finally:
-        progress.close()
     if resolved.load.rates:
         print_rates(console, at_rates.verdict, str(at_rates.folder))
         raise typer.Exit(at_rates.verdict.verdict.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,3 +15,5 @@ CandidateVersion = Annotated[
     str | None, typer.Option(help="The version that wants to be: a name, a folder, or image:NAME on Compose.")
 ]
 Backend = Annotated[str, typer.Option(help="auto, compose or local.")]
+Seed = Annotated[int | None, typer.Option(help="Same seed, same arrivals and rows.")]
+Results = Annotated[Path, typer.Option(help="Where the run folder goes.")]

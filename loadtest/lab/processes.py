@@ -232,7 +232,7 @@ class LocalLab:
         envoy = subprocess.run([str(find_envoy()), "--version"], capture_output=True, text=True, check=True)
         return {
             "backend": self.backend,
-            "limits": {role: self._limits(self._services[role]) for role in self._versions},
+            "limits": {role: self._services[role].enforced() for role in self._versions},
             "envoy": (re.findall(r"\d+\.\d+\.\d+", envoy.stdout) or [envoy.stdout.strip()])[0],
             "kernel": platform.release(),
         }
@@ -297,12 +297,3 @@ class LocalLab:
 
     def _url(self, name: str) -> str:
         return f"http://{HOST}:{self._ports[name]}"
-
-    @staticmethod
-    def _limits(service: Service) -> dict[str, object]:
-        pid = service.process.pid
-        return {
-            "cpus": service.limits.cpus(pid),
-            "memory": service.limits.memory(pid),
-            "by": service.limits.how,
-        }

@@ -53,6 +53,11 @@ class Service:
             return None
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
+    def enforced(self) -> dict[str, object]:
+        """Its limits as the kernel has them in force, and by what."""
+        pid = self.process.pid
+        return {"cpus": self.limits.cpus(pid), "memory": self.limits.memory(pid), "by": self.limits.how}
+
     def listens(self, port: int) -> bool:
         """Whether it, or a process that it started, is the one that listens on a port of this machine."""
         with contextlib.suppress(psutil.Error):

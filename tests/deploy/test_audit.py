@@ -33,5 +33,5 @@ def test_no_network(capsys):
     assert report("", "WARNING: x\nERROR: Max retries exceeded\n") == 2
     assert (
         capsys.readouterr().err
-        == "audit cannot reach the advisories of pypi.org: ERROR: Max retries exceeded\n"
+        == "audit cannot reach the published advisories: ERROR: Max retries exceeded\n"
     )

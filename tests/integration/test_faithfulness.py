@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from benchmarks.load.run import launch
 from loadtest.errors import ExitCode
 from loadtest.flows.judging import judge_run
 from loadtest.judge.verdict import Word
-from loadtest.load.run import launch
 from loadtest.sample import SampleSet
 
 pytestmark = pytest.mark.integration

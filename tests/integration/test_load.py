@@ -12,10 +12,10 @@ import numpy as np
 import psutil
 import pytest
 
+from benchmarks.load.run import launch
 from loadtest.config import Experiment
 from loadtest.errors import ExitCode
 from loadtest.load.arrivals import draw
-from loadtest.load.run import launch
 from loadtest.sample import SampleSet
 from loadtest.sample_lines import read_line
 
