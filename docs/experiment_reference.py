@@ -12,16 +12,22 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from loadtest import gates, quantities
-from loadtest.config import DEFAULT_GATES, DEFAULT_REGRESSION_GATES, EXPERIMENTS, PARTS, Experiment
-from loadtest.parts import NAME
+from loadtest.experiment import gate, units
+from loadtest.experiment.experiment import (
+    DEFAULT_GATES,
+    DEFAULT_REGRESSION_GATES,
+    EXPERIMENTS,
+    PARTS,
+    Experiment,
+)
+from loadtest.experiment.sections import NAME
 
 PAGE = Path(__file__).parent / "experiments.md"
 
 _HEAD = """\
 # Experiments
 
-<!-- written by `make docs` from loadtest/parts.py, loadtest/config.py and loadtest/gates.py -->
+<!-- written by `make docs` from loadtest/experiment -->
 
 An experiment is a TOML file that says what is compared, under which load, and what the candidate must meet.
 `loadproof compare --experiment` takes the path of one, or the name of a bundled one; `loadproof init` writes
@@ -70,7 +76,9 @@ def _bundled() -> list[str]:
     rows = ["| name | what it asks |", "|---|---|"]
     for path in sorted(EXPERIMENTS.glob("*.toml")):
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        rows.append(f"| [`{raw['name']}`](../loadtest/experiments/{path.name}) | {raw['description']} |")
+        rows.append(
+            f"| [`{raw['name']}`](../loadtest/experiment/bundled/{path.name}) | {raw['description']} |"
+        )
     return rows
 
 
@@ -100,9 +108,9 @@ def _table(part: type[BaseModel], skip: Any = ()) -> list[str]:
 def _kind(field: FieldInfo) -> str:
     kind = str(field.annotation)
     readers = _readers(field)
-    if quantities.seconds in readers:
+    if units.seconds in readers:
         word = "duration"
-    elif any(reader.__module__ == "loadtest.quantities" for reader in readers):
+    elif any(reader.__module__ == "loadtest.experiment.units" for reader in readers):
         word = {"tuple[float, ...]": "list of numbers"}.get(kind, "size")
     elif get_origin(field.annotation) is Literal:
         return " or ".join(f'`"{value}"`' for value in get_args(field.annotation))
@@ -147,7 +155,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None or value == ():
         return "none"
-    if quantities.seconds in _readers(field):
+    if units.seconds in _readers(field):
         return f'`"{_duration(value)}"`'
     if isinstance(value, tuple):
         return "`[" + ", ".join(json.dumps(v if isinstance(v, int | float) else str(v)) for v in value) + "]`"
@@ -165,11 +173,11 @@ def _list(key: str, values: tuple[str, ...]) -> str:
 
 
 def _gates() -> list[str]:
-    grammar = re.search(r"Grammar::\n\n(.*?)\n\n(?=\S)", gates.__doc__ or "", re.S)
+    grammar = re.search(r"Grammar::\n\n(.*?)\n\n(?=\S)", gate.__doc__ or "", re.S)
     assert grammar  # noqa: S101 - the module has it
     rows = ["| metric | better | a bound reads | a margin on stable reads |", "|---|---|---|---|"]
     seen: dict[tuple[str, str, str], list[str]] = {}
-    for metric, better, absolute, margin in gates.metrics():
+    for metric, better, absolute, margin in gate.metrics():
         seen.setdefault((better, _units(absolute), _units(margin)), []).append(metric)
     for (better, absolute, margin), metrics in seen.items():
         rows.append(f"| {', '.join(f'`{m}`' for m in metrics)} | {better} | {absolute} | {margin} |")

@@ -19,10 +19,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from loadtest.config import Experiment
-from loadtest.flows.versions import resolve, train_if_absent
+from loadtest.experiment.experiment import Experiment
 from loadtest.lab.free_ports import HOST, free_port
-from loadtest.lab.processes import LocalLab
+from loadtest.lab.local.lab import LocalLab
+from loadtest.workflows.resolve_versions import resolve, train_if_absent
 
 PICTURES = Path(__file__).parent / "pictures"
 SECONDS_IN = 40

@@ -10,12 +10,12 @@ def main() -> None:
     """
     try:
         if sys.argv[1:3] == ["canary", "rollback"]:
-            from loadtest.commands.rollback import at_once
+            from loadtest.cli.rollback import at_once
 
             code = at_once(sys.argv[3:])
             if code is not None:
                 sys.exit(code)
-        from loadtest.cli import main as run
+        from loadtest.cli.main import main as run
     except KeyboardInterrupt:
         sys.exit(130)
     run()

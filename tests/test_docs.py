@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from loadtest.cli import app
-from loadtest.config import Experiment
+from loadtest.cli.main import app
 from loadtest.errors import ExitCode
+from loadtest.experiment.experiment import Experiment
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])

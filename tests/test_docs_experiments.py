@@ -1,7 +1,7 @@
 """docs/experiments.md is what the code says."""
 
 from docs.experiment_reference import PAGE, page
-from loadtest.config import PARTS, Experiment
+from loadtest.experiment.experiment import PARTS, Experiment
 
 
 def test_the_page_is_current():

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.calibration.simulator import HARSH, simulate
+from loadtest.canary.counts import Counts, Look
 from loadtest.canary.decision import Position, decide
-from loadtest.canary.evidence import Watch
-from loadtest.canary.looks import Counts, Look
-from loadtest.config import Experiment
-from loadtest.sample import CANDIDATE, STABLE
+from loadtest.canary.live_evidence import Watch
+from loadtest.data.samples import CANDIDATE, STABLE
+from loadtest.experiment.experiment import Experiment
 
 Floats = NDArray[np.float64]
 LIMIT, FEEDBACK = 900, 5.0

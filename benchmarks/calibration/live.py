@@ -11,8 +11,8 @@ from typing import Any
 
 from benchmarks.calibration.whole_runs import STRICT
 from loadtest.errors import ExitCode
-from loadtest.flows.judging import judge_run
 from loadtest.judge.verdict import Word
+from loadtest.workflows.stored_run import judge_run
 
 DURATION = 30
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.judge.evidence import FIRST_LOOK
+from loadtest.judge.paired_outcomes import FIRST_LOOK
 from loadtest.stats.proportions import PairedDifference, design_effect
 from loadtest.stats.quantiles import SHORTEST_BLOCK, block_count
 from loadtest.stats.sequential import level_at, paired_log_e

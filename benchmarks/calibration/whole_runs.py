@@ -11,12 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.calibration.simulator import CALM, HARSH, HOSTS, Episodes, Host, simulate
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import SCHEMA, VERSIONS, SampleSet
+from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
-from loadtest.judge.observations import LoadFacts, Observations
+from loadtest.judge.run_facts import LoadFacts, Observations
 from loadtest.judge.verdict import Verdict, Word
-from loadtest.sample import SCHEMA, VERSIONS, SampleSet
 
 ROWS, ACCURACY, ERRORS = 20_000, 0.8, 0.002
 SECONDS = 60.0

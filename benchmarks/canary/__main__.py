@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 
 from benchmarks.canary import faults, report, rollbacks, shadowed
-from loadtest.config import Experiment
-from loadtest.flows.versions import resolve, train_if_absent
-from loadtest.lab.choose import choose_lab
-from loadtest.lab.running import claim
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.registry import claim
+from loadtest.lab.select import choose_lab
+from loadtest.workflows.resolve_versions import resolve, train_if_absent
 
 PARTS = ("rollbacks", "commands", "faults", "shadow")
 

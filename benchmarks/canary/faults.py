@@ -7,8 +7,8 @@ from typing import Any
 
 from benchmarks.canary.rollbacks import set_split
 from benchmarks.canary.steady import Load
-from loadtest.config import Fault
-from loadtest.lab.ports import Lab
+from loadtest.experiment.experiment import Fault
+from loadtest.lab.interface import Lab
 
 BEFORE, AFTER = 3.0, 8.0
 PERCENT = 10

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.canary.steady import Load, Record
-from loadtest.lab.author import sign
-from loadtest.lab.ports import Lab
+from loadtest.lab.gateway.signature import sign
+from loadtest.lab.interface import Lab
 
 FROM = 50
 """The split in percent before each rollback."""

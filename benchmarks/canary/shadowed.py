@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from benchmarks.canary.rollbacks import set_split
 from benchmarks.canary.steady import Load
-from loadtest.config import Fault
-from loadtest.lab.author import sign
-from loadtest.lab.ports import Lab
+from loadtest.experiment.experiment import Fault
+from loadtest.lab.gateway.signature import sign
+from loadtest.lab.interface import Lab
 from loadtest.stats.estimate import StudentEstimate
 
 DELAY = 2.0

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from loadtest.lab.ports import Lab
+    from loadtest.lab.interface import Lab
 
 TIMEOUT = 2.0
 USERS = 1000

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from benchmarks.capacity import report
 from benchmarks.capacity.lab import running
 from benchmarks.capacity.queues import LIMIT, Queue, fixed, sweep_requests
-from loadtest.config import Experiment
-from loadtest.flows.capacity import Questions, capacity
+from loadtest.experiment.experiment import Experiment
+from loadtest.workflows.capacity import Questions, capacity
 
 PAIRS = ((0.004, 0.005), (0.003, 0.006), (0.0035, 0.0045), (0.0025, 0.007), (0.002, 0.0055))
 """Service times of the two queues of a run, in seconds."""

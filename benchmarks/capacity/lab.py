@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.load.run import LoadRun, launch
-from loadtest.lab.ports import Endpoints
+from loadtest.lab.interface import Endpoints
 
 
 class DoubleLab:

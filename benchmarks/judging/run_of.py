@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loadtest.config import Experiment
-from loadtest.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES
-from loadtest.sample import SCHEMA, VERSIONS
+from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES
+from loadtest.data.samples import SCHEMA, VERSIONS
+from loadtest.experiment.experiment import Experiment
 
 ROWS, CLASSES, RATE, ERRORS = 100_000, 8, 250.0, 0.001
 GATES = (

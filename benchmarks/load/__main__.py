@@ -29,10 +29,10 @@ import pyarrow.parquet as pq
 
 from benchmarks.load import report
 from benchmarks.load.server import FEATURES, MODEL, running
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import SampleSet
+from loadtest.experiment.experiment import Experiment
 from loadtest.load.protocols import OpenInference
-from loadtest.sample import SampleSet
 
 RESULTS = Path(__file__).parent / "results.json"
 ROWS = 5000

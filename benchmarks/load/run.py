@@ -33,7 +33,7 @@ def command(job: Path, host: str, workers: int | None = None, *, stream: bool = 
 
 
 class LoadRun:
-    """A load generator that runs on this machine; a ``loadtest.lab.ports.LoadProcess``."""
+    """A load generator that runs on this machine; a ``loadtest.lab.interface.LoadProcess``."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from loadtest.lab.envoy import find_envoy
+from loadtest.data.samples import VERSIONS
 from loadtest.lab.free_ports import HOST, free_port
-from loadtest.lab.probe import get
-from loadtest.sample import VERSIONS
+from loadtest.lab.gateway.envoy import find_envoy
+from loadtest.lab.services.http_probe import get
 
 MODEL = "m"
 FEATURES = 20

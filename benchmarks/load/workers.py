@@ -27,9 +27,9 @@ from benchmarks.load.__main__ import GENERATOR_CORE, ROWS, SERVER_CORE, experime
 from benchmarks.load.__main__ import RESULTS as SPEED
 from benchmarks.load.run import launch
 from benchmarks.load.server import running
-from loadtest.dataset import Dataset
+from loadtest.data.dataset import Dataset
 from loadtest.errors import ExitCode
-from loadtest.load.recorder import Recorder
+from loadtest.load.sending.recorder import Recorder
 
 RESULTS = Path(__file__).with_name("workers.json")
 PAGE = Path(__file__).parents[2] / "docs" / "sizing.md"

@@ -11,7 +11,7 @@ from deploy.images.ecr import open_ecr, push_to_ecr
 from deploy.images.push import check_registry, push
 from deploy.images.stamp import read_stamp
 from loadtest.errors import ExitCode, LoadproofError, UsageError
-from loadtest.lab.docker import Docker
+from loadtest.lab.compose.docker_cli import Docker
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deploy.images.stamp import ROOT, Stamp
 from loadtest.errors import LabError, StartError, UsageError
-from loadtest.lab.docker import Docker
+from loadtest.lab.compose.docker_cli import Docker
 
 _OURS = {"LOADPROOF_IMAGES": "loadproof", "STABLE_IMAGE": "", "CANDIDATE_IMAGE": ""}
 """Whatever the environment pulls from elsewhere, it is our own images that are built and pushed."""

@@ -18,7 +18,7 @@ from typing import Any
 from deploy.images.build import Image
 from deploy.images.push import push
 from loadtest.errors import LabError, UsageError
-from loadtest.lab.docker import Docker
+from loadtest.lab.compose.docker_cli import Docker
 
 
 def open_ecr(region: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from deploy.images.build import Image
 from deploy.images.stamp import Stamp
 from loadtest.errors import LabError, UsageError
-from loadtest.lab.docker import Docker
+from loadtest.lab.compose.docker_cli import Docker
 
 _PUSH_SECONDS = 1800.0
 _HOST = r"(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:\d+|\[[0-9a-f:]+\](:\d+)?)(:\d+)?"

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from deploy.images.build import Image
 from deploy.images.push import stamp_of
 from loadtest.errors import LabError
-from loadtest.lab.docker import Docker
+from loadtest.lab.compose.docker_cli import Docker
 
 _LOOK = r"""
 cat /var/lib/dpkg/status; printf '\035'; cat /etc/os-release; printf '\035'

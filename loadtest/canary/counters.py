@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtest.canary.looks import Counts, Look
-from loadtest.sample import CANDIDATE, STABLE, VERSIONS
+from loadtest.canary.counts import Counts, Look
+from loadtest.data.samples import CANDIDATE, STABLE, VERSIONS
 
 GATEWAY = "gateway"
 STATS = (

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from loadtest.canary.evidence import Evidence
-from loadtest.config import Canary
-from loadtest.sample import CANDIDATE, STABLE
+from loadtest.canary.live_evidence import Evidence
+from loadtest.data.samples import CANDIDATE, STABLE
+from loadtest.experiment.experiment import Canary
 
 Verb = Literal["hold", "shadow", "step", "pause", "rollback", "promote", "stay"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from loadtest.canary.decision import Decision, Position
-from loadtest.canary.evidence import Evidence
+from loadtest.canary.live_evidence import Evidence
 
 BY = "auto"
 """How the controller signs in the state's history."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from loadtest.capacity.report import CapacityGate, Point
 from loadtest.errors import GateError
-from loadtest.gates import Gate
+from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import margin_of, shown
 from loadtest.judge.verdict import Word
 

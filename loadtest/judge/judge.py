@@ -4,25 +4,25 @@ A gate is PASS when the whole interval of the difference lies on the good side o
 all of it lies beyond, else INCONCLUSIVE. A run is PASS when every gate is (intersection-union, Berger
 1982: no correction), FAIL when a gate still fails after Holm's correction over all gates, INVALID when
 the measurement itself is bad. A run that was to end as soon as it is decided is judged by its looks (see
-``loadtest.judge.looks``), any other by one look at its end. No I/O and no clock: the same samples give the
+``loadtest.judge.interim``), any other by one look at its end. No I/O and no clock: the same samples give the
 same verdict for ever.
 """
 
 from __future__ import annotations
 
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
-from loadtest.judge.decision import Judged, decide
-from loadtest.judge.evidence import Evidence
-from loadtest.judge.level import Level
-from loadtest.judge.looks import look_until_decided
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import SampleSet
+from loadtest.experiment.experiment import Experiment
+from loadtest.judge.gate_checks import check_gates
+from loadtest.judge.gate_test import Judged, decide
+from loadtest.judge.interim import look_until_decided
 from loadtest.judge.measurement import shown
-from loadtest.judge.observations import Observations
-from loadtest.judge.preflight import check_gates
-from loadtest.judge.summary import summarise
-from loadtest.judge.together import together
+from loadtest.judge.paired_outcomes import Evidence
+from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_verdict import together
+from loadtest.judge.significance import Level
 from loadtest.judge.verdict import LoadSummary, Verdict, Word
-from loadtest.sample import SampleSet
+from loadtest.judge.version_summary import summarise
 
 MAX_UNMATCHED = 0.005
 """Share of samples that may lack the other version's (a run that was stopped); more is a bad measurement."""

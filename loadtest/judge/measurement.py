@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loadtest.gates import Gate
+from loadtest.experiment.gate import Gate
 from loadtest.stats.estimate import Estimate
 
 _SHOWN = {"ms": 1000.0, "%": 100.0, "pp": 100.0, "MiB": 2.0**-20}

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
-from loadtest.gates import Gate
-from loadtest.judge.evidence import Evidence, NoEvidence
+from loadtest.data.dataset import Dataset
+from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import Measurement
-from loadtest.judge.measures import measure
-from loadtest.judge.observations import Observations
+from loadtest.judge.metric_tests import measure
+from loadtest.judge.paired_outcomes import Evidence, NoEvidence
+from loadtest.judge.run_facts import Observations
 from loadtest.stats.estimate import Estimate, StudentEstimate
 
 

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
-from loadtest.gates import Gate
-from loadtest.judge.evidence import Evidence, NoEvidence
+from loadtest.data.dataset import Dataset
+from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import shown
-from loadtest.judge.measures import measure
-from loadtest.judge.observations import Observations
+from loadtest.judge.metric_tests import measure
+from loadtest.judge.paired_outcomes import Evidence, NoEvidence
+from loadtest.judge.run_facts import Observations
 
 MOST_VALUES = 8
 """A column with more values is no slicing but a feature."""

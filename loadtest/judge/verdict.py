@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from loadtest.errors import ExitCode
-from loadtest.gates import Gate
+from loadtest.experiment.gate import Gate
 
 
 class Word(StrEnum):

@@ -14,19 +14,19 @@ from gevent.event import Event
 from locust import runners
 from locust.env import Environment
 
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
+from loadtest.data.dataset import Dataset
+from loadtest.data.run_folder import EXPERIMENT
+from loadtest.data.sample_stream import sample_line
 from loadtest.errors import ExitCode, LabError, StartError
-from loadtest.load import files
-from loadtest.load.coordinator import Result
-from loadtest.load.experiment import locate_data
-from loadtest.load.recorder import MakeRecorder, Recorder
-from loadtest.load.shapes import Arrivals
-from loadtest.load.target import base_url
-from loadtest.load.users import Generator
-from loadtest.load.wiring import wire
-from loadtest.run_folder import EXPERIMENT
-from loadtest.sample_lines import sample_line
+from loadtest.experiment.experiment import Experiment
+from loadtest.load.cluster import files
+from loadtest.load.cluster.coordinator import Result
+from loadtest.load.cluster.load_shape import Arrivals
+from loadtest.load.cluster.settings import locate_data
+from loadtest.load.cluster.wiring import wire
+from loadtest.load.sending.driver import Generator
+from loadtest.load.sending.recorder import MakeRecorder, Recorder
+from loadtest.load.sending.target_check import base_url
 
 _CONNECT = 60.0
 _QUIT = 5.0
@@ -52,7 +52,7 @@ def run(
         workers: number of worker processes; 1: this one; None: the experiment's.
         out: takes live figures, one JSON object a line.
         recorder: makes the recorder of a share, where this process sends.
-        stream: print the samples too, as ``loadtest.sample_lines``.
+        stream: print the samples too, as ``loadtest.data.sample_stream``.
 
     Returns:
         PASS: measured (whether anything may go live is not said here); INVALID: measured badly;

@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtest.capacity.report import CapacityReport, Point
-from loadtest.config import Experiment
+from loadtest.data.samples import VERSIONS
+from loadtest.experiment.experiment import Experiment
 from loadtest.judge.verdict import Word
-from loadtest.report import words
+from loadtest.report import number_format
 from loadtest.report.svg import Axis, Chart
 from loadtest.report.templating import templates
-from loadtest.sample import VERSIONS
 
 _STYLES = {Word.PASS: "green", Word.FAIL: "red", Word.INCONCLUSIVE: "yellow", Word.INVALID: "magenta"}
 
@@ -31,7 +31,7 @@ def print_capacity(console: Console, report: CapacityReport, folder: str) -> Non
         console.print(Text(line), soft_wrap=True)
     console.print(Text(f"run folder: {folder}", style="dim"), soft_wrap=True)
     word = report.verdict
-    mark = Text(f"{words.MARKS[word]} {word}", style=f"bold {_STYLES[word]}")
+    mark = Text(f"{number_format.MARKS[word]} {word}", style=f"bold {_STYLES[word]}")
     console.print(mark + Text(f": {report.reason} (exit code {int(word.exit_code)})"), soft_wrap=True)
 
 
@@ -71,15 +71,15 @@ def answers(report: CapacityReport) -> list[str]:
 
 def rate(point: Point) -> str:
     """A capacity as text."""
-    return "none met it" if point.capacity is None else words.quantity(point.capacity, "/s")
+    return "none met it" if point.capacity is None else number_format.quantity(point.capacity, "/s")
 
 
 def interval(point: Point) -> str:
     """Its interval as text."""
     low, high = point.interval
     ends = (
-        "0/s" if low is None else words.quantity(low, "/s"),
-        "∞" if high is None else words.quantity(high, "/s"),
+        "0/s" if low is None else number_format.quantity(low, "/s"),
+        "∞" if high is None else number_format.quantity(high, "/s"),
     )
     return " to ".join(ends)
 
@@ -90,10 +90,10 @@ def _points(report: CapacityReport) -> Table:
         table.add_column("cost of a million", justify="right")
     for both in zip(*(report.versions[role] for role in ("stable", "candidate")), strict=True):
         for role, p in zip(VERSIONS, both, strict=True):
-            cost = [] if report.price is None else [words.quantity(p.cost_per_million, "")]
+            cost = [] if report.price is None else [number_format.quantity(p.cost_per_million, "")]
             beyond = p.exceeded_first if p.precise else f"{p.exceeded_first}?"
             table.add_row(
-                words.limit(p.cpus),
+                number_format.limit(p.cpus),
                 role,
                 rate(p),
                 interval(p),
@@ -108,9 +108,13 @@ def _points(report: CapacityReport) -> Table:
 def _gates(report: CapacityReport) -> Table:
     table = _table(("", "gate"), ("CPU limit", "estimate", "interval"))
     for gate in report.gates:
-        mark = Text(f"{words.MARKS[gate.verdict]} {gate.verdict}", style=_STYLES[gate.verdict])
+        mark = Text(f"{number_format.MARKS[gate.verdict]} {gate.verdict}", style=_STYLES[gate.verdict])
         table.add_row(
-            mark, Text(gate.name), words.limit(gate.cpus), words.estimate(gate), words.interval(gate)
+            mark,
+            Text(gate.name),
+            number_format.limit(gate.cpus),
+            number_format.estimate(gate),
+            number_format.interval(gate),
         )
     return table
 

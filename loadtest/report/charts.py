@@ -9,13 +9,13 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from loadtest.judge.evidence import Evidence
+from loadtest.data.samples import VERSIONS
 from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.slices import Slice
 from loadtest.judge.verdict import GateResult
-from loadtest.report import words
+from loadtest.report import number_format
 from loadtest.report.svg import Axis, Chart
-from loadtest.sample import VERSIONS
 from loadtest.stats.quantiles import Blocked, block_count, difference
 
 Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ def _of(evidence: Evidence) -> dict[str, Outcomes]:
 
 
 def _latency_axis(lowest: float, highest: float, name: str) -> Axis:
-    return Axis.log(max(lowest, _SMALLEST_MS), max(highest, 1.0), name, words.tick)
+    return Axis.log(max(lowest, _SMALLEST_MS), max(highest, 1.0), name, number_format.tick)
 
 
 def _distribution(evidence: Evidence, objective: float) -> Figure:
@@ -80,7 +80,7 @@ def _distribution(evidence: Evidence, objective: float) -> Figure:
         chart.line(values[: len(shares)], shares, role)
         marked = values[len(shares) :]
         titles = [
-            f"{role} p{100 * q:g}: {words.quantity(float(ms), 'ms')}"
+            f"{role} p{100 * q:g}: {number_format.quantity(float(ms), 'ms')}"
             for q, ms in zip(MARKED, marked, strict=True)
         ]
         chart.dots(marked, MARKED, role, titles)
@@ -213,10 +213,12 @@ def gate_strip(gate: GateResult) -> Markup:
     if gate.estimate is None:
         return Markup("")
     low, high = ((end if end is not None else gate.estimate) for end in gate.interval)
-    extra = [0.0] if words.is_difference(gate) else []
+    extra = [0.0] if number_format.is_difference(gate) else []
     strip = _Strip.around([low, high, gate.margin, gate.estimate, *extra])
     good = (gate.margin, strip.end) if ">=" in gate.name else (strip.begin, gate.margin)
-    label = f"{words.interval(gate)} against a limit of {words.quantity(gate.margin, gate.unit)}"
+    label = (
+        f"{number_format.interval(gate)} against a limit of {number_format.quantity(gate.margin, gate.unit)}"
+    )
     return strip.draw(low, high, gate.estimate, gate.verdict, label, limit=gate.margin, good=good)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loadtest.config import Experiment
-from loadtest.judge.evidence import Evidence
-from loadtest.judge.faithfulness import changed
+from loadtest.data.samples import VERSIONS
+from loadtest.experiment.experiment import Experiment
+from loadtest.judge.mismatches import changed
+from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.slices import Slice
 from loadtest.judge.verdict import Verdict
 from loadtest.report import charts
 from loadtest.report.templating import templates
-from loadtest.sample import VERSIONS
 
 _MOST_CHANGED = 100
 

@@ -9,16 +9,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.config import Experiment, Versions
-from loadtest.judge.change import Change
-from loadtest.judge.rates import AtRate, RatesVerdict
+from loadtest.data.samples import VERSIONS
+from loadtest.experiment.experiment import Experiment, Versions
+from loadtest.judge.diff_lines import Change
+from loadtest.judge.rate_sweep import AtRate, RatesVerdict
 from loadtest.judge.verdict import VersionSummary, Word
 from loadtest.report.charts import Figure
+from loadtest.report.number_format import MARKS, STYLES, quantity, share, signed, tick
 from loadtest.report.svg import Axis, Chart
 from loadtest.report.templating import templates
 from loadtest.report.terminal import print_last_line
-from loadtest.report.words import MARKS, STYLES, quantity, share, signed, tick
-from loadtest.sample import VERSIONS
 
 HEADINGS = (
     "rate",

@@ -8,7 +8,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from loadtest import colours
-from loadtest.report import words
+from loadtest.report import number_format
 
 
 @cache
@@ -22,7 +22,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(words=words, colours=colours)
+    environment.globals.update(words=number_format, colours=colours)
     environment.filters.update(markdown=_markdown, one_line=_one_line)
     return environment
 

@@ -9,9 +9,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.judge.live import LiveView
+from loadtest.data.samples import VERSIONS
+from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import Verdict, Word
-from loadtest.report.words import (
+from loadtest.report.number_format import (
     GATE_END,
     MARKS,
     OPEN,
@@ -27,7 +28,6 @@ from loadtest.report.words import (
     quantity,
     share,
 )
-from loadtest.sample import VERSIONS
 
 _WIDE = 110
 

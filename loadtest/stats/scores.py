@@ -41,7 +41,7 @@ def classification(name: str, positive: int | None) -> Callable[[Floats], Floats
     """A metric by its scikit-learn name, such as ``f1_macro`` or ``balanced_accuracy``.
 
     Args:
-        name: one of ``loadtest.scorers.SCORERS`` or ``LIKELIHOOD_RATIOS``.
+        name: one of ``loadtest.experiment.metrics.SCORERS`` or ``LIKELIHOOD_RATIOS``.
         positive: the class that counts as yes, for a name without an average.
     """
     if name.endswith("likelihood_ratio"):

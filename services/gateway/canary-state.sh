@@ -1,5 +1,5 @@
 #!/bin/bash
-# The canary's state on the volume of the routes; loadtest/lab/folder_store.py describes the layout. The loadproof
+# The canary's state on the volume of the routes; loadtest/lab/gateway/folder_store.py describes the layout. The loadproof
 # command runs it by `docker exec -i`, so that the lock is gone as soon as that command is.
 #   canary-state seed         begin the state of a new volume; where there is one, only say where the load is
 #   canary-state change       print the state and a line "end of state", then put the tar of the next state's files that

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from benchmarks.judging.run_of import write_run
-from loadtest.flows.judging import judge_run
+from loadtest.workflows.stored_run import judge_run
 
 CONTRAST = """
 const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import StartError
-from loadtest.lab.compose import ComposeLab
-from loadtest.lab.compose_project import COMPOSE_FILE, Project
-from loadtest.lab.docker import Docker
+from loadtest.lab.compose.docker_cli import Docker
+from loadtest.lab.compose.images import provide_images
+from loadtest.lab.compose.lab import ComposeLab
+from loadtest.lab.compose.project import COMPOSE_FILE, Project
 from loadtest.lab.free_ports import free_port
-from loadtest.lab.images import provide_images
-from loadtest.lab.ports import Version
+from loadtest.lab.interface import Version
 
 WORKERS = 3
 SERVICES = ("stable", "candidate", "gateway", "locust-master", "locust-worker", "prometheus")

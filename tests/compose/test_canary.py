@@ -8,13 +8,13 @@ from collections import Counter
 
 import pytest
 
-from loadtest.config import Fault
 from loadtest.errors import ControllerError, LabError, UsageError
-from loadtest.lab.author import sign
-from loadtest.lab.envoy import confirm_routes
-from loadtest.lab.probe import get
-from loadtest.lab.routes import Routes, derive
-from loadtest.lab.volume_store import VolumeStore
+from loadtest.experiment.experiment import Fault
+from loadtest.lab.gateway.envoy import confirm_routes
+from loadtest.lab.gateway.routes import Routes, derive
+from loadtest.lab.gateway.signature import sign
+from loadtest.lab.gateway.volume_store import VolumeStore
+from loadtest.lab.services.http_probe import get
 
 pytestmark = pytest.mark.compose
 

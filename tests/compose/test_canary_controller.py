@@ -10,10 +10,10 @@ from contextlib import contextmanager
 import pytest
 import tomli_w
 
-from loadtest.config import EXPERIMENTS
 from loadtest.errors import ControllerError
-from loadtest.lab.author import sign
-from loadtest.lab.running import running_lab
+from loadtest.experiment.experiment import EXPERIMENTS
+from loadtest.lab.gateway.signature import sign
+from loadtest.lab.registry import running_lab
 from tests.compose.test_canary import eventually, url_of
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(240)]

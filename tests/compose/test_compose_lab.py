@@ -10,12 +10,12 @@ import urllib.request
 
 import pytest
 
-from loadtest.config import Experiment
+from loadtest.data.sample_stream import read_line
+from loadtest.data.samples import SampleSet
 from loadtest.errors import ModelError, ServiceDied, StartError, UsageError
-from loadtest.lab.author import sign
-from loadtest.lab.ports import CpuUsage
-from loadtest.sample import SampleSet
-from loadtest.sample_lines import read_line
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.gateway.signature import sign
+from loadtest.lab.interface import CpuUsage
 from tests.compose.targets import settled
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
@@ -193,8 +193,8 @@ def test_a_folder_that_containers_may_not_read(open_lab, models, gone):
 def test_ctrl_c_while_it_starts_leaves_nothing(models, gone):
     source = f"""
 from pathlib import Path
-from loadtest.lab.compose import ComposeLab
-from loadtest.lab.ports import Version
+from loadtest.lab.compose.lab import ComposeLab
+from loadtest.lab.interface import Version
 folder = Path({str(models)!r}) / "shop" / "v1"
 lab = ComposeLab((Version("stable", folder, 0.25, 2**29), Version("candidate", folder, 0.25, 2**29)))
 print(lab.name, flush=True)

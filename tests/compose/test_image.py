@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from loadtest.errors import StartError
-from loadtest.lab.compose import ComposeLab
-from loadtest.lab.ports import Version
+from loadtest.lab.compose.lab import ComposeLab
+from loadtest.lab.interface import Version
 
 IMAGE = "loadproof-test/recommender:2"
 

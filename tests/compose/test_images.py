@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from loadtest.lab.compose_project import COMPOSE_FILE
+from loadtest.lab.compose.project import COMPOSE_FILE
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 

@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from loadtest.lab.compose_project import COMPOSE_FILE, Project
+from loadtest.lab.compose.project import COMPOSE_FILE, Project
 from loadtest.lab.free_ports import free_port
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(300)]

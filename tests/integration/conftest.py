@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
-from loadtest.config import Experiment
+from loadtest.experiment.experiment import Experiment
 
 HERE = Path(__file__).parent
 

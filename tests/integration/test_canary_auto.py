@@ -9,8 +9,8 @@ import tomllib
 import pytest
 import tomli_w
 
-from loadtest.config import EXPERIMENTS
-from loadtest.sample import SampleSet
+from loadtest.data.samples import SampleSet
+from loadtest.experiment.experiment import EXPERIMENTS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240), pytest.mark.usefixtures("shop")]
 

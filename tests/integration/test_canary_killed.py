@@ -8,9 +8,9 @@ import tomllib
 import pytest
 import tomli_w
 
-from loadtest.config import EXPERIMENTS
-from loadtest.lab.author import sign
-from loadtest.lab.running import announced, running_lab
+from loadtest.experiment.experiment import EXPERIMENTS
+from loadtest.lab.gateway.signature import sign
+from loadtest.lab.registry import announced, running_lab
 from tests.integration.test_canary_local import eventually, open_lab, users
 
 pytestmark = pytest.mark.integration

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.config import Fault
 from loadtest.errors import LabError
-from loadtest.flows.keep_up import Keeper
-from loadtest.lab.author import sign
-from loadtest.lab.folder_store import FolderStore
-from loadtest.lab.ports import Version
-from loadtest.lab.probe import get
-from loadtest.lab.processes import LocalLab
+from loadtest.experiment.experiment import Fault
+from loadtest.lab.gateway.folder_store import FolderStore
+from loadtest.lab.gateway.signature import sign
+from loadtest.lab.interface import Version
+from loadtest.lab.local.lab import LocalLab
+from loadtest.lab.services.http_probe import get
+from loadtest.workflows.keep_lab_up import Keeper
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

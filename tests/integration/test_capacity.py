@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.capacity.lab import running
 from loadtest.capacity.search import Plan, Step
-from loadtest.config import Experiment
-from loadtest.flows.trials import drain, run_trial
-from loadtest.sample import SampleSet
+from loadtest.data.samples import SampleSet
+from loadtest.experiment.experiment import Experiment
+from loadtest.workflows.capacity_trials import drain, run_trial
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import tomli_w
 
-from loadtest.config import EXPERIMENTS
+from loadtest.experiment.experiment import EXPERIMENTS
 
 pytestmark = [
     pytest.mark.integration,

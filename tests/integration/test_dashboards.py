@@ -17,14 +17,14 @@ import requests
 
 from loadtest.canary.decision import Decision, Position
 from loadtest.canary.event import Event
-from loadtest.canary.evidence import Alarm, Evidence, Interval, Proof
-from loadtest.canary.shadow import Shadow
-from loadtest.config import Data
-from loadtest.dataset import Dataset
-from loadtest.flows.canary_outlets import Metrics
-from loadtest.lab.ports import Version
-from loadtest.lab.processes import LocalLab
-from loadtest.sample import SampleSet
+from loadtest.canary.live_evidence import Alarm, Evidence, Interval, Proof
+from loadtest.canary.shadow_join import Shadow
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import SampleSet
+from loadtest.experiment.experiment import Data
+from loadtest.lab.interface import Version
+from loadtest.lab.local.lab import LocalLab
+from loadtest.workflows.canary_outputs import Metrics
 from tests.conftest import SHOP
 from tests.integration.locust_process import free_port, until
 

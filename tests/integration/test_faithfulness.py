@@ -5,10 +5,10 @@ import json
 import pytest
 
 from benchmarks.load.run import launch
+from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode
-from loadtest.flows.judging import judge_run
 from loadtest.judge.verdict import Word
-from loadtest.sample import SampleSet
+from loadtest.workflows.stored_run import judge_run
 
 pytestmark = pytest.mark.integration
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from scipy.stats import binom
 
-from loadtest.lab.envoy import GATEWAY_FOLDER, confirm_routes, find_envoy, render, write_routes
 from loadtest.lab.free_ports import free_port
-from loadtest.lab.probe import get
-from loadtest.lab.routes import Routes
-from loadtest.lab.supervisor import Supervisor
+from loadtest.lab.gateway.envoy import GATEWAY_FOLDER, confirm_routes, find_envoy, render, write_routes
+from loadtest.lab.gateway.routes import Routes
+from loadtest.lab.local.supervisor import Supervisor
+from loadtest.lab.services.http_probe import get
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 from benchmarks.load.run import launch
-from loadtest.config import Experiment
+from loadtest.data.sample_stream import read_line
+from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode
-from loadtest.load.arrivals import draw
-from loadtest.sample import SampleSet
-from loadtest.sample_lines import read_line
+from loadtest.experiment.experiment import Experiment
+from loadtest.load.sending.arrivals import draw
 
 pytestmark = pytest.mark.integration
 
@@ -313,7 +313,7 @@ FAILING = """
 import sys
 from pathlib import Path
 from loadtest.load import headless  # first: importing locust patches the standard library
-from loadtest.load.recorder import Recorder
+from loadtest.load.sending.recorder import Recorder
 
 class Failing(Recorder):
     def add(self, *sample):

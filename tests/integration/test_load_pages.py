@@ -5,8 +5,8 @@ import json
 import pytest
 import requests
 
-from loadtest.config import Experiment
-from loadtest.sample import SampleSet
+from loadtest.data.samples import SampleSet
+from loadtest.experiment.experiment import Experiment
 from tests.integration.locust_process import Page, free_port, locust, runs, until
 
 pytestmark = pytest.mark.integration

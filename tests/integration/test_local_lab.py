@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtest.config import Experiment
 from loadtest.errors import ServiceDied, StartError
-from loadtest.lab.author import sign
-from loadtest.lab.limits import limits_for
-from loadtest.lab.ports import Version
-from loadtest.lab.probe import get
-from loadtest.lab.processes import LocalLab
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.gateway.signature import sign
+from loadtest.lab.interface import Version
+from loadtest.lab.local.lab import LocalLab
+from loadtest.lab.local.limits import limits_for
+from loadtest.lab.services.http_probe import get
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
@@ -235,8 +235,8 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from loadtest.lab.ports import Version
-from loadtest.lab.processes import LocalLab
+from loadtest.lab.interface import Version
+from loadtest.lab.local.lab import LocalLab
 versions = tuple(Version(role, Path({folder!r}) / role, 0.5, None) for role in ("stable", "candidate"))
 with LocalLab(versions, Path({folder!r}) / "lab", "shop", gateway_port=0, server={server!r}) as lab:
     print("up", flush=True)

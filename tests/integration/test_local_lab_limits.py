@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.lab.limits import Cgroup, limits_for
+from loadtest.lab.local.limits import Cgroup, limits_for
 
 pytestmark = pytest.mark.integration
 

@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 import pytest
 
-from loadtest.config import Experiment
-from loadtest.load.arrivals import draw
-from loadtest.sample import SampleSet
+from loadtest.data.samples import SampleSet
+from loadtest.experiment.experiment import Experiment
+from loadtest.load.sending.arrivals import draw
 from tests.integration.locust_process import Page, free_port, locust, runs, until
 
 pytestmark = pytest.mark.integration

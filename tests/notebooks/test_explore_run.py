@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
-from loadtest.run_folder import EXPERIMENT, LOAD, SAMPLES, RunFolder
-from loadtest.sample import VERSIONS, Sample, SampleSet
+from loadtest.data.dataset import Dataset
+from loadtest.data.run_folder import EXPERIMENT, LOAD, SAMPLES, RunFolder
+from loadtest.data.samples import VERSIONS, Sample, SampleSet
+from loadtest.experiment.experiment import Experiment
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "explore_run.ipynb"

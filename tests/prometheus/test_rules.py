@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from loadtest.lab.prometheus import scrape_config
-from loadtest.load.metrics import LATENCY_BUCKETS
+from loadtest.lab.local.prometheus import scrape_config
+from loadtest.load.live.client_metrics import LATENCY_BUCKETS
 from services.model_server import metrics as server
 
 ROOT = Path(__file__).parents[2]

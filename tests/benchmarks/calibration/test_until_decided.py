@@ -10,13 +10,13 @@ import pytest
 from benchmarks.calibration import until_decided, until_decided_shares
 from benchmarks.calibration.growing import looks_at
 from benchmarks.calibration.simulator import CALM, HARSH, simulate
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
-from loadtest.judge.evidence import Evidence, lay_out
-from loadtest.judge.level import Level
-from loadtest.judge.measures import MIN_BEYOND, measure
-from loadtest.judge.observations import LoadFacts, Observations
-from loadtest.sample import SCHEMA, SampleSet
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import SCHEMA, SampleSet
+from loadtest.experiment.experiment import Experiment
+from loadtest.judge.metric_tests import MIN_BEYOND, measure
+from loadtest.judge.paired_outcomes import Evidence, lay_out
+from loadtest.judge.run_facts import LoadFacts, Observations
+from loadtest.judge.significance import Level
 
 GATES = ["p50 <= stable + 10%", "p95 <= stable + 10%", "p99 <= stable + 10%", "p50 <= 100ms", "p95 <= 100ms"]
 LOOKS = [(20.0, 8), (30.0, 12), (40.0, 12)]

@@ -1,8 +1,8 @@
 """The benchmark's run folder is one that can be judged, by every gate it names."""
 
 from benchmarks.judging.run_of import GATES, write_run
-from loadtest.flows.judging import judge_run
 from loadtest.judge.verdict import Word
+from loadtest.workflows.stored_run import judge_run
 
 
 def test_the_run_is_whole_and_every_gate_can_be_measured(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.images.build import Image
-from loadtest.lab.docker import Docker
+from loadtest.lab.compose.docker_cli import Docker
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 PROGRAM = """#!/bin/sh

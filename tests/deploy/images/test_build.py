@@ -8,7 +8,7 @@ import pytest
 from deploy.images.build import ROOT, bake_arguments, own_images, require_platforms
 from deploy.images.stamp import Stamp
 from loadtest.errors import StartError, UsageError
-from loadtest.lab.docker import Docker
+from loadtest.lab.compose.docker_cli import Docker
 
 BOTH = ["linux/amd64", "linux/arm64"]
 

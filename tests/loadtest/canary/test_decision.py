@@ -3,8 +3,8 @@
 import pytest
 
 from loadtest.canary.decision import Position, decide
-from loadtest.canary.evidence import Alarm, Evidence, Proof
-from loadtest.config import Canary
+from loadtest.canary.live_evidence import Alarm, Evidence, Proof
+from loadtest.experiment.experiment import Canary
 
 POLICY = Canary(
     steps=(1, 10, 50, 100), answers=20, alarms=2, pause=10, misses=2, missing=3, settle=5, hold=60

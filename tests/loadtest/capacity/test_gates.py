@@ -6,7 +6,7 @@ from loadtest.capacity.gates import check, corrected, judge, together
 from loadtest.capacity.report import Point, cheapest, point
 from loadtest.capacity.search import Capacity
 from loadtest.errors import GateError
-from loadtest.gates import Gate
+from loadtest.experiment.gate import Gate
 from loadtest.judge.verdict import Word
 
 

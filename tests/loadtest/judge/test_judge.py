@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.errors import DatasetError, GateError
+from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
-from loadtest.judge.observations import LoadFacts, Observations, VersionFacts
+from loadtest.judge.run_facts import LoadFacts, Observations, VersionFacts
 from loadtest.judge.verdict import Verdict, Word
-from loadtest.sample import SCHEMA, SampleSet
 
 DEFAULT = (
     "error_rate <= stable + 0.5pp",

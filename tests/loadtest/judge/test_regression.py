@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import Sample, SampleSet
+from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
-from loadtest.judge.observations import LoadFacts, Observations
+from loadtest.judge.run_facts import LoadFacts, Observations
 from loadtest.judge.verdict import Verdict, Word
-from loadtest.sample import Sample, SampleSet
 
 GATES = ("mae <= stable + 10%", "rmse <= stable + 2", "r2 >= 0.5", "goodput >= 40/s")
 ROWS = 3000

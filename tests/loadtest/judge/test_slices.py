@@ -3,12 +3,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
-from loadtest.judge.evidence import Evidence
-from loadtest.judge.observations import LoadFacts, Observations
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import Sample, SampleSet
+from loadtest.experiment.experiment import Experiment
+from loadtest.judge.paired_outcomes import Evidence
+from loadtest.judge.run_facts import LoadFacts, Observations
 from loadtest.judge.slices import by_slice
-from loadtest.sample import Sample, SampleSet
 
 ROWS = 400
 LOAD = LoadFacts(offered_rps=10, achieved_rps=10, duration_s=40)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.lab.docker import Docker
+from loadtest.lab.compose.docker_cli import Docker
 
 
 @dataclass(frozen=True)

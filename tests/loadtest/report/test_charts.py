@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from loadtest.judge.evidence import Evidence
 from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.slices import Slice
 from loadtest.judge.verdict import GateResult, Word
 from loadtest.report.charts import figures, gate_strip, slice_strips

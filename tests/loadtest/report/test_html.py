@@ -3,12 +3,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from loadtest.config import Experiment
-from loadtest.judge.evidence import Evidence
-from loadtest.judge.observations import LoadFacts
+from loadtest.data.samples import Sample, SampleSet
+from loadtest.experiment.experiment import Experiment
+from loadtest.judge.paired_outcomes import Evidence
+from loadtest.judge.run_facts import LoadFacts
 from loadtest.judge.slices import Slice
 from loadtest.report.html import to_html
-from loadtest.sample import Sample, SampleSet
 
 EXPERIMENT = Experiment.load_file("compare")
 SLICES = [Slice("all rows", 100, 1, 0, 2, "pp"), Slice("segment=<new>", 10, -5, -9, -1, "pp")]

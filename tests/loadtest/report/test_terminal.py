@@ -3,10 +3,10 @@ import io
 import pytest
 from rich.console import Console
 
-from loadtest.judge.live import LiveView
+from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import GateResult, Word
+from loadtest.report.number_format import drawn
 from loadtest.report.terminal import TerminalProgress, gates_line, print_verdict, progress_line
-from loadtest.report.words import drawn
 
 EVENT = {
     "elapsed": 12.0,

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from loadtest.scorers import LIKELIHOOD_RATIOS, SCORERS
+from loadtest.experiment.metrics import LIKELIHOOD_RATIOS, SCORERS
 from loadtest.stats import bootstrap
 from loadtest.stats.scores import classification, mae, r2, rmse, value_per_thousand
 

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from skops.io import get_untrusted_types, load
 
-from loadtest.config import Experiment
-from loadtest.dataset import Dataset
+from loadtest.data.dataset import Dataset
+from loadtest.experiment.experiment import Experiment
 from services.model_server.version import load_version
 from services.trainer import digits, shop
 from services.trainer.__main__ import DEMOS

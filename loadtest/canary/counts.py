@@ -1,0 +1,48 @@
+"""Looks: what the live counters gained between two moments. Everything the controller decides upon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from loadtest.data.samples import VERSIONS
+
+
+class Counts(NamedTuple):
+    """What one version did since the last look.
+
+    Args:
+        requests: unpinned requests that ended.
+        errors: those that did not end well, for whatever reason a user would see.
+        judged: answers of which it became known what truly happened (they may be older).
+        wrong: those that were wrong.
+        timed: requests whose latency is known.
+        slower: how many of those took longer than each of ``Look.edges``.
+    """
+
+    requests: float = 0
+    errors: float = 0
+    judged: float = 0
+    wrong: float = 0
+    timed: float = 0
+    slower: Sequence[float] = ()
+
+
+class Look(NamedTuple):
+    """One look at a running lab.
+
+    Args:
+        at: seconds on the controller's clock.
+        counts: per role what it did since the last look.
+        edges: the latencies in seconds that requests were compared with, ascending.
+        ready: per role whether it said to be ready.
+        ejected: the gateway itself took the candidate out after failures in a row.
+        missing: what gave no metrics this time: ``gateway``, ``stable``, ``candidate``.
+    """
+
+    at: float
+    counts: Mapping[str, Counts] = dict.fromkeys(VERSIONS, Counts())
+    edges: Sequence[float] = ()
+    ready: Mapping[str, bool] = dict.fromkeys(VERSIONS, True)
+    ejected: bool = False
+    missing: frozenset[str] = frozenset()

@@ -1,0 +1,242 @@
+"""Evidence: what all looks so far say, gate by gate; and the gates that can be followed live.
+
+::
+
+    watch = Watch(experiment)
+    watch.enter(at=0.0, split=1)
+    watch.add(look)              # once a second
+    watch.evidence()             # a frozen snapshot, for ``decision.decide``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from loadtest.canary.counts import Look
+from loadtest.canary.latency_tests import Tails
+from loadtest.canary.shadow_join import Shadow
+from loadtest.canary.share_tests import ShareAlarm, ShareProof
+from loadtest.data.samples import CANDIDATE, VERSIONS
+from loadtest.errors import GateError
+from loadtest.experiment.experiment import Canary, Experiment
+from loadtest.experiment.gate import Gate
+from loadtest.stats.sequential import FIRST_WINDOW
+
+Finding = Literal["quiet", "alarm", "fail"]
+
+
+class Alarm(NamedTuple):
+    """What is known against the candidate under one rollback gate.
+
+    Args:
+        gate: its expression.
+        finding: nothing; an alarm, which one equal candidate in twenty gives too; or proof.
+        evidence: by the evidence that an alarm needs; None where it is not counted so (latency).
+        text: both versions' values, for people.
+    """
+
+    gate: str
+    finding: Finding
+    evidence: float | None
+    text: str
+
+
+class Proof(NamedTuple):
+    """What is known for the candidate under one promotion gate.
+
+    Args:
+        gate: its expression.
+        shown: per step, in order, the share of the evidence that going there needs; 1: enough.
+        text: both versions' values, for people.
+    """
+
+    gate: str
+    shown: tuple[float, ...]
+    text: str
+
+
+class Interval(NamedTuple):
+    """How much worse the candidate is than stable, as far as one gate can tell: for people, the bets decide.
+
+    Args:
+        gate: its expression.
+        low: lower end, as a share of 1: of requests that failed, of answers that were wrong, or of requests
+            beyond the gate's latency, more than stable's (of an absolute bound: than the quantile allows).
+        high: upper end. Both hold at all looks together.
+        margin: what the gate allows.
+    """
+
+    gate: str
+    low: float
+    high: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything known at one moment.
+
+    Args:
+        at: seconds on the controller's clock.
+        answers: requests that the candidate ended since the step began.
+        alarms: one per rollback gate.
+        proofs: one per promotion gate.
+        misses: health checks in a row that each role did not pass.
+        ejected: the gateway took the candidate out.
+        silent: seconds since each source last gave its metrics.
+        shadow: both versions' answers to the same requests, while the candidate is in the shadow.
+        intervals: one per gate of which enough is known.
+    """
+
+    at: float
+    answers: float
+    alarms: tuple[Alarm, ...]
+    proofs: tuple[Proof, ...]
+    misses: dict[str, int]
+    ejected: bool
+    silent: dict[str, float]
+    shadow: Shadow | None = None
+    intervals: tuple[Interval, ...] = ()
+
+
+def check(experiment: Experiment) -> None:
+    """See that every gate can be followed in live traffic, before anything starts.
+
+    Raises:
+        GateError: one cannot; the message says what can.
+    """
+    for gate in (*experiment.gates, *experiment.canary.rollback):
+        if problem := _problem(gate):
+            raise GateError(f"gate {str(gate)!r}: {problem}")
+    for gate in experiment.gates:
+        if gate.quantile is None and not gate.bound:
+            raise GateError(
+                f"gate {str(gate)!r}: equality can never be shown; leave a margin, as in "
+                f"'{gate} {'-' if gate.higher_is_better else '+'} 1pp', or move it to [canary] rollback"
+            )
+
+
+def _problem(gate: Gate) -> str | None:
+    if gate.column:
+        return "live traffic does not say which slice a request belongs to; leave the slice out"
+    if gate.quantile is not None:
+        return None
+    if gate.metric not in ("error_rate", "accuracy"):
+        return f"{gate.metric} cannot be followed live; there are error_rate, accuracy and latency (p99)"
+    if gate.against != "stable":
+        return f"a live share is compared with stable's; write '{gate.metric} {gate.operator} stable ...'"
+    return None
+
+
+class Watch:
+    """Adds looks up to evidence; knows no clock but the looks' own.
+
+    Args:
+        experiment: its gates, its confidence and its ``[canary]`` part.
+    """
+
+    def __init__(self, experiment: Experiment) -> None:
+        policy = experiment.canary
+        alpha = 1 - experiment.confidence
+        each = alpha / len(policy.rollback)  # one failure over all gates is final
+        self._policy, self._alpha = policy, alpha
+        self._alarms = [
+            ShareAlarm(gate, alpha, each, policy.window)
+            if gate.quantile is None
+            else Tails(gate, each, policy.window)
+            for gate in policy.rollback
+        ]
+        # every gate must be shown: no correction (Berger 1982)
+        self._proofs = [
+            ShareProof(gate, policy.steps, alpha)
+            if gate.quantile is None
+            else Tails(gate, alpha, policy.window)
+            for gate in experiment.gates
+        ]
+        self._at = self._split = self._answers = 0.0
+        self._began: float | None = None
+        self._misses = dict.fromkeys(VERSIONS, 0)
+        self._ejected = False
+        self._heard: dict[str, float] = {}
+
+    def enter(self, at: float, split: float, *, again: bool = False) -> None:
+        """A step begins; ``again``: after an alarm, so the bets that made it begin anew."""
+        self._at, self._split, self._answers = at, split, 0.0
+        self._began = at if self._began is None else self._began
+        for source in ("gateway", *VERSIONS):
+            self._heard.setdefault(source, at)
+        for alarm in self._alarms if again else ():
+            if isinstance(alarm, ShareAlarm):
+                alarm.again()
+
+    def add(self, look: Look) -> None:
+        """Take in one look."""
+        self._at = look.at
+        self._answers += look.counts[CANDIDATE].requests
+        for role in VERSIONS:
+            self._misses[role] = 0 if look.ready[role] else self._misses[role] + 1
+        self._ejected = look.ejected
+        for source in {"gateway", *VERSIONS} - look.missing:
+            self._heard[source] = look.at
+        for gate in (*self._alarms, *self._proofs):
+            if isinstance(gate, Tails):
+                gate.add(look.at, look.counts, self._split, look.edges)
+            else:
+                gate.add(look.at, look.counts, self._split)
+
+    def evidence(self) -> Evidence:
+        """What is known now."""
+        return Evidence(
+            at=self._at,
+            answers=self._answers,
+            alarms=tuple(_alarm(gate) for gate in self._alarms),
+            proofs=tuple(_proof(gate, self._policy) for gate in self._proofs),
+            misses=dict(self._misses),
+            ejected=self._ejected,
+            silent={source: self._at - heard for source, heard in self._heard.items()},
+            intervals=tuple(self._intervals()),
+        )
+
+    def _intervals(self) -> Iterator[Interval]:
+        seconds = self._at - (self._at if self._began is None else self._began)
+        for gates, slow in ((self._alarms, True), (self._proofs, False)):
+            for gate in gates:
+                if isinstance(gate, Tails):
+                    ends, margin = gate.interval(slow=slow), 0.0
+                else:
+                    ends, margin = gate.tally.interval(seconds, self._alpha), gate.gate.bound
+                if ends is not None:
+                    yield Interval(str(gate.gate), *ends, margin)
+
+
+def _alarm(gate: ShareAlarm | Tails) -> Alarm:
+    if isinstance(gate, Tails):
+        return Alarm(str(gate.gate), "fail" if gate.failed else "quiet", None, _tail_text(gate))
+    finding: Finding = "fail" if gate.failed else "alarm" if gate.alarmed else "quiet"
+    return Alarm(str(gate.gate), finding, gate.evidence, _share_text(gate))
+
+
+def _proof(gate: ShareProof | Tails, policy: Canary) -> Proof:
+    if isinstance(gate, Tails):
+        # latency at a small split says nothing about latency at a large one
+        shown = tuple(1.0 if step < 100 or gate.shown else 0.0 for step in policy.steps)
+        return Proof(str(gate.gate), shown, _tail_text(gate))
+    return Proof(str(gate.gate), tuple(gate.shown(step) for step in policy.steps), _share_text(gate))
+
+
+def _share_text(gate: ShareAlarm | ShareProof) -> str:
+    what = "errors" if gate.gate.metric == "error_rate" else "wrong"
+    parts = []
+    for role in VERSIONS:
+        share, trials = gate.tally.share(role), gate.tally.trials[role]
+        parts.append(f"{role} {'-' if share is None else f'{share:.2%}'} of {trials:,.0f}")
+    return f"{what}: {', '.join(parts)}"
+
+
+def _tail_text(gate: Tails) -> str:
+    values = {role: gate.value(role) for role in VERSIONS}
+    shown = ", ".join(f"{r} {'-' if v is None else f'{v * 1000:.0f} ms'}" for r, v in values.items())
+    more = f", {gate.windows} of {FIRST_WINDOW} windows" if gate.windows < FIRST_WINDOW else ""
+    return f"{gate.gate.metric}: {shown}{more}"

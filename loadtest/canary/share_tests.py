@@ -1,0 +1,157 @@
+"""Errors and wrong answers: shares of a version's requests, followed by bets on every look.
+
+Two questions are asked of the same counts, each with its own always-valid evidence:
+
+* is the candidate worse than the rollback gate allows (an ``Alarm``)?
+* would the users whom the next split harms be fewer than the promotion gate's margin (a ``Proof``)? A
+  candidate with ``d`` more wrong answers at a split ``s`` harms ``d * s`` of all users. So the step to ``s``
+  needs ``d < margin / s`` to be shown: a handful of answers for 5%, the whole margin for 100%.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from loadtest.canary.burstiness import Bursts
+from loadtest.canary.counts import Counts
+from loadtest.canary.time_windows import Windows
+from loadtest.data.samples import CANDIDATE, STABLE
+from loadtest.experiment.gate import Gate
+from loadtest.stats.proportions import IndependentDifference
+from loadtest.stats.sequential import EQUAL_ODDS, ERROR_ODDS, WRONG_ANSWER_ODDS, TwoSampleBets, level_at
+
+BEYOND_DOUBT = 1e-6
+"""Chance of evidence, under equality, that needs no second look."""
+LATE = 0.5
+"""Share of the stake for harm that begins after the first look: costs nothing that can be measured."""
+
+
+class Tally:
+    """Hits of trials of both versions since the beginning."""
+
+    def __init__(self) -> None:
+        self.hits = dict.fromkeys((STABLE, CANDIDATE), 0.0)
+        self.trials = dict.fromkeys((STABLE, CANDIDATE), 0.0)
+
+    def add(self, role: str, hits: float, trials: float) -> None:
+        """Add what one look saw."""
+        self.hits[role] += hits
+        self.trials[role] += trials
+
+    def share(self, role: str) -> float | None:
+        """Hits by trials; None before the first trial."""
+        return self.hits[role] / self.trials[role] if self.trials[role] else None
+
+    def interval(self, seconds: float, alpha: float) -> tuple[float, float] | None:
+        """How much more often the candidate was hit than stable: an interval that holds at all looks.
+
+        For people: the bets decide. It takes hits for independent, and misses more often where they are not.
+
+        Args:
+            seconds: since the first trial.
+            alpha: on each side.
+
+        Returns:
+            Both ends within -1 and 1; None before both versions had a trial.
+        """
+        if seconds <= 0 or not min(self.trials.values()):
+            return None
+        hits, trials = self.hits, self.trials
+        difference = IndependentDifference(hits[CANDIDATE], trials[CANDIDATE], hits[STABLE], trials[STABLE])
+        return difference.interval(level_at(seconds, alpha))
+
+
+def outcomes(gate: Gate, counts: Counts) -> tuple[float, float]:
+    """The harmful outcomes that a gate counts, and how many there could have been."""
+    return (counts.errors, counts.requests) if gate.metric == "error_rate" else (counts.wrong, counts.judged)
+
+
+class ShareAlarm:
+    """Evidence that the candidate is worse than a rollback gate allows.
+
+    Args:
+        gate: ``error_rate`` or ``accuracy`` against stable.
+        alpha: chance that an equal candidate ever gives an alarm.
+        sure: chance that its windows ever fail (errors only).
+        window: seconds.
+    """
+
+    def __init__(self, gate: Gate, alpha: float, sure: float, window: float) -> None:
+        self.gate = gate
+        self.tally = Tally()
+        self._alpha, self._sure = alpha, sure
+        # answers are right or wrong independently of each other, errors are not
+        self._bursts = Bursts() if gate.metric == "error_rate" else None
+        self._windows = Windows(window)
+        self.again()
+
+    def again(self) -> None:
+        """Begin the bets anew: what made an alarm is no evidence for the next one."""
+        odds = ERROR_ODDS if self._bursts else WRONG_ANSWER_ODDS
+        self._bets = TwoSampleBets(self.gate.bound, odds, above=True, late=LATE)
+
+    def add(self, at: float, counts: Mapping[str, Counts], split: float) -> None:  # noqa: ARG002 - as for tails
+        """Take in one look."""
+        (kc, nc), (ks, ns) = (outcomes(self.gate, counts[role]) for role in (CANDIDATE, STABLE))
+        self.tally.add(CANDIDATE, kc, nc)
+        self.tally.add(STABLE, ks, ns)
+        if self._bursts:
+            ended = self._windows.add(at, [kc, nc, ks, ns], trials=(1, 3))
+            if ended is not None:
+                self._windows.keep(ended[0] / ended[1] - ended[2] / ended[3] - self.gate.bound)
+            (kc, ks), (nc, ns) = self._bursts.scale((kc, ks), (nc, ns))
+        self._bets.update(kc, nc, ks, ns)
+
+    @property
+    def evidence(self) -> float:
+        """The bets' evidence of harm, by the evidence that an alarm needs: 1 is an alarm."""
+        return max(float(self._bets.log_e) / -math.log(self._alpha), 0.0)
+
+    @property
+    def alarmed(self) -> bool:
+        """The bets are won: harm, unless it was a burst."""
+        return self.evidence >= 1
+
+    @property
+    def failed(self) -> bool:
+        """Harm beyond doubt: in window after window, or so much at once that no burst explains it."""
+        return bool(self._bets.log_e >= -math.log(BEYOND_DOUBT)) or self._windows.above(self._sure)
+
+
+class ShareProof:
+    """Evidence that the next splits harm fewer users than a promotion gate's margin.
+
+    Args:
+        gate: ``error_rate`` or ``accuracy`` with a margin on stable.
+        steps: the splits in percent.
+        alpha: chance that a step is taken although it harms as many.
+    """
+
+    def __init__(self, gate: Gate, steps: Sequence[float], alpha: float) -> None:
+        self.gate = gate
+        self.tally = Tally()
+        self._limit = -math.log(alpha)
+        margins = {step: gate.bound * 100 / step for step in steps}
+        # a difference of shares cannot exceed 1: there is nothing to show
+        self._bets = {
+            step: TwoSampleBets(margin, EQUAL_ODDS, above=False)
+            for step, margin in margins.items()
+            if margin < 1
+        }
+
+    def add(self, at: float, counts: Mapping[str, Counts], split: float) -> None:  # noqa: ARG002 - as for tails
+        """Take in one look."""
+        seen = {role: outcomes(self.gate, counts[role]) for role in (STABLE, CANDIDATE)}
+        for role, (hits, trials) in seen.items():
+            self.tally.add(role, hits, trials)
+        for step, bets in self._bets.items():
+            if step > split:
+                bets.update(*seen[CANDIDATE], *seen[STABLE])
+
+    def shown(self, step: float) -> float:
+        """How much of the evidence that a step to this split needs is there; 1: it is shown."""
+        bets = self._bets.get(step)
+        return 1.0 if bets is None else float(np.clip(bets.log_e / self._limit, 0.0, 1.0))

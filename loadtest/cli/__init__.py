@@ -1,0 +1,1 @@
+"""The verbs of the ``loadproof`` command, one file a verb; ``loadtest.cli.main`` puts them together."""

@@ -1,0 +1,154 @@
+"""``loadproof canary``: who gets the candidate, by hand; see docs/canary.md."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loadtest.canary.codec import encode
+from loadtest.canary.shadow_join import Join
+from loadtest.canary.state import State
+from loadtest.canary.store import Change
+from loadtest.cli.canary_auto import auto, run
+from loadtest.cli.canary_text import describe_change, describe_shadow, print_status
+from loadtest.cli.console import console
+from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, StableVersion
+from loadtest.cli.rollback import WHY, roll_back
+from loadtest.errors import LabError
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.gateway.signature import sign
+from loadtest.lab.registry import FOLDER, PROJECT, RunningLab, claim, running_lab
+from loadtest.lab.select import choose_lab
+from loadtest.lab.services.http_probe import get
+from loadtest.lab.services.shadow_answers import ShadowReader
+from loadtest.workflows.keep_lab_up import LOOK, Keeper
+from loadtest.workflows.resolve_versions import resolve, train_if_absent
+
+app = typer.Typer(
+    no_args_is_help=True, help="Give the candidate a share of the traffic, promote it, roll it back."
+)
+
+app.command()(run)
+app.command()(auto)
+
+LabFolder = Annotated[Path, typer.Option("--lab", help="Folder of a lab that `canary up` keeps running.")]
+Project = Annotated[str, typer.Option(help="Compose project, where no lab runs in that folder.")]
+Why = Annotated[str, typer.Option(help="One line for the history.")]
+
+
+@app.command()
+def status(
+    lab: LabFolder = FOLDER,
+    project: Project = PROJECT,
+    json: Annotated[bool, typer.Option("--json", help="Print the state file itself.")] = False,
+) -> None:
+    """Show which version gets what, since when, by whom and why."""
+    running = running_lab(lab, project)
+    state = running.canary.read()
+    if json:
+        print(encode(state), end="")
+    else:
+        print_status(console, running.name, state)
+        if state.now.mode == "shadow":
+            join = Join(state.since.timestamp())
+            try:
+                ShadowReader(state, running.endpoints()).read_into(join)
+            except LabError as error:
+                console.print(f"shadow: {error}", soft_wrap=True)
+            else:
+                console.print("\n".join(describe_shadow(join.summary())), soft_wrap=True)
+
+
+@app.command(name="set")
+def set_percent(
+    percent: Annotated[float, typer.Argument(help="0 to 100, in steps of 0.01.")],
+    lab: LabFolder = FOLDER,
+    project: Project = PROJECT,
+    why: Why = "set by hand",
+) -> None:
+    """Send this share of unpinned traffic to the candidate."""
+    _change(running_lab(lab, project), lambda state: state.set(percent, sign(why)))
+
+
+@app.command()
+def shadow(lab: LabFolder = FOLDER, project: Project = PROJECT, why: Why = "shadowed by hand") -> None:
+    """Mirror unpinned traffic to the candidate; users get stable's answers only."""
+    _change(running_lab(lab, project), lambda state: state.shadow(sign(why)))
+
+
+@app.command()
+def promote(
+    lab: LabFolder = FOLDER,
+    project: Project = PROJECT,
+    why: Why = "promoted by hand",
+    force: Annotated[bool, typer.Option("--force", help="Although it is not ready.")] = False,
+) -> None:
+    """Make the candidate the new stable; the old one stays, ready for a rollback."""
+    running = running_lab(lab, project)
+    if not force:
+        _require_ready(running)
+    _change(running, lambda state: state.promote(sign(why)))
+
+
+@app.command()
+def rollback(lab: LabFolder = FOLDER, project: Project = PROJECT, why: Why = WHY) -> None:
+    """Take the candidate out of the traffic at once; straight after a promotion, undo the promotion."""
+    console.print(roll_back(running_lab(lab, project), why))
+
+
+@app.command()
+def up(
+    experiment: ExperimentName = "compare",
+    stable: StableVersion = None,
+    candidate: CandidateVersion = None,
+    backend: Backend = "auto",
+    lab: LabFolder = FOLDER,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Let the versions be made slow, wrong or failing.")
+    ] = False,
+) -> None:
+    """Keep a lab running until Ctrl-C; the next one in the same folder goes on with the split of this one."""
+    resolved = Experiment.load_file(experiment, {"versions": {"stable": stable, "candidate": candidate}})
+    stopping = f"the lab stops; its state stays in {lab}"
+    try:
+        with claim(lab) as claimed:
+            open_lab = choose_lab(
+                backend, resolved, console.print, state=lab, percent=0.0, allow_faults=faults
+            )
+            train_if_absent(resolved, console.print)
+            with open_lab(resolve(resolved)) as opened:
+                claimed.announce(opened)
+                console.print(f"lab is up ({opened.backend}): gateway {opened.endpoints.gateway}")
+                print_status(console, f"the lab in {lab}", opened.canary.read())
+                console.print("next, in another terminal: loadproof canary set 10; here Ctrl-C stops the lab")
+                keeper = Keeper(opened, console.print)
+                while True:
+                    keeper.look()
+                    time.sleep(LOOK)
+    except KeyboardInterrupt:
+        console.print(stopping)
+
+
+def _change(running: RunningLab, change: Change) -> None:
+    before: list[State] = []
+
+    def remembered(state: State) -> State:
+        before.append(state)
+        return change(state)
+
+    note = sign("")
+    # a controller would undo it at once, or build on what it does not know of
+    with running.canary.lead(f"{note.by}, by hand"):
+        after = running.canary.update(remembered)
+    console.print(describe_change(before[0], after))
+
+
+def _require_ready(running: RunningLab) -> None:
+    url = f"{running.endpoints().gateway}/v2/health/ready"
+    answer = get(url, timeout=5.0, headers={"x-model-version": "candidate"})
+    if answer is None or answer.status != 200:
+        what = f"answers {answer.status}" if answer else "does not answer"
+        raise LabError(f"the candidate is not ready (it {what}) and was not promoted; --force does it anyway")

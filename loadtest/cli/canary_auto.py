@@ -1,0 +1,149 @@
+"""``loadproof canary auto`` and ``run``: the canary by itself, on a lab that runs or on one of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from json import dumps
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from loadtest.canary.event import BY
+from loadtest.canary.live_evidence import check
+from loadtest.cli.console import console
+from loadtest.cli.interrupts import told_in_one_line
+from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, StableVersion
+from loadtest.errors import ExitCode, Interrupted
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.registry import FOLDER, PROJECT, announced, running_lab
+from loadtest.lab.select import choose_lab
+from loadtest.report.canary_terminal import CanaryDisplay
+from loadtest.workflows.canary_auto import Auto, End, Outlet
+from loadtest.workflows.canary_outputs import LOOPBACK, Annotations, Lines, Metrics
+from loadtest.workflows.canary_run import run_canary, watch
+from loadtest.workflows.fault_schedule import need_a_willing_server
+from loadtest.workflows.resolve_versions import check_input, resolve, train_if_absent
+
+_WORDS = {ExitCode.PASS: "promoted", ExitCode.FAIL: "rolled back", ExitCode.INCONCLUSIVE: "undecided"}
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line for every look.")]
+MetricsPort = Annotated[
+    int, typer.Option(min=0, max=65535, help="Port of the controller's /metrics, on 127.0.0.1; 0: none.")
+]
+ExperimentName = ExperimentName
+
+
+def auto(
+    experiment: ExperimentName = "canary",
+    lab: Annotated[Path, typer.Option(help="Folder of a lab that `canary up` keeps running.")] = FOLDER,
+    project: Annotated[
+        str, typer.Option(help="Compose project, where no lab runs in that folder.")
+    ] = PROJECT,
+    json: Json = False,
+    metrics_port: MetricsPort = 0,
+    metrics_address: Annotated[
+        str, typer.Option(help="Where that port listens; inside a container 0.0.0.0.")
+    ] = LOOPBACK,
+) -> None:
+    """Take the candidate from step to step by what its users see; roll it back as soon as it harms them."""
+    resolved = Experiment.load_file(experiment)
+    check(resolved)
+    running = running_lab(lab, project)
+    with _outlets(json, metrics_port, running.state, metrics_address) as (outlets, _):
+        state = running.canary.read()
+        seen = watch(state, running.endpoints(), resolved.canary)
+        try:
+            with running.canary.lead(BY):
+                end = Auto(
+                    resolved,
+                    running.canary,
+                    seen.scraper,
+                    seen.meter,
+                    outlets,
+                    read_answers=seen.read_answers,
+                ).run()
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; the split stays as it is") from None
+        finally:
+            seen.scraper.close()
+    _conclude(end, None, json=json)
+
+
+def run(
+    experiment: ExperimentName = "canary",
+    stable: StableVersion = None,
+    candidate: CandidateVersion = None,
+    backend: Backend = "auto",
+    rate: Annotated[float | None, typer.Option(help="Requests a second, of all users together.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Longest time of the load, such as 15m.")] = None,
+    cpus: Annotated[float | None, typer.Option(help="CPU limit of each version, in cores.")] = None,
+    results: Results = Path("results"),
+    json: Json = False,
+    metrics_port: MetricsPort = 0,
+) -> None:
+    """Start a lab, put users on it, and take the candidate from 1% to everybody, or back."""
+    overrides: dict[str, Any] = {
+        "versions": {"stable": stable, "candidate": candidate},
+        "load": {"rate": rate, "duration": duration},
+        "limits": {"cpus": cpus},
+    }
+    resolved = Experiment.load_file(experiment, overrides)
+    check(resolved)
+    check_input(resolved)
+    with ExitStack() as stack:
+        state = Path(stack.enter_context(TemporaryDirectory(prefix="loadproof-")))
+        outlets, notes = stack.enter_context(_outlets(json, metrics_port, state))
+        announce = stack.enter_context(announced(results / FOLDER.name, state, notes.print))
+        with told_in_one_line():
+            open_lab = choose_lab(
+                backend,
+                resolved,
+                notes.print,
+                state=state,
+                percent=0.0,
+                allow_faults=need_a_willing_server(resolved.faults),
+            )
+            train_if_absent(resolved, notes.print)
+            outcome = run_canary(
+                resolved, open_lab, resolve(resolved), results, outlets, notes.print, announce
+            )
+    _conclude(outcome.end, outcome.folder, json=json)
+
+
+@contextmanager
+def _outlets(
+    json: bool, metrics_port: int, folder: Path | None = None, address: str = LOOPBACK
+) -> Iterator[tuple[list[Outlet], Console]]:
+    """Where events go, and where notes for people go: with ``--json`` not to standard output.
+
+    ``folder`` is that of a running lab of local processes, whose Prometheus is told of the metrics.
+    """
+    notes = Console(stderr=True, highlight=False) if json else console
+    display = CanaryDisplay(console)
+    metrics = Metrics()
+    with ExitStack() as stack:
+        if metrics_port:
+            stack.callback(metrics.serve(metrics_port, folder, address))
+        annotations = Annotations(os.environ, notes.print)
+        stack.callback(annotations.close)
+        stack.callback(display.close)
+        # plain print: one event is one line, however narrow the terminal is
+        shown: Outlet = Lines(lambda line: print(line, flush=True)) if json else display
+        yield [shown, metrics, annotations], notes
+
+
+def _conclude(end: End, folder: Path | None, *, json: bool) -> None:
+    word, code = _WORDS[end.code], int(end.code)
+    if json:
+        last = {"end": word, "code": code, "why": end.why, "folder": folder and str(folder)}
+        print(dumps(last), flush=True)
+    else:
+        if folder is not None:
+            console.print(f"run folder: {folder}", style="dim", soft_wrap=True)
+        console.print(f"{word}: {end.why} (exit code {code})", markup=False, soft_wrap=True)
+    raise typer.Exit(end.code)

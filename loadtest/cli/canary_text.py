@@ -1,0 +1,87 @@
+"""How the canary's state reads in a terminal; light to import, for the rollback that must be fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadtest.canary.state import Deployment, Entry, State
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from loadtest.canary.shadow_join import Shadow
+
+LAST = 8
+"""Entries of the history that a status shows."""
+
+
+def describe(entry: Entry) -> str:
+    """What is in force, in a line: ``candidate v2 gets 10% of unpinned traffic; stable is v1``."""
+    candidate, stable = _name(entry.candidate), _name(entry.stable)
+    match entry.mode:
+        case "split":
+            share = f"gets {entry.percent:g}% of unpinned traffic"
+        case "shadow":
+            share = "is sent a copy of unpinned traffic"
+        case "off":
+            share = "gets no unpinned traffic"
+    return f"candidate {candidate} {share}; stable is {stable}"
+
+
+def describe_change(before: State, after: State) -> str:
+    """What a command did, in a line."""
+    if after.now.serial == before.now.serial:
+        return f"nothing to roll back: {describe(after.now)}"
+    return f"{_DONE[after.now.action]}: {describe(after.now)}"
+
+
+def print_status(console: Console, lab: str, state: State) -> None:
+    """Print what is in force, and the end of the history."""
+    from rich.table import Table
+
+    now = state.now
+    console.print(f"{lab}: {describe(now)}", soft_wrap=True)
+    console.print(
+        f"since {state.since:%Y-%m-%d %H:%M:%S} UTC by {now.note.by}: {now.note.why}", soft_wrap=True
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("", "at (UTC)", "by", "action", "split", "stable", "candidate", "why"):
+        table.add_column(heading, overflow="fold")
+    for entry in state.history[-LAST:]:
+        share = f"{entry.percent:g}%" if entry.mode == "split" else entry.mode
+        names = _name(entry.stable), _name(entry.candidate)
+        at = f"{entry.note.at:%m-%d %H:%M:%S}"
+        table.add_row(str(entry.serial), at, entry.note.by, entry.action, share, *names, entry.note.why)
+    console.print(table)
+
+
+def describe_shadow(shadow: Shadow) -> list[str]:
+    """What both versions answered to the same requests, in lines."""
+    from loadtest.canary.shadow_join import QUANTILES
+
+    lost = f"{shadow.failed:,} failed, {shadow.unanswered:,} unanswered"
+    lines = [f"shadow: {shadow.pairs:,} answers joined; of the candidate's copies {lost}"]
+    if shadow.agreement is not None:
+        low, high = shadow.interval
+        lines.append(f"  agreement  {shadow.agreement:.1%} (95% between {low:.1%} and {high:.1%})")
+    if shadow.accuracy:
+        shares = ", ".join(f"{role} {share:.1%}" for role, share in shadow.accuracy.items())
+        lines.append(f"  accuracy   {shares} of {shadow.judged:,} rows with feedback")
+    for place, quantile in enumerate(QUANTILES) if shadow.latency else ():
+        values = ", ".join(f"{role} {v[place] * 1000:.1f} ms" for role, v in shadow.latency.items())
+        lines.append(f"  {f'p{quantile * 100:g}':9}  {values}, in the server")
+    return lines
+
+
+_DONE = {
+    "begin": "begun",
+    "set": "set",
+    "shadow": "shadowed",
+    "hold": "held",
+    "promote": "promoted",
+    "rollback": "rolled back",
+}
+
+
+def _name(deployment: Deployment) -> str:
+    return deployment.version or f"in service {deployment.service}"

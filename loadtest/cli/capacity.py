@@ -1,0 +1,87 @@
+"""``loadproof capacity``: how much each version can take."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from loadtest.cli.console import console
+from loadtest.cli.interrupts import told_in_one_line
+from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, Seed, StableVersion
+from loadtest.errors import UsageError
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.select import choose_lab
+from loadtest.report.capacity import print_capacity
+from loadtest.report.terminal import TerminalProgress
+from loadtest.workflows.capacity import Questions
+from loadtest.workflows.capacity import capacity as run_capacity
+from loadtest.workflows.resolve_versions import check_input, resolve, train_if_absent
+
+
+def capacity(
+    experiment: ExperimentName = "compare",
+    stable: StableVersion = None,
+    candidate: CandidateVersion = None,
+    backend: Backend = "auto",
+    latency: Annotated[
+        str | None, typer.Option(help="Limit that 99% of the answers must keep, such as 100ms.")
+    ] = None,
+    trial: Annotated[str | None, typer.Option(help="Length of a trial, such as 6s.")] = None,
+    start: Annotated[
+        float | None, typer.Option(help="Rate of the first trial, in requests a second.")
+    ] = None,
+    precision: Annotated[
+        float | None, typer.Option(help="Half-width of the interval to reach, such as 0.05.")
+    ] = None,
+    cpus: Annotated[str | None, typer.Option(help="CPU limits to sweep, such as 0.25,0.5,1.")] = None,
+    price: Annotated[
+        float | None, typer.Option(min=0, help="Price of a vCPU-hour: what a million predictions cost.")
+    ] = None,
+    at_rate: Annotated[
+        float | None, typer.Option(min=0, help="Requests a second to bear: the cheapest limit that does.")
+    ] = None,
+    seed: Seed = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="A gate such as 'capacity >= stable - 10%'; may be repeated.")
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Find the highest rate at which each version meets its objective."""
+    limits = _limits(cpus)
+    overrides: dict[str, Any] = {
+        "versions": {"stable": stable, "candidate": candidate},
+        "load": {"seed": seed},
+        "limits": {"cpus": limits[0] if limits else None},
+        "capacity": {
+            "latency": latency,
+            "trial": trial,
+            "start": start,
+            "precision": precision,
+            "gates": gate,
+        },
+    }
+    resolved = Experiment.load_file(experiment, overrides)
+    progress = TerminalProgress(console)
+    with told_in_one_line(), closing(progress):
+        check_input(resolved)
+        lab = choose_lab(backend, resolved, progress.step)
+        train_if_absent(resolved, progress.step)
+        versions = resolve(resolved)
+        outcome = run_capacity(resolved, lab, versions, results, progress, Questions(limits, price, at_rate))
+    print_capacity(console, outcome.report, str(outcome.folder))
+    raise typer.Exit(outcome.report.verdict.exit_code)
+
+
+def _limits(text: str | None) -> tuple[float, ...]:
+    if text is None:
+        return ()
+    try:
+        limits = tuple(sorted({float(part) for part in text.split(",")}))
+    except ValueError:
+        limits = ()
+    if not limits or not all(0 < limit < 1024 for limit in limits):
+        raise UsageError(f"--cpus {text!r}: write CPU limits in cores, such as 0.25,0.5,1")
+    return limits

@@ -1,0 +1,109 @@
+"""``loadproof compare``: the main job."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from loadtest.cli.console import console
+from loadtest.cli.interrupts import told_in_one_line
+from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, Seed, StableVersion
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.select import choose_lab
+from loadtest.report.rates import print_rates
+from loadtest.report.terminal import TerminalProgress, print_verdict
+from loadtest.workflows.compare import check
+from loadtest.workflows.compare import compare as run_compare
+from loadtest.workflows.rate_sweep import compare_at_rates
+from loadtest.workflows.resolve_versions import resolve, train_if_absent
+
+LIMIT = "10m"
+"""The longest that a load lasts which is to end when it is decided, unless a duration is given."""
+
+
+def compare(
+    experiment: ExperimentName = "compare",
+    stable: StableVersion = None,
+    candidate: CandidateVersion = None,
+    backend: Backend = "auto",
+    rate: Annotated[float | None, typer.Option(help="Arrivals a second; each goes to both versions.")] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(help="Several rates on the same lab, one after the other, such as 20,100,180."),
+    ] = None,
+    duration: Annotated[str | None, typer.Option(help="Length of the load, such as 60s or 5m.")] = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided", help="End as soon as the verdict is certain; --duration is the limit (10m)."
+        ),
+    ] = False,
+    restarts: Annotated[
+        int | None, typer.Option(help="Deploy both versions anew so many times, for final decisions.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
+    seed: Seed = None,
+    cpus: Annotated[float | None, typer.Option(help="CPU limit of each version, in cores.")] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="A gate instead of the experiment's; may be repeated.")
+    ] = None,
+    stable_url: Annotated[
+        str | None, typer.Option(help="Instead of a lab: the server of the version in production.")
+    ] = None,
+    candidate_url: Annotated[
+        str | None, typer.Option(help="Instead of a lab: the server of the version that wants to be.")
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Of the two servers: oip, kserve-v1, tfserving, mlflow or sagemaker.")
+    ] = None,
+    stable_model: Annotated[str | None, typer.Option(help="What stable's server calls the model.")] = None,
+    candidate_model: Annotated[str | None, typer.Option(help="What the candidate's calls it.")] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(help="'Name: value' or 'Name: env:VARIABLE' for both servers; may be repeated."),
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Put the same load on both versions and say PASS, FAIL, INCONCLUSIVE or INVALID."""
+    overrides: dict[str, Any] = {
+        "versions": {"stable": stable, "candidate": candidate},
+        "load": {
+            "rate": rate,
+            "rates": rates,
+            "duration": duration or (LIMIT if until_decided else None),
+            "until_decided": until_decided or None,
+            "restarts": restarts,
+            "workers": workers,
+            "seed": seed,
+        },
+        "limits": {"cpus": cpus},
+    }
+    servers = {
+        "stable": stable_url,
+        "candidate": candidate_url,
+        "protocol": protocol,
+        "stable_model": stable_model,
+        "candidate_model": candidate_model,
+        "headers": header or None,
+    }
+    if any(servers.values()):
+        overrides["target"] = servers
+    resolved = Experiment.load_file(experiment, overrides, gates=gate or ())
+    progress = TerminalProgress(console)
+    with told_in_one_line(), closing(progress):
+        check(resolved)
+        lab = choose_lab(backend, resolved, progress.step)
+        train_if_absent(resolved, progress.step)
+        versions = resolve(resolved)
+        if resolved.load.rates:
+            at_rates = compare_at_rates(resolved, lab, versions, results, progress)
+        else:
+            outcome = run_compare(resolved, lab, versions, results, progress)
+    if resolved.load.rates:
+        print_rates(console, at_rates.verdict, str(at_rates.folder))
+        raise typer.Exit(at_rates.verdict.verdict.exit_code)
+    print_verdict(console, outcome.verdict, str(outcome.folder))
+    raise typer.Exit(outcome.verdict.verdict.exit_code)

@@ -1,0 +1,25 @@
+"""``loadproof diff``: what changed from one stored run to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loadtest.cli.console import console
+from loadtest.report.diff_table import print_changes
+from loadtest.workflows.diff import diff_runs
+
+
+def diff(
+    before: Annotated[Path, typer.Argument(help="A run folder.")],
+    after: Annotated[Path, typer.Argument(help="The run folder to hold beside it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Hold two stored runs side by side: what changed, by how much at least and at most. No verdict."""
+    changes = diff_runs(before, after)
+    if as_json:
+        typer.echo(changes.model_dump_json(by_alias=True, indent=2))
+    else:
+        print_changes(console, changes)

@@ -1,0 +1,65 @@
+"""The ``loadproof`` command: joins the verbs, and exits with a code of ``errors.ExitCode``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from loadtest import __version__
+from loadtest.cli import canary
+from loadtest.cli.capacity import capacity
+from loadtest.cli.compare import compare
+from loadtest.cli.console import console
+from loadtest.cli.diff import diff
+from loadtest.cli.init import init
+from loadtest.cli.judge import judge
+from loadtest.cli.live import live
+from loadtest.cli.worker import worker
+from loadtest.errors import LabError, LoadproofError
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"loadproof {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """May the new version of a model go live? Load-test it beside the version it would replace."""
+
+
+for verb in (init, compare, capacity, judge, diff, live, worker):
+    app.command()(verb)
+app.add_typer(canary.app, name="canary")
+
+
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point: every expected error becomes one line on stderr and its exit code."""
+    errors = Console(stderr=True, highlight=False)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except LoadproofError as error:
+        for line in error.log if isinstance(error, LabError) else ():
+            errors.print(Text(f"  | {line}", style="dim"), soft_wrap=True)
+        for line in (str(error), *getattr(error, "__notes__", ())):
+            errors.print(Text(f"loadproof: {line}", style="red"), soft_wrap=True)
+        sys.exit(error.exit_code)

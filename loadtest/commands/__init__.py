@@ -1,1 +1,0 @@
-"""The verbs of the ``loadproof`` command, one file a verb; ``loadtest.cli`` puts them together."""

@@ -1,0 +1,1 @@
+"""An experiment, from text to objects: sections, gates, units, metrics. Imports errors alone."""

@@ -1,0 +1,202 @@
+"""Experiments: what is measured, of which versions, under which load, and what the candidate must meet.
+
+An experiment is a TOML file (see ``loadtest/experiment/bundled``) of the sections in
+``loadtest.experiment.sections``. Unknown keys are errors. Gate expressions are parsed before any load::
+
+    experiment = Experiment.load_file("compare", {"load": {"rate": 100}})
+    experiment.load.rate, experiment.gates[0].metric
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from loadtest.errors import ExperimentError, GateError
+from loadtest.experiment.gate import Gate
+from loadtest.experiment.sections import (
+    NAME,
+    Canary,
+    Capacity,
+    Data,
+    Fault,
+    GateExpression,
+    Limits,
+    Load,
+    Model,
+    Objective,
+    Part,
+    Versions,
+)
+from loadtest.experiment.target import Target
+
+__all__ = [
+    "EXPERIMENTS",
+    "Canary",
+    "Capacity",
+    "Data",
+    "Experiment",
+    "Fault",
+    "Limits",
+    "Load",
+    "Model",
+    "Objective",
+    "Target",
+    "Versions",
+]
+
+EXPERIMENTS = Path(__file__).parent / "bundled"
+
+DEFAULT_GATES = (
+    "error_rate <= stable + 0.5pp",
+    "p50 <= stable + 25ms",
+    "p99 <= 250ms",
+    "accuracy >= stable - 1pp",
+    "unfaithful == 0",
+)
+DEFAULT_REGRESSION_GATES = ("mae <= stable + 2%", *(g for g in DEFAULT_GATES if "accuracy" not in g))
+"""What an experiment that names no gates demands."""
+
+
+def _default_gates(given: dict[str, Any]) -> tuple[Gate, ...]:
+    data = given.get("data")  # absent where it does not validate itself
+    regression = isinstance(data, Data) and data.task == "regression"
+    return tuple(map(Gate.parse, DEFAULT_REGRESSION_GATES if regression else DEFAULT_GATES))
+
+
+class Experiment(Part):
+    """A whole experiment, resolved: ``Experiment.load_file("compare", {"load": {"rate": 100}})``."""
+
+    name: str = Field(pattern=NAME)
+    """Names the run folder."""
+    description: str = ""
+    """What it asks, for the report."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Of every interval and verdict."""
+    model: Model
+    data: Data
+    versions: Versions = Versions()
+    target: Target | None = None
+    load: Load = Load()
+    limits: Limits = Limits()
+    objective: Objective = Objective()
+    faults: tuple[Fault, ...] = ()
+    canary: Canary = Canary()
+    capacity: Capacity = Capacity()
+    # after the data, whose task decides which there are by default
+    gates: tuple[GateExpression, ...] = Field(default_factory=_default_gates, min_length=1)
+    """What the candidate must meet; see Gates."""
+
+    @classmethod
+    def load_file(
+        cls, name: str, overrides: dict[str, dict[str, Any]] | None = None, gates: Sequence[str] = ()
+    ) -> Experiment:
+        """Read an experiment by the name of a bundled one, or by path, and lay ``overrides`` over it.
+
+        Args:
+            name: ``compare`` (a file in ``loadtest/experiment/bundled``) or ``path/to/mine.toml``.
+            overrides: ``{"load": {"rate": 100}}``; None values are ignored.
+            gates: gate expressions instead of the file's.
+
+        Raises:
+            ExperimentError: it cannot be read or does not make sense.
+            GateError: a gate expression does not parse.
+        """
+        path = _find(name)
+        try:
+            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ExperimentError(f"{path}: not readable as TOML ({error})") from error
+        for part, values in (overrides or {}).items():
+            given = {key: value for key, value in values.items() if value is not None}
+            if given and isinstance(raw.setdefault(part, {}), dict):  # what is no table is refused below
+                raw[part] = raw[part] | given
+        return cls.parse(raw | ({"gates": list(gates)} if gates else {}), source=str(path))
+
+    @classmethod
+    def parse(cls, raw: dict[str, Any], source: str) -> Experiment:
+        """Validate a TOML document; ``source`` names it in messages."""
+        try:
+            return cls.model_validate(raw)
+        except GateError as error:
+            raise GateError(f"{source}: {error}") from error
+        except ValidationError as error:
+            raise ExperimentError(f"{source}: {_in_words(error.errors()[0])}") from error
+
+    def with_absolute_data(self) -> Experiment:
+        """The same experiment, fit to be read from another folder."""
+        data = self.data.model_copy(update={"path": self.data.path.absolute()})
+        return self.model_copy(update={"data": data})
+
+    def at_rate(self, rate: float) -> Experiment:
+        """The same experiment at one rate."""
+        return self.model_copy(update={"load": self.load.model_copy(update={"rate": rate, "rates": ()})})
+
+    def to_toml(self) -> str:
+        """The resolved experiment, as TOML that ``load_file`` reads back to an equal object."""
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+
+def _in_words(error: ErrorDetails) -> str:
+    """What is wrong with which key."""
+    where = ".".join(str(part) for part in error["loc"]) or "the file"
+    match error["type"]:
+        case "extra_forbidden":
+            known = _keys([str(part) for part in error["loc"][:-1] if isinstance(part, str)])
+            near = difflib.get_close_matches(str(error["loc"][-1]), known, 1)
+            return f"{where}: no such key; " + (
+                f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+            )
+        case "missing" if where in ("target.stable", "target.candidate"):
+            return f"{where}: missing; both servers are needed, as by --stable-url and --candidate-url"
+        case "missing":
+            return f"{where}: missing; docs/experiments.md says what it is"
+        case "model_type":
+            return f"{where}: is a table of its own; write [{where}] above its keys"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _keys(tables: Sequence[str]) -> list[str]:
+    """The keys of a table, by its path."""
+    part: type[BaseModel] = Experiment
+    for name in tables:
+        part = PARTS[name]
+    return list(part.model_fields)
+
+
+def _without_none(part: dict[str, Any]) -> dict[str, Any]:
+    return {k: _without_none(v) if isinstance(v, dict) else v for k, v in part.items() if v is not None}
+
+
+def _find(name: str) -> Path:
+    if name.endswith(".toml"):
+        if not Path(name).is_file():
+            raise ExperimentError(f"{name}: no such experiment file")
+        return Path(name)
+    path = EXPERIMENTS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in EXPERIMENTS.glob("*.toml")))
+        raise ExperimentError(f"no experiment {name!r}; there are {known}, or give the path of a .toml file")
+    return path
+
+
+PARTS: dict[str, type[BaseModel]] = {
+    "model": Model,
+    "data": Data,
+    "versions": Versions,
+    "target": Target,
+    "load": Load,
+    "limits": Limits,
+    "objective": Objective,
+    "faults": Fault,
+    "canary": Canary,
+    "capacity": Capacity,
+}
+"""The tables of an experiment's file."""

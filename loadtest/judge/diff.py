@@ -1,0 +1,264 @@
+"""Two runs side by side: what changed from the one before to the one after. Readings, no verdict.
+
+Three things are followed: stable, the candidate, and the candidate against stable. The machine of another
+day is another machine, so a change of stable's own latency may be the machine's; both versions of a run share
+it, so it cancels in the third.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from loadtest.data.dataset import Dataset
+from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.gate import Gate
+from loadtest.judge.diff_lines import ROLES, Change, Changes, Role, line
+from loadtest.judge.measurement import Measurement
+from loadtest.judge.metric_tests import good, measure
+from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.paired_outcomes import Evidence, NoEvidence
+from loadtest.judge.quality_tests import Rows
+from loadtest.judge.run_facts import Observations
+from loadtest.stats.estimate import Known, StudentEstimate, independent_difference
+from loadtest.stats.quantiles import block_count, jackknife, log_level, log_ratio
+
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One of the two runs, laid out."""
+
+    experiment: Experiment
+    dataset: Dataset
+    evidence: Evidence
+    observed: Observations
+
+    def of(self, role: Role) -> Outcomes:
+        """What one version did."""
+        return self.evidence.stable if role == "stable" else self.evidence.candidate
+
+
+def compare_runs(before: Run, after: Run) -> Changes:
+    """Compare two runs; what cannot be compared says why in place of an interval."""
+    same_set = _same_set(before.dataset, after.dataset)
+    same_arrivals = same_set and all(_same_arrivals(before.of(role), after.of(role)) for role in ROLES)
+    found: list[Change] = []
+    for role in ROLES:
+        found += _latencies(before, after, role, same_arrivals=same_arrivals)
+        found += _shares(before, after, role, same_set=same_set)
+        found.append(_goodput(before, after, role))
+        found += _facts(before, after, role)
+    found += _against_stable(before, after, same_set=same_set)
+    return Changes(
+        confidence=after.experiment.confidence,
+        same_arrivals=same_arrivals,
+        conditions=tuple(_conditions(before, after, same_set=same_set)),
+        changes=tuple(found),
+    )
+
+
+def _same_set(one: Dataset, other: Dataset) -> bool:
+    return np.array_equal(one.labels, other.labels) and np.array_equal(one.features, other.features)
+
+
+def _same_arrivals(one: Outcomes, other: Outcomes) -> bool:
+    return np.array_equal(one.row, other.row) and np.allclose(one.at, other.at, rtol=0, atol=1e-3)
+
+
+def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
+    one, two = before.experiment, after.experiment
+    sides: list[tuple[str, object, object]] = [
+        ("experiment", one.name, two.name),
+        ("stable", one.versions.stable, two.versions.stable),
+        ("candidate", one.versions.candidate, two.versions.candidate),
+        ("backend", before.observed.backend, after.observed.backend),
+        ("traffic", one.load.traffic, two.load.traffic),
+        ("arrivals a second", f"{one.load.rate:g}", f"{two.load.rate:g}"),
+        ("seconds of load", f"{before.evidence.duration:.0f}", f"{after.evidence.duration:.0f}"),
+        ("seed", one.load.seed, two.load.seed),
+        ("time-out in seconds", f"{one.load.timeout:g}", f"{two.load.timeout:g}"),
+        ("objective in seconds", f"{one.objective.latency:g}", f"{two.objective.latency:g}"),
+        *(
+            (
+                f"CPU limit of {role}",
+                _cores(before.observed.of(role).cpus),
+                _cores(after.observed.of(role).cpus),
+            )
+            for role in ROLES
+        ),
+    ]
+    yield from (f"{what}: {a} before, {b} after" for what, a, b in sides if a != b)
+    if not same_set:
+        yield "other evaluation sets: quality is not compared"
+
+
+def _cores(cpus: float | None) -> str:
+    return "not enforced" if cpus is None else f"{cpus:g}"
+
+
+def _latencies(before: Run, after: Run, role: Role, *, same_arrivals: bool) -> Iterator[Change]:
+    one, two = before.of(role), after.of(role)
+    for name, q in QUANTILES.items():
+        gate = Gate.parse(f"{name} <= stable + 0%")
+        own = tuple(float(np.quantile(o.latency, q)) if len(o) else None for o in (one, two))
+        cuts = [block_count(run.evidence.duration) for run in (before, after)]
+        measured: Measurement | str
+        compared = "unpaired"
+        if not all(cuts):
+            measured = "a run is too short for time blocks"
+        else:
+            s, c = (
+                run.evidence.blocked(o, n)
+                for run, o, n in zip((before, after), (one, two), cuts, strict=True)
+            )
+            if same_arrivals and cuts[0] == cuts[1]:
+                compared, estimate = "paired by time block", log_ratio(s, c, q)
+            else:
+                estimate = independent_difference(log_level(s, q), log_level(c, q))
+            measured = Measurement(estimate, 0.0, None, None, to_base=math.expm1)
+        yield line(role, gate, measured, (own[0], own[1]), compared, after.experiment.confidence)
+
+
+def _shares(before: Run, after: Run, role: Role, *, same_set: bool) -> Iterator[Change]:
+    """Errors, unpaired; quality, row by row on the rows that both runs sent."""
+    one, two = before.of(role), after.of(role)
+    duration = max(before.evidence.duration, after.evidence.duration)
+    confidence = after.experiment.confidence
+    gate = Gate.parse("error_rate <= stable")
+    yield line(
+        role, gate, *_measured(gate, Evidence(one, two, False, 0, duration), after), "unpaired", confidence
+    )
+    if after.experiment.data.task == "regression":
+        gates = ["mae <= stable", "r2 >= stable"]
+    else:
+        gates = ["accuracy >= stable"]
+        if before.dataset.values is not None and after.dataset.values is not None:
+            gates.append("value >= stable - 0%")
+    for gate in map(Gate.parse, gates):
+        if not same_set:
+            yield line(role, gate, "not comparable: other rows", (None, None), "not compared", confidence)
+            continue
+        common = np.zeros(len(after.dataset), dtype=bool)
+        common[np.intersect1d(one.row, two.row)] = True
+        evidence = Evidence(one.where(common[one.row]), two.where(common[two.row]), True, 0, duration)
+        compared = f"paired by row, {int(common.sum()):,} rows in both"
+        yield line(role, gate, *_measured(gate, evidence, after), compared, confidence)
+
+
+def _measured(
+    gate: Gate, evidence: Evidence, run: Run
+) -> tuple[Measurement | str, tuple[float | None, float | None]]:
+    try:
+        measured = measure(gate, evidence, run.experiment, run.dataset, run.observed)
+    except NoEvidence as missing:
+        return str(missing), (None, None)
+    return measured, (measured.stable, measured.candidate)
+
+
+def _goodput(before: Run, after: Run, role: Role) -> Change:
+    gate = Gate.parse("goodput >= stable")
+    levels = [_good_answers(run, role) for run in (before, after)]
+    own = (levels[0].value, levels[1].value)
+    measured: Measurement | str
+    if before.experiment.load.rate != after.experiment.load.rate:
+        measured = "not comparable: other rates"
+    elif not all(level.freedom for level in levels):
+        measured = "a run is too short for time blocks"
+    else:
+        measured = Measurement(independent_difference(*levels), 0.0, None, None)
+    return line(role, gate, measured, own, "unpaired", after.experiment.confidence)
+
+
+def _good_answers(run: Run, role: Role) -> StudentEstimate:
+    outcomes, seconds = run.of(role), run.evidence.duration
+    blocks = block_count(seconds) or 1
+    counts = np.bincount(run.evidence.blocks_of(outcomes, blocks), good(outcomes, run.experiment), blocks)
+    rates = counts * (blocks / seconds)
+    if blocks == 1:
+        return StudentEstimate(float(rates.mean()), math.inf, 0)
+    return jackknife(float(rates.mean()), (rates.sum() - rates) / (blocks - 1))
+
+
+def _facts(before: Run, after: Run, role: Role) -> Iterator[Change]:
+    """What was read or counted, so without an interval."""
+    readers: dict[str, Callable[[Run], float | None]] = {
+        "unfaithful <= stable": lambda run: _unfaithful(run.of(role)),
+        "cpu_throttled <= stable": lambda run: run.observed.of(role).cpu_throttled_ratio,
+        "memory <= stable + 0%": lambda run: run.observed.of(role).memory_bytes,
+    }
+    for text, read in readers.items():
+        gate, own = Gate.parse(text), (read(before), read(after))
+        measured: Measurement | str = "not observed in both runs"
+        if own[0] is not None and own[1] is not None:
+            if gate.relative:
+                measured = Measurement(Known(own[1] / own[0] - 1), 0.0, None, None) if own[0] else "it was 0"
+            else:
+                measured = Measurement(Known(own[1] - own[0]), 0.0, None, None)
+        yield line(role, gate, measured, own, "read once", after.experiment.confidence)
+
+
+def _unfaithful(outcomes: Outcomes) -> float | None:
+    return float(outcomes.unfaithful.sum()) if outcomes.referenced.any() else None
+
+
+def _against_stable(before: Run, after: Run, *, same_set: bool) -> Iterator[Change]:
+    """The change of the difference between the versions: what both share, such as the machine, cancels."""
+    confidence = after.experiment.confidence
+    cuts = [block_count(run.evidence.duration) for run in (before, after)]
+    for name, q in QUANTILES.items():
+        gate = Gate.parse(f"{name} <= stable + 0%")
+        if not (all(cuts) and before.evidence.paired and after.evidence.paired):
+            why = "needs paired traffic and time blocks in both runs"
+            yield line("candidate against stable", gate, why, (None, None), "not compared", confidence)
+            continue
+        ratios = [
+            log_ratio(
+                run.evidence.blocked(run.of("stable"), n), run.evidence.blocked(run.of("candidate"), n), q
+            )
+            for run, n in zip((before, after), cuts, strict=True)
+        ]
+        estimate = independent_difference(*ratios)
+        yield _ratio_change(gate, estimate, ratios, confidence)
+    if same_set and after.experiment.data.task == "classification":
+        yield _accuracy_against_stable(before, after)
+
+
+def _ratio_change(
+    gate: Gate, estimate: StudentEstimate, ratios: list[StudentEstimate], confidence: float
+) -> Change:
+    """Here the versions' own values are ratios: the candidate's quantile in % above stable's."""
+    measured = Measurement(estimate, 0.0, None, None, to_base=math.expm1)
+    change = line(
+        "candidate against stable", gate, measured, (None, None), "paired by time block", confidence
+    )
+    own = [100 * math.expm1(ratio.value) for ratio in ratios]
+    return change.model_copy(update={"before": own[0], "after": own[1], "value_unit": "%"})
+
+
+def _accuracy_against_stable(before: Run, after: Run) -> Change:
+    gate, gains = Gate.parse("accuracy >= stable"), []
+    for run in (before, after):
+        per_row = np.full((2, len(run.dataset)), np.nan)
+        for i, role in enumerate(ROLES):
+            rows = Rows.of(run.of(role))
+            per_row[i, rows.rows] = rows.mean(run.of(role).correct.astype(np.float64))
+        gains.append(per_row[1] - per_row[0])
+    moved = gains[1] - gains[0]
+    common = np.isfinite(moved)
+    n = int(common.sum())
+    measured: Measurement | str = "no row was sent in both runs"
+    own: tuple[float | None, float | None] = (None, None)
+    if n > 1:
+        error = float(np.std(moved[common], ddof=1)) / math.sqrt(n)
+        measured = Measurement(StudentEstimate(float(moved[common].mean()), error, n - 1), 0.0, None, None)
+        own = (float(gains[0][common].mean()), float(gains[1][common].mean()))
+    confidence = after.experiment.confidence
+    change = line(
+        "candidate against stable", gate, measured, own, f"paired by row, {n:,} rows in both", confidence
+    )
+    return change.model_copy(update={"value_unit": "pp"})

@@ -1,0 +1,107 @@
+"""The human line beside each verdict."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from loadtest.experiment.gate import Gate
+from loadtest.judge.measurement import Measurement, shown
+from loadtest.judge.paired_outcomes import Evidence
+from loadtest.judge.significance import Level
+from loadtest.stats.estimate import Known
+
+HOPELESS = 400
+"""Times the run's length beyond which more of the same is no advice."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What it would take to decide a gate: more arrivals and seconds, or None where more would not do."""
+
+    requests: int | None
+    seconds: float | None
+    text: str
+
+
+def amount(value: float | None, unit: str, *, signed: bool = False) -> str:
+    """A figure with its unit, to three significant digits."""
+    if value is None:
+        return "no limit"
+    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    text = f"{value:+,.{min(digits, 4)}f}" if signed else f"{value:,.{min(digits, 4)}f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    gap = " " if unit in ("ms", "MiB") else ""
+    return text.replace("-", "−") + gap + unit
+
+
+def limit_text(gate: Gate, measured: Measurement) -> str:
+    """The gate's limit as a person reads it: 'the margin of +10%' or 'the bound of 250 ms'."""
+    unit = gate.margin_unit
+    value = shown(measured.to_base(measured.margin), unit)
+    if gate.against == "stable":
+        return f"the margin of {amount(value, unit, signed=True)}"
+    return f"the bound of {amount(value, unit)}"
+
+
+def decided(gate: Gate, measured: Measurement, level: Level, *, passed: bool) -> str:
+    """Why a gate passed or failed."""
+    unit, signed = gate.margin_unit, gate.against == "stable"
+    limit = limit_text(gate, measured)
+    if isinstance(measured.estimate, Known):
+        value = amount(shown(measured.estimate.value, unit), unit, signed=signed)
+        how = "counted" if gate.kind == "count" else "read once"
+        return f"{value}, {'within' if passed else 'beyond'} {limit} ({how}, so without an interval)"
+    low, high = (shown(measured.to_base(end), unit) for end in level.interval(measured.estimate))
+    at_least = gate.higher_is_better == passed
+    end = amount(low if at_least else high, unit, signed=signed)
+    words = "at least" if at_least else "at most"
+    over = f" over {measured.restarts} restarts" if measured.restarts else ""
+    return f"{words} {end} {level.words}{over}, {'within' if passed else 'beyond'} {limit}"
+
+
+def undecided(gate: Gate, measured: Measurement, evidence: Evidence, level: Level) -> Outlook:
+    """Why a gate is open, which difference the run could have seen, and what would settle it."""
+    unit, signed = gate.margin_unit, gate.against == "stable"
+    low, high = level.interval(measured.estimate)
+    ends = [amount(shown(measured.to_base(end), unit), unit, signed=signed) for end in (low, high)]
+    value, margin = measured.estimate.value, measured.margin
+    good_side = (value < margin) != gate.higher_is_better
+    half = (high - value) if (value < margin) else (value - low)
+    # the smallest distance from the margin that would have been called, on the base scale
+    seen = abs(measured.to_base(margin + half) - measured.to_base(margin))
+    text = (
+        f"anything from {ends[0]} to {ends[1]} is possible, {limit_text(gate, measured)} lies between; "
+        f"this run could tell {amount(shown(seen, unit), unit)} from it; "
+    )
+    distance = abs(value - margin)
+    factor = (half / distance) ** 2 - 1 if distance > 0 and math.isfinite(half) else math.inf
+    if factor > HOPELESS:
+        return Outlook(None, None, text + "so near the margin, more of the same would not settle it")
+    if measured.restarts:
+        more = max(1, math.ceil(factor * measured.restarts))
+        return Outlook(None, None, f"{text}about {more:,} more restarts of this length would settle it")
+    requests = max(1, math.ceil(factor * evidence.arrivals))
+    if measured.rows is not None and factor * measured.rows > measured.rows_left:
+        needed, there = (
+            two_digits(math.ceil((factor + 1) * measured.rows)),
+            measured.rows + measured.rows_left,
+        )
+        where = f" with {gate.column}={gate.value}" if gate.column else ""
+        text += f"about {needed:,} distinct rows{where} would settle it, the evaluation set has {there:,}"
+        return Outlook(None, None, text + ": more of the same would not")
+    seconds = requests / evidence.rate
+    side = "" if good_side else " (for the worse, as it looks)"
+    return Outlook(
+        requests,
+        seconds,
+        f"{text}{two_digits(requests):,} more requests, about {math.ceil(seconds):,} s at this rate, "
+        f"would settle it{side}",
+    )
+
+
+def two_digits(count: int) -> int:
+    """A forecast to the two digits that it deserves, rounded up."""
+    scale = int(10 ** max(0, len(str(count)) - 2))
+    return math.ceil(count / scale) * scale

@@ -1,0 +1,96 @@
+"""One gate, decided: by its interval, held against its margin."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from loadtest.data.dataset import Dataset
+from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.gate import Gate
+from loadtest.judge.explanations import decided, undecided
+from loadtest.judge.measurement import margin_of, shown
+from loadtest.judge.metric_tests import measure, rows_of_slice
+from loadtest.judge.mismatches import counted
+from loadtest.judge.paired_outcomes import Evidence, NoEvidence
+from loadtest.judge.restarts import measure_restarts
+from loadtest.judge.run_facts import Observations
+from loadtest.judge.significance import Level
+from loadtest.judge.verdict import GateResult, Word
+from loadtest.stats.estimate import Known
+
+
+class Judged(NamedTuple):
+    """A gate's result, its p-value of harm for Holm, and the seconds of load that would decide it.
+
+    What was read or counted (``known``) has no error that could add up over the gates.
+    """
+
+    result: GateResult
+    p_harm: float
+    seconds: float | None
+    known: bool = False
+
+
+def decide(
+    gate: Gate,
+    evidence: Evidence,
+    experiment: Experiment,
+    dataset: Dataset,
+    observed: Observations,
+    level: Level,
+) -> Judged:
+    """Decide one gate from the evidence so far."""
+    unit = gate.margin_unit
+    try:
+        if observed.load.restarts:
+            measured = measure_restarts(gate, evidence, experiment, dataset, observed)
+        else:
+            measured = measure(gate, evidence, experiment, dataset, observed)
+    except NoEvidence as missing:
+        return unmeasured(gate, experiment.confidence, str(missing), missing.seconds)
+    estimate, margin = measured.estimate, measured.margin
+    low, high = level.interval(estimate)
+    p_harm = (level.p_below if gate.higher_is_better else level.p_above)(estimate, margin)
+    harmed, met = (high < margin, low > margin) if gate.higher_is_better else (low > margin, high < margin)
+    known = isinstance(estimate, Known)
+    if known:
+        met = not harmed
+    seconds = None
+    if harmed or met:
+        word, reason = Word.FAIL if harmed else Word.PASS, decided(gate, measured, level, passed=met)
+    else:
+        outlook = undecided(gate, measured, evidence, level)
+        word, reason, seconds = Word.INCONCLUSIVE, outlook.text, outlook.seconds
+    if gate.kind == "count":
+        sliced = evidence if gate.column is None else evidence.slice(rows_of_slice(gate, dataset))
+        reason = counted(gate, sliced)
+    result = GateResult(
+        name=str(gate),
+        verdict=word,
+        stable=shown(measured.stable, gate.value_unit),
+        candidate=shown(measured.candidate, gate.value_unit),
+        estimate=shown(measured.to_base(estimate.value), unit),
+        interval=(shown(measured.to_base(low), unit), shown(measured.to_base(high), unit)),
+        margin=shown(measured.to_base(margin), unit) or 0.0,
+        unit=unit,
+        confidence=experiment.confidence,
+        reason=reason,
+    )
+    return Judged(result, p_harm, seconds, known)
+
+
+def unmeasured(gate: Gate, confidence: float, reason: str, seconds: float | None = None) -> Judged:
+    """A gate of which nothing is known yet, why, and after how many more seconds that may change."""
+    result = GateResult(
+        name=str(gate),
+        verdict=Word.INCONCLUSIVE,
+        stable=None,
+        candidate=None,
+        estimate=None,
+        interval=(None, None),
+        margin=shown(margin_of(gate), gate.margin_unit) or 0.0,
+        unit=gate.margin_unit,
+        confidence=confidence,
+        reason=reason,
+    )
+    return Judged(result, 1.0, seconds)

@@ -1,0 +1,134 @@
+"""Looking again and again: a run that ends as soon as its verdict is certain, and the live view of any run.
+
+Each look sees the run from its beginning to a moment and takes every gate's interval at a level that holds
+at all looks together (``loadtest.judge.significance``). What is claimed, with alpha = 1 - confidence:
+
+* a gate that does not meet its margin is ever called PASS with a chance of at most alpha; one that meets it
+  is ever called FAIL with at most alpha; so a run is PASS when every gate is, at whatever moment each was;
+* the run is FAIL when Holm's correction still refutes a gate by the smallest of its p-values so far, each of
+  which holds at every moment: over all gates and all looks, a false FAIL has a chance of at most alpha.
+
+For paired answers without errors this is exact; for latency, rates, errors and other metrics it is asymptotic
+in blocks of time or in rows, and they have no say before ``FIRST_LOOK``. ``unfaithful`` is counted: one look
+may FAIL it, only the end can PASS it. Memory and CPU throttling are read at the end. The moments of the looks
+depend on nothing but the load's length, so a stored run is judged again to the same verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loadtest.data.dataset import Dataset
+from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.gate import Gate
+from loadtest.judge.gate_test import Judged, decide, unmeasured
+from loadtest.judge.paired_outcomes import Evidence
+from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_verdict import together
+from loadtest.judge.significance import Level
+from loadtest.judge.verdict import Word
+
+_EVERY, _GROWTH = 1.0, 0.01
+
+_COUNTED_SO_FAR = {
+    "verdict": Word.INCONCLUSIVE,
+    "reason": "within the bound so far; only the end of the run can pass it",
+}
+
+
+def look_times() -> Iterator[float]:
+    """The moments of the looks: every second, and from 100 s on after each hundredth more of load."""
+    seconds = _EVERY
+    while True:
+        yield seconds
+        seconds += max(_EVERY, _GROWTH * seconds)
+
+
+def read_at_the_end(gate: Gate) -> bool:
+    """Whether a gate is about a fact that is known only when the run is over."""
+    return gate.kind == "memory" or gate.metric == "cpu_throttled"
+
+
+def awaited(gate: Gate) -> bool:
+    """Whether a run that ends as soon as it is decided waits for this gate to PASS."""
+    return not read_at_the_end(gate) and gate.kind != "count"
+
+
+class Looks:
+    """The state of every gate while the evidence grows.
+
+    Args:
+        experiment: the gates, and the confidence.
+        dataset: the evaluation set.
+        final: a gate that was once PASS or FAIL stays so. False for a run that will be judged at its end: its
+            view follows what the evidence says now.
+    """
+
+    def __init__(self, experiment: Experiment, dataset: Dataset, *, final: bool) -> None:
+        self._experiment, self._dataset, self._final = experiment, dataset, final
+        self.alpha = 1 - experiment.confidence
+        self.judged = [
+            unmeasured(
+                gate,
+                experiment.confidence,
+                "read at the end of the run" if read_at_the_end(gate) else "no look was taken yet",
+            )
+            for gate in experiment.gates
+        ]
+
+    def look(self, evidence: Evidence, observed: Observations) -> None:
+        """Look at the evidence so far; it must begin where that of the last look began."""
+        level = Level(self.alpha, evidence.duration)
+        for place, gate in enumerate(self._experiment.gates):
+            before = self.judged[place]
+            if read_at_the_end(gate) or (
+                self._final and awaited(gate) and before.result.verdict is Word.PASS
+            ):
+                continue
+            now = decide(gate, evidence, self._experiment, self._dataset, observed, level)
+            if gate.kind == "count" and now.result.verdict is Word.PASS:
+                now = now._replace(result=now.result.model_copy(update=_COUNTED_SO_FAR))
+            if not self._final or before.result.verdict is not Word.FAIL:
+                self.judged[place] = now._replace(p_harm=min(before.p_harm, now.p_harm))
+            elif now.p_harm < before.p_harm:
+                self.judged[place] = now
+
+    def conclude(self, evidence: Evidence, observed: Observations) -> None:
+        """Judge what only the end of the run can tell, from all of the evidence."""
+        level = Level(self.alpha)
+        for place, gate in enumerate(self._experiment.gates):
+            if not awaited(gate):
+                self.judged[place] = decide(gate, evidence, self._experiment, self._dataset, observed, level)
+
+    @property
+    def decided(self) -> bool:
+        """More load would change nothing: a gate is proven to FAIL, or every one that can be is PASS."""
+        if together(self.judged, self.alpha)[0] is Word.FAIL:
+            return True
+        words = [
+            judged.result.verdict
+            for gate, judged in zip(self._experiment.gates, self.judged, strict=True)
+            if awaited(gate)
+        ]
+        return bool(words) and all(word is Word.PASS for word in words)
+
+
+def look_until_decided(
+    experiment: Experiment, evidence: Evidence, dataset: Dataset, observed: Observations
+) -> tuple[list[Judged], float | None]:
+    """Judge a run by its looks.
+
+    Returns:
+        Each gate's decision, and the seconds of load after which all was decided; None: it never was.
+    """
+    looks = Looks(experiment, dataset, final=True)
+    decided_after = None
+    for seconds in look_times():
+        if seconds > evidence.duration:
+            break
+        looks.look(evidence.until(seconds), observed)
+        if looks.decided:
+            decided_after = seconds
+            break
+    looks.conclude(evidence, observed)
+    return looks.judged, decided_after

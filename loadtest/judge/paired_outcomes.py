@@ -1,0 +1,218 @@
+"""Samples laid out for comparison: each arrival's answer of stable beside its answer of the candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import CANDIDATE, SampleSet
+from loadtest.errors import DatasetError
+from loadtest.experiment.experiment import Experiment, Load
+from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
+from loadtest.judge.run_facts import LoadFacts
+from loadtest.stats.quantiles import SHORTEST_BLOCK, Blocked, block_count
+
+_MOMENT = 1e-6
+FIRST_LOOK = 15.0
+"""Seconds of load that a look which is one of many must see, unless its test is exact: before, there are too
+few blocks of time to know how much an estimate varies."""
+
+
+class NoEvidence(Exception):  # noqa: N818 - an answer that the judge reports, no error
+    """A gate cannot be decided from these samples.
+
+    Args:
+        reason: the human line that says why.
+        seconds: load of the same kind that would decide it; None where no such length is known.
+    """
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Both versions' outcomes.
+
+    Args:
+        stable: outcomes of stable.
+        candidate: outcomes of the candidate; entry i is the same arrival as stable's when ``paired``.
+        paired: each arrival went to both versions.
+        unmatched: samples whose arrival has none of the other version, though it should.
+        duration: seconds of load.
+        often: it still grows, and this look at it is one of many.
+    """
+
+    stable: Outcomes
+    candidate: Outcomes
+    paired: bool
+    unmatched: int
+    duration: float
+    often: bool = False
+
+    @property
+    def arrivals(self) -> int:
+        """How many arrivals there are, over both versions when they are not paired."""
+        return len(self.stable) if self.paired else len(self.stable) + len(self.candidate)
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are, those that stand alone included."""
+        return len(self.stable) + len(self.candidate) + self.unmatched
+
+    @property
+    def rate(self) -> float:
+        """Arrivals a second."""
+        return self.arrivals / self.duration
+
+    def await_first_look(self) -> None:
+        """Refuse a look that comes too early.
+
+        Raises:
+            NoEvidence: there is too little load for an interval that is not exact.
+        """
+        if self.often and self.duration < FIRST_LOOK:
+            rest = FIRST_LOOK - self.duration
+            raise NoEvidence(f"the first look is after {FIRST_LOOK:g} s of load", seconds=rest)
+
+    @property
+    def burst_blocks(self) -> int:
+        """Into how many time blocks bursts are looked for; short runs have fewer than latency needs."""
+        return block_count(self.duration) or int(self.duration // SHORTEST_BLOCK)
+
+    def blocks_of(self, outcomes: Outcomes, blocks: int) -> Places:
+        """The time block of each outcome, 0 to ``blocks - 1``."""
+        return np.clip((outcomes.at * (blocks / self.duration)).astype(np.intp), 0, blocks - 1)
+
+    def blocked(self, outcomes: Outcomes, blocks: int) -> Blocked:
+        """The latencies of ``outcomes`` in equal time blocks."""
+        order = outcomes.by_latency
+        return Blocked(outcomes.latency[order], self.blocks_of(outcomes, blocks)[order], blocks)
+
+    def slice(self, rows: Flags) -> Evidence:
+        """Only the arrivals whose row is marked in ``rows``, shape (rows of the evaluation set,)."""
+        stable, candidate = (o.where(rows[o.row]) for o in (self.stable, self.candidate))
+        return replace(self, stable=stable, candidate=candidate)
+
+    def until(self, seconds: float) -> Evidence:
+        """What was scheduled in the first ``seconds`` of load, as one look of many sees it."""
+        stable, candidate = (
+            o.part(0, int(np.searchsorted(o.at, seconds))) for o in (self.stable, self.candidate)
+        )
+        return Evidence(stable, candidate, self.paired, self.unmatched, seconds, often=True)
+
+    def between(self, begin: float, duration: float) -> Evidence:
+        """What was scheduled from ``begin`` on for ``duration`` seconds of load, as a run of its own."""
+        # moments are sums of floats: a microsecond is less than any gap between arrivals tells
+        ends = (begin - _MOMENT, begin + duration - _MOMENT)
+        stable, candidate = (
+            o.part(int(np.searchsorted(o.at, ends[0])), int(np.searchsorted(o.at, ends[1])), begin)
+            for o in (self.stable, self.candidate)
+        )
+        return Evidence(stable, candidate, self.paired, 0, duration)
+
+    def first_of_each_row(self) -> Evidence:
+        """Only the first arrival of each row, of pairs."""
+        kept = np.zeros(len(self.stable), dtype=bool)
+        kept[np.unique(self.stable.row, return_index=True)[1]] = True
+        if kept.all():
+            return self
+        stable, candidate = self.stable.where(kept), self.candidate.where(kept)
+        return replace(self, stable=stable, candidate=candidate)
+
+    @classmethod
+    def gather(
+        cls, experiment: Experiment, samples: SampleSet, dataset: Dataset, load: LoadFacts
+    ) -> Evidence:
+        """Lay out the samples of one run.
+
+        Raises:
+            DatasetError: a sample names a row that the evaluation set does not have.
+        """
+        if len(samples) and int(samples.row.max()) >= len(dataset):
+            raise DatasetError(
+                f"{dataset.path}: the samples name row {int(samples.row.max())}, it has {len(dataset)} rows; "
+                "judge with the evaluation set of the run"
+            )
+        start = float(samples.scheduled_at.min()) if len(samples) else 0.0
+        stable, candidate = lay_out(experiment.load, samples, start)
+        span = float(samples.scheduled_at.max()) - start if len(samples) else 0.0
+        return cls(
+            stable=stable,
+            candidate=candidate,
+            paired=is_paired(experiment.load),
+            unmatched=len(samples) - len(stable) - len(candidate),
+            duration=_duration(span, load.duration_s),
+        )
+
+
+def is_paired(load: Load) -> bool:
+    """Whether each arrival goes to both versions."""
+    return load.traffic != "canary"
+
+
+def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Outcomes]:
+    """Stable's and the candidate's outcomes; pairs whose other half is missing are left out.
+
+    Args:
+        load: the traffic.
+        samples: of whole arrivals, in any order.
+        start: the first arrival of the run, on the samples' clock.
+    """
+    whole = _outcomes(samples, start, load.timeout)
+    is_candidate = samples.is_version(CANDIDATE) if len(samples) else np.zeros(0, dtype=bool)
+    places = (
+        _pair(samples, is_candidate)
+        if is_paired(load)
+        else (_in_time(whole.at, ~is_candidate), _in_time(whole.at, is_candidate))
+    )
+    return whole.take(places[0]), whole.take(places[1])
+
+
+def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:
+    failed = samples.failed
+    latency = np.maximum(samples.latency, np.where(failed, timeout, 1e-6))
+    return Outcomes(
+        row=samples.row,
+        at=samples.scheduled_at - start,
+        latency=latency,
+        failed=failed,
+        correct=samples.correct & ~failed,
+        unfaithful=samples.unfaithful,
+        referenced=np.asarray(pc.is_valid(samples.table["faithful"])),
+        prediction=_single(samples.table["prediction"]),
+        request_id=_single(samples.table["request_id"]),
+        reference=_single(samples.table["reference"]),
+    )
+
+
+def _single(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+
+
+def _in_time(at: Floats, mask: Flags) -> Places:
+    places = np.flatnonzero(mask)
+    return places[np.argsort(at[places], kind="stable")]
+
+
+def _pair(samples: SampleSet, is_candidate: Flags) -> tuple[Places, Places]:
+    """Places of the two samples of each arrival: the same worker sent the same row at the same instant."""
+    worker = np.asarray(samples.table["worker"].to_numpy())
+    order = np.lexsort((is_candidate, worker, samples.row, samples.scheduled_at))
+    first, second = order[:-1], order[1:]
+    same = is_candidate[second] & ~is_candidate[first]
+    for key in (worker, samples.row, samples.scheduled_at):
+        same &= key[first] == key[second]
+    return first[same], second[same]
+
+
+def _duration(span: float, stated: float) -> float:
+    """Seconds of load: as the generator states them, unless the arrivals contradict it (a run cut short)."""
+    if span <= stated <= 1.1 * span + 2 or span <= 0:
+        return stated if stated > 0 else 1.0
+    return span

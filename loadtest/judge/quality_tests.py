@@ -1,0 +1,246 @@
+"""Gates on the quality of answers. Rows are the unit: a row that was replayed ten times is one row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from loadtest.data.dataset import Dataset
+from loadtest.experiment.gate import Gate
+from loadtest.experiment.metrics import LIKELIHOOD_RATIOS
+from loadtest.judge.measurement import Measurement, margin_of
+from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.paired_outcomes import Evidence, NoEvidence
+from loadtest.stats import bootstrap
+from loadtest.stats.estimate import Estimate
+from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share, design_effect
+from loadtest.stats.scores import classification, mae, r2, rmse, value_per_thousand
+from loadtest.stats.sequential import PairedBets
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The distinct rows of one version's outcomes, and each arrival's weight: the row's share of replays."""
+
+    rows: NDArray[np.intp]
+    place: NDArray[np.intp]
+    weight: Floats
+
+    @classmethod
+    def of(cls, outcomes: Outcomes) -> Rows:
+        """The distinct rows among ``outcomes``."""
+        replays = np.bincount(outcomes.row)
+        place = np.cumsum(replays > 0)[outcomes.row] - 1
+        return cls(np.flatnonzero(replays), place, 1 / replays[outcomes.row])
+
+    def mean(self, per_arrival: Floats) -> Floats:
+        """The mean over the replays of each distinct row, shape (distinct rows,)."""
+        return np.bincount(self.place, per_arrival * self.weight, len(self.rows)).astype(np.float64)
+
+
+def accuracy(gate: Gate, evidence: Evidence, rows_in_set: int) -> Measurement:
+    """Share of distinct rows answered correctly; Tango's interval for pairs, Newcombe's for two streams.
+
+    Pairs that are looked at ``often`` are bet on, each row once: what a row's first replay will answer is not
+    known before, what its second will is.
+    """
+    if evidence.often and evidence.paired:
+        evidence = evidence.first_of_each_row()
+    s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
+    s = s_rows.mean(evidence.stable.correct.astype(np.float64))
+    c = c_rows.mean(evidence.candidate.correct.astype(np.float64))
+    estimate: Estimate
+    if gate.against == "absolute":
+        effect = _bursts(evidence, evidence.candidate)
+        estimate = Share(float(c.sum()) / effect, len(c) / effect)
+    elif evidence.paired:
+        effect = _paired_bursts(evidence)
+        change = c - s
+        gained, lost = float(change[change > 0].sum()), float(-change[change < 0].sum())
+        kind = PairedBets if evidence.often else PairedDifference
+        estimate = kind(gained / effect, lost / effect, len(change) / effect)
+    else:
+        s_effect, c_effect = _bursts(evidence, evidence.stable), _bursts(evidence, evidence.candidate)
+        estimate = IndependentDifference(
+            float(c.sum()) / c_effect, len(c) / c_effect, float(s.sum()) / s_effect, len(s) / s_effect
+        )
+    return Measurement(
+        estimate=estimate,
+        margin=margin_of(gate),
+        stable=float(s.mean()),
+        candidate=float(c.mean()),
+        rows=len(c),
+        rows_left=rows_in_set - len(c),
+    )
+
+
+def _paired_bursts(evidence: Evidence) -> float:
+    # answers depend on the row alone until errors come, and those come in bursts
+    if not (evidence.stable.failed.any() or evidence.candidate.failed.any()):
+        return 1.0
+    evidence.await_first_look()
+    if len(evidence.stable) != len(evidence.candidate):  # the same rows, sent at other times
+        return max(_bursts(evidence, evidence.stable), _bursts(evidence, evidence.candidate))
+    blocks = evidence.burst_blocks
+    change = evidence.candidate.correct.astype(np.float64) - evidence.stable.correct
+    return (
+        design_effect(change, evidence.blocks_of(evidence.stable, blocks), blocks, often=evidence.often)
+        if blocks > 1
+        else 1.0
+    )
+
+
+def _bursts(evidence: Evidence, outcomes: Outcomes) -> float:
+    blocks = evidence.burst_blocks
+    if blocks < 2 or not outcomes.failed.any():
+        return 1.0
+    return design_effect(
+        outcomes.correct.astype(np.float64),
+        evidence.blocks_of(outcomes, blocks),
+        blocks,
+        often=evidence.often,
+    )
+
+
+def score(gate: Gate, evidence: Evidence, dataset: Dataset, rows_in_set: int) -> Measurement:
+    """Any metric that is a function of sums over rows: value, scikit-learn's scores, MAE, RMSE, R2."""
+    metric: bootstrap.Metric
+    if gate.metric == "value":
+        metric, features = value_per_thousand, _value_features
+    elif gate.kind in ("loss", "r2"):
+        metric, features = {"mae": mae, "rmse": rmse, "r2": r2}[gate.metric], _regression_features
+    else:
+        classes = np.unique(np.asarray(dataset.labels, dtype=str))
+        metric, features = (
+            classification(gate.metric, positive_class(gate, classes)),
+            _classification_features,
+        )
+    s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
+    s_sums = features(evidence.stable, dataset, s_rows, bootstrap.groups(len(s_rows.rows)))
+    c_sums = features(evidence.candidate, dataset, c_rows, bootstrap.groups(len(c_rows.rows)))
+    own_s, own_c = (float(metric(sums.sum(axis=0, keepdims=True))[0]) for sums in (s_sums, c_sums))
+    reach = _reach(gate, own_c, dataset)
+    n = min(len(s_rows.rows), len(c_rows.rows))
+    # the far tails that many looks need would take more replicates than a second has time for
+    resample = not evidence.often
+    estimate: Estimate
+    if gate.against == "absolute":
+        estimate = bootstrap.level(c_sums, metric, rows=n, reach=reach, resample=resample)
+    else:
+        if gate.relative and own_s <= 0:
+            raise NoEvidence(f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing")
+        estimate = bootstrap.difference(
+            s_sums,
+            c_sums,
+            metric,
+            relative=gate.relative,
+            paired=evidence.paired,
+            rows=n,
+            reach=reach / own_s if gate.relative else reach,
+            resample=resample,
+        )
+    if not np.isfinite(estimate.value):
+        raise NoEvidence(f"{gate.metric} is undefined on these rows")
+    return Measurement(
+        estimate=estimate,
+        margin=margin_of(gate),
+        stable=own_s,
+        candidate=own_c,
+        rows=len(c_rows.rows),
+        rows_left=rows_in_set - len(c_rows.rows),
+    )
+
+
+def _reach(gate: Gate, own: float, dataset: Dataset) -> float:
+    """How far the metric would move if every answer became useless."""
+    if gate.kind == "loss":
+        labels = np.asarray(dataset.labels, dtype=np.float64)
+        spread = labels - labels.mean()
+        useless = np.abs(spread).mean() if gate.metric == "mae" else np.sqrt(np.mean(spread**2))
+        return abs(float(useless) - own)
+    # a ratio of 1 is that of answers that say nothing
+    return abs(1 - own) if gate.kind in ("odds", "odds_against") else abs(own)
+
+
+def _sums(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
+    """Sums of per-row columns over groups, shape (groups, columns)."""
+    count = int(group.max()) + 1
+    return np.column_stack([np.bincount(group, weights=column, minlength=count) for column in columns])
+
+
+def _value_features(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
+    if dataset.values is None:
+        raise NoEvidence("the experiment names no value column; set [data] value")
+    earned = dataset.values[rows.rows] * rows.mean(outcomes.correct.astype(np.float64))
+    if not np.isfinite(earned).all():
+        raise NoEvidence("the value column has empty cells; fill them")
+    return _sums([earned, np.ones(len(earned))], group)
+
+
+def _regression_features(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
+    labels = np.asarray(dataset.labels, dtype=np.float64)
+    truth = labels[outcomes.row]
+    # an answer that never came is worth what no model is worth: the mean of the labels
+    guess = np.where(outcomes.failed, labels.mean(), _numbers(outcomes.prediction))
+    error = np.where(np.isfinite(guess), guess, labels.mean()) - truth
+    per_row = [rows.mean(column) for column in (np.abs(error), error**2, truth, truth**2)]
+    return _sums([*per_row, np.ones(len(rows.rows))], group)
+
+
+def _numbers(predictions: pa.Array) -> Floats:
+    """Predictions as numbers, NaN where there is none."""
+    try:
+        return np.asarray(pc.fill_null(predictions.cast(pa.float64()), np.nan))
+    except pa.ArrowInvalid as error:
+        raise NoEvidence(f"a prediction is no number ({error})") from error
+
+
+def _classification_features(
+    outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]
+) -> Floats:
+    """Per class: hits, answers, truths; the last class stands for answers that are no label at all."""
+    classes, label = np.unique(np.asarray(dataset.labels, dtype=str), return_inverse=True)
+    truth = label[outcomes.row]
+    answer = _classes_of(outcomes.prediction, classes)
+    # `correct` is the recorder's judgement, made with the model's own types: it decides
+    answer = np.where(outcomes.correct, truth, np.where(answer == truth, len(classes), answer))
+    answer[outcomes.failed] = len(classes)
+    of_arrival = group[rows.place]
+    count, width = int(group.max()) + 1, len(classes) + 1
+
+    def table(kind: NDArray[np.intp], weight: Floats) -> Floats:
+        flat = np.bincount(of_arrival * width + kind, weights=weight, minlength=count * width)
+        return flat.reshape(count, width).astype(np.float64)
+
+    hits = table(truth, rows.weight * outcomes.correct)
+    return np.hstack([hits, table(answer, rows.weight), table(truth, rows.weight)])
+
+
+def _classes_of(predictions: pa.Array, classes: NDArray[np.str_]) -> NDArray[np.intp]:
+    encoded = predictions.dictionary_encode()
+    place = {text: i for i, text in enumerate(classes.tolist())}
+    known = [place.get(text, len(classes)) for text in encoded.dictionary.to_pylist()]
+    codes = np.asarray(encoded.indices.fill_null(len(known)))
+    found: NDArray[np.intp] = np.array([*known, len(classes)], dtype=np.intp)[codes]
+    return found
+
+
+def positive_class(gate: Gate, classes: NDArray[np.str_]) -> int | None:
+    """Where the positive class stands, for a score of two classes without an average; None for any other.
+
+    Raises:
+        NoEvidence: the labels do not say which class counts as yes.
+    """
+    if gate.metric not in ("f1", "precision", "recall", "jaccard", *LIKELIHOOD_RATIOS):
+        return None
+    for name in ("1", "1.0", "True", "true"):
+        if len(classes) == 2 and name in classes:
+            return int(np.flatnonzero(classes == name)[0])
+    instead = "" if gate.metric in LIKELIHOOD_RATIOS else f"; write {gate.metric}_macro"
+    raise NoEvidence(f"{gate.metric} is for the labels 0 and 1{instead}")

@@ -1,0 +1,79 @@
+"""The same load at several rates: the gates at each, and how quality and latency change with the rate.
+
+Rows come from one seeded permutation, so a lower rate sends the first of the rows that a higher rate sends,
+and quality is compared row by row with the lowest rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from loadtest.judge.diff import Run, compare_runs
+from loadtest.judge.diff_lines import Changes
+from loadtest.judge.gate_test import Judged
+from loadtest.judge.judge import judge_evidence, judge_gates
+from loadtest.judge.run_verdict import together
+from loadtest.judge.verdict import Verdict, Word
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class AtRate(_Part):
+    """What was seen at one rate (arrivals a second); ``changes`` is against the lowest rate, None there."""
+
+    rate: float
+    verdict: Verdict
+    changes: Changes | None
+
+
+class RatesVerdict(_Part):
+    """The content of ``rates.json`` (schema 1): may the candidate go live, at every rate that was tried?"""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    verdict: Word
+    reason: str
+    experiment: str
+    backend: Literal["compose", "local", "urls"]
+    rates: tuple[AtRate, ...]
+
+
+def judge_rates(runs: Sequence[Run]) -> RatesVerdict:
+    """Judge runs that differ in nothing but their rate.
+
+    FAIL needs a gate that fails after Holm's correction over the gates of all rates. A rate that the
+    generator could not keep up proves nothing, and makes the whole INVALID unless another proves harm.
+
+    Args:
+        runs: at least one, by ascending rate.
+    """
+    alpha = 1 - runs[0].experiment.confidence
+    found: list[AtRate] = []
+    judged: list[Judged] = []
+    invalid: list[str] = []
+    for run in runs:
+        parts = (run.experiment, run.evidence, run.dataset, run.observed)
+        rate, verdict = run.experiment.load.rate, judge_evidence(*parts)
+        found.append(
+            AtRate(rate=rate, verdict=verdict, changes=compare_runs(runs[0], run) if found else None)
+        )
+        if verdict.verdict is Word.INVALID:
+            invalid.append(f"at {rate:g}/s: {verdict.reason}")
+            continue
+        for gate in judge_gates(*parts)[0]:
+            named = gate.result.model_copy(update={"name": f"at {rate:g}/s: {gate.result.name}"})
+            judged.append(gate._replace(result=named))
+    word, reason = together(judged, alpha) if judged else (Word.INVALID, "")
+    if invalid and word is not Word.FAIL:
+        word, reason = Word.INVALID, "; ".join(invalid)
+    return RatesVerdict(
+        verdict=word,
+        reason=reason,
+        experiment=runs[0].experiment.name,
+        backend=runs[0].observed.backend,
+        rates=tuple(found),
+    )

@@ -1,0 +1,1 @@
+"""The lab on Docker Compose. Imports gateway, services and the load process of the local lab."""

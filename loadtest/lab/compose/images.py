@@ -1,0 +1,73 @@
+"""The images that a lab on Docker Compose needs: built, found, or pulled before it starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from loadtest.errors import LabError, StartError
+from loadtest.lab.compose.docker_cli import Docker
+from loadtest.lab.compose.project import COMPOSE_FILE, Project
+
+_BUILT = ("stable", "candidate", "gateway", "load")
+_OWN = "loadproof/"
+_BUILD_SECONDS = 1200.0
+_PULL_SECONDS = 300.0
+
+
+def provide_images(docker: Docker, say: Callable[[str], None]) -> bool:
+    """Build what is ours and pull what is not.
+
+    Args:
+        docker: the client.
+        say: where progress goes, a line at a time.
+
+    Returns:
+        whether there is an image for Prometheus; a lab can do without.
+
+    Raises:
+        StartError: an image can be neither built nor pulled; carries the last lines of the attempt.
+    """
+    if not COMPOSE_FILE.is_file():
+        raise StartError(f"{COMPOSE_FILE}: no such file; run loadproof from a clone of its repository")
+    project = Project(docker, "loadproof", (COMPOSE_FILE,))
+    services = json.loads(project.compose("--profile", "load", "config", "--format", "json", timeout=30))[
+        "services"
+    ]
+    images = {service: services[service]["image"] for service in (*_BUILT, "prometheus")}
+    ours = [service for service in _BUILT if images[service].startswith(_OWN)]
+    # an image of somebody else's is never built over, and without a name Compose would build them all
+    if ours:
+        say("building the images (this takes minutes the first time and seconds afterwards)")
+        try:
+            project.compose("--profile", "load", "build", *ours, timeout=_BUILD_SECONDS)
+        except LabError as error:
+            remedy = "look at its last lines, the network and the disk"
+            raise StartError(f"the images cannot be built ({error}); {remedy}", error.log) from None
+    for service in _BUILT:
+        if service not in ours:
+            require_image(docker, images[service], service)
+    if _have(docker, images["prometheus"]):
+        return True
+    say(f"no image {images['prometheus']}: this lab runs without Prometheus")
+    return False
+
+
+def require_image(docker: Docker, image: str, service: str) -> None:
+    """Find or pull an image of somebody else's.
+
+    Raises:
+        StartError: it can be neither found nor pulled.
+    """
+    if not _have(docker, image):
+        raise StartError(f"the image {image} of {service} can be neither found nor pulled; build or load it")
+
+
+def _have(docker: Docker, image: str) -> bool:
+    for command, seconds in (("inspect", 30.0), ("pull", _PULL_SECONDS)):
+        try:
+            docker.run("image", command, image, timeout=seconds)
+        except LabError:
+            continue
+        return True
+    return False

@@ -1,0 +1,294 @@
+"""The lab on Docker Compose: ``compose.yaml`` in a project of its own, so that several can run at once."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Literal, Self
+
+from loadtest.canary.store import Store
+from loadtest.errors import ExitCode, LabError, ServiceDied, StartError
+from loadtest.experiment.experiment import Experiment, Fault
+from loadtest.lab.compose.docker_cli import Docker
+from loadtest.lab.compose.images import require_image
+from loadtest.lab.compose.load_container import ComposeLoad
+from loadtest.lab.compose.override import require_readable, write_load_override, write_override
+from loadtest.lab.compose.project import COMPOSE_FILE, Container, Project
+from loadtest.lab.compose.start import PORTS, start
+from loadtest.lab.gateway.envoy import confirm_routes
+from loadtest.lab.gateway.folder_store import FolderStore
+from loadtest.lab.gateway.initial_state import take_up
+from loadtest.lab.gateway.routes import Routes, derive
+from loadtest.lab.interface import CpuUsage, Endpoints, Version
+from loadtest.lab.interrupts import interrupts_dropped
+from loadtest.lab.load_ended import load_ended
+from loadtest.lab.services.cpu_check import require_cpus
+from loadtest.lab.services.http_probe import get
+from loadtest.lab.services.server_faults import ServerFaults
+from loadtest.lab.services.server_metrics import read_metrics
+
+_REACH_SECONDS = 20.0
+# references and rows take their time before the load: the bound only ends a run that hangs
+_LOAD_SLACK = 600.0
+_LOAD_CODES = (ExitCode.PASS, ExitCode.INVALID)
+"""Exit codes of a load generator that did its job."""
+
+
+class ComposeLab:
+    """Both versions, their gateway and Prometheus as containers: ``with ComposeLab(versions) as lab: ...``.
+
+    The images must be there (``images.provide_images``). Per lab there are a project name, a generated
+    override file, and host ports: the usual ones, or others that are free.
+
+    **The canary's state** and the routes that derive from it lie in a folder of this machine, bound into
+    the gateway: a change is a write and a rename here, which the kernel shows to Envoy's watch inside the
+    container at once. No Docker command is on that way (``docker exec`` takes some 100 ms and fails when the
+    Engine is busy), so that a rollback takes milliseconds. After a plain ``docker compose up`` the same files
+    lie on the volume ``routes``; see ``volume_store``.
+
+    Args:
+        versions: stable and candidate.
+        docker: the client.
+        prometheus: start Prometheus too.
+        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
+        percent: the split of a new state.
+        allow_faults: the model whose server may be made slow, wrong or failing; empty: none.
+    """
+
+    backend: Literal["compose", "local", "urls"] = "compose"
+
+    def __init__(
+        self,
+        versions: tuple[Version, Version],
+        docker: Docker | None = None,
+        *,
+        prometheus: bool = True,
+        state: Path | None = None,
+        percent: float = 10.0,
+        allow_faults: str = "",
+    ) -> None:
+        self._versions = versions
+        self._docker = docker or Docker()
+        self._services = [*(v.role for v in versions), "gateway", *(["prometheus"] if prometheus else [])]
+        self._state = state
+        self._percent = percent
+        self._allow_faults = allow_faults
+        self._faults = ServerFaults(lambda role: str(getattr(self.endpoints, role)))
+        self._stricken: set[str] = set()
+        # a pause ends Docker's health check, and the next one is a day away: see write_override
+        self._resumed: set[str] = set()
+        self._folder = Path()
+        self._project = Project(self._docker, f"loadproof-{secrets.token_hex(4)}", ())
+        self._containers: dict[str, Container] = {}
+        self._load: ComposeLoad | None = None
+
+    def __enter__(self) -> Self:
+        for version in self._versions:
+            if version.image:
+                require_image(self._docker, version.image, version.role)
+            else:
+                require_readable(version.folder)
+        self._folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
+        state = (self._state or self._folder / "routes").absolute()
+        state.mkdir(parents=True, exist_ok=True)
+        # whatever this person's umask is, the gateway reads it
+        state.chmod(0o755)
+        self._store = FolderStore(
+            state,
+            lambda state: derive(state, {v.role: f"{v.role}:{PORTS[v.role].inside}" for v in self._versions}),
+            lambda state: confirm_routes(self.endpoints.gateway, Routes.of(state), within=5.0),
+        )
+        take_up(self._store, self._versions, self._percent)
+        override = write_override(self._folder, self._versions, state, self._allow_faults)
+        self._project = Project(self._docker, self._project.name, (COMPOSE_FILE, override))
+        try:
+            self._start()
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        broken = next((error for error in exc if isinstance(error, BaseException)), None)
+        with interrupts_dropped():
+            try:
+                self._project.remove()
+            except LabError as trouble:
+                if broken is None:
+                    raise
+                broken.add_note(str(trouble))
+            finally:
+                if self._load:
+                    self._load.close()
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def name(self) -> str:
+        """The Compose project of this lab."""
+        return self._project.name
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the services listen on this machine."""
+        urls = {
+            name: f"http://127.0.0.1:{self._containers[service].ports[inside]}"
+            for name, (service, _, _, inside) in PORTS.items()
+            if service in self._containers
+        }
+        return Endpoints(**urls)
+
+    def enforced_cpus(self, role: str) -> float | None:
+        """The CPU limit in cores that Docker enforces on a version; None: none."""
+        return self._containers[role].cpus
+
+    def set_cpus(self, role: str, cpus: float) -> None:
+        """Give a running version another CPU limit, in cores.
+
+        Raises:
+            LabError: it is not in force afterwards.
+        """
+        self._docker.run("update", "--cpus", f"{cpus:g}", self._containers[role].id, timeout=30)
+        self._containers = self._project.containers()
+        require_cpus(role, cpus, self.enforced_cpus(role))
+
+    def cpu_usage(self, role: str) -> CpuUsage | None:
+        """The throttling counters that a version reads from its own cgroup; None where it shows none."""
+        values = read_metrics(getattr(self.endpoints, role))
+        try:
+            return CpuUsage(
+                int(values["loadproof_cpu_periods_total"]),
+                int(values["loadproof_cpu_throttled_periods_total"]),
+            )
+        except KeyError:
+            return None
+
+    @property
+    def canary(self) -> Store:
+        """The canary's state; changes are in force when they return."""
+        return self._store
+
+    def inject(self, role: str, fault: Fault) -> None:
+        """Make a version fail; see ``Lab.inject``."""
+        if fault.by_server:
+            self._faults.inject(role, fault)
+            return
+        self._stricken.add(role)
+        verb = ("kill", "--signal", "KILL") if fault.kind == "killed" else ("pause",)
+        self._docker.run(*verb, self._containers[role].id, timeout=30)
+
+    def heal(self, role: str) -> None:
+        """End every fault of a version; see ``Lab.heal``."""
+        if self._project.containers()[role].state["Status"] == "paused":
+            self._docker.run("unpause", self._containers[role].id, timeout=30)
+            self._resumed.add(role)
+        elif role in self._stricken:
+            self.restart(role)
+        self._stricken.discard(role)
+        self._faults.heal(role)
+        self._reach(role)
+
+    def ended(self) -> list[str]:
+        """The services that ended by themselves."""
+        containers = self._project.containers()
+        return [
+            service
+            for service in self._services
+            if service not in self._stricken
+            and (service not in containers or containers[service].state["Status"] == "exited")
+        ]
+
+    def restart(self, service: str) -> None:
+        """Start a container again on its port; see ``Lab.restart``."""
+        self._docker.run("restart", "--time", "5", self._containers[service].id, timeout=60)
+        self._stricken.discard(service)
+        self._resumed.discard(service)
+        self._faults.forget(service)
+        for version in self._versions:
+            if service in (version.role, "gateway"):
+                self._reach(version.role)
+
+    def launch_load(self, job: Path) -> ComposeLoad:
+        """Start the load generator in a container beside the gateway.
+
+        Args:
+            job: folder with ``experiment.toml``, whose ``data.path`` is absolute.
+
+        Raises:
+            LabError: the container cannot be made.
+            UsageError: the experiment cannot be read, or the container may not read the evaluation set.
+        """
+        experiment = Experiment.load_file(str(job / "experiment.toml"))
+        data, load = experiment.data.path, experiment.load
+        require_readable(data)
+        if used := self._project.containers().get("load"):
+            # with its volume: no file of an earlier job may pass for one of this
+            self._docker.run("rm", "--force", "--volumes", used.id, timeout=30)
+        override = write_load_override(self._folder, data)
+        project = Project(self._docker, self._project.name, (*self._project.files, override))
+        project.compose("create", "--no-build", "--pull", "never", "load", timeout=60)
+        self._load = ComposeLoad(
+            self._docker, project.containers()["load"], job, 3 * (load.warmup + load.duration) + _LOAD_SLACK
+        )
+        return self._load
+
+    def check(self) -> None:
+        """Look whether every service still runs, and whether the load, if it ended, ended well.
+
+        Raises:
+            ServiceDied: one does not; carries its name and the last lines of its log.
+        """
+        containers = self._project.containers()
+        for service in self._services:
+            if service in self._stricken:
+                continue
+            container = containers.get(service)
+            fault = container.fault(health=service not in self._resumed) if container else "is gone"
+            if fault:
+                raise ServiceDied(f"{service} {fault}", self._project.log(container) if container else ())
+        load = containers.get("load")
+        asked = self._load is not None and self._load.stopped
+        codes = (*_LOAD_CODES, *([ExitCode.INTERRUPTED] if asked else []))
+        if load and load.state["Status"] != "running" and load.state["ExitCode"] not in codes:
+            raise load_ended(str(load.fault()), self._project.log(load))
+
+    def environment(self) -> dict[str, object]:
+        """Facts for ``environment.json``: the Engine, the limits as Docker enforces them, the images."""
+        versions = self._docker.versions()
+        return {
+            "backend": self.backend,
+            "engine": versions.engine,
+            "compose": versions.compose,
+            "limits": {
+                v.role: {"cpus": self._containers[v.role].cpus, "memory": self._containers[v.role].memory}
+                for v in self._versions
+            },
+            "images": {service: container.image for service, container in self._containers.items()},
+        }
+
+    def _start(self) -> None:
+        self._containers = start(self._project, self._services)
+        for version in self._versions:
+            self._reach(version.role)
+
+    def _reach(self, role: str) -> None:
+        """Wait until the gateway reaches a version.
+
+        Raises:
+            StartError: it does not in time.
+        """
+        deadline = time.monotonic() + _REACH_SECONDS
+        while not self._reaches(role):
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"the gateway does not reach {role}", self._project.log(self._containers["gateway"])
+                )
+            time.sleep(0.1)
+
+    def _reaches(self, role: str) -> bool:
+        """Whether a request that is pinned to a version comes back from it through the gateway."""
+        url = f"{self.endpoints.gateway}/v2/health/ready"
+        answer = get(url, timeout=2, headers={"x-model-version": role})
+        return answer is not None and answer.status == 200 and answer.headers.get("x-model-version") == role

@@ -1,0 +1,121 @@
+"""The load generator in a container: the job folder goes in, its results come out, its lines stream."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from loadtest.errors import LabError
+from loadtest.lab.compose.docker_cli import Docker
+from loadtest.lab.compose.project import Container
+
+USER = 10001
+"""The user and group that the services of the lab run as."""
+
+_JOB = "/job"
+_STOP_SECONDS = 30.0
+_COPY_SECONDS = 120.0
+
+
+class ComposeLoad:
+    """A ``LoadProcess`` in a created container: the constructor copies the job in and starts it.
+
+    Files travel with ``docker cp``: the container needs no access to the job folder, whoever owns it.
+
+    Args:
+        docker: the client.
+        container: made, not started.
+        job: folder on this machine.
+        limit: seconds after which a generator that hangs is killed, so that a run always ends.
+
+    Raises:
+        LabError: the job cannot be copied in.
+    """
+
+    def __init__(self, docker: Docker, container: Container, job: Path, limit: float) -> None:
+        self._docker = docker
+        self._id = container.id
+        self._job = job
+        self._stopped = False
+        self._code: int | None = None
+        docker.run("cp", "-", f"{self._id}:{_JOB}", stdin=_archive(job), timeout=_COPY_SECONDS)
+        # a session of its own: on Ctrl-C the flow asks it to stop, and what was measured is kept
+        self._process = subprocess.Popen(
+            [docker.program, "start", "--attach", self._id],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self._watchdog = threading.Timer(limit, self._signal, ["KILL"])
+        self._watchdog.daemon = True
+        self._watchdog.start()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was asked to end early."""
+        return self._stopped
+
+    def lines(self) -> Iterator[str]:
+        """Its standard output, line by line, until it ends."""
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker
+        for line in self._process.stdout:
+            yield line.rstrip("\n")
+
+    def stop(self) -> None:
+        """Ask it to end early and keep what was measured; idempotent."""
+        if not self._stopped and self._process.poll() is None:
+            self._stopped = True
+            self._signal("INT")
+
+    def wait(self) -> int:
+        """Its exit code, once ``samples.parquet`` and ``load.json`` lie in the job folder.
+
+        Raises:
+            LabError: its files cannot be copied out.
+        """
+        if self._code is None:
+            try:
+                self._process.communicate(timeout=_STOP_SECONDS if self._stopped else None)
+            except subprocess.TimeoutExpired:
+                self._signal("KILL")
+                self._process.communicate()
+            self._watchdog.cancel()
+            self._docker.run("cp", f"{self._id}:{_JOB}/.", str(self._job), timeout=_COPY_SECONDS)
+            self._code = self._process.returncode
+        return self._code
+
+    def close(self) -> None:
+        """Let go of the client after the container was removed."""
+        self._watchdog.cancel()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.communicate(timeout=5)
+            return
+        self._process.kill()
+        self._process.communicate()
+
+    def _signal(self, name: str) -> None:
+        # it may end by itself at the same moment
+        with contextlib.suppress(LabError):
+            self._docker.run("kill", "--signal", name, self._id, timeout=30)
+
+
+def _archive(job: Path) -> bytes:
+    """The job folder's files as a tar stream, owned by the container's user."""
+
+    def own(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = USER
+        entry.uname = entry.gname = ""
+        return entry
+
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for path in sorted(job.iterdir()):
+            archive.add(path, arcname=path.name, filter=own)
+    return stream.getvalue()

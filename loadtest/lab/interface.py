@@ -1,0 +1,151 @@
+"""The lab as the flows see it: what every backend offers, and nothing of how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol, Self
+
+from loadtest.canary.store import Store
+from loadtest.experiment.experiment import Fault
+
+IMAGE = "image:"
+"""How the name of a version begins that is an image: ``image:registry/recommender:2``."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One deployed build: ``Version("stable", Path("models/shop/v1"), cpus=0.25, memory=2**29)``.
+
+    Args:
+        role: ``stable`` or ``candidate``.
+        folder: the version's folder on this machine; of no meaning for an image.
+        cpus: CPU limit in cores; None: no limit.
+        memory: memory limit in bytes; None: no limit.
+        image: an image that carries the version with its server, on port 8000; None: our model server.
+    """
+
+    role: Literal["stable", "candidate"]
+    folder: Path
+    cpus: float | None
+    memory: int | None
+    image: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the version is called: its folder, or its image."""
+        return self.image or self.folder.name
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Base URLs as seen from this machine, without a trailing slash; None: not part of this lab.
+
+    ``stats`` is where the gateway shows its own counters (``/stats/prometheus``).
+    """
+
+    gateway: str
+    stable: str
+    candidate: str
+    prometheus: str | None = None
+    stats: str | None = None
+
+
+class CpuUsage(NamedTuple):
+    """Counters of a version's CPU limit since its start (cgroup ``cpu.stat``).
+
+    Args:
+        periods: enforcement periods in which it wanted to run.
+        throttled_periods: those in which it was stopped for the rest of the period.
+    """
+
+    periods: int
+    throttled_periods: int
+
+
+class LoadProcess(Protocol):
+    """The load generator, running."""
+
+    def lines(self) -> Iterator[str]:
+        """Its standard output by lines, until it ends: JSON objects, see ``loadtest.data.sample_stream``."""
+
+    def stop(self) -> None:
+        """Ask it to end early and keep what was measured; idempotent."""
+
+    def wait(self) -> int:
+        """Its exit code. After this, ``samples.parquet`` and ``load.json`` lie in the job folder."""
+
+
+class Lab(Protocol):
+    """Running versions, their gateway and their metrics: a context manager that leaves nothing behind."""
+
+    backend: Literal["compose", "local", "urls"]
+
+    def __enter__(self) -> Self:
+        """Start everything and wait until it is ready.
+
+        Raises:
+            StartError: a service did not become ready; what was started is stopped again.
+        """
+
+    def __exit__(self, *exc: object) -> None:
+        """Stop what this lab started; leave nothing behind."""
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the services listen."""
+
+    def enforced_cpus(self, role: str) -> float | None:
+        """The CPU limit that is truly in force for a version; None when none is. Never pretends."""
+
+    def set_cpus(self, role: str, cpus: float) -> None:
+        """Give a running version another CPU limit, in cores.
+
+        Raises:
+            LabError: it is not in force afterwards.
+        """
+
+    def cpu_usage(self, role: str) -> CpuUsage | None:
+        """The throttling counters of a version now; None where they cannot be had."""
+
+    @property
+    def canary(self) -> Store:
+        """The canary's state, from which the gateway's split, its shadow and its roles derive."""
+
+    def inject(self, role: str, fault: Fault) -> None:
+        """Make a version fail, until ``heal``; ``check`` then expects of it what was done to it.
+
+        Raises:
+            LabError: the fault needs a model server that allows it, and this one does not.
+        """
+
+    def heal(self, role: str) -> None:
+        """End every fault that was injected into a version, and wait until it is ready again."""
+
+    def ended(self) -> list[str]:
+        """The services that ended by themselves."""
+
+    def restart(self, service: str) -> None:
+        """Start a service again where it was, ended or not, and wait until it is ready.
+
+        Raises:
+            StartError: it did not become ready.
+        """
+
+    def launch_load(self, job: Path) -> LoadProcess:
+        """Start ``python -m loadtest.load --stream`` on a job folder, close to the gateway.
+
+        Args:
+            job: folder on this machine with ``experiment.toml``, whose ``data.path`` is absolute.
+        """
+
+    def check(self) -> None:
+        """Look whether every service still runs.
+
+        Raises:
+            ServiceDied: one ended; carries its name and the last lines of its log.
+        """
+
+    def environment(self) -> dict[str, object]:
+        """Facts for ``environment.json``: backend, limits as enforced, versions of the parts."""

@@ -1,0 +1,1 @@
+"""The lab as local processes, limited through cgroups. Imports gateway and services."""

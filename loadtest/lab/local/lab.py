@@ -1,0 +1,299 @@
+"""The lab as local processes: the same services as on Compose, supervised, limited through cgroups."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal, Self
+
+from loadtest.canary.store import Store
+from loadtest.errors import StartError
+from loadtest.experiment.experiment import Experiment, Fault
+from loadtest.lab.free_ports import HOST, free_port
+from loadtest.lab.gateway.envoy import confirm_routes, find_envoy
+from loadtest.lab.gateway.folder_store import FolderStore
+from loadtest.lab.gateway.initial_state import take_up
+from loadtest.lab.gateway.routes import TARGETS_FILE, Routes, derive
+from loadtest.lab.interface import CpuUsage, Endpoints, Version
+from loadtest.lab.load_ended import load_ended
+from loadtest.lab.local.commands import gateway_command, prometheus_command
+from loadtest.lab.local.limits import LARGE_PAGES, limits_for
+from loadtest.lab.local.load_process import LocalLoad
+from loadtest.lab.local.supervisor import Service, Supervisor, hint
+from loadtest.lab.services.cpu_check import require_cpus
+from loadtest.lab.services.http_probe import get
+from loadtest.lab.services.server_faults import ServerFaults
+
+ROOT = Path(__file__).parents[3]
+"""The repository: from here the services can be imported."""
+
+_START_ATTEMPTS = 3
+_POLL = 0.05
+LOAD_SLACK = 600.0
+"""Seconds that a load may take beside its own time before it is held to hang."""
+
+
+class LocalLab:
+    """Both versions, their gateway and, if it is on the PATH, Prometheus as processes of this machine.
+
+    ::
+
+        with LocalLab(versions, Path("/tmp/lab"), "shop") as lab:
+            lab.canary.update(lambda state: state.set(50, sign("half of it")))
+            requests.get(f"{lab.endpoints.gateway}/v2/models/shop")
+
+    A version is ready when it says so itself and a request pinned to it comes back through the gateway.
+
+    Args:
+        versions: stable and candidate.
+        folder: for logs, configuration and Prometheus's data; made when absent, kept afterwards.
+        model: name of the model that both serve.
+        gateway_port: preferred; another one is taken when it is in use.
+        start_seconds: until a service must be ready.
+        server: command of the model server, without ``--model-dir``, ``--host`` and ``--port``.
+        load: command of the load generator, without ``--job`` and ``--host``.
+        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
+        percent: the split of a new state.
+        allow_faults: let the model server be made slow, wrong or failing.
+        with_prometheus: start Prometheus where it is on the PATH.
+    """
+
+    backend: Literal["compose", "local", "urls"] = "local"
+
+    def __init__(
+        self,
+        versions: tuple[Version, Version],
+        folder: Path,
+        model: str,
+        *,
+        gateway_port: int = 8080,
+        start_seconds: float = 120.0,
+        server: Sequence[str] = (sys.executable, "-m", "services.model_server"),
+        load: Sequence[str] = (sys.executable, "-m", "loadtest.load", "--stream"),
+        state: Path | None = None,
+        percent: float = 10.0,
+        allow_faults: bool = False,
+        with_prometheus: bool = True,
+    ) -> None:
+        self._versions: dict[str, Version] = {version.role: version for version in versions}
+        self._folder = folder.absolute()
+        self._model = model
+        self._gateway_port = gateway_port
+        self._start_seconds = start_seconds
+        self._server = tuple(server)
+        self._load_command = tuple(load)
+        self._state = (state or self._folder / "routes").absolute()
+        self._percent = percent
+        self._allow_faults = allow_faults
+        self._store = FolderStore(
+            self._state,
+            lambda state: derive(state, {role: f"{HOST}:{self._ports[role]}" for role in self._versions}),
+            lambda state: confirm_routes(self.endpoints.gateway, Routes.of(state), within=5.0),
+        )
+        self._faults = ServerFaults(lambda role: self._url(role))
+        self._killed: set[str] = set()
+        self._prometheus = shutil.which("prometheus") if with_prometheus else None
+        self._ports: dict[str, int] = {}
+        self._services: dict[str, Service] = {}
+        self._load: LocalLoad | None = None
+        self._cleanup = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start everything and wait until it is ready.
+
+        Raises:
+            StartError: a service did not become ready; what was started is stopped again.
+        """
+        for folder in (self._folder, self._state):
+            folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as starting:
+            self._supervisor = starting.enter_context(Supervisor(self._folder, ROOT))
+            for role in self._versions:
+                self._start(role)
+            for role in self._versions:
+                self._await(role)
+            take_up(self._store, self._versions.values(), self._percent)
+            for name in ("gateway", *(("prometheus",) if self._prometheus else ())):
+                self._start(name)
+                self._await(name)
+            self._cleanup = starting.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Stop what this lab started, the load first and stable last."""
+        self._cleanup.close()
+        if self._load:
+            self._load.close()
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the services listen."""
+        return Endpoints(
+            self._url("gateway"),
+            self._url("stable"),
+            self._url("candidate"),
+            self._url("prometheus") if "prometheus" in self._ports else None,
+            self._url("stats"),
+        )
+
+    def enforced_cpus(self, role: str) -> float | None:
+        """The CPU limit that the kernel has in force for a version's process; None when there is none."""
+        service = self._services[role]
+        return service.limits.cpus(service.process.pid)
+
+    def set_cpus(self, role: str, cpus: float) -> None:
+        """Give a running version another CPU limit, in cores; LabError: it is not in force afterwards."""
+        self._services[role].limits.change(cpus)
+        require_cpus(role, cpus, self.enforced_cpus(role))
+
+    def cpu_usage(self, role: str) -> CpuUsage | None:
+        """The throttling counters of a version's cgroup now; None where there is none."""
+        return self._services[role].limits.cpu_usage()
+
+    @property
+    def canary(self) -> Store:
+        """The canary's state; changes are in force when they return."""
+        return self._store
+
+    def inject(self, role: str, fault: Fault) -> None:
+        """Make a version fail; see ``Lab.inject``."""
+        if fault.by_server:
+            self._faults.inject(role, fault)
+            return
+        service = self._services[role]
+        service.essential = False
+        # the whole group: a worker must not go on for a moment without its parent
+        os.killpg(service.process.pid, signal.SIGKILL if fault.kind == "killed" else signal.SIGSTOP)
+        if fault.kind == "killed":
+            self._killed.add(role)
+            service.process.wait()
+
+    def heal(self, role: str) -> None:
+        """End every fault of a version; see ``Lab.heal``."""
+        service = self._services[role]
+        if role in self._killed or service.ended():
+            self.restart(role)
+        else:
+            os.killpg(service.process.pid, signal.SIGCONT)
+            service.essential = True
+            self._faults.heal(role)
+            self._await(role)
+
+    def ended(self) -> list[str]:
+        """The services that ended by themselves."""
+        return [n for n, service in self._services.items() if service.ended() and n not in self._killed]
+
+    def restart(self, service: str) -> None:
+        """Start a service again on its port; see ``Lab.restart``."""
+        self._supervisor.stop(self._services[service])
+        self._killed.discard(service)
+        self._faults.forget(service)
+        self._start(service)
+        self._await(service)
+
+    def launch_load(self, job: Path) -> LocalLoad:
+        """Start the load generator on a job folder; its standard error goes to ``load.log``.
+
+        Args:
+            job: folder with ``experiment.toml``.
+
+        Raises:
+            ExperimentError: the job's experiment cannot be read.
+        """
+        job = job.absolute()
+        load = Experiment.load_file(str(job / "experiment.toml")).load
+        command = [*self._load_command, "--job", str(job), "--host", self.endpoints.gateway]
+        service = self._supervisor.start("load", command, stdout=subprocess.PIPE, essential=False)
+        # references and rows take their time before the load: the bound only ends a run that hangs
+        self._load = LocalLoad(service, self._supervisor, 3 * (load.warmup + load.duration) + LOAD_SLACK)
+        return self._load
+
+    def check(self) -> None:
+        """Look whether every service still runs, and whether the load, if it ended, ended well.
+
+        Raises:
+            ServiceDied: one does not; carries its name and the last lines of its log.
+        """
+        self._supervisor.check()
+        if self._load and (how := self._load.failure()):
+            raise load_ended(how, self._load.tail())
+
+    def environment(self) -> dict[str, object]:
+        """Facts for ``environment.json``: limits as the kernel has them in force, and what runs."""
+        envoy = subprocess.run([str(find_envoy()), "--version"], capture_output=True, text=True, check=True)
+        return {
+            "backend": self.backend,
+            "limits": {role: self._services[role].enforced() for role in self._versions},
+            "envoy": (re.findall(r"\d+\.\d+\.\d+", envoy.stdout) or [envoy.stdout.strip()])[0],
+            "kernel": platform.release(),
+        }
+
+    def _start(self, name: str) -> None:
+        self._ports[name] = free_port(self._ports.get(name, self._gateway_port if name == "gateway" else 0))
+        if name in self._versions:
+            version = self._versions[name]
+            argv = [*self._server, "--model-dir", str(version.folder.absolute()), "--host", HOST]
+            limits = limits_for(name, version.cpus, version.memory, self._supervisor.will_make)
+            # a version starts at full speed, inside its cgroup, and is limited as soon as it is ready
+            limits.lift()
+            self._services[name] = self._supervisor.start(
+                name,
+                [*argv, "--port", str(self._ports[name])],
+                limits=limits,
+                # the server reads VERSION as its --version, and it is a name that other tools set
+                env={"VERSION": "", "ALLOW_FAULTS": self._model if self._allow_faults else "", **LARGE_PAGES},
+            )
+        elif name == "gateway":
+            access_log = self._folder / "gateway-access.log"
+            for listener in ("admin", "stats"):
+                self._ports[listener] = free_port(self._ports.get(listener, 0))
+            command = gateway_command(self._folder, self._state, self._ports)
+            self._services[name] = self._supervisor.start(name, command, stdout=access_log)
+        else:
+            command = prometheus_command(
+                str(self._prometheus), self._folder, self._state / TARGETS_FILE, self._ports
+            )
+            self._services[name] = self._supervisor.start(name, command)
+
+    def _await(self, name: str) -> None:
+        """Wait until a service is ready; start it again where somebody else took its port meanwhile."""
+        deadline = time.monotonic() + self._start_seconds
+        attempts = 1
+        while not (self._is_ready(name) and self._services[name].listens(self._ports[name])):
+            service = self._services[name]
+            how = service.ended()
+            if how is None and time.monotonic() < deadline:
+                time.sleep(_POLL)
+                continue
+            how = how or f"was not ready within {self._start_seconds:g} s"
+            tail = service.tail()
+            self._supervisor.stop(service)
+            if attempts == _START_ATTEMPTS or "address already in use" not in "\n".join(tail).lower():
+                raise StartError(f"{name} did not start: it {how}{hint(service)}", tail)
+            attempts += 1
+            self._start(name)
+        self._services[name].limits.enforce()
+
+    def _is_ready(self, name: str) -> bool:
+        if name == "gateway":
+            return all(self._pinned(role) for role in self._versions)
+        path = "/-/ready" if name == "prometheus" else "/v2/health/ready"
+        answer = get(self._url(name) + path, timeout=2.0)
+        return answer is not None and answer.status == 200
+
+    def _pinned(self, role: str) -> bool:
+        url = f"{self._url('gateway')}/v2/models/{self._model}/ready"
+        answer = get(url, timeout=2.0, headers={"x-model-version": role})
+        return bool(answer and answer.status == 200 and answer.headers.get("x-model-version") == role)
+
+    def _url(self, name: str) -> str:
+        return f"http://{HOST}:{self._ports[name]}"

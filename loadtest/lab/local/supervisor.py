@@ -1,0 +1,185 @@
+"""The supervisor of the local lab: services as processes that log to files and leave nothing behind.
+
+::
+
+    with Supervisor(folder, cwd) as supervisor:
+        service = supervisor.start("gateway", ["envoy", ...])
+        supervisor.check()      # ServiceDied, with the last lines of its log, when one has ended
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from loadtest.errors import ServiceDied, StartError
+from loadtest.lab.interrupts import interrupts_deferred
+from loadtest.lab.local.limits import Limits, Unlimited
+from loadtest.lab.local.process_stop import stop_families
+from loadtest.lab.local.reaper import Warden
+
+GRACE = 5.0
+"""Seconds that a service gets to end by itself."""
+
+_TAIL_LINES = 20
+_TAIL_BYTES = 64 * 1024
+
+
+class Service:
+    """One supervised process: its name, its process, its limits and its log."""
+
+    def __init__(
+        self, name: str, process: subprocess.Popen[bytes], log: Path, limits: Limits, essential: bool
+    ) -> None:
+        self.name = name
+        self.process = process
+        self.log = log
+        self.limits = limits
+        self.essential = essential
+        self.handle = psutil.Process(process.pid)
+
+    def ended(self) -> str | None:
+        """How it ended, in words; None while it runs."""
+        code = self.process.poll()
+        if code is None:
+            return None
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    def enforced(self) -> dict[str, object]:
+        """Its limits as the kernel has them in force, and by what."""
+        pid = self.process.pid
+        return {"cpus": self.limits.cpus(pid), "memory": self.limits.memory(pid), "by": self.limits.how}
+
+    def listens(self, port: int) -> bool:
+        """Whether it, or a process that it started, is the one that listens on a port of this machine."""
+        with contextlib.suppress(psutil.Error):
+            for process in (self.handle, *self.handle.children(recursive=True)):
+                for connection in process.net_connections("tcp"):
+                    if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                        return True
+        return False
+
+    def tail(self) -> tuple[str, ...]:
+        """The last lines of its log, oldest first."""
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
+            return tuple(file.read().decode("utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
+
+
+class Supervisor:
+    """Starts services and, when it is closed, stops them in reverse order.
+
+    Args:
+        folder: where the logs go; it exists.
+        cwd: working directory of the services.
+    """
+
+    def __init__(self, folder: Path, cwd: Path) -> None:
+        self._folder = folder
+        self._cwd = cwd
+        self._services: list[Service] = []
+
+    def __enter__(self) -> Self:
+        """Start the warden."""
+        with interrupts_deferred():
+            self._warden = Warden(self._cwd)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Stop everything, the last started first; a second Ctrl-C waits until that is done."""
+        with interrupts_deferred():
+            for service in reversed(self._services.copy()):
+                self.stop(service)
+            self._warden.close()
+
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        limits: Limits | None = None,
+        stdout: Path | int | None = None,
+        env: Mapping[str, str] | None = None,
+        essential: bool = True,
+    ) -> Service:
+        """Start a service; its standard error, and by default its standard output, go to ``<name>.log``.
+
+        Args:
+            name: names it in messages and its log.
+            argv: the command.
+            limits: what it runs inside.
+            stdout: another file for its standard output, or ``subprocess.PIPE``.
+            env: variables to add to the environment.
+            essential: ``check`` looks after it.
+
+        Raises:
+            StartError: the program cannot be run.
+        """
+        limits = limits or Unlimited()
+        log = self._folder / f"{name}.log"
+        with (
+            interrupts_deferred(),
+            log.open("wb") as errors,
+            stdout.open("wb") if isinstance(stdout, Path) else nullcontext(stdout or errors) as output,
+        ):
+            try:
+                # a session of its own: Ctrl-C at the terminal reaches us alone, and we stop it in order
+                process = subprocess.Popen(
+                    limits.command(argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=errors,
+                    cwd=self._cwd,
+                    env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                limits.remove()
+                raise StartError(f"{name}: cannot run {argv[0]} ({error.strerror})") from error
+            self._warden.started(process.pid)
+            service = Service(name, process, log, limits, essential)
+            self._services.append(service)
+        return service
+
+    def will_make(self, folder: Path) -> None:
+        """Take note of a cgroup that is about to be made: it is gone after this supervisor at the latest."""
+        self._warden.will_make(folder)
+
+    def check(self) -> None:
+        """Look whether every service still runs.
+
+        Raises:
+            ServiceDied: one ended; the message names the first, and the error carries the end of its log.
+        """
+        for service in self._services:
+            if service.essential and (how := service.ended()):
+                raise ServiceDied(f"{service.name} {how}{hint(service)}", service.tail())
+
+    def stop(self, service: Service, first: int = signal.SIGTERM, grace: float = GRACE) -> None:
+        """Stop a service with everything that it started; after that it is no longer checked.
+
+        Args:
+            service: what to stop; it may have ended by itself.
+            first: the signal that asks it to end.
+            grace: seconds until it is killed.
+        """
+        stop_families([service.handle], grace, first)
+        service.process.wait()
+        service.limits.remove()
+        self._warden.stopped(service.process.pid)
+        if service in self._services:
+            self._services.remove(service)
+
+
+def hint(service: Service) -> str:
+    """What the way in which a service ended may mean; may be empty."""
+    if service.process.returncode == -signal.SIGKILL and service.limits.folders:
+        return " (perhaps out of memory: raise limits.memory in the experiment)"
+    return ""

@@ -1,0 +1,245 @@
+"""Labs that run in another process: how they say so, and how a command finds them.
+
+A lab that was announced lies in a folder of this machine: ``lab.json`` names its endpoints, and a lock on it
+lives exactly as long as its process. Everything else is what ``docker compose up`` started: seen from
+outside, or, by its service ``canary``, from inside.
+
+It imports little, so that a command that must be fast is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loadtest.canary.codec import STATE_FILE, decode
+from loadtest.canary.state import State
+from loadtest.errors import LabError, UsageError
+from loadtest.lab.gateway.folder_store import FolderStore
+from loadtest.lab.gateway.routes import TARGETS_FILE, Routes, derive
+
+if TYPE_CHECKING:
+    from loadtest.canary.store import Store
+    from loadtest.lab.interface import Endpoints, Lab
+
+FOLDER = Path("results/canary")
+"""Where a lab is announced unless another folder is named."""
+
+PROJECT = "loadproof"
+"""The Compose project of ``docker compose up``."""
+
+INSIDE = "LOADPROOF_ROUTES"
+"""The variable that names the folder of the canary's state inside the Compose project."""
+
+_LAB = "lab.json"
+_PORT = 8000
+_WITHIN = 5.0
+_SERVICES = {role: f"{role}:{_PORT}" for role in ("stable", "candidate")}
+
+
+@dataclass(frozen=True)
+class RunningLab:
+    """A lab that runs in another process.
+
+    Args:
+        name: for a person.
+        canary: its state.
+        folder: where it was announced; None: it was not.
+        state: the folder of its state; None: it lies on a volume.
+        project: its Compose project, where it was not announced; None: we are inside it.
+    """
+
+    name: str
+    canary: Store
+    folder: Path | None
+    state: Path | None
+    project: str | None
+
+    def endpoints(self) -> Endpoints:
+        """Where its services listen.
+
+        Raises:
+            LabError: it does not run any more.
+        """
+        from loadtest.lab.interface import Endpoints
+
+        if self.folder is not None:
+            return Endpoints(**_facts(self.folder)["endpoints"])
+        if self.project is not None:
+            return _compose_endpoints(self.project)
+        versions = {role: f"http://{address}" for role, address in _SERVICES.items()}
+        return Endpoints("http://gateway:8080", **versions, stats="http://gateway:9902")
+
+
+class Claim:
+    """A folder that one lab holds; see ``claim``."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+
+    def announce(self, lab: Lab, state: Path | None = None) -> None:
+        """Make a lab, which runs, known to the commands.
+
+        Args:
+            lab: it runs.
+            state: the folder of its state; None: the one that is claimed.
+        """
+        endpoints = lab.endpoints
+        names = ("gateway", "stable", "candidate", "prometheus", "stats")
+        facts = {
+            "backend": lab.backend,
+            "pid": os.getpid(),
+            "state": state and str(state.absolute()),
+            "endpoints": {name: getattr(endpoints, name) for name in names},
+        }
+        os.pwrite(self._file, json.dumps(facts, indent=1).encode(), 0)
+
+
+@contextmanager
+def claim(folder: Path) -> Iterator[Claim]:
+    """Hold a folder for one lab, from before it starts until after it has stopped::
+
+        with claim(folder) as claimed, open_lab(versions) as lab:
+            claimed.announce(lab)
+
+    Raises:
+        LabError: another lab has it.
+        UsageError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / _LAB, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be the folder of a lab ({error.strerror}); name another --lab"
+        ) from error
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(f"{folder}: a lab runs there already; stop it, or name another --lab") from None
+        os.ftruncate(file, 0)
+        yield Claim(file)
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def announced(folder: Path, state: Path, say: Callable[[str], None]) -> Iterator[Callable[[Lab], None]]:
+    """Hold a folder for a lab whose state lies elsewhere; yields what announces it.
+
+    Args:
+        folder: to hold, unless another lab has it.
+        state: the folder of the lab's state.
+        say: takes one line where another lab has the folder; this one is not announced then.
+    """
+    with ExitStack() as stack:
+        claimed = None
+        try:
+            claimed = stack.enter_context(claim(folder))
+        except LabError:
+            say(f"{folder} names another lab, which `canary status` and `canary rollback` reach instead")
+        yield lambda lab: claimed.announce(lab, state) if claimed else None
+
+
+def running_lab(folder: Path = FOLDER, project: str = PROJECT) -> RunningLab:
+    """The lab that runs in ``folder``, else the one of a Compose project.
+
+    Nothing is asked of Docker yet: a store whose lab does not run says so when it is used.
+    """
+    if inside := os.environ.get(INSIDE):
+        return _inside(Path(inside))
+    if is_announced(folder):
+        there = Path(_facts(folder).get("state") or folder)
+        store = FolderStore(there, lambda state: derive(state, _addresses(there)), _confirm_in(folder))
+        return RunningLab(f"the lab in {folder}", store, folder, there, None)
+    from loadtest.lab.gateway.volume_store import VolumeStore
+
+    container = f"{project}-gateway-1"
+
+    def confirm(state: State) -> None:
+        from loadtest.lab.gateway.envoy import confirm_routes
+
+        confirm_routes(_compose_gateway(container), Routes.of(state), _WITHIN)
+
+    store_there = VolumeStore(container, lambda state: derive(state, _SERVICES), confirm)
+    return RunningLab(f"the Compose project {project}", store_there, None, None, project)
+
+
+def _inside(routes: Path) -> RunningLab:
+    """The Compose project that this process is a service of; the volume of its state is mounted."""
+
+    def confirm(state: State) -> None:
+        from loadtest.lab.gateway.envoy import confirm_routes
+
+        confirm_routes("http://gateway:8080", Routes.of(state), _WITHIN)
+
+    store = FolderStore(routes, lambda state: derive(state, _SERVICES), confirm)
+    return RunningLab("this Compose project", store, None, None, None)
+
+
+def is_announced(folder: Path) -> bool:
+    """Whether a lab runs in a folder now: its process holds the lock."""
+    try:
+        with (folder / _LAB).open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return bool((folder / _LAB).stat().st_size)
+    except OSError:
+        return False
+    return False
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    if not is_announced(folder):
+        raise LabError(f"{folder}: no lab runs there any more")
+    facts: dict[str, Any] = json.loads((folder / _LAB).read_text(encoding="utf-8"))
+    return facts
+
+
+def _addresses(folder: Path) -> dict[str, str]:
+    """``host:port`` of each deployment by its service, as the targets file has them now."""
+    now = decode((folder / STATE_FILE).read_text(encoding="utf-8"), str(folder / STATE_FILE)).now
+    services = {"stable": now.stable.service, "candidate": now.candidate.service}
+    targets = json.loads((folder / TARGETS_FILE).read_text(encoding="utf-8"))
+    return {services[target["labels"]["role"]]: target["targets"][0] for target in targets}
+
+
+def _confirm_in(folder: Path) -> Any:
+    def confirm(state: State) -> None:
+        from loadtest.lab.gateway.envoy import confirm_routes
+
+        confirm_routes(_facts(folder)["endpoints"]["gateway"], Routes.of(state), _WITHIN)
+
+    return confirm
+
+
+def _compose_gateway(container: str) -> str:
+    """The gateway's base URL; whatever became of the versions, which is why somebody rolls back."""
+    from loadtest.lab.compose.docker_cli import Docker
+
+    return f"http://{Docker().run('port', container, '8080/tcp', timeout=30).split()[0]}"
+
+
+def _compose_endpoints(project: str) -> Endpoints:
+    from loadtest.lab.compose.docker_cli import Docker
+    from loadtest.lab.compose.project import Project
+    from loadtest.lab.compose.start import PORTS
+    from loadtest.lab.interface import Endpoints
+
+    containers = Project(Docker(), project, ()).containers()
+    try:
+        urls = {
+            name: f"http://127.0.0.1:{containers[port.service].ports[port.inside]}"
+            for name, port in PORTS.items()
+            if name != "prometheus" or "prometheus" in containers
+        }
+    except KeyError as missing:
+        raise LabError(f"the Compose project {project} lacks {missing}; run docker compose up -d") from None
+    return Endpoints(**urls)

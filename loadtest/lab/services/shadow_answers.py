@@ -1,0 +1,101 @@
+"""The answers that a version's server keeps in shadow mode, read page by page over HTTP.
+
+::
+
+    reader = AnswersReader("http://127.0.0.1:8002")
+    reader.read_into(join)      # what is new, as often as one likes
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from loadtest.canary.shadow_join import Join
+from loadtest.canary.state import State
+from loadtest.errors import LabError
+from loadtest.lab.interface import Endpoints
+from loadtest.lab.services.http_probe import get
+
+_PAGES = 20
+_NO_SUCH_THING = (404, 405, 501)
+
+
+class AnswersReader:
+    """Reads one server's answers; what was read is not read again.
+
+    Args:
+        url: base URL of the server.
+        timeout: seconds for each page.
+    """
+
+    def __init__(self, url: str, timeout: float = 2.0) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._ring = ""
+        self._next = 0
+
+    def read_into(self, join: Join) -> bool:
+        """Hand over what is new.
+
+        Returns:
+            Whether the server answered.
+
+        Raises:
+            LabError: it answers, and keeps no answers.
+        """
+        for _ in range(_PAGES):
+            answer = get(f"{self._url}/answers?after={self._next}", self._timeout)
+            if answer is None or answer.status not in (200, *_NO_SUCH_THING):
+                return False
+            try:
+                more = self._take(json.loads(answer.body), join)
+            except (ValueError, KeyError, TypeError):
+                raise LabError(
+                    f"{self._url} keeps no answers to join (HTTP {answer.status} at /answers); a shadow "
+                    "needs Loadproof's model server: leave [canary] shadow out"
+                ) from None
+            if not more:
+                break
+        return True
+
+    def _take(self, page: dict[str, Any], join: Join) -> bool:
+        """Hand over a page; whether there is another one."""
+        ring, records = page["ring"], page["records"]
+        if ring != self._ring:
+            self._ring = ring
+            if self._next:  # started again: its numbers begin anew
+                self._next = 0
+                return True
+        if page["first"] > self._next and records:
+            join.skip(records[0]["at"])
+        join.add(records, page["now"])
+        self._next = page["next"]
+        return bool(page["more"])
+
+
+class ShadowReader:
+    """Reads the answers of both versions into one join.
+
+    Args:
+        state: says who plays which role, and since when what is in force.
+        endpoints: where the services listen.
+        timeout: seconds for each page.
+    """
+
+    def __init__(self, state: State, endpoints: Endpoints, timeout: float = 2.0) -> None:
+        now = state.now
+        services: Mapping[str, str] = {"stable": now.stable.service, "candidate": now.candidate.service}
+        self._readers = [
+            AnswersReader(str(getattr(endpoints, service)), timeout) for service in services.values()
+        ]
+
+    def read_into(self, join: Join) -> None:
+        """Hand over what is new on either side; a server that does not answer has nothing new.
+
+        Raises:
+            LabError: a server keeps no answers.
+        """
+        for reader in self._readers:
+            reader.read_into(join)

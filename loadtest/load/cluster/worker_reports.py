@@ -1,0 +1,137 @@
+"""Gathering: what the master knows of a run from its workers' reports. No clock and no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from loadtest.data.samples import SampleSet
+from loadtest.errors import ExitCode
+from loadtest.load.cluster.messages import Report, State
+
+SILENT_TICKS = 10
+"""Ticks without a report after which a worker that sends is given up (it reports every other tick)."""
+_SILENT_TICKS_PREPARING = 120
+
+
+@dataclass
+class Share:
+    """One worker's share as the master sees it.
+
+    Args:
+        client: Locust's id of the worker.
+        worker: its index.
+        missing: why it is given up; None: it is not.
+    """
+
+    client: str
+    worker: int
+    state: State = "preparing"
+    reports: int = 0
+    received: int = 0
+    silent: int = 0
+    gap: bool = False
+    missing: str | None = None
+    last: Report | None = None
+    samples: list[SampleSet] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        """Nothing more is to come."""
+        return self.state == "finished" or self.missing is not None
+
+    @property
+    def lost(self) -> int:
+        """Samples that the worker says it recorded and that did not arrive."""
+        return (self.last.recorded if self.last else 0) - self.received
+
+    @property
+    def arrivals(self) -> int:
+        """Measured arrivals of which at least one sample arrived."""
+        return len({at for part in self.samples for at in part.scheduled_at.tolist()})
+
+
+class Gathering:
+    """The workers of one run and what they reported.
+
+    Args:
+        run: the run's name; reports of other runs are ignored.
+        clients: Locust's ids of the workers, in the order of their indices.
+    """
+
+    def __init__(self, run: str, clients: Sequence[str]) -> None:
+        self.run = run
+        self.shares = [Share(client, index) for index, client in enumerate(clients)]
+
+    def accept(self, report: Report) -> SampleSet | None:
+        """Take in one report; its samples, where it brings any.
+
+        Raises:
+            ValueError: its samples cannot be read.
+        """
+        if report.run != self.run:
+            return None
+        share = self.shares[report.worker]
+        if report.number < share.reports:  # delivered twice
+            return None
+        samples = None
+        if report.samples:
+            try:
+                samples = SampleSet.from_bytes(report.samples)
+            except pa.ArrowException as error:
+                raise ValueError(f"the samples of worker {report.worker} cannot be read ({error})") from error
+            share.samples.append(samples)
+            share.received += len(samples)
+        share.gap |= report.number != share.reports
+        share.reports = report.number + 1
+        share.state, share.last, share.silent = report.state, report, 0
+        return samples
+
+    def tick(self) -> None:
+        """Half a second passed: give up workers that have been silent for too long.
+
+        Ticks are counted, not seconds: a master that was held up itself must not blame its workers.
+        """
+        for share in self.shares:
+            if share.over:
+                continue
+            share.silent += 1
+            limit = _SILENT_TICKS_PREPARING if share.state == "preparing" else SILENT_TICKS
+            if share.silent > limit:
+                share.missing = f"no report for {share.silent / 2:g} s"
+
+    def call_off(self) -> None:
+        """Nothing was asked of the workers, and nothing will be."""
+        for share in self.shares:
+            share.state = "finished"
+
+    def give_up(self, reason: str) -> None:
+        """Wait no longer for workers that have not finished."""
+        for share in self.shares:
+            if not share.over:
+                share.missing = reason
+
+    @property
+    def ready(self) -> bool:
+        """Every worker is prepared."""
+        return all(share.state in ("ready", "running", "finished") for share in self.shares)
+
+    @property
+    def over(self) -> bool:
+        """Every worker has finished or is given up."""
+        return all(share.over for share in self.shares)
+
+    @property
+    def problem(self) -> tuple[str, ExitCode] | None:
+        """The first problem that a worker told, with its exit code."""
+        for share in self.shares:
+            if share.last is not None and share.last.problem:
+                where = f"worker {share.worker}: " if len(self.shares) > 1 else ""
+                return where + share.last.problem, ExitCode(share.last.code)
+        return None
+
+    def samples(self) -> SampleSet:
+        """All samples that arrived."""
+        return SampleSet.concat([part for share in self.shares for part in share.samples])

@@ -1,0 +1,100 @@
+"""The gates of a run in Locust's web UI while it lasts: looked at by ``loadproof live``, beside this process.
+
+Judging takes the processor for a while at each look; in Locust's own process the answers of the load would
+wait meanwhile, and count as slow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gevent
+from gevent import subprocess
+from gevent.queue import Full, Queue
+
+from loadtest.data.sample_stream import sample_line
+from loadtest.experiment.experiment import Experiment
+
+COMMAND = (sys.executable, "-m", "loadtest", "live", "--experiment")
+_WAITING = 120
+_END = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class LiveGates:
+    """Hands samples to a judge beside this process and shows what it sees::
+
+        gates = LiveGates(experiment, page.look)
+        gates.add(samples)      # bytes of SampleSet.to_bytes; never waits
+        gates.close()
+
+    What goes wrong here is logged and costs the live view only, never the run.
+
+    Args:
+        experiment: resolved, with an evaluation set that is on this machine.
+        look: takes the gates after every look.
+        command: what is run, followed by the path of the experiment.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        look: Callable[[list[dict[str, Any]]], None],
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self._look = look
+        # a judge that cannot keep up is given up, rather than the memory filled
+        self._lines: Queue[str | None] = Queue(_WAITING)
+        self._greenlets = [gevent.spawn(self._run, experiment, command)]
+
+    def add(self, samples: bytes) -> None:
+        """More samples."""
+        with contextlib.suppress(Full):
+            self._lines.put_nowait(sample_line(samples))
+
+    def close(self) -> None:
+        """No more samples come; returns when the last look was shown, or after a few seconds."""
+        with contextlib.suppress(Full):
+            self._lines.put_nowait(None)
+        if not gevent.joinall(self._greenlets, timeout=5):
+            gevent.killall(self._greenlets)
+
+    def _run(self, experiment: Experiment, command: Sequence[str]) -> None:
+        try:
+            self._follow(experiment, command)
+        except (OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
+            logger.warning("the gates are not seen live any more (%s)", error)
+
+    def _follow(self, experiment: Experiment, command: Sequence[str]) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write(experiment.to_toml())
+            file.flush()
+            process = subprocess.Popen(
+                [*command, file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            writer = gevent.spawn(self._write, process)
+            try:
+                for line in process.stdout or ():
+                    self._look(json.loads(line)["gates"])
+                if code := process.wait(timeout=_END):
+                    raise ChildProcessError(f"loadproof live ended with code {code}")
+            finally:
+                writer.kill()
+                process.kill()
+                process.wait()
+
+    def _write(self, process: subprocess.Popen[str]) -> None:
+        if process.stdin is None:
+            return
+        # an end of the judge closes the pipe; what it says goes to Locust's log
+        with contextlib.suppress(OSError), process.stdin as pipe:
+            while (line := self._lines.get()) is not None:
+                pipe.write(line + "\n")
+                pipe.flush()

@@ -1,0 +1,74 @@
+"""Arrivals: every send of a run, drawn before the load starts.
+
+Arrivals are a Poisson process, the superposition of one independent process per worker: each worker has its
+own seed and 1/n of the rate. Rows come from one seeded permutation of the evaluation set, dealt out in the
+order of the arrivals of *all* workers, so that every row is used once before any is used twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadtest.experiment.experiment import Load
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What one worker sends, in order of time.
+
+    Args:
+        at: intended sends in seconds since the run began, ascending, shape (arrivals,); the warm-up is what
+            lies before zero.
+        row: index of the row to send, shape (arrivals,).
+        candidate_first: which version of the two gets its request first, shape (arrivals,).
+    """
+
+    at: NDArray[np.float64]
+    row: NDArray[np.int32]
+    candidate_first: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @property
+    def measured(self) -> int:
+        """The number of arrivals that are not warm-up."""
+        return int(np.count_nonzero(self.at >= 0))
+
+
+def draw(load: Load, rows: int, worker: int = 0, workers: int = 1) -> Schedule:
+    """Draw the arrivals of one worker; the same arguments give the same arrivals.
+
+    A Poisson process over ``[-warmup, duration)``: the number is Poisson, the times are uniform.
+
+    Args:
+        load: rate (arrivals a second, of all workers together), duration, warm-up and seed.
+        rows: number of rows of the evaluation set.
+        worker: index of this worker, from 0.
+        workers: number of workers that share the rate.
+
+    Raises:
+        ValueError: ``worker`` is none of ``workers``, or there are no rows.
+    """
+    if not 0 <= worker < workers or rows < 1:
+        raise ValueError(f"no share {worker} of {workers} for {rows} rows")
+    order, *shares = np.random.SeedSequence(load.seed).spawn(workers + 1)
+    # every worker draws all shares: only so does it know which rows the others use up
+    drawn = [_draw_share(load, seed, workers) for seed in shares]
+    everyone = np.sort(np.concatenate([at for at, _ in drawn]))
+    at, candidate_first = drawn[worker]
+    # the first arrival after zero takes the first row; the warm-up counts backwards from there
+    rank = np.searchsorted(everyone, at) - np.searchsorted(everyone, 0.0)
+    permutation = np.random.default_rng(order).permutation(rows).astype(np.int32)
+    return Schedule(at, permutation[rank % rows], candidate_first)
+
+
+def _draw_share(
+    load: Load, seed: np.random.SeedSequence, workers: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    rng = np.random.default_rng(seed)
+    count = rng.poisson(load.rate / workers * (load.warmup + load.duration))
+    return np.sort(rng.uniform(-load.warmup, load.duration, count)), rng.random(count) < 0.5

@@ -1,0 +1,243 @@
+"""Users: what is done with an arrival.
+
+Locust's users wait for their answers, so that a slow server slows them down. Here one ``Driver`` per worker
+process sends every arrival when its time has come, each request from a greenlet of its own, whatever became
+of the ones before. Locust's user only stands for it in Locust's pages.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+
+import gevent
+from gevent.event import Event
+from locust import User, task
+
+from loadtest.data.samples import VERSIONS
+from loadtest.errors import ExitCode
+from loadtest.load.protocols import Codec
+from loadtest.load.sending.arrivals import Schedule
+from loadtest.load.sending.http_client import Answer, Client
+from loadtest.load.sending.recorder import Recorder
+from loadtest.load.sending.request_bodies import Payloads
+from loadtest.load.sending.response import read
+from loadtest.load.sending.timer import Alarm
+
+HOPELESS = 5.0
+"""Seconds behind schedule at which the generator gives up."""
+
+_MAX_IN_FLIGHT = 10_000
+_OTHER_FILES = 256
+_LOOK_UP = 0.25
+
+Log = Callable[[str, float, int, str | None], None]
+"""Tells Locust's own statistics: version, latency in seconds, bytes of the answer, error."""
+
+
+class Generator(User):
+    """Stands for the load generator of one process; the number of users changes nothing."""
+
+    @task
+    def generate(self) -> None:
+        """Nothing: the driver sends."""
+        gevent.sleep(1)
+
+
+def duet(candidate_first: bool) -> tuple[int, ...]:
+    """Duet traffic: an arrival goes to both versions at once, in the drawn order (indices of VERSIONS)."""
+    return (1, 0) if candidate_first else (0, 1)
+
+
+PINNED: Mapping[str, Callable[[bool], tuple[int, ...]]] = {
+    "duet": duet,
+    "stable": lambda _: (0,),
+    "candidate": lambda _: (1,),
+}
+"""Per kind of pinned traffic: which versions get the row of an arrival, in which order."""
+
+
+class Driver:
+    """Sends one worker's arrivals as pinned traffic and records what comes back.
+
+    Args:
+        schedule: its arrivals.
+        codecs: stable's and the candidate's.
+        payloads: stable's and the candidate's request bodies.
+        clients: stable's and the candidate's connections to the target.
+        recorder: takes the samples.
+        log: see ``Log``.
+        timeout: the time-out of a request in seconds.
+        ids: what request ids begin with, before the request's serial.
+        versions: see ``PINNED``.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        codecs: Sequence[Codec],
+        payloads: Sequence[Payloads],
+        clients: Sequence[Client],
+        recorder: Recorder,
+        log: Log,
+        timeout: float,
+        ids: str,
+        versions: Callable[[bool], tuple[int, ...]] = duet,
+    ) -> None:
+        self._schedule = schedule
+        self._codecs = codecs
+        self._payloads = payloads
+        self._clients = clients
+        self._recorder = recorder
+        self._log = log
+        self._timeout = timeout
+        self._ids = ids.encode()
+        self._serial = 0
+        self._heads = [
+            client.head(codec.path, version)
+            for client, codec, version in zip(clients, codecs, VERSIONS, strict=True)
+        ]
+        self._versions = versions
+        self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
+        self._in_flight = 0
+        self._drained = Event()
+        self._until = float("inf")
+        self._origin = float("inf")
+        self.sent = 0
+        self.warmup = [0, 0]
+        self.problem: str | None = None
+        self.code = ExitCode.PASS
+
+    @property
+    def due(self) -> int:
+        """Measured arrivals whose time has come (had come, when sending was ended early)."""
+        at = self._schedule.at
+        elapsed = min(perf_counter(), self._until) - self._origin
+        return max(int(at.searchsorted(elapsed)) - int(at.searchsorted(0.0)), 0)
+
+    def stop(self) -> None:
+        """No more arrivals from this instant on; what is due is still sent, what is in flight waited for."""
+        self._until = min(self._until, perf_counter())
+
+    def fail(self, problem: str, code: ExitCode) -> None:
+        """End the run, nothing more is sent; the first problem is the one that is told."""
+        if self.problem is None:
+            self.problem, self.code = problem, code
+        self.stop()
+
+    def drive(self, origin: float) -> None:
+        """Send everything; returns when every request is answered or timed out.
+
+        Args:
+            origin: the run's time zero on the ``perf_counter`` clock.
+        """
+        self._origin = origin
+        with _calm_collector():
+            self._send_all()
+            self._drained.clear()
+            if self._in_flight and not self._drained.wait(self._timeout + HOPELESS):
+                self.fail(f"{self._in_flight} requests did not end at their time-out", ExitCode.LAB)
+        for client in self._clients:
+            client.close()
+
+    def _send_all(self) -> None:
+        schedule, origin, alarm = self._schedule, self._origin, Alarm()
+        try:
+            arrivals = zip(
+                schedule.at.tolist(), schedule.row.tolist(), schedule.candidate_first.tolist(), strict=True
+            )
+            for at, row, candidate_first in arrivals:
+                due = origin + at
+                late = perf_counter() - due
+                if late >= 0:
+                    gevent.sleep(0)  # behind: answers must still be read
+                while late < 0 and self._is_wanted(due):
+                    alarm.wait_until(min(due, perf_counter() + _LOOK_UP))
+                    late = perf_counter() - due
+                if self._is_wanted(due):
+                    self._check(late)
+                if not self._is_wanted(due):
+                    return
+                self._arrive(at, row, candidate_first)
+        finally:
+            alarm.close()
+
+    def _is_wanted(self, due: float) -> bool:
+        return self.problem is None and due <= self._until
+
+    def _check(self, late: float) -> None:
+        if late > HOPELESS:
+            self.fail(
+                f"the load generator was {late:.1f} s behind its schedule and gave up: "
+                "the rate is beyond it; lower the rate or add workers",
+                ExitCode.INVALID,
+            )
+        elif self._in_flight + len(VERSIONS) > self._capacity:
+            self.fail(
+                f"{self._in_flight:,} requests were in flight, as many as the load generator can hold: the "
+                "target is too slow for this rate; lower the rate or the time-out, or add workers",
+                ExitCode.INVALID,
+            )
+
+    def _arrive(self, at: float, row: int, candidate_first: bool) -> None:
+        if at >= 0:
+            self.sent += 1
+        for version in self._versions(candidate_first):
+            if at < 0:
+                self.warmup[version] += 1
+            self._in_flight += 1
+            self._serial += 1
+            gevent.spawn_raw(self._send, version, at, row, self._serial)
+
+    def _send(self, version: int, at: float, row: int, serial: int) -> None:
+        try:
+            request_id = b"%b%d" % (self._ids, serial)
+            answer = self._clients[version].post(
+                self._heads[version], self._payloads[version][row], request_id
+            )
+            if at >= 0:
+                self._record(answer, version, at, row, serial)
+        except Exception as error:
+            # a sample that is lost must not go unnoticed
+            self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._drained.set()
+
+    def _record(self, answer: Answer, version: int, at: float, row: int, serial: int) -> None:
+        name, origin = VERSIONS[version], self._origin
+        error, prediction = read(answer, name, self._codecs[version])
+        done_at = answer.done_at - origin
+        self._recorder.add(
+            row, version, at, answer.sent_at - origin, done_at, answer.status, error, prediction, serial
+        )
+        self._log(name, done_at - at, len(answer.body), error)
+
+
+def _raise_file_limit() -> int:
+    """Raise the soft limit of open files to the hard one; the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):  # macOS does not allow every hard limit
+            return soft
+    return hard if hard != resource.RLIM_INFINITY else 2**20
+
+
+@contextmanager
+def _calm_collector() -> Iterator[None]:
+    """Keep the garbage collector from looking through everything that the worker prepared."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()

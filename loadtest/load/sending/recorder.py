@@ -1,0 +1,156 @@
+"""The recorder: every sample of a worker, in columns of bytes until they travel.
+
+``add`` is on the path of every answer: it packs one record of 43 bytes and keeps no object per sample. What
+can be computed for many samples at once (text, ``correct``, ``faithful``, ids) is left to ``take``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from loadtest.data.baseline import Comparison, References
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import SCHEMA, VERSIONS, SampleSet
+from loadtest.load.sending.response import BROKEN
+
+_RECORD = struct.Struct("<ibdddhiii")
+_COLUMNS = np.dtype(
+    {
+        "names": [
+            *("row", "version", "scheduled_at", "sent_at", "done_at"),
+            *("status", "error", "prediction", "serial"),
+        ],
+        "formats": ["<i4", "i1", "<f8", "<f8", "<f8", "<i2", "<i4", "<i4", "<i4"],
+        "offsets": [0, 4, 5, 13, 21, 29, 31, 35, 39],
+        "itemsize": _RECORD.size,
+    }
+)
+_NONE = -1
+
+
+class Recorder:
+    """Records the samples of one worker.
+
+    Args:
+        dataset: the evaluation set, for its labels.
+        worker: index of the worker.
+        references: what each version answered alone.
+        ids: what request ids begin with, before the request's serial.
+    """
+
+    def __init__(
+        self, dataset: Dataset, worker: int, references: References | None = None, ids: str = ""
+    ) -> None:
+        self._worker = worker
+        self._ids = ids
+        labels = dataset.labels
+        # a regression has no right and wrong
+        self._labels = None if labels.dtype.kind == "f" else pa.array(labels.tolist(), pa.string())
+        self._references = {
+            VERSIONS.index(version): Comparison(dataset, answers)
+            for version, answers in (references or {}).items()
+        }
+        self.recorded = 0
+        self._buffer = bytearray()
+        self._errors: dict[str, int] = {}
+        self._predictions: dict[str, int] = {}
+
+    def add(
+        self,
+        row: int,
+        version: int,
+        scheduled_at: float,
+        sent_at: float,
+        done_at: float,
+        status: int,
+        error: str | None,
+        prediction: str | None,
+        serial: int,
+    ) -> None:
+        """Record one request; see ``Sample``. ``version`` is an index into ``VERSIONS``."""
+        errors, predictions = self._errors, self._predictions
+        self._buffer += _RECORD.pack(
+            row,
+            version,
+            scheduled_at,
+            sent_at,
+            done_at,
+            status,
+            _NONE if error is None else errors.setdefault(error, len(errors)),
+            _NONE if prediction is None else predictions.setdefault(prediction, len(predictions)),
+            serial,
+        )
+        self.recorded += 1
+
+    def take(self) -> SampleSet:
+        """What was recorded since the last call; may be empty."""
+        columns = np.frombuffer(bytes(self._buffer), _COLUMNS)
+        errors, predictions = list(self._errors), list(self._predictions)
+        self._buffer.clear()
+        self._errors, self._predictions = {}, {}
+        rows = pa.array(columns["row"])
+        prediction = pa.array(predictions, pa.string()).take(_codes(columns["prediction"]))
+        version = pa.DictionaryArray.from_arrays(pa.array(columns["version"]), pa.array(VERSIONS))
+        broken = np.isin(columns["error"], [code for code, error in enumerate(errors) if error in BROKEN])
+        faithful, reference = self._faithful(columns["version"], rows, prediction, broken)
+        arrays = {
+            "row": rows,
+            "version": version,
+            "scheduled_at": pa.array(columns["scheduled_at"]),
+            "sent_at": pa.array(columns["sent_at"]),
+            "done_at": pa.array(columns["done_at"]),
+            "status": pa.array(columns["status"]),
+            "error": pa.DictionaryArray.from_arrays(_codes(columns["error"]), pa.array(errors, pa.string())),
+            "prediction": prediction,
+            "correct": self._correct(rows, prediction),
+            "faithful": faithful,
+            "worker": pa.array(np.full(len(columns), self._worker, np.int16)),
+            "request_id": self._request_ids(
+                columns["serial"], (columns["error"] != _NONE) | _is_false(faithful)
+            ),
+            "reference": reference,
+        }
+        return SampleSet(pa.Table.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA))
+
+    def _correct(self, rows: Any, prediction: Any) -> Any:
+        if self._labels is None:
+            return pa.nulls(len(rows), pa.bool_())
+        return pc.fill_null(pc.equal(prediction, self._labels.take(rows)), False)
+
+    def _faithful(
+        self, version: NDArray[np.int8], rows: Any, prediction: Any, broken: NDArray[np.bool_]
+    ) -> tuple[Any, Any]:
+        """The columns ``faithful`` and ``reference``."""
+        faithful, reference = pa.nulls(len(rows), pa.bool_()), pa.nulls(len(rows), pa.string())
+        for index, comparison in self._references.items():
+            mine, known = pa.array(version == index), comparison.of(rows)
+            judged = pc.if_else(pa.array(broken), False, comparison.agrees(rows, prediction))
+            judged = pc.if_else(pc.is_valid(known), judged, None)
+            faithful = pc.if_else(mine, judged, faithful)
+            reference = pc.if_else(pc.and_(mine, pa.array(_is_false(faithful))), known, reference)
+        return faithful, reference
+
+    def _request_ids(self, serial: NDArray[np.int32], wanted: NDArray[np.bool_]) -> Any:
+        ids = np.full(len(serial), None, dtype=object)
+        ids[wanted] = [f"{self._ids}{number}" for number in serial[wanted]]
+        return pa.array(ids, pa.string())
+
+
+MakeRecorder = Callable[[Dataset, int, References, str], Recorder]
+"""Makes the recorder of a worker's share; see its arguments."""
+
+
+def _is_false(flags: Any) -> NDArray[np.bool_]:
+    return np.asarray(pc.fill_null(pc.invert(flags), False).to_numpy(zero_copy_only=False))
+
+
+def _codes(codes: NDArray[np.int32]) -> Any:
+    """Dictionary codes with null for none."""
+    return pa.array(codes, pa.int32(), mask=codes == _NONE)

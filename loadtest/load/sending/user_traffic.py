@@ -1,0 +1,105 @@
+"""Unpinned traffic: users with identities, whom the gateway gives a version, and what they report later.
+
+Each arrival is one user out of a population, and one request without a pin; its sample names who answered.
+Some seconds after a usable answer, what truly happened is posted as feedback to the version that gave it: as
+in production, accuracy is known late.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import gevent
+import numpy as np
+import orjson
+from gevent.pool import Group
+
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import STABLE, VERSIONS
+from loadtest.errors import ExitCode
+from loadtest.experiment.experiment import Load
+from loadtest.load.sending.driver import Driver
+from loadtest.load.sending.http_client import Client
+
+log = logging.getLogger(__name__)
+
+_LATEST = 10.0
+"""Feedback is at most this many times as late as on average."""
+
+
+class UnpinnedDriver(Driver):
+    """Sends one worker's arrivals as ``Driver`` does, without a pin.
+
+    Args:
+        load: the population, the delay of feedback (exponential) and the seed.
+        dataset: for the labels.
+        worker: index of the worker.
+        feedback_path: where feedback goes, below the target's base URL.
+        driver: the arguments of ``Driver``.
+    """
+
+    def __init__(
+        self, *, load: Load, dataset: Dataset, worker: int, feedback_path: str, **driver: Any
+    ) -> None:
+        super().__init__(**driver)
+        client: Client = driver["clients"][0]
+        self._client = client
+        arrivals = len(driver["schedule"])
+        draws = np.random.default_rng([load.seed, worker, 1])
+        self._users = draws.integers(0, load.users, arrivals).tolist()
+        self._delays = np.minimum(
+            draws.exponential(1.0, arrivals) * load.feedback_delay, _LATEST * load.feedback_delay
+        ).tolist()
+        self._labels = dataset.labels.tolist()
+        self._path = self._codecs[0].path
+        self._feedback_heads = [client.head(feedback_path, version) for version in VERSIONS]
+        self._last: dict[int, int] = {}
+        self._late = Group()
+        self.feedback = {"accepted": 0, "refused": 0}
+
+    def drive(self, origin: float) -> None:
+        """Send everything; feedback that is still to come when the last request has ended is not sent."""
+        super().drive(origin)
+        self._late.kill()
+        if self.feedback["refused"]:
+            log.warning("feedback: %(accepted)d accepted, %(refused)d refused or lost", self.feedback)
+
+    def _arrive(self, at: float, row: int, candidate_first: bool) -> None:  # noqa: ARG002 - as for pinned
+        if at >= 0:
+            self.sent += 1
+        number = self._serial
+        self._serial += 1
+        self._in_flight += 1
+        gevent.spawn_raw(self._send_unpinned, number, at, row)
+
+    def _send_unpinned(self, number: int, at: float, row: int) -> None:
+        user, request_id = self._users[number], b"%b%d" % (self._ids, number)
+        try:
+            head = self._client.head(self._path, None, {"x-user-id": f"user-{user}"})
+            answer = self._client.post(head, self._payloads[0][row], request_id)
+            # an answer that names nobody is laid to whom the user had last: users stay where they are
+            named = VERSIONS.index(answer.version) if answer.version in VERSIONS else None
+            version = self._last.get(user, VERSIONS.index(STABLE)) if named is None else named
+            self._last[user] = version
+            if at < 0:
+                self.warmup[version] += 1
+            else:
+                self._record(answer, version, at, row, number)
+            if answer.status == 200 and named is not None:
+                self._late.start(
+                    gevent.Greenlet(self._report_truth, self._delays[number], version, request_id, row)
+                )
+        except Exception as error:
+            # a sample that is lost must not go unnoticed
+            self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._drained.set()
+
+    def _report_truth(self, delay: float, version: int, request_id: bytes, row: int) -> None:
+        gevent.sleep(delay)
+        body = orjson.dumps({"id": request_id.decode(), "label": self._labels[row]})
+        answer = self._client.post(self._feedback_heads[version], body, b"%b-feedback" % request_id)
+        self.feedback["accepted" if answer.status == 200 else "refused"] += 1

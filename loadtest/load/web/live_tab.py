@@ -1,0 +1,177 @@
+"""The live comparison inside Locust's web UI: a tab of its own, and the page ``/loadproof/`` behind it.
+
+Locust shows tables in tabs that others add. This tab's table holds the figures in plain text; a script puts
+the page, which draws them, above the table. The page asks once a second for ``/loadproof/live.json``, whose
+content is ``LivePage.figures``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+from flask import Blueprint, Flask, Response, jsonify, render_template_string, request
+from markupsafe import Markup
+
+from loadtest.colours import (
+    VERDICT_COLOURS,
+    VERDICT_COLOURS_ON_DARK,
+    VERSION_COLOURS,
+    VERSION_COLOURS_ON_DARK,
+)
+from loadtest.experiment.experiment import Experiment
+
+TAB = {"key": "loadproof", "title": "Loadproof"}
+TABLE = {
+    "key": TAB["key"],
+    "structure": [
+        {"key": "name", "title": "Figure"},
+        {"key": "stable", "title": "stable"},
+        {"key": "candidate", "title": "candidate"},
+    ],
+}
+_POINTS = 600
+_SHOWN = {"done": "answers", "errors": "errors", "p50": "p50 ms", "p95": "p95 ms", "p99": "p99 ms"}
+_CLAIM = "Each interval holds at all looks together, so looking often does no harm."
+
+
+class LivePage:
+    """What people see of a run while it lasts and when it is over.
+
+    ::
+
+        page = LivePage()
+        page.extend(web_ui.app, web_ui.template_args)
+        page.begin(experiment)
+        page.show(event)                 # once a second: ``Progress.event``
+        page.look(view)                  # the gates, as the live judge sees them
+        page.judged(name, verdict)       # the content of verdict.json
+
+    Args:
+        problem: why the run broke or could not begin; None: it did not.
+    """
+
+    def __init__(self, problem: Callable[[], Exception | None]) -> None:
+        self._problem = problem
+        self._state = "ready"
+        self._reason = "start a test to compare the two versions"
+        self._experiment: Experiment | None = None
+        self._event: dict[str, Any] | None = None
+        self._gates: list[dict[str, Any]] = []
+        self._history: deque[dict[str, Any]] = deque(maxlen=_POINTS)
+        self._verdict: dict[str, Any] | None = None
+
+    def begin(self, experiment: Experiment) -> None:
+        """A run begins."""
+        self._experiment = experiment
+        self._state = "warming up"
+        self._reason = experiment.description or experiment.name
+        self._event, self._verdict, self._gates = None, None, []
+        self._history.clear()
+
+    def show(self, event: dict[str, Any]) -> None:
+        """The generator's figures, about once a second."""
+        self._event = event
+        if event["elapsed"] >= 0:
+            self._state = "running"
+            recent = {role: seen["recent"] for role, seen in event["versions"].items() if seen["recent"]}
+            self._history.append({"elapsed": event["elapsed"], **recent})
+
+    def look(self, gates: list[dict[str, Any]]) -> None:
+        """The gates at the last look: dictionaries with the fields of a ``GateResult``."""
+        self._gates = gates
+
+    def judging(self) -> None:
+        """The load is over."""
+        self._state, self._reason = "judging", "the load is over"
+
+    def judged(self, run: str, verdict: dict[str, Any]) -> None:
+        """The verdict of the run.
+
+        Args:
+            run: name of its folder.
+            verdict: the content of verdict.json.
+        """
+        self._state, self._reason = "over", verdict["reason"]
+        self._gates = verdict["gates"]
+        self._verdict = {"verdict": verdict["verdict"], "report": f"/runs/{run}/report.html"}
+
+    def failed(self, reason: str) -> None:
+        """The run broke, or could not begin."""
+        self._state, self._reason = "failed", reason
+
+    def figures(self) -> dict[str, Any]:
+        """All that the page shows; unknown parts are None or empty."""
+        experiment, problem = self._experiment, self._problem()
+        return {
+            "state": "failed" if problem else self._state,
+            "reason": str(problem or self._reason),
+            "versions": experiment.versions.model_dump() if experiment else None,
+            "duration": experiment.load.duration if experiment else None,
+            "figures": self._event,
+            "history": list(self._history),
+            "gates": self._gates,
+            "claim": _CLAIM if self._gates and not self._verdict else "",
+            "verdict": self._verdict,
+        }
+
+    def rows(self) -> list[dict[str, str]]:
+        """The tab's table."""
+        versions = (self._event or {}).get("versions", {})
+        shown = [
+            {"name": title, **{role: _text(seen.get(key)) for role, seen in versions.items()}}
+            for key, title in _SHOWN.items()
+        ]
+        said = self._verdict["verdict"] if self._verdict else self._state
+        return [{"name": said, "stable": "", "candidate": ""}, *shown]
+
+    def extend(self, app: Flask, template_args: dict[str, Any]) -> None:
+        """Add the tab and the page to Locust's web UI.
+
+        Args:
+            app: Locust's Flask application, before its first request.
+            template_args: what Locust hands to its pages.
+        """
+        template_args["extended_tabs"] = [TAB]
+        template_args["extended_tables"] = [TABLE]
+        blueprint = Blueprint("loadproof", __name__, url_prefix="/loadproof")
+
+        @blueprint.route("/")
+        def page() -> str:
+            return render_template_string(
+                _file("live.html"),
+                script=Markup(_file("live.js")),  # noqa: S704 - a file of ours
+                on_light=VERSION_COLOURS | VERDICT_COLOURS,
+                on_dark=VERSION_COLOURS_ON_DARK | VERDICT_COLOURS_ON_DARK,
+            )
+
+        @blueprint.route("/live.json")
+        def live() -> Response:
+            return jsonify(self.figures())
+
+        @blueprint.route("/tab.js")
+        def tab() -> Response:
+            return Response(_file("tab.js"), content_type="text/javascript")
+
+        app.register_blueprint(blueprint)
+        app.after_request(self._extend_answer)
+
+    def _extend_answer(self, answer: Response) -> Response:
+        if request.path == "/stats/requests" and answer.is_json:
+            content = answer.get_json()
+            content["extended_stats"] = [{"key": TAB["key"], "data": self.rows()}]
+            answer.set_data(jsonify(content).get_data())
+        elif request.path == "/" and answer.mimetype == "text/html" and not answer.is_streamed:
+            page = answer.get_data(as_text=True)
+            answer.set_data(page.replace("</body>", '<script src="./loadproof/tab.js"></script></body>'))
+        return answer
+
+
+def _text(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+
+
+def _file(name: str) -> str:
+    return (resources.files("loadtest.load.web") / "tab" / name).read_text(encoding="utf-8")

@@ -1,0 +1,73 @@
+"""What the versions' servers say of themselves around a run that Locust's web UI started: limits and memory.
+
+The loadproof command asks the lab instead, which it has started itself.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from loadtest.data.exposition import MEMORY, read_exposition
+
+_TIMEOUT = 2.0
+_LIMIT = "loadproof_cpu_limit_cores"
+_PERIODS, _THROTTLED = "loadproof_cpu_periods_total", "loadproof_cpu_throttled_periods_total"
+
+Look = dict[str, dict[str, float]]
+"""Metrics without labels by version; a version that says nothing has none."""
+
+
+def look(targets: Path | None) -> Look:
+    """Ask every version for its metrics.
+
+    Args:
+        targets: the file in which Prometheus finds the servers and the roles that they play now, which change
+            with a promotion; None: there is none, and nobody is asked.
+    """
+    if targets is None:
+        return {}
+    try:
+        entries = json.loads(targets.read_text(encoding="utf-8"))
+        addresses = {entry["labels"]["role"]: entry["targets"][0] for entry in entries}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return {role: _metrics(f"http://{address}/metrics") for role, address in addresses.items()}
+
+
+def _metrics(url: str) -> dict[str, float]:
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy
+        try:
+            answer = session.get(url, timeout=_TIMEOUT)
+        except requests.RequestException:
+            return {}
+    return read_exposition(answer.text) if answer.ok else {}
+
+
+def observed(before: Look, after: Look) -> dict[str, dict[str, Any]]:
+    """The facts about each version for ``environment.json``: what is not known is None.
+
+    Args:
+        before: a look before the load.
+        after: a look after it.
+    """
+    return {role: _facts(before.get(role, {}), now) for role, now in after.items()}
+
+
+def _facts(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
+    def grown(name: str) -> float | None:
+        return after[name] - before[name] if name in before and name in after else None
+
+    periods, throttled, memory = grown(_PERIODS), grown(_THROTTLED), after.get(MEMORY)
+    return {
+        "cpus": after.get(_LIMIT),
+        # a server that was started again counts from zero
+        "cpu_throttled_ratio": throttled / periods
+        if periods and periods > 0 and throttled is not None
+        else None,
+        "memory_bytes": None if memory is None else int(memory),
+    }

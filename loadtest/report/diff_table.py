@@ -1,0 +1,56 @@
+"""What changed between two runs, as tables in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from loadtest.judge.diff_lines import SUBJECTS, Change, Changes
+from loadtest.report.number_format import quantity, signed
+
+_STYLES = {"worse": "red", "slower": "red", "better": "green", "faster": "green"}
+
+
+def print_changes(console: Console, changes: Changes) -> None:
+    """A table for each version and one for the candidate against stable, then what to keep in mind."""
+    for subject in SUBJECTS:
+        console.print(_table(subject, [c for c in changes.changes if c.subject == subject]))
+        console.print()
+    arrivals = "the same arrivals and rows" if changes.same_arrivals else "other arrivals"
+    for line in (*changes.conditions, arrivals):
+        console.print(Text(f"• {line}", style="dim"), soft_wrap=True)
+    console.print(
+        Text(
+            "Both versions of a run share its machine: what changed for stable alike is the machine's or the "
+            "load's doing; 'candidate against stable' is free of it.",
+            style="dim",
+        )
+    )
+
+
+def _table(subject: str, changes: list[Change]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in (subject, "before", "after", "change", "interval", "", "compared"):
+        side = "right" if heading in ("before", "after", "change", "interval") else "left"
+        table.add_column(heading, justify=side, no_wrap=heading != "compared")  # type: ignore[arg-type]
+    for change in changes:
+        if change.before is None and change.after is None and change.estimate is None:
+            continue
+        table.add_row(
+            change.metric,
+            quantity(change.before, change.value_unit),
+            quantity(change.after, change.value_unit),
+            signed(change.estimate, change.unit),
+            _interval(change),
+            Text(change.reading, style=_STYLES.get(change.reading, "")),
+            Text(change.compared, style="dim"),
+        )
+    return table
+
+
+def _interval(change: Change) -> str:
+    low, high = change.interval
+    if low is None or high is None:
+        return "–"
+    return f"{signed(low, change.unit)} to {signed(high, change.unit)}"

@@ -1,0 +1,188 @@
+"""The canary by itself: look once a second, decide, and put the decision into the lab's state.
+
+All of the thinking is in ``loadtest.canary``; this loop only carries it out::
+
+    auto = Auto(experiment, store, scrape, meter, outlets)
+    with store.lead("auto"):
+        end = auto.run()
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+from loadtest.canary.counters import Meter
+from loadtest.canary.counts import Look
+from loadtest.canary.decision import Position, decide
+from loadtest.canary.event import BY, Event
+from loadtest.canary.live_evidence import Evidence, Watch
+from loadtest.canary.shadow_join import Join
+from loadtest.canary.state import State
+from loadtest.canary.store import Store
+from loadtest.errors import ExitCode
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.gateway.signature import sign
+from loadtest.lab.services.scrape import Pages
+
+EVERY = 1.0
+"""Seconds between two looks."""
+
+_EQUAL = 50.0
+"""As at this split, both versions have as much to do in the shadow: either may be called slow, or fast."""
+
+
+class Outlet(Protocol):
+    """Where events go: a terminal, metrics, Grafana."""
+
+    def show(self, event: Event) -> None:
+        """Take one event; never raises and never waits for anybody."""
+
+
+class End(NamedTuple):
+    """How it ended: the exit code and the last line."""
+
+    code: ExitCode
+    why: str
+
+
+class Auto:
+    """The controller of one canary.
+
+    Args:
+        experiment: its gates and its ``[canary]`` part.
+        store: the lab's state.
+        scrape: asks the lab's services.
+        meter: makes looks of what they answer.
+        read_answers: puts what is new of both versions' answers into a join, for the shadow.
+        outlets: take every event.
+        clock: seconds that never go back.
+        sleep: waits for so many seconds.
+        check: called at every look; raises when the lab broke in a way that is no finding on the candidate.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        store: Store,
+        scrape: Callable[[], Pages],
+        meter: Meter,
+        outlets: Sequence[Outlet],
+        *,
+        read_answers: Callable[[Join], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._experiment = experiment
+        self._policy = experiment.canary
+        self._store = store
+        self._scrape = scrape
+        self._meter = meter
+        self._outlets = outlets
+        self._read_answers = read_answers
+        self._clock, self._sleep, self._check = clock, sleep, check
+        self._watch = Watch(experiment)
+        self._join = Join()
+
+    def run(self) -> End:
+        """Go on until the candidate is promoted, rolled back, or left where it is.
+
+        Raises:
+            LabError: the gateway did not take a decision over, or ``check`` says that the lab broke.
+        """
+        began = self._clock()
+        state = self._store.read()
+        position = resume(state)
+        if not self._policy.shadow:
+            position = position._replace(shadow=False)
+        self._enter(position, state)
+        for at in self._looks(began):
+            self._check()
+            evidence = self._known(self._meter.look(at, *self._scrape()), position)
+            decision = decide(self._policy, position, evidence)
+            event = Event(at, decision, position, evidence)
+            after = self._store.read() if decision.verb == "hold" else self._carry_out(event, state)
+            last = after.now
+            if last.serial != state.now.serial and last.note.by != BY:
+                return End(
+                    ExitCode.INCONCLUSIVE, f"{last.note.by} took over ({last.action}): {last.note.why}"
+                )
+            state = after
+            for outlet in self._outlets:
+                outlet.show(event)
+            if decision.verb in _ENDS:
+                return End(_ENDS[decision.verb], decision.why)
+            if decision.verb != "hold":
+                before, resting = position, decision.verb == "pause"
+                shadow = decision.verb == "shadow"
+                position = Position(decision.split, at, before.alarms + resting, resting, shadow)
+                self._enter(position, state, before)
+        raise AssertionError("looks never end by themselves")
+
+    def _enter(self, position: Position, state: State, before: Position | None = None) -> None:
+        """A step begins. The shadow's evidence is of servers, not of users: it stands by itself."""
+        if position.shadow or (before and before.shadow):
+            self._watch = Watch(self._experiment)
+            self._join = Join(state.since.timestamp())
+        again = position.paused or bool(before and before.paused)
+        self._watch.enter(position.since, _EQUAL if position.shadow else position.split, again=again)
+
+    def _known(self, look: Look, position: Position) -> Evidence:
+        if not position.shadow:
+            self._watch.add(look)
+            return self._watch.evidence()
+        self._read_answers(self._join)
+        self._watch.add(look._replace(counts=self._join.take(look.edges)))
+        return replace(self._watch.evidence(), shadow=self._join.summary())
+
+    def _looks(self, began: float) -> Iterator[float]:
+        due = began
+        while True:
+            due += EVERY
+            now = self._clock()
+            if now < due:
+                self._sleep(due - now)
+            elif now > due + EVERY:
+                due = now  # what was missed is not made up for
+            yield self._clock() - began
+
+    def _carry_out(self, event: Event, known: State) -> State:
+        decision = event.decision
+        note = sign(decision.why, BY, event.to_json())
+
+        def change(state: State) -> State:
+            if state.now.serial != known.now.serial:
+                return state  # what a person did in the meantime stands
+            match decision.verb:
+                case "rollback":
+                    return state.rollback(note) if state.can_roll_back else state.hold(note)
+                case "promote":
+                    return state.promote(note)
+                case "stay":
+                    return state.hold(note)
+                case "shadow":
+                    return state.shadow(note)
+            return state.set(decision.split, note)
+
+        return self._store.update(change)
+
+
+_ENDS = {"promote": ExitCode.PASS, "rollback": ExitCode.FAIL, "stay": ExitCode.INCONCLUSIVE}
+
+
+def resume(state: State) -> Position:
+    """Where a controller that comes back finds the candidate: its split, and how often it was paused.
+
+    Evidence begins anew: a step that was under way is done once more.
+    """
+    alarms, paused, shadow = 0, False, state.now.mode == "shadow"
+    for entry in reversed(state.history):
+        if entry.action not in ("set", "hold"):
+            break
+        pause = entry.note.evidence.get("decision") == "pause"
+        paused |= pause and entry is state.history[-1]
+        alarms += pause
+    return Position(state.now.percent, 0.0, alarms, paused, shadow)

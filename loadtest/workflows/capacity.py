@@ -1,0 +1,236 @@
+"""Capacity: the highest rate at which each version meets the objective, CPU limit by CPU limit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from loadtest.capacity import gates as capacity_gates
+from loadtest.capacity.report import CapacityReport, Objective, Point, cheapest, point
+from loadtest.capacity.search import Plan, Search
+from loadtest.data.baseline import Comparison
+from loadtest.data.dataset import Dataset
+from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
+from loadtest.data.samples import VERSIONS
+from loadtest.experiment.experiment import Experiment
+from loadtest.judge.verdict import Word
+from loadtest.lab.interface import Lab, Version
+from loadtest.report.capacity import to_html
+from loadtest.workflows.capacity_trials import drain, run_trial
+from loadtest.workflows.load_follower import Progress
+from loadtest.workflows.run_environment import describe
+
+CAPACITY = "capacity.json"
+ROWS = "rows.parquet"
+_TRIES = 3
+
+
+class Questions(NamedTuple):
+    """What is asked beside the capacity under the experiment's own limit.
+
+    Args:
+        cpus: CPU limits to sweep, in cores; empty: the experiment's own.
+        price: of a vCPU-hour, for the cost of a million predictions.
+        at_rate: requests a second that must be borne, for the cheapest limit.
+    """
+
+    cpus: tuple[float, ...] = ()
+    price: float | None = None
+    at_rate: float | None = None
+
+
+class Outcome(NamedTuple):
+    """A finished search and the folder that holds everything."""
+
+    report: CapacityReport
+    folder: Path
+
+
+class _Invalid(Exception):  # noqa: N818 - it names what happened
+    """The load generator could not do a trial."""
+
+
+def capacity(
+    experiment: Experiment,
+    open_lab: Callable[[tuple[Version, Version]], Lab],
+    versions: tuple[Version, Version],
+    results: Path,
+    progress: Progress,
+    questions: Questions,
+) -> Outcome:
+    """Search on a lab of its own, both versions in turns, and judge what was found.
+
+    Raises:
+        UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
+        LabError: the lab did not start or broke; what was measured until then is kept.
+    """
+    capacity_gates.check(experiment.capacity.gates)
+    dataset = Dataset.read(experiment.data)
+    with RunFolder(results, f"{experiment.name}-capacity") as folder:
+        data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
+        folder.write(EXPERIMENT, experiment.model_copy(update={"data": data}).to_toml())
+        data = data.model_copy(update={"path": folder.path / ROWS})
+        _write_rows(dataset, experiment, data.path)
+        experiment = experiment.model_copy(update={"data": data})
+        with open_lab(versions) as lab:
+            progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
+            searching = _Searching(lab, experiment, folder.path, progress, questions)
+            problem = None
+            try:
+                for cpus in questions.cpus or (None,):
+                    searching.under(cpus)
+            except _Invalid as invalid:
+                problem = str(invalid)
+            folder.write(ENVIRONMENT, describe(lab.environment()))
+            report = _report(experiment, lab.backend, searching, questions, problem)
+            progress.step("stopping the lab")
+        content = json.loads(report.model_dump_json(by_alias=True)) | {"trials": searching.log}
+        folder.write(CAPACITY, content)
+        folder.write("capacity.html", to_html(report, experiment))
+        return Outcome(report, folder.publish())
+
+
+def _write_rows(dataset: Dataset, experiment: Experiment, path: Path) -> None:
+    """Write the rows that trials send: as many as the first of them covers, so that each has a reference."""
+    count = min(len(dataset), experiment.capacity.requests)
+    chosen = np.random.default_rng(experiment.load.seed).choice(len(dataset), count, replace=False)
+    pq.write_table(dataset.columns.take(np.sort(chosen)), path)
+    # containers read it as a user of their own
+    path.chmod(0o644)
+
+
+class _Searching:
+    """Runs searches on a lab and keeps a line for each trial."""
+
+    def __init__(
+        self, lab: Lab, experiment: Experiment, folder: Path, progress: Progress, questions: Questions
+    ) -> None:
+        self._lab = lab
+        self._experiment = experiment
+        self._folder = folder
+        self._progress = progress
+        self._price = questions.price
+        self._dataset = Dataset.read(experiment.data)
+        self._references: dict[str, Comparison] = {}
+        self.log: list[dict[str, Any]] = []
+        self.points: dict[str, list[Point]] = {role: [] for role in VERSIONS}
+        self.wide: dict[str, list[Point]] = {role: [] for role in VERSIONS}
+        """The same with intervals at the confidence at which one of all gates and limits must fail."""
+        asked = experiment.capacity
+        self._corrected = capacity_gates.corrected(
+            experiment.confidence, len(asked.gates) * max(len(questions.cpus), 1)
+        )
+        self._plan = Plan(
+            start=asked.start,
+            late=1 - asked.quantile,
+            failed=asked.error_rate,
+            seconds=asked.trial,
+            requests=asked.requests,
+            precision=asked.precision,
+            most_trials=asked.trials,
+            confidence=experiment.confidence,
+        )
+
+    def under(self, cpus: float | None) -> None:
+        """Search both versions under one CPU limit (None: the one in force), a trial of each in turn."""
+        lab = self._lab
+        for role in VERSIONS if cpus is not None else ():
+            lab.set_cpus(role, cpus)  # type: ignore[arg-type]
+        enforced = {role: lab.enforced_cpus(role) for role in VERSIONS}
+        searches = {role: Search(self._plan) for role in VERSIONS}
+        going = list(VERSIONS)
+        while going:
+            for role in list(going):
+                if not self._advance(searches[role], role, enforced[role]):
+                    going.remove(role)
+        for role, search in searches.items():
+            self.points[role].append(point(search.answer(), enforced[role], self._price))
+            self.wide[role].append(point(search.answer(self._corrected), enforced[role], self._price))
+
+    def _advance(self, search: Search, role: str, cpus: float | None) -> bool:
+        step = search.next()
+        if step is None:
+            return False
+        for _ in range(_TRIES):
+            number = len(self.log) + 1
+            folder = self._folder / "trials" / f"{number:03}-{role}"
+            done = run_trial(
+                self._lab, self._experiment, role, step, folder, self._experiment.load.seed + number,
+                self._references.get(role),
+            )  # fmt: skip
+            trial = done.trial
+            self._references.setdefault(role, Comparison(self._dataset, done.references))
+            self.log.append(
+                {
+                    "version": role,
+                    "cpus": cpus,
+                    **trial.__dict__,
+                    "unfaithful": done.unfaithful,
+                    "p99_ms": None if done.p99 is None else round(1000 * done.p99, 3),
+                    "problem": done.problem,
+                }
+            )
+            if trial.overloaded or done.problem:
+                drain(self._lab, self._experiment.model.name, role, self._experiment.capacity.latency)
+            if done.problem is None:
+                break
+        else:
+            raise _Invalid(f"{role} at {step.rate:g} requests/s: {done.problem}")
+        search.add(trial)
+        word = "overloaded" if trial.overloaded else "met" if trial.meets(self._plan) else "missed"
+        share = 100 * trial.late / max(trial.requests, 1)
+        limit = "" if cpus is None else f" on {cpus:g} CPUs"
+        mixed = f", {done.unfaithful} of them unfaithful" if done.unfaithful else ""
+        self._progress.step(
+            f"{role}{limit}: {trial.rate:,.4g}/s {word}, {share:.1f}% late, {trial.failed} failed{mixed}"
+        )
+        return True
+
+
+def _report(
+    experiment: Experiment,
+    backend: str,
+    searching: _Searching,
+    questions: Questions,
+    problem: str | None,
+) -> CapacityReport:
+    stable, candidate = (tuple(searching.points[role]) for role in VERSIONS)
+    results, wide = (
+        [
+            capacity_gates.judge(gate, s, c, experiment.confidence)
+            for s, c in zip(points["stable"], points["candidate"], strict=True)
+            for gate in experiment.capacity.gates
+        ]
+        for points in (searching.points, searching.wide)
+    )
+    proven = [result.verdict is Word.FAIL for result in wide]
+    word, reason = capacity_gates.together(results, (*stable, *candidate), proven)
+    if problem is not None:
+        word, reason = Word.INVALID, f"the load generator: {problem}"
+    asked = experiment.capacity
+    at = questions.at_rate
+    return CapacityReport.model_validate(
+        {
+            "schema": 1,
+            "verdict": word,
+            "reason": reason,
+            "experiment": experiment.name,
+            "backend": backend,
+            "objective": Objective(
+                latency_ms=1000 * asked.latency, quantile=asked.quantile, error_rate=asked.error_rate
+            ),
+            "confidence": experiment.confidence,
+            "gates": tuple(results),
+            "versions": {"stable": stable, "candidate": candidate},
+            "price": questions.price,
+            "at_rate": at,
+            "cheapest": None
+            if at is None
+            else {"stable": cheapest(stable, at), "candidate": cheapest(candidate, at)},
+        }
+    )

@@ -1,0 +1,165 @@
+"""One trial: open-loop traffic at one rate to one version, ended early when its queue only grows."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadtest.capacity.search import Step, Trial
+from loadtest.data.baseline import Comparison
+from loadtest.data.run_folder import EXPERIMENT, LOAD, SAMPLES, write_file
+from loadtest.data.samples import SampleSet
+from loadtest.errors import ExitCode, LabError
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.interface import Lab
+from loadtest.lab.services.http_probe import get
+
+WARMUP = 1.0
+ALONE = 10.0
+"""Seconds that asking a version for its references may take, before its first trial."""
+_HOPELESS = 5.0
+"""Limits' worth of requests in flight that mean overload: in a stable queue there is less than one."""
+_FEW = 20
+_DRAINED = 3
+_DRAIN_SECONDS = 60.0
+_POLL = 0.05
+
+
+class Measured(NamedTuple):
+    """What one trial showed.
+
+    Args:
+        trial: as the search takes it; an unfaithful answer has failed.
+        problem: why it cannot be used; None: it can.
+        p99: in seconds; None where nothing was answered.
+        unfaithful: answers that were not those to the same rows alone.
+        references: by row the answers that were, where this trial asked for references.
+    """
+
+    trial: Trial
+    problem: str | None
+    p99: float | None
+    unfaithful: int
+    references: dict[int, str]
+
+
+def run_trial(
+    lab: Lab,
+    experiment: Experiment,
+    role: str,
+    step: Step,
+    folder: Path,
+    seed: int,
+    references: Comparison | None = None,
+) -> Measured:
+    """Run one trial and leave its experiment, samples and load.json in ``folder``.
+
+    Args:
+        lab: runs both versions; only one of them is loaded.
+        experiment: its model, data, load and ``[capacity]`` part.
+        role: the version.
+        step: rate and seconds.
+        folder: made here.
+        seed: of the arrivals.
+        references: what the version answered to the rows alone; None: this trial asks for them first.
+
+    Raises:
+        LabError: a service or the load generator broke.
+    """
+    asked = experiment.load
+    load = asked.model_copy(
+        update={
+            "traffic": role,
+            "rate": step.rate,
+            "duration": step.seconds,
+            "warmup": WARMUP,
+            # asked for each trial anew, they would take longer than the trial
+            "references": ALONE if references is None and asked.reference_time else 0.0,
+            "seed": seed,
+            # lateness of our own would pass for the version's
+            "max_lag": min(asked.max_lag, experiment.capacity.latency / 5),
+            # what is merely late must not become an error
+            "timeout": max(asked.timeout, 4 * experiment.capacity.latency),
+        }
+    )
+    folder.mkdir(parents=True)
+    write_file(folder, EXPERIMENT, experiment.model_copy(update={"load": load}).to_toml())
+    overloaded = _send(lab, folder, step.rate * experiment.capacity.latency * _HOPELESS + _FEW)
+    samples = SampleSet.read(folder / SAMPLES)
+    facts = json.loads((folder / LOAD).read_text(encoding="utf-8"))
+    unfaithful = samples.unfaithful if references is None else _unfaithful(samples, references)
+    failed = samples.failed | unfaithful
+    late = failed | (samples.latency > experiment.capacity.latency)
+    trial = Trial(step.rate, len(samples), int(late.sum()), int(failed.sum()), overloaded)
+    problem = None
+    if not facts["valid"] and not overloaded:
+        problem = str(facts["reason"])
+    p99 = float(sorted(samples.latency)[int(0.99 * (len(samples) - 1))]) if len(samples) else None
+    return Measured(trial, problem, p99, int(unfaithful.sum()), _faithful(samples))
+
+
+def _faithful(samples: SampleSet) -> dict[int, str]:
+    """By row the answers that equalled their references, which are thereby known."""
+    columns = samples.table.select(["row", "prediction", "faithful"]).to_pydict()
+    return {
+        row: prediction
+        for row, prediction, faithful in zip(*columns.values(), strict=True)
+        if faithful and prediction is not None
+    }
+
+
+def _unfaithful(samples: SampleSet, references: Comparison) -> NDArray[np.bool_]:
+    rows, predictions = (samples.table[name].combine_chunks() for name in ("row", "prediction"))
+    return np.asarray([same is False for same in references.agrees(rows, predictions).to_pylist()], np.bool_)
+
+
+def drain(lab: Lab, model: str, role: str, within: float) -> None:
+    """Wait until an overloaded version answers at once again.
+
+    Args:
+        lab: its gateway is asked.
+        model: the model's name.
+        role: the version.
+        within: seconds in which it must answer, three times in a row.
+
+    Raises:
+        LabError: it does not recover.
+    """
+    deadline, quick = time.monotonic() + _DRAIN_SECONDS, 0
+    while quick < _DRAINED:
+        began = time.monotonic()
+        answer = get(f"{lab.endpoints.gateway}/v2/models/{model}", 5.0, {"x-model-version": role})
+        ok = answer is not None and answer.status == 200 and time.monotonic() - began < within
+        quick = quick + 1 if ok else 0
+        if time.monotonic() > deadline:
+            raise LabError(f"{role} did not recover within {_DRAIN_SECONDS:g} s from an overload")
+        time.sleep(_POLL)
+
+
+def _send(lab: Lab, job: Path, most_in_flight: float) -> bool:
+    """Run the load generator; whether it was ended because too much was in flight."""
+    process = lab.launch_load(job)
+    overloaded = False
+    try:
+        for line in process.lines():
+            if overloaded or not line.startswith("{"):
+                continue
+            event: dict[str, Any] = json.loads(line)
+            if event.get("sent", 0) - event.get("done", 0) > most_in_flight:
+                overloaded = True
+                process.stop()
+                continue
+            lab.check()
+    finally:
+        process.stop()
+        code = process.wait()
+    allowed = {ExitCode.PASS, ExitCode.INVALID} | ({ExitCode.INTERRUPTED} if overloaded else set())
+    if code not in allowed:
+        lab.check()
+        raise LabError(f"the load generator ended with code {code}")
+    return overloaded

@@ -1,0 +1,71 @@
+"""One deployment of both versions, measured: from a job folder to its samples and facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from loadtest.data.dataset import Dataset
+from loadtest.data.run_folder import ENVIRONMENT, write_file
+from loadtest.data.samples import VERSIONS
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.interface import CpuUsage, Lab, Version
+from loadtest.lab.services.server_metrics import memory_bytes
+from loadtest.workflows.load_follower import Progress, run_load
+from loadtest.workflows.run_environment import describe
+
+
+def measure(
+    experiment: Experiment,
+    open_lab: Callable[[tuple[Version, Version]], Lab],
+    versions: tuple[Version, Version],
+    job: Path,
+    dataset: Dataset,
+    progress: Progress,
+) -> None:
+    """Start a lab, put the load on it, stop it; the job folder then holds the files of a measurement.
+
+    Args:
+        experiment: resolved, as in the job's ``experiment.toml``.
+        open_lab: starts both versions, in the order given.
+        versions: both versions.
+        job: the folder.
+        dataset: the evaluation set.
+        progress: where steps and live figures go.
+
+    Raises:
+        LabError: the lab did not start or broke.
+    """
+    with open_lab(versions) as lab:
+        if lab.backend == "urls":
+            progress.step(f"two servers: stable {lab.endpoints.stable}, candidate {lab.endpoints.candidate}")
+        else:
+            progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
+        measure_on(lab, experiment, job, dataset, progress)
+        progress.step("stopping the lab")
+
+
+def measure_on(lab: Lab, experiment: Experiment, job: Path, dataset: Dataset, progress: Progress) -> None:
+    """Put the load on a lab that runs; the job folder then holds the files of a measurement.
+
+    Raises:
+        LabError: the lab or the load generator broke.
+    """
+    before = {role: lab.cpu_usage(role) for role in VERSIONS}
+    run_load(lab, job, experiment, dataset, progress)
+    observed = {
+        role: {
+            "cpus": lab.enforced_cpus(role),
+            "cpu_throttled_ratio": _throttled(before[role], lab.cpu_usage(role)),
+            "memory_bytes": memory_bytes(getattr(lab.endpoints, role)),
+        }
+        for role in VERSIONS
+    }
+    write_file(job, ENVIRONMENT, describe(lab.environment()) | {"observed": observed})
+
+
+def _throttled(before: CpuUsage | None, after: CpuUsage | None) -> float | None:
+    """Share of the enforcement periods in between in which the version was stopped; None where unknown."""
+    if before is None or after is None or after.periods <= before.periods:
+        return None
+    return (after.throttled_periods - before.throttled_periods) / (after.periods - before.periods)

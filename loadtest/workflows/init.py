@@ -1,0 +1,198 @@
+"""Somebody's own model, made ready: ``model.toml`` of each version, and an experiment that compares two."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tomli_w
+
+from loadtest.data.dataset import Dataset
+from loadtest.errors import DatasetError, ModelError, UsageError
+from loadtest.experiment.experiment import Data, Experiment
+
+FILES = ("model.skops", "model.onnx", "model.joblib")
+SETS = ("evaluation.parquet", "evaluation.csv")
+ROWS = 1_000
+"""On so many rows each version is tried."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What a version says of itself; see ``services.model_server.describe``."""
+
+    wrote: bool
+    task: str
+    columns: list[str]
+    predictions: list[Any]
+
+
+def init(
+    folder: Path,
+    say: Say,
+    *,
+    data: Path | None = None,
+    label: str = "label",
+    ignore: Sequence[str] = (),
+    out: Path | None = None,
+) -> Path:
+    """Make the versions in a folder ready to be compared.
+
+    Args:
+        folder: of the model; each version is a folder in it, with one model file.
+        say: where it says what it did, a line at a time.
+        data: the labelled evaluation set; None: ``evaluation.parquet`` or ``.csv`` in ``folder``.
+        label: its label column.
+        ignore: numeric columns that are no features.
+        out: the experiment; None: the name of ``folder``, with ``.toml``, here.
+
+    Returns:
+        The experiment that was written.
+
+    Raises:
+        UsageError: the folder, the evaluation set or a model cannot be used; no experiment was written.
+    """
+    out = out or Path(f"{folder.absolute().name}.toml")
+    if out.exists():
+        raise UsageError(f"{out}: exists already; delete it, or name another file with --out")
+    versions = _versions(folder)
+    given = Data(path=data or _evaluation_set(folder), label=label)
+    dataset = _read(given, ignore)
+    described = dict(zip(versions, _describe(folder, versions, dataset), strict=True))
+    first = described[versions[0]]
+    for version, other in described.items():
+        if (other.task, other.columns) != (first.task, first.columns):
+            raise ModelError(
+                f"{folder}: {versions[0]} and {version} differ in their task or their features; "
+                "only versions that answer the same requests can be compared"
+            )
+    if first.task == "regression":
+        dataset = Dataset.read(given.model_copy(update={"task": "regression", "features": dataset.names}))
+    for version, one in described.items():
+        wrote = "; wrote model.toml" if one.wrote else ""
+        say(f"{version}: {one.task}, {len(one.columns)} features, {_quality(version, one, dataset)}{wrote}")
+    if len(versions) == 1:
+        say(f"{versions[0]} is the only version so far: it will be compared with itself")
+    elif len(versions) > 2:
+        say(f"{len(versions)} versions: {out} compares the first two; change [versions], or give --candidate")
+    _write(out, folder, versions, given, first)
+    return out
+
+
+def _versions(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such folder; each version of the model is a folder in it")
+    found = sorted(path.parent.name for name in FILES for path in folder.glob(f"*/{name}"))
+    if found:
+        return sorted(set(found))
+    stray = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix in _SUFFIXES)
+    if stray:
+        place = stray[0].parent if stray[0].parent != folder else folder / "v1"
+        hint = f"{stray[0]} must become {place / ('model' + _SUFFIXES[stray[0].suffix])}"
+    else:
+        hint = f"for example {folder / 'v1' / 'model.skops'}"
+    raise ModelError(f"{folder}: no version in it, that is a folder with one of {', '.join(FILES)}; {hint}")
+
+
+_SUFFIXES = {
+    ".skops": ".skops",
+    ".onnx": ".onnx",
+    ".joblib": ".joblib",
+    ".pkl": ".joblib",
+    ".pickle": ".joblib",
+}
+
+
+def _evaluation_set(folder: Path) -> Path:
+    for name in SETS:
+        if (folder / name).is_file():
+            return folder / name
+    raise DatasetError(
+        f"{folder}: no {' or '.join(SETS)} there; name the labelled evaluation set with --data"
+    )
+
+
+def _read(data: Data, ignore: Sequence[str]) -> Dataset:
+    try:
+        dataset = Dataset.read(data)
+        features = tuple(name for name in dataset.names if name not in ignore)
+        return Dataset.read(data.model_copy(update={"features": features})) if ignore else dataset
+    except DatasetError as error:
+        raise DatasetError(str(error).replace(_UNDER_DATA, "Name the right one with --label")) from None
+
+
+_UNDER_DATA = "Name the right one under [data] in the experiment"
+
+
+def _describe(folder: Path, versions: Sequence[str], dataset: Dataset) -> list[_Described]:
+    asked = {
+        "folder": str(folder),
+        "name": folder.absolute().name,
+        "versions": versions,
+        "columns": dataset.names,
+        "rows": dataset.features[:ROWS].tolist(),
+    }
+    command = [sys.executable, "-m", "services.model_server.describe"]
+    done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise ModelError(last[0].removeprefix("model-server: "))
+    return [_Described(**json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def _quality(version: str, described: _Described, dataset: Dataset) -> str:
+    """How good the answers to the first rows are; labels that no answer can ever equal are refused."""
+    rows = len(described.predictions)
+    of = f"{rows:,} rows"
+    if described.task == "regression":
+        labels = np.asarray(dataset.labels[:rows], dtype=np.float64)
+        return f"off by {np.abs(labels - np.asarray(described.predictions)).mean():.4g} on average of {of}"
+    answers = pa.array(described.predictions).cast(pa.string()).to_pylist()
+    labels = dataset.labels[:rows].tolist()
+    if not set(answers) & set(dataset.labels.tolist()):
+        given, read = (
+            ", ".join(repr(text) for text in sorted(set(some))[:3])
+            for some in (answers, dataset.labels.tolist())
+        )
+        raise DatasetError(
+            f"{dataset.path}: {version} answers {given}, the labels read {read}; "
+            "write labels as the model does"
+        )
+    right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
+    return f"right on {right / rows:.1%} of {of}"
+
+
+def _write(out: Path, folder: Path, versions: Sequence[str], data: Data, described: _Described) -> None:
+    name = folder.absolute().name
+    numeric = list(Dataset.read(data).names)
+    parts: dict[str, Any] = {
+        "model": {"name": name, "folder": str(folder)},
+        "data": {
+            "path": str(data.path),
+            "label": data.label,
+            **({"task": described.task} if described.task != "classification" else {}),
+            # without this, all numeric columns are features, in the file's order
+            **({"features": described.columns} if described.columns != numeric else {}),
+        },
+        "versions": {"stable": versions[0], "candidate": versions[:2][-1]},
+        "load": {"rate": 50, "duration": "60s"},
+    }
+    experiment = Experiment.parse({"name": name, **parts}, str(out))
+    head = {"name": name, "gates": [str(gate) for gate in experiment.gates]}
+    text = (
+        f"# May the new version of {name} go live? docs/experiments.md lists every key and its default.\n"
+        + tomli_w.dumps({**head, **parts})
+    )
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error.strerror}); name another with --out") from error

@@ -1,0 +1,50 @@
+"""A lab that stays up for a canary: what ends is started again, as ``docker compose up`` does it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from loadtest.errors import LabError
+from loadtest.lab.interface import Lab
+
+LOOK = 0.5
+LONGEST_PAUSE = 30.0
+
+
+class Keeper:
+    """Starts a lab's services again when they end, each time after a longer pause::
+
+        keeper = Keeper(lab, say)
+        while True:
+            keeper.look()
+            time.sleep(LOOK)
+
+    Args:
+        lab: it runs.
+        say: where progress goes, a line at a time.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self, lab: Lab, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lab = lab
+        self._say = say
+        self._clock = clock
+        self._pause: dict[str, float] = {}
+        self._not_before: dict[str, float] = {}
+
+    def look(self) -> None:
+        """Look once, and start again what has ended and is due."""
+        for service in self._lab.ended():
+            if self._clock() < self._not_before.get(service, 0.0):
+                continue
+            pause = self._pause[service] = min(2 * self._pause.get(service, LOOK), LONGEST_PAUSE)
+            try:
+                self._lab.restart(service)
+            except LabError as error:
+                self._say(f"{service} ended and does not start again ({error}); next try in {pause:g} s")
+            else:
+                self._say(f"{service} ended and was started again")
+            self._not_before[service] = self._clock() + pause

@@ -1,0 +1,118 @@
+"""From the names in an experiment to versions on disk; the demo versions are trained when they are absent."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import CANDIDATE, STABLE
+from loadtest.errors import ModelError
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.interface import IMAGE, Version
+
+
+def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:
+    """Train the demo versions that the experiment names, unless they are there.
+
+    Raises:
+        ModelError: the trainer failed; carries its last line.
+    """
+    trainer, folder = experiment.model.trainer, experiment.model.folder
+    if trainer is None or experiment.data.path.exists():
+        return
+    say(f"training the demo versions of {trainer!r} into {folder} (once)")
+    command = [sys.executable, "-m", "services.trainer", trainer, "--out", str(folder)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise ModelError(f"training {trainer!r} failed: {last[0]}")
+
+
+def check_input(experiment: Experiment) -> Dataset | None:
+    """Refuse versions and an evaluation set that cannot be used, before anything is built for them.
+
+    Returns:
+        The evaluation set; None where a demo has yet to be trained.
+
+    Raises:
+        UsageError: a version or the evaluation set cannot be used.
+    """
+    if experiment.model.trainer is not None and not experiment.data.path.exists():
+        return None
+    versions = resolve(experiment)
+    dataset = Dataset.read(experiment.data)
+    for version in versions:
+        if experiment.target is None and version.image is None:
+            _check_manifest(version.folder / "model.toml", experiment, dataset)
+    return dataset
+
+
+def _check_manifest(path: Path, experiment: Experiment, dataset: Dataset) -> None:
+    """Hold a version's ``model.toml`` against the experiment; the server says whether it makes sense."""
+    try:
+        manifest = tomllib.loads(path.read_text(encoding="utf-8"))
+        name, task, given = manifest["name"], manifest["task"], manifest["inputs"][0]
+        features, columns = given["shape"][1], given.get("columns")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return
+    names = list(dataset.names)
+    if name != experiment.model.name:
+        raise ModelError(
+            f"{path}: name is {name!r}, [model] name in the experiment is {experiment.model.name!r}; "
+            "make them agree"
+        )
+    if task != experiment.data.task:
+        raise ModelError(
+            f"{path}: task is {task!r}, [data] task in the experiment is {experiment.data.task!r}; "
+            "make them agree"
+        )
+    if features != len(names) or (columns and columns != names):
+        raise ModelError(
+            f"{path}: the model takes {features} features{_listed(columns)}, the experiment would send "
+            f"{len(names)}{_listed(names)}; name them in the model's order under [data] features"
+        )
+
+
+def _listed(names: Sequence[str] | None) -> str:
+    """A few of them, in brackets."""
+    return f" ({', '.join(map(str, names[:5]))}{', ...' if len(names) > 5 else ''})" if names else ""
+
+
+def resolve(experiment: Experiment) -> tuple[Version, Version]:
+    """The stable and the candidate version of an experiment: folders, images, or servers elsewhere.
+
+    Raises:
+        ModelError: a version is no image, no folder below ``model.folder`` and no path.
+    """
+    target = experiment.target
+    if target is not None:
+        return Version("stable", Path(), None, None), Version("candidate", Path(), None, None)
+    return (
+        _version(experiment, STABLE, experiment.versions.stable),
+        _version(experiment, CANDIDATE, experiment.versions.candidate),
+    )
+
+
+def _version(experiment: Experiment, role: str, name: str) -> Version:
+    folder, limits = experiment.model.folder, experiment.limits
+    if name.startswith(IMAGE):
+        image = name.removeprefix(IMAGE)
+        if not image:
+            raise ModelError(f"{role} {name!r}: names no image; write for example {IMAGE}registry/mine:2")
+        return Version(role, Path(), limits.cpus, limits.memory, image)  # type: ignore[arg-type]
+    for path in (folder / name, Path(name)):
+        if (path / "model.toml").is_file():
+            return Version(role, path.absolute(), limits.cpus, limits.memory)  # type: ignore[arg-type]
+    known = ", ".join(sorted(p.parent.name for p in folder.glob("*/model.toml"))) or "none"
+    model = next((p for p in sorted((folder / name).glob("model.*")) if p.suffix != ".toml"), None)
+    if model is not None:
+        raise ModelError(
+            f"{role} {name!r}: no model.toml beside {model}; `loadproof init {folder}` writes it"
+        )
+    raise ModelError(
+        f"{role} {name!r}: no version folder with a model.toml at {folder / name}; versions there: {known}"
+    )

@@ -1,0 +1,125 @@
+"""Several deployments of both versions, one after the other, in one run folder.
+
+The folder of such a run has the files of any other. ``samples.parquet`` holds the samples of all restarts,
+each moved in time to behind the one before, so that whatever reads a run reads this one; ``load.json`` says
+under ``restarts`` when each began, which is all that the judge needs to tell them apart.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loadtest.data.dataset import Dataset
+from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, write_file
+from loadtest.data.samples import VERSIONS, SampleSet
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.interface import Lab, Version
+from loadtest.workflows.deployment import measure
+from loadtest.workflows.load_follower import Progress
+
+Facts = dict[str, Any]
+
+
+def measure_restarts(
+    experiment: Experiment,
+    open_lab: Callable[[tuple[Version, Version]], Lab],
+    versions: tuple[Version, Version],
+    folder: Path,
+    dataset: Dataset,
+    progress: Progress,
+) -> None:
+    """Measure every restart; what is done lies whole in ``folder`` after each, whatever befalls the next.
+
+    The version that is started first alternates, and each restart has arrivals and rows of its own.
+
+    Args:
+        experiment: resolved, with ``load.restarts``.
+        open_lab: starts both versions, in the order given.
+        versions: both versions.
+        folder: of the run.
+        dataset: the evaluation set.
+        progress: where steps and live figures go.
+
+    Raises:
+        LabError: a lab did not start or broke.
+    """
+    for index in range(experiment.load.restarts):
+        progress.step(f"restart {index + 1} of {experiment.load.restarts}")
+        load = experiment.load.model_copy(update={"restarts": 1, "seed": experiment.load.seed + index})
+        part = experiment.model_copy(update={"load": load})
+        job = folder / f"restart-{index + 1}"
+        job.mkdir()
+        write_file(job, EXPERIMENT, part.to_toml())
+        order = versions if index % 2 == 0 else (versions[1], versions[0])
+        try:
+            measure(part, open_lab, order, job, dataset, progress)
+        finally:
+            # a part that broke off is no restart to compare, and its samples are not thrown away either
+            if (job / ENVIRONMENT).exists():
+                _add(folder, job)
+                shutil.rmtree(job)
+            elif not (job / SAMPLES).exists():
+                shutil.rmtree(job)
+
+
+def _add(folder: Path, job: Path) -> None:
+    """Join one restart to those before it."""
+    samples, load, environment = SampleSet.read(job / SAMPLES), _read(job / LOAD), _read(job / ENVIRONMENT)
+    if (folder / SAMPLES).exists():
+        before = SampleSet.read(folder / SAMPLES)
+        whole_load, whole_environment = _read(folder / LOAD), _read(folder / ENVIRONMENT)
+        begins = float(whole_load["duration_s"])
+        shift = begins + _first(before) - _first(samples)
+        samples = SampleSet.concat([before, samples.later(shift)])
+    else:
+        begins, whole_load, whole_environment = 0.0, {}, environment
+    restarts = [*whole_load.get("restarts", []), {"begins_s": begins, **load}]
+    observed = [*whole_environment.get("restarts", []), environment["observed"]]
+    samples.write(folder / SAMPLES)
+    write_file(folder, LOAD, _joined_load(restarts))
+    versions = {role: _joined_facts([one[role] for one in observed]) for role in VERSIONS}
+    write_file(folder, ENVIRONMENT, whole_environment | {"observed": versions, "restarts": observed})
+
+
+def _first(samples: SampleSet) -> float:
+    return float(samples.scheduled_at.min()) if len(samples) else 0.0
+
+
+def _joined_load(restarts: list[Facts]) -> Facts:
+    """load.json of the whole: rates over all restarts, the worst lag, invalid when any is."""
+    bad = next((number for number, one in enumerate(restarts) if not one["valid"]), None)
+    lags = [one["schedule_lag_ms_p99"] for one in restarts if one["schedule_lag_ms_p99"] is not None]
+    seconds = np.array([one["duration_s"] for one in restarts])
+    weight = seconds / seconds.sum() if seconds.sum() else np.full(len(seconds), 1 / len(seconds))
+    return {
+        "offered_rps": float(np.dot([one["offered_rps"] for one in restarts], weight)),
+        "achieved_rps": float(np.dot([one["achieved_rps"] for one in restarts], weight)),
+        "schedule_lag_ms_p99": max(lags, default=None),
+        "duration_s": float(seconds.sum()),
+        "valid": bad is None,
+        "reason": None if bad is None else f"restart {bad + 1}: {restarts[bad]['reason']}",
+        "restarts": restarts,
+    }
+
+
+def _joined_facts(each: list[Facts]) -> Facts:
+    """What was seen of one version: the limit if it was always the same, mean throttling, most memory."""
+    limits = {one["cpus"] for one in each}
+    throttled = [one["cpu_throttled_ratio"] for one in each]
+    memory = [one["memory_bytes"] for one in each]
+    return {
+        "cpus": limits.pop() if len(limits) == 1 else None,
+        "cpu_throttled_ratio": None if None in throttled else float(np.mean(throttled)),
+        "memory_bytes": None if None in memory else max(memory),
+    }
+
+
+def _read(path: Path) -> Facts:
+    content: Facts = json.loads(path.read_text(encoding="utf-8"))
+    return content

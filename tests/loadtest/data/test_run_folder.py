@@ -1,0 +1,70 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from loadtest.data.run_folder import RunFolder, find_run, write_file
+from loadtest.errors import LoadproofError, UsageError
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_run_appears_whole_under_its_name_and_latest_points_at_it(tmp_path):
+    results = tmp_path / "results"
+    with RunFolder(results, "compare", NOW) as folder:
+        folder.write("verdict.json", {"verdict": "PASS"})
+        assert names(results) == {".20260304T050607Z-compare.partial"}
+        final = folder.publish()
+    assert final == results / "20260304T050607Z-compare"
+    assert names(results) == {final.name, "latest"}
+    assert json.loads((results / "latest" / "verdict.json").read_text()) == {"verdict": "PASS"}
+
+
+def test_two_runs_in_one_second_do_not_meet_and_latest_is_the_newer(tmp_path):
+    finals = []
+    for _ in range(2):
+        with RunFolder(tmp_path, "compare", NOW) as folder:
+            finals.append(folder.publish())
+    assert finals[1].name == finals[0].name + "-2"
+    assert (tmp_path / "latest").resolve() == finals[1]
+
+
+def test_a_run_that_breaks_before_it_measured_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="broke"), RunFolder(tmp_path, "compare", NOW):
+        raise ValueError("broke")
+    assert names(tmp_path) == set()
+
+
+def test_a_run_that_breaks_after_it_measured_keeps_the_samples_and_says_where(tmp_path):
+    folder = RunFolder(tmp_path, "compare", NOW)
+    folder.write("samples.parquet", "measured")
+    with pytest.raises(ValueError, match="broke") as caught, folder:
+        raise ValueError("broke")
+    assert caught.value.__notes__ == [f"what was measured is kept in {folder.path}"]
+    assert (folder.path / "samples.parquet").read_text() == "measured"
+
+
+def test_a_results_folder_that_cannot_be_made_is_a_usage_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="choose another --results"):
+        RunFolder(tmp_path / "file", "compare", NOW)
+
+
+def test_a_full_disk_is_named_with_the_remedy():
+    with pytest.raises(LoadproofError, match=r"/dev/full: No space left on device; make room"):
+        write_file(Path("/dev"), "full", "x" * 10)
+
+
+def test_nan_never_reaches_a_json_file(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_file(tmp_path, "x.json", {"p99": float("nan")})
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(UsageError, match="no run folder"):
+        find_run(tmp_path)

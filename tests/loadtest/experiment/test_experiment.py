@@ -1,0 +1,146 @@
+import tomllib
+
+import pytest
+
+from loadtest.errors import ExitCode, ExperimentError, GateError
+from loadtest.experiment.experiment import EXPERIMENTS, Experiment
+from loadtest.experiment.units import seconds
+
+MINIMAL = """
+name = "mine"
+[model]
+name = "mine"
+folder = "models/mine"
+[data]
+path = "rows.csv"
+"""
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda p: p.stem)
+def test_every_bundled_experiment_loads_and_says_what_it_measures(path):
+    assert Experiment.load_file(path.stem).name == path.stem
+    assert path.read_text().startswith("# Measures ")
+
+
+def test_a_resolved_experiment_reads_back_equal(tmp_path):
+    experiment = Experiment.load_file("compare", {"load": {"rate": 123.5, "duration": None}})
+    assert experiment.load.rate == 123.5
+    (tmp_path / "experiment.toml").write_text(experiment.to_toml())
+    assert Experiment.load_file(str(tmp_path / "experiment.toml")) == experiment
+
+
+def test_no_limit_survives_being_written_and_read_back(tmp_path):
+    experiment = Experiment.parse(tomllib.loads(MINIMAL) | {"limits": {"cpus": 0}}, "x")
+    assert experiment.limits.cpus is None
+    (tmp_path / "experiment.toml").write_text(experiment.to_toml())
+    assert Experiment.load_file(str(tmp_path / "experiment.toml")) == experiment
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("250ms", 0.25), ("60s", 60), ("2m", 120), ("1.5h", 5400), ("7", 7), (3, 3)]
+)
+def test_durations(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("extra", "error", "names"),
+    [
+        # a typo must not be read as a default
+        ("[load]\nrat = 5", ExperimentError, ["load.rat: no such key; did you mean rate?"]),
+        (
+            "[load]\nxyzzy = 5",
+            ExperimentError,
+            ["load.xyzzy: no such key; there are duration, feedback_delay"],
+        ),
+        ("[lod]\nrate = 5", ExperimentError, ["lod: no such key; did you mean load?"]),
+        ("[[faults]]\nkind = 'wrong'\nsahre = 1", ExperimentError, ["faults.0.sahre", "did you mean share?"]),
+        ("[[faults]]\nat = 1", ExperimentError, ["faults.0.kind: missing; docs/experiments.md"]),
+        ("load = 3", ExperimentError, ["load: is a table of its own; write [load] above its keys"]),
+        ("[load]\nrate = -1", ExperimentError, ["load.rate", "greater than 0"]),
+        ('[load]\nduration = "soon"', ExperimentError, ["load.duration", "'60s'"]),
+        ('[load]\ntraffic = "duel"', ExperimentError, ["load.traffic", "duet"]),
+        ('[limits]\nmemory = "lots"', ExperimentError, ["limits.memory", "512m"]),
+        ("[load]\nduration = true", ExperimentError, ["load.duration"]),
+        ("[load]\nrate = inf", ExperimentError, ["load.rate: Input should be a finite number"]),
+        ("[load]\nduration = nan", ExperimentError, ["load.duration: Input should be a finite number"]),
+        (
+            '[target]\nstable = "http://x"',
+            ExperimentError,
+            ["target.candidate: missing; both", "--candidate-url"],
+        ),
+        ('[target]\nstable = "ftp://x"\ncandidate = "http://x"', ExperimentError, ["'ftp://x' is no URL"]),
+        ("[load\n", ExperimentError, ["not readable as TOML"]),
+    ],
+)
+def test_bad_experiments_name_the_place(tmp_path, extra, error, names):
+    path = tmp_path / "mine.toml"
+    # what is no table has to stand above them
+    path.write_text(MINIMAL + extra if extra.startswith("[") else f"{extra}\n{MINIMAL}")
+    with pytest.raises(error) as caught:
+        Experiment.load_file(str(path))
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert "\n" not in str(caught.value)
+    for name in ["mine.toml", *names]:
+        assert name in str(caught.value)
+
+
+def test_a_gate_that_does_not_parse_is_found_before_anything_starts(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('gates = ["p95 <= stabel + 10%"]\n' + MINIMAL)
+    with pytest.raises(GateError, match=r"mine.toml: .*stabel"):
+        Experiment.load_file(str(path))
+
+
+def test_an_override_of_what_is_no_table_is_refused_too(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f"load = 3\n{MINIMAL}")
+    with pytest.raises(ExperimentError, match="load: is a table of its own"):
+        Experiment.load_file(str(path), {"load": {"rate": 5}})
+
+
+def test_gates_of_the_command_line_replace_those_of_the_file():
+    experiment = Experiment.load_file("compare", gates=["p99 <= 10ms"])
+    assert [str(gate) for gate in experiment.gates] == ["p99 <= 10ms"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("nosuch", "there are canary, compare, digits"), ("nosuch.toml", "no such experiment file")],
+)
+def test_an_unknown_experiment_lists_what_there_is(name, says):
+    with pytest.raises(ExperimentError, match=says):
+        Experiment.load_file(name)
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        # not in order, one twice, not up to everybody
+        ([10, 5, 100], "ascend"),
+        ([10, 10, 100], "ascend"),
+        ([1, 10], "the last is 100"),
+        ([0, 100], "greater than 0"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_steps_of_a_canary_go_up_to_everybody(steps, says):
+    with pytest.raises(ExperimentError, match=says):
+        Experiment.load_file("canary", {"canary": {"steps": steps}})
+
+
+def test_a_rollback_gate_that_does_not_parse_is_named():
+    with pytest.raises(GateError, match="p99 < 1s"):
+        Experiment.load_file("canary", {"canary": {"rollback": ["p99 < 1s"]}})
+
+
+@pytest.mark.parametrize(
+    ("task", "quality"),
+    [("classification", "accuracy >= stable - 1pp"), ("regression", "mae <= stable + 2%")],
+)
+def test_without_gates_there_are_some_that_fit_the_task(task, quality):
+    document = {"name": "m", "model": {"name": "m", "folder": "m"}, "data": {"path": "r.csv", "task": task}}
+    gates = [str(gate) for gate in Experiment.parse(document, "test").gates]
+    assert quality in gates
+    assert {"error_rate", "p50", "p99", "unfaithful"} <= {gate.split()[0] for gate in gates}
+    assert ("accuracy" in str(gates)) is (task == "classification")

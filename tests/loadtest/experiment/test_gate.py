@@ -1,0 +1,137 @@
+"""Gate expressions: what parses, what is refused, and that text and object are the same thing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.errors import GateError
+from loadtest.experiment.gate import Gate
+from loadtest.experiment.metrics import SCORERS
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "against", "bound", "relative", "margin_unit"),
+    [
+        ("p95 <= stable + 10%", "p95", "stable", 0.1, True, "%"),  # a share of stable's own quantile
+        ("p50 <= stable + 25ms", "p50", "stable", 0.025, False, "ms"),  # a difference
+        ("p99<=0.2s", "p99", "absolute", 0.2, False, "ms"),  # blanks are optional, units become seconds
+        ("p50 <= stable", "p50", "stable", 0.0, False, "ms"),  # no margin at all
+        ("p99 <= stable + 150%", "p99", "stable", 1.5, True, "%"),  # two and a half times as slow
+        ("error_rate <= 0.1%", "error_rate", "absolute", 0.001, False, "%"),
+        ("error_rate <= stable + 0.5pp", "error_rate", "stable", 0.005, False, "pp"),
+        ("accuracy >= 0.30", "accuracy", "absolute", 0.3, False, "%"),  # a share of 1 is shown as per cent
+        ("accuracy >= stable - 1pp", "accuracy", "stable", 0.01, False, "pp"),
+        ("f1_macro >= stable - 2pp", "f1_macro", "stable", 0.02, False, "pp"),
+        ("goodput >= 50/s", "goodput", "absolute", 50.0, False, "/s"),
+        ("throughput >= stable - 5%", "throughput", "stable", 0.05, True, "%"),
+        ("value >= stable - 2%", "value", "stable", 0.02, True, "%"),
+        ("MAE <= stable + 0.5", "mae", "stable", 0.5, False, ""),  # metrics know no capitals
+        ("positive_likelihood_ratio >= 4", "positive_likelihood_ratio", "absolute", 4.0, False, ""),
+        (
+            *("negative_likelihood_ratio <= stable + 10%", "negative_likelihood_ratio"),
+            *("stable", 0.1, True, "%"),
+        ),
+        ("r2 >= 0.8", "r2", "absolute", 0.8, False, ""),
+        ("memory <= stable + 20%", "memory", "stable", 0.2, True, "%"),
+        ("memory <= 512m", "memory", "absolute", 2.0**29, False, "MiB"),
+        ("unfaithful == 0", "unfaithful", "absolute", 0.0, False, ""),
+        ("cpu_throttled <= 20%", "cpu_throttled", "absolute", 0.2, False, "%"),
+    ],
+)
+def test_parses(text, metric, against, bound, relative, margin_unit):
+    gate = Gate.parse(text)
+    assert (gate.metric, gate.against, gate.relative) == (metric, against, relative)
+    assert gate.bound == pytest.approx(bound)
+    assert gate.margin_unit == margin_unit
+    assert str(gate) == text
+
+
+def test_parses_a_slice():
+    gate = Gate.parse("accuracy[segment = new  customers] >= stable - 2pp")
+    assert (gate.column, gate.value) == ("segment", "new customers")
+
+
+@pytest.mark.parametrize(
+    ("metric", "quantile"), [("p50", 0.5), ("p99", 0.99), ("p995", 0.995), ("p9999", 0.9999)]
+)
+def test_quantiles(metric, quantile):
+    assert Gate.parse(f"{metric} <= 1s").quantile == quantile
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("p95 < 3ms", "does not parse"),  # no such operator
+        ("p95 <= ", "does not parse"),
+        ("p95 <= candidate + 3ms", "does not parse"),
+        ("acuracy >= 0.3", "did you mean 'accuracy'"),
+        ("latency <= 3ms", "did you mean 'p99'"),
+        ("xyzzy <= 3ms", "unknown metric 'xyzzy'; there are p50"),
+        ("p100 <= 3ms", "no latency quantile"),  # would read as the 10th percentile
+        ("p05 <= 3ms", "no latency quantile"),
+        ("roc_auc >= 80%", "needs probabilities"),
+        ("p95 >= 3ms", "lower p95 is better"),
+        ("accuracy <= 0.3", "higher accuracy is better"),
+        ("p95 == 3ms", "'==' fits only 'unfaithful == 0'"),
+        ("p95 <= stable - 10%", "the margin points the wrong way"),
+        ("accuracy >= stable + 1pp", "the margin points the wrong way"),
+        ("p99 <= 250", "has no unit; write '250ms' or '250s'"),
+        ("p95 <= stable + 1pp", "unit 'pp'; write '1ms' or '1s' or '1%'"),
+        ("accuracy >= stable - 1%", "write '1pp'"),  # one per cent of what? points are meant
+        ("accuracy >= 3ms", "unit 'ms'; write '3%' or '3'"),
+        ("goodput >= 50", "write '50/s'"),
+        ("accuracy >= 130%", "cannot exceed 100%"),
+        ("error_rate <= stable + 101pp", "cannot exceed 100%"),
+        ("value >= stable - 100%", "lies below 100%"),
+        ("r2 >= 1", "below 1"),
+        ("negative_likelihood_ratio <= 0", "no number of requests can show"),
+        ("negative_likelihood_ratio >= 1", "lower negative_likelihood_ratio is better"),
+        ("unfaithful <= 0.5", "whole number"),
+        ("error_rate <= 0%", "no number of requests can show"),
+        ("accuracy >= 100%", "no number of requests can show"),
+        ("p99 <= 0ms", "no number of requests can show"),
+        ("memory[segment=new] <= 512m", "has no slice"),
+    ],
+)
+def test_refuses_what_makes_no_sense_in_one_line(text, message):
+    with pytest.raises(GateError) as caught:
+        Gate.parse(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text())
+def test_any_text_is_a_gate_or_a_gate_error(text):
+    try:
+        Gate.parse(text)
+    except GateError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - either way out is right
+
+
+_NUMBERS = st.decimals("0.001", "0.9", places=3).map(str)
+_SLICES = st.just("") | st.tuples(
+    st.text("abcXYZ_0189", min_size=1), st.text("abc XYZ-.0189é", min_size=1)
+).filter(lambda s: s[1].strip()).map(lambda s: f"[{s[0]}={s[1]}]")  # fmt: skip
+
+
+@st.composite
+def expressions(draw: st.DrawFn) -> str:
+    lower = [("p50", "ms", "%"), ("p999", "s", "ms"), ("error_rate", "%", "pp"), ("rmse", "", "%")]
+    higher = [
+        *((name, "%", "pp") for name in ("accuracy", *SCORERS)),
+        ("goodput", "/s", "%"),
+        ("value", "", ""),
+    ]
+    metric, absolute, margin = draw(st.sampled_from(lower + higher))
+    operator, sign = ("<=", "+") if (metric, absolute, margin) in lower else (">=", "-")
+    bound = draw(_NUMBERS) + absolute
+    if draw(st.booleans()):
+        bound = draw(st.sampled_from(["stable", f"stable {sign} {draw(_NUMBERS)}{margin}"]))
+    blank = draw(st.sampled_from(["", " ", "  "]))
+    return f"{metric}{draw(_SLICES)}{blank}{operator}{blank}{bound}"
+
+
+@given(expressions())
+def test_text_and_gate_round_trip(text):
+    gate = Gate.parse(text)
+    assert Gate.parse(str(gate)) == gate

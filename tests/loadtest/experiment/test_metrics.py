@@ -1,0 +1,53 @@
+"""Every name that scikit-learn has for a scorer is a gate, or is refused in one line that says why."""
+
+import pytest
+from sklearn.metrics import get_scorer_names
+
+from loadtest.errors import GateError
+from loadtest.experiment.gate import Gate
+from loadtest.experiment.metrics import LIKELIHOOD_RATIOS, SCORERS
+
+GATES = {"accuracy", "r2", *SCORERS, LIKELIHOOD_RATIOS[0]}
+REFUSED = {
+    # a score of how sure the model was, which an answer's label does not say
+    "needs probabilities": {
+        *("average_precision", "d2_brier_score", "d2_log_loss_score", "neg_brier_score", "neg_log_loss"),
+        *("roc_auc", "roc_auc_ovo", "roc_auc_ovo_weighted", "roc_auc_ovr", "roc_auc_ovr_weighted"),
+        "top_k_accuracy",
+    },
+    # groups without names
+    "is for clusterings": {
+        *("adjusted_mutual_info_score", "adjusted_rand_score", "completeness_score", "rand_score"),
+        *("fowlkes_mallows_score", "homogeneity_score", "mutual_info_score", "normalized_mutual_info_score"),
+        "v_measure_score",
+    },
+    # a set of labels a row
+    "rows with several labels": {"f1_samples", "jaccard_samples", "precision_samples", "recall_samples"},
+    # less is better: the plain name is the gate's
+    "counts backwards; write 'mae <=": {"neg_mean_absolute_error"},
+    "counts backwards; write 'rmse <=": {"neg_mean_squared_error", "neg_root_mean_squared_error"},
+    "counts backwards; write 'negative_likelihood_ratio <=": {"neg_negative_likelihood_ratio"},
+    # no gate, though it could be one
+    "there are mae, rmse and r2": {
+        *("d2_absolute_error_score", "explained_variance", "neg_max_error", "neg_mean_squared_log_error"),
+        *("neg_mean_absolute_percentage_error", "neg_mean_gamma_deviance", "neg_mean_poisson_deviance"),
+        *("neg_median_absolute_error", "neg_root_mean_squared_log_error"),
+    },
+}
+REASONS = {name: reason for reason, names in REFUSED.items() for name in names}
+
+
+@pytest.mark.parametrize("name", get_scorer_names())
+def test_every_name_of_scikit_learn(name):
+    text = f"{name} >= 0.5"
+    if name in GATES:
+        assert Gate.parse(text).metric == name
+        return
+    with pytest.raises(GateError) as caught:
+        Gate.parse(text)
+    assert REASONS[name] in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_gate_goes_by_a_name_that_scikit_learn_has_not():
+    assert set(get_scorer_names()) == GATES | set(REASONS)

@@ -1,0 +1,161 @@
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loadtest.errors import ServiceDied, StartError
+from loadtest.lab.interrupts import interrupts_deferred
+from loadtest.lab.local.supervisor import Supervisor
+
+ROOT = Path(__file__).parents[4]
+
+
+@pytest.fixture
+def supervisor(tmp_path):
+    with Supervisor(tmp_path, ROOT) as supervisor:
+        yield supervisor
+
+
+def eventually(condition, within=10.0):
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def alive(pid):
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def python(code):
+    return [sys.executable, "-c", code]
+
+
+@pytest.mark.parametrize(
+    ("code", "how", "log"),
+    [
+        ("print('out of ideas'); raise SystemExit(3)", "ended with exit code 3", "out of ideas"),
+        # a clean end is unasked for as well
+        ("import sys; sys.stderr.write('bye')", "ended with exit code 0", "bye"),
+        ("import os; print('now', flush=True); os.kill(os.getpid(), 11)", "was killed by SIGSEGV", "now"),
+    ],
+)
+def test_a_service_that_ends_is_named_with_the_end_of_its_log(supervisor, code, how, log):
+    service = supervisor.start("candidate", python(code))
+    eventually(lambda: service.ended() is not None)
+    with pytest.raises(ServiceDied, match=f"candidate {how}") as caught:
+        supervisor.check()
+    assert log in caught.value.log[-1]
+
+
+def test_the_end_of_a_log_is_its_last_twenty_lines(supervisor):
+    service = supervisor.start("stable", python("for i in range(50_000): print('line', i)"))
+    eventually(lambda: service.ended() is not None)
+    assert service.tail() == tuple(f"line {i}" for i in range(49_980, 50_000))
+
+
+def test_services_that_run_pass_the_check_and_stopped_ones_are_no_longer_checked(supervisor):
+    first = supervisor.start("stable", ["sleep", "60"])
+    supervisor.start("candidate", ["sleep", "60"])
+    supervisor.check()
+    supervisor.stop(first)
+    supervisor.check()
+    assert not alive(first.process.pid)
+
+
+def test_a_program_that_is_not_there_is_named(supervisor):
+    with pytest.raises(StartError, match="gateway: cannot run /no/such/envoy"):
+        supervisor.start("gateway", ["/no/such/envoy"])
+
+
+def test_standard_output_can_go_elsewhere(supervisor, tmp_path):
+    code = "import sys; print('answer'); sys.stderr.write('trouble')"
+    service = supervisor.start("gateway", python(code), stdout=tmp_path / "access.log")
+    eventually(lambda: service.ended() is not None)
+    assert (tmp_path / "access.log").read_text() == "answer\n"
+    assert service.tail() == ("trouble",)
+
+
+ORDERLY = """
+import signal, sys
+def end(*_):
+    with open(sys.argv[1], "a") as file:
+        file.write(sys.argv[2])
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print("up", flush=True)
+signal.pause()
+"""
+
+
+def test_services_are_stopped_in_reverse_order(tmp_path):
+    with Supervisor(tmp_path, ROOT) as supervisor:
+        for name in "abc":
+            service = supervisor.start(name, [*python(ORDERLY), str(tmp_path / "order"), name])
+            eventually(lambda service=service: service.tail() == ("up",))
+    assert (tmp_path / "order").read_text() == "cba"
+
+
+STUBBORN = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+signal.pause()
+"""
+WITH_CHILDREN = """
+import signal, subprocess
+same = subprocess.Popen(["sleep", "300"])
+own = subprocess.Popen(["sleep", "300"], start_new_session=True)
+print(same.pid, own.pid, flush=True)
+signal.pause()
+"""
+
+
+def test_a_service_that_ignores_sigterm_is_killed_after_the_grace(supervisor):
+    service = supervisor.start("stubborn", python(STUBBORN))
+    eventually(lambda: service.tail() == ("up",))
+    began = time.monotonic()
+    supervisor.stop(service, grace=0.3)
+    assert 0.3 <= time.monotonic() - began < 3
+    assert service.process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["stopped", "after a crash"])
+def test_what_a_service_started_goes_with_it(supervisor, crash):
+    service = supervisor.start("parent", python(WITH_CHILDREN))
+    eventually(lambda: bool(service.tail()))
+    same, own = (int(pid) for pid in service.tail()[0].split())
+    if crash:
+        service.process.kill()
+        service.process.wait()
+    supervisor.stop(service)
+    assert not alive(same)
+    if not crash:
+        assert not alive(own)
+    elif alive(own):
+        # nothing ties it to the dead service any more but a cgroup, which this test does without
+        os.kill(own, signal.SIGKILL)
+
+
+def test_a_ctrl_c_waits_for_a_block_that_must_not_be_cut_short():
+    reached = []
+
+    def block():
+        with interrupts_deferred():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert reached == ["the end"]
+
+
+def test_handlers_are_as_before_after_the_block():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with interrupts_deferred():
+        pass
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

@@ -1,0 +1,135 @@
+import json
+
+import numpy as np
+import pytest
+
+from loadtest.data.samples import Sample, SampleSet
+from loadtest.errors import ExitCode
+from loadtest.experiment.experiment import Load
+from loadtest.load.cluster.load_summary import conclude
+from loadtest.load.cluster.messages import Report
+from loadtest.load.cluster.worker_reports import Gathering
+
+LOAD = Load(rate=10, duration=10, max_lag=0.05)
+
+
+def samples(arrivals, lag=0.001, last=10.0):
+    return [
+        Sample(0, version, at, at + lag, at + 0.1, 200, None, "1", True, None, 0)
+        for at in np.linspace(0.0, last, arrivals, endpoint=False)
+        for version in ("stable", "candidate")
+    ]
+
+
+def concluded(recorded, *, stopped_after=None, missing=None, **more):
+    gathering = Gathering("run", ["a", "there_1"])
+    content = SampleSet.from_samples(recorded).to_bytes()
+    ends = {
+        "recorded": len(recorded),
+        "planned": 100,
+        "due": 100,
+        "sent": len(recorded) // 2,
+        "warmup": (5, 6),
+    }
+    gathering.accept(Report("run", 0, 0, "finished", content, **(ends | more)))
+    if missing:
+        half = SampleSet.from_samples(samples(45)).to_bytes()
+        gathering.accept(Report("run", 1, 0, "running", half, 90, 90, due=45, sent=45, elapsed=4.2))
+    else:
+        gathering.accept(Report("run", 1, 0, "finished"))
+    gathering.shares[1].missing = missing
+    return conclude(LOAD, gathering, gathering.samples(), 1e9, stopped_after)
+
+
+def test_a_good_run():
+    outcome = concluded(samples(100))
+    assert json.loads(json.dumps(outcome.to_json())) == {
+        "offered_rps": 10.0,
+        "achieved_rps": 10.0,
+        "schedule_lag_ms_p99": pytest.approx(1.0),
+        "duration_s": 10.0,
+        "began_at": 1e9,
+        "ended": "completed",
+        "requests": {"stable": 100, "candidate": 100},
+        "warmup_requests": {"stable": 5, "candidate": 6},
+        "references": {},
+        "workers": 2,
+        "missing_workers": [],
+        "missing_samples": 0,
+        "valid": True,
+        "reason": None,
+    }
+    assert outcome.exit_code is ExitCode.PASS
+
+
+def test_a_stopped_run_is_good_for_the_time_it_lasted():
+    outcome = concluded(samples(40, last=4.0), stopped_after=4.0, due=40)
+    assert (outcome.valid, outcome.ended, outcome.duration_s) == (True, "stopped", 4.0)
+    assert (outcome.offered_rps, outcome.achieved_rps) == (10.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("case", "ended", "reason"),
+    [
+        # late, but everything was sent
+        ({"recorded": samples(100, lag=0.06)}, "completed", "60 ms late at the 99th percentile"),
+        # in time, but not everything was sent
+        ({"recorded": samples(90)}, "completed", "sent 9.0 arrivals a second of 10.0"),
+        # all were sent, but it took longer
+        ({"recorded": samples(100, lag=0.04, last=11.0)}, "completed", "sent 9.1 arrivals"),
+        (
+            {"recorded": [], "due": 0, "sent": 0},
+            "broken",
+            "worker 0 (ended after 0 of 100 arrivals; 100 of its 100",
+        ),
+        ({"recorded": [], "stopped_after": -1.0}, "stopped", "before anything was measured"),
+        (
+            {"recorded": samples(100), "missing": "no report for 5 s"},
+            "broken",
+            "worker 1 on there (no report for 5 s, last heard 4.2 s into the run; 45 of its 90",
+        ),
+        (
+            {"recorded": samples(100), "due": 60},
+            "broken",
+            "worker 0 (ended after 60 of 100 arrivals; 0 of its 100",
+        ),
+        (
+            {"recorded": samples(100), "problem": "the rate is beyond it", "code": ExitCode.INVALID},
+            "broken",
+            "worker 0: the rate is beyond it",
+        ),
+    ],
+)
+def test_a_bad_measurement_is_invalid_and_says_why(case, ended, reason):
+    outcome = concluded(**case)
+    assert (outcome.valid, outcome.ended, outcome.exit_code) == (False, ended, ExitCode.INVALID)
+    assert reason in outcome.reason
+
+
+def test_what_a_missing_worker_owes_ends_with_the_run():
+    # half of its 90 arrivals were due, and all of those it had reported
+    outcome = concluded(samples(50, last=5.0), stopped_after=5.0, due=50, missing="no report for 5 s")
+    assert outcome.missing_workers == [
+        {
+            "worker": 1,
+            "client": "there_1",
+            "reason": "no report for 5 s",
+            "last_report_s": 4.2,
+            "arrivals": 45,
+            "missing_arrivals": 0,
+        }
+    ]
+
+
+def test_lost_samples_are_counted():
+    gathering = Gathering("run", ["a"])
+    content = SampleSet.from_samples(samples(100)).to_bytes()
+    gathering.accept(Report("run", 0, 0, "finished", content, 203, 100, 100, 100))
+    outcome = conclude(LOAD, gathering, gathering.samples(), 1e9, None)
+    assert (outcome.valid, outcome.missing_samples) == (False, 3)
+    assert "3 samples were lost" in outcome.reason
+
+
+def test_a_recorder_that_failed_is_no_verdict_but_an_error():
+    outcome = concluded(samples(10), problem="recording failed", code=ExitCode.LAB)
+    assert (outcome.valid, outcome.exit_code) == (False, ExitCode.LAB)

@@ -1,0 +1,57 @@
+"""The judge beside Locust's process: what goes wrong with it costs the live view only."""
+
+import json
+import logging
+import sys
+
+import pytest
+
+from loadtest.data.samples import Sample, SampleSet
+from loadtest.experiment.experiment import Experiment
+from loadtest.load.live.gate_view import LiveGates
+
+EXPERIMENT = Experiment.load_file("compare")
+SAMPLES = SampleSet.from_samples(
+    [Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)]
+).to_bytes()
+
+ECHO = """
+import json, sys
+from loadtest.experiment.experiment import Experiment
+from loadtest.data.sample_stream import read_line
+name = Experiment.load_file(sys.argv[1]).name
+seen = sum(len(read_line(line)) for line in sys.stdin)
+print(json.dumps({"gates": [{"name": name, "seen": seen}]}), flush=True)
+"""
+
+
+def test_samples_go_in_and_gates_come_out():
+    seen = []
+    gates = LiveGates(EXPERIMENT, seen.append, (sys.executable, "-c", ECHO))
+    for _ in range(3):
+        gates.add(SAMPLES)
+    gates.close()
+    assert seen == [[{"name": "compare", "seen": 3}]]
+
+
+@pytest.mark.parametrize(
+    ("command", "warnings"),
+    [
+        (("/no/such/program",), 1),
+        # ends at once, while samples still come
+        ((sys.executable, "-c", "pass"), 0),
+        # the same, and not well
+        ((sys.executable, "-c", "raise SystemExit(2)"), 1),
+        # says something that is no event
+        ((sys.executable, "-c", "print('nonsense')"), 1),
+    ],
+)
+def test_a_judge_that_fails_harms_nothing(command, warnings, caplog, capfd):
+    seen = []
+    with caplog.at_level(logging.WARNING):
+        gates = LiveGates(EXPERIMENT, seen.append, command)
+        for _ in range(500):  # more than would be kept
+            gates.add(SAMPLES)
+        gates.close()
+    assert seen == []
+    assert json.dumps(caplog.messages).count("not seen live any more") == warnings

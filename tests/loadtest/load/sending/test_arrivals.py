@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from loadtest.experiment.experiment import Load
+from loadtest.load.sending.arrivals import draw
+
+LOAD = Load(rate=200, duration=50, warmup=2, seed=7)
+
+
+def shares(load, rows, workers):
+    return [draw(load, rows, worker, workers) for worker in range(workers)]
+
+
+def test_same_arguments_give_the_same_arrivals():
+    one, two = draw(LOAD, 100, 1, 3), draw(LOAD, 100, 1, 3)
+    assert np.array_equal(one.at, two.at)
+    assert np.array_equal(one.row, two.row)
+    assert np.array_equal(one.candidate_first, two.candidate_first)
+
+
+@pytest.mark.parametrize("other", [{"seed": 8}, {"rate": 201.0}])
+def test_other_arguments_give_other_arrivals(other):
+    assert not np.array_equal(draw(LOAD, 100).at, draw(LOAD.model_copy(update=other), 100).at)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_arrivals_are_poisson_at_the_offered_rate(workers):
+    at = np.sort(np.concatenate([s.at for s in shares(LOAD, 100, workers)]))
+    expected = LOAD.rate * (LOAD.duration + LOAD.warmup)
+    assert abs(len(at) - expected) < 4 * np.sqrt(expected)
+    assert at.min() >= -LOAD.warmup
+    assert at.max() < LOAD.duration
+    gaps = np.diff(at)
+    # exponential: mean and standard deviation are equal, and gaps do not depend on each other
+    assert gaps.std() / gaps.mean() == pytest.approx(1, abs=0.06)
+    assert abs(np.corrcoef(gaps[:-1], gaps[1:])[0, 1]) < 4 / np.sqrt(len(gaps))
+    # the counts of 100 ms windows: variance equals mean, which workers with the same seed would double
+    counts = np.histogram(at, np.arange(0, LOAD.duration, 0.1))[0]
+    assert counts.var() / counts.mean() == pytest.approx(1, abs=0.25)
+
+
+def test_workers_draw_different_arrivals():
+    first, second, third = (set(s.at.tolist()) for s in shares(LOAD, 100, 3))
+    assert not first & second | first & third | second & third
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("rows", [30, 7000, 100_000])
+def test_every_row_is_used_once_before_any_is_used_twice(workers, rows):
+    parts = shares(LOAD, rows, workers)
+    at = np.concatenate([s.at for s in parts])
+    row = np.concatenate([s.row for s in parts])[np.argsort(at)][np.sum(at < 0) :]
+    for begin in range(0, len(row), rows):
+        turn = row[begin : begin + rows]
+        assert len(set(turn.tolist())) == len(turn)
+    assert row.min() >= 0
+    assert row.max() < rows
+
+
+def test_the_warm_up_uses_other_rows_than_the_run_begins_with():
+    schedule = draw(LOAD, 100_000)
+    warm = schedule.at < 0
+    assert 0 < warm.sum() == len(schedule) - schedule.measured
+    assert not set(schedule.row[warm].tolist()) & set(schedule.row[~warm].tolist())
+
+
+def test_either_version_goes_first_about_as_often():
+    first = draw(LOAD, 100).candidate_first
+    assert abs(first.mean() - 0.5) < 4 * 0.5 / np.sqrt(len(first))
+
+
+@pytest.mark.parametrize(("rows", "worker", "workers"), [(0, 0, 1), (10, 2, 2), (10, -1, 2)])
+def test_impossible_shares_are_refused(rows, worker, workers):
+    with pytest.raises(ValueError, match="no share"):
+        draw(LOAD, rows, worker, workers)

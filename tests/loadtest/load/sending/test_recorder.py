@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import SCHEMA, Sample
+from loadtest.load.sending.recorder import Recorder
+
+
+def dataset(labels):
+    return Dataset(
+        path=Path("e.parquet"),
+        features=np.zeros((len(labels), 1)),
+        names=("x",),
+        labels=np.asarray(labels),
+        values=None,
+        columns=pa.table({}),
+    )
+
+
+CLASSES = dataset(["0", "1", "0"])
+
+
+def rows(samples):
+    return [Sample(**row) for row in samples.table.to_pylist()]
+
+
+def test_samples_come_out_as_they_went_in():
+    recorder = Recorder(CLASSES, worker=4, ids="run-4-")
+    recorder.add(1, 0, 0.25, 0.251, 0.3, 200, None, "1", 5)
+    recorder.add(2, 1, 0.25, 0.252, 2.252, 0, "timeout", None, 6)
+    recorder.add(0, 1, 0.5, 0.5, 0.6, 200, None, "1", 7)
+    samples = recorder.take()
+    assert samples.table.schema == SCHEMA
+    assert rows(samples) == [
+        Sample(1, "stable", 0.25, 0.251, 0.3, 200, None, "1", True, None, 4),
+        # an error is a wrong answer
+        Sample(2, "candidate", 0.25, 0.252, 2.252, 0, "timeout", None, False, None, 4, "run-4-6"),
+        Sample(0, "candidate", 0.5, 0.5, 0.6, 200, None, "1", False, None, 4),
+    ]
+
+
+def test_each_sample_is_taken_once_and_all_are_counted():
+    recorder = Recorder(CLASSES, worker=0)
+    assert len(recorder.take()) == 0
+    parts = []
+    for turn in range(3):
+        for row in range(turn + 1):
+            # texts of one turn must not leak into the next
+            recorder.add(row, turn % 2, 0.0, 0.0, 1.0, 200, None, f"{turn}-{row}", row)
+        parts.append(recorder.take())
+    assert [len(part) for part in parts] == [1, 2, 3]
+    assert [s.prediction for part in parts for s in rows(part)] == ["0-0", "1-0", "1-1", "2-0", "2-1", "2-2"]
+    assert recorder.recorded == 6
+    assert len(recorder.take()) == 0
+
+
+def test_a_regression_has_no_right_and_wrong():
+    recorder = Recorder(dataset([1.5, 2.5]), worker=0)
+    recorder.add(0, 0, 0.0, 0.0, 1.0, 200, None, "1.5", 1)
+    recorder.add(0, 0, 0.0, 0.0, 1.0, 500, "http 500", None, 2)
+    assert [s.correct for s in rows(recorder.take())] == [None, None]
+
+
+def test_faithful_compares_with_the_same_version_alone():
+    recorder = Recorder(CLASSES, 0, {"candidate": {0: "1", 1: "0"}}, "run-0-")
+    table = [
+        # as alone, though wrong
+        (0, 1, None, "1", (True, None, None)),
+        # changed under load, though right
+        (1, 1, None, "1", (False, "run-0-1", "0")),
+        # no reference for this row
+        (2, 1, None, "0", (None, None, None)),
+        # no answer: an error, which other gates count
+        (0, 1, "timeout", None, (None, "run-0-3", None)),
+        # an answer, but broken
+        (0, 1, "malformed answer", None, (False, "run-0-4", "1")),
+        (1, 1, "truncated answer", None, (False, "run-0-5", "0")),
+        # broken alone as well, as far as is known
+        (2, 1, "malformed answer", None, (None, "run-0-6", None)),
+        # no references for this version
+        (0, 0, None, "0", (None, None, None)),
+    ]
+    for serial, (row, version, error, prediction, _) in enumerate(table):
+        recorder.add(row, version, 0.0, 0.0, 1.0, 200, error, prediction, serial)
+    told = [(s.faithful, s.request_id, s.reference) for s in rows(recorder.take())]
+    assert told == [expected for *_, expected in table]
+
+
+@pytest.mark.parametrize("status", [0, 200, 599])
+def test_numbers_keep_their_precision(status):
+    recorder = Recorder(CLASSES, worker=0)
+    recorder.add(2, 0, 86_400.123456789, 86_400.123456999, 1e5 / 3, status, None, "0", 1)
+    (sample,) = rows(recorder.take())
+    assert (sample.scheduled_at, sample.sent_at, sample.done_at, sample.status) == (
+        86_400.123456789,
+        86_400.123456999,
+        1e5 / 3,
+        status,
+    )

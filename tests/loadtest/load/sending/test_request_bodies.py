@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from loadtest.data.dataset import Dataset
+from loadtest.load.sending.request_bodies import Payloads
+
+
+class Comma:
+    """A codec that shows what it was given."""
+
+    path = "/predict"
+
+    def encode(self, row):
+        return ",".join(f"{value:g}" for value in row).encode()
+
+    def decode(self, body):
+        return body.decode()
+
+
+def test_only_the_rows_that_are_sent_are_encoded_once():
+    data = Dataset(
+        path=Path("e.parquet"),
+        features=np.arange(6000.0).reshape(3000, 2),
+        names=("a", "b"),
+        labels=np.asarray(["0"] * 3000),
+        values=None,
+        columns=pa.table({}),
+    )
+    payloads = Payloads(data, Comma())
+    assert list(payloads.prepare(np.array([7, 2, 7], np.int32))) == []
+    assert (len(payloads), payloads[7], payloads[2]) == (2, b"14,15", b"4,5")
+    # a long preparation lets others run in between
+    assert list(payloads.prepare(np.arange(1200, dtype=np.int32))) == [500, 1000]

@@ -1,0 +1,192 @@
+"""The flow against an injected lab: what is written, and what happens when a part fails."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loadtest.data.samples import Sample, SampleSet
+from loadtest.errors import ExitCode, GateError, LabError
+from loadtest.experiment.experiment import Experiment
+from loadtest.judge.verdict import Word
+from loadtest.lab.interface import Endpoints
+from loadtest.lab.services.cpu_check import require_cpus
+from loadtest.workflows.capacity import Questions, capacity
+
+
+class FakeLoad:
+    """A trial at the rate of its job: beyond the capacity of the version, late answers pile up; beyond
+    ``mixes`` requests a second one answer in 50 is somebody else's."""
+
+    def __init__(self, job, capacity, valid, mixes):
+        self.job, self.capacity, self.valid, self.stopped = job, capacity, valid, False
+        self.mixes = mixes
+
+    def lines(self):
+        experiment = Experiment.load_file(str(self.job / "experiment.toml"))
+        self.rows = pq.read_table(experiment.data.path).num_rows
+        load = self.load = experiment.load
+        backlog = max(0.0, load.rate - 1.3 * self.capacity[load.traffic])
+        yield "not a report"
+        for second in range(1, 4):
+            sent = int(load.rate * second)
+            yield json.dumps(
+                {"elapsed": float(second), "sent": sent, "done": int(sent - 3 * backlog * second)}
+            )
+
+    def stop(self):
+        self.stopped = True
+
+    def wait(self):
+        load = self.load
+        rng = np.random.default_rng(load.seed)
+        count = max(int(load.rate * load.duration), 1)
+        share = min(0.01 * (load.rate / self.capacity[load.traffic]) ** 20, 0.9)
+        known = True if load.reference_time else None
+        SampleSet.from_samples(
+            Sample(
+                i % self.rows,
+                load.traffic,
+                at,
+                at,
+                at + (0.5 if late else 0.01),
+                200,
+                None,
+                "0" if load.rate > self.mixes and i % 50 == 0 else "1",
+                True,
+                known,
+                0,
+            )
+            for i, (at, late) in enumerate(
+                zip(np.sort(rng.uniform(0, load.duration, count)), rng.random(count) < share, strict=True)
+            )
+        ).write(self.job / "samples.parquet")
+        (self.job / "load.json").write_text(
+            json.dumps({"valid": self.valid, "reason": None if self.valid else "it was 80 ms late"})
+        )
+        return ExitCode.PASS if self.valid else ExitCode.INVALID
+
+
+class FakeLab:
+    """Both versions scale with their CPU limit."""
+
+    backend = "local"
+    endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
+
+    def __init__(self, per_cpu=None, valid=True, enforces=True, mixes=np.inf):
+        self.per_cpu = per_cpu or {"stable": 400.0, "candidate": 400.0}
+        self.valid, self.enforces, self.mixes = valid, enforces, mixes
+        self.cpus = dict.fromkeys(self.per_cpu, 0.5)
+
+    def __call__(self, versions):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+    def set_cpus(self, role, cpus):
+        self.cpus[role] = cpus if self.enforces else 0.5
+        require_cpus(role, cpus, self.cpus[role])
+
+    def enforced_cpus(self, role):
+        return self.cpus[role]
+
+    def launch_load(self, job):
+        return FakeLoad(
+            job, {role: rate * self.cpus[role] for role, rate in self.per_cpu.items()}, self.valid, self.mixes
+        )
+
+    def check(self):
+        pass
+
+    def environment(self):
+        return {"backend": self.backend}
+
+
+class Silent:
+    def step(self, text):
+        pass
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """``run(lab, gates=[...])``: the outcome of a search, and capacity.json."""
+    data = tmp_path / "evaluation.parquet"
+    pq.write_table(pa.table({"x": np.arange(10.0), "label": ["1"] * 10}), data)
+    # the double answers at once: nothing has to drain
+    monkeypatch.setattr("loadtest.workflows.capacity.drain", lambda *_: None)
+
+    def make(lab, gates=(), questions=None, **settings):
+        experiment = Experiment.model_validate(
+            {
+                "name": "known",
+                "model": {"name": "m", "folder": "m"},
+                "data": {"path": data},
+                "capacity": {"gates": list(gates), "trial": "4s"} | settings,
+            }
+        )
+        outcome = capacity(experiment, lab, None, tmp_path / "results", Silent(), questions or Questions())
+        return outcome, json.loads((outcome.folder / "capacity.json").read_text())
+
+    return make
+
+
+def test_a_sweep_gives_the_curve_its_cost_and_the_cheapest_limit(run):
+    questions = Questions((0.25, 0.5), price=0.04, at_rate=150.0)
+    outcome, content = run(FakeLab(), ["capacity >= stable - 10%"], questions)
+    points = content["versions"]["candidate"]
+    assert [p["cpus"] for p in points] == [0.25, 0.5]
+    assert [p["capacity"] for p in points] == [pytest.approx(100, rel=0.06), pytest.approx(200, rel=0.06)]
+    assert points[1]["cost_per_million"] == pytest.approx(0.04 * 0.5 / 3600 / points[1]["capacity"] * 1e6)
+    assert content["cheapest"] == {"stable": 0.5, "candidate": 0.5}
+    assert len(content["gates"]) == 2
+    assert content["verdict"] == outcome.report.verdict in (Word.PASS, Word.INCONCLUSIVE)
+    # every trial is kept, with its samples, and both versions took turns
+    trials = content["trials"]
+    assert [t["version"] for t in trials[:4]] == ["stable", "candidate", "stable", "candidate"]
+    assert len(list((outcome.folder / "trials").glob("*/samples.parquet"))) == len(trials)
+    assert any(t["overloaded"] for t in trials)
+    page = (outcome.folder / "capacity.html").read_text()
+    assert "<svg" in page
+    assert "http://" not in page.replace("http://127.0.0.1", "")
+
+
+def test_a_candidate_that_bears_half_fails_its_gate(run):
+    outcome, _ = run(FakeLab({"stable": 400.0, "candidate": 200.0}), ["capacity >= stable - 10%"])
+    assert outcome.report.verdict is Word.FAIL
+    assert outcome.report.gates[0].estimate == pytest.approx(-50, abs=6)
+
+
+def test_a_rate_at_which_answers_are_mixed_up_does_not_meet_the_objective(run):
+    """Held against what the first trial, at 50/s, showed to be the answers to the rows alone."""
+    _, content = run(FakeLab(mixes=110.0))
+    for version in ("stable", "candidate"):
+        assert content["versions"][version][0]["capacity"] == pytest.approx(
+            100, rel=0.1
+        )  # at a sharp edge: too low
+    for trial in content["trials"]:
+        mixed = trial["rate"] > 110
+        assert (trial["unfaithful"] > 0) == mixed
+        assert trial["failed"] == trial["unfaithful"]
+
+
+def test_a_generator_that_is_too_slow_is_invalid(run):
+    outcome, content = run(FakeLab(valid=False))
+    assert outcome.report.verdict is Word.INVALID
+    assert "the load generator: stable at 50 requests/s: it was 80 ms late" in outcome.report.reason
+    assert {t["problem"] for t in content["trials"]} == {"it was 80 ms late"}
+
+
+def test_a_limit_that_is_not_in_force_ends_the_search(run):
+    with pytest.raises(LabError, match=r"stable was to get 0.25 CPUs, in force is 0.5"):
+        run(FakeLab(enforces=False), questions=Questions((0.25,)))
+
+
+def test_gates_on_anything_else_are_refused_before_the_lab_starts(run):
+    with pytest.raises(GateError, match="knows one metric"):
+        run(None, ["p99 <= 100ms"])

@@ -1,0 +1,171 @@
+"""The main job against a lab that is injected: what is written, and what happens when a part breaks."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loadtest.data.samples import Sample, SampleSet
+from loadtest.errors import DatasetError, LabError, ServiceDied
+from loadtest.experiment.experiment import Experiment
+from loadtest.judge.live_view import LiveView
+from loadtest.judge.verdict import Word
+from loadtest.lab.interface import CpuUsage, Endpoints, Version
+from loadtest.workflows.compare import compare
+from loadtest.workflows.stored_run import judge_run
+
+FILES = {
+    "experiment.toml", "environment.json", "load.json", "samples.parquet",
+    "verdict.json", "junit.xml", "summary.md", "report.html",
+}  # fmt: skip
+
+
+class FakeLoad:
+    """A load generator that has already measured: the candidate answers a share of rows wrong."""
+
+    def __init__(self, job: Path, wrong: float, code: int) -> None:
+        self.job, self.wrong, self.code, self.stopped = job, wrong, code, False
+
+    def lines(self) -> Iterator[str]:
+        yield json.dumps({"elapsed": 1.0, "done": 10})
+        yield "not a report"
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def wait(self) -> int:
+        rng = np.random.default_rng(1)
+        experiment = Experiment.load_file(str(self.job / "experiment.toml"))
+        assert experiment.data.path.is_absolute()
+        times = np.sort(rng.uniform(0, 60, 3000))
+        SampleSet.from_samples(
+            Sample(
+                row, version, at, at, at + latency, 200, None, "a", version == "stable" or not bad, None, 0
+            )
+            for row, (at, bad) in enumerate(zip(times, rng.random(3000) < self.wrong, strict=True))
+            for version, latency in (("stable", 0.005), ("candidate", 0.006))
+        ).write(self.job / "samples.parquet")
+        facts = {
+            "offered_rps": 50.0, "achieved_rps": 50.0, "schedule_lag_ms_p99": 1.0, "duration_s": 60.0,
+            "valid": True, "reason": "", "warmup_requests": {"stable": 0, "candidate": 0}, "workers": 1,
+        }  # fmt: skip
+        (self.job / "load.json").write_text(json.dumps(facts))
+        return self.code
+
+
+class FakeLab:
+    backend = "local"
+    endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
+
+    def __init__(self, wrong: float = 0.0, code: int = 0, dies: bool = False) -> None:
+        self.wrong, self.code, self.dies, self.open, self.periods = wrong, code, dies, False, 0
+
+    def __call__(self, versions: tuple[Version, Version]) -> "FakeLab":
+        self.versions = versions
+        return self
+
+    def __enter__(self) -> Self:
+        self.open = True
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.open = False
+
+    def enforced_cpus(self, role: str) -> float | None:
+        return 0.25 if role == "stable" else None
+
+    def cpu_usage(self, role: str) -> CpuUsage | None:
+        self.periods += 100
+        return CpuUsage(self.periods, self.periods // 4) if role == "stable" else None
+
+    def launch_load(self, job: Path) -> FakeLoad:
+        self.load = FakeLoad(job, self.wrong, self.code)
+        return self.load
+
+    def check(self) -> None:
+        if self.dies:
+            raise ServiceDied("candidate ended with code 137", ["Killed"])
+
+    def environment(self) -> dict[str, object]:
+        return {"backend": "local"}
+
+
+class Quiet:
+    def step(self, text: str) -> None:
+        pass
+
+    def tick(self, event: dict[str, object], view: LiveView | None) -> None:
+        assert event["done"] == 10
+
+
+@pytest.fixture
+def experiment(tmp_path) -> Experiment:
+    table = pa.table({"x": np.arange(3000.0), "label": ["a"] * 3000})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    return Experiment.parse(
+        {
+            "name": "mine",
+            "model": {"name": "mine", "folder": str(tmp_path)},
+            "data": {"path": str(tmp_path / "rows.parquet")},
+            "gates": ["p99 <= 250ms", "accuracy >= stable - 1pp"],
+        },
+        "test",
+    )
+
+
+def run(experiment, lab, tmp_path):
+    versions = tuple(Version(role, tmp_path, 0.25, None) for role in ("stable", "candidate"))
+    return compare(experiment, lab, versions, tmp_path / "results", Quiet())
+
+
+@pytest.mark.parametrize(("wrong", "word"), [(0.0, Word.PASS), (0.05, Word.FAIL)])
+def test_a_run_is_written_whole_and_the_lab_is_stopped(experiment, tmp_path, wrong, word):
+    lab = FakeLab(wrong)
+    outcome = run(experiment, lab, tmp_path)
+    assert outcome.verdict.verdict is word
+    assert {path.name for path in outcome.folder.iterdir()} == FILES
+    assert not lab.open
+    assert lab.load.stopped
+    verdict = json.loads((outcome.folder / "verdict.json").read_text())
+    assert verdict["versions"]["stable"]["cpu_throttled_ratio"] == pytest.approx(0.25)
+    # never pretend: where no limit is in force, none is reported
+    assert verdict["versions"]["candidate"]["cpus"] is None
+    assert verdict["versions"]["candidate"]["cpu_throttled_ratio"] is None
+    assert verdict["versions"]["candidate"]["memory_bytes"] is None
+
+
+def test_a_stored_run_is_judged_again_to_the_same_verdict_and_under_other_gates(experiment, tmp_path):
+    outcome = run(experiment, FakeLab(0.05), tmp_path)
+    assert judge_run(tmp_path / "results" / "latest") == outcome.verdict
+    assert judge_run(outcome.folder, ["p99 <= 250ms"]).verdict is Word.PASS
+
+
+def test_a_bad_evaluation_set_is_found_before_anything_starts(experiment, tmp_path):
+    (tmp_path / "rows.parquet").write_text("broken")
+    with pytest.raises(DatasetError):
+        run(experiment, pytest.fail, tmp_path)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("lab", "error", "says"),
+    [
+        (FakeLab(dies=True), ServiceDied, "candidate ended"),
+        (FakeLab(code=5), LabError, "load generator ended with code 5"),
+    ],
+)
+def test_when_a_part_breaks_the_lab_is_stopped_and_the_samples_are_kept(
+    experiment, tmp_path, lab, error, says
+):
+    with pytest.raises(error, match=says) as caught:
+        run(experiment, lab, tmp_path)
+    assert not lab.open
+    assert lab.load.stopped
+    (partial,) = (tmp_path / "results").iterdir()
+    assert len(SampleSet.read(partial / "samples.parquet")) == 6000
+    assert str(partial) in caught.value.__notes__[0]

@@ -1,0 +1,99 @@
+"""Somebody's own model: from a folder to an experiment, or one line that says what is missing."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from skops.io import dump
+
+from loadtest.data.dataset import Dataset
+from loadtest.errors import UsageError
+from loadtest.experiment.experiment import Experiment
+from loadtest.workflows.compare import check_gates
+from loadtest.workflows.init import init
+from loadtest.workflows.resolve_versions import resolve
+
+X = np.random.default_rng(1).normal(size=(60, 2))
+Y = (X[:, 0] > 0).astype(int)
+SET = {"a": X[:, 0], "b": X[:, 1], "label": Y}
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A folder with two versions of a classifier and their evaluation set."""
+    folder = tmp_path / "mine"
+    for version in ("v1", "v2"):
+        (folder / version).mkdir(parents=True)
+        dump(LogisticRegression().fit(X, Y), folder / version / "model.skops")
+    write(folder, SET)
+    return folder
+
+
+def write(folder, columns):
+    pyarrow.csv.write_csv(pa.table(columns), folder / "evaluation.csv")
+
+
+def made(folder, **given):
+    said = []
+    out = init(folder, said.append, out=folder / "mine.toml", **given)
+    return Experiment.load_file(str(out)), said
+
+
+def test_two_versions_and_their_evaluation_set_are_enough(mine):
+    experiment, said = made(mine)
+    assert [v.folder.name for v in resolve(experiment)] == ["v1", "v2"]
+    check_gates(experiment, Dataset.read(experiment.data))
+    assert experiment.data.features == ()
+    assert said[0].startswith("v1: classification, 2 features, right on ")
+    assert said[0].endswith("of 60 rows; wrote model.toml")
+    with pytest.raises(UsageError, match="exists already; delete it, or name another file with --out"):
+        made(mine)
+
+
+def test_columns_that_are_no_features(mine):
+    write(mine, {"id": np.arange(60), **SET})
+    experiment, _ = made(mine, ignore=["id"])
+    assert experiment.data.features == ("a", "b")
+
+
+def test_a_regression_of_one_version(tmp_path):
+    (tmp_path / "v1").mkdir()
+    dump(LinearRegression().fit(X, X[:, 0]), tmp_path / "v1" / "model.skops")
+    write(tmp_path, {**SET, "label": X[:, 0]})
+    experiment, said = made(tmp_path)
+    assert (experiment.data.task, experiment.gates[0].metric) == ("regression", "mae")
+    assert (experiment.versions.stable, experiment.versions.candidate) == ("v1", "v1")
+    assert "v1 is the only version so far" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "given", "says"),
+    [
+        (lambda f: write(f, {"a": X[:, 0], "b": X[:, 1], "truth": Y}), {}, "no column 'label'.*with --label"),
+        (lambda f: (f / "evaluation.csv").unlink(), {}, "no evaluation.parquet or evaluation.csv .* --data"),
+        (lambda f: (f / "evaluation.csv").rename(f / "x.csv"), {"data": "y.csv"}, "y.csv: no such file"),
+        # an empty cell
+        (lambda f: write(f, {**SET, "a": [None, *X[1:, 0]]}), {}, "column 'a' has 1 gaps"),
+        (lambda f: write(f, {"a": ["x"] * 60, "label": Y}), {}, "no numeric feature columns"),
+        (lambda f: write(f, {**SET, "label": np.where(Y, "yes", "no")}), {},
+         "v1 answers '0', '1', the labels read 'no', 'yes'; write labels as the model does"),
+        (lambda f: (f / "v2" / "model.skops").rename(f / "v2" / "model.onnx"), {}, "not readable by ONNX"),
+        (lambda f: [(f / v / "model.skops").rename(f / v / "best.pkl") for v in ("v1", "v2")], {},
+         "best.pkl must become .*v1/model.joblib"),
+        (lambda f: [(f / v / "model.skops").unlink() for v in ("v1", "v2")], {}, "no version in it"),
+        (lambda f: write(f, {**SET, "id": Y}), {}, "takes 2 features, .* has 3 numeric columns"),
+    ],
+    ids=["label", "no-set", "other-set", "gap", "text", "labels", "broken", "name", "empty", "id"],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line(mine, spoil, given, says):
+    spoil(mine)
+    with pytest.raises(UsageError, match=says) as caught:
+        made(mine, **given)
+    assert "\n" not in str(caught.value)
+    assert not (mine / "mine.toml").exists()
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match="no such folder"):
+        made(tmp_path / "nothing")
