@@ -41,7 +41,7 @@ _ABOUT_GATES = """\
 - `p95 <= stable + 10%` is a margin relative to stable, `accuracy >= stable - 1pp` one in percentage points,
   `p99 <= 200ms` a bound.
 - `accuracy[segment=new] >= stable - 2pp` is about the rows whose column `segment` reads `new`.
-- A metric that is better when lower takes `<=`, one that is better when higher `>=`; only `unfaithful` takes
+- A metric that is better when lower takes `<=`, one that is better when higher `>=`; only `mismatches` takes
   `==`. A share may be written as `0.3` or `30%`.
 - `memory` is the serving process's when the load ends. `cpu_throttled` is the share of the CPU limit's
   periods in which the kernel stopped the version. `value` is what 1,000 requests earn.

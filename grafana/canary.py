@@ -21,8 +21,8 @@ def _interval(title: str, gates: str, text: str) -> timeseries.Panel:
             "{{gate}}: {{end}}": f"max by (gate, end) (loadproof_canary_interval{chosen})",
             "limit of {{gate}}": f"max by (gate) (loadproof_canary_margin{chosen})",
         },
-        f"{text} The truth lies between both ends, at all looks together: wholly below the limit the gate is "
-        "met, wholly above it is broken.",
+        f"{text} The truth lies between both ends, at all analyses together: wholly below the limit the gate "
+        "is met, wholly above it is broken.",
         signed=True,
     )
 
@@ -85,7 +85,7 @@ def page() -> Page:
                 "Decisions",
                 NUMBER,
                 {"{{decision}}": "sum by (decision) (increase(loadproof_canary_decisions_total[1m]))"},
-                "Of the last minute; most looks end with holding.",
+                "Of the last minute; most decisions are to hold.",
             ),
         )
         .row(

@@ -7,7 +7,7 @@ from grafana.panels import NUMBER, RATE, SECONDS, SHARE, both, chart, of_quantil
 from loadtest.colours import NEUTRAL
 
 _RUN = 'run="$run", $role'
-_SHOWN = 'run="$run", role=~"$version", $role'
+_SHOWN = 'run="$run", role=~"$shown", $role'
 _CLIENT = "run_role:loadproof_client"
 _BUCKETS = "loadproof_client_latency_seconds_bucket"
 
@@ -135,15 +135,15 @@ def page() -> Page:
             chart(
                 "CPU throttled",
                 SHARE,
-                both('role:loadproof_cpu_throttled:ratio_rate30s{role=~"$version", $role}'),
+                both('role:loadproof_cpu_throttled:ratio_rate30s{role=~"$shown", $role}'),
                 "Above a few per cent, p99 grows in steps of the limit's 100 ms periods.",
                 most=1,
             ),
             tile(
                 "Answers that change under load",
                 SHARE,
-                both(f"{_CLIENT}_unfaithful:ratio{{{_SHOWN}}}"),
-                "Should be none: each answer is compared with what the same version says to that row alone. "
+                both(f"{_CLIENT}_mismatches:ratio{{{_SHOWN}}}"),
+                "Should be none: each answer is compared with the version's baseline answer to that row. "
                 "A batcher that mixes answers up does so only under load.",
                 "not checked",
             ),
@@ -152,10 +152,10 @@ def page() -> Page:
                 NUMBER,
                 {
                     f"{role} {name}": query
-                    for name, metric in (("checked", "referenced"), ("changed", "unfaithful"))
+                    for name, metric in (("checked", "compared"), ("changed", "mismatches"))
                     for role, query in both(f"sum(loadproof_client_{metric}_total{{{_SHOWN}}})").items()
                 },
-                "How many answers could be compared with one that was given alone, and how many differed.",
+                "How many answers could be compared with a baseline answer, and how many differed.",
             ),
             widths=(7, 7, 4, 6),
         )

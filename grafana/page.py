@@ -53,10 +53,8 @@ class Page:
         self._link("Report", "${pages:raw}/runs/${run:raw}/report.html", "doc")
 
     def versions(self) -> Page:
-        """Add the variable ``version``: which of the two the charts show."""
-        self._variable(
-            "version", "Version", "label_values(loadproof_client_requests_total, role)", multi=True
-        )
+        """Add the variable ``shown``: which of the two roles the charts show."""
+        self._variable("shown", "Role", "label_values(loadproof_client_requests_total, role)", multi=True)
         return self
 
     def annotate(self, name: str, expression: str, title: str, colour: str) -> Page:

@@ -1,6 +1,6 @@
 """The canary controller on simulated traffic: the very code that watches and decides in a live lab.
 
-Each second it gets a look, as from live counters: Poisson traffic split as it decided, errors one by one or
+Each second it gets a scrape, as from live counters: Poisson traffic split as it decided, errors one by one or
 in bursts, and feedback that arrives seconds later.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.calibration.simulator import HARSH, simulate
-from loadtest.canary.counts import Counts, Look
+from loadtest.canary.counts import Counts, Scrape
 from loadtest.canary.decision import Position, decide
 from loadtest.canary.live_evidence import Watch
 from loadtest.data.samples import CANDIDATE, STABLE
@@ -133,7 +133,7 @@ def _episode(experiment: Experiment, case: Case, rng: np.random.Generator) -> Ep
     watch.enter(0.0, 0.0)
     out, paused = np.inf, False
     for second in range(1, LIMIT):
-        watch.add(Look(float(second), counts(second, position.split)))
+        watch.add(Scrape(float(second), counts(second, position.split)))
         decision = decide(experiment.canary, position, watch.evidence())
         if decision.verb == "hold":
             continue
@@ -175,7 +175,7 @@ def _latency(
             seen = latency[np.searchsorted(at, second - 1) : np.searchsorted(at, second)]
             slower = len(seen) - np.searchsorted(np.sort(seen), EDGES, side="right")
             counts[role] = Counts(len(seen), 0, 0, 0, len(seen), slower.tolist())
-        watch.add(Look(float(second), counts, EDGES.tolist()))
+        watch.add(Scrape(float(second), counts, EDGES.tolist()))
         if watch.evidence().alarms[0].finding == "fail":
             return Episode("rollback", second, second, paused=False)
     return Episode("hold", LATENCY_SECONDS, np.inf, paused=False)

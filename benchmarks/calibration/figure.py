@@ -36,10 +36,10 @@ class _Panel(NamedTuple):
 
 
 def false_alarms(results: Results) -> str:
-    """An SVG: false alarms looked at once, then at every look, and what our own gates find."""
+    """An SVG: false alarms looked at once, then at every analysis, and what our own gates find."""
     panels = [
-        _Panel("A copy called worse: one look", _METHODS, _once(results), True),
-        _Panel("A copy called worse: at any look", _METHODS, _peeked(results), True),
+        _Panel("A copy called worse: one analysis", _METHODS, _once(results), True),
+        _Panel("A copy called worse: at any analysis", _METHODS, _peeked(results), True),
         _Panel("Ours: 20% slower, found", _QUANTILES, _power(results), False),
     ]
     # one label serves the rows of all panels

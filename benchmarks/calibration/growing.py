@@ -1,8 +1,8 @@
-"""Quantile ratios of a run while it grows, at hundreds of looks: fast, for simulation.
+"""Quantile ratios of a run while it grows, at hundreds of analyses: fast, for simulation.
 
-``loadtest.stats.quantiles`` sorts at each look. Here latencies are counted once into fine logarithmic bins
-for each quarter of a second, and every look is a few differences of cumulated counts. A test holds both
-against each other.
+``loadtest.stats.quantiles`` sorts at each analysis. Here latencies are counted once into fine logarithmic
+bins for each quarter of a second, and every analysis is a few differences of cumulated counts. A test holds
+both against each other.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ TICKS = 4
 """Counts a second: block edges are rounded to them."""
 
 
-class Look(NamedTuple):
-    """ln ratio of a quantile at each look, shape (looks,) each.
+class AnalysisSeries(NamedTuple):
+    """ln ratio of a quantile at each analysis, shape (analyses,) each.
 
     ``beyond``: latencies above the quantile (of the version with fewer), as independent ones would count.
     """
@@ -33,13 +33,13 @@ class Look(NamedTuple):
     beyond: Floats
 
 
-def looks_at(
+def analyses_of(
     at: Floats,
     stable: Floats | None,
     candidate: Floats,
     quantiles: dict[str, float],
-    looks: list[tuple[float, int]],
-) -> dict[str, Look]:
+    analyses: list[tuple[float, int]],
+) -> dict[str, AnalysisSeries]:
     """ln(candidate / stable) of each quantile, or ln(candidate) alone, with its jackknife error.
 
     Args:
@@ -47,12 +47,12 @@ def looks_at(
         stable: latencies, seconds; None: the candidate's own quantile.
         candidate: the same of the candidate.
         quantiles: by name.
-        looks: seconds of the run that each sees, and into how many blocks it cuts them.
+        analyses: seconds of the run that each sees, and into how many blocks it cuts them.
     """
-    seconds = looks[-1][0]
+    seconds = analyses[-1][0]
     arms = [_cumulated(at, latency, seconds) for latency in (stable, candidate) if latency is not None]
     found: dict[str, list[tuple[float, float, int, float]]] = {name: [] for name in quantiles}
-    for until, blocks in looks:
+    for until, blocks in analyses:
         edges = np.round(np.linspace(0, until, blocks + 1) * TICKS).astype(int)
         measured = [_quantiles(counts, edges, list(quantiles.values())) for counts in arms]
         for i, name in enumerate(quantiles):
@@ -61,7 +61,8 @@ def looks_at(
             error = float(np.std(pseudo, ddof=1)) / blocks**0.5
             found[name].append((float(row[0]), error, blocks, min(beyond[i] for _, beyond in measured)))
     return {
-        name: Look(*(np.array(column) for column in zip(*rows, strict=True))) for name, rows in found.items()
+        name: AnalysisSeries(*(np.array(column) for column in zip(*rows, strict=True)))
+        for name, rows in found.items()
     }
 
 

@@ -1,6 +1,6 @@
 """What looking again and again does to each way of deciding, on two copies of the same version.
 
-A run that stops at the first look that says 'worse' is wrong as often as *any* of its looks is.
+A run that stops at the first analysis that says 'worse' is wrong as often as *any* of its analyses is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CELLS = (
     (HARSH, 300.0, 10.0),
     (ROUGH, 300.0, 10.0),
 )
-"""Host, seconds, and seconds between two looks; the first look is at half a minute."""
+"""Host, seconds, and seconds between two analyses; the first analysis is at half a minute."""
 FIRST, Q = 30.0, 0.99
 
 
@@ -35,11 +35,11 @@ def measure(runs: int, seed: int) -> list[dict[str, Any]]:
     rows = []
     for host, seconds, every in CELLS:
         rng = np.random.default_rng([seed, 13])
-        looks = np.arange(FIRST, seconds + every / 2, every)
+        analyses = np.arange(FIRST, seconds + every / 2, every)
         found: dict[str, list[tuple[bool, bool]]] = {}
         for batch in chunks(host, seconds, runs, RATE, seed + 1):
             for at, stable, candidate in zip(*batch, strict=True):
-                for method, alarms in _duet(at, stable, candidate, looks, rng):
+                for method, alarms in _duet(at, stable, candidate, analyses, rng):
                     found.setdefault(method, []).append((bool(alarms[-1]), any(alarms)))
         where = f"duet, {host.name}, {seconds:.0f} s, p99"
         rows += [_row(where, f"{every:.0f} s", method, alarms) for method, alarms in found.items()]
@@ -61,16 +61,16 @@ def _row(what: str, every: str, method: str, alarms: list[tuple[bool, bool]]) ->
 
 
 def _duet(
-    at: Floats, stable: Floats, candidate: Floats, looks: Floats, rng: np.random.Generator
+    at: Floats, stable: Floats, candidate: Floats, analyses: Floats, rng: np.random.Generator
 ) -> Iterator[tuple[str, list[bool]]]:
-    ends = np.searchsorted(at, looks)
-    p_values = rivals.mann_whitney_looked_at(at, stable, at, candidate, looks)
+    ends = np.searchsorted(at, analyses)
+    p_values = rivals.mann_whitney_analysed_at(at, stable, at, candidate, analyses)
     yield "Mann-Whitney", list(p_values < ALPHA)
     yield (
         "independent bootstrap",
         [rivals.independent_bootstrap(stable[:n], candidate[:n], Q, ALPHA, rng) for n in ends],
     )
-    starts = np.searchsorted(at, looks - FIRST)
+    starts = np.searchsorted(at, analyses - FIRST)
     yield (
         "over 1.1 times in the last 30 s",
         [
@@ -79,12 +79,12 @@ def _duet(
         ],
     )
     fixed = []
-    for n, now in zip(ends, looks, strict=True):
+    for n, now in zip(ends, analyses, strict=True):
         blocks = block_count(now)
         s, c = (Blocked.sort(v[:n], at[:n], now, blocks) for v in (stable, candidate))
         fixed.append(log_ratio(s, c, Q).interval(ALPHA)[0] > 0)
     yield "our gate for a fixed run", fixed
-    yield "our always-valid sequence", _sequence(at, stable, candidate, float(looks[-1]))
+    yield "our always-valid sequence", _sequence(at, stable, candidate, float(analyses[-1]))
 
 
 def _sequence(at: Floats, stable: Floats, candidate: Floats, seconds: float) -> list[bool]:
@@ -101,16 +101,16 @@ def _sequence(at: Floats, stable: Floats, candidate: Floats, seconds: float) -> 
 def _canary(runs: int, seed: int) -> list[dict[str, Any]]:
     """An hour of canary traffic, 10% to the candidate, looked at each minute."""
     rng = np.random.default_rng([seed, 17])
-    looks = np.arange(60.0, HOUR + 1, 60.0)
+    analyses = np.arange(60.0, HOUR + 1, 60.0)
     ranks, ratios = [], []
     for start in range(0, runs, 20):
         batch = simulate(HARSH, min(20, runs - start), HOUR, CANARY_RATE, rng)
         for at, stable, candidate in zip(*batch, strict=True):
             chosen = rng.random(len(at)) < CANARY_SHARE
             arms = (at[~chosen], stable[~chosen], at[chosen], candidate[chosen])
-            alarms = rivals.mann_whitney_looked_at(*arms, looks) < ALPHA
+            alarms = rivals.mann_whitney_analysed_at(*arms, analyses) < ALPHA
             ranks.append((bool(alarms[-1]), bool(alarms.any())))
-            high = np.array([_p99_ratio(arms, now - 60.0, now) > 1 + MARGIN for now in looks])
+            high = np.array([_p99_ratio(arms, now - 60.0, now) > 1 + MARGIN for now in analyses])
             five = np.convolve(high, np.ones(5), mode="valid") == 5
             ratios.append((bool(high[-1]), bool(five.any())))
     what = "canary, harsh, 1 h"

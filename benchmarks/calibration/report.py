@@ -117,7 +117,7 @@ def _whole_runs(rows: Rows) -> str:
 
 def _peeking(rows: Rows) -> str:
     return _table(
-        ("traffic", "method", "runs", "alarm at the end", "alarm at any look", "a look each"),
+        ("traffic", "method", "runs", "alarm at the end", "alarm at any analysis", "an analysis each"),
         [
             (r["what"], r["method"], str(r["runs"]), percent(r["once"]), percent(r["peeked"]), r["every"])
             for r in rows

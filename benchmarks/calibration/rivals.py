@@ -16,18 +16,18 @@ def mann_whitney(stable: Floats, candidate: Floats, alpha: float) -> bool:
     return bool(stats.mannwhitneyu(candidate, stable, alternative="greater").pvalue < alpha)
 
 
-def mann_whitney_looked_at(
-    stable_at: Floats, stable: Floats, candidate_at: Floats, candidate: Floats, looks: Floats
+def mann_whitney_analysed_at(
+    stable_at: Floats, stable: Floats, candidate_at: Floats, candidate: Floats, analyses: Floats
 ) -> Floats:
-    """The same test's p-value at each of ``looks`` (seconds, ascending), on what has arrived until then.
+    """The same test's p-value at each of ``analyses`` (seconds, ascending), on what has arrived until then.
 
-    The statistic counts pairs in which the candidate is slower, so each look only adds the pairs of what
-    is new: an hour of looks costs little more than one.
+    The statistic counts pairs in which the candidate is slower, so each analysis only adds the pairs of what
+    is new: an hour of analyses costs little more than one.
     """
     s_old, c_old, pairs = np.empty(0), np.empty(0), 0.0
     s_done = c_done = 0
-    p_values = np.ones(len(looks))
-    for i, now in enumerate(looks):
+    p_values = np.ones(len(analyses))
+    for i, now in enumerate(analyses):
         s_end, c_end = np.searchsorted(stable_at, now), np.searchsorted(candidate_at, now)
         s_new, c_new = np.sort(stable[s_done:s_end]), np.sort(candidate[c_done:c_end])
         s_done, c_done = s_end, c_end

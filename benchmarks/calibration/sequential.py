@@ -66,7 +66,7 @@ def _finite(seconds: float) -> float | None:
 
 
 def _first(hit: NDArray[np.bool_], step: float = 1.0) -> Floats:
-    """The second at which each run first crosses, shape (runs, looks) to (runs,)."""
+    """The second at which each run first crosses, shape (runs, analyses) to (runs,)."""
     return np.where(hit.any(axis=-1), (hit.argmax(axis=-1) + 1) * step, np.inf)
 
 

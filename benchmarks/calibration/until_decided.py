@@ -1,9 +1,9 @@
-"""Runs that end as soon as they are decided: how often their looks are wrong, all of them together.
+"""Runs that end as soon as they are decided: how often their analyses are wrong, all of them together.
 
 Each simulated run is looked at from its 15th second to its 300th. The candidate is the same model; one that
 is c times slower has every latency times c, which moves ln ratio by ln c and leaves its error alone. Beside
-the looks stands what one look after 60 s and after 300 s says on the same data, and what becomes of the
-interval for one look when it is taken at every look.
+the analyses stands what one analysis after 60 s and after 300 s says on the same data, and what becomes of
+the interval for one analysis when it is taken at every analysis.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.calibration import until_decided_shares
-from benchmarks.calibration.growing import Look, looks_at
+from benchmarks.calibration.growing import AnalysisSeries, analyses_of
 from benchmarks.calibration.simulator import HOSTS, Host, simulate
 from benchmarks.calibration.until_decided_shares import (
     ALPHA,
@@ -40,9 +40,9 @@ CHUNK = 25
 
 
 class Found(NamedTuple):
-    """ln of a ratio (or level) at each look of each run, shape (runs, looks), and of the truth.
+    """ln of a ratio (or level) at each analysis of each run, shape (runs, analyses), and of the truth.
 
-    ``enough``: the look may speak, since enough separate latencies lie beyond the quantile.
+    ``enough``: the analysis may speak, since enough separate latencies lie beyond the quantile.
     """
 
     value: Floats
@@ -65,14 +65,14 @@ def measure(runs: int, seed: int) -> list[dict[str, Any]]:
 
 def _simulate(host: Host, runs: int, seed: int) -> tuple[dict[str, Found], dict[str, Found]]:
     rng = np.random.default_rng([seed, 10, *map(ord, host.name)])
-    ratio: dict[str, list[Look]] = {name: [] for name in QUANTILES}
-    level: dict[str, list[Look]] = {name: [] for name in QUANTILES}
+    ratio: dict[str, list[AnalysisSeries]] = {name: [] for name in QUANTILES}
+    level: dict[str, list[AnalysisSeries]] = {name: [] for name in QUANTILES}
     pooled = []
     for start in range(0, runs, CHUNK):
         batch = simulate(host, min(CHUNK, runs - start), LIMIT, RATE, rng)
         for at, stable, candidate in zip(*batch, strict=True):
-            both = looks_at(at, stable, candidate, QUANTILES, list(zip(SECONDS, BLOCKS, strict=True)))
-            alone = looks_at(at, None, candidate, QUANTILES, [(t, LEVEL_BLOCKS) for t in SECONDS])
+            both = analyses_of(at, stable, candidate, QUANTILES, list(zip(SECONDS, BLOCKS, strict=True)))
+            alone = analyses_of(at, None, candidate, QUANTILES, [(t, LEVEL_BLOCKS) for t in SECONDS])
             for name in QUANTILES:
                 ratio[name].append(both[name])
                 level[name].append(alone[name])
@@ -80,20 +80,20 @@ def _simulate(host: Host, runs: int, seed: int) -> tuple[dict[str, Found], dict[
     truth = {n: float(np.log(np.quantile(np.concatenate(pooled), q))) for n, q in QUANTILES.items()}
     short = np.maximum(1.0, LEVEL_BLOCKS * STEADY_BLOCK / SECONDS) ** 2
     return (
-        {name: _stack(looks, 0.0, 1.0) for name, looks in ratio.items()},
-        {name: _stack(looks, truth[name], short) for name, looks in level.items()},
+        {name: _stack(analyses, 0.0, 1.0) for name, analyses in ratio.items()},
+        {name: _stack(analyses, truth[name], short) for name, analyses in level.items()},
     )
 
 
-def _stack(looks: list[Look], truth: float, widened: Floats | float) -> Found:
-    blocks = np.array([look.blocks for look in looks], dtype=np.float64)
-    error = np.array([look.error for look in looks]) * widened
-    enough = np.array([look.beyond for look in looks]) >= MIN_BEYOND
-    return Found(np.array([look.value for look in looks]), error, blocks - 1, enough, truth)
+def _stack(analyses: list[AnalysisSeries], truth: float, widened: Floats | float) -> Found:
+    blocks = np.array([analysis.blocks for analysis in analyses], dtype=np.float64)
+    error = np.array([analysis.error for analysis in analyses]) * widened
+    enough = np.array([analysis.beyond for analysis in analyses]) >= MIN_BEYOND
+    return Found(np.array([analysis.value for analysis in analyses]), error, blocks - 1, enough, truth)
 
 
 def half_widths(found: Found, seconds: Floats = SECONDS) -> Floats:
-    """What ``Level.interval`` lays on each side at each look; infinite where a look may not speak."""
+    """What ``Level.interval`` lays on each side at each analysis; infinite where one may not speak."""
     level = np.array([level_at(t, ALPHA) for t in seconds])
     return np.where(found.enough, stats.t.isf(level, found.freedom / 2) * found.error, np.inf)
 
@@ -115,9 +115,9 @@ def _ratio_row(host: Host, name: str, found: Found) -> dict[str, Any]:
         "fail_20": when(low + slower > margin),
     }
     for seconds in (60.0, 300.0):
-        look = int(np.searchsorted(SECONDS, seconds))
-        row[f"pass_equal_{seconds:.0f}"] = float(np.mean((found.value + once)[:, look] < margin))
-        row[f"fail_20_{seconds:.0f}"] = float(np.mean((found.value - once)[:, look] + slower > margin))
+        analysis = int(np.searchsorted(SECONDS, seconds))
+        row[f"pass_equal_{seconds:.0f}"] = float(np.mean((found.value + once)[:, analysis] < margin))
+        row[f"fail_20_{seconds:.0f}"] = float(np.mean((found.value - once)[:, analysis] + slower > margin))
     return row
 
 
@@ -173,7 +173,7 @@ def tables(results: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
     made = {}
     if ratio := by.get("ratio"):
         made["until-decided-ratio"] = _table(
-            "latency|runs|alarm|wrong PASS at +10%|covers, all looks|one look's interval at every look: alarm"
+            "latency|runs|alarm|wrong PASS at +10%|covers, all analyses|one analysis' interval at each: alarm"
             "|PASS if equal|after 60 s|after 300 s|FAIL at +20%|after 60 s|after 300 s",
             [
                 [r["what"], str(r["runs"]), *_percents(r, "alarm", "wrong_pass", "coverage", "peeking"),
@@ -184,7 +184,7 @@ def tables(results: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
         )  # fmt: skip
     if level := by.get("level"):
         made["until-decided-level"] = _table(
-            "latency|runs|wrong FAIL at the bound|wrong PASS at the bound|one look after 300 s: wrong PASS"
+            "latency|runs|wrong FAIL at the bound|wrong PASS at the bound|one analysis at 300 s: wrong PASS"
             "|PASS at 2 times|4 times|10 times below the bound",
             [
                 [r["what"], str(r["runs"]), *_percents(r, "wrong_fail", "wrong_pass", "wrong_pass_once"),
@@ -194,7 +194,7 @@ def tables(results: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
         )  # fmt: skip
     if answers := by.get("answers"):
         made["until-decided-answers"] = _table(
-            "answers|runs|covers, all looks|PASS|after 60 s|after 300 s|FAIL|after 60 s|after 300 s",
+            "answers|runs|covers, all analyses|PASS|after 60 s|after 300 s|FAIL|after 60 s|after 300 s",
             [
                 [r["what"], str(r["runs"]), *_percents(r, "coverage"),
                  _time(r["passed"]), *_percents(r, "passed_60", "passed_300"),
@@ -214,7 +214,7 @@ def tables(results: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
         )  # fmt: skip
     if whole := by.get("runs"):
         made["until-decided-runs"] = _table(
-            "run|runs|FAIL, all looks|any gate fails, uncorrected",
+            "run|runs|FAIL, all analyses|any gate fails, uncorrected",
             [[r["what"], str(r["runs"]), *_percents(r, "fail", "any")] for r in whole],
         )
     return made

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.judge.paired_outcomes import FIRST_LOOK
+from loadtest.judge.paired_outcomes import FIRST_ANALYSIS
 from loadtest.stats.proportions import PairedDifference, design_effect
 from loadtest.stats.quantiles import SHORTEST_BLOCK, block_count
 from loadtest.stats.sequential import level_at, paired_log_e
@@ -21,25 +21,25 @@ BURSTS = 20
 """In bursts, one second of so many has all the errors."""
 
 
-def look_seconds() -> list[float]:
-    """Every second, and later after each fortieth more: thinned, since later looks hardly differ."""
-    seconds = [FIRST_LOOK]
+def analysis_seconds() -> list[float]:
+    """Every second, and later after each fortieth more: thinned, since later analyses hardly differ."""
+    seconds = [FIRST_ANALYSIS]
     while seconds[-1] < LIMIT:
         seconds.append(min(LIMIT, seconds[-1] + max(1.0, round(seconds[-1] / 40, 2))))
     return seconds
 
 
-SECONDS = np.array(look_seconds())
+SECONDS = np.array(analysis_seconds())
 BLOCKS = [block_count(t) or int(t // SHORTEST_BLOCK) for t in SECONDS]
 
 
 def ever(hit: NDArray[np.bool_]) -> float:
-    """The share of runs in which any look hits."""
+    """The share of runs in which any analysis hits."""
     return float(np.mean(hit.any(axis=1)))
 
 
 def when(hit: NDArray[np.bool_], seconds: Floats = SECONDS) -> dict[str, float | None]:
-    """In which share of runs any look hits; after how many seconds in half and in nine tenths of all runs."""
+    """In which share of runs any analysis hits; after how many seconds in half and in 90% of all runs."""
     first = np.sort(np.where(hit.any(axis=1), seconds[hit.argmax(axis=1)], np.inf))
     median, late = first[len(first) // 2], first[int(0.9 * len(first))]
     return {
@@ -52,7 +52,7 @@ def when(hit: NDArray[np.bool_], seconds: Floats = SECONDS) -> dict[str, float |
 def discordant(
     runs: int, pairs: Counts, gained: float, lost: float, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Cumulated counts of pairs in which only one outcome was yes, shape (runs, looks) each."""
+    """Cumulated counts of pairs in which only one outcome was yes, shape (runs, analyses) each."""
     new = np.broadcast_to(np.diff(pairs, prepend=0), (runs, len(pairs)))
     total = rng.multinomial(new, [gained, lost, 1 - gained - lost]).cumsum(axis=1).astype(np.float64)
     return total[..., 0], total[..., 1]
@@ -103,12 +103,12 @@ def _errors(runs: int, rng: np.random.Generator) -> list[dict[str, Any]]:
             for run in range(runs):
                 at = np.sort(rng.uniform(0, LIMIT, rng.poisson(DUET_RATE * LIMIT)))
                 change = _failures(at, candidate, bursts, rng) - _failures(at, 0.005, bursts, rng)
-                for look, seconds in enumerate(SECONDS):
-                    estimate = _paired(at, change, seconds, BLOCKS[look], often=True)
+                for analysis, seconds in enumerate(SECONDS):
+                    estimate = _paired(at, change, seconds, BLOCKS[analysis], often=True)
                     level = level_at(seconds, ALPHA)
-                    alarm[run, look] = estimate.p_above(0.0) <= level
-                    passed[run, look] = estimate.p_below(0.005) <= level
-                    failed[run, look] = estimate.p_above(0.005) <= level
+                    alarm[run, analysis] = estimate.p_above(0.0) <= level
+                    passed[run, analysis] = estimate.p_below(0.005) <= level
+                    failed[run, analysis] = estimate.p_above(0.005) <= level
                 end = _paired(at, change, 60.0, block_count(60.0), often=False)
                 once[run] = end.p_below(0.005) < ALPHA, end.p_above(0.005) < ALPHA
             how = "in bursts" if bursts else "one by one"
@@ -135,7 +135,7 @@ def _failures(at: Floats, share: float, bursts: bool, rng: np.random.Generator) 
 
 
 def _paired(at: Floats, change: Floats, seconds: float, blocks: int, *, often: bool) -> PairedDifference:
-    """What the judge makes of the arrivals until a look."""
+    """What the judge makes of the arrivals until an analysis."""
     n = int(np.searchsorted(at, seconds))
     block = np.clip((at[:n] * (blocks / seconds)).astype(np.intp), 0, blocks - 1)
     effect = design_effect(change[:n], block, blocks, often=often)

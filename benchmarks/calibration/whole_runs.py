@@ -15,7 +15,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SCHEMA, VERSIONS, SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
-from loadtest.judge.run_facts import LoadFacts, Observations
+from loadtest.judge.run_facts import LoadFacts, RunFacts
 from loadtest.judge.verdict import Verdict, Word
 
 ROWS, ACCURACY, ERRORS = 20_000, 0.8, 0.002
@@ -72,7 +72,7 @@ def _cell(
         batch = simulate(host, min(50, runs - start), SECONDS, 50.0, rng)
         for at, stable, candidate in zip(*batch, strict=True):
             samples, dataset = _samples(at, (stable, candidate), discordant, rng)
-            verdict = judge(experiment, samples, dataset, Observations(backend="local", load=facts))
+            verdict = judge(experiment, samples, dataset, RunFacts(backend="local", load=facts))
             words.append(verdict.verdict)
             any_gate.append(_any_fails(verdict))
     return {
@@ -100,13 +100,13 @@ def _samples(
     row = rng.permutation(ROWS)[:n]
     skill, discord = rng.random(ROWS), rng.random((2, ROWS)) < discordant / 2
     parts = []
-    for latency, flipped, version in zip(latencies, discord, VERSIONS, strict=True):
+    for latency, flipped, role in zip(latencies, discord, VERSIONS, strict=True):
         right = ((skill < ACCURACY) ^ flipped)[row]
         failed = rng.random(n) < ERRORS
         parts.append(
             {
                 "row": row,
-                "version": np.full(n, version),
+                "role": np.full(n, role),
                 "scheduled_at": at,
                 "sent_at": at,
                 "done_at": at + np.where(failed, 2.0, latency),
@@ -114,10 +114,10 @@ def _samples(
                 "error": pa.array(np.full(n, "timeout"), mask=~failed),
                 "prediction": pa.array(np.full(n, "1"), mask=failed),
                 "correct": right & ~failed,
-                "faithful": pa.array(np.ones(n, dtype=bool), mask=failed),
+                "matches": pa.array(np.ones(n, dtype=bool), mask=failed),
                 "worker": np.zeros(n, dtype=np.int16),
                 "request_id": pa.nulls(n, pa.string()),
-                "reference": pa.nulls(n, pa.string()),
+                "baseline": pa.nulls(n, pa.string()),
             }
         )
     tables = [

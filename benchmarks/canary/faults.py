@@ -44,6 +44,6 @@ def _one(lab: Lab, model: str, rate: float, fault: Fault) -> dict[str, Any]:
         "percent": PERCENT,
         "requests": len(after),
         "failed": sum(r.status != 200 for r in after),
-        "late": sum(r.done - r.due > LATE for r in after),
-        "longest_s": round(max(r.done - r.due for r in after), 2),
+        "late": sum(r.done - r.scheduled_at > LATE for r in after),
+        "longest_s": round(max(r.done - r.scheduled_at for r in after), 2),
     }

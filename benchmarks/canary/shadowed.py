@@ -50,10 +50,12 @@ def measure(lab: Lab, model: str, rate: float, pairs: int) -> dict[str, Any]:
     lab.heal("candidate")
 
     def block(at: float) -> Floats:
-        return np.array([r.done - r.due for r in records if at + REST <= r.due < at + BLOCK])
+        return np.array(
+            [r.done - r.scheduled_at for r in records if at + REST <= r.scheduled_at < at + BLOCK]
+        )
 
     blocks = {shadow: [block(at) for at in times] for shadow, times in began.items()}
-    inside = [r for r in records if any(at + REST <= r.due < at + BLOCK for at in began[True])]
+    inside = [r for r in records if any(at + REST <= r.scheduled_at < at + BLOCK for at in began[True])]
     return {
         "rate": rate,
         "delay_s": DELAY,

@@ -27,7 +27,7 @@ USERS = 1000
 class Record(NamedTuple):
     """What came of one request; see above."""
 
-    due: float
+    scheduled_at: float
     sent: float
     done: float
     status: int
@@ -72,14 +72,14 @@ class Users:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self.records: list[Record] = []
 
-    async def ask(self, due: float, user: int) -> None:
+    async def ask(self, scheduled_at: float, user: int) -> None:
         """One request, recorded whatever comes of it."""
-        sent = [due]
+        sent = [scheduled_at]
         try:
             status, version = await asyncio.wait_for(self._exchange(user, sent), TIMEOUT)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             status, version = 0, ""
-        self.records.append(Record(due, sent[-1], time.monotonic(), status, version))
+        self.records.append(Record(scheduled_at, sent[-1], time.monotonic(), status, version))
 
     async def _exchange(self, user: int, sent: list[float]) -> tuple[int, str]:
         reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
@@ -102,9 +102,9 @@ async def steady(url: str, model: str, rate: float, seconds: float) -> list[Reco
     began = time.monotonic()
     async with asyncio.TaskGroup() as requests:
         for number in range(int(rate * seconds)):
-            due = began + number / rate
-            await asyncio.sleep(due - time.monotonic())
-            requests.create_task(users.ask(due, number * 7919 % USERS))
+            scheduled_at = began + number / rate
+            await asyncio.sleep(scheduled_at - time.monotonic())
+            requests.create_task(users.ask(scheduled_at, number * 7919 % USERS))
     return users.records
 
 

@@ -28,7 +28,7 @@ GATES = (
     "f1_macro >= stable - 1pp",
     "matthews_corrcoef >= stable - 2pp",
     "goodput >= stable - 5%",
-    "unfaithful == 0",
+    "mismatches == 0",
 )
 """Every kind of gate that samples decide, slices included."""
 
@@ -53,7 +53,7 @@ def write_run(folder: Path, arrivals: int) -> None:
     seconds = arrivals / RATE
     _experiment(folder, seconds)
     at, row = np.sort(rng.uniform(0, seconds, arrivals)), rng.permutation(np.arange(arrivals) % ROWS)
-    tables = [_version(version, at, row, label, names, rng) for version in VERSIONS]
+    tables = [_role(role, at, row, label, names, rng) for role in VERSIONS]
     order = np.argsort(np.concatenate([at, at]), kind="stable")
     pq.write_table(pa.concat_tables(tables).cast(SCHEMA).take(order), folder / SAMPLES, compression="zstd")
     load = {"offered_rps": RATE, "achieved_rps": RATE, "schedule_lag_ms_p99": 1.0, "duration_s": seconds}
@@ -73,8 +73,8 @@ def _experiment(folder: Path, seconds: float) -> None:
     (folder / EXPERIMENT).write_text(text, encoding="utf-8")
 
 
-def _version(
-    version: str,
+def _role(
+    role: str,
     at: np.ndarray,
     row: np.ndarray,
     label: np.ndarray,
@@ -86,7 +86,7 @@ def _version(
     failed = rng.random(n) < ERRORS
     columns = {
         "row": row,
-        "version": np.full(n, version),
+        "role": np.full(n, role),
         "scheduled_at": at,
         "sent_at": at + rng.exponential(0.0005, n),
         "done_at": at + np.where(failed, 2.0, rng.lognormal(np.log(0.01), 0.6, n)),
@@ -94,10 +94,10 @@ def _version(
         "error": pa.array(np.full(n, "timeout"), mask=~failed),
         "prediction": pa.array(names[answer], mask=failed),
         "correct": (answer == label[row]) & ~failed,
-        "faithful": pa.array(np.ones(n, dtype=bool), mask=failed),
+        "matches": pa.array(np.ones(n, dtype=bool), mask=failed),
         "worker": np.zeros(n, dtype=np.int16),
         "request_id": pa.array([f"r-{number}" if bad else None for number, bad in enumerate(failed)]),
-        "reference": pa.nulls(n, pa.string()),
+        "baseline": pa.nulls(n, pa.string()),
     }
     return pa.table({f.name: pa.array(columns[f.name]).cast(_plain(f.type)) for f in SCHEMA})
 

@@ -131,7 +131,7 @@ def experiment_at(data: Path, rate: float, seconds: float) -> Experiment:
             "name": "bench",
             "model": {"name": MODEL, "folder": MODEL},
             "data": {"path": data},
-            "load": {"rate": rate, "duration": seconds, "warmup": 1, "references": 0},
+            "load": {"rate": rate, "duration": seconds, "warmup": 1, "baseline": 0},
         }
     )
 

@@ -1,4 +1,4 @@
-"""From the pages of metrics that services show to looks: what was gained since the last page.
+"""From the pages of metrics that services show when they are scraped: what was gained since the last page.
 
 Directly from the services, once a second, and not from Prometheus: a rollback that waits for somebody else's
 scrape interval is seconds late, and a lab without Prometheus can have a canary too. What users saw is counted
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtest.canary.counts import Counts, Look
+from loadtest.canary.counts import Counts, Scrape
 from loadtest.data.samples import CANDIDATE, STABLE, VERSIONS
 
 GATEWAY = "gateway"
@@ -39,9 +39,10 @@ class Clusters(NamedTuple):
 
 
 class Meter:
-    """Turns pages into looks; a service that was restarted counts from zero again, and loses nothing here.
+    """Turns pages into scrapes; a service that was restarted counts from zero again, and loses nothing here.
 
-    An ejection that is there at the first look is what an earlier canary left; it counts when it comes again.
+    An ejection that is there at the first scrape is what an earlier canary left; it counts when it comes
+    again.
 
     Args:
         clusters: who is who at the gateway.
@@ -53,8 +54,8 @@ class Meter:
         self._known: set[str] = set()
         self._was_in = False
 
-    def look(self, at: float, pages: Mapping[str, str | None], ready: Mapping[str, bool]) -> Look:
-        """The look of this moment.
+    def read(self, at: float, pages: Mapping[str, str | None], ready: Mapping[str, bool]) -> Scrape:
+        """The scrape of this moment.
 
         Args:
             at: seconds on the controller's clock.
@@ -86,7 +87,7 @@ class Meter:
         if ejected and not told:
             # its share is stable's meanwhile: nothing of that is the candidate's
             counts[CANDIDATE] = Counts(slower=[0.0] * len(edges))
-        return Look(at, counts, [edge / _MS for edge in edges], dict(ready), told, frozenset(missing))
+        return Scrape(at, counts, [edge / _MS for edge in edges], dict(ready), told, frozenset(missing))
 
     def _gained(self, source: str, found: dict[Key, float]) -> dict[Key, float]:
         known, gained = source in self._known, {}

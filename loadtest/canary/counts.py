@@ -1,4 +1,4 @@
-"""Looks: what the live counters gained between two moments. Everything the controller decides upon."""
+"""Scrapes: what the live counters gained between two moments. Everything the controller decides upon."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from loadtest.data.samples import VERSIONS
 
 
 class Counts(NamedTuple):
-    """What one version did since the last look.
+    """What one version did since the last scrape.
 
     Args:
         requests: unpinned requests that ended.
@@ -17,7 +17,7 @@ class Counts(NamedTuple):
         judged: answers of which it became known what truly happened (they may be older).
         wrong: those that were wrong.
         timed: requests whose latency is known.
-        slower: how many of those took longer than each of ``Look.edges``.
+        slower: how many of those took longer than each of ``Scrape.edges``.
     """
 
     requests: float = 0
@@ -28,12 +28,12 @@ class Counts(NamedTuple):
     slower: Sequence[float] = ()
 
 
-class Look(NamedTuple):
-    """One look at a running lab.
+class Scrape(NamedTuple):
+    """One scrape of a running lab.
 
     Args:
         at: seconds on the controller's clock.
-        counts: per role what it did since the last look.
+        counts: per role what it did since the last scrape.
         edges: the latencies in seconds that requests were compared with, ascending.
         ready: per role whether it said to be ready.
         ejected: the gateway itself took the candidate out after failures in a row.

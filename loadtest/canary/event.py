@@ -1,4 +1,4 @@
-"""Events: what the controller saw and decided at one look; what the history, pages and machines are told."""
+"""Events: what the controller saw and decided at one scrape; what history, pages and machines are told."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BY = "auto"
 
 
 class Event(NamedTuple):
-    """What happened at one look.
+    """What happened at one scrape.
 
     Args:
         at: seconds since the controller began.

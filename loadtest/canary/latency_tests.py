@@ -47,7 +47,7 @@ class Tails:
         self._seen = {role: np.zeros(0) for role in (STABLE, CANDIDATE)}
 
     def add(self, at: float, counts: Mapping[str, Counts], split: float, edges: Sequence[float]) -> None:
-        """Take in one look: the requests of both versions that were slower than each of ``edges``."""
+        """Take in one scrape: the requests of both versions that were slower than each of ``edges``."""
         if not len(edges):
             return
         self._edges = np.asarray(edges, dtype=np.float64)

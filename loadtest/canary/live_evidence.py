@@ -1,10 +1,10 @@
-"""Evidence: what all looks so far say, gate by gate; and the gates that can be followed live.
+"""Evidence: what all scrapes so far say, gate by gate; and the gates that can be followed live.
 
 ::
 
     watch = Watch(experiment)
     watch.enter(at=0.0, split=1)
-    watch.add(look)              # once a second
+    watch.add(scrape)            # once a second
     watch.evidence()             # a frozen snapshot, for ``decision.decide``
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from loadtest.canary.counts import Look
+from loadtest.canary.counts import Scrape
 from loadtest.canary.latency_tests import Tails
 from loadtest.canary.shadow_join import Shadow
 from loadtest.canary.share_tests import ShareAlarm, ShareProof
@@ -64,7 +64,7 @@ class Interval(NamedTuple):
         gate: its expression.
         low: lower end, as a share of 1: of requests that failed, of answers that were wrong, or of requests
             beyond the gate's latency, more than stable's (of an absolute bound: than the quantile allows).
-        high: upper end. Both hold at all looks together.
+        high: upper end. Both hold at all analyses together.
         margin: what the gate allows.
     """
 
@@ -131,7 +131,7 @@ def _problem(gate: Gate) -> str | None:
 
 
 class Watch:
-    """Adds looks up to evidence; knows no clock but the looks' own.
+    """Adds scrapes up to evidence; knows no clock but their own.
 
     Args:
         experiment: its gates, its confidence and its ``[canary]`` part.
@@ -171,20 +171,20 @@ class Watch:
             if isinstance(alarm, ShareAlarm):
                 alarm.again()
 
-    def add(self, look: Look) -> None:
-        """Take in one look."""
-        self._at = look.at
-        self._answers += look.counts[CANDIDATE].requests
+    def add(self, scrape: Scrape) -> None:
+        """Take in one scrape."""
+        self._at = scrape.at
+        self._answers += scrape.counts[CANDIDATE].requests
         for role in VERSIONS:
-            self._misses[role] = 0 if look.ready[role] else self._misses[role] + 1
-        self._ejected = look.ejected
-        for source in {"gateway", *VERSIONS} - look.missing:
-            self._heard[source] = look.at
+            self._misses[role] = 0 if scrape.ready[role] else self._misses[role] + 1
+        self._ejected = scrape.ejected
+        for source in {"gateway", *VERSIONS} - scrape.missing:
+            self._heard[source] = scrape.at
         for gate in (*self._alarms, *self._proofs):
             if isinstance(gate, Tails):
-                gate.add(look.at, look.counts, self._split, look.edges)
+                gate.add(scrape.at, scrape.counts, self._split, scrape.edges)
             else:
-                gate.add(look.at, look.counts, self._split)
+                gate.add(scrape.at, scrape.counts, self._split)
 
     def evidence(self) -> Evidence:
         """What is known now."""

@@ -6,7 +6,7 @@ Pure::
 
     join = Join(since=state.since.timestamp())
     join.add(records, now)      # of either server, as often as they are read
-    join.take(edges)            # what was gained since the last look, in the gates' own terms
+    join.take(edges)            # what was gained since the last scrape, in the gates' own terms
     join.summary()              # everything so far, for people
 """
 
@@ -226,7 +226,7 @@ class Join:
 
 @dataclass
 class _Gain:
-    """What one role gained since the last look."""
+    """What one role gained since the last scrape."""
 
     seconds: list[float] = field(default_factory=list)
     errors: int = 0

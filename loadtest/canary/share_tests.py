@@ -1,4 +1,4 @@
-"""Errors and wrong answers: shares of a version's requests, followed by bets on every look.
+"""Errors and wrong answers: shares of a version's requests, followed by bets on every scrape.
 
 Two questions are asked of the same counts, each with its own always-valid evidence:
 
@@ -26,7 +26,7 @@ from loadtest.stats.sequential import EQUAL_ODDS, ERROR_ODDS, WRONG_ANSWER_ODDS,
 BEYOND_DOUBT = 1e-6
 """Chance of evidence, under equality, that needs no second look."""
 LATE = 0.5
-"""Share of the stake for harm that begins after the first look: costs nothing that can be measured."""
+"""Share of the stake for harm that begins after the first scrape: costs nothing that can be measured."""
 
 
 class Tally:
@@ -37,7 +37,7 @@ class Tally:
         self.trials = dict.fromkeys((STABLE, CANDIDATE), 0.0)
 
     def add(self, role: str, hits: float, trials: float) -> None:
-        """Add what one look saw."""
+        """Add what one scrape saw."""
         self.hits[role] += hits
         self.trials[role] += trials
 
@@ -46,7 +46,7 @@ class Tally:
         return self.hits[role] / self.trials[role] if self.trials[role] else None
 
     def interval(self, seconds: float, alpha: float) -> tuple[float, float] | None:
-        """How much more often the candidate was hit than stable: an interval that holds at all looks.
+        """How much more often the candidate was hit than stable: an interval that holds at all analyses.
 
         For people: the bets decide. It takes hits for independent, and misses more often where they are not.
 
@@ -94,7 +94,7 @@ class ShareAlarm:
         self._bets = TwoSampleBets(self.gate.bound, odds, above=True, late=LATE)
 
     def add(self, at: float, counts: Mapping[str, Counts], split: float) -> None:  # noqa: ARG002 - as for tails
-        """Take in one look."""
+        """Take in one scrape."""
         (kc, nc), (ks, ns) = (outcomes(self.gate, counts[role]) for role in (CANDIDATE, STABLE))
         self.tally.add(CANDIDATE, kc, nc)
         self.tally.add(STABLE, ks, ns)
@@ -143,7 +143,7 @@ class ShareProof:
         }
 
     def add(self, at: float, counts: Mapping[str, Counts], split: float) -> None:  # noqa: ARG002 - as for tails
-        """Take in one look."""
+        """Take in one scrape."""
         seen = {role: outcomes(self.gate, counts[role]) for role in (STABLE, CANDIDATE)}
         for role, (hits, trials) in seen.items():
             self.tally.add(role, hits, trials)

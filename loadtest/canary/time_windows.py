@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 class Windows:
-    """Sums the looks of a window, and keeps one value a window.
+    """Sums the scrapes of a window, and keeps one value a window.
 
     Args:
         length: seconds that a window takes at least.
@@ -29,7 +29,7 @@ class Windows:
         self._values: list[float] = []
 
     def add(self, at: float, counts: Sequence[float], trials: Sequence[int]) -> list[float] | None:
-        """Add what was counted since the last look.
+        """Add what was counted since the last scrape.
 
         Args:
             at: seconds.
@@ -37,10 +37,10 @@ class Windows:
             trials: the places in ``counts`` of which each must reach ``ENOUGH``.
 
         Returns:
-            The sums of the window that ends with this look; None while it goes on.
+            The sums of the window that ends with this scrape; None while it goes on.
         """
         if self._began is None:
-            self._began = at  # what was counted before the first look belongs to no window
+            self._began = at  # what was counted before the first scrape belongs to no window
             return None
         now = np.asarray(counts, dtype=np.float64)
         self._sums = now if self._sums is None else self._sums + now

@@ -24,7 +24,7 @@ from loadtest.lab.registry import FOLDER, PROJECT, RunningLab, claim, running_la
 from loadtest.lab.select import choose_lab
 from loadtest.lab.services.http_probe import get
 from loadtest.lab.services.shadow_answers import ShadowReader
-from loadtest.workflows.keep_lab_up import LOOK, Keeper
+from loadtest.workflows.keep_lab_up import CHECK_EVERY, Keeper
 from loadtest.workflows.resolve_versions import resolve, train_if_absent
 
 app = typer.Typer(
@@ -126,8 +126,8 @@ def up(
                 console.print("next, in another terminal: loadproof canary set 10; here Ctrl-C stops the lab")
                 keeper = Keeper(opened, console.print)
                 while True:
-                    keeper.look()
-                    time.sleep(LOOK)
+                    keeper.check()
+                    time.sleep(CHECK_EVERY)
     except KeyboardInterrupt:
         console.print(stopping)
 

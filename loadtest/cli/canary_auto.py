@@ -31,7 +31,7 @@ from loadtest.workflows.resolve_versions import check_input, resolve, train_if_a
 
 _WORDS = {ExitCode.PASS: "promoted", ExitCode.FAIL: "rolled back", ExitCode.INCONCLUSIVE: "undecided"}
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line for every look.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line for every scrape.")]
 MetricsPort = Annotated[
     int, typer.Option(min=0, max=65535, help="Port of the controller's /metrics, on 127.0.0.1; 0: none.")
 ]

@@ -13,7 +13,7 @@ from loadtest.workflows.live_events import live_events
 def live(
     experiment: ExperimentName = "compare",
 ) -> None:
-    """Read the lines of a load generator (--stream) on standard input; write the gates after every look.
+    """Read the lines of a load generator (--stream) on standard input; write the gates after every analysis.
 
     Each line written is one JSON object, described in loadtest/judge/live_view.py.
     """

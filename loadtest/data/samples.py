@@ -29,7 +29,7 @@ _CODES = pa.dictionary(pa.int8(), pa.string())
 SCHEMA = pa.schema(
     [
         pa.field("row", pa.int32(), nullable=False),
-        pa.field("version", _CODES, nullable=False),
+        pa.field("role", _CODES, nullable=False),
         pa.field("scheduled_at", pa.float64(), nullable=False),
         pa.field("sent_at", pa.float64(), nullable=False),
         pa.field("done_at", pa.float64(), nullable=False),
@@ -37,13 +37,13 @@ SCHEMA = pa.schema(
         pa.field("error", pa.dictionary(pa.int32(), pa.string())),
         pa.field("prediction", pa.string()),
         pa.field("correct", pa.bool_()),
-        pa.field("faithful", pa.bool_()),
+        pa.field("matches", pa.bool_()),
         pa.field("worker", pa.int16(), nullable=False),
         pa.field("request_id", pa.string()),
-        pa.field("reference", pa.string()),
+        pa.field("baseline", pa.string()),
     ]
 )
-_LATER = ("request_id", "reference")
+_LATER = ("request_id", "baseline")
 
 
 class Sample(NamedTuple):
@@ -51,7 +51,7 @@ class Sample(NamedTuple):
 
     Args:
         row: index of the evaluation-set row that was sent.
-        version: ``stable`` or ``candidate``: the version that was asked (or, unpinned, that answered).
+        role: ``stable`` or ``candidate``: the version that was asked (or, unpinned, that answered).
         scheduled_at: intended send, seconds since the run began.
         sent_at: true send, seconds since the run began.
         done_at: last byte of the answer, or the moment of giving up, seconds since the run began.
@@ -60,16 +60,16 @@ class Sample(NamedTuple):
             ``http 503``, ``malformed answer``).
         prediction: the answer as text; None when there was no usable answer.
         correct: prediction equals label; False for an error; None where correctness is not yes or no.
-        faithful: the answer equals the one this version gave for the row alone, without load; False, too, for
-            an answer that came broken; None when there is no such reference or no answer.
+        matches: the answer equals the one this version gave for the row without load; False, too, for
+            an answer that came broken; None when there is no such baseline answer or no answer.
         worker: index of the worker that sent it.
-        request_id: its ``x-request-id``, where it failed or was unfaithful, to find it in the servers' logs;
+        request_id: its ``x-request-id``, where it failed or did not match, to find it in the servers' logs;
             None for all others, whose ids would be most of the file.
-        reference: the answer to the row alone, where it was unfaithful, else None.
+        baseline: the answer to the row without load, where it did not match, else None.
     """
 
     row: int
-    version: str
+    role: str
     scheduled_at: float
     sent_at: float
     done_at: float
@@ -77,10 +77,10 @@ class Sample(NamedTuple):
     error: str | None
     prediction: str | None
     correct: bool | None
-    faithful: bool | None
+    matches: bool | None
     worker: int
     request_id: str | None = None
-    reference: str | None = None
+    baseline: str | None = None
 
 
 class SampleSet:
@@ -151,9 +151,9 @@ class SampleSet:
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
-    def of(self, version: str) -> SampleSet:
+    def of(self, role: str) -> SampleSet:
         """The samples of one version."""
-        return self.where(self.is_version(version))
+        return self.where(self.is_role(role))
 
     def later(self, seconds: float) -> SampleSet:
         """The same samples, every moment ``seconds`` later."""
@@ -167,9 +167,9 @@ class SampleSet:
         """The samples at which ``mask`` (shape: one per sample) is true."""
         return SampleSet(self.table.filter(pa.array(mask)))
 
-    def is_version(self, version: str) -> NDArray[np.bool_]:
-        """Per sample: was it asked of ``version``."""
-        return self._numpy(pc.equal(self.table["version"].cast(pa.string()), version))
+    def is_role(self, role: str) -> NDArray[np.bool_]:
+        """Per sample: was it asked of ``role``."""
+        return self._numpy(pc.equal(self.table["role"].cast(pa.string()), role))
 
     @cached_property
     def row(self) -> NDArray[np.int32]:
@@ -207,9 +207,9 @@ class SampleSet:
         return self._numpy(pc.fill_null(self.table["correct"], False))
 
     @cached_property
-    def unfaithful(self) -> NDArray[np.bool_]:
-        """Per sample: it has a reference and differs from it."""
-        return self._numpy(pc.invert(pc.fill_null(self.table["faithful"], True)))
+    def mismatch(self) -> NDArray[np.bool_]:
+        """Per sample: it has a baseline answer and differs from it."""
+        return self._numpy(pc.invert(pc.fill_null(self.table["matches"], True)))
 
     @staticmethod
     def _numpy(column: Any) -> NDArray[Any]:

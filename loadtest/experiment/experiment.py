@@ -59,7 +59,7 @@ DEFAULT_GATES = (
     "p50 <= stable + 25ms",
     "p99 <= 250ms",
     "accuracy >= stable - 1pp",
-    "unfaithful == 0",
+    "mismatches == 0",
 )
 DEFAULT_REGRESSION_GATES = ("mae <= stable + 2%", *(g for g in DEFAULT_GATES if "accuracy" not in g))
 """What an experiment that names no gates demands."""

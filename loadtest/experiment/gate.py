@@ -24,7 +24,7 @@ positive_likelihood_ratio (labels 0 and 1)              higher     plain number 
 negative_likelihood_ratio (labels 0 and 1)              lower      plain number    plain number, %
 mae, rmse (regression)                                  lower      plain number    plain number, %
 r2 (regression)                                         higher     plain number    plain number
-unfaithful (answers that change under load)             lower      a whole number  a whole number
+mismatches (answers that change under load)             lower      a whole number  a whole number
 memory                                                  lower      m, g (bytes)    m, g, %
 ======================================================  =========  ==============  ==================
 
@@ -32,7 +32,7 @@ memory                                                  lower      m, g (bytes) 
 the CPU limit's periods in which the kernel stopped the version.
 
 ``capacity`` is what ``loadproof capacity`` finds; no other command knows it.
-``*``: nothing (labels 0 and 1), ``_macro``, ``_micro`` or ``_weighted``. Only ``unfaithful`` takes ``==``.
+``*``: nothing (labels 0 and 1), ``_macro``, ``_micro`` or ``_weighted``. Only ``mismatches`` takes ``==``.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ _METRICS: dict[str, Kind] = {
     "mae": "loss",
     "rmse": "loss",
     "r2": "r2",
-    "unfaithful": "count",
+    "mismatches": "count",
     "memory": "memory",
 }
 _ALIASES = {
@@ -232,8 +232,8 @@ def _direction_problem(gate: Gate, sign: str | None) -> str | None:
     better = "higher" if gate.higher_is_better else "lower"
     operator, allowed = (">=", "-") if gate.higher_is_better else ("<=", "+")
     if gate.operator == "==":
-        if gate.metric != "unfaithful" or gate.against == "stable":
-            return f"'==' fits only 'unfaithful == 0'; write {operator!r}"
+        if gate.metric != "mismatches" or gate.against == "stable":
+            return f"'==' fits only 'mismatches == 0'; write {operator!r}"
     elif gate.operator != operator:
         return f"{better} {gate.metric} is better, so the gate reads '{gate.metric} {operator} ...'"
     if sign and sign != allowed:

@@ -81,14 +81,14 @@ class Load(Part):
     duration: PositiveSeconds = 60.0
     """Length of the measured load."""
     until_decided: bool = False
-    """End as soon as the verdict is certain, allowing for the many looks; `duration` at the latest."""
+    """End as soon as the verdict is certain, allowing for the many analyses; `duration` at the latest."""
     restarts: int = Field(default=1, ge=1)
     """Deploy both versions anew so many times; the differences between deployments decide."""
     warmup: Seconds = 5.0
     """Load before the measured one, which is not counted."""
-    references: Seconds | None = None
-    """Before any load each version answers every row once, alone, for at most so long; 0: not at all. Without
-    it: half of `duration`."""
+    baseline: Seconds | None = None
+    """Before any load each version answers every row once, without load, for at most so long; 0: not at all.
+    Without it: half of `duration`."""
     timeout: PositiveSeconds = 2.0
     """An answer that takes longer is an error, and wrong."""
     max_lag: PositiveSeconds = 0.05
@@ -103,9 +103,9 @@ class Load(Part):
     """In `canary` and `shadow` traffic: after how long, on average, a user reports what truly happened."""
 
     @property
-    def reference_time(self) -> float:
-        """Seconds that asking for references may take."""
-        return self.duration / 2 if self.references is None else self.references
+    def baseline_time(self) -> float:
+        """Seconds that asking for baseline answers may take."""
+        return self.duration / 2 if self.baseline is None else self.baseline
 
 
 class Limits(Part):

@@ -22,7 +22,7 @@ from loadtest.judge.metric_tests import good, measure
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.quality_tests import Rows
-from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_facts import RunFacts
 from loadtest.stats.estimate import Known, StudentEstimate, independent_difference
 from loadtest.stats.quantiles import block_count, jackknife, log_level, log_ratio
 
@@ -36,7 +36,7 @@ class Run:
     experiment: Experiment
     dataset: Dataset
     evidence: Evidence
-    observed: Observations
+    run_facts: RunFacts
 
     def of(self, role: Role) -> Outcomes:
         """What one version did."""
@@ -67,7 +67,9 @@ def _same_set(one: Dataset, other: Dataset) -> bool:
 
 
 def _same_arrivals(one: Outcomes, other: Outcomes) -> bool:
-    return np.array_equal(one.row, other.row) and np.allclose(one.at, other.at, rtol=0, atol=1e-3)
+    return np.array_equal(one.row, other.row) and np.allclose(
+        one.scheduled_at, other.scheduled_at, rtol=0, atol=1e-3
+    )
 
 
 def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
@@ -76,7 +78,7 @@ def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
         ("experiment", one.name, two.name),
         ("stable", one.versions.stable, two.versions.stable),
         ("candidate", one.versions.candidate, two.versions.candidate),
-        ("backend", before.observed.backend, after.observed.backend),
+        ("backend", before.run_facts.backend, after.run_facts.backend),
         ("traffic", one.load.traffic, two.load.traffic),
         ("arrivals a second", f"{one.load.rate:g}", f"{two.load.rate:g}"),
         ("seconds of load", f"{before.evidence.duration:.0f}", f"{after.evidence.duration:.0f}"),
@@ -86,8 +88,8 @@ def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
         *(
             (
                 f"CPU limit of {role}",
-                _cores(before.observed.of(role).cpus),
-                _cores(after.observed.of(role).cpus),
+                _cores(before.run_facts.of(role).cpus),
+                _cores(after.run_facts.of(role).cpus),
             )
             for role in ROLES
         ),
@@ -154,7 +156,7 @@ def _measured(
     gate: Gate, evidence: Evidence, run: Run
 ) -> tuple[Measurement | str, tuple[float | None, float | None]]:
     try:
-        measured = measure(gate, evidence, run.experiment, run.dataset, run.observed)
+        measured = measure(gate, evidence, run.experiment, run.dataset, run.run_facts)
     except NoEvidence as missing:
         return str(missing), (None, None)
     return measured, (measured.stable, measured.candidate)
@@ -187,9 +189,9 @@ def _good_answers(run: Run, role: Role) -> StudentEstimate:
 def _facts(before: Run, after: Run, role: Role) -> Iterator[Change]:
     """What was read or counted, so without an interval."""
     readers: dict[str, Callable[[Run], float | None]] = {
-        "unfaithful <= stable": lambda run: _unfaithful(run.of(role)),
-        "cpu_throttled <= stable": lambda run: run.observed.of(role).cpu_throttled_ratio,
-        "memory <= stable + 0%": lambda run: run.observed.of(role).memory_bytes,
+        "mismatches <= stable": lambda run: _mismatches(run.of(role)),
+        "cpu_throttled <= stable": lambda run: run.run_facts.of(role).cpu_throttled_ratio,
+        "memory <= stable + 0%": lambda run: run.run_facts.of(role).memory_bytes,
     }
     for text, read in readers.items():
         gate, own = Gate.parse(text), (read(before), read(after))
@@ -202,8 +204,8 @@ def _facts(before: Run, after: Run, role: Role) -> Iterator[Change]:
         yield line(role, gate, measured, own, "read once", after.experiment.confidence)
 
 
-def _unfaithful(outcomes: Outcomes) -> float | None:
-    return float(outcomes.unfaithful.sum()) if outcomes.referenced.any() else None
+def _mismatches(outcomes: Outcomes) -> float | None:
+    return float(outcomes.mismatch.sum()) if outcomes.compared.any() else None
 
 
 def _against_stable(before: Run, after: Run, *, same_set: bool) -> Iterator[Change]:

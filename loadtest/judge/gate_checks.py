@@ -28,8 +28,8 @@ def check_gates(experiment: Experiment, dataset: Dataset) -> None:
             problem = f"{gate.metric} is for classifications; a regression has mae, rmse and r2"
         elif not regression and gate.kind in ("loss", "r2"):
             problem = f"{gate.metric} is for regressions; set [data] task = 'regression', or gate accuracy"
-        elif gate.kind == "count" and not experiment.load.reference_time:
-            problem = "it needs the answers without load; give [load] references more than 0"
+        elif gate.kind == "count" and not experiment.load.baseline_time:
+            problem = "it needs the answers without load; give [load] baseline more than 0"
         elif gate.metric == "value" and dataset.values is None:
             problem = "the experiment names no value column; set [data] value"
         elif gate.metric == "value" and dataset.values is not None and not np.isfinite(dataset.values).all():

@@ -13,7 +13,7 @@ from loadtest.judge.metric_tests import measure, rows_of_slice
 from loadtest.judge.mismatches import counted
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.restarts import measure_restarts
-from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_facts import RunFacts
 from loadtest.judge.significance import Level
 from loadtest.judge.verdict import GateResult, Word
 from loadtest.stats.estimate import Known
@@ -36,16 +36,16 @@ def decide(
     evidence: Evidence,
     experiment: Experiment,
     dataset: Dataset,
-    observed: Observations,
+    run_facts: RunFacts,
     level: Level,
 ) -> Judged:
     """Decide one gate from the evidence so far."""
     unit = gate.margin_unit
     try:
-        if observed.load.restarts:
-            measured = measure_restarts(gate, evidence, experiment, dataset, observed)
+        if run_facts.load.restarts:
+            measured = measure_restarts(gate, evidence, experiment, dataset, run_facts)
         else:
-            measured = measure(gate, evidence, experiment, dataset, observed)
+            measured = measure(gate, evidence, experiment, dataset, run_facts)
     except NoEvidence as missing:
         return unmeasured(gate, experiment.confidence, str(missing), missing.seconds)
     estimate, margin = measured.estimate, measured.margin

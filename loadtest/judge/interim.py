@@ -1,17 +1,18 @@
 """Looking again and again: a run that ends as soon as its verdict is certain, and the live view of any run.
 
-Each look sees the run from its beginning to a moment and takes every gate's interval at a level that holds
-at all looks together (``loadtest.judge.significance``). What is claimed, with alpha = 1 - confidence:
+Each analysis sees the run from its beginning to a moment and takes every gate's interval at a level that
+holds at all analyses together (``loadtest.judge.significance``). What is claimed, with alpha = 1 -
+confidence:
 
 * a gate that does not meet its margin is ever called PASS with a chance of at most alpha; one that meets it
   is ever called FAIL with at most alpha; so a run is PASS when every gate is, at whatever moment each was;
 * the run is FAIL when Holm's correction still refutes a gate by the smallest of its p-values so far, each of
-  which holds at every moment: over all gates and all looks, a false FAIL has a chance of at most alpha.
+  which holds at every moment: over all gates and all analyses, a false FAIL has a chance of at most alpha.
 
 For paired answers without errors this is exact; for latency, rates, errors and other metrics it is asymptotic
-in blocks of time or in rows, and they have no say before ``FIRST_LOOK``. ``unfaithful`` is counted: one look
-may FAIL it, only the end can PASS it. Memory and CPU throttling are read at the end. The moments of the looks
-depend on nothing but the load's length, so a stored run is judged again to the same verdict.
+in blocks of time or in rows, and they have no say before ``FIRST_ANALYSIS``. ``mismatches`` is counted: one
+analysis may FAIL it, only the end can PASS it. Memory and CPU throttling are read at the end. The moments of
+the analyses depend on nothing but the load's length, so a stored run is judged again to the same verdict.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.judge.gate_test import Judged, decide, unmeasured
 from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_facts import RunFacts
 from loadtest.judge.run_verdict import together
 from loadtest.judge.significance import Level
 from loadtest.judge.verdict import Word
@@ -36,8 +37,8 @@ _COUNTED_SO_FAR = {
 }
 
 
-def look_times() -> Iterator[float]:
-    """The moments of the looks: every second, and from 100 s on after each hundredth more of load."""
+def analysis_times() -> Iterator[float]:
+    """The moments of the analyses: every second, and from 100 s on after each hundredth more of load."""
     seconds = _EVERY
     while True:
         yield seconds
@@ -54,7 +55,7 @@ def awaited(gate: Gate) -> bool:
     return not read_at_the_end(gate) and gate.kind != "count"
 
 
-class Looks:
+class InterimAnalyses:
     """The state of every gate while the evidence grows.
 
     Args:
@@ -71,13 +72,13 @@ class Looks:
             unmeasured(
                 gate,
                 experiment.confidence,
-                "read at the end of the run" if read_at_the_end(gate) else "no look was taken yet",
+                "read at the end of the run" if read_at_the_end(gate) else "no analysis was made yet",
             )
             for gate in experiment.gates
         ]
 
-    def look(self, evidence: Evidence, observed: Observations) -> None:
-        """Look at the evidence so far; it must begin where that of the last look began."""
+    def analyse(self, evidence: Evidence, run_facts: RunFacts) -> None:
+        """Analyse the evidence so far; it must begin where that of the last analysis began."""
         level = Level(self.alpha, evidence.duration)
         for place, gate in enumerate(self._experiment.gates):
             before = self.judged[place]
@@ -85,7 +86,7 @@ class Looks:
                 self._final and awaited(gate) and before.result.verdict is Word.PASS
             ):
                 continue
-            now = decide(gate, evidence, self._experiment, self._dataset, observed, level)
+            now = decide(gate, evidence, self._experiment, self._dataset, run_facts, level)
             if gate.kind == "count" and now.result.verdict is Word.PASS:
                 now = now._replace(result=now.result.model_copy(update=_COUNTED_SO_FAR))
             if not self._final or before.result.verdict is not Word.FAIL:
@@ -93,12 +94,12 @@ class Looks:
             elif now.p_harm < before.p_harm:
                 self.judged[place] = now
 
-    def conclude(self, evidence: Evidence, observed: Observations) -> None:
+    def conclude(self, evidence: Evidence, run_facts: RunFacts) -> None:
         """Judge what only the end of the run can tell, from all of the evidence."""
         level = Level(self.alpha)
         for place, gate in enumerate(self._experiment.gates):
             if not awaited(gate):
-                self.judged[place] = decide(gate, evidence, self._experiment, self._dataset, observed, level)
+                self.judged[place] = decide(gate, evidence, self._experiment, self._dataset, run_facts, level)
 
     @property
     def decided(self) -> bool:
@@ -113,22 +114,22 @@ class Looks:
         return bool(words) and all(word is Word.PASS for word in words)
 
 
-def look_until_decided(
-    experiment: Experiment, evidence: Evidence, dataset: Dataset, observed: Observations
+def judge_until_decided(
+    experiment: Experiment, evidence: Evidence, dataset: Dataset, run_facts: RunFacts
 ) -> tuple[list[Judged], float | None]:
-    """Judge a run by its looks.
+    """Judge a run by its analyses.
 
     Returns:
         Each gate's decision, and the seconds of load after which all was decided; None: it never was.
     """
-    looks = Looks(experiment, dataset, final=True)
+    analyses = InterimAnalyses(experiment, dataset, final=True)
     decided_after = None
-    for seconds in look_times():
+    for seconds in analysis_times():
         if seconds > evidence.duration:
             break
-        looks.look(evidence.until(seconds), observed)
-        if looks.decided:
+        analyses.analyse(evidence.until(seconds), run_facts)
+        if analyses.decided:
             decided_after = seconds
             break
-    looks.conclude(evidence, observed)
-    return looks.judged, decided_after
+    analyses.conclude(evidence, run_facts)
+    return analyses.judged, decided_after

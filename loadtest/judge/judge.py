@@ -3,9 +3,9 @@
 A gate is PASS when the whole interval of the difference lies on the good side of the margin, FAIL when
 all of it lies beyond, else INCONCLUSIVE. A run is PASS when every gate is (intersection-union, Berger
 1982: no correction), FAIL when a gate still fails after Holm's correction over all gates, INVALID when
-the measurement itself is bad. A run that was to end as soon as it is decided is judged by its looks (see
-``loadtest.judge.interim``), any other by one look at its end. No I/O and no clock: the same samples give the
-same verdict for ever.
+the measurement itself is bad. A run that was to end as soon as it is decided is judged by its analyses (see
+``loadtest.judge.interim``), any other by one analysis at its end. No I/O and no clock: the same samples give
+the same verdict for ever.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.gate_test import Judged, decide
-from loadtest.judge.interim import look_until_decided
+from loadtest.judge.interim import judge_until_decided
 from loadtest.judge.measurement import shown
 from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_facts import RunFacts
 from loadtest.judge.run_verdict import together
 from loadtest.judge.significance import Level
 from loadtest.judge.verdict import LoadSummary, Verdict, Word
@@ -28,50 +28,48 @@ MAX_UNMATCHED = 0.005
 """Share of samples that may lack the other version's (a run that was stopped); more is a bad measurement."""
 
 
-def judge(
-    experiment: Experiment, samples: SampleSet, dataset: Dataset, observations: Observations
-) -> Verdict:
+def judge(experiment: Experiment, samples: SampleSet, dataset: Dataset, run_facts: RunFacts) -> Verdict:
     """Judge one run.
 
     Args:
         experiment: what was measured, and the gates to meet.
         samples: every request of the run.
         dataset: the evaluation set that the rows came from.
-        observations: facts about the lab and the load.
+        run_facts: facts about the lab and the load.
 
     Raises:
         DatasetError: the samples do not belong to this evaluation set.
         GateError: a gate names a column or value that the evaluation set does not have.
     """
-    evidence = Evidence.gather(experiment, samples, dataset, observations.load)
-    return judge_evidence(experiment, evidence, dataset, observations)
+    evidence = Evidence.gather(experiment, samples, dataset, run_facts.load)
+    return judge_evidence(experiment, evidence, dataset, run_facts)
 
 
 def judge_evidence(
-    experiment: Experiment, evidence: Evidence, dataset: Dataset, observations: Observations
+    experiment: Experiment, evidence: Evidence, dataset: Dataset, run_facts: RunFacts
 ) -> Verdict:
     """As ``judge``, from samples that are laid out already.
 
     Raises:
         GateError: a gate names a column or value that the evaluation set does not have.
     """
-    judged, decided_after = judge_gates(experiment, evidence, dataset, observations)
-    problem = _measurement_problem(evidence, observations) or _foreign_labels(evidence, experiment, dataset)
+    judged, decided_after = judge_gates(experiment, evidence, dataset, run_facts)
+    problem = _measurement_problem(evidence, run_facts) or _foreign_labels(evidence, experiment, dataset)
     word, reason = (Word.INVALID, problem) if problem else together(judged, 1 - experiment.confidence)
     if decided_after is not None and not problem:
         reason += f"; decided after {decided_after:.0f} s"
-    load = observations.load
+    load = run_facts.load
     return Verdict(
         schema=1,
         verdict=word,
         reason=reason,
         experiment=experiment.name,
-        backend=observations.backend,
+        backend=run_facts.backend,
         decided_after_s=decided_after,
         gates=tuple(j.result for j in judged),
         versions={
-            "stable": summarise("stable", evidence, experiment, dataset, observations),
-            "candidate": summarise("candidate", evidence, experiment, dataset, observations),
+            "stable": summarise("stable", evidence, experiment, dataset, run_facts),
+            "candidate": summarise("candidate", evidence, experiment, dataset, run_facts),
         },
         load=LoadSummary(
             offered_rps=load.offered_rps,
@@ -83,7 +81,7 @@ def judge_evidence(
 
 
 def judge_gates(
-    experiment: Experiment, evidence: Evidence, dataset: Dataset, observations: Observations
+    experiment: Experiment, evidence: Evidence, dataset: Dataset, run_facts: RunFacts
 ) -> tuple[list[Judged], float | None]:
     """Each gate of an experiment on its own, and the second after which a run until decided was decided.
 
@@ -92,24 +90,22 @@ def judge_gates(
     """
     check_gates(experiment, dataset)
     if experiment.load.until_decided:
-        return look_until_decided(experiment, evidence, dataset, observations)
+        return judge_until_decided(experiment, evidence, dataset, run_facts)
     level = Level(1 - experiment.confidence)
-    return [
-        decide(gate, evidence, experiment, dataset, observations, level) for gate in experiment.gates
-    ], None
+    return [decide(gate, evidence, experiment, dataset, run_facts, level) for gate in experiment.gates], None
 
 
-def _measurement_problem(evidence: Evidence, observed: Observations) -> str | None:
+def _measurement_problem(evidence: Evidence, run_facts: RunFacts) -> str | None:
     samples = evidence.samples
-    if not observed.load.valid:
-        return observed.load.reason or "the load generator calls its own measurement invalid"
+    if not run_facts.load.valid:
+        return run_facts.load.reason or "the load generator calls its own measurement invalid"
     if not samples:
         return "no sample was recorded"
     if evidence.unmatched > MAX_UNMATCHED * samples:
         return f"{evidence.unmatched:,} of {samples:,} samples stand alone, without the other version's"
     if len(evidence.stable) and evidence.stable.failed.all():
         return f"stable answered none of {len(evidence.stable):,} requests: there is nothing to compare with"
-    cpus = [observed.of("stable").cpus, observed.of("candidate").cpus]
+    cpus = [run_facts.of("stable").cpus, run_facts.of("candidate").cpus]
     if None not in cpus and cpus[0] != cpus[1]:
         return f"stable ran on {cpus[0]:g} CPUs, the candidate on {cpus[1]:g}: nothing can be compared"
     return None

@@ -1,18 +1,18 @@
 """Following a run while it lasts: samples go in as they come, the state of every gate comes out.
 
-An answer that takes long comes late, so a look at whatever has come would miss just the slow ones. A look
-therefore sees only the arrivals of a time that is closed: whose every request has been answered or has timed
-out, as the samples that came since then prove. There is no clock here, and a stored run's samples give the
-same looks as its live ones.
+An answer that takes long comes late, so an analysis of whatever has come would miss just the slow ones. An
+analysis therefore sees only the arrivals of a time that is closed: whose every request has been answered or
+has timed out, as the samples that came since then prove. There is no clock here, and a stored run's samples
+give the same analyses as its live ones.
 
 The event that pages and terminals show, one JSON object::
 
-    {"elapsed": 42.0,              seconds of load that the look saw
+    {"elapsed": 42.0,              seconds of load that the analysis saw
      "decided": false,             the verdict would not change any more
      "gates": [{"name": "p95 <= stable + 10%",
                 "verdict": "open",             or PASS or FAIL
                 "estimate": 3.1,               in ``unit``; null where nothing is known yet
-                "interval": [-1.9, 8.4],       holds at every look together; an end is null where unbounded
+                "interval": [-1.9, 8.4],       holds at all analyses; an end is null where unbounded
                 "margin": 10.0, "unit": "%",
                 "reason": "anything from ..."}]}
 """
@@ -28,9 +28,9 @@ import numpy as np
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
-from loadtest.judge.interim import Looks, look_times
+from loadtest.judge.interim import InterimAnalyses, analysis_times
 from loadtest.judge.paired_outcomes import Evidence, is_paired, lay_out
-from loadtest.judge.run_facts import LoadFacts, Observations
+from loadtest.judge.run_facts import LoadFacts, RunFacts
 from loadtest.judge.verdict import GateResult, Word
 
 _SLACK = 0.5
@@ -39,7 +39,7 @@ _SLACK = 0.5
 
 @dataclass(frozen=True)
 class LiveView:
-    """What a look saw: see the event in the module's docstring."""
+    """What an analysis saw: see the event in the module's docstring."""
 
     elapsed: float
     decided: bool
@@ -77,14 +77,14 @@ class LiveJudge:
         load = experiment.load
         self._load = load
         self._final = load.until_decided
-        self._looks = Looks(experiment, dataset, final=self._final)
+        self._analyses = InterimAnalyses(experiment, dataset, final=self._final)
         self._rows = len(dataset)
-        # what a look knows of the lab: nothing, until the run is over
-        self._observed = Observations(
+        # what an analysis knows of the lab: nothing, until the run is over
+        self._run_facts = RunFacts(
             backend="local",
             load=LoadFacts(offered_rps=load.rate, achieved_rps=load.rate, duration_s=load.duration),
         )
-        self._times = look_times()
+        self._times = analysis_times()
         self._next = next(self._times)
         self._start: float | None = None
         self._waiting = SampleSet.from_samples([])
@@ -93,7 +93,7 @@ class LiveJudge:
         self._stable, self._candidate = lay_out(load, self._waiting, 0.0)
 
     def feed(self, samples: SampleSet) -> LiveView | None:
-        """Take in samples; what a look saw, where they close the time of one."""
+        """Take in samples; what an analysis saw, where they close the time of one."""
         if not len(samples) or int(samples.row.max()) >= self._rows:
             return None
         self._waiting = SampleSet.concat([self._waiting, samples])
@@ -111,13 +111,13 @@ class LiveJudge:
         if not due:
             return None
         self._take(start, closed)
-        # a run that is judged by its looks needs each; a view only the last
+        # a run that is judged by its analyses needs each; a view only the last
         for seconds in due if self._final else due[-1:]:
             evidence = Evidence(self._stable, self._candidate, is_paired(self._load), 0, seconds)
-            self._looks.look(evidence.until(seconds), self._observed)
-            if self._final and self._looks.decided:
+            self._analyses.analyse(evidence.until(seconds), self._run_facts)
+            if self._final and self._analyses.decided:
                 break
-        return LiveView(seconds, self._looks.decided, tuple(j.result for j in self._looks.judged))
+        return LiveView(seconds, self._analyses.decided, tuple(j.result for j in self._analyses.judged))
 
     def _take(self, start: float, closed: float) -> None:
         """Lay out what was scheduled before ``closed``; ``start`` is when the first arrival was."""

@@ -18,7 +18,7 @@ from loadtest.judge.measurement import Measurement, margin_of
 from loadtest.judge.mismatches import not_compared
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
-from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_facts import RunFacts
 from loadtest.stats.estimate import Estimate, Known, StudentEstimate
 from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share, design_effect
 from loadtest.stats.quantiles import (
@@ -47,21 +47,21 @@ def rows_of_slice(gate: Gate, dataset: Dataset) -> NDArray[np.bool_]:
 
 
 def measure(
-    gate: Gate, evidence: Evidence, experiment: Experiment, dataset: Dataset, observed: Observations
+    gate: Gate, evidence: Evidence, experiment: Experiment, dataset: Dataset, run_facts: RunFacts
 ) -> Measurement:
     """Measure one gate.
 
     Of evidence that is looked at often, tests that hold at every moment, or whose far tails can be had, take
-    the place of those that are best for one look.
+    the place of those that are best for one analysis.
 
     Raises:
         NoEvidence: it cannot be measured from these samples; the message says why.
     """
     if gate.kind == "memory" or gate.metric == "cpu_throttled":
-        return _fact(gate, observed)
+        return _fact(gate, run_facts)
     bets = gate.metric == "accuracy" and gate.against == "stable" and evidence.paired
     if not bets and gate.kind != "count":
-        evidence.await_first_look()
+        evidence.await_first_analysis()
     rows = rows_of_slice(gate, dataset)
     if gate.column is not None:
         evidence = evidence.slice(rows)
@@ -76,7 +76,7 @@ def measure(
     if gate.kind == "rate":
         return _rate(gate, evidence, experiment)
     if gate.kind == "count":
-        return _unfaithful(gate, evidence, observed)
+        return _mismatches(gate, evidence, run_facts)
     if gate.metric == "accuracy":
         return quality_tests.accuracy(gate, evidence, int(rows.sum()))
     return quality_tests.score(gate, evidence, dataset, int(rows.sum()))
@@ -103,9 +103,9 @@ def _latency(gate: Gate, evidence: Evidence) -> Measurement:
     beyond = fewest * min(q, 1 - q)
     kind = "samples"
     if evidence.often and beyond >= MIN_BEYOND:
-        # with many looks one comes just after the only pause of the run, or just before
+        # with many analyses one comes just after the only pause of the run, or just before
         kind = "separate samples"
-        beyond = min(version.beyond(q) for version in ((s, c) if gate.against == "stable" else (c,)))
+        beyond = min(side.beyond(q) for side in ((s, c) if gate.against == "stable" else (c,)))
     if beyond < MIN_BEYOND:
         factor = MIN_BEYOND / beyond - 1 if beyond else 1.0
         raise NoEvidence(
@@ -123,7 +123,7 @@ def _latency(gate: Gate, evidence: Evidence) -> Measurement:
 
 
 def _alone(estimate: StudentEstimate, evidence: Evidence) -> StudentEstimate:
-    """One version's own level: early looks cannot see the drift that blocks of ten seconds would hold."""
+    """One version's own level: early analyses cannot see the drift that blocks of ten seconds would hold."""
     if not evidence.often:
         return estimate
     short = max(1.0, LEVEL_BLOCKS * STEADY_BLOCK / evidence.duration)
@@ -195,16 +195,16 @@ def _means_without(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return without
 
 
-def _unfaithful(gate: Gate, evidence: Evidence, observed: Observations) -> Measurement:
-    if not evidence.candidate.referenced.any():
-        raise NoEvidence(not_compared(observed))
-    s, c = float(evidence.stable.unfaithful.sum()), float(evidence.candidate.unfaithful.sum())
+def _mismatches(gate: Gate, evidence: Evidence, run_facts: RunFacts) -> Measurement:
+    if not evidence.candidate.compared.any():
+        raise NoEvidence(not_compared(run_facts))
+    s, c = float(evidence.stable.mismatch.sum()), float(evidence.candidate.mismatch.sum())
     return Measurement(Known(c - s if gate.against == "stable" else c), gate.bound, s, c)
 
 
-def _fact(gate: Gate, observed: Observations) -> Measurement:
-    def read(version: str) -> float | None:
-        facts = observed.of("stable" if version == "stable" else "candidate")
+def _fact(gate: Gate, run_facts: RunFacts) -> Measurement:
+    def read(role: str) -> float | None:
+        facts = run_facts.of("stable" if role == "stable" else "candidate")
         return facts.memory_bytes if gate.kind == "memory" else facts.cpu_throttled_ratio
 
     s, c = read("stable"), read("candidate")

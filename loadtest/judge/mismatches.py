@@ -9,37 +9,37 @@ import numpy as np
 from loadtest.experiment.gate import Gate
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_facts import RunFacts
 
 NAMED = 5
 """Requests that a gate's reason names; verdict.json and the samples name more."""
 
 
 class Changed(NamedTuple):
-    """One answer that differs from the one given to the row alone; None: there is none, or not known."""
+    """One answer that differs from the row's baseline answer; None: there is none, or not known."""
 
     request_id: str | None
     row: int
-    alone: str | None
+    baseline: str | None
     under_load: str | None
 
     def __str__(self) -> str:
         name = f"request {self.request_id}" if self.request_id else "a request"
         got = "a broken answer" if self.under_load is None else repr(self.under_load)
         return f"{name} (row {self.row}: {got}" + (
-            f" instead of {self.alone!r})" if self.alone is not None else ")"
+            f" instead of {self.baseline!r})" if self.baseline is not None else ")"
         )
 
 
 def changed(outcomes: Outcomes, most: int) -> list[Changed]:
     """The first ``most`` answers that changed, in the order of their intended sends."""
-    places = np.flatnonzero(outcomes.unfaithful)
-    places = places[np.argsort(outcomes.at[places], kind="stable")][:most]
+    places = np.flatnonzero(outcomes.mismatch)
+    places = places[np.argsort(outcomes.scheduled_at[places], kind="stable")][:most]
     return [
         Changed(
             outcomes.request_id[place].as_py(),
             int(outcomes.row[place]),
-            outcomes.reference[place].as_py(),
+            outcomes.baseline[place].as_py(),
             outcomes.prediction[place].as_py(),
         )
         for place in places.tolist()
@@ -49,11 +49,11 @@ def changed(outcomes: Outcomes, most: int) -> list[Changed]:
 def counted(gate: Gate, evidence: Evidence) -> str:
     """Why a gate on changed answers passed or failed."""
     candidate = evidence.candidate
-    count, compared, all_ = int(candidate.unfaithful.sum()), int(candidate.referenced.sum()), len(candidate)
+    count, compared, all_ = int(candidate.mismatch.sum()), int(candidate.compared.sum()), len(candidate)
     part = "" if compared == all_ else f" ({compared / all_:.0%} of its answers could be compared)"
-    text = f"{count:,} of {compared:,} answers differ from the one given to the row alone{part}"
+    text = f"{count:,} of {compared:,} answers differ from the one given to the row without load{part}"
     if gate.against == "stable":
-        text += f", stable's {int(evidence.stable.unfaithful.sum()):,}"
+        text += f", stable's {int(evidence.stable.mismatch.sum()):,}"
     if count:
         named = changed(candidate, NAMED)
         more = f" and {count - len(named):,} more" if count > len(named) else ""
@@ -61,11 +61,11 @@ def counted(gate: Gate, evidence: Evidence) -> str:
     return text
 
 
-def not_compared(observed: Observations) -> str:
+def not_compared(run_facts: RunFacts) -> str:
     """Why there is nothing to compare with."""
-    facts = observed.load.references.get("candidate")
+    facts = run_facts.load.baseline.get("candidate")
     if facts is None or not facts.asked:
         return "the candidate was not asked before the load, so no answer can be compared"
     if not facts.steady:
-        return "the candidate contradicts itself even alone: what changes under load cannot be told"
+        return "the candidate contradicts itself even without load: what changes under load cannot be told"
     return f"the candidate answered none of {facts.asked:,} rows before the load, so nothing can be compared"

@@ -21,28 +21,28 @@ class Outcomes:
 
     Args:
         row: row of the evaluation set.
-        at: intended send, seconds since the first arrival of the run.
+        scheduled_at: intended send, seconds since the first arrival of the run.
         latency: seconds. A request without a usable answer counts as at least the time-out, so that
             a version that refuses quickly does not look fast.
         failed: no usable answer came.
         correct: the answer equals the label; False where it failed.
-        unfaithful: the answer differs from the one given without load.
-        referenced: there is such an answer to compare with.
+        mismatch: the answer differs from the one given without load.
+        compared: there is such an answer to compare with.
         prediction: the answer as text, null where there is none.
-        request_id: its id where it failed or was unfaithful, else null.
-        reference: the answer given without load where it was unfaithful, else null.
+        request_id: its id where it failed or did not match, else null.
+        baseline: the answer given without load where it did not match, else null.
     """
 
     row: NDArray[np.int32]
-    at: Floats
+    scheduled_at: Floats
     latency: Floats
     failed: Flags
     correct: Flags
-    unfaithful: Flags
-    referenced: Flags
+    mismatch: Flags
+    compared: Flags
     prediction: pa.Array
     request_id: pa.Array
-    reference: pa.Array
+    baseline: pa.Array
 
     def __len__(self) -> int:
         return len(self.row)
@@ -55,7 +55,7 @@ class Outcomes:
     def part(self, first: int, end: int, begin: float = 0.0) -> Outcomes:
         """The arrivals from place ``first`` up to ``end``, on a clock that is zero at ``begin``."""
         part = Outcomes(*(column[first:end] for column in self._columns()))
-        return replace(part, at=np.maximum(part.at - begin, 0.0))
+        return replace(part, scheduled_at=np.maximum(part.scheduled_at - begin, 0.0))
 
     def then(self, later: Outcomes) -> Outcomes:
         """These and ``later`` ones."""

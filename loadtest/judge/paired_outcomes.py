@@ -17,9 +17,9 @@ from loadtest.judge.run_facts import LoadFacts
 from loadtest.stats.quantiles import SHORTEST_BLOCK, Blocked, block_count
 
 _MOMENT = 1e-6
-FIRST_LOOK = 15.0
-"""Seconds of load that a look which is one of many must see, unless its test is exact: before, there are too
-few blocks of time to know how much an estimate varies."""
+FIRST_ANALYSIS = 15.0
+"""Seconds of load that an analysis which is one of many must see, unless its test is exact: before, there are
+too few blocks of time to know how much an estimate varies."""
 
 
 class NoEvidence(Exception):  # noqa: N818 - an answer that the judge reports, no error
@@ -45,7 +45,7 @@ class Evidence:
         paired: each arrival went to both versions.
         unmatched: samples whose arrival has none of the other version, though it should.
         duration: seconds of load.
-        often: it still grows, and this look at it is one of many.
+        often: it still grows, and this analysis of it is one of many.
     """
 
     stable: Outcomes
@@ -70,15 +70,15 @@ class Evidence:
         """Arrivals a second."""
         return self.arrivals / self.duration
 
-    def await_first_look(self) -> None:
-        """Refuse a look that comes too early.
+    def await_first_analysis(self) -> None:
+        """Refuse an analysis that comes too early.
 
         Raises:
             NoEvidence: there is too little load for an interval that is not exact.
         """
-        if self.often and self.duration < FIRST_LOOK:
-            rest = FIRST_LOOK - self.duration
-            raise NoEvidence(f"the first look is after {FIRST_LOOK:g} s of load", seconds=rest)
+        if self.often and self.duration < FIRST_ANALYSIS:
+            rest = FIRST_ANALYSIS - self.duration
+            raise NoEvidence(f"the first analysis is after {FIRST_ANALYSIS:g} s of load", seconds=rest)
 
     @property
     def burst_blocks(self) -> int:
@@ -87,7 +87,7 @@ class Evidence:
 
     def blocks_of(self, outcomes: Outcomes, blocks: int) -> Places:
         """The time block of each outcome, 0 to ``blocks - 1``."""
-        return np.clip((outcomes.at * (blocks / self.duration)).astype(np.intp), 0, blocks - 1)
+        return np.clip((outcomes.scheduled_at * (blocks / self.duration)).astype(np.intp), 0, blocks - 1)
 
     def blocked(self, outcomes: Outcomes, blocks: int) -> Blocked:
         """The latencies of ``outcomes`` in equal time blocks."""
@@ -100,9 +100,9 @@ class Evidence:
         return replace(self, stable=stable, candidate=candidate)
 
     def until(self, seconds: float) -> Evidence:
-        """What was scheduled in the first ``seconds`` of load, as one look of many sees it."""
+        """What was scheduled in the first ``seconds`` of load, as one analysis of many sees it."""
         stable, candidate = (
-            o.part(0, int(np.searchsorted(o.at, seconds))) for o in (self.stable, self.candidate)
+            o.part(0, int(np.searchsorted(o.scheduled_at, seconds))) for o in (self.stable, self.candidate)
         )
         return Evidence(stable, candidate, self.paired, self.unmatched, seconds, often=True)
 
@@ -111,7 +111,11 @@ class Evidence:
         # moments are sums of floats: a microsecond is less than any gap between arrivals tells
         ends = (begin - _MOMENT, begin + duration - _MOMENT)
         stable, candidate = (
-            o.part(int(np.searchsorted(o.at, ends[0])), int(np.searchsorted(o.at, ends[1])), begin)
+            o.part(
+                int(np.searchsorted(o.scheduled_at, ends[0])),
+                int(np.searchsorted(o.scheduled_at, ends[1])),
+                begin,
+            )
             for o in (self.stable, self.candidate)
         )
         return Evidence(stable, candidate, self.paired, 0, duration)
@@ -165,11 +169,11 @@ def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Out
         start: the first arrival of the run, on the samples' clock.
     """
     whole = _outcomes(samples, start, load.timeout)
-    is_candidate = samples.is_version(CANDIDATE) if len(samples) else np.zeros(0, dtype=bool)
+    is_candidate = samples.is_role(CANDIDATE) if len(samples) else np.zeros(0, dtype=bool)
     places = (
         _pair(samples, is_candidate)
         if is_paired(load)
-        else (_in_time(whole.at, ~is_candidate), _in_time(whole.at, is_candidate))
+        else (_in_time(whole.scheduled_at, ~is_candidate), _in_time(whole.scheduled_at, is_candidate))
     )
     return whole.take(places[0]), whole.take(places[1])
 
@@ -179,15 +183,15 @@ def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:
     latency = np.maximum(samples.latency, np.where(failed, timeout, 1e-6))
     return Outcomes(
         row=samples.row,
-        at=samples.scheduled_at - start,
+        scheduled_at=samples.scheduled_at - start,
         latency=latency,
         failed=failed,
         correct=samples.correct & ~failed,
-        unfaithful=samples.unfaithful,
-        referenced=np.asarray(pc.is_valid(samples.table["faithful"])),
+        mismatch=samples.mismatch,
+        compared=np.asarray(pc.is_valid(samples.table["matches"])),
         prediction=_single(samples.table["prediction"]),
         request_id=_single(samples.table["request_id"]),
-        reference=_single(samples.table["reference"]),
+        baseline=_single(samples.table["baseline"]),
     )
 
 

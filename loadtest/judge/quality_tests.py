@@ -84,7 +84,7 @@ def _paired_bursts(evidence: Evidence) -> float:
     # answers depend on the row alone until errors come, and those come in bursts
     if not (evidence.stable.failed.any() or evidence.candidate.failed.any()):
         return 1.0
-    evidence.await_first_look()
+    evidence.await_first_analysis()
     if len(evidence.stable) != len(evidence.candidate):  # the same rows, sent at other times
         return max(_bursts(evidence, evidence.stable), _bursts(evidence, evidence.candidate))
     blocks = evidence.burst_blocks
@@ -127,7 +127,7 @@ def score(gate: Gate, evidence: Evidence, dataset: Dataset, rows_in_set: int) ->
     own_s, own_c = (float(metric(sums.sum(axis=0, keepdims=True))[0]) for sums in (s_sums, c_sums))
     reach = _reach(gate, own_c, dataset)
     n = min(len(s_rows.rows), len(c_rows.rows))
-    # the far tails that many looks need would take more replicates than a second has time for
+    # the far tails that many analyses need would take more replicates than a second has time for
     resample = not evidence.often
     estimate: Estimate
     if gate.against == "absolute":

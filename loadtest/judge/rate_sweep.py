@@ -56,7 +56,7 @@ def judge_rates(runs: Sequence[Run]) -> RatesVerdict:
     judged: list[Judged] = []
     invalid: list[str] = []
     for run in runs:
-        parts = (run.experiment, run.evidence, run.dataset, run.observed)
+        parts = (run.experiment, run.evidence, run.dataset, run.run_facts)
         rate, verdict = run.experiment.load.rate, judge_evidence(*parts)
         found.append(
             AtRate(rate=rate, verdict=verdict, changes=compare_runs(runs[0], run) if found else None)
@@ -74,6 +74,6 @@ def judge_rates(runs: Sequence[Run]) -> RatesVerdict:
         verdict=word,
         reason=reason,
         experiment=runs[0].experiment.name,
-        backend=runs[0].observed.backend,
+        backend=runs[0].run_facts.backend,
         rates=tuple(found),
     )

@@ -18,7 +18,7 @@ from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.metric_tests import measure
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
-from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_facts import RunFacts
 from loadtest.stats.estimate import Estimate, StudentEstimate
 
 
@@ -49,7 +49,7 @@ class Wider:
 
 
 def measure_restarts(
-    gate: Gate, evidence: Evidence, experiment: Experiment, dataset: Dataset, observed: Observations
+    gate: Gate, evidence: Evidence, experiment: Experiment, dataset: Dataset, run_facts: RunFacts
 ) -> Measurement:
     """Measure one gate over the restarts of a run.
 
@@ -58,12 +58,12 @@ def measure_restarts(
     """
     depends = gate.kind in ("latency", "rate") or gate.metric == "error_rate"
     if not depends:
-        return measure(gate, evidence, experiment, dataset, observed)
-    restarts = observed.load.restarts
+        return measure(gate, evidence, experiment, dataset, run_facts)
+    restarts = run_facts.load.restarts
     if len(restarts) < 2:
         raise NoEvidence("one deployment of both versions was measured, and an interval needs two or more")
     each = [
-        measure(gate, evidence.between(one.begins_s, one.duration_s), experiment, dataset, observed)
+        measure(gate, evidence.between(one.begins_s, one.duration_s), experiment, dataset, run_facts)
         for one in restarts
     ]
     values = np.array([one.estimate.value for one in each])
@@ -73,7 +73,7 @@ def measure_restarts(
     estimate: Estimate = StudentEstimate(float(values.mean()), error, len(each) - 1)
     if gate.metric == "error_rate":
         # restarts without any error do not differ, and yet say little of rare ones
-        estimate = Wider(estimate, measure(gate, evidence, experiment, dataset, observed).estimate)
+        estimate = Wider(estimate, measure(gate, evidence, experiment, dataset, run_facts).estimate)
     return replace(
         each[0],
         estimate=estimate,

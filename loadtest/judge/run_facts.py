@@ -16,7 +16,7 @@ class RestartFacts(BaseModel):
     duration_s: float
 
 
-class ReferenceFacts(BaseModel):
+class BaselineFacts(BaseModel):
     """What was asked of one version before the load, and whether it gave the same answer twice."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -38,7 +38,7 @@ class LoadFacts(BaseModel):
     achieved_rps: float
     schedule_lag_ms_p99: float | None = None
     duration_s: float
-    references: dict[str, ReferenceFacts] = Field(default_factory=dict)
+    baseline: dict[str, BaselineFacts] = Field(default_factory=dict)
     valid: bool = True
     reason: str | None = None
     restarts: tuple[RestartFacts, ...] = ()
@@ -55,8 +55,8 @@ class VersionFacts(BaseModel):
     memory_bytes: int | None = None
 
 
-class Observations(BaseModel):
-    """Facts of one run: ``Observations(backend="local", load=LoadFacts(...))``; None: not known."""
+class RunFacts(BaseModel):
+    """Facts of one run: ``RunFacts(backend="local", load=LoadFacts(...))``; None: not known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,6 +64,6 @@ class Observations(BaseModel):
     load: LoadFacts
     versions: dict[Literal["stable", "candidate"], VersionFacts] = Field(default_factory=dict)
 
-    def of(self, version: Literal["stable", "candidate"]) -> VersionFacts:
+    def of(self, role: Literal["stable", "candidate"]) -> VersionFacts:
         """The facts of one version, each None where nothing is known."""
-        return self.versions.get(version, VersionFacts())
+        return self.versions.get(role, VersionFacts())

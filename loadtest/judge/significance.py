@@ -1,4 +1,4 @@
-"""How sure a look at a run must be: once, at its end, or at every moment of it."""
+"""How sure an analysis of a run must be: once, at its end, or at every moment of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from loadtest.stats.sequential import PairedBets, anytime_p, level_at
 
 @dataclass(frozen=True)
 class Level:
-    """The level of a look: ``Level(0.05)`` for one at the end, ``Level(0.05, seconds=42)`` for one of many.
+    """The level of an analysis: ``Level(0.05)`` for one at the end, ``Level(0.05, seconds=42)`` for one of
+    many.
 
     Args:
-        alpha: chance, on each side, that an interval misses the truth; of many looks, that any of them does.
-        seconds: of load that the look sees, when there are others; None: it is the only one.
+        alpha: chance, on each side, that an interval misses the truth; of many analyses, that any of them
+            does.
+        seconds: of load that the analysis sees, when there are others; None: it is the only one.
     """
 
     alpha: float
@@ -23,7 +25,9 @@ class Level:
     @property
     def words(self) -> str:
         """How sure, as a person reads it."""
-        return f"with {1 - self.alpha:.0%} confidence" + ("" if self.seconds is None else " at every look")
+        return f"with {1 - self.alpha:.0%} confidence" + (
+            "" if self.seconds is None else " at every analysis"
+        )
 
     def interval(self, estimate: Estimate) -> tuple[float, float]:
         """The interval of an estimate at this level."""
@@ -48,7 +52,7 @@ class Level:
 
 
 def _cautious(estimate: Estimate) -> Estimate:
-    """An estimate whose standard error is estimated anew at each look, of which the smallest counts.
+    """An estimate whose standard error is estimated anew at each analysis, of which the smallest counts.
 
     Half the degrees of freedom allow for that: found by simulation, see docs/statistics.md.
     """

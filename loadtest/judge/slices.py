@@ -18,7 +18,7 @@ from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import shown
 from loadtest.judge.metric_tests import measure
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
-from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_facts import RunFacts
 
 MOST_VALUES = 8
 """A column with more values is no slicing but a feature."""
@@ -45,7 +45,7 @@ class Slice(NamedTuple):
 
 
 def by_slice(
-    experiment: Experiment, evidence: Evidence, dataset: Dataset, observed: Observations
+    experiment: Experiment, evidence: Evidence, dataset: Dataset, run_facts: RunFacts
 ) -> list[Slice]:
     """The whole, then every slice with enough samples; accuracy, or the error of a regression."""
     regression = experiment.data.task == "regression"
@@ -54,7 +54,7 @@ def by_slice(
     for column, value, rows in _slices(experiment, dataset):
         part = replace(gate, column=column, value=value)
         try:
-            measured = measure(part, evidence, experiment, dataset, observed)
+            measured = measure(part, evidence, experiment, dataset, run_facts)
         except NoEvidence:
             continue
         ends = measured.estimate.interval(1 - experiment.confidence)

@@ -70,8 +70,8 @@ class LatencySummary(_Part):
 class VersionSummary(_Part):
     """What one version did in the run. None: not known, never zero instead.
 
-    ``compared`` answers were held against the one that the version gave to the row alone; ``unfaithful`` of
-    them differ, of which ``unfaithful_ids`` are the first (``x-request-id``).
+    ``compared`` answers were held against the one that the version gave to the row without load;
+    ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``).
     """
 
     requests: int
@@ -80,8 +80,8 @@ class VersionSummary(_Part):
     goodput_rps: float
     accuracy: float | None
     value_per_1000: float | None
-    unfaithful: int | None
-    unfaithful_ids: tuple[str, ...] = ()
+    mismatches: int | None
+    mismatch_ids: tuple[str, ...] = ()
     compared: int | None = None
     latency_ms: LatencySummary
     cpus: float | None

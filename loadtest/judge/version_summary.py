@@ -12,24 +12,24 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.judge.metric_tests import good
 from loadtest.judge.mismatches import changed
 from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_facts import RunFacts
 from loadtest.judge.verdict import LatencySummary, VersionSummary
 from loadtest.stats.summary import latency_quantiles
 
 MOST_IDS = 100
-"""Unfaithful requests that verdict.json names; samples.parquet holds all."""
+"""Mismatches that verdict.json names; samples.parquet holds all."""
 
 
 def summarise(
-    version: Literal["stable", "candidate"],
+    role: Literal["stable", "candidate"],
     evidence: Evidence,
     experiment: Experiment,
     dataset: Dataset,
-    observed: Observations,
+    run_facts: RunFacts,
 ) -> VersionSummary:
     """Describe one version; quality over all requests, so that replayed rows count as often as they came."""
-    outcomes = evidence.stable if version == "stable" else evidence.candidate
-    facts = observed.of(version)
+    outcomes = evidence.stable if role == "stable" else evidence.candidate
+    facts = run_facts.of(role)
     n, errors = len(outcomes), int(outcomes.failed.sum())
     accuracy = value = None
     if n and experiment.data.task == "classification":
@@ -45,9 +45,9 @@ def summarise(
         goodput_rps=float(good(outcomes, experiment).sum()) / evidence.duration,
         accuracy=accuracy,
         value_per_1000=value,
-        unfaithful=int(outcomes.unfaithful.sum()) if outcomes.referenced.any() else None,
-        unfaithful_ids=tuple(c.request_id for c in changed(outcomes, MOST_IDS) if c.request_id),
-        compared=int(outcomes.referenced.sum()) if outcomes.referenced.any() else None,
+        mismatches=int(outcomes.mismatch.sum()) if outcomes.compared.any() else None,
+        mismatch_ids=tuple(c.request_id for c in changed(outcomes, MOST_IDS) if c.request_id),
+        compared=int(outcomes.compared.sum()) if outcomes.compared.any() else None,
         latency_ms=LatencySummary(**{k: None if v is None else 1000 * v for k, v in quantiles.items()}),
         cpus=facts.cpus,
         cpu_throttled_ratio=facts.cpu_throttled_ratio,

@@ -31,7 +31,7 @@ from loadtest.load.sending.target_check import base_url
 _CONNECT = 60.0
 _QUIT = 5.0
 _PORT = 2
-_LOOK_UP = 0.25
+_POLL = 0.25
 _LOOPBACK = "127.0.0.1"
 
 
@@ -95,7 +95,7 @@ def run(
         processes.connect(runner, interrupted)
         if not interrupted.is_set():
             runner.start_shape()
-        while not coordinator.closed.wait(_LOOK_UP):
+        while not coordinator.closed.wait(_POLL):
             if interrupted.is_set() and runner.state == runners.STATE_INIT:
                 break  # nothing began yet
         runner.quit()
@@ -137,10 +137,10 @@ class _Workers:
     def __exit__(self, *exc: object) -> None:
         """Wait for them to end, which the master told them or the closed pipe tells them."""
         os.close(self._send)
-        for _ in range(int(_QUIT / _LOOK_UP)):
+        for _ in range(int(_QUIT / _POLL)):
             if not self._still_alive():
                 return
-            gevent.sleep(_LOOK_UP)
+            gevent.sleep(_POLL)
         for child in self._alive:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
@@ -153,12 +153,12 @@ class _Workers:
         """
         if self._count:
             os.write(self._send, runner.server.port.to_bytes(_PORT, "big") * self._count)
-        for _ in range(int(_CONNECT / _LOOK_UP)):
+        for _ in range(int(_CONNECT / _POLL)):
             if not self._count or runner.worker_count == self._count or interrupted.is_set():
                 return
             if self._still_alive() < self._count:
                 raise StartError("a worker process of the load generator ended while it started")
-            gevent.sleep(_LOOK_UP)
+            gevent.sleep(_POLL)
         raise StartError(f"only {runner.worker_count} of {self._count} workers connected in {_CONNECT:g} s")
 
     def _still_alive(self) -> int:

@@ -98,7 +98,7 @@ def _shift(evidence: Evidence, alpha: float) -> Figure | None:
     if not blocks:
         return None
     s, c = (
-        Blocked.sort(1000 * o.latency, o.at, evidence.duration, blocks)
+        Blocked.sort(1000 * o.latency, o.scheduled_at, evidence.duration, blocks)
         for o in (evidence.stable, evidence.candidate)
     )
     rest = min(s.smallest_rest, c.smallest_rest)
@@ -154,7 +154,7 @@ def _over_time(evidence: Evidence) -> Figure:
     bins = _Bins.of(evidence.duration)
     median, slowest = {}, {}
     for role, outcomes in _of(evidence).items():
-        place = bins.of_times(outcomes.at)
+        place = bins.of_times(outcomes.scheduled_at)
         order = np.lexsort((outcomes.latency, place))
         latency = 1000 * outcomes.latency[order]
         ends = np.cumsum(np.bincount(place, minlength=bins.number))
@@ -187,8 +187,8 @@ def _answers(evidence: Evidence) -> Figure:
     bins = _Bins.of(evidence.duration)
     counted = {
         role: (
-            np.bincount(bins.of_times(o.at[~o.failed]), minlength=bins.number) / bins.width,
-            np.bincount(bins.of_times(o.at[o.failed]), minlength=bins.number) / bins.width,
+            np.bincount(bins.of_times(o.scheduled_at[~o.failed]), minlength=bins.number) / bins.width,
+            np.bincount(bins.of_times(o.scheduled_at[o.failed]), minlength=bins.number) / bins.width,
         )
         for role, o in _of(evidence).items()
     }

@@ -61,10 +61,10 @@ def share(value: float | None) -> str:
 
 
 def changed(version: VersionSummary) -> str:
-    """How many answers differ from the one given to the row alone, of those that could be compared."""
-    if version.unfaithful is None:
+    """How many answers differ from the one given to the row without load, of those that could be compared."""
+    if version.mismatches is None:
         return "–"
-    return f"{version.unfaithful:,}" + ("" if version.compared is None else f" of {version.compared:,}")
+    return f"{version.mismatches:,}" + ("" if version.compared is None else f" of {version.compared:,}")
 
 
 def limit(cpus: float | None) -> str:

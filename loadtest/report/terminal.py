@@ -47,11 +47,11 @@ class TerminalProgress:
         self._console.print(Text(f"• {text}", style="dim"), soft_wrap=True)
 
     def tick(self, event: dict[str, Any], view: LiveView | None) -> None:
-        """Show what the load generator just reported, and the gates as the last look saw them."""
+        """Show what the load generator just reported, and the gates as the last analysis saw them."""
         line = progress_line(event)
         if not self._console.is_terminal:
-            alone = event.get("references")
-            if alone and alone["asked"] == alone["rows"]:
+            baseline = event.get("baseline")
+            if baseline and baseline["asked"] == baseline["rows"]:
                 self._console.print(line, highlight=False, soft_wrap=True)
             elif event.get("elapsed", 0.0) - self._last_plain >= 10:
                 self._last_plain = event.get("elapsed", 0.0)
@@ -73,8 +73,8 @@ class TerminalProgress:
 
 def progress_line(event: dict[str, Any]) -> str:
     """One line from a report of the load generator."""
-    if alone := event.get("references"):
-        return f"before the load │ {alone['asked']:,} of {alone['rows']:,} rows answered alone"
+    if baseline := event.get("baseline"):
+        return f"before the load │ {baseline['asked']:,} of {baseline['rows']:,} rows answered without load"
     parts = [f"{event.get('elapsed', 0.0):5.0f} s", f"{event.get('done', 0):,} answers"]
     for role, seen in event.get("versions", {}).items():
         accuracy = "" if seen.get("accuracy") is None else f" accuracy {share(seen['accuracy'])}"
@@ -121,7 +121,7 @@ def version_table(verdict: Verdict) -> Table:
     both = [verdict.versions["stable"], verdict.versions["candidate"]]
     table.add_row("requests", *(f"{v.requests:,}" for v in both))
     table.add_row("errors", *(f"{v.errors:,}" for v in both))
-    table.add_row("unfaithful", *(changed(v) for v in both))
+    table.add_row("mismatches", *(changed(v) for v in both))
     for q in QUANTILES:
         table.add_row(f"{q} latency", *(quantity(getattr(v.latency_ms, q), "ms") for v in both))
     table.add_row("accuracy", *(share(v.accuracy) for v in both))

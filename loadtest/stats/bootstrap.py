@@ -3,7 +3,7 @@
 Every such metric is a function of sums over rows, so rows are resampled as sums: at most ``GROUPS`` random
 groups of rows stand for all of them, and a thousand replicates of a million rows are one small matrix
 product. Intervals are BCa (Efron 1987, Better bootstrap confidence intervals, JASA 82), with the
-acceleration from a jackknife over the same groups. Where a look is one of many and needs far tails, the
+acceleration from a jackknife over the same groups. Where an analysis is one of many and needs far tails, the
 jackknife itself takes the place of the replicates.
 """
 
@@ -160,7 +160,7 @@ def difference(
         paired: resample both versions together.
         rows: rows behind the sums.
         reach: see ``Unseen``.
-        resample: bootstrap; False: the jackknife alone, for many looks.
+        resample: bootstrap; False: the jackknife alone, for many analyses.
     """
 
     def contrast(s: Floats, c: Floats) -> Floats:

@@ -17,7 +17,7 @@ from scipy import optimize, special
 from loadtest.stats.estimate import invert
 
 _LEVEL, _FAR_LEVEL = 0.05, 0.002
-"""Where the normal and Student's quantile are compared: for one look, and for one of many (``level_at``)."""
+"""Where the normal and Student's quantile are compared: for one analysis, and one of many (``level_at``)."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def design_effect(
         outcomes: shape (n,).
         block: shape (n,), the time block of each outcome, 0 to ``blocks - 1``.
         blocks: how many blocks there are; below 2 nothing can be told and the answer is 1.
-        often: it is for one look of many, which go by far tails, and of which the smallest effect counts.
+        often: it is for one analysis of many, which go by far tails, and of which the smallest effect counts.
     """
     n = len(outcomes)
     if blocks < 2 or n < 2:

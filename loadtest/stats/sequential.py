@@ -251,12 +251,13 @@ def level_at(seconds: float, alpha: float) -> float:
 
     The boundary of ``lower_bounds`` in standard errors, as a tail of the normal distribution: an estimate
     that is nearly a mean over time (a difference of shares, a quantile, a rate) may be looked at as often as
-    one likes if each look takes its interval at this level. Its standard error must forgive dependence, which
-    blocks of time do (Waudby-Smith et al. 2024, section 2, for estimates that are asymptotically linear).
+    one likes if each analysis takes its interval at this level. Its standard error must forgive dependence,
+    which blocks of time do (Waudby-Smith et al. 2024, section 2, for estimates that are asymptotically
+    linear).
 
     Args:
         seconds: of load so far.
-        alpha: chance, on each side, that the intervals of all looks together ever miss the truth.
+        alpha: chance, on each side, that the intervals of all analyses together ever miss the truth.
     """
     a = seconds * RHO2 + 1
     z = math.sqrt(2 * a / (a - 1) * math.log1p(math.sqrt(a) / (2 * alpha)))
@@ -264,7 +265,8 @@ def level_at(seconds: float, alpha: float) -> float:
 
 
 def anytime_p(p: float, seconds: float) -> float:
-    """The p-value of a look after ``seconds`` of load, as one that holds at every moment: see ``level_at``.
+    """The p-value of an analysis after ``seconds`` of load, as one that holds at every moment: see
+    ``level_at``.
 
     ``anytime_p(p, t) <= alpha`` exactly when ``p <= level_at(t, alpha)``.
     """

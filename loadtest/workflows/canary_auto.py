@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from loadtest.canary.counters import Meter
-from loadtest.canary.counts import Look
+from loadtest.canary.counts import Scrape
 from loadtest.canary.decision import Position, decide
 from loadtest.canary.event import BY, Event
 from loadtest.canary.live_evidence import Evidence, Watch
@@ -28,7 +28,7 @@ from loadtest.lab.gateway.signature import sign
 from loadtest.lab.services.scrape import Pages
 
 EVERY = 1.0
-"""Seconds between two looks."""
+"""Seconds between two scrapes."""
 
 _EQUAL = 50.0
 """As at this split, both versions have as much to do in the shadow: either may be called slow, or fast."""
@@ -55,12 +55,12 @@ class Auto:
         experiment: its gates and its ``[canary]`` part.
         store: the lab's state.
         scrape: asks the lab's services.
-        meter: makes looks of what they answer.
+        meter: makes scrapes of what they answer.
         read_answers: puts what is new of both versions' answers into a join, for the shadow.
         outlets: take every event.
         clock: seconds that never go back.
         sleep: waits for so many seconds.
-        check: called at every look; raises when the lab broke in a way that is no finding on the candidate.
+        check: called at every scrape; raises when the lab broke in a way that is no finding on the candidate.
     """
 
     def __init__(
@@ -99,9 +99,9 @@ class Auto:
         if not self._policy.shadow:
             position = position._replace(shadow=False)
         self._enter(position, state)
-        for at in self._looks(began):
+        for at in self._ticks(began):
             self._check()
-            evidence = self._known(self._meter.look(at, *self._scrape()), position)
+            evidence = self._known(self._meter.read(at, *self._scrape()), position)
             decision = decide(self._policy, position, evidence)
             event = Event(at, decision, position, evidence)
             after = self._store.read() if decision.verb == "hold" else self._carry_out(event, state)
@@ -120,7 +120,7 @@ class Auto:
                 shadow = decision.verb == "shadow"
                 position = Position(decision.split, at, before.alarms + resting, resting, shadow)
                 self._enter(position, state, before)
-        raise AssertionError("looks never end by themselves")
+        raise AssertionError("ticks never end by themselves")
 
     def _enter(self, position: Position, state: State, before: Position | None = None) -> None:
         """A step begins. The shadow's evidence is of servers, not of users: it stands by itself."""
@@ -130,15 +130,15 @@ class Auto:
         again = position.paused or bool(before and before.paused)
         self._watch.enter(position.since, _EQUAL if position.shadow else position.split, again=again)
 
-    def _known(self, look: Look, position: Position) -> Evidence:
+    def _known(self, scrape: Scrape, position: Position) -> Evidence:
         if not position.shadow:
-            self._watch.add(look)
+            self._watch.add(scrape)
             return self._watch.evidence()
         self._read_answers(self._join)
-        self._watch.add(look._replace(counts=self._join.take(look.edges)))
+        self._watch.add(scrape._replace(counts=self._join.take(scrape.edges)))
         return replace(self._watch.evidence(), shadow=self._join.summary())
 
-    def _looks(self, began: float) -> Iterator[float]:
+    def _ticks(self, began: float) -> Iterator[float]:
         due = began
         while True:
             due += EVERY

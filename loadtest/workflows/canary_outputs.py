@@ -45,7 +45,7 @@ class Metrics:
         )
         self._decisions = Counter(
             "loadproof_canary_decisions_total",
-            "Looks by what was decided.",
+            "Decisions of the controller.",
             ["decision"],
             registry=self.registry,
         )

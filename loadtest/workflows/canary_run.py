@@ -101,7 +101,7 @@ def _control(
         load.await_start()
         faults, began = FaultSchedule(experiment.faults, lab, say), time.monotonic()
 
-        def look() -> None:
+        def check() -> None:
             faults.advance(time.monotonic() - began)
             # a candidate that ends is what the controller is there for; anything else broke the lab
             if set(lab.ended()) - {CANDIDATE}:
@@ -119,7 +119,7 @@ def _control(
                     seen.meter,
                     outlets,
                     read_answers=seen.read_answers,
-                    check=look,
+                    check=check,
                 ).run()
         finally:
             seen.scraper.close()

@@ -96,7 +96,7 @@ def capacity(
 
 
 def _write_rows(dataset: Dataset, experiment: Experiment, path: Path) -> None:
-    """Write the rows that trials send: as many as the first of them covers, so that each has a reference."""
+    """Write the rows that trials send: as many as the first covers, so that each has a baseline answer."""
     count = min(len(dataset), experiment.capacity.requests)
     chosen = np.random.default_rng(experiment.load.seed).choice(len(dataset), count, replace=False)
     pq.write_table(dataset.columns.take(np.sort(chosen)), path)
@@ -116,7 +116,7 @@ class _Searching:
         self._progress = progress
         self._price = questions.price
         self._dataset = Dataset.read(experiment.data)
-        self._references: dict[str, Comparison] = {}
+        self._baseline: dict[str, Comparison] = {}
         self.log: list[dict[str, Any]] = []
         self.points: dict[str, list[Point]] = {role: [] for role in VERSIONS}
         self.wide: dict[str, list[Point]] = {role: [] for role in VERSIONS}
@@ -161,16 +161,16 @@ class _Searching:
             folder = self._folder / "trials" / f"{number:03}-{role}"
             done = run_trial(
                 self._lab, self._experiment, role, step, folder, self._experiment.load.seed + number,
-                self._references.get(role),
+                self._baseline.get(role),
             )  # fmt: skip
             trial = done.trial
-            self._references.setdefault(role, Comparison(self._dataset, done.references))
+            self._baseline.setdefault(role, Comparison(self._dataset, done.baseline))
             self.log.append(
                 {
-                    "version": role,
+                    "role": role,
                     "cpus": cpus,
                     **trial.__dict__,
-                    "unfaithful": done.unfaithful,
+                    "mismatches": done.mismatches,
                     "p99_ms": None if done.p99 is None else round(1000 * done.p99, 3),
                     "problem": done.problem,
                 }
@@ -185,7 +185,7 @@ class _Searching:
         word = "overloaded" if trial.overloaded else "met" if trial.meets(self._plan) else "missed"
         share = 100 * trial.late / max(trial.requests, 1)
         limit = "" if cpus is None else f" on {cpus:g} CPUs"
-        mixed = f", {done.unfaithful} of them unfaithful" if done.unfaithful else ""
+        mixed = f", {done.mismatches} of them mismatches" if done.mismatches else ""
         self._progress.step(
             f"{role}{limit}: {trial.rate:,.4g}/s {word}, {share:.1f}% late, {trial.failed} failed{mixed}"
         )

@@ -20,8 +20,8 @@ from loadtest.lab.interface import Lab
 from loadtest.lab.services.http_probe import get
 
 WARMUP = 1.0
-ALONE = 10.0
-"""Seconds that asking a version for its references may take, before its first trial."""
+BASELINE_TIME = 10.0
+"""Seconds that asking a version for its baseline answers may take, before its first trial."""
 _HOPELESS = 5.0
 """Limits' worth of requests in flight that mean overload: in a stable queue there is less than one."""
 _FEW = 20
@@ -34,18 +34,18 @@ class Measured(NamedTuple):
     """What one trial showed.
 
     Args:
-        trial: as the search takes it; an unfaithful answer has failed.
+        trial: as the search takes it; a mismatch has failed.
         problem: why it cannot be used; None: it can.
         p99: in seconds; None where nothing was answered.
-        unfaithful: answers that were not those to the same rows alone.
-        references: by row the answers that were, where this trial asked for references.
+        mismatches: answers that were not those to the same rows without load.
+        baseline: by row the answers that were, where this trial asked for baseline answers.
     """
 
     trial: Trial
     problem: str | None
     p99: float | None
-    unfaithful: int
-    references: dict[int, str]
+    mismatches: int
+    baseline: dict[int, str]
 
 
 def run_trial(
@@ -55,7 +55,7 @@ def run_trial(
     step: Step,
     folder: Path,
     seed: int,
-    references: Comparison | None = None,
+    baseline: Comparison | None = None,
 ) -> Measured:
     """Run one trial and leave its experiment, samples and load.json in ``folder``.
 
@@ -66,7 +66,7 @@ def run_trial(
         step: rate and seconds.
         folder: made here.
         seed: of the arrivals.
-        references: what the version answered to the rows alone; None: this trial asks for them first.
+        baseline: what the version answered to the rows without load; None: this trial asks for them first.
 
     Raises:
         LabError: a service or the load generator broke.
@@ -79,7 +79,7 @@ def run_trial(
             "duration": step.seconds,
             "warmup": WARMUP,
             # asked for each trial anew, they would take longer than the trial
-            "references": ALONE if references is None and asked.reference_time else 0.0,
+            "baseline": BASELINE_TIME if baseline is None and asked.baseline_time else 0.0,
             "seed": seed,
             # lateness of our own would pass for the version's
             "max_lag": min(asked.max_lag, experiment.capacity.latency / 5),
@@ -92,30 +92,30 @@ def run_trial(
     overloaded = _send(lab, folder, step.rate * experiment.capacity.latency * _HOPELESS + _FEW)
     samples = SampleSet.read(folder / SAMPLES)
     facts = json.loads((folder / LOAD).read_text(encoding="utf-8"))
-    unfaithful = samples.unfaithful if references is None else _unfaithful(samples, references)
-    failed = samples.failed | unfaithful
+    mismatches = samples.mismatch if baseline is None else _mismatches(samples, baseline)
+    failed = samples.failed | mismatches
     late = failed | (samples.latency > experiment.capacity.latency)
     trial = Trial(step.rate, len(samples), int(late.sum()), int(failed.sum()), overloaded)
     problem = None
     if not facts["valid"] and not overloaded:
         problem = str(facts["reason"])
     p99 = float(sorted(samples.latency)[int(0.99 * (len(samples) - 1))]) if len(samples) else None
-    return Measured(trial, problem, p99, int(unfaithful.sum()), _faithful(samples))
+    return Measured(trial, problem, p99, int(mismatches.sum()), _matching(samples))
 
 
-def _faithful(samples: SampleSet) -> dict[int, str]:
-    """By row the answers that equalled their references, which are thereby known."""
-    columns = samples.table.select(["row", "prediction", "faithful"]).to_pydict()
+def _matching(samples: SampleSet) -> dict[int, str]:
+    """By row the answers that equalled their baseline answers, which are thereby known."""
+    columns = samples.table.select(["row", "prediction", "matches"]).to_pydict()
     return {
         row: prediction
-        for row, prediction, faithful in zip(*columns.values(), strict=True)
-        if faithful and prediction is not None
+        for row, prediction, matches in zip(*columns.values(), strict=True)
+        if matches and prediction is not None
     }
 
 
-def _unfaithful(samples: SampleSet, references: Comparison) -> NDArray[np.bool_]:
+def _mismatches(samples: SampleSet, baseline: Comparison) -> NDArray[np.bool_]:
     rows, predictions = (samples.table[name].combine_chunks() for name in ("row", "prediction"))
-    return np.asarray([same is False for same in references.agrees(rows, predictions).to_pylist()], np.bool_)
+    return np.asarray([same is False for same in baseline.agrees(rows, predictions).to_pylist()], np.bool_)
 
 
 def drain(lab: Lab, model: str, role: str, within: float) -> None:

@@ -53,7 +53,7 @@ def measure_on(lab: Lab, experiment: Experiment, job: Path, dataset: Dataset, pr
     """
     before = {role: lab.cpu_usage(role) for role in VERSIONS}
     run_load(lab, job, experiment, dataset, progress)
-    observed = {
+    run_facts = {
         role: {
             "cpus": lab.enforced_cpus(role),
             "cpu_throttled_ratio": _throttled(before[role], lab.cpu_usage(role)),
@@ -61,7 +61,7 @@ def measure_on(lab: Lab, experiment: Experiment, job: Path, dataset: Dataset, pr
         }
         for role in VERSIONS
     }
-    write_file(job, ENVIRONMENT, describe(lab.environment()) | {"observed": observed})
+    write_file(job, ENVIRONMENT, describe(lab.environment()) | {"server_facts": run_facts})
 
 
 def _throttled(before: CpuUsage | None, after: CpuUsage | None) -> float | None:

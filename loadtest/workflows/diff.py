@@ -18,5 +18,5 @@ def diff_runs(before: Path, after: Path) -> Changes:
     sides = []
     for folder in (before, after):
         stored = read_run(folder)
-        sides.append(Run(stored.experiment, stored.dataset, stored.evidence, stored.observations))
+        sides.append(Run(stored.experiment, stored.dataset, stored.evidence, stored.run_facts))
     return compare_runs(*sides)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from loadtest.errors import LabError
 from loadtest.lab.interface import Lab
 
-LOOK = 0.5
+CHECK_EVERY = 0.5
 LONGEST_PAUSE = 30.0
 
 
@@ -17,8 +17,8 @@ class Keeper:
 
         keeper = Keeper(lab, say)
         while True:
-            keeper.look()
-            time.sleep(LOOK)
+            keeper.check()
+            time.sleep(CHECK_EVERY)
 
     Args:
         lab: it runs.
@@ -35,12 +35,12 @@ class Keeper:
         self._pause: dict[str, float] = {}
         self._not_before: dict[str, float] = {}
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Look once, and start again what has ended and is due."""
         for service in self._lab.ended():
             if self._clock() < self._not_before.get(service, 0.0):
                 continue
-            pause = self._pause[service] = min(2 * self._pause.get(service, LOOK), LONGEST_PAUSE)
+            pause = self._pause[service] = min(2 * self._pause.get(service, CHECK_EVERY), LONGEST_PAUSE)
             try:
                 self._lab.restart(service)
             except LabError as error:

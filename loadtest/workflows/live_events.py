@@ -14,7 +14,8 @@ from loadtest.judge.live_view import LiveJudge
 
 
 def live_events(experiment: Experiment, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """An event of ``loadtest.judge.live_view`` after every look; lines that hold no samples are passed over.
+    """An event of ``loadtest.judge.live_view`` after every analysis; lines that hold no samples are passed
+    over.
 
     Raises:
         UsageError: the evaluation set, a gate, or a line cannot be used.

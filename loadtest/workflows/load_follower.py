@@ -26,13 +26,13 @@ class Progress(Protocol):
         """A new step began."""
 
     def tick(self, event: dict[str, Any], view: LiveView | None) -> None:
-        """The load generator reported (about once a second); ``view``: the gates at the last look, if any."""
+        """The load generator reported (about once a second); ``view``: the gates as last analysed."""
 
 
 def run_load(lab: Lab, job: Path, experiment: Experiment, dataset: Dataset, progress: Progress) -> None:
     """Put an experiment's load on a lab; ``samples.parquet`` and ``load.json`` then lie in the job folder.
 
-    With ``until_decided`` the load ends as soon as a look at its samples decides the run.
+    With ``until_decided`` the load ends as soon as an analysis of its samples decides the run.
 
     Args:
         lab: running.
@@ -71,7 +71,7 @@ def run_load(lab: Lab, job: Path, experiment: Experiment, dataset: Dataset, prog
 
 
 class _Lines(threading.Thread):
-    """Reads a load generator's lines as fast as they come, so that a slow look never holds the load up."""
+    """Reads a load generator's lines as fast as they come, so that no slow analysis holds the load up."""
 
     def __init__(self, process: LoadProcess) -> None:
         super().__init__(daemon=True)

@@ -1,4 +1,4 @@
-"""The same load at several rates on one lab: how accuracy, faithfulness and goodput depend on the load."""
+"""The same load at several rates on one lab: how accuracy, mismatches and goodput depend on the load."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def judge_rates_run(run: Path, gates: Sequence[str] = (), *, write: bool = False
     )
     if not stored:
         raise UsageError(f"{run}: holds no run at any rate")
-    verdict = judge_rates([Run(r.experiment, r.dataset, r.evidence, r.observations) for r in stored])
+    verdict = judge_rates([Run(r.experiment, r.dataset, r.evidence, r.run_facts) for r in stored])
     if write:
         for part in stored:
             judge_run(part.folder, gates, write=True)

@@ -80,11 +80,11 @@ def _add(folder: Path, job: Path) -> None:
     else:
         begins, whole_load, whole_environment = 0.0, {}, environment
     restarts = [*whole_load.get("restarts", []), {"begins_s": begins, **load}]
-    observed = [*whole_environment.get("restarts", []), environment["observed"]]
+    run_facts = [*whole_environment.get("restarts", []), environment["server_facts"]]
     samples.write(folder / SAMPLES)
     write_file(folder, LOAD, _joined_load(restarts))
-    versions = {role: _joined_facts([one[role] for one in observed]) for role in VERSIONS}
-    write_file(folder, ENVIRONMENT, whole_environment | {"observed": versions, "restarts": observed})
+    versions = {role: _joined_facts([one[role] for one in run_facts]) for role in VERSIONS}
+    write_file(folder, ENVIRONMENT, whole_environment | {"server_facts": versions, "restarts": run_facts})
 
 
 def _first(samples: SampleSet) -> float:

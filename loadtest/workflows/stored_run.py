@@ -14,7 +14,7 @@ from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge_evidence
 from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import Observations
+from loadtest.judge.run_facts import RunFacts
 from loadtest.judge.slices import by_slice
 from loadtest.judge.verdict import Verdict
 from loadtest.report.html import to_html
@@ -28,7 +28,7 @@ class StoredRun(NamedTuple):
     experiment: Experiment
     dataset: Dataset
     evidence: Evidence
-    observations: Observations
+    run_facts: RunFacts
     facts: dict[str, Any]
 
 
@@ -42,16 +42,16 @@ def read_run(run: Path, gates: Sequence[str] = ()) -> StoredRun:
     folder = find_run(run)
     experiment = Experiment.load_file(str(folder / EXPERIMENT), gates=gates)
     facts = _read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
-    observations = Observations.model_validate(
+    run_facts = RunFacts.model_validate(
         {
             "backend": facts.get("backend", "local"),
             "load": _read_json(folder / LOAD),
-            "versions": facts.get("observed", {}),
+            "versions": facts.get("server_facts", {}),
         }
     )
     dataset = Dataset.read(experiment.data)
-    evidence = Evidence.gather(experiment, SampleSet.read(folder / SAMPLES), dataset, observations.load)
-    return StoredRun(folder, experiment, dataset, evidence, observations, facts)
+    evidence = Evidence.gather(experiment, SampleSet.read(folder / SAMPLES), dataset, run_facts.load)
+    return StoredRun(folder, experiment, dataset, evidence, run_facts, facts)
 
 
 def judge_run(run: Path, gates: Sequence[str] = (), *, write: bool = False) -> Verdict:
@@ -66,13 +66,13 @@ def judge_run(run: Path, gates: Sequence[str] = (), *, write: bool = False) -> V
         UsageError: it is no run folder, or its evaluation set is gone.
         GateError: a gate does not parse.
     """
-    folder, experiment, dataset, evidence, observations, facts = read_run(run, gates)
-    verdict = judge_evidence(experiment, evidence, dataset, observations)
+    folder, experiment, dataset, evidence, run_facts, facts = read_run(run, gates)
+    verdict = judge_evidence(experiment, evidence, dataset, run_facts)
     if write:
         write_file(folder, VERDICT, to_json(verdict))
         write_file(folder, "junit.xml", to_junit(verdict))
         write_file(folder, "summary.md", to_markdown(verdict, experiment))
-        slices = by_slice(experiment, evidence, dataset, observations)
+        slices = by_slice(experiment, evidence, dataset, run_facts)
         write_file(folder, "report.html", to_html(verdict, experiment, evidence, slices, facts))
     return verdict
 

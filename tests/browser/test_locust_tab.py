@@ -63,7 +63,7 @@ def test_a_person_compares_two_versions(page, double, job):
         wait_for(page, lambda b: len(b.find_elements(By.CSS_SELECTOR, "#latency polyline")) == 4)
         # the gates are looked at while the load lasts
         wait_for(page, lambda b: "…" in b.find_element(By.CSS_SELECTOR, "#gates .word").text)
-        assert "at all looks" in page.find_element(By.ID, "claim").text
+        assert "at all analyses" in page.find_element(By.ID, "claim").text
         # the verdict, each gate's interval, and the report
         wait_for(page, lambda b: b.find_element(By.ID, "report"))
         word = page.find_element(By.ID, "word").text

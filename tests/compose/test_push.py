@@ -36,7 +36,7 @@ value = "value"
 rate = 10
 duration = "10s"
 warmup = "1s"
-references = "1s"
+baseline = "1s"
 """
 REGISTRY = """
 version: 0.1

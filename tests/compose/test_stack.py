@@ -164,11 +164,11 @@ def test_a_run_from_the_web_page_uses_every_worker_and_loses_no_sample(stack, do
     facts = docker.run("exec", master, "cat", "/results/latest/environment.json", timeout=30)
     facts = json.loads(facts)
     assert facts["backend"] == "compose"
-    for seen in facts["observed"].values():
+    for seen in facts["server_facts"].values():
         assert (seen["cpus"], seen["memory_bytes"] > 2**24) == (0.25, True)
     for service, count in before.items():
         assert load["requests"][service] > 50
-        alone = load["references"][service]["requests"]
+        alone = load["baseline"][service]["requests"]
         sent = alone + load["warmup_requests"][service] + load["requests"][service]
         assert answered(service) - count == sent
     # and Prometheus knows the run, merged over the workers, and its verdict

@@ -61,7 +61,7 @@ def job(tmp_path):
                 "name": "known",
                 "model": {"name": "m", "folder": "m"},
                 "data": {"path": data},
-                "load": {"duration": 2, "warmup": 0.5, "references": 0.3, "max_lag": 0.5} | load,
+                "load": {"duration": 2, "warmup": 0.5, "baseline": 0.3, "max_lag": 0.5} | load,
             }
             | ({} if target is None else {"target": target})
         )

@@ -99,7 +99,7 @@ def test_a_service_that_is_killed_comes_back_with_the_split_that_was_set(lab, se
     lab._services[service].process.wait()
     assert lab.ended() == [service]
     said = []
-    Keeper(lab, said.append).look()
+    Keeper(lab, said.append).check()
     assert said == [f"{service} ended and was started again"]
     assert_nothing_changed(lab, before)
     assert answered(lab)[200, "candidate"] > 20

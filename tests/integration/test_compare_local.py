@@ -66,7 +66,7 @@ def assert_nothing_left() -> None:
 def quick(tmp_path) -> str:
     """The default experiment with little before its load."""
     raw = tomllib.loads((EXPERIMENTS / "compare.toml").read_text())
-    raw["load"] |= {"warmup": "1s", "references": "3s"}
+    raw["load"] |= {"warmup": "1s", "baseline": "3s"}
     path = tmp_path / "quick.toml"
     path.write_text(tomli_w.dumps(raw))
     return str(path)

@@ -42,7 +42,7 @@ def load(job, server, workers=1):
 def counted(samples, facts):
     """Requests per version as the generator tells them."""
     return {
-        v: len(samples.of(v)) + facts["warmup_requests"][v] + facts["references"][v]["requests"]
+        v: len(samples.of(v)) + facts["warmup_requests"][v] + facts["baseline"][v]["requests"]
         for v in ("stable", "candidate")
     }
 
@@ -53,7 +53,7 @@ def seen(server):
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_no_sample_is_lost(double, job, workers):
-    folder = job(rate=150, duration=3, warmup=1, references=1)
+    folder = job(rate=150, duration=3, warmup=1, baseline=1)
     with double(delays=[0.005, 0.02, 0.1]) as server:
         code, events, samples, facts = load(folder, server, workers)
         assert code == ExitCode.PASS, facts["reason"]
@@ -63,13 +63,15 @@ def test_no_sample_is_lost(double, job, workers):
     assert set(samples.table["worker"].to_pylist()) == set(range(workers))
     assert not samples.failed.any()
     assert samples.correct.all()
-    assert not samples.unfaithful.any()
-    assert facts["references"]["candidate"]["answered"] > 10
+    assert not samples.mismatch.any()
+    assert facts["baseline"]["candidate"]["answered"] > 10
     assert events[-1]["done"] == len(samples)
     # what was sent is what was drawn, each row to both versions at the same intended instant
     config = Experiment.load_file(str(folder / "experiment.toml")).load
     drawn = [draw(config, 5000, worker, workers) for worker in range(workers)]
-    planned = sorted((at, row) for s in drawn for at, row in zip(s.at, s.row, strict=True) if at >= 0)
+    planned = sorted(
+        (at, row) for s in drawn for at, row in zip(s.scheduled_at, s.row, strict=True) if at >= 0
+    )
     for version in ("stable", "candidate"):
         part = samples.of(version)
         assert sorted(zip(part.scheduled_at, part.row, strict=True)) == planned
@@ -96,13 +98,13 @@ def test_the_samples_can_be_followed_while_they_come(double, job, workers):
 
 
 def in_order(samples):
-    return sorted(samples.table.to_pylist(), key=lambda s: (s["done_at"], s["row"], s["version"]))
+    return sorted(samples.table.to_pylist(), key=lambda s: (s["done_at"], s["row"], s["role"]))
 
 
 def known_latency(server, config, began_at):
     """Latency of each measured request from its intended send, by the server's own clock."""
     schedule = draw(config, 5000)
-    due = dict(zip(schedule.row.tolist(), schedule.at.tolist(), strict=True))
+    due = dict(zip(schedule.row.tolist(), schedule.scheduled_at.tolist(), strict=True))
     ended = [(due[row], at - began_at) for row, _, at in server.seen()["answered"]]
     return np.array([end - begin for begin, end in ended if begin >= 0])
 
@@ -110,7 +112,7 @@ def known_latency(server, config, began_at):
 def arithmetic_latency(config, delays, began_at, stalled):
     """The same from the settings alone: the delay of the row, and what the stall adds to it."""
     schedule = draw(config, 5000)
-    at, delay = schedule.at, np.asarray(delays)[schedule.row % len(delays)]
+    at, delay = schedule.scheduled_at, np.asarray(delays)[schedule.row % len(delays)]
     begin, end = (0.0, 0.0) if stalled is None else (moment - began_at for moment in stalled)
     done = at + delay
     done = np.where((done > begin) & (at < begin), np.maximum(done, np.where(done < end, end, 0)), done)
@@ -290,7 +292,7 @@ def test_users_without_a_pin_get_whom_the_target_chooses_and_report_later(double
 def test_connections_that_the_server_closes_are_opened_again(double, job):
     with double(close_every=3, delays=[0.002]) as server:
         # asked alone, every next request would come in just that instant
-        _, _, samples, facts = load(job(rate=100, references=0), server)
+        _, _, samples, facts = load(job(rate=100, baseline=0), server)
         assert server.seen()["connections"] > len(samples) / 4
         told = len(samples) + sum(facts["warmup_requests"].values())
         known = sum(seen(server).values())

@@ -23,7 +23,7 @@ def total(runs):
         version: sum(
             len(samples.of(version))
             + facts["warmup_requests"][version]
-            + facts["references"][version]["requests"]
+            + facts["baseline"][version]["requests"]
             for samples, facts in read_runs
         )
         for version in ("stable", "candidate")

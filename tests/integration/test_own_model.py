@@ -60,4 +60,4 @@ def test_from_a_folder_to_a_verdict(tmp_path, section, name, said):
     verdict = json.loads((tmp_path / "results" / "latest" / "verdict.json").read_text())
     for version in verdict["versions"].values():
         assert version["requests"] > 100
-        assert (version["errors"], version["unfaithful"]) == (0, 0)
+        assert (version["errors"], version["mismatches"]) == (0, 0)

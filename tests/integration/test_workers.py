@@ -80,7 +80,7 @@ def test_one_of_three_is_killed_in_the_middle_and_the_verdict_says_what_is_missi
     for index in range(3):
         mine = samples.where(samples.table["worker"].to_numpy() == index)
         planned = draw(config, 5000, index, 3)
-        planned = planned.at[planned.at >= 0]
+        planned = planned.scheduled_at[planned.scheduled_at >= 0]
         if index != gone["worker"]:
             # the others did all that was theirs, and no more
             for version in ("stable", "candidate"):
@@ -97,7 +97,7 @@ def test_one_of_three_is_killed_in_the_middle_and_the_verdict_says_what_is_missi
     # no count is off: of the dead worker's last second the target knows more than anybody else
     for version, count in load["requests"].items():
         assert count == len(samples.of(version)) == verdict["versions"][version]["requests"]
-        known = count + load["warmup_requests"][version] + load["references"][version]["requests"]
+        known = count + load["warmup_requests"][version] + load["baseline"][version]["requests"]
         assert known <= sent[version] <= known + 150
     for log in ("worker.log", "locust.log"):
         assert "Traceback" not in (folder / log).read_text()

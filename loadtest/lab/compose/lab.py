@@ -31,7 +31,7 @@ from loadtest.lab.services.server_faults import ServerFaults
 from loadtest.lab.services.server_metrics import read_metrics
 
 _REACH_SECONDS = 20.0
-# references and rows take their time before the load: the bound only ends a run that hangs
+# baseline answers and rows take their time before the load: the bound only ends a run that hangs
 _LOAD_SLACK = 600.0
 _LOAD_CODES = (ExitCode.PASS, ExitCode.INVALID)
 """Exit codes of a load generator that did its job."""

@@ -213,7 +213,7 @@ class LocalLab:
         load = Experiment.load_file(str(job / "experiment.toml")).load
         command = [*self._load_command, "--job", str(job), "--host", self.endpoints.gateway]
         service = self._supervisor.start("load", command, stdout=subprocess.PIPE, essential=False)
-        # references and rows take their time before the load: the bound only ends a run that hangs
+        # baseline answers and rows take their time before the load: the bound only ends a run that hangs
         self._load = LocalLoad(service, self._supervisor, 3 * (load.warmup + load.duration) + LOAD_SLACK)
         return self._load
 

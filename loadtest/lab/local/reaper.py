@@ -21,7 +21,7 @@ from loadtest.lab.local.cgroups import remove_group
 from loadtest.lab.local.process_stop import stop_families
 
 _GRACE = 3.0
-_LOOK = 0.5
+_POLL = 0.5
 
 
 class Warden:
@@ -97,7 +97,7 @@ def watch(lab: int) -> None:
 def _lines(lab: int) -> Iterator[str]:
     rest = b""
     while True:
-        if select.select([0], [], [], _LOOK)[0]:
+        if select.select([0], [], [], _POLL)[0]:
             data = os.read(0, 65536)
             if not data:
                 return

@@ -1,4 +1,4 @@
-"""One look at a running lab over HTTP: everybody's metrics and health, asked for at the same time."""
+"""One scrape of a running lab over HTTP: everybody's metrics and health, asked for at the same time."""
 
 from __future__ import annotations
 

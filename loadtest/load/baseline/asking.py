@@ -1,4 +1,4 @@
-"""Asking each version for its references: each row of the workload, one request at a time."""
+"""Asking each version for its baseline answers: each row of the workload, one request at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import gevent
 import pyarrow as pa
 
-from loadtest.data.baseline import Comparison, References
+from loadtest.data.baseline import BaselineAnswers, Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.baseline.row_choice import rows_to_ask
@@ -21,13 +21,13 @@ from loadtest.load.sending.response import read
 from loadtest.load.sending.role_clients import client_of
 
 ASKED_AGAIN = 20
-"""Rows that are asked a second time: a version that contradicts itself alone has no references."""
+"""Rows that are asked a second time: a version that contradicts itself then has no baseline."""
 
 _TICK = 1.0
 
 
-class Alone(NamedTuple):
-    """How far the references of one version reach.
+class BaselineReach(NamedTuple):
+    """How far the baseline answers of one version reach.
 
     Args:
         rows: distinct rows that the load will measure.
@@ -35,7 +35,7 @@ class Alone(NamedTuple):
         answered: those that were answered.
         requests: requests sent in all.
         seconds: how long it took.
-        steady: asked again, it gave the same answers; where it did not, its answers are no references.
+        steady: asked again, it gave the same answers; where it did not, its answers are no baseline answers.
     """
 
     rows: int
@@ -50,7 +50,7 @@ class Asking:
     """One version, asked row by row.
 
     Args:
-        version: its name.
+        role: its name.
         codec: its protocol.
         dataset: the evaluation set.
         rows: the rows, in the order in which they are asked.
@@ -59,15 +59,15 @@ class Asking:
     """
 
     def __init__(
-        self, version: str, codec: Codec, dataset: Dataset, rows: list[int], client: Client, run: str
+        self, role: str, codec: Codec, dataset: Dataset, rows: list[int], client: Client, run: str
     ) -> None:
-        self._version = version
+        self._role = role
         self._codec = codec
         self._dataset = dataset
         self._rows = rows
         self._client = client
         self._run = run
-        self._head = client.head(codec.path, version)
+        self._head = client.head(codec.path, role)
         self._requests = 0
         self._steady = True
         self._seconds = 0.0
@@ -75,10 +75,12 @@ class Asking:
         self.answers: dict[int, str] = {}
 
     @property
-    def alone(self) -> Alone:
+    def reach(self) -> BaselineReach:
         """How far it has come."""
         answered = len(self.answers)
-        return Alone(len(self._rows), self.asked, answered, self._requests, self._seconds, self._steady)
+        return BaselineReach(
+            len(self._rows), self.asked, answered, self._requests, self._seconds, self._steady
+        )
 
     def run(self, until: float, is_wanted: Callable[[], bool]) -> None:
         """Ask until all rows are answered, ``until`` (``perf_counter``) has passed, or nobody wants more."""
@@ -101,12 +103,12 @@ class Asking:
 
     def _ask(self, payloads: Payloads, row: int) -> str | None:
         self._requests += 1
-        request_id = f"{self._run}-{self._version}-alone-{self._requests}".encode()
+        request_id = f"{self._run}-{self._role}-baseline-{self._requests}".encode()
         answer = self._client.post(self._head, payloads.encode(row), request_id)
-        return read(answer, self._version, self._codec)[1]
+        return read(answer, self._role, self._codec)[1]
 
 
-def ask_alone(
+def ask_baseline(
     experiment: Experiment,
     dataset: Dataset,
     codecs: Mapping[str, Codec],
@@ -115,7 +117,7 @@ def ask_alone(
     workers: int,
     is_wanted: Callable[[], bool],
     show: Callable[[int, int], None],
-) -> tuple[References, dict[str, Alone]]:
+) -> tuple[BaselineAnswers, dict[str, BaselineReach]]:
     """Ask all versions, each by itself, at the same time as the others.
 
     Args:
@@ -129,19 +131,19 @@ def ask_alone(
         show: takes, about once a second, the rows answered or given up, and all, over all versions.
 
     Returns:
-        The references, without the versions that contradict themselves, and how far they reach.
+        The baseline answers, without the versions that contradict themselves, and how far they reach.
     """
     load = experiment.load
     rows = rows_to_ask([draw(load, len(dataset), worker, workers) for worker in range(workers)], load.seed)
     asking = {
-        version: Asking(version, codec, dataset, rows, client_of(version, experiment, host, codec), run)
-        for version, codec in codecs.items()
+        role: Asking(role, codec, dataset, rows, client_of(role, experiment, host, codec), run)
+        for role, codec in codecs.items()
     }
-    until = perf_counter() + load.reference_time
+    until = perf_counter() + load.baseline_time
     greenlets = [gevent.spawn(each.run, until, is_wanted) for each in asking.values()]
     while not all(greenlet.ready() for greenlet in greenlets):
         gevent.joinall(greenlets, timeout=_TICK)
         show(sum(each.asked for each in asking.values()), len(rows) * len(asking))
     gevent.joinall(greenlets, raise_error=True)
-    reach = {version: each.alone for version, each in asking.items()}
-    return {version: each.answers for version, each in asking.items() if reach[version].steady}, reach
+    reach = {role: each.reach for role, each in asking.items()}
+    return {role: each.answers for role, each in asking.items() if reach[role].steady}, reach

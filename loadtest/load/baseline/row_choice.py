@@ -1,4 +1,4 @@
-"""References, what each version answers to a row alone: which rows to ask, and the way to the workers."""
+"""Baseline answers: which rows to ask for, and the way of the answers to the workers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from loadtest.data.baseline import References
+from loadtest.data.baseline import BaselineAnswers
 from loadtest.load.sending.arrivals import Schedule
 
-_SCHEMA = pa.schema([("version", pa.string()), ("row", pa.int32()), ("prediction", pa.string())])
+_SCHEMA = pa.schema([("role", pa.string()), ("row", pa.int32()), ("prediction", pa.string())])
 
 
-def to_bytes(references: References) -> bytes:
+def to_bytes(baseline: BaselineAnswers) -> bytes:
     """Encode as an Arrow IPC stream, for the way from the master to a worker."""
-    records = [(v, row, text) for v, answers in references.items() for row, text in answers.items()]
+    records = [(v, row, text) for v, answers in baseline.items() for row, text in answers.items()]
     columns: Sequence[Sequence[Any]] = list(zip(*records, strict=True)) or ((), (), ())
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, _SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
@@ -24,14 +24,14 @@ def to_bytes(references: References) -> bytes:
     return bytes(sink.getvalue())
 
 
-def from_bytes(data: bytes) -> References:
+def from_bytes(data: bytes) -> BaselineAnswers:
     """Decode what ``to_bytes`` encoded; nothing gives none."""
-    references: dict[str, dict[int, str]] = {}
+    baseline: dict[str, dict[int, str]] = {}
     if data:
         columns = pa.ipc.open_stream(data).read_all().to_pydict()
-        for version, row, text in zip(*(columns[name] for name in _SCHEMA.names), strict=True):
-            references.setdefault(version, {})[row] = text
-    return references
+        for role, row, text in zip(*(columns[name] for name in _SCHEMA.names), strict=True):
+            baseline.setdefault(role, {})[row] = text
+    return baseline
 
 
 def rows_to_ask(schedules: Sequence[Schedule], seed: int) -> list[int]:
@@ -39,7 +39,7 @@ def rows_to_ask(schedules: Sequence[Schedule], seed: int) -> list[int]:
 
     So the rows that the time does not suffice for are few samples, and spread over the whole run.
     """
-    sent = np.concatenate([schedule.row[schedule.at >= 0] for schedule in schedules])
+    sent = np.concatenate([schedule.row[schedule.scheduled_at >= 0] for schedule in schedules])
     rows, counts = np.unique(sent, return_counts=True)
     order = np.lexsort((np.random.default_rng(seed).random(len(rows)), -counts))
     asked: list[int] = rows[order].tolist()

@@ -18,7 +18,7 @@ from loadtest.data.run_folder import run_name
 from loadtest.data.samples import SampleSet
 from loadtest.errors import ExperimentError, LabError, LoadproofError
 from loadtest.experiment.experiment import Experiment
-from loadtest.load.baseline.asking import ask_alone
+from loadtest.load.baseline.asking import ask_baseline
 from loadtest.load.baseline.row_choice import to_bytes
 from loadtest.load.cluster.dataset_digest import digest
 from loadtest.load.cluster.load_summary import Outcome, conclude
@@ -128,11 +128,11 @@ class Coordinator:
         gevent.spawn(self._lead, run, host, codecs, dataset)
 
     def _lead(self, run: RunInProgress, host: str, codecs: dict[str, Codec], dataset: Dataset) -> None:
-        """Ask for references, hand out the shares, and watch the run to its end."""
+        """Ask for baseline answers, hand out the shares, and watch the run to its end."""
         try:
-            references = self._ask_alone(run, host, codecs, dataset)
+            baseline = self._ask_baseline(run, host, codecs, dataset)
         except Exception as error:
-            self._fail(LabError(f"the references could not be had ({type(error).__name__}: {error})"))
+            self._fail(LabError(f"the baseline answers could not be had ({type(error).__name__}: {error})"))
             run.over.set()
             return
         if run.stopped_after is not None:
@@ -147,22 +147,24 @@ class Coordinator:
                 workers=len(shares),
                 host=host,
                 experiment=run.experiment.to_toml(),
-                codecs={version: codec.words for version, codec in codecs.items()},
-                references=references,
+                codecs={role: codec.words for role, codec in codecs.items()},
+                baseline=baseline,
                 digest=run.digest,
             )
             self._runner.send_message(JOB, job._asdict(), share.client)
         self._watch(run)
 
-    def _ask_alone(self, run: RunInProgress, host: str, codecs: dict[str, Codec], dataset: Dataset) -> bytes:
+    def _ask_baseline(
+        self, run: RunInProgress, host: str, codecs: dict[str, Codec], dataset: Dataset
+    ) -> bytes:
         def show(asked: int, rows: int) -> None:
             event = run.progress.event(run.elapsed, sent=0)
-            self._show(event | {"references": {"asked": asked, "rows": rows}})
+            self._show(event | {"baseline": {"asked": asked, "rows": rows}})
 
         load = run.experiment.load
-        if not load.reference_time:
+        if not load.baseline_time:
             return b""
-        references, run.alone = ask_alone(
+        baseline, run.baseline = ask_baseline(
             run.experiment,
             dataset,
             codecs,
@@ -172,7 +174,7 @@ class Coordinator:
             is_wanted=lambda: run.stopped_after is None,
             show=show,
         )
-        return to_bytes(references)
+        return to_bytes(baseline)
 
     def _fail(self, error: LoadproofError) -> None:
         if self.error is None:
@@ -205,7 +207,7 @@ class Coordinator:
                 self._metrics.begin(run_name(run.experiment.name, began), run.experiment)
             go = Go(run.gathering.run, run.began_at, run.began_at - time.time())
             self._tell(run, GO, go._asdict())
-        self._look(run)
+        self._check(run)
 
     def _on_want(self, msg: Any, **_: object) -> None:
         run, want = self._run, Want(**msg.data)
@@ -224,7 +226,7 @@ class Coordinator:
             if not share.over:
                 self._runner.send_message(kind, data, share.client)
 
-    def _look(self, run: RunInProgress) -> None:
+    def _check(self, run: RunInProgress) -> None:
         """End a run that cannot go on, and notice the end of one that is over."""
         load = run.experiment.load
         if run.gathering.problem is not None or (
@@ -245,7 +247,7 @@ class Coordinator:
         ticks = 0
         while not run.over.wait(TICK):
             run.gathering.tick()
-            self._look(run)
+            self._check(run)
             ticks += 1
             if ticks % 2 == 0:
                 self._show_progress(run)
@@ -256,7 +258,7 @@ class Coordinator:
         if self._metrics is not None:
             end = run.experiment.load.duration if run.stopped_after is None else run.stopped_after
             seconds = min(max(run.elapsed, 0.0), max(end, 0.0))
-            self._metrics.progress(seconds, sum(report.due for report in reports), sent)
+            self._metrics.progress(seconds, sum(report.scheduled for report in reports), sent)
         self._show(run.progress.event(run.elapsed, sent))
 
     def _stop(self, **_: object) -> None:
@@ -280,7 +282,7 @@ class Coordinator:
             samples = run.gathering.samples()
             began_at = run.began_at if run.began_at is not None else time.time()
             outcome = conclude(
-                run.experiment.load, run.gathering, samples, began_at, run.stopped_after, run.alone
+                run.experiment.load, run.gathering, samples, began_at, run.stopped_after, run.baseline
             )
             self.result = Result(run.experiment, samples, outcome)
             self._show_progress(run)

@@ -36,7 +36,7 @@ def publish(
     experiment: Experiment,
     samples: SampleSet,
     outcome: Outcome,
-    observed: Mapping[str, Mapping[str, Any]],
+    server_facts: Mapping[str, Mapping[str, Any]],
 ) -> Path:
     """Write a new run folder below ``results`` and point ``latest`` at it.
 
@@ -45,7 +45,7 @@ def publish(
         experiment: resolved.
         samples: of the whole run.
         outcome: what the generator says of it.
-        observed: facts about each version's server; see ``loadtest.load.web.server_facts``.
+        server_facts: facts about each version's server; see ``loadtest.load.web.server_facts``.
 
     Returns:
         The run folder.
@@ -57,7 +57,7 @@ def publish(
     backend = os.environ.get("LOADPROOF_BACKEND", "local")
     with folder:
         folder.write(EXPERIMENT, experiment.to_toml())
-        folder.write(ENVIRONMENT, {"backend": backend, "observed": observed})
+        folder.write(ENVIRONMENT, {"backend": backend, "server_facts": server_facts})
         write(folder.path, samples, outcome)
         return folder.publish()
 

@@ -11,7 +11,7 @@ import numpy as np
 from loadtest.data.samples import VERSIONS, SampleSet
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
-from loadtest.load.baseline.asking import Alone
+from loadtest.load.baseline.asking import BaselineReach
 from loadtest.load.cluster.worker_reports import Gathering
 
 ENOUGH = 0.95
@@ -33,7 +33,7 @@ class Outcome:
         ended: after its whole duration, stopped by a person, or broken off.
         requests: samples per version.
         warmup_requests: unrecorded requests before time zero, per version.
-        references: per version how far its references reach; see ``Alone``.
+        baseline: per version how far its baseline answers reach; see ``BaselineReach``.
         workers: number of workers that the run began with.
         missing_workers: workers that were given up: index, Locust's id (the machine first), why,
             when they last reported (seconds since time zero; None: never), the arrivals that were due from
@@ -52,7 +52,7 @@ class Outcome:
     ended: Ended
     requests: dict[str, int]
     warmup_requests: dict[str, int]
-    references: dict[str, dict[str, Any]]
+    baseline: dict[str, dict[str, Any]]
     workers: int
     missing_workers: list[dict[str, Any]]
     missing_samples: int
@@ -71,7 +71,7 @@ def conclude(
     samples: SampleSet,
     began_at: float,
     stopped_after: float | None,
-    alone: Mapping[str, Alone] | None = None,
+    baseline: Mapping[str, BaselineReach] | None = None,
 ) -> Outcome:
     """Say what became of a run.
 
@@ -81,19 +81,21 @@ def conclude(
         samples: all that arrived.
         began_at: time zero, seconds since 1970.
         stopped_after: seconds since the run began at which it was ended early; None: it was not.
-        alone: per version how far its references reach.
+        baseline: per version how far its baseline answers reach.
     """
     if stopped_after is None:
         _note_deserters(gathering)
     duration = load.duration if stopped_after is None else min(max(stopped_after, 0.0), load.duration)
     lag = samples.sent_at - samples.scheduled_at
     lag_p99 = float(np.quantile(lag, 0.99)) if len(samples) else None
-    due = sum(_due(gathering, index, duration / load.duration) for index in range(len(gathering.shares)))
+    scheduled = sum(
+        _scheduled(gathering, index, duration / load.duration) for index in range(len(gathering.shares))
+    )
     sent = sum(share.last.sent for share in gathering.shares if share.last)
     last = float(samples.sent_at.max()) if len(samples) else 0.0
     # the last arrivals may be as late as any other
     sending = last if last > duration + load.max_lag else duration
-    offered, achieved = (due / duration, sent / sending) if duration else (0.0, 0.0)
+    offered, achieved = (scheduled / duration, sent / sending) if duration else (0.0, 0.0)
     missing = _missing(gathering, duration / load.duration)
     reason, code = _problem(load, gathering, missing, offered, achieved, lag_p99, len(samples))
     broken = gathering.problem is not None or bool(missing)
@@ -104,12 +106,12 @@ def conclude(
         duration_s=duration,
         began_at=began_at,
         ended="broken" if broken else "completed" if stopped_after is None else "stopped",
-        requests={version: len(samples.of(version)) for version in VERSIONS},
+        requests={role: len(samples.of(role)) for role in VERSIONS},
         warmup_requests={
-            version: sum(share.last.warmup[index] for share in gathering.shares if share.last)
-            for index, version in enumerate(VERSIONS)
+            role: sum(share.last.warmup[index] for share in gathering.shares if share.last)
+            for index, role in enumerate(VERSIONS)
         },
-        references={version: reach._asdict() for version, reach in (alone or {}).items()},
+        baseline={role: reach._asdict() for role, reach in (baseline or {}).items()},
         workers=len(gathering.shares),
         missing_workers=missing,
         missing_samples=sum(share.lost for share in gathering.shares),
@@ -127,17 +129,17 @@ def _note_deserters(gathering: Gathering) -> None:
             last is not None
             and last.problem is None
             and share.state == "finished"
-            and last.due < last.planned
+            and last.scheduled < last.planned
         ):
-            share.missing = f"ended after {last.due:,} of {last.planned:,} arrivals"
+            share.missing = f"ended after {last.scheduled:,} of {last.planned:,} arrivals"
 
 
-def _due(gathering: Gathering, index: int, part: float) -> float:
+def _scheduled(gathering: Gathering, index: int, part: float) -> float:
     """Arrivals of one worker whose time came; estimated from its whole share where it went missing."""
     share = gathering.shares[index]
     if share.last is None:
         return 0.0
-    return share.last.planned * part if share.missing else share.last.due
+    return share.last.planned * part if share.missing else share.last.scheduled
 
 
 def _missing(gathering: Gathering, part: float) -> list[dict[str, Any]]:
@@ -145,7 +147,7 @@ def _missing(gathering: Gathering, part: float) -> list[dict[str, Any]]:
     missing = []
     for share in gathering.shares:
         if share.missing:
-            arrivals = round(_due(gathering, share.worker, part))
+            arrivals = round(_scheduled(gathering, share.worker, part))
             missing.append(
                 {
                     "worker": share.worker,

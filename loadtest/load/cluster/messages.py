@@ -42,7 +42,7 @@ class Job(NamedTuple):
         host: base URL of the target.
         experiment: the resolved experiment, as TOML.
         codecs: per version the arguments of its codec.
-        references: what each version answered alone; see ``references.to_bytes``.
+        baseline: what each version answered without load; see ``row_choice.to_bytes``.
         digest: of the master's evaluation set; see ``evaluation_set.digest``.
     """
 
@@ -52,7 +52,7 @@ class Job(NamedTuple):
     host: str
     experiment: str
     codecs: dict[str, list[str]]
-    references: bytes
+    baseline: bytes
     digest: str
 
 
@@ -95,7 +95,7 @@ class Report(NamedTuple):
         samples: those recorded since the last report, as an Arrow IPC stream; empty: none.
         recorded: samples recorded in all.
         planned: measured arrivals of its whole share.
-        due: measured arrivals whose time has come.
+        scheduled: measured arrivals whose time has come.
         sent: measured arrivals sent.
         elapsed: seconds since time zero; negative during the warm-up; None: it does not send yet.
         warmup: warm-up requests sent to stable and to the candidate.
@@ -110,7 +110,7 @@ class Report(NamedTuple):
     samples: bytes = b""
     recorded: int = 0
     planned: int = 0
-    due: int = 0
+    scheduled: int = 0
     sent: int = 0
     elapsed: float | None = None
     warmup: tuple[int, int] = (0, 0)

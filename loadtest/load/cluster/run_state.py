@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gevent.event import Event
 
 from loadtest.experiment.experiment import Experiment
-from loadtest.load.baseline.asking import Alone
+from loadtest.load.baseline.asking import BaselineReach
 from loadtest.load.cluster.worker_reports import Gathering
 from loadtest.load.live.progress import Progress
 
@@ -28,7 +28,7 @@ class RunInProgress:
         self.digest = digest
         self.gathering = Gathering(uuid.uuid4().hex[:12], clients)
         self.progress = Progress()
-        self.alone: dict[str, Alone] = {}
+        self.baseline: dict[str, BaselineReach] = {}
         self.began_at: float | None = None
         self.stopped_after: float | None = None
         self.over = Event()

@@ -178,11 +178,11 @@ class _Share:
     def _prepare(self, experiment: Experiment, dataset: Dataset) -> Driver:
         job, load, target = self.job, experiment.load, experiment.target
         host = target_here(job.host)
-        for base in [host] if target is None else {target.url(version) for version in VERSIONS}:
+        for base in [host] if target is None else {target.url(role) for role in VERSIONS}:
             reach(base)
         schedule = draw(load, len(dataset), job.worker, job.workers)
-        spoken = {version: from_words(job.codecs[version]) for version in VERSIONS}
-        codecs = [spoken[version] for version in VERSIONS]
+        spoken = {role: from_words(job.codecs[role]) for role in VERSIONS}
+        codecs = [spoken[role] for role in VERSIONS]
         payloads = [Payloads(dataset, codec) for codec in codecs]
         if codecs[0] == codecs[1]:
             payloads[1] = payloads[0]
@@ -191,7 +191,7 @@ class _Share:
                 gevent.sleep(0)
         self._planned = schedule.measured
         ids = f"{job.run}-{job.worker}-"
-        self._recorder = self._make_recorder(dataset, job.worker, from_bytes(job.references), ids)
+        self._recorder = self._make_recorder(dataset, job.worker, from_bytes(job.baseline), ids)
         parts: dict[str, Any] = {
             "schedule": schedule,
             "codecs": codecs,
@@ -217,11 +217,11 @@ class _Share:
             driver.stop()
         return driver
 
-    def _log(self, version: str, latency: float, length: int, error: str | None) -> None:
+    def _log(self, role: str, latency: float, length: int, error: str | None) -> None:
         stats = self._environment.stats
-        stats.log_request(_METHOD, version, round(latency * 1000), length)
+        stats.log_request(_METHOD, role, round(latency * 1000), length)
         if error:
-            stats.log_error(_METHOD, version, error)
+            stats.log_error(_METHOD, role, error)
 
     def _report_while_running(self) -> None:
         while True:
@@ -247,7 +247,7 @@ class _Share:
             samples=samples,
             recorded=recorder.recorded if recorder else 0,
             planned=self._planned,
-            due=driver.due if driver else 0,
+            scheduled=driver.scheduled if driver else 0,
             sent=driver.sent if driver else 0,
             elapsed=None if self._origin is None else time.perf_counter() - self._origin,
             warmup=(driver.warmup[0], driver.warmup[1]) if driver else (0, 0),

@@ -32,8 +32,8 @@ _COUNTERS = {
     "errors": "Requests without a usable answer.",
     "labelled": "Answers that are right or wrong; errors count as wrong.",
     "correct": "Answers that equal the label.",
-    "referenced": "Answers to rows that the version had also answered alone, before the load.",
-    "unfaithful": "Answers that differ from what the version said to that row alone.",
+    "compared": "Answers to rows that the version had also answered without load.",
+    "mismatches": "Answers that differ from what the version said to that row without load.",
     "within_objective": "Usable answers within the latency objective.",
     "good": "Answers that are correct and within the latency objective (goodput).",
 }
@@ -64,8 +64,8 @@ class _Run:
     def __init__(self, name: str, experiment: Experiment) -> None:
         self.name = name
         self.experiment = experiment
-        self.counts = {version: dict.fromkeys(_COUNTERS, 0) for version in VERSIONS}
-        self.latency = {version: _Histogram(LATENCY_BUCKETS) for version in VERSIONS}
+        self.counts = {role: dict.fromkeys(_COUNTERS, 0) for role in VERSIONS}
+        self.latency = {role: _Histogram(LATENCY_BUCKETS) for role in VERSIONS}
         self.lag = _Histogram(LAG_BUCKETS)
         self.seconds, self.offered, self.sent = 0.0, 0, 0
         self.verdict: Mapping[str, Any] | None = None
@@ -96,21 +96,21 @@ class LoadMetrics(Collector):
         run.lag.add(samples.sent_at - samples.scheduled_at)
         objective = run.experiment.objective.latency
         labelled = np.asarray(samples.table["correct"].is_valid())
-        referenced = np.asarray(samples.table["faithful"].is_valid())
+        compared = np.asarray(samples.table["matches"].is_valid())
         within = ~samples.failed & (samples.latency <= objective)
         # a regression has no right and wrong: there, every usable answer in time is good
         good = within & (samples.correct | ~labelled)
-        for version in VERSIONS:
-            mine = samples.is_version(version)
-            run.latency[version].add(samples.latency[mine])
-            counts = run.counts[version]
+        for role in VERSIONS:
+            mine = samples.is_role(role)
+            run.latency[role].add(samples.latency[mine])
+            counts = run.counts[role]
             for name, mask in (
                 ("requests", mine),
                 ("errors", samples.failed),
                 ("labelled", labelled),
                 ("correct", samples.correct),
-                ("referenced", referenced),
-                ("unfaithful", samples.unfaithful),
+                ("compared", compared),
+                ("mismatches", samples.mismatch),
                 ("within_objective", within),
                 ("good", good),
             ):
@@ -163,16 +163,16 @@ def _described(run: _Run) -> Iterator[Metric]:
 def _counted(run: _Run) -> Iterator[Metric]:
     for name, text in _COUNTERS.items():
         counter = CounterMetricFamily(f"loadproof_client_{name}", text, labels=["run", "role"])
-        for version in VERSIONS:
-            counter.add_metric([run.name, version], run.counts[version][name])
+        for role in VERSIONS:
+            counter.add_metric([run.name, role], run.counts[role][name])
         yield counter
     latency = HistogramMetricFamily(
         "loadproof_client_latency_seconds",
         "Time from the intended send to the end of the answer.",
         labels=["run", "role"],
     )
-    for version in VERSIONS:
-        latency.add_metric([run.name, version], *run.latency[version].exposed())
+    for role in VERSIONS:
+        latency.add_metric([run.name, role], *run.latency[role].exposed())
     yield latency
     lag = HistogramMetricFamily(
         "loadproof_load_schedule_lag_seconds", "How late requests were sent.", labels=["run"]

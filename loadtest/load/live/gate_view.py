@@ -1,7 +1,7 @@
 """The gates of a run in Locust's web UI while it lasts: looked at by ``loadproof live``, beside this process.
 
-Judging takes the processor for a while at each look; in Locust's own process the answers of the load would
-wait meanwhile, and count as slow.
+Judging takes the processor for a while at each analysis; in Locust's own process the answers of the load
+would wait meanwhile, and count as slow.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 class LiveGates:
     """Hands samples to a judge beside this process and shows what it sees::
 
-        gates = LiveGates(experiment, page.look)
+        gates = LiveGates(experiment, page.show_gates)
         gates.add(samples)      # bytes of SampleSet.to_bytes; never waits
         gates.close()
 
@@ -39,17 +39,17 @@ class LiveGates:
 
     Args:
         experiment: resolved, with an evaluation set that is on this machine.
-        look: takes the gates after every look.
+        show: takes the gates after every analysis.
         command: what is run, followed by the path of the experiment.
     """
 
     def __init__(
         self,
         experiment: Experiment,
-        look: Callable[[list[dict[str, Any]]], None],
+        show: Callable[[list[dict[str, Any]]], None],
         command: Sequence[str] = COMMAND,
     ) -> None:
-        self._look = look
+        self._show = show
         # a judge that cannot keep up is given up, rather than the memory filled
         self._lines: Queue[str | None] = Queue(_WAITING)
         self._greenlets = [gevent.spawn(self._run, experiment, command)]
@@ -60,7 +60,7 @@ class LiveGates:
             self._lines.put_nowait(sample_line(samples))
 
     def close(self) -> None:
-        """No more samples come; returns when the last look was shown, or after a few seconds."""
+        """No more samples come; returns when the last analysis was shown, or after a few seconds."""
         with contextlib.suppress(Full):
             self._lines.put_nowait(None)
         if not gevent.joinall(self._greenlets, timeout=5):
@@ -82,7 +82,7 @@ class LiveGates:
             writer = gevent.spawn(self._write, process)
             try:
                 for line in process.stdout or ():
-                    self._look(json.loads(line)["gates"])
+                    self._show(json.loads(line)["gates"])
                 if code := process.wait(timeout=_END):
                     raise ChildProcessError(f"loadproof live ended with code {code}")
             finally:

@@ -24,7 +24,7 @@ class Progress:
     """``progress.add(samples)`` as they arrive, ``progress.event(elapsed, sent)`` once a second."""
 
     def __init__(self) -> None:
-        self._latency = {version: np.zeros(_BUCKETS, np.int64) for version in VERSIONS}
+        self._latency = {role: np.zeros(_BUCKETS, np.int64) for role in VERSIONS}
         self._before = deque([{v: h.copy() for v, h in self._latency.items()}], maxlen=_RECENT)
         self._lag = np.zeros(_BUCKETS, np.int64)
         self._done = dict.fromkeys(VERSIONS, 0)
@@ -36,13 +36,13 @@ class Progress:
         """Take in samples."""
         self._lag += _histogram(samples.sent_at - samples.scheduled_at)
         labelled = np.asarray(samples.table["correct"].is_valid())
-        for version in VERSIONS:
-            mine = samples.is_version(version)
-            self._done[version] += int(mine.sum())
-            self._errors[version] += int(samples.failed[mine].sum())
-            self._correct[version] += int(samples.correct[mine].sum())
-            self._labelled[version] += int(labelled[mine].sum())
-            self._latency[version] += _histogram(samples.latency[mine])
+        for role in VERSIONS:
+            mine = samples.is_role(role)
+            self._done[role] += int(mine.sum())
+            self._errors[role] += int(samples.failed[mine].sum())
+            self._correct[role] += int(samples.correct[mine].sum())
+            self._labelled[role] += int(labelled[mine].sum())
+            self._latency[role] += _histogram(samples.latency[mine])
 
     def event(self, elapsed: float, sent: int) -> dict[str, Any]:
         """The figures so far.
@@ -56,7 +56,7 @@ class Progress:
             ``done``, ``errors``, ``accuracy``, ``p50``, ``p95``, ``p99`` (milliseconds), and ``recent``: p50
             and p99 of the last few events; None: not yet known.
         """
-        recent = {version: self._latency[version] - self._before[0][version] for version in VERSIONS}
+        recent = {role: self._latency[role] - self._before[0][role] for role in VERSIONS}
         self._before.append({v: h.copy() for v, h in self._latency.items()})
         return {
             "elapsed": round(elapsed, 1),
@@ -65,23 +65,21 @@ class Progress:
             "errors": sum(self._errors.values()),
             "lag_ms_p99": _quantile(self._lag, 0.99),
             "versions": {
-                version: {
-                    "done": self._done[version],
-                    "errors": self._errors[version],
-                    "accuracy": self._correct[version] / self._labelled[version]
-                    if self._labelled[version]
-                    else None,
-                    "p50": _quantile(self._latency[version], 0.5),
-                    "p95": _quantile(self._latency[version], 0.95),
-                    "p99": _quantile(self._latency[version], 0.99),
+                role: {
+                    "done": self._done[role],
+                    "errors": self._errors[role],
+                    "accuracy": self._correct[role] / self._labelled[role] if self._labelled[role] else None,
+                    "p50": _quantile(self._latency[role], 0.5),
+                    "p95": _quantile(self._latency[role], 0.95),
+                    "p99": _quantile(self._latency[role], 0.99),
                     "recent": {
-                        "p50": _quantile(recent[version], 0.5),
-                        "p99": _quantile(recent[version], 0.99),
+                        "p50": _quantile(recent[role], 0.5),
+                        "p99": _quantile(recent[role], 0.99),
                     }
-                    if recent[version].any()
+                    if recent[role].any()
                     else None,
                 }
-                for version in VERSIONS
+                for role in VERSIONS
             },
         }
 

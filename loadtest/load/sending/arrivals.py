@@ -20,23 +20,23 @@ class Schedule:
     """What one worker sends, in order of time.
 
     Args:
-        at: intended sends in seconds since the run began, ascending, shape (arrivals,); the warm-up is what
-            lies before zero.
+        scheduled_at: intended sends in seconds since the run began, ascending, shape (arrivals,); the warm-up
+            is what lies before zero.
         row: index of the row to send, shape (arrivals,).
         candidate_first: which version of the two gets its request first, shape (arrivals,).
     """
 
-    at: NDArray[np.float64]
+    scheduled_at: NDArray[np.float64]
     row: NDArray[np.int32]
     candidate_first: NDArray[np.bool_]
 
     def __len__(self) -> int:
-        return len(self.at)
+        return len(self.scheduled_at)
 
     @property
     def measured(self) -> int:
         """The number of arrivals that are not warm-up."""
-        return int(np.count_nonzero(self.at >= 0))
+        return int(np.count_nonzero(self.scheduled_at >= 0))
 
 
 def draw(load: Load, rows: int, worker: int = 0, workers: int = 1) -> Schedule:

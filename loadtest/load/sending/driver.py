@@ -32,7 +32,7 @@ HOPELESS = 5.0
 
 _MAX_IN_FLIGHT = 10_000
 _OTHER_FILES = 256
-_LOOK_UP = 0.25
+_POLL = 0.25
 
 Log = Callable[[str, float, int, str | None], None]
 """Tells Locust's own statistics: version, latency in seconds, bytes of the answer, error."""
@@ -97,8 +97,8 @@ class Driver:
         self._ids = ids.encode()
         self._serial = 0
         self._heads = [
-            client.head(codec.path, version)
-            for client, codec, version in zip(clients, codecs, VERSIONS, strict=True)
+            client.head(codec.path, role)
+            for client, codec, role in zip(clients, codecs, VERSIONS, strict=True)
         ]
         self._versions = versions
         self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
@@ -112,9 +112,9 @@ class Driver:
         self.code = ExitCode.PASS
 
     @property
-    def due(self) -> int:
+    def scheduled(self) -> int:
         """Measured arrivals whose time has come (had come, when sending was ended early)."""
-        at = self._schedule.at
+        at = self._schedule.scheduled_at
         elapsed = min(perf_counter(), self._until) - self._origin
         return max(int(at.searchsorted(elapsed)) - int(at.searchsorted(0.0)), 0)
 
@@ -147,26 +147,29 @@ class Driver:
         schedule, origin, alarm = self._schedule, self._origin, Alarm()
         try:
             arrivals = zip(
-                schedule.at.tolist(), schedule.row.tolist(), schedule.candidate_first.tolist(), strict=True
+                schedule.scheduled_at.tolist(),
+                schedule.row.tolist(),
+                schedule.candidate_first.tolist(),
+                strict=True,
             )
             for at, row, candidate_first in arrivals:
-                due = origin + at
-                late = perf_counter() - due
+                scheduled_at = origin + at
+                late = perf_counter() - scheduled_at
                 if late >= 0:
                     gevent.sleep(0)  # behind: answers must still be read
-                while late < 0 and self._is_wanted(due):
-                    alarm.wait_until(min(due, perf_counter() + _LOOK_UP))
-                    late = perf_counter() - due
-                if self._is_wanted(due):
+                while late < 0 and self._is_wanted(scheduled_at):
+                    alarm.wait_until(min(scheduled_at, perf_counter() + _POLL))
+                    late = perf_counter() - scheduled_at
+                if self._is_wanted(scheduled_at):
                     self._check(late)
-                if not self._is_wanted(due):
+                if not self._is_wanted(scheduled_at):
                     return
                 self._arrive(at, row, candidate_first)
         finally:
             alarm.close()
 
-    def _is_wanted(self, due: float) -> bool:
-        return self.problem is None and due <= self._until
+    def _is_wanted(self, scheduled_at: float) -> bool:
+        return self.problem is None and scheduled_at <= self._until
 
     def _check(self, late: float) -> None:
         if late > HOPELESS:
@@ -185,21 +188,19 @@ class Driver:
     def _arrive(self, at: float, row: int, candidate_first: bool) -> None:
         if at >= 0:
             self.sent += 1
-        for version in self._versions(candidate_first):
+        for role in self._versions(candidate_first):
             if at < 0:
-                self.warmup[version] += 1
+                self.warmup[role] += 1
             self._in_flight += 1
             self._serial += 1
-            gevent.spawn_raw(self._send, version, at, row, self._serial)
+            gevent.spawn_raw(self._send, role, at, row, self._serial)
 
-    def _send(self, version: int, at: float, row: int, serial: int) -> None:
+    def _send(self, role: int, at: float, row: int, serial: int) -> None:
         try:
             request_id = b"%b%d" % (self._ids, serial)
-            answer = self._clients[version].post(
-                self._heads[version], self._payloads[version][row], request_id
-            )
+            answer = self._clients[role].post(self._heads[role], self._payloads[role][row], request_id)
             if at >= 0:
-                self._record(answer, version, at, row, serial)
+                self._record(answer, role, at, row, serial)
         except Exception as error:
             # a sample that is lost must not go unnoticed
             self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
@@ -208,12 +209,12 @@ class Driver:
             if not self._in_flight:
                 self._drained.set()
 
-    def _record(self, answer: Answer, version: int, at: float, row: int, serial: int) -> None:
-        name, origin = VERSIONS[version], self._origin
-        error, prediction = read(answer, name, self._codecs[version])
+    def _record(self, answer: Answer, role: int, at: float, row: int, serial: int) -> None:
+        name, origin = VERSIONS[role], self._origin
+        error, prediction = read(answer, name, self._codecs[role])
         done_at = answer.done_at - origin
         self._recorder.add(
-            row, version, at, answer.sent_at - origin, done_at, answer.status, error, prediction, serial
+            row, role, at, answer.sent_at - origin, done_at, answer.status, error, prediction, serial
         )
         self._log(name, done_at - at, len(answer.body), error)
 

@@ -34,7 +34,7 @@ class Answer(NamedTuple):
         done_at: the last byte, or the moment of giving up, ``perf_counter``.
         status: HTTP status; 0 when no whole answer came in time.
         body: the body; empty when no whole answer came in time.
-        version: who says to have answered (header ``x-model-version``); None where nobody says.
+        role: who says to have answered (header ``x-model-version``); None where nobody says.
         error: None, or why there is no whole answer: a short stable phrase.
     """
 
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
     done_at: float
     status: int
     body: bytes
-    version: str | None
+    role: str | None
     error: str | None
 
 
@@ -59,7 +59,7 @@ class _Parser(HTTPResponseParser):
         self.whole = False
         self.keep_alive = False
         self.body = bytearray()
-        self.version: str | None = None
+        self.role: str | None = None
         self._field = ""
         self._in_value = False
 
@@ -67,7 +67,7 @@ class _Parser(HTTPResponseParser):
         self.begun = True
         self.whole = False
         self.body.clear()
-        self.version = None
+        self.role = None
         self._field = ""
         self._in_value = False
 
@@ -81,7 +81,7 @@ class _Parser(HTTPResponseParser):
     def _on_header_value(self, text: str) -> None:
         self._in_value = True
         if self._field.lower() == _VERSION_HEADER:
-            self.version = (self.version or "") + text
+            self.role = (self.role or "") + text
 
     def _on_headers_complete(self) -> bool:
         return False
@@ -197,9 +197,9 @@ class Client:
         self._address: tuple[int, tuple[object, ...]] | None = None
         self._idle: list[_Connection] = []
 
-    def head(self, path: str, version: str | None, headers: Mapping[str, str] | None = None) -> bytes:
+    def head(self, path: str, role: str | None, headers: Mapping[str, str] | None = None) -> bytes:
         """The head of a request to one version (None: not pinned), up to the length of the body."""
-        more = {_VERSION_HEADER: version} if version and self._pins else {}
+        more = {_VERSION_HEADER: role} if role and self._pins else {}
         lines = "".join(
             f"{name}: {value}\r\n" for name, value in {**more, **self._headers, **(headers or {})}.items()
         )
@@ -232,7 +232,7 @@ class Client:
             return Answer(sent_at, done_at, 0, b"", None, phrase)
         done_at = perf_counter()
         parser = connection.parser
-        said = parser.version if self._pins else None
+        said = parser.role if self._pins else None
         answer = Answer(sent_at, done_at, parser.get_code(), bytes(parser.body), said, None)
         if parser.keep_alive:
             connection.idle_since = done_at

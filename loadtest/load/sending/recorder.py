@@ -1,7 +1,7 @@
 """The recorder: every sample of a worker, in columns of bytes until they travel.
 
 ``add`` is on the path of every answer: it packs one record of 43 bytes and keeps no object per sample. What
-can be computed for many samples at once (text, ``correct``, ``faithful``, ids) is left to ``take``.
+can be computed for many samples at once (text, ``correct``, ``matches``, ids) is left to ``take``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loadtest.data.baseline import Comparison, References
+from loadtest.data.baseline import BaselineAnswers, Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SCHEMA, VERSIONS, SampleSet
 from loadtest.load.sending.response import BROKEN
@@ -24,7 +24,7 @@ _RECORD = struct.Struct("<ibdddhiii")
 _COLUMNS = np.dtype(
     {
         "names": [
-            *("row", "version", "scheduled_at", "sent_at", "done_at"),
+            *("row", "role", "scheduled_at", "sent_at", "done_at"),
             *("status", "error", "prediction", "serial"),
         ],
         "formats": ["<i4", "i1", "<f8", "<f8", "<f8", "<i2", "<i4", "<i4", "<i4"],
@@ -41,21 +41,20 @@ class Recorder:
     Args:
         dataset: the evaluation set, for its labels.
         worker: index of the worker.
-        references: what each version answered alone.
+        baseline: what each version answered without load.
         ids: what request ids begin with, before the request's serial.
     """
 
     def __init__(
-        self, dataset: Dataset, worker: int, references: References | None = None, ids: str = ""
+        self, dataset: Dataset, worker: int, baseline: BaselineAnswers | None = None, ids: str = ""
     ) -> None:
         self._worker = worker
         self._ids = ids
         labels = dataset.labels
         # a regression has no right and wrong
         self._labels = None if labels.dtype.kind == "f" else pa.array(labels.tolist(), pa.string())
-        self._references = {
-            VERSIONS.index(version): Comparison(dataset, answers)
-            for version, answers in (references or {}).items()
+        self._baseline = {
+            VERSIONS.index(role): Comparison(dataset, answers) for role, answers in (baseline or {}).items()
         }
         self.recorded = 0
         self._buffer = bytearray()
@@ -65,7 +64,7 @@ class Recorder:
     def add(
         self,
         row: int,
-        version: int,
+        role: int,
         scheduled_at: float,
         sent_at: float,
         done_at: float,
@@ -74,11 +73,11 @@ class Recorder:
         prediction: str | None,
         serial: int,
     ) -> None:
-        """Record one request; see ``Sample``. ``version`` is an index into ``VERSIONS``."""
+        """Record one request; see ``Sample``. ``role`` is an index into ``VERSIONS``."""
         errors, predictions = self._errors, self._predictions
         self._buffer += _RECORD.pack(
             row,
-            version,
+            role,
             scheduled_at,
             sent_at,
             done_at,
@@ -97,12 +96,12 @@ class Recorder:
         self._errors, self._predictions = {}, {}
         rows = pa.array(columns["row"])
         prediction = pa.array(predictions, pa.string()).take(_codes(columns["prediction"]))
-        version = pa.DictionaryArray.from_arrays(pa.array(columns["version"]), pa.array(VERSIONS))
+        role = pa.DictionaryArray.from_arrays(pa.array(columns["role"]), pa.array(VERSIONS))
         broken = np.isin(columns["error"], [code for code, error in enumerate(errors) if error in BROKEN])
-        faithful, reference = self._faithful(columns["version"], rows, prediction, broken)
+        matches, baseline = self._matching(columns["role"], rows, prediction, broken)
         arrays = {
             "row": rows,
-            "version": version,
+            "role": role,
             "scheduled_at": pa.array(columns["scheduled_at"]),
             "sent_at": pa.array(columns["sent_at"]),
             "done_at": pa.array(columns["done_at"]),
@@ -110,12 +109,12 @@ class Recorder:
             "error": pa.DictionaryArray.from_arrays(_codes(columns["error"]), pa.array(errors, pa.string())),
             "prediction": prediction,
             "correct": self._correct(rows, prediction),
-            "faithful": faithful,
+            "matches": matches,
             "worker": pa.array(np.full(len(columns), self._worker, np.int16)),
             "request_id": self._request_ids(
-                columns["serial"], (columns["error"] != _NONE) | _is_false(faithful)
+                columns["serial"], (columns["error"] != _NONE) | _is_false(matches)
             ),
-            "reference": reference,
+            "baseline": baseline,
         }
         return SampleSet(pa.Table.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA))
 
@@ -124,18 +123,18 @@ class Recorder:
             return pa.nulls(len(rows), pa.bool_())
         return pc.fill_null(pc.equal(prediction, self._labels.take(rows)), False)
 
-    def _faithful(
-        self, version: NDArray[np.int8], rows: Any, prediction: Any, broken: NDArray[np.bool_]
+    def _matching(
+        self, role: NDArray[np.int8], rows: Any, prediction: Any, broken: NDArray[np.bool_]
     ) -> tuple[Any, Any]:
-        """The columns ``faithful`` and ``reference``."""
-        faithful, reference = pa.nulls(len(rows), pa.bool_()), pa.nulls(len(rows), pa.string())
-        for index, comparison in self._references.items():
-            mine, known = pa.array(version == index), comparison.of(rows)
+        """The columns ``matches`` and ``baseline``."""
+        matches, baseline = pa.nulls(len(rows), pa.bool_()), pa.nulls(len(rows), pa.string())
+        for index, comparison in self._baseline.items():
+            mine, known = pa.array(role == index), comparison.of(rows)
             judged = pc.if_else(pa.array(broken), False, comparison.agrees(rows, prediction))
             judged = pc.if_else(pc.is_valid(known), judged, None)
-            faithful = pc.if_else(mine, judged, faithful)
-            reference = pc.if_else(pc.and_(mine, pa.array(_is_false(faithful))), known, reference)
-        return faithful, reference
+            matches = pc.if_else(mine, judged, matches)
+            baseline = pc.if_else(pc.and_(mine, pa.array(_is_false(matches))), known, baseline)
+        return matches, baseline
 
     def _request_ids(self, serial: NDArray[np.int32], wanted: NDArray[np.bool_]) -> Any:
         ids = np.full(len(serial), None, dtype=object)
@@ -143,7 +142,7 @@ class Recorder:
         return pa.array(ids, pa.string())
 
 
-MakeRecorder = Callable[[Dataset, int, References, str], Recorder]
+MakeRecorder = Callable[[Dataset, int, BaselineAnswers, str], Recorder]
 """Makes the recorder of a worker's share; see its arguments."""
 
 

@@ -7,17 +7,17 @@ from loadtest.load.sending.error_phrases import MALFORMED, TRUNCATED
 from loadtest.load.sending.http_client import Answer
 
 BROKEN = (MALFORMED, TRUNCATED)
-"""Errors of answers that came, but not whole or not readable: a server that answers so is not faithful."""
+"""Errors of answers that came, but not whole or not readable: a server that answers so does not match."""
 
 
-def read(answer: Answer, version: str, codec: Codec) -> tuple[str | None, str | None]:
+def read(answer: Answer, role: str, codec: Codec) -> tuple[str | None, str | None]:
     """The error and the prediction of an answer; one of them is None."""
     if answer.error:
         return answer.error, None
     if answer.status != 200:
         return f"http {answer.status}", None
-    if answer.version not in (None, version):
-        return f"answered by {answer.version}", None
+    if answer.role not in (None, role):
+        return f"answered by {answer.role}", None
     try:
         return None, codec.decode(answer.body)
     except ValueError:

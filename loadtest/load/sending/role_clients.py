@@ -11,7 +11,7 @@ from loadtest.load.sending.http_client import Client
 from loadtest.load.sending.target_check import base_url
 
 
-def client_of(version: str, experiment: Experiment, host: str, codec: Codec) -> Client:
+def client_of(role: str, experiment: Experiment, host: str, codec: Codec) -> Client:
     """A client of one version.
 
     Raises:
@@ -20,7 +20,7 @@ def client_of(version: str, experiment: Experiment, host: str, codec: Codec) -> 
     target, timeout = experiment.target, experiment.load.timeout
     if target is None:
         return Client(host, timeout)
-    url, headers = base_url(target.url(version)), target.headers_of(version)
+    url, headers = base_url(target.url(role)), target.headers_of(role)
     return Client(url, timeout, headers, pins=False, content_type=codec.content_type)
 
 
@@ -28,4 +28,4 @@ def clients_of(experiment: Experiment, host: str, codecs: Mapping[str, Codec]) -
     """The clients of all versions; behind a gateway they are the same one, which shares its connections."""
     if experiment.target is None:
         return [client_of(VERSIONS[0], experiment, host, codecs[VERSIONS[0]])] * len(VERSIONS)
-    return [client_of(version, experiment, host, codecs[version]) for version in VERSIONS]
+    return [client_of(role, experiment, host, codecs[role]) for role in VERSIONS]

@@ -78,29 +78,27 @@ def ask(experiment: Experiment, host: str, dataset: Dataset) -> dict[str, Codec]
         session.trust_env = False  # no proxy
         session.verify = os.environ.get("SSL_CERT_FILE") or True
         if target is not None:
-            return {version: _ask_server(session, target, version, name, dataset) for version in VERSIONS}
+            return {role: _ask_server(session, target, role, name, dataset) for role in VERSIONS}
         url = base_url(host) + OpenInference.metadata_path(name)
         return {
-            version: OpenInference.from_metadata(
+            role: OpenInference.from_metadata(
                 name,
-                _json(_send(session, "GET", url, version, {"x-model-version": version}), version),
+                _json(_send(session, "GET", url, role, {"x-model-version": role}), role),
                 dataset.names,
             )
-            for version in VERSIONS
+            for role in VERSIONS
         }
 
 
-def _ask_server(
-    session: requests.Session, target: Target, version: str, name: str, dataset: Dataset
-) -> Codec:
+def _ask_server(session: requests.Session, target: Target, role: str, name: str, dataset: Dataset) -> Codec:
     """The codec of one server of two, which has answered one row in it."""
-    base, headers = base_url(target.url(version)), target.headers_of(version)
-    model = target.model(version, name)
+    base, headers = base_url(target.url(role)), target.headers_of(role)
+    model = target.model(role, name)
     codec: Codec
     match target.protocol:
         case "oip":
             url = base + OpenInference.metadata_path(model)
-            metadata = _json(_send(session, "GET", url, version, headers), version)
+            metadata = _json(_send(session, "GET", url, role, headers), role)
             if isinstance(metadata, dict) and not metadata.get("inputs"):
                 codec = OpenInference(model, _ANY_TENSOR, "FP64")  # it does not say, and takes what comes
             else:
@@ -113,12 +111,12 @@ def _ask_server(
             codec = Predict(protocol, model)
     url = base + codec.path
     headers = {**headers, "Content-Type": codec.content_type}
-    answer = _send(session, "POST", url, version, headers, codec.encode(dataset.features[0]))
+    answer = _send(session, "POST", url, role, headers, codec.encode(dataset.features[0]))
     try:
         codec.decode(answer.content)
     except ValueError as error:
         raise TargetError(
-            f"{url}: {version} does not answer in the protocol {target.protocol} ({error}); "
+            f"{url}: {role} does not answer in the protocol {target.protocol} ({error}); "
             "name another --protocol"
         ) from None
     return codec
@@ -128,7 +126,7 @@ def _send(
     session: requests.Session,
     method: str,
     url: str,
-    version: str,
+    role: str,
     headers: Mapping[str, str],
     body: bytes | None = None,
 ) -> requests.Response:
@@ -138,7 +136,7 @@ def _send(
         )
     except requests.Timeout:
         raise TargetError(
-            f"{url}: {version} gave no answer within {_TIMEOUT:g} s; is the version running?"
+            f"{url}: {role} gave no answer within {_TIMEOUT:g} s; is the version running?"
         ) from None
     except requests.exceptions.SSLError as error:
         raise TargetError(
@@ -148,15 +146,15 @@ def _send(
         raise TargetError(f"{url}: nothing answers there; start the lab first, or give its URL") from None
     if answer.status_code != 200:
         raise TargetError(
-            f"{url}: {version} answered HTTP {answer.status_code} ({answer.text[:200].strip()}); "
+            f"{url}: {role} answered HTTP {answer.status_code} ({answer.text[:200].strip()}); "
             "is it ready, and is the model's name right?"
         )
     return answer
 
 
-def _json(answer: requests.Response, version: str) -> Any:
+def _json(answer: requests.Response, role: str) -> Any:
     url = answer.url
     try:
         return answer.json()
     except ValueError:
-        raise TargetError(f"{url}: {version} does not speak the Open Inference Protocol") from None
+        raise TargetError(f"{url}: {role} does not speak the Open Inference Protocol") from None

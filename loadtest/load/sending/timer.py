@@ -24,7 +24,7 @@ class _TimerSpec(ctypes.Structure):
 
 
 class Alarm:
-    """``Alarm().wait_until(due)`` returns at ``due`` (``perf_counter``), seldom early, little late."""
+    """``Alarm().wait_until(moment)`` returns at ``moment`` (``perf_counter``), seldom early, little late."""
 
     def __init__(self) -> None:
         self._fd = -1
@@ -34,9 +34,9 @@ class Alarm:
         if self._fd >= 0:
             self._readable = gevent.get_hub().loop.io(self._fd, 1)
 
-    def wait_until(self, due: float) -> None:
-        """Let other greenlets run until ``due``; at once where that is past."""
-        seconds = due - perf_counter()
+    def wait_until(self, moment: float) -> None:
+        """Let other greenlets run until ``moment``; at once where that is past."""
+        seconds = moment - perf_counter()
         if seconds <= 0:
             return
         if self._fd < 0:

@@ -53,7 +53,7 @@ class UnpinnedDriver(Driver):
         ).tolist()
         self._labels = dataset.labels.tolist()
         self._path = self._codecs[0].path
-        self._feedback_heads = [client.head(feedback_path, version) for version in VERSIONS]
+        self._feedback_heads = [client.head(feedback_path, role) for role in VERSIONS]
         self._last: dict[int, int] = {}
         self._late = Group()
         self.feedback = {"accepted": 0, "refused": 0}
@@ -79,16 +79,16 @@ class UnpinnedDriver(Driver):
             head = self._client.head(self._path, None, {"x-user-id": f"user-{user}"})
             answer = self._client.post(head, self._payloads[0][row], request_id)
             # an answer that names nobody is laid to whom the user had last: users stay where they are
-            named = VERSIONS.index(answer.version) if answer.version in VERSIONS else None
-            version = self._last.get(user, VERSIONS.index(STABLE)) if named is None else named
-            self._last[user] = version
+            named = VERSIONS.index(answer.role) if answer.role in VERSIONS else None
+            role = self._last.get(user, VERSIONS.index(STABLE)) if named is None else named
+            self._last[user] = role
             if at < 0:
-                self.warmup[version] += 1
+                self.warmup[role] += 1
             else:
-                self._record(answer, version, at, row, number)
+                self._record(answer, role, at, row, number)
             if answer.status == 200 and named is not None:
                 self._late.start(
-                    gevent.Greenlet(self._report_truth, self._delays[number], version, request_id, row)
+                    gevent.Greenlet(self._report_truth, self._delays[number], role, request_id, row)
                 )
         except Exception as error:
             # a sample that is lost must not go unnoticed
@@ -98,8 +98,8 @@ class UnpinnedDriver(Driver):
             if not self._in_flight:
                 self._drained.set()
 
-    def _report_truth(self, delay: float, version: int, request_id: bytes, row: int) -> None:
+    def _report_truth(self, delay: float, role: int, request_id: bytes, row: int) -> None:
         gevent.sleep(delay)
         body = orjson.dumps({"id": request_id.decode(), "label": self._labels[row]})
-        answer = self._client.post(self._feedback_heads[version], body, b"%b-feedback" % request_id)
+        answer = self._client.post(self._feedback_heads[role], body, b"%b-feedback" % request_id)
         self.feedback["accepted" if answer.status == 200 else "refused"] += 1

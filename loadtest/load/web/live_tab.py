@@ -34,7 +34,7 @@ TABLE = {
 }
 _POINTS = 600
 _SHOWN = {"done": "answers", "errors": "errors", "p50": "p50 ms", "p95": "p95 ms", "p99": "p99 ms"}
-_CLAIM = "Each interval holds at all looks together, so looking often does no harm."
+_CLAIM = "Each interval holds at all analyses together, so looking often does no harm."
 
 
 class LivePage:
@@ -46,7 +46,7 @@ class LivePage:
         page.extend(web_ui.app, web_ui.template_args)
         page.begin(experiment)
         page.show(event)                 # once a second: ``Progress.event``
-        page.look(view)                  # the gates, as the live judge sees them
+        page.show_gates(view)            # the gates, as the live judge sees them
         page.judged(name, verdict)       # the content of verdict.json
 
     Args:
@@ -79,8 +79,8 @@ class LivePage:
             recent = {role: seen["recent"] for role, seen in event["versions"].items() if seen["recent"]}
             self._history.append({"elapsed": event["elapsed"], **recent})
 
-    def look(self, gates: list[dict[str, Any]]) -> None:
-        """The gates at the last look: dictionaries with the fields of a ``GateResult``."""
+    def show_gates(self, gates: list[dict[str, Any]]) -> None:
+        """The gates at the last analysis: dictionaries with the fields of a ``GateResult``."""
         self._gates = gates
 
     def judging(self) -> None:

@@ -29,7 +29,7 @@ from loadtest.load.live.client_metrics import LoadMetrics
 from loadtest.load.live.gate_view import LiveGates
 from loadtest.load.web.endpoints import add_routes
 from loadtest.load.web.live_tab import LivePage
-from loadtest.load.web.server_facts import Look, look, observed
+from loadtest.load.web.server_facts import Scrape, scrape, server_facts
 
 _JUDGING = 300.0
 _PREPARING = 10.0
@@ -134,18 +134,18 @@ class _Publisher:
         self._experiment: Experiment | None = None
         self._gates: LiveGates | None = None
         self._judging: gevent.Greenlet | None = None
-        self._servers: Look = {}
+        self._servers: Scrape = {}
 
     def begin(self, experiment: Experiment) -> None:
         """A run begins; its gates are looked at from its first samples on."""
         self._close_gates()
         self._experiment = experiment
-        self._servers = look(targets_file())
+        self._servers = scrape(targets_file())
 
     def pass_on(self, samples: bytes) -> None:
         """Samples came in."""
         if self._gates is None and self._experiment is not None:
-            self._gates = LiveGates(self._experiment, self._page.look)
+            self._gates = LiveGates(self._experiment, self._page.show_gates)
         if self._gates is not None:
             self._gates.add(samples)
 
@@ -156,7 +156,7 @@ class _Publisher:
 
     def publish(self, result: Result) -> None:
         """Write the run folder, then judge it."""
-        folder = files.publish(results_folder(), *result, observed(self._servers, look(targets_file())))
+        folder = files.publish(results_folder(), *result, server_facts(self._servers, scrape(targets_file())))
         logger.info("run folder: %s", folder)
         self._page.judging()
         self._judging = gevent.spawn(self._judge, folder)

@@ -17,11 +17,11 @@ _TIMEOUT = 2.0
 _LIMIT = "loadproof_cpu_limit_cores"
 _PERIODS, _THROTTLED = "loadproof_cpu_periods_total", "loadproof_cpu_throttled_periods_total"
 
-Look = dict[str, dict[str, float]]
+Scrape = dict[str, dict[str, float]]
 """Metrics without labels by version; a version that says nothing has none."""
 
 
-def look(targets: Path | None) -> Look:
+def scrape(targets: Path | None) -> Scrape:
     """Ask every version for its metrics.
 
     Args:
@@ -48,12 +48,12 @@ def _metrics(url: str) -> dict[str, float]:
     return read_exposition(answer.text) if answer.ok else {}
 
 
-def observed(before: Look, after: Look) -> dict[str, dict[str, Any]]:
+def server_facts(before: Scrape, after: Scrape) -> dict[str, dict[str, Any]]:
     """The facts about each version for ``environment.json``: what is not known is None.
 
     Args:
-        before: a look before the load.
-        after: a look after it.
+        before: a scrape before the load.
+        after: a scrape after it.
     """
     return {role: _facts(before.get(role, {}), now) for role, now in after.items()}
 

@@ -4,22 +4,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.calibration.rivals import mann_whitney_looked_at
+from benchmarks.calibration.rivals import mann_whitney_analysed_at
 from benchmarks.calibration.simulator import CALM, replicate
 
 
-def test_mann_whitney_at_each_look_is_scipys():
+def test_mann_whitney_at_each_analysis_is_scipys():
     rng = np.random.default_rng(1)
     s_at, c_at = np.sort(rng.uniform(0, 60, 900)), np.sort(rng.uniform(0, 60, 150))
     stable, candidate = rng.lognormal(0, 1, 900), rng.lognormal(0.1, 1, 150)
-    looks = np.array([5.0, 20.0, 60.0])
+    analyses = np.array([5.0, 20.0, 60.0])
     expected = [
         stats.mannwhitneyu(
             candidate[c_at < now], stable[s_at < now], alternative="greater", method="asymptotic"
         ).pvalue
-        for now in looks
+        for now in analyses
     ]
-    assert mann_whitney_looked_at(s_at, stable, c_at, candidate, looks) == pytest.approx(expected)
+    assert mann_whitney_analysed_at(s_at, stable, c_at, candidate, analyses) == pytest.approx(expected)
 
 
 def test_copies_of_a_run_share_its_conditions_and_nothing_else():

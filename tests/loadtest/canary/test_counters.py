@@ -1,4 +1,4 @@
-"""Pages of metrics become looks: gains, restarts, and what is missing."""
+"""Pages of metrics become scrapes: gains, restarts, and what is missing."""
 
 import pytest
 
@@ -42,42 +42,42 @@ def version(correct=0, incorrect=0, unknown=0):
 DEPLOYED = Clusters("stable", "canary")
 
 
-def looks(*pages, clusters=DEPLOYED):
+def scrapes(*pages, clusters=DEPLOYED):
     meter = Meter(clusters)
     return [
-        meter.look(float(at), dict(zip(("gateway", "stable", "candidate"), texts, strict=True)), READY)
+        meter.read(float(at), dict(zip(("gateway", "stable", "candidate"), texts, strict=True)), READY)
         for at, texts in enumerate(pages)
     ]
 
 
-def test_what_was_counted_before_the_first_look_is_nobodys():
-    (look,) = looks((gateway((900, 9), (100, 1)), version(50, 50), version(5, 5)))
-    assert look.counts["stable"][:4] == look.counts["candidate"][:4] == (0, 0, 0, 0)
+def test_what_was_counted_before_the_first_scrape_is_nobodys():
+    (scrape,) = scrapes((gateway((900, 9), (100, 1)), version(50, 50), version(5, 5)))
+    assert scrape.counts["stable"][:4] == scrape.counts["candidate"][:4] == (0, 0, 0, 0)
 
 
-def test_gains_since_the_last_look():
-    _, look = looks(
+def test_gains_since_the_last_scrape():
+    _, scrape = scrapes(
         (gateway((900, 9), (100, 1), slow=(10, 101)), version(50, 50), version(5, 5)),
         (gateway((990, 10), (108, 3), slow=(14, 111)), version(130, 70, 3), version(12, 8)),
     )
-    assert look.counts["stable"][:4] == (91, 1, 100, 20)
-    assert look.counts["candidate"] == (10, 2, 10, 3, 10, [4, 4])
-    assert look.edges == [0.005, 0.01]
-    assert look.missing == frozenset()
+    assert scrape.counts["stable"][:4] == (91, 1, 100, 20)
+    assert scrape.counts["candidate"] == (10, 2, 10, 3, 10, [4, 4])
+    assert scrape.edges == [0.005, 0.01]
+    assert scrape.missing == frozenset()
 
 
 def test_a_restarted_service_counts_from_zero_and_loses_nothing():
-    _, _, look = looks(
+    _, _, scrape = scrapes(
         (gateway((900, 0)), version(50, 50), version(5, 5)),
         (gateway((990, 0)), version(60, 50), version(6, 5)),
         (gateway((40, 2)), version(4, 1), version(0, 0)),
     )
-    assert look.counts["stable"][:4] == (42, 2, 5, 1)
-    assert look.counts["candidate"].judged == 0
+    assert scrape.counts["stable"][:4] == (42, 2, 5, 1)
+    assert scrape.counts["candidate"].judged == 0
 
 
 def test_what_was_missed_comes_with_the_next_page():
-    _, lost, back = looks(
+    _, lost, back = scrapes(
         (gateway((900, 0)), version(50, 50), version(5, 5)),
         (None, version(50, 50), "<html>not metrics"),
         (gateway((990, 0)), version(50, 50), version(9, 8)),
@@ -89,11 +89,11 @@ def test_what_was_missed_comes_with_the_next_page():
 
 
 def test_what_stable_had_to_answer_instead_is_the_candidates_error():
-    _, look = looks((gateway(), "", ""), (gateway((90, 0), (10, 0), retries=4), "", ""))
-    assert look.counts["candidate"][:2] == (10, 4)
+    _, scrape = scrapes((gateway(), "", ""), (gateway((90, 0), (10, 0), retries=4), "", ""))
+    assert scrape.counts["candidate"][:2] == (10, 4)
     # asked again after a second without an answer: not ended yet, and failed all the same
-    _, look = looks((gateway(), "", ""), (gateway((90, 0), (1, 0), retries=4), "", ""))
-    assert look.counts["candidate"][:2] == (4, 4)
+    _, scrape = scrapes((gateway(), "", ""), (gateway((90, 0), (1, 0), retries=4), "", ""))
+    assert scrape.counts["candidate"][:2] == (4, 4)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_what_stable_had_to_answer_instead_is_the_candidates_error():
     ],
 )
 def test_an_ejection_is_a_state_and_no_gain(ejected, found):
-    seen = looks(*((gateway(canary=(10 * n, 0), ejected=e), "", "") for n, e in enumerate(ejected)))
-    assert [look.ejected for look in seen] == found
+    seen = scrapes(*((gateway(canary=(10 * n, 0), ejected=e), "", "") for n, e in enumerate(ejected)))
+    assert [scrape.ejected for scrape in seen] == found
     # meanwhile stable answers for the candidate
     leftover = ejected[0]
     assert seen[1].counts["candidate"].requests == (0 if leftover else 10)
@@ -115,21 +115,21 @@ def test_an_ejection_is_a_state_and_no_gain(ejected, found):
 
 def test_without_the_gateways_page_nothing_is_known_of_ejections():
     pages = [None, gateway(ejected=1)]
-    assert [look.ejected for look in looks(*((page, "", "") for page in pages))] == [False, False]
+    assert [scrape.ejected for scrape in scrapes(*((page, "", "") for page in pages))] == [False, False]
 
 
 def test_after_a_promotion_others_play_the_roles():
     swapped = Clusters("candidate", "canary-swapped")
     pages = [gateway(canary=(n, 0), ejected=n, cluster="canary-swapped") for n in (0, 10)]
-    _, look = looks(*((page, "", "") for page in pages), clusters=swapped)
-    assert look.counts["candidate"].requests == 10
-    assert look.ejected
+    _, scrape = scrapes(*((page, "", "") for page in pages), clusters=swapped)
+    assert scrape.counts["candidate"].requests == 10
+    assert scrape.ejected
 
 
 def test_a_counter_that_appears_later_counts_from_zero():
-    _, look = looks(("", "", ""), (gateway((90, 0), (10, 2)), version(1, 1), ""))
-    assert look.counts["candidate"][:2] == (12, 2)
-    assert look.counts["stable"].judged == 2
+    _, scrape = scrapes(("", "", ""), (gateway((90, 0), (10, 2)), version(1, 1), ""))
+    assert scrape.counts["candidate"][:2] == (12, 2)
+    assert scrape.counts["stable"].judged == 2
 
 
 def test_the_page_that_is_asked_for_holds_what_is_read_and_little_more():

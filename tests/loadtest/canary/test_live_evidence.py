@@ -1,10 +1,10 @@
-"""Looks become evidence: on traffic whose truth is known."""
+"""Scrapes become evidence: on traffic whose truth is known."""
 
 import numpy as np
 import pytest
 
 from loadtest.canary.burstiness import Bursts
-from loadtest.canary.counts import Counts, Look
+from loadtest.canary.counts import Counts, Scrape
 from loadtest.canary.latency_tests import Tails
 from loadtest.canary.live_evidence import Watch, check
 from loadtest.canary.time_windows import Windows
@@ -19,20 +19,20 @@ def experiment(gates=("accuracy >= stable - 2pp",), rollback=("error_rate <= sta
     return Experiment.load_file("canary", {"canary": {"rollback": list(rollback)}}, gates=list(gates))
 
 
-def looks(rng, seconds, split=10, rate=200, errors=(0.005, 0.005), wrong=(0.2, 0.2), begin=1):
+def scrapes(rng, seconds, split=10, rate=200, errors=(0.005, 0.005), wrong=(0.2, 0.2), begin=1):
     for second in range(begin, begin + seconds):
         counts = {}
         for i, role in enumerate(("stable", "candidate")):
             n = int(rng.poisson(rate * (split / 100 if i else 1 - split / 100)))
             counts[role] = Counts(n, rng.binomial(n, errors[i]), n, rng.binomial(n, wrong[i]))
-        yield Look(float(second), counts)
+        yield Scrape(float(second), counts)
 
 
 def watched(seconds=60, split=10, made=None, **traffic):
     watch = Watch(made or experiment())
     watch.enter(0.0, split)
-    for look in looks(np.random.default_rng(1), seconds, split, **traffic):
-        watch.add(look)
+    for scrape in scrapes(np.random.default_rng(1), seconds, split, **traffic):
+        watch.add(scrape)
     return watch.evidence()
 
 
@@ -100,8 +100,8 @@ def test_a_little_more_errors_for_long_enough_is_proof():
 def test_after_an_alarm_the_bets_begin_anew():
     watch = Watch(experiment())
     watch.enter(0.0, 10)
-    for look in looks(np.random.default_rng(1), 12, errors=(0.005, 0.05)):
-        watch.add(look)
+    for scrape in scrapes(np.random.default_rng(1), 12, errors=(0.005, 0.05)):
+        watch.add(scrape)
     assert findings(watch.evidence())["error_rate"] == "alarm"
     watch.enter(12.0, 1, again=True)
     assert findings(watch.evidence())["error_rate"] == "quiet"
@@ -110,10 +110,10 @@ def test_after_an_alarm_the_bets_begin_anew():
 def test_answers_are_counted_from_the_step_on():
     watch = Watch(experiment())
     watch.enter(0.0, 10)
-    watch.add(Look(1.0, {"stable": Counts(90), "candidate": Counts(10)}))
+    watch.add(Scrape(1.0, {"stable": Counts(90), "candidate": Counts(10)}))
     watch.enter(1.0, 25)
     assert watch.evidence().answers == 0
-    watch.add(Look(2.0, {"stable": Counts(75), "candidate": Counts(25)}))
+    watch.add(Scrape(2.0, {"stable": Counts(75), "candidate": Counts(25)}))
     assert watch.evidence().answers == 25
 
 
@@ -122,12 +122,14 @@ def test_health_and_silence():
     watch.enter(0.0, 10)
     for second in (1.0, 2.0, 3.0):
         watch.add(
-            Look(second, ready={"stable": True, "candidate": second == 1.0}, missing=frozenset({"candidate"}))
+            Scrape(
+                second, ready={"stable": True, "candidate": second == 1.0}, missing=frozenset({"candidate"})
+            )
         )
     evidence = watch.evidence()
     assert evidence.misses == {"stable": 0, "candidate": 2}
     assert evidence.silent == {"gateway": 0.0, "stable": 0.0, "candidate": 3.0}
-    watch.add(Look(4.0))
+    watch.add(Scrape(4.0))
     assert watch.evidence().misses["candidate"] == 0
     assert watch.evidence().silent["candidate"] == 0
 
@@ -177,7 +179,7 @@ class TestWindows:
     def test_a_window_takes_its_time_and_enough_trials(self):
         windows = Windows(10)
         ended = [windows.add(float(at), [3, 1], trials=(0,)) for at in range(24)]
-        # what came before the first look belongs to none; 10 s are enough for 30 trials
+        # what came before the first scrape belongs to none; 10 s are enough for 30 trials
         assert [(at, e) for at, e in enumerate(ended) if e] == [(10, [30, 10]), (20, [30, 10])]
 
     def test_few_trials_make_it_longer(self):

@@ -12,13 +12,13 @@ def dataset(labels):
     return Dataset(Path("e.csv"), np.zeros((len(labels), 1)), ("x",), np.asarray(labels), None, pa.table({}))
 
 
-def agrees(labels, reference, prediction):
-    comparison = Comparison(dataset(labels), {} if reference is None else {0: reference})
+def agrees(labels, baseline, prediction):
+    comparison = Comparison(dataset(labels), {} if baseline is None else {0: baseline})
     return comparison.agrees(pa.array([0], pa.int32()), pa.array([prediction], pa.string())).to_pylist()[0]
 
 
 @pytest.mark.parametrize(
-    ("reference", "prediction", "same"),
+    ("baseline", "prediction", "same"),
     [
         ("1", "1", True),
         ("1", "0", False),
@@ -28,12 +28,12 @@ def agrees(labels, reference, prediction):
         ("1", None, None),
     ],
 )
-def test_a_label_is_the_same_to_the_letter(reference, prediction, same):
-    assert agrees(["0", "1"], reference, prediction) is same
+def test_a_label_is_the_same_to_the_letter(baseline, prediction, same):
+    assert agrees(["0", "1"], baseline, prediction) is same
 
 
 @pytest.mark.parametrize(
-    ("reference", "prediction", "same"),
+    ("baseline", "prediction", "same"),
     [
         ("150.25", "150.25", True),
         # single precision, added up in another order
@@ -51,5 +51,5 @@ def test_a_label_is_the_same_to_the_letter(reference, prediction, same):
         ("1.0", None, None),
     ],
 )
-def test_a_regression_may_differ_by_rounding(reference, prediction, same):
-    assert agrees([100.0, 200.0], reference, prediction) is same
+def test_a_regression_may_differ_by_rounding(baseline, prediction, same):
+    assert agrees([100.0, 200.0], baseline, prediction) is same

@@ -19,8 +19,8 @@ def test_columns(samples):
     np.testing.assert_allclose(samples.latency, [0.25, 0.5, 2.0])
     assert samples.failed.tolist() == [False, False, True]
     assert samples.correct.tolist() == [True, False, False]
-    assert samples.unfaithful.tolist() == [False, True, False]
-    assert samples.is_version("candidate").tolist() == [False, True, True]
+    assert samples.mismatch.tolist() == [False, True, False]
+    assert samples.is_role("candidate").tolist() == [False, True, True]
     assert len(samples.of("candidate")) == 2
 
 

@@ -51,7 +51,7 @@ def test_durations(text, expected):
         (
             "[load]\nxyzzy = 5",
             ExperimentError,
-            ["load.xyzzy: no such key; there are duration, feedback_delay"],
+            ["load.xyzzy: no such key; there are baseline, duration, feedback_delay"],
         ),
         ("[lod]\nrate = 5", ExperimentError, ["lod: no such key; did you mean load?"]),
         ("[[faults]]\nkind = 'wrong'\nsahre = 1", ExperimentError, ["faults.0.sahre", "did you mean share?"]),
@@ -142,5 +142,5 @@ def test_without_gates_there_are_some_that_fit_the_task(task, quality):
     document = {"name": "m", "model": {"name": "m", "folder": "m"}, "data": {"path": "r.csv", "task": task}}
     gates = [str(gate) for gate in Experiment.parse(document, "test").gates]
     assert quality in gates
-    assert {"error_rate", "p50", "p99", "unfaithful"} <= {gate.split()[0] for gate in gates}
+    assert {"error_rate", "p50", "p99", "mismatches"} <= {gate.split()[0] for gate in gates}
     assert ("accuracy" in str(gates)) is (task == "classification")

@@ -14,7 +14,7 @@ from loadtest.judge.diff import Run, compare_runs
 from loadtest.judge.diff_lines import Change, Changes
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import LoadFacts, Observations, VersionFacts
+from loadtest.judge.run_facts import LoadFacts, RunFacts, VersionFacts
 
 ROWS, RATE = 4000, 50.0
 
@@ -55,9 +55,9 @@ class Day:
         dataset = Dataset(Path("r"), np.zeros((ROWS, 1)), ("x",), labels, np.full(ROWS, 20.0), table)
         facts = VersionFacts(cpus=0.25, memory_bytes=self.memory)
         load = LoadFacts(offered_rps=self.rate, achieved_rps=self.rate, duration_s=self.seconds)
-        observed = Observations(backend="local", load=load, versions={"stable": facts, "candidate": facts})
+        run_facts = RunFacts(backend="local", load=load, versions={"stable": facts, "candidate": facts})
         return Run(
-            Experiment.parse(document, "test"), dataset, Evidence(*sides, True, 0, self.seconds), observed
+            Experiment.parse(document, "test"), dataset, Evidence(*sides, True, 0, self.seconds), run_facts
         )
 
     def outcomes(self, at, row, noise, slowness, right) -> Outcomes:
@@ -65,15 +65,15 @@ class Day:
         failed = noise.random(n) < self.errors
         return Outcomes(
             row=row.astype(np.int32),
-            at=at,
+            scheduled_at=at,
             latency=noise.lognormal(np.log(0.01 * slowness), 0.3, n),
             failed=failed,
             correct=right[row] & ~failed,
-            unfaithful=np.zeros(n, dtype=bool),
-            referenced=np.ones(n, dtype=bool),
+            mismatch=np.zeros(n, dtype=bool),
+            compared=np.ones(n, dtype=bool),
             prediction=pa.array(["1"] * n),
             request_id=pa.nulls(n, pa.string()),
-            reference=pa.nulls(n, pa.string()),
+            baseline=pa.nulls(n, pa.string()),
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from loadtest.data.run_folder import EXPERIMENT
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
-from loadtest.judge.interim import look_times
+from loadtest.judge.interim import analysis_times
 from loadtest.judge.judge import judge
 from loadtest.judge.verdict import Verdict, Word
 from tests.loadtest.judge.test_judge import DEFAULT, Arm, Run
@@ -24,11 +24,11 @@ def until_decided(run: Run) -> Experiment:
 
 
 def decided(run: Run, samples: SampleSet | None = None) -> Verdict:
-    return judge(until_decided(run), samples or run.samples(), run.dataset(), run.observed())
+    return judge(until_decided(run), samples or run.samples(), run.dataset(), run.run_facts())
 
 
-def test_looks_come_every_second_and_later_with_each_hundredth_more():
-    times = list(itertools.takewhile(lambda t: t < 3600, look_times()))
+def test_analyses_come_every_second_and_later_with_each_hundredth_more():
+    times = list(itertools.takewhile(lambda t: t < 3600, analysis_times()))
     assert times[:100] == [float(second) for second in range(1, 101)]
     assert len(times) < 500
 
@@ -51,25 +51,25 @@ def test_looks_come_every_second_and_later_with_each_hundredth_more():
             replace(LONG, candidate=Arm(accuracy=0.6), gates=("value >= stable - 5%",)),
             Word.FAIL, 10, 40, "value",
         ),
-        # counted: one is enough to FAIL, at the first look that sees it
+        # counted: one is enough to FAIL, at the first analysis that sees it
         (
-            replace(LONG, candidate=Arm(unfaithful=(60,)), gates=("unfaithful == 0", *DEFAULT)),
-            Word.FAIL, 1, 4, "unfaithful == 0: 1 of ",
+            replace(LONG, candidate=Arm(mismatches=(60,)), gates=("mismatches == 0", *DEFAULT)),
+            Word.FAIL, 1, 4, "mismatches == 0: 1 of ",
         ),
         # ... also when the rest is decided before
         (
-            replace(LONG, candidate=Arm(unfaithful=(5_999,)), gates=("unfaithful == 0", *DEFAULT)),
-            Word.FAIL, 15, 60, "unfaithful == 0: 1 of ",
+            replace(LONG, candidate=Arm(mismatches=(5_999,)), gates=("mismatches == 0", *DEFAULT)),
+            Word.FAIL, 15, 60, "mismatches == 0: 1 of ",
         ),
         # none: that holds nothing up, and is said at the end
-        (replace(LONG, gates=("unfaithful == 0", *DEFAULT)), Word.PASS, 15, 60, "all 6 gates"),
+        (replace(LONG, gates=("mismatches == 0", *DEFAULT)), Word.PASS, 15, 60, "all 6 gates"),
         # facts are read at the end
         (
             replace(LONG, gates=("memory <= 100m", *DEFAULT), memory=(2**26, 2**28)),
             Word.FAIL, 15, 60, "memory <= 100m: 256 MiB, beyond",
         ),
     ],
-    ids=["same", "wrong", "slow", "many", "value", "unfaithful", "unfaithful-late", "faithful", "memory"],
+    ids=["same", "wrong", "slow", "many", "value", "mismatches", "mismatches-late", "matches", "memory"],
 )  # fmt: skip
 def test_a_run_is_decided_before_its_limit(run, word, earliest, latest, says):
     verdict = decided(run)
@@ -104,7 +104,7 @@ def test_what_came_after_the_decision_changes_nothing():
     assert decided(run, cut).gates == whole.gates
 
 
-def test_a_decided_gate_stays_decided_though_later_looks_would_not_say_so():
+def test_a_decided_gate_stays_decided_though_later_analyses_would_not_say_so():
     # the candidate becomes slow long after everything was shown
     run = replace(LONG, candidate=Arm(burst=(100.0, 120.0)), gates=DEFAULT)
     assert decided(run).verdict is Word.PASS

@@ -13,7 +13,7 @@ from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.errors import DatasetError, GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
-from loadtest.judge.run_facts import LoadFacts, Observations, VersionFacts
+from loadtest.judge.run_facts import LoadFacts, RunFacts, VersionFacts
 from loadtest.judge.verdict import Verdict, Word
 
 DEFAULT = (
@@ -27,13 +27,13 @@ DEFAULT = (
 
 @dataclass(frozen=True)
 class Arm:
-    """How one version behaves: shift in seconds, shares of errors and right answers, unfaithful answers."""
+    """How one version behaves: shift in seconds, shares of errors and right answers, mismatches."""
 
     slower: float = 0.0
     errors: float = 0.0
     accuracy: float = 0.8
     slice_accuracy: float | None = None
-    unfaithful: tuple[int, ...] = ()
+    mismatches: tuple[int, ...] = ()
     fast_errors: bool = False
     burst: tuple[float, float] | None = None
 
@@ -50,7 +50,7 @@ class Run:
     gates: tuple[str, ...] = DEFAULT
     valid: bool = True
     traffic: str = "duet"
-    referenced: bool = True
+    compared: bool = True
     lost: int = 0
     cpus: tuple[float | None, float | None] = (0.25, 0.25)
     memory: tuple[int | None, int | None] = (None, None)
@@ -76,7 +76,7 @@ class Run:
             parts.append(
                 {
                     "row": row,
-                    "version": [name] * self.arrivals,
+                    "role": [name] * self.arrivals,
                     "scheduled_at": at,
                     "sent_at": at,
                     "done_at": at + latency,
@@ -84,14 +84,14 @@ class Run:
                     "error": np.where(failed, "http 500", None).tolist(),
                     "prediction": np.where(failed, None, answer).tolist(),
                     "correct": right[row] & ~failed,
-                    "faithful": (
-                        ~np.isin(np.arange(self.arrivals), arm.unfaithful)
-                        if self.referenced
+                    "matches": (
+                        ~np.isin(np.arange(self.arrivals), arm.mismatches)
+                        if self.compared
                         else [None] * self.arrivals
                     ),
                     "worker": np.zeros(self.arrivals),
-                    "request_id": [f"r{i}" if i in arm.unfaithful else None for i in range(self.arrivals)],
-                    "reference": [label[i] if i in arm.unfaithful else None for i in range(self.arrivals)],
+                    "request_id": [f"r{i}" if i in arm.mismatches else None for i in range(self.arrivals)],
+                    "baseline": [label[i] if i in arm.mismatches else None for i in range(self.arrivals)],
                 }
             )
         tables = [
@@ -123,7 +123,7 @@ class Run:
             "test",
         )
 
-    def observed(self) -> Observations:
+    def run_facts(self) -> RunFacts:
         rate = self.arrivals / self.seconds
         facts = LoadFacts(
             offered_rps=rate, achieved_rps=rate, duration_s=self.seconds, valid=self.valid, reason="late"
@@ -131,10 +131,10 @@ class Run:
         stable, candidate = (
             VersionFacts(cpus=c, memory_bytes=m) for c, m in zip(self.cpus, self.memory, strict=True)
         )
-        return Observations(backend="local", load=facts, versions={"stable": stable, "candidate": candidate})
+        return RunFacts(backend="local", load=facts, versions={"stable": stable, "candidate": candidate})
 
     def judge(self) -> Verdict:
-        return judge(self.experiment(), self.samples(), self.dataset(), self.observed())
+        return judge(self.experiment(), self.samples(), self.dataset(), self.run_facts())
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -201,16 +201,16 @@ RUNS = [
         Word.FAIL,
         "accuracy[segment=new] >= stable - 2pp: at most −",
     ),
-    ("faithful", Run(gates=("unfaithful == 0",)), Word.PASS, "the gate is met"),
+    ("matches", Run(gates=("mismatches == 0",)), Word.PASS, "the gate is met"),
     (
-        "unfaithful",
-        Run(candidate=Arm(unfaithful=(7, 9)), gates=("unfaithful == 0",)),
+        "mismatches",
+        Run(candidate=Arm(mismatches=(7, 9)), gates=("mismatches == 0",)),
         Word.FAIL,
-        "2 of 3,000 answers differ from the one given to the row alone: request r7 (row ",
+        "2 of 3,000 answers differ from the one given to the row without load: request r7 (row ",
     ),
     (
-        "no reference",
-        Run(referenced=False, gates=("unfaithful == 0",)),
+        "no baseline answer",
+        Run(compared=False, gates=("mismatches == 0",)),
         Word.INCONCLUSIVE,
         "was not asked before the load",
     ),
@@ -298,14 +298,14 @@ def test_a_failure_that_holm_does_not_confirm_leaves_the_run_open():
 def test_samples_of_another_evaluation_set_are_refused():
     run = Run()
     with pytest.raises(DatasetError, match="it has 100 rows; judge with the evaluation set of the run"):
-        judge(run.experiment(), run.samples(), replace(run, rows=100).dataset(), run.observed())
+        judge(run.experiment(), run.samples(), replace(run, rows=100).dataset(), run.run_facts())
 
 
 def test_labels_in_other_words_make_no_run_pass():
     # both versions are then equally wrong, which no gate on their difference would mind
     run = Run(stable=Arm(accuracy=0.0), candidate=Arm(accuracy=0.0))
     dataset = replace(run.dataset(), labels=np.where(run.labels() == "1", "yes", "no"))
-    verdict = judge(run.experiment(), run.samples(), dataset, run.observed())
+    verdict = judge(run.experiment(), run.samples(), dataset, run.run_facts())
     assert verdict.verdict is Word.INVALID
     assert (
         verdict.reason

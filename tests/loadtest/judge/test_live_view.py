@@ -43,11 +43,11 @@ def test_the_stored_run_is_judged_as_the_live_one_was(run):
 
 
 def test_answers_that_are_late_are_waited_for():
-    # the slow tenth takes 1.5 s: a look at what has come would not see the newest of them
+    # the slow tenth takes 1.5 s: an analysis of what has come would not see the newest of them
     run = replace(SHORT, gates=("p95 <= stable + 25ms",))
     samples = run.samples()
     done = samples.done_at.copy()
-    done[samples.is_version("candidate") & (np.arange(len(samples)) % 10 == 0)] += 1.5
+    done[samples.is_role("candidate") & (np.arange(len(samples)) % 10 == 0)] += 1.5
     column = samples.table.schema.get_field_index("done_at")
     late = SampleSet(samples.table.set_column(column, samples.table.schema.field(column), [done]))
     stored = decided(run, late)
@@ -56,7 +56,7 @@ def test_answers_that_are_late_are_waited_for():
     assert next(view for view in views if view.decided).elapsed == stored.decided_after_s
 
 
-def test_a_look_waits_for_the_slowest_worker():
+def test_an_analysis_waits_for_the_slowest_worker():
     samples = SHORT.samples()
     judge = LiveJudge(until_decided(SHORT), SHORT.dataset())
     early = samples.where(samples.done_at < 20)
@@ -86,7 +86,7 @@ def test_intervals_close_in():
 
 
 def test_the_event_is_json_and_names_open_gates():
-    view = feed(replace(SHORT, gates=("unfaithful == 0", "accuracy >= stable", "memory <= 1g")))[0]
+    view = feed(replace(SHORT, gates=("mismatches == 0", "accuracy >= stable", "memory <= 1g")))[0]
     event = json.loads(json.dumps(view.event(), allow_nan=False))
     assert event["elapsed"] == 1.0
     assert event["decided"] is False

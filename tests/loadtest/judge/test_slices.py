@@ -7,7 +7,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.data.samples import Sample, SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import LoadFacts, Observations
+from loadtest.judge.run_facts import LoadFacts, RunFacts
 from loadtest.judge.slices import by_slice
 
 ROWS = 400
@@ -39,9 +39,9 @@ def found(tmp_path, task="classification", **columns):
             at = row / 10
             known = None if task == "regression" else not wrong
             samples.append(Sample(row, version, at, at, at + 0.01, 200, None, answer, known, None, 0))
-    observed = Observations(backend="local", load=LOAD)
+    run_facts = RunFacts(backend="local", load=LOAD)
     evidence = Evidence.gather(experiment, SampleSet.from_samples(samples), dataset, LOAD)
-    return by_slice(experiment, evidence, dataset, observed)
+    return by_slice(experiment, evidence, dataset, run_facts)
 
 
 def test_a_slice_that_is_worse_is_seen_beside_the_whole(tmp_path):

@@ -18,7 +18,7 @@ def version(**changes: object) -> VersionSummary:
     latency = LatencySummary(p50=4.2, p90=9.0, p95=12.5, p99=80.0, p999=120.0, max=1500.0)
     fields = {
         "requests": 3000, "errors": 2, "throughput_rps": 50.0, "goodput_rps": 30.5,
-        "accuracy": 0.612, "value_per_1000": 1234.5, "unfaithful": None,
+        "accuracy": 0.612, "value_per_1000": 1234.5, "mismatches": None,
         "latency_ms": latency, "cpus": 0.25, "cpu_throttled_ratio": 0.041,
     }  # fmt: skip
     return VersionSummary.model_validate(fields | changes)

@@ -16,9 +16,10 @@ def outcomes(latency, at, failed=None):
     n = len(at)
     no = np.zeros(n, bool)
     return Outcomes(
-        row=np.arange(n, dtype=np.int32), at=at, latency=latency, failed=no if failed is None else failed,
-        correct=~no, unfaithful=no, referenced=no, prediction=pa.nulls(n, pa.string()),
-        request_id=pa.nulls(n, pa.string()), reference=pa.nulls(n, pa.string()),
+        row=np.arange(n, dtype=np.int32), scheduled_at=at, latency=latency,
+        failed=no if failed is None else failed,
+        correct=~no, mismatch=no, compared=no, prediction=pa.nulls(n, pa.string()),
+        request_id=pa.nulls(n, pa.string()), baseline=pa.nulls(n, pa.string()),
     )  # fmt: skip
 
 
@@ -64,8 +65,8 @@ def test_no_shift_without_evidence(found):
 
 def test_a_stall_stands_out_over_time():
     found = evidence(slower=1.0)
-    late = (found.stable.at > 30) & (found.stable.at < 31)
-    found.candidate.latency[late] = 31.5 - found.candidate.at[late]
+    late = (found.stable.scheduled_at > 30) & (found.stable.scheduled_at < 31)
+    found.candidate.latency[late] = 31.5 - found.candidate.scheduled_at[late]
     chart = drawn(found)["Latency over time"]
     (stable,), (candidate,) = lines(chart, "faint stable"), lines(chart, "faint candidate")
     assert int(np.argmin(candidate[:, 1])) == 30

@@ -68,7 +68,7 @@ VIEW = LiveView(
             estimate=0.0, interval=(-0.5, 0.5), margin=-1.0, unit="pp", confidence=0.95, reason="",
         ),
         GateResult(
-            name="unfaithful == 0", verdict=Word.INCONCLUSIVE, stable=None, candidate=None, estimate=None,
+            name="mismatches == 0", verdict=Word.INCONCLUSIVE, stable=None, candidate=None, estimate=None,
             interval=(None, None), margin=0.0, unit="", confidence=0.95, reason="",
         ),
     ),
@@ -77,7 +77,7 @@ VIEW = LiveView(
 
 def test_the_gates_in_one_line_show_what_is_open():
     assert gates_line(VIEW) == (
-        "   42 s  │ gates: … p95 −2.00% to +12.00% of +10.00%, ✓ accuracy[segment=new], … unfaithful"
+        "   42 s  │ gates: … p95 −2.00% to +12.00% of +10.00%, ✓ accuracy[segment=new], … mismatches"
     )
 
 

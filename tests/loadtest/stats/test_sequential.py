@@ -135,7 +135,7 @@ def test_harm_that_begins_late_is_found_sooner_by_betting_anew():
     assert 300 < found[0.5] < found[0.0] < 360
 
 
-def test_looks_without_outcomes_change_nothing_of_what_was_won():
+def test_analyses_without_outcomes_change_nothing_of_what_was_won():
     bets = TwoSampleBets(0.0, ERROR_ODDS, above=True)
     bets.update(0, 10, 0, 90)
     bets.update(3, 10, 0, 90)
@@ -145,7 +145,7 @@ def test_looks_without_outcomes_change_nothing_of_what_was_won():
 
 
 @pytest.mark.parametrize(("seconds", "alpha"), [(10, 0.05), (60, 0.05), (60, 0.01), (3600, 0.05)])
-def test_the_level_of_a_look_is_the_boundary_of_the_asymptotic_sequence(seconds, alpha):
+def test_the_level_of_an_analysis_is_the_boundary_of_the_asymptotic_sequence(seconds, alpha):
     windows = np.random.default_rng(1).normal(3.0, 2.0, seconds)
     error = windows.std(ddof=1) / math.sqrt(seconds)
     by_level = windows.mean() - stats.norm.isf(level_at(seconds, alpha)) * error
@@ -153,7 +153,7 @@ def test_the_level_of_a_look_is_the_boundary_of_the_asymptotic_sequence(seconds,
 
 
 @pytest.mark.parametrize("seconds", [10.0, 70.0, 900.0])
-def test_a_p_value_for_many_looks_agrees_with_their_level(seconds):
+def test_a_p_value_for_many_analyses_agrees_with_their_level(seconds):
     for alpha in (0.2, 0.05, 0.01, 1e-6):
         assert anytime_p(level_at(seconds, alpha), seconds) == pytest.approx(alpha, rel=1e-6)
     assert anytime_p(0.0, seconds) == 0.0
@@ -163,13 +163,13 @@ def test_a_p_value_for_many_looks_agrees_with_their_level(seconds):
     assert anytime_p(0.01, seconds) > 0.01
 
 
-def test_a_thousand_looks_at_a_growing_mean_alarm_no_more_often_than_promised():
+def test_a_thousand_analyses_at_a_growing_mean_alarm_no_more_often_than_promised():
     walks = np.random.default_rng(2).normal(size=(2_000, 1_000)).cumsum(axis=1)
     seconds = np.arange(1, 1_001)
     limit = np.array([stats.norm.isf(level_at(s, 0.05)) for s in seconds])
     crossed = (walks / np.sqrt(seconds) > limit).any(axis=1).mean()
     assert 0.02 < crossed < 0.05
-    # one look's level at each of them
+    # one analysis' level at each of them
     assert (walks / np.sqrt(seconds) > stats.norm.isf(0.05)).any(axis=1).mean() > 0.4
 
 

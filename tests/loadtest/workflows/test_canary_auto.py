@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import generate_latest
 from rich.console import Console
 
-from loadtest.canary.counts import Counts, Look
+from loadtest.canary.counts import Counts, Scrape
 from loadtest.canary.decision import Position
 from loadtest.canary.state import Deployment, Note, State
 from loadtest.errors import ExitCode, LabError, UsageError
@@ -43,7 +43,7 @@ class Store:
 
 
 class World:
-    """Makes the looks of a candidate, and the time that passes between them."""
+    """Makes the scrapes of a candidate, and the time that passes between them."""
 
     def __init__(self, store, wrong=0.2, errors=0.0, dies_at=None):
         self.rng, self.store, self.now = np.random.default_rng(4), store, 0.0
@@ -59,7 +59,7 @@ class World:
     def scrape(self):
         return {}, {}
 
-    def look(self, at, pages, ready):
+    def read(self, at, pages, ready):
         self.each()
         split = self.store.state.now.percent
         counts = {}
@@ -70,7 +70,7 @@ class World:
             n = int(self.rng.poisson(500 * share))
             counts[role] = Counts(n, self.rng.binomial(n, errors), n, self.rng.binomial(n, wrong))
         alive = self.dies_at is None or at < self.dies_at
-        return Look(at, counts, ready={"stable": True, "candidate": alive})
+        return Scrape(at, counts, ready={"stable": True, "candidate": alive})
 
 
 def auto(world, *outlets, **canary):
@@ -108,7 +108,7 @@ def test_one_that_answers_worse_is_paused_once_and_then_out():
 
 
 class Mirror:
-    """What both servers keep of a shadow: 200 requests a look, of which the candidate gets some wrong."""
+    """What both servers keep of a shadow: 200 requests per scrape, of which the candidate gets some wrong."""
 
     def __init__(self, world, wrong):
         self.world, self.wrong, self.asked = world, wrong, 0
@@ -172,7 +172,7 @@ def test_a_shadow_that_is_there_although_none_is_asked_for_is_left_at_once():
     assert (end.code, mirror.asked) == (ExitCode.PASS, 0)
 
 
-def test_a_dead_candidate_is_out_within_two_looks():
+def test_a_dead_candidate_is_out_within_two_scrapes():
     world = World(Store(), dies_at=20.0)
     end = auto(world).run()
     assert (end.code, actions(world.store)[-1]) == (ExitCode.FAIL, ("rollback", 0))
@@ -196,7 +196,7 @@ def test_what_a_person_does_in_between_stands():
 def test_undecided_stays_where_it_is_if_so_wished():
     # nobody comes: there is nothing to decide upon
     world = World(Store())
-    world.look = lambda at, pages, ready: Look(at)
+    world.read = lambda at, pages, ready: Scrape(at)
     end = auto(world, hold=30, undecided="stay").run()
     assert end.code is ExitCode.INCONCLUSIVE
     assert actions(world.store) == [("set", 1), ("hold", 1)]
@@ -246,7 +246,7 @@ def events(**world):
     return seen
 
 
-def test_lines_are_json_one_a_look():
+def test_lines_are_json_one_a_scrape():
     seen, lines = events(dies_at=10.0), []
     for event in seen:
         Lines(lines.append).show(event)

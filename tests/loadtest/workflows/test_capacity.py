@@ -44,7 +44,7 @@ class FakeLoad:
         rng = np.random.default_rng(load.seed)
         count = max(int(load.rate * load.duration), 1)
         share = min(0.01 * (load.rate / self.capacity[load.traffic]) ** 20, 0.9)
-        known = True if load.reference_time else None
+        known = True if load.baseline_time else None
         SampleSet.from_samples(
             Sample(
                 i % self.rows,
@@ -148,7 +148,7 @@ def test_a_sweep_gives_the_curve_its_cost_and_the_cheapest_limit(run):
     assert content["verdict"] == outcome.report.verdict in (Word.PASS, Word.INCONCLUSIVE)
     # every trial is kept, with its samples, and both versions took turns
     trials = content["trials"]
-    assert [t["version"] for t in trials[:4]] == ["stable", "candidate", "stable", "candidate"]
+    assert [t["role"] for t in trials[:4]] == ["stable", "candidate", "stable", "candidate"]
     assert len(list((outcome.folder / "trials").glob("*/samples.parquet"))) == len(trials)
     assert any(t["overloaded"] for t in trials)
     page = (outcome.folder / "capacity.html").read_text()
@@ -163,7 +163,7 @@ def test_a_candidate_that_bears_half_fails_its_gate(run):
 
 
 def test_a_rate_at_which_answers_are_mixed_up_does_not_meet_the_objective(run):
-    """Held against what the first trial, at 50/s, showed to be the answers to the rows alone."""
+    """Held against what the first trial, at 50/s, showed to be the answers to the rows without load."""
     _, content = run(FakeLab(mixes=110.0))
     for version in ("stable", "candidate"):
         assert content["versions"][version][0]["capacity"] == pytest.approx(
@@ -171,8 +171,8 @@ def test_a_rate_at_which_answers_are_mixed_up_does_not_meet_the_objective(run):
         )  # at a sharp edge: too low
     for trial in content["trials"]:
         mixed = trial["rate"] > 110
-        assert (trial["unfaithful"] > 0) == mixed
-        assert trial["failed"] == trial["unfaithful"]
+        assert (trial["mismatches"] > 0) == mixed
+        assert trial["failed"] == trial["mismatches"]
 
 
 def test_a_generator_that_is_too_slow_is_invalid(run):

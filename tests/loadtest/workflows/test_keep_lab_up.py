@@ -25,10 +25,10 @@ class Lab:
 def test_what_ends_is_started_again():
     lab, said = Lab(), []
     keeper = Keeper(lab, said.append, clock=lambda: 0.0)
-    keeper.look()
+    keeper.check()
     assert lab.restarted == []
     lab.gone = ["gateway", "candidate"]
-    keeper.look()
+    keeper.check()
     assert lab.restarted == ["gateway", "candidate"]
     assert said == [f"{service} ended and was started again" for service in lab.restarted]
 
@@ -41,7 +41,7 @@ def test_what_does_not_start_again_is_tried_more_and_more_seldom():
     for tenth in range(1000):
         now[0] = tenth / 10
         before = len(lab.restarted)
-        keeper.look()
+        keeper.check()
         if len(lab.restarted) > before:
             tried.append(now[0])
     assert [round(b - a) for a, b in itertools.pairwise(tried)] == [1, 2, 4, 8, 16, 30, 30]

@@ -77,7 +77,7 @@ def test_a_run_is_stopped_as_soon_as_it_is_decided_and_that_is_no_interruption()
     decided = lab.views[-1]
     assert decided.decided
     assert decided.gates[-1].verdict is Word.FAIL
-    # what it takes until every answer of a look has come, and no more
+    # what it takes until every answer of an analysis has come, and no more
     assert decided.elapsed < lab.load.told < decided.elapsed + 6
 
 

@@ -1,4 +1,4 @@
-"""A look over HTTP: who answers in time counts, whoever is silent holds nobody up."""
+"""A scrape over HTTP: who answers in time counts, whoever is silent holds nobody up."""
 
 import threading
 import time

@@ -22,8 +22,8 @@ class FakeClient:
     def __init__(self, behave):
         self.behave, self.ids, self.closed = behave, [], False
 
-    def head(self, path, version):
-        return f"{path} {version}".encode()
+    def head(self, path, role):
+        return f"{path} {role}".encode()
 
     def post(self, head, body, request_id):
         assert head == b"/v2/models/m/infer candidate"
@@ -53,10 +53,10 @@ def asked(behave, until=float("inf"), is_wanted=lambda: True):
 def test_every_row_once_and_some_again():
     asking, client = asked(lambda row, _: f"c{row}")
     assert asking.answers == {row: f"c{row}" for row in range(ROWS)}
-    assert asking.alone[:4] == (ROWS, ROWS, ROWS, ROWS + ASKED_AGAIN)
-    assert asking.alone.steady
+    assert asking.reach[:4] == (ROWS, ROWS, ROWS, ROWS + ASKED_AGAIN)
+    assert asking.reach.steady
     assert len(set(client.ids)) == ROWS + ASKED_AGAIN
-    assert client.ids[0] == "run-candidate-alone-1"
+    assert client.ids[0] == "run-candidate-baseline-1"
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,15 @@ def test_every_row_once_and_some_again():
 )
 def test_what_a_version_may_do_alone(behave, answered, steady):
     asking, _ = asked(behave)
-    assert (asking.alone.answered, asking.alone.steady) == (answered, steady)
+    assert (asking.reach.answered, asking.reach.steady) == (answered, steady)
 
 
 def test_when_the_time_is_up_the_rest_goes_without():
     asking, client = asked(lambda row, _: f"c{row}", until=0.0)
-    assert (asking.alone.rows, asking.alone.asked, client.ids) == (ROWS, 0, [])
+    assert (asking.reach.rows, asking.reach.asked, client.ids) == (ROWS, 0, [])
 
 
 def test_nobody_wants_more():
     wanted = iter([True] * 5 + [False] * 2)
     asking, client = asked(lambda row, _: f"c{row}", is_wanted=lambda: next(wanted))
-    assert (asking.alone.asked, len(client.ids)) == (5, 5)
+    assert (asking.reach.asked, len(client.ids)) == (5, 5)

@@ -11,7 +11,7 @@ from loadtest.load.cluster.worker_reports import Gathering
 
 SAMPLES = SampleSet.from_samples([Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)])
 OUTCOME = conclude(Load(), Gathering("run", ["a"]), SAMPLES, 1_700_000_000.0, None)
-OBSERVED = {"stable": {"cpus": 0.25}}
+SERVER_FACTS = {"stable": {"cpus": 0.25}}
 EXPERIMENT = Experiment.model_validate(
     {"name": "known", "model": {"name": "m", "folder": "m"}, "data": {"path": "e.csv"}}
 )
@@ -27,7 +27,7 @@ def test_a_job_folder_gets_both_files(tmp_path):
 
 def test_run_folders_are_whole_and_never_overwritten(tmp_path):
     results = tmp_path / "results"
-    folders = [publish(results, EXPERIMENT, SAMPLES, OUTCOME, OBSERVED) for _ in range(3)]
+    folders = [publish(results, EXPERIMENT, SAMPLES, OUTCOME, SERVER_FACTS) for _ in range(3)]
     assert [folder.name for folder in folders] == [
         "20231114T221320Z-known",
         "20231114T221320Z-known-2",
@@ -40,7 +40,7 @@ def test_run_folders_are_whole_and_never_overwritten(tmp_path):
         "samples.parquet",
     ]
     facts = json.loads((folders[0] / "environment.json").read_text())
-    assert facts == {"backend": "local", "observed": OBSERVED}
+    assert facts == {"backend": "local", "server_facts": SERVER_FACTS}
     assert (results / "latest").resolve() == folders[-1]
     assert Experiment.load_file(str(folders[0] / "experiment.toml")) == EXPERIMENT
     assert len(list(results.iterdir())) == 4  # nothing temporary is left

@@ -15,9 +15,9 @@ LOAD = Load(rate=10, duration=10, max_lag=0.05)
 
 def samples(arrivals, lag=0.001, last=10.0):
     return [
-        Sample(0, version, at, at + lag, at + 0.1, 200, None, "1", True, None, 0)
+        Sample(0, role, at, at + lag, at + 0.1, 200, None, "1", True, None, 0)
         for at in np.linspace(0.0, last, arrivals, endpoint=False)
-        for version in ("stable", "candidate")
+        for role in ("stable", "candidate")
     ]
 
 
@@ -27,14 +27,14 @@ def concluded(recorded, *, stopped_after=None, missing=None, **more):
     ends = {
         "recorded": len(recorded),
         "planned": 100,
-        "due": 100,
+        "scheduled": 100,
         "sent": len(recorded) // 2,
         "warmup": (5, 6),
     }
     gathering.accept(Report("run", 0, 0, "finished", content, **(ends | more)))
     if missing:
         half = SampleSet.from_samples(samples(45)).to_bytes()
-        gathering.accept(Report("run", 1, 0, "running", half, 90, 90, due=45, sent=45, elapsed=4.2))
+        gathering.accept(Report("run", 1, 0, "running", half, 90, 90, scheduled=45, sent=45, elapsed=4.2))
     else:
         gathering.accept(Report("run", 1, 0, "finished"))
     gathering.shares[1].missing = missing
@@ -52,7 +52,7 @@ def test_a_good_run():
         "ended": "completed",
         "requests": {"stable": 100, "candidate": 100},
         "warmup_requests": {"stable": 5, "candidate": 6},
-        "references": {},
+        "baseline": {},
         "workers": 2,
         "missing_workers": [],
         "missing_samples": 0,
@@ -63,7 +63,7 @@ def test_a_good_run():
 
 
 def test_a_stopped_run_is_good_for_the_time_it_lasted():
-    outcome = concluded(samples(40, last=4.0), stopped_after=4.0, due=40)
+    outcome = concluded(samples(40, last=4.0), stopped_after=4.0, scheduled=40)
     assert (outcome.valid, outcome.ended, outcome.duration_s) == (True, "stopped", 4.0)
     assert (outcome.offered_rps, outcome.achieved_rps) == (10.0, 10.0)
 
@@ -78,7 +78,7 @@ def test_a_stopped_run_is_good_for_the_time_it_lasted():
         # all were sent, but it took longer
         ({"recorded": samples(100, lag=0.04, last=11.0)}, "completed", "sent 9.1 arrivals"),
         (
-            {"recorded": [], "due": 0, "sent": 0},
+            {"recorded": [], "scheduled": 0, "sent": 0},
             "broken",
             "worker 0 (ended after 0 of 100 arrivals; 100 of its 100",
         ),
@@ -89,7 +89,7 @@ def test_a_stopped_run_is_good_for_the_time_it_lasted():
             "worker 1 on there (no report for 5 s, last heard 4.2 s into the run; 45 of its 90",
         ),
         (
-            {"recorded": samples(100), "due": 60},
+            {"recorded": samples(100), "scheduled": 60},
             "broken",
             "worker 0 (ended after 60 of 100 arrivals; 0 of its 100",
         ),
@@ -108,7 +108,7 @@ def test_a_bad_measurement_is_invalid_and_says_why(case, ended, reason):
 
 def test_what_a_missing_worker_owes_ends_with_the_run():
     # half of its 90 arrivals were due, and all of those it had reported
-    outcome = concluded(samples(50, last=5.0), stopped_after=5.0, due=50, missing="no report for 5 s")
+    outcome = concluded(samples(50, last=5.0), stopped_after=5.0, scheduled=50, missing="no report for 5 s")
     assert outcome.missing_workers == [
         {
             "worker": 1,

@@ -29,9 +29,9 @@ VERDICT = {
 }
 
 
-def sample(version, latency=0.01, correct=True, error=None, faithful=None):
+def sample(role, latency=0.01, correct=True, error=None, matches=None):
     status = 0 if error else 200
-    return Sample(0, version, 1.0, 1.002, 1.0 + latency, status, error, "1", correct, faithful, 0)
+    return Sample(0, role, 1.0, 1.002, 1.0 + latency, status, error, "1", correct, matches, 0)
 
 
 @pytest.fixture
@@ -63,15 +63,15 @@ def metrics(registry):
         ([sample("stable", correct=None)], {"requests": 1, "within_objective": 1, "good": 1}),
         # another answer than alone
         (
-            [sample("stable", faithful=False), sample("stable", faithful=True)],
+            [sample("stable", matches=False), sample("stable", matches=True)],
             {
                 "requests": 2,
                 "labelled": 2,
                 "correct": 2,
                 "within_objective": 2,
                 "good": 2,
-                "referenced": 2,
-                "unfaithful": 1,
+                "compared": 2,
+                "mismatches": 1,
             },
         ),
         # the other version's
@@ -86,8 +86,8 @@ def test_counts(metrics, registry, samples, counted):
         "errors",
         "labelled",
         "correct",
-        "referenced",
-        "unfaithful",
+        "compared",
+        "mismatches",
         "within_objective",
         "good",
     )
@@ -159,7 +159,7 @@ def test_the_next_run_begins_at_zero_under_its_own_name(metrics, registry):
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not on the PATH")
 def test_promtool_finds_nothing(metrics, registry):
     metrics.begin(RUN, EXPERIMENT)
-    metrics.add(SampleSet.from_samples([sample("stable"), sample("candidate", faithful=True)]))
+    metrics.add(SampleSet.from_samples([sample("stable"), sample("candidate", matches=True)]))
     metrics.progress(2.0, 1, 1)
     metrics.judged(RUN, VERDICT)
     page = generate_latest(registry)

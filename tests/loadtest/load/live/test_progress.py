@@ -5,8 +5,8 @@ from loadtest.data.samples import Sample, SampleSet
 from loadtest.load.live.progress import Progress
 
 
-def sample(version, latency, correct=True, error=None):
-    return Sample(0, version, 1.0, 1.002, 1.0 + latency, 200, error, "1", correct, None, 0)
+def sample(role, latency, correct=True, error=None):
+    return Sample(0, role, 1.0, 1.002, 1.0 + latency, 200, error, "1", correct, None, 0)
 
 
 def test_nothing_yet():

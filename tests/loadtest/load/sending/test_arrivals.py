@@ -13,19 +13,21 @@ def shares(load, rows, workers):
 
 def test_same_arguments_give_the_same_arrivals():
     one, two = draw(LOAD, 100, 1, 3), draw(LOAD, 100, 1, 3)
-    assert np.array_equal(one.at, two.at)
+    assert np.array_equal(one.scheduled_at, two.scheduled_at)
     assert np.array_equal(one.row, two.row)
     assert np.array_equal(one.candidate_first, two.candidate_first)
 
 
 @pytest.mark.parametrize("other", [{"seed": 8}, {"rate": 201.0}])
 def test_other_arguments_give_other_arrivals(other):
-    assert not np.array_equal(draw(LOAD, 100).at, draw(LOAD.model_copy(update=other), 100).at)
+    assert not np.array_equal(
+        draw(LOAD, 100).scheduled_at, draw(LOAD.model_copy(update=other), 100).scheduled_at
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_arrivals_are_poisson_at_the_offered_rate(workers):
-    at = np.sort(np.concatenate([s.at for s in shares(LOAD, 100, workers)]))
+    at = np.sort(np.concatenate([s.scheduled_at for s in shares(LOAD, 100, workers)]))
     expected = LOAD.rate * (LOAD.duration + LOAD.warmup)
     assert abs(len(at) - expected) < 4 * np.sqrt(expected)
     assert at.min() >= -LOAD.warmup
@@ -40,7 +42,7 @@ def test_arrivals_are_poisson_at_the_offered_rate(workers):
 
 
 def test_workers_draw_different_arrivals():
-    first, second, third = (set(s.at.tolist()) for s in shares(LOAD, 100, 3))
+    first, second, third = (set(s.scheduled_at.tolist()) for s in shares(LOAD, 100, 3))
     assert not first & second | first & third | second & third
 
 
@@ -48,7 +50,7 @@ def test_workers_draw_different_arrivals():
 @pytest.mark.parametrize("rows", [30, 7000, 100_000])
 def test_every_row_is_used_once_before_any_is_used_twice(workers, rows):
     parts = shares(LOAD, rows, workers)
-    at = np.concatenate([s.at for s in parts])
+    at = np.concatenate([s.scheduled_at for s in parts])
     row = np.concatenate([s.row for s in parts])[np.argsort(at)][np.sum(at < 0) :]
     for begin in range(0, len(row), rows):
         turn = row[begin : begin + rows]
@@ -59,7 +61,7 @@ def test_every_row_is_used_once_before_any_is_used_twice(workers, rows):
 
 def test_the_warm_up_uses_other_rows_than_the_run_begins_with():
     schedule = draw(LOAD, 100_000)
-    warm = schedule.at < 0
+    warm = schedule.scheduled_at < 0
     assert 0 < warm.sum() == len(schedule) - schedule.measured
     assert not set(schedule.row[warm].tolist()) & set(schedule.row[~warm].tolist())
 

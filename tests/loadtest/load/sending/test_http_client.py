@@ -63,8 +63,8 @@ def serve():
         server.listener.close()
 
 
-def post(client, version="stable"):
-    return client.post(client.head("/infer", version), b"body", b"run-0-1")
+def post(client, role="stable"):
+    return client.post(client.head("/infer", role), b"body", b"run-0-1")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_answers(serve, sends, verb, status, body, error):
 def test_a_connection_serves_many_requests(serve):
     server = serve(*[([OK], "keep")] * 3)
     client = Client(server.url, timeout=5)
-    assert [post(client).version for _ in range(3)] == ["stable"] * 3
+    assert [post(client).role for _ in range(3)] == ["stable"] * 3
     client.close()
     assert server.connections == 1
 

@@ -64,14 +64,14 @@ def test_a_regression_has_no_right_and_wrong():
     assert [s.correct for s in rows(recorder.take())] == [None, None]
 
 
-def test_faithful_compares_with_the_same_version_alone():
+def test_matches_compares_with_the_same_version_alone():
     recorder = Recorder(CLASSES, 0, {"candidate": {0: "1", 1: "0"}}, "run-0-")
     table = [
         # as alone, though wrong
         (0, 1, None, "1", (True, None, None)),
         # changed under load, though right
         (1, 1, None, "1", (False, "run-0-1", "0")),
-        # no reference for this row
+        # no baseline answer for this row
         (2, 1, None, "0", (None, None, None)),
         # no answer: an error, which other gates count
         (0, 1, "timeout", None, (None, "run-0-3", None)),
@@ -80,12 +80,12 @@ def test_faithful_compares_with_the_same_version_alone():
         (1, 1, "truncated answer", None, (False, "run-0-5", "0")),
         # broken alone as well, as far as is known
         (2, 1, "malformed answer", None, (None, "run-0-6", None)),
-        # no references for this version
+        # no baseline answers for this version
         (0, 0, None, "0", (None, None, None)),
     ]
-    for serial, (row, version, error, prediction, _) in enumerate(table):
-        recorder.add(row, version, 0.0, 0.0, 1.0, 200, error, prediction, serial)
-    told = [(s.faithful, s.request_id, s.reference) for s in rows(recorder.take())]
+    for serial, (row, role, error, prediction, _) in enumerate(table):
+        recorder.add(row, role, 0.0, 0.0, 1.0, 200, error, prediction, serial)
+    told = [(s.matches, s.request_id, s.baseline) for s in rows(recorder.take())]
     assert told == [expected for *_, expected in table]
 
 

@@ -100,11 +100,11 @@ def test_a_run_from_the_form_to_the_verdict(web):
     web.page.show(event(-2.0))
     assert (web.live()["state"], web.live()["history"]) == ("warming up", [])
     web.page.show(event(1.0))
-    web.page.look(VERDICT["gates"])
+    web.page.show_gates(VERDICT["gates"])
     live = web.live()
     assert (live["state"], len(live["history"]), live["gates"]) == ("running", 1, VERDICT["gates"])
     assert live["history"][0]["stable"]["p50"] == pytest.approx(20, rel=0.02)
-    assert "at all looks together" in live["claim"]
+    assert "at all analyses together" in live["claim"]
     web.page.judging()
     assert web.live()["state"] == "judging"
     web.page.judged("20260101T000000Z-compare", VERDICT)

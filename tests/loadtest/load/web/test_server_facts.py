@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from loadtest.load.web.server_facts import look, observed
+from loadtest.load.web.server_facts import scrape, server_facts
 
 PAGE = "loadproof_cpu_limit_cores 0.25\nprocess_resident_memory_bytes 1e+08\n"
 SAID = {"loadproof_cpu_limit_cores": 0.25, "process_resident_memory_bytes": 1e8}
@@ -35,7 +35,7 @@ def test_every_server_is_asked_in_the_role_that_it_plays(tmp_path, address):
     targets = tmp_path / "targets.json"
     entries = [("candidate", address), ("stable", "127.0.0.1:1")]
     targets.write_text(json.dumps([{"targets": [at], "labels": {"role": role}} for role, at in entries]))
-    assert look(targets) == {"candidate": SAID, "stable": {}}
+    assert scrape(targets) == {"candidate": SAID, "stable": {}}
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_without_a_list_of_servers_nobody_is_asked(tmp_path, content):
     targets = tmp_path / "targets.json"
     if content is not None:
         targets.write_text(content)
-    assert look(targets) == {}
-    assert look(None) == {}
+    assert scrape(targets) == {}
+    assert scrape(None) == {}
 
 
 def said(periods, throttled):
@@ -68,9 +68,9 @@ def said(periods, throttled):
 )
 def test_throttling_is_that_of_the_run(before, after, ratio):
     facts = {"cpus": 0.25, "cpu_throttled_ratio": ratio, "memory_bytes": 100_000_000}
-    assert observed({"stable": before}, {"stable": after}) == {"stable": facts}
+    assert server_facts({"stable": before}, {"stable": after}) == {"stable": facts}
 
 
 def test_a_server_that_says_nothing():
     nothing = {"cpus": None, "cpu_throttled_ratio": None, "memory_bytes": None}
-    assert observed({}, {"stable": {}}) == {"stable": nothing}
+    assert server_facts({}, {"stable": {}}) == {"stable": nothing}

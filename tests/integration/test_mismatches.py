@@ -17,29 +17,29 @@ def measure(folder, server, workers=1):
     process = launch(folder, server.url, workers)
     events = [json.loads(line) for line in process.lines()]
     assert process.wait() == ExitCode.PASS, (folder / "load.log").read_text()
-    return events, SampleSet.read(folder / "samples.parquet"), judge_run(folder, ["unfaithful == 0"])
+    return events, SampleSet.read(folder / "samples.parquet"), judge_run(folder, ["mismatches == 0"])
 
 
 def test_swapped_answers_are_named(double, job):
-    folder = job(rows=200, rate=500, duration=11, references=5)
+    folder = job(rows=200, rate=500, duration=11, baseline=5)
     with double(delays=[0.01], swap_every=5000) as server:
         events, samples, verdict = measure(folder, server)
         swapped = server.seen()["swapped"]
     assert len(swapped) == 2
-    assert events[0]["references"]["rows"] == 2 * 200
-    assert sorted(samples.table.filter(samples.unfaithful)["request_id"].to_pylist()) == sorted(swapped)
-    assert (verdict.verdict, verdict.versions["candidate"].unfaithful) == (Word.FAIL, 2)
-    assert set(verdict.versions["candidate"].unfaithful_ids) == set(swapped)
+    assert events[0]["baseline"]["rows"] == 2 * 200
+    assert sorted(samples.table.filter(samples.mismatch)["request_id"].to_pylist()) == sorted(swapped)
+    assert (verdict.verdict, verdict.versions["candidate"].mismatches) == (Word.FAIL, 2)
+    assert set(verdict.versions["candidate"].mismatch_ids) == set(swapped)
     assert all(request_id in verdict.reason for request_id in swapped)
-    assert verdict.versions["stable"].unfaithful == 0
+    assert verdict.versions["stable"].mismatches == 0
 
 
-def test_broken_answers_are_named_too_and_workers_know_the_references(double, job):
-    folder = job(rows=50, rate=300, duration=3, references=5)
+def test_broken_answers_are_named_too_and_workers_know_the_baseline_answers(double, job):
+    folder = job(rows=50, rate=300, duration=3, baseline=5)
     with double(delays=[0.005], swap_every=700, cut_every=40) as server:
         _, samples, verdict = measure(folder, server, workers=2)
         swapped = server.seen()["swapped"]
-    table = samples.table.filter(samples.unfaithful)
+    table = samples.table.filter(samples.mismatch)
     errors = dict(zip(table["request_id"].to_pylist(), table["error"].to_pylist(), strict=True))
     assert set(errors.values()) == {None, "truncated answer"}
     assert {request_id for request_id, error in errors.items() if error is None} <= set(swapped)
