@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket as blocking
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -98,9 +98,10 @@ class _Parser(HTTPResponseParser):
 class _Connection:
     """One connection and its parser."""
 
-    def __init__(self, sock: gevent.socket.socket, tls: bool) -> None:
+    def __init__(self, sock: gevent.socket.socket, tls: bool, clock: Callable[[], float]) -> None:
         self._sock = sock
         self._tls = tls
+        self._clock = clock
         self.parser = _Parser()
         self.used = False
         self.idle_since = 0.0
@@ -127,7 +128,7 @@ class _Connection:
         """
         sock, parser = self._sock, self.parser
         parser.begun = parser.whole = False
-        sock.settimeout(_left(deadline))
+        sock.settimeout(_left(deadline, self._clock()))
         try:
             sent = sock.send(request)
         except (BrokenPipeError, ConnectionResetError):
@@ -135,11 +136,11 @@ class _Connection:
                 raise _Stale from None
             raise
         while sent < len(request):
-            sock.settimeout(_left(deadline))
+            sock.settimeout(_left(deadline, self._clock()))
             sent += sock.send(memoryview(request)[sent:])
         self.used = True
         while not parser.whole:
-            sock.settimeout(_left(deadline))
+            sock.settimeout(_left(deadline, self._clock()))
             data = sock.recv(_CHUNK)
             if data:
                 parser.feed(data)
@@ -157,8 +158,8 @@ class _Connection:
         self._sock.close()
 
 
-def _left(deadline: float) -> float:
-    left = deadline - perf_counter()
+def _left(deadline: float, now: float) -> float:
+    left = deadline - now
     if left <= 0:
         raise TimeoutError
     return left
@@ -173,6 +174,7 @@ class Client:
         headers: sent with every request.
         pins: the target is a gateway, which is told whom to ask and says who answered.
         content_type: of the bodies.
+        clock: seconds; read before each wait for the target.
     """
 
     def __init__(
@@ -183,7 +185,9 @@ class Client:
         *,
         pins: bool = True,
         content_type: str = "application/json",
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
+        self._clock = clock
         self._headers = headers or {}
         self._pins = pins
         self._content_type = content_type
@@ -210,7 +214,7 @@ class Client:
 
     def post(self, head: bytes, body: bytes, request_id: bytes) -> Answer:
         """Send one request and wait for the whole answer; never raises for what the target does."""
-        sent_at = perf_counter()
+        sent_at = self._clock()
         request = b"%b%d\r\nx-request-id: %b\r\n\r\n%b" % (head, len(body), request_id, body)
         deadline = sent_at + self._timeout
         connection = None
@@ -223,14 +227,14 @@ class Client:
                 connection = self._open(deadline)
                 connection.exchange(request, deadline)
         except (OSError, HTTPParseError) as error:
-            done_at = perf_counter()
+            done_at = self._clock()
             phrase = phrase_of(error)
             if connection is not None:
                 if connection.parser.begun and isinstance(error, ConnectionError):
                     phrase = TRUNCATED
                 connection.close()
             return Answer(sent_at, done_at, 0, b"", None, phrase)
-        done_at = perf_counter()
+        done_at = self._clock()
         parser = connection.parser
         said = parser.role if self._pins else None
         answer = Answer(sent_at, done_at, parser.get_code(), bytes(parser.body), said, None)
@@ -249,7 +253,7 @@ class Client:
     def _take(self, deadline: float) -> _Connection:
         while self._idle:
             connection = self._idle.pop()  # the one that was used last
-            if perf_counter() - connection.idle_since > MAX_IDLE:
+            if self._clock() - connection.idle_since > MAX_IDLE:
                 connection.close()
                 self.close()  # all others are older
             elif connection.is_open():
@@ -263,7 +267,7 @@ class Client:
         sock.setsockopt(blocking.IPPROTO_TCP, blocking.TCP_NODELAY, 1)
         if self._tls:
             sock = self._tls.wrap_socket(sock, server_hostname=self._host)
-        return _Connection(sock, self._tls is not None)
+        return _Connection(sock, self._tls is not None, self._clock)
 
     def _find(self, deadline: float) -> gevent.socket.socket:
         """Connect to the first address of the target that accepts it, which is kept for the whole run."""
@@ -279,11 +283,10 @@ class Client:
                 return sock
         raise refused
 
-    @staticmethod
-    def _connect(family: int, address: tuple[object, ...], deadline: float) -> gevent.socket.socket:
+    def _connect(self, family: int, address: tuple[object, ...], deadline: float) -> gevent.socket.socket:
         sock = gevent.socket.socket(family, blocking.SOCK_STREAM)
         try:
-            sock.settimeout(_left(deadline))
+            sock.settimeout(_left(deadline, self._clock()))
             sock.connect(address)
         except BaseException:
             sock.close()

@@ -1,33 +1,45 @@
 import contextlib
+import itertools
 import socket
 import threading
 import time
 
 import pytest
 
-from loadtest.load.sending.http_client import Client
+from loadtest.load.sending.http_client import MAX_IDLE, Client
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Model-Version: stable\r\n\r\nhi"
+HUNG = 60.0
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n"
 
 
 class Script:
-    """A server that answers the n-th request with the n-th step of a script: bytes to send, then a verb."""
+    """A server that answers the n-th request with the n-th step of a script: bytes to send, then a verb.
+
+    A part is sent when the client waits for it, and so arrives apart from the part before it.
+    """
 
     def __init__(self, *steps):
         self.steps = list(steps)
         self.requests = []
         self.connections = 0
+        self.waits = threading.Semaphore(0)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
+
+    def clock(self):
+        """The client's clock, which it reads before each wait: to connect, to send, and for each part."""
+        self.waits.release()
+        return time.perf_counter()
 
     def serve(self):
         while self.steps:
             connection, _ = self.listener.accept()
             self.connections += 1
             with connection, contextlib.suppress(ConnectionError):  # the client may give up
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.talk(connection)
 
     def talk(self, connection):
@@ -40,13 +52,22 @@ class Script:
                 received += part
             self.requests.append(received)
             sends, verb = self.steps.pop(0)
-            for part in sends:
-                connection.sendall(part)
-                time.sleep(0.005)  # so that parts arrive one by one
+            if len(sends) > 1:
+                # of the first request on a connection: read when it began, connected and sent
+                for _ in range(3):
+                    assert self.waits.acquire(timeout=HUNG)
+                for part in sends:
+                    assert self.waits.acquire(timeout=HUNG)
+                    connection.sendall(part)
+            else:
+                connection.sendall(b"".join(sends))
             if verb == "close":
                 return
             if verb == "hang":
-                time.sleep(0.3)
+                # until the client gives up
+                connection.recv(1)
+            while verb == "drip":
+                connection.sendall(b".")
 
 
 @pytest.fixture
@@ -59,7 +80,8 @@ def serve():
 
     yield make
     for server in servers:
-        server.thread.join(5)
+        server.thread.join(HUNG)
+        assert not server.thread.is_alive()
         server.listener.close()
 
 
@@ -84,26 +106,52 @@ def post(client, role="stable"):
         # the head alone
         ([OK[:-2]], "close", 0, b"", "truncated answer"),
         ([b"SSH-2.0-OpenSSH\r\n"], "close", 0, b"", "malformed answer"),
-        ([], "hang", 0, b"", "timeout"),
-        # every read is in time, the whole is not
-        ([b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", *[b"."] * 60], "hang", 0, b"", "timeout"),
     ],
 )
 def test_answers(serve, sends, verb, status, body, error):
     server = serve((sends, verb))
-    client = Client(server.url, timeout=0.15 if verb == "hang" else 5)
+    client = Client(server.url, timeout=HUNG, clock=server.clock)
     began = time.perf_counter()
     answer = post(client)
     client.close()
     assert (answer.status, answer.body, answer.error) == (status, body, error)
     assert began <= answer.sent_at < answer.done_at <= time.perf_counter()
-    if error == "timeout":
-        assert answer.done_at - answer.sent_at == pytest.approx(0.15, abs=0.1)
+
+
+@pytest.mark.parametrize("sends", [[], [OK[:-1]]], ids=["nothing", "a part"])
+def test_what_does_not_come_in_time(serve, sends):
+    server = serve((sends, "hang"))
+    # it connects and sends at once, and waits at the very end of its time
+    clock = itertools.chain([0.0] * 3, itertools.repeat(HUNG - 0.05))
+    answer = post(Client(server.url, timeout=HUNG, clock=clock.__next__))
+    assert answer == (0.0, HUNG - 0.05, 0, b"", None, "timeout")
+
+
+def test_the_time_out_covers_the_whole_request_and_not_each_read(serve):
+    # a byte comes at once whenever the client waits for one, for ever
+    server = serve(([b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"], "drip"))
+    # each wait takes 100 s of a clock that nobody waits for
+    client = Client(server.url, timeout=1000, clock=itertools.count(0, 100).__next__)
+    answer = post(client)
+    # no wait begins at 1000 s; it is given up as soon as the clock is read again
+    assert (answer.error, answer.sent_at, answer.done_at) == ("timeout", 0, 1100)
+
+
+@pytest.mark.parametrize(("idle", "connections"), [(MAX_IDLE, 1), (MAX_IDLE + 0.01, 2)])
+def test_a_connection_that_was_idle_for_long_is_not_used(serve, idle, connections):
+    server = serve(([OK], "keep"), ([OK], "keep"))
+    now = [0.0]
+    client = Client(server.url, timeout=HUNG, clock=lambda: now[0])
+    assert post(client).error is None
+    now[0] += idle
+    assert post(client).error is None
+    client.close()
+    assert server.connections == connections
 
 
 def test_a_connection_serves_many_requests(serve):
     server = serve(*[([OK], "keep")] * 3)
-    client = Client(server.url, timeout=5)
+    client = Client(server.url, timeout=HUNG)
     assert [post(client).role for _ in range(3)] == ["stable"] * 3
     client.close()
     assert server.connections == 1
@@ -114,9 +162,11 @@ def test_a_connection_serves_many_requests(serve):
 )
 def test_a_connection_that_was_closed_is_not_used(serve, close):
     server = serve(([close], "close"), ([OK], "keep"))
-    client = Client(server.url, timeout=5)
+    client = Client(server.url, timeout=HUNG)
     assert post(client).error is None
-    time.sleep(0.05)  # the end of the connection arrives
+    deadline = time.monotonic() + HUNG
+    while any(connection.is_open() for connection in client._idle):  # until its end arrives
+        assert time.monotonic() < deadline
     assert post(client).error is None
     client.close()
     assert len(server.requests) == 2
@@ -124,7 +174,7 @@ def test_a_connection_that_was_closed_is_not_used(serve, close):
 
 def test_what_may_have_been_read_is_not_sent_again(serve):
     server = serve(([OK], "keep"), ([], "close"), ([OK], "keep"))
-    client = Client(server.url, timeout=5)
+    client = Client(server.url, timeout=HUNG)
     assert [post(client).error for _ in range(3)] == [None, "connection closed", None]
     client.close()
     assert len(server.requests) == 3
@@ -132,7 +182,7 @@ def test_what_may_have_been_read_is_not_sent_again(serve):
 
 def test_the_request_that_is_sent(serve):
     server = serve(([OK], "keep"), ([OK], "keep"))
-    client = Client(f"{server.url}/base", timeout=5)
+    client = Client(f"{server.url}/base", timeout=HUNG)
     post(client, "candidate")
     post(client, None)
     client.close()
@@ -148,7 +198,13 @@ def test_the_request_that_is_sent(serve):
 
 
 def test_nobody_listens():
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    assert post(Client(f"http://127.0.0.1:{port}", timeout=5)).error == "connection refused"
-    assert post(Client("http://no-such-host.invalid", timeout=5)).error == "unknown host"
+    # bound, so that nobody else listens there meanwhile
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        client = Client(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout=HUNG)
+        assert post(client).error == "connection refused"
+
+
+def test_a_host_that_has_no_address():
+    # refused without asking a name server, which may be slow, absent, or know every name
+    assert post(Client("http://[fe80::1%nosuch]:80", timeout=HUNG)).error == "unknown host"
