@@ -106,7 +106,7 @@ class Metrics:
         """Serve ``/metrics``; returns what ends it.
 
         Args:
-            port: of the address.
+            port: of the address; 0: any that is free.
             folder: the canary's state on a lab of local processes, whose Prometheus looks there for us.
             address: to listen on.
 
@@ -122,7 +122,7 @@ class Metrics:
             ) from None
         told = folder / "canary.json" if folder is not None else None
         if told is not None:
-            told.write_text(json.dumps([{"targets": [f"{LOOPBACK}:{port}"]}]), encoding="utf-8")
+            told.write_text(json.dumps([{"targets": [f"{LOOPBACK}:{server.server_port}"]}]), encoding="utf-8")
 
         def close() -> None:
             if told is not None:

@@ -25,6 +25,8 @@ from loadtest.workflows.capacity_trials import drain, run_trial
 from loadtest.workflows.load_follower import Progress
 from loadtest.workflows.run_environment import describe
 
+Recover = Callable[[Lab, str, str, float], None]
+
 CAPACITY = "capacity.json"
 ROWS = "rows.parquet"
 _TRIES = 3
@@ -62,8 +64,18 @@ def capacity(
     results: Path,
     progress: Progress,
     questions: Questions,
+    recover: Recover = drain,
 ) -> Outcome:
     """Search on a lab of its own, both versions in turns, and judge what was found.
+
+    Args:
+        experiment: resolved.
+        open_lab: makes the lab that is searched on.
+        versions: stable and candidate.
+        results: folder that gets a run folder.
+        progress: where live figures go.
+        questions: what is asked beside the capacity.
+        recover: waits after an overload until the version answers at once again; see ``drain``.
 
     Raises:
         UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
@@ -79,7 +91,7 @@ def capacity(
         experiment = experiment.model_copy(update={"data": data})
         with open_lab(versions) as lab:
             progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
-            searching = _Searching(lab, experiment, folder.path, progress, questions)
+            searching = _Searching(lab, experiment, folder.path, progress, questions, recover)
             problem = None
             try:
                 for cpus in questions.cpus or (None,):
@@ -108,9 +120,16 @@ class _Searching:
     """Runs searches on a lab and keeps a line for each trial."""
 
     def __init__(
-        self, lab: Lab, experiment: Experiment, folder: Path, progress: Progress, questions: Questions
+        self,
+        lab: Lab,
+        experiment: Experiment,
+        folder: Path,
+        progress: Progress,
+        questions: Questions,
+        recover: Recover,
     ) -> None:
         self._lab = lab
+        self._recover = recover
         self._experiment = experiment
         self._folder = folder
         self._progress = progress
@@ -176,7 +195,7 @@ class _Searching:
                 }
             )
             if trial.overloaded or done.problem:
-                drain(self._lab, self._experiment.model.name, role, self._experiment.capacity.latency)
+                self._recover(self._lab, self._experiment.model.name, role, self._experiment.capacity.latency)
             if done.problem is None:
                 break
         else:

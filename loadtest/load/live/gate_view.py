@@ -23,7 +23,7 @@ from loadtest.experiment.experiment import Experiment
 
 COMMAND = (sys.executable, "-m", "loadtest", "live", "--experiment")
 _WAITING = 120
-_END = 5.0
+_PATIENCE = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class LiveGates:
         experiment: resolved, with an evaluation set that is on this machine.
         show: takes the gates after every analysis.
         command: what is run, followed by the path of the experiment.
+        patience: seconds that it may take to end, once no more samples come.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class LiveGates:
         experiment: Experiment,
         show: Callable[[list[dict[str, Any]]], None],
         command: Sequence[str] = COMMAND,
+        patience: float = _PATIENCE,
     ) -> None:
+        self._patience = patience
         self._show = show
         # a judge that cannot keep up is given up, rather than the memory filled
         self._lines: Queue[str | None] = Queue(_WAITING)
@@ -63,7 +66,7 @@ class LiveGates:
         """No more samples come; returns when the last analysis was shown, or after a few seconds."""
         with contextlib.suppress(Full):
             self._lines.put_nowait(None)
-        if not gevent.joinall(self._greenlets, timeout=5):
+        if not gevent.joinall(self._greenlets, timeout=self._patience):
             gevent.killall(self._greenlets)
 
     def _run(self, experiment: Experiment, command: Sequence[str]) -> None:
@@ -83,7 +86,7 @@ class LiveGates:
             try:
                 for line in process.stdout or ():
                     self._show(json.loads(line)["gates"])
-                if code := process.wait(timeout=_END):
+                if code := process.wait(timeout=self._patience):
                     raise ChildProcessError(f"loadproof live ended with code {code}")
             finally:
                 writer.kill()

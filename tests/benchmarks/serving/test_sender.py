@@ -3,6 +3,7 @@
 import http.server
 import threading
 
+import numpy as np
 import pytest
 
 from benchmarks.serving.sender import Outcome, Sender
@@ -51,7 +52,7 @@ def test_one_request_alone(sender):
 
 
 def test_every_answer_is_counted_as_what_it_is(sender):
-    outcome = sender.closed(0.5)
+    outcome = sender.closed(0.1)
     assert outcome.sent == len(outcome.latencies) + outcome.refused + outcome.failed
     # they are sent in turn: one in five each
     for count in (outcome.refused, outcome.failed, len(outcome.latencies) / 3):
@@ -60,8 +61,10 @@ def test_every_answer_is_counted_as_what_it_is(sender):
 
 
 def test_arrivals_come_at_their_rate(sender):
-    outcome = sender.open_loop(200, 1.0, seed=1)
-    assert outcome.sent + outcome.unsent == pytest.approx(200, abs=60)
+    outcome = sender.open_loop(200, 0.3, seed=1)
+    due = np.cumsum(np.random.default_rng(1).exponential(1 / 200, 60))
+    # it ends when its time is up, or earlier, where the server is too slow
+    assert outcome.sent + outcome.unsent == np.sum(due <= outcome.seconds) > 0
 
 
 def test_a_quantile_counts_what_never_came():

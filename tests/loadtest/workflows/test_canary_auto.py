@@ -17,6 +17,7 @@ from loadtest.canary.state import Deployment, Note, State
 from loadtest.errors import ExitCode, LabError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.gateway.signature import sign
+from loadtest.lab.services.http_probe import get
 from loadtest.report.canary_terminal import CanaryDisplay
 from loadtest.workflows.canary_auto import Auto, resume
 from loadtest.workflows.canary_outputs import Annotations, Lines, Metrics
@@ -273,13 +274,12 @@ def test_metrics_follow_and_are_served_on_loopback():
 
 
 def test_a_local_labs_prometheus_is_told_of_the_metrics_while_they_are_served(tmp_path):
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as free:
-        port = free.server_port
     metrics = Metrics()
     # before the first decision there is a zero for each
     assert 'decisions_total{decision="promote"} 0.0' in generate_latest(metrics.registry).decode()
-    close = metrics.serve(port, tmp_path)
-    assert json.loads((tmp_path / "canary.json").read_text()) == [{"targets": [f"127.0.0.1:{port}"]}]
+    close = metrics.serve(0, tmp_path)
+    ((target,),) = (entry["targets"] for entry in json.loads((tmp_path / "canary.json").read_text()))
+    assert 'decisions_total{decision="promote"} 0.0' in get(f"http://{target}/metrics", timeout=60).body
     close()
     assert not (tmp_path / "canary.json").exists()
 

@@ -79,6 +79,7 @@ class FakeLab:
         self.per_cpu = per_cpu or {"stable": 400.0, "candidate": 400.0}
         self.valid, self.enforces, self.mixes = valid, enforces, mixes
         self.cpus = dict.fromkeys(self.per_cpu, 0.5)
+        self.recovered = []
 
     def __call__(self, versions):
         return self
@@ -114,12 +115,10 @@ class Silent:
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path):
     """``run(lab, gates=[...])``: the outcome of a search, and capacity.json."""
     data = tmp_path / "evaluation.parquet"
     pq.write_table(pa.table({"x": np.arange(10.0), "label": ["1"] * 10}), data)
-    # the double answers at once: nothing has to drain
-    monkeypatch.setattr("loadtest.workflows.capacity.drain", lambda *_: None)
 
     def make(lab, gates=(), questions=None, **settings):
         experiment = Experiment.model_validate(
@@ -130,7 +129,16 @@ def run(tmp_path, monkeypatch):
                 "capacity": {"gates": list(gates), "trial": "4s"} | settings,
             }
         )
-        outcome = capacity(experiment, lab, None, tmp_path / "results", Silent(), questions or Questions())
+        outcome = capacity(
+            experiment,
+            lab,
+            None,
+            tmp_path / "results",
+            Silent(),
+            questions or Questions(),
+            # the double answers at once: nothing has to be waited for
+            lambda lab, model, role, within: lab.recovered.append((model, role, within)),
+        )
         return outcome, json.loads((outcome.folder / "capacity.json").read_text())
 
     return make
@@ -138,7 +146,8 @@ def run(tmp_path, monkeypatch):
 
 def test_a_sweep_gives_the_curve_its_cost_and_the_cheapest_limit(run):
     questions = Questions((0.25, 0.5), price=0.04, at_rate=150.0)
-    outcome, content = run(FakeLab(), ["capacity >= stable - 10%"], questions)
+    lab = FakeLab()
+    outcome, content = run(lab, ["capacity >= stable - 10%"], questions)
     points = content["versions"]["candidate"]
     assert [p["cpus"] for p in points] == [0.25, 0.5]
     assert [p["capacity"] for p in points] == [pytest.approx(100, rel=0.06), pytest.approx(200, rel=0.06)]
@@ -150,7 +159,10 @@ def test_a_sweep_gives_the_curve_its_cost_and_the_cheapest_limit(run):
     trials = content["trials"]
     assert [t["role"] for t in trials[:4]] == ["stable", "candidate", "stable", "candidate"]
     assert len(list((outcome.folder / "trials").glob("*/samples.parquet"))) == len(trials)
-    assert any(t["overloaded"] for t in trials)
+    # an overloaded version recovers before the next trial
+    overloaded = [t["role"] for t in trials if t["overloaded"]]
+    assert overloaded
+    assert lab.recovered == [("m", version, 0.1) for version in overloaded]
     page = (outcome.folder / "capacity.html").read_text()
     assert "<svg" in page
     assert "http://" not in page.replace("http://127.0.0.1", "")

@@ -34,11 +34,12 @@ class FakeLoad:
             self.told = second + 1
             yield sample_line(samples.where(samples.done_at.astype(int) == second).to_bytes())
             yield json.dumps({"elapsed": second + 1.0})
-            assert self.shown.wait(30)
+            assert self.shown.wait(60)
             self.shown.clear()
 
     def stop(self) -> None:
         self.stops += 1
+        self.shown.set()
 
     def wait(self) -> int:
         return self.code
@@ -55,7 +56,6 @@ class FakeLab:
 
     def check(self) -> None:
         if self.dies_at is not None and self.elapsed >= self.dies_at:
-            self.shown.set()
             raise ServiceDied("candidate ended with code 137", ["Killed"])
 
     def step(self, text: str) -> None: ...

@@ -15,6 +15,7 @@ SAMPLES = SampleSet.from_samples(
     [Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)]
 ).to_bytes()
 
+HUNG = 60.0
 ECHO = """
 import json, sys
 from loadtest.experiment.experiment import Experiment
@@ -27,7 +28,7 @@ print(json.dumps({"gates": [{"name": name, "seen": seen}]}), flush=True)
 
 def test_samples_go_in_and_gates_come_out():
     seen = []
-    gates = LiveGates(EXPERIMENT, seen.append, (sys.executable, "-c", ECHO))
+    gates = LiveGates(EXPERIMENT, seen.append, (sys.executable, "-c", ECHO), HUNG)
     for _ in range(3):
         gates.add(SAMPLES)
     gates.close()
@@ -49,7 +50,7 @@ def test_samples_go_in_and_gates_come_out():
 def test_a_judge_that_fails_harms_nothing(command, warnings, caplog, capfd):
     seen = []
     with caplog.at_level(logging.WARNING):
-        gates = LiveGates(EXPERIMENT, seen.append, command)
+        gates = LiveGates(EXPERIMENT, seen.append, command, HUNG)
         for _ in range(500):  # more than would be kept
             gates.add(SAMPLES)
         gates.close()
