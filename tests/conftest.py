@@ -5,6 +5,7 @@ do all tests on Compose, which share a lab.
 """
 
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 # a runner started in the background hands down an ignored Ctrl-C, which these tests send for real
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# what the tests start is on this machine, whatever proxy leads to others
+for _name in ("no_proxy", "NO_PROXY"):
+    os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "127.0.0.1", "localhost", "::1")))
 
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "models" / "shop"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 import requests
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, start_http_server
@@ -18,6 +19,7 @@ from loadtest.canary.shadow_join import QUANTILES, Shadow
 from loadtest.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
+_THIS_MACHINE = (LOOPBACK, "localhost", "::1")
 GRAFANA_URL, GRAFANA_TOKEN = "GRAFANA_URL", "GRAFANA_TOKEN"
 _PATIENCE = 2.0
 
@@ -185,6 +187,7 @@ class Annotations:
         self._say, self._clock = say, clock
         self._told = False
         self._pool = ThreadPoolExecutor(max_workers=1)
+        self._session = requests.Session()
         if not self._url:
             self._tell(f"decisions are not marked in Grafana: {GRAFANA_URL} and {GRAFANA_TOKEN} name none")
 
@@ -202,14 +205,17 @@ class Annotations:
     def close(self) -> None:
         """Wait for what was posted last."""
         self._pool.shutdown()
+        self._session.close()
 
     def _post(self, body: dict[str, Any]) -> None:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
-            answer = requests.post(
+            # the environment's proxy leads to other machines
+            self._session.trust_env = urlsplit(self._url).hostname not in _THIS_MACHINE
+            answer = self._session.post(
                 f"{self._url}/api/annotations", json=body, headers=headers, timeout=_PATIENCE
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:
             self._tell(f"Grafana at {self._url} takes no annotation ({type(error).__name__})")
             return
         if answer.status_code != 200:

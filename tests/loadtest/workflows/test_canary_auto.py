@@ -318,7 +318,12 @@ def annotate(environment):
     return said
 
 
-def test_decisions_are_annotations_in_grafana():
+def test_decisions_are_annotations_in_grafana(monkeypatch):
+    # an office's proxy does not lead to this machine
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     with grafana() as url:
         assert annotate({"GRAFANA_URL": url, "GRAFANA_TOKEN": "secret"}) == []
     path, token, first = Grafana.posted[0]
@@ -335,6 +340,8 @@ def test_decisions_are_annotations_in_grafana():
     [
         ({}, "GRAFANA_URL and GRAFANA_TOKEN name none"),
         ({"GRAFANA_URL": "http://127.0.0.1:1"}, "takes no annotation (ConnectionError)"),
+        # no URL
+        ({"GRAFANA_URL": "http://[::1"}, "takes no annotation (ValueError)"),
     ],
 )
 def test_without_grafana_one_note_and_then_silence(environment, says):
