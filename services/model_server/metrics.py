@@ -18,14 +18,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from contract.label_text import label_text
+from contract.latency_buckets import LATENCY_BUCKETS
+from contract.metric_names import BATCH_ROWS, FEEDBACK, PREDICTIONS
 from services.model_server.cgroups import CpuLimitCollector
 from services.model_server.version import LoadedVersion
-
-LATENCY_BUCKETS = (
-    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1,
-    0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0,
-)  # fmt: skip
-"""Seconds. Dense between 50 and 500 ms, where a CPU limit's 100 ms periods show."""
 
 ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -111,12 +108,12 @@ class _Requests(Collector):
             requests.add_metric([version, str(status)], count)
         yield requests
         predictions = CounterMetricFamily(
-            "loadproof_predictions",
+            PREDICTIONS.removesuffix("_total"),
             "Rows predicted; by class where there are few.",
             labels=["version", "class"],
         )
         for label, count in self._classes.items():
-            predictions.add_metric([version, str(label)], count)
+            predictions.add_metric([version, label_text(label)], count)
         yield predictions
         yield self._latency.family(
             "loadproof_request_duration_seconds",
@@ -126,7 +123,7 @@ class _Requests(Collector):
         yield self._inference.family(
             "loadproof_inference_duration_seconds", "Time that the model took for one batch.", version
         )
-        yield self._rows.family("loadproof_batch_rows", "Rows in one batch.", version)
+        yield self._rows.family(BATCH_ROWS, "Rows in one batch.", version)
         in_flight = GaugeMetricFamily(
             "loadproof_requests_in_flight", "Infer requests in the server now.", labels=["version"]
         )
@@ -152,7 +149,7 @@ class Metrics:
         registry.register(requests)
         self.begin, self.finish, self.batch = requests.begin, requests.finish, requests.batch
         self._feedback = Counter(
-            "loadproof_feedback_total",
+            FEEDBACK,
             "Rows of feedback, by what became of the prediction: correct, incorrect, received (a regression) "
             "or unknown.",
             ["version", "outcome"],

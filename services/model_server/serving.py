@@ -28,11 +28,11 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
-from services.model_server.app import create_app
+from services.model_server.canary.faults import Faults
 from services.model_server.errors import AddressError
-from services.model_server.faults import Faults
-from services.model_server.front import in_front_of
-from services.model_server.settings import Settings
+from services.model_server.http.app import create_app
+from services.model_server.http.front import in_front_of
+from services.model_server.http.inference import Settings
 from services.model_server.version import LoadedVersion
 
 STOP_TIMEOUT = 12

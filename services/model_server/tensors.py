@@ -11,18 +11,16 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.datatypes import FLOATS, INTEGERS, InputDatatype
 from services.model_server.errors import RequestError
 
 DTYPES: Mapping[str, np.dtype[Any]] = {
-    "FP64": np.dtype("<f8"),
-    "FP32": np.dtype("<f4"),
-    "INT64": np.dtype("<i8"),
-    "INT32": np.dtype("<i4"),
+    name: np.dtype((FLOATS | INTEGERS)[name]) for name in get_args(InputDatatype)
 }
 """The datatypes that an input may have."""
 
