@@ -113,13 +113,11 @@ class CpuLimitCollector(Collector):
         if limit is None:
             return
         yield GaugeMetricFamily(CPU_LIMIT_CORES, "CPU limit in force, in cores.", value=limit.cores)
+        wanted = "Periods of the CPU limit in which this server wanted to run."
+        stopped = "Periods in which the kernel stopped this server for the rest of the period."
         for name, text, value in (
-            (CPU_PERIODS, "Periods of the CPU limit in which this server wanted to run.", limit.periods),
-            (
-                CPU_THROTTLED_PERIODS,
-                "Periods in which the kernel stopped this server for the rest of the period.",
-                limit.throttled_periods,
-            ),
+            (CPU_PERIODS, wanted, limit.periods),
+            (CPU_THROTTLED_PERIODS, stopped, limit.throttled_periods),
             (
                 CPU_THROTTLED_SECONDS,
                 "Time for which the kernel stopped this server.",

@@ -52,15 +52,9 @@ _PR_SET_PDEATHSIG = 1
 def serve(
     version: LoadedVersion, *, host: str, port: int, threads: int | None, drain: float, faults: bool = False
 ) -> int:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT, with as many threads as suit the model where none are given.
 
-    Args:
-        version: what is served.
-        host: the address to listen on.
-        port: its port.
-        threads: that answer requests; None: as many as suit the model.
-        drain: seconds between not being ready any more and not accepting any more.
-        faults: whether faults may be injected.
+    ``drain`` is in seconds: between not being ready any more and not accepting any more.
 
     Returns:
         0 after a stop that was asked for, 1 when the worker died.

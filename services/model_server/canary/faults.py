@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from contract.faults import MAX_DELAY, SERVER_FAULTS
 from services.model_server.errors import RequestError
 
 _KINDS = ", ".join(SERVER_FAULTS)
+_KEYS = {"kind", "share", "delay"}
+_NUMBERS = (int, float)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Faults:
                 400, f"faults must be a list of objects with a kind of {', '.join(SERVER_FAULTS)}"
             )
         self._faults = tuple(_fault(part) for part in document)
-        return [{"kind": f.kind, "share": f.share, "delay": f.delay} for f in self._faults]
+        return [asdict(fault) for fault in self._faults]
 
     def before(self) -> None:
         """Befall a request before the model runs.
@@ -105,21 +107,11 @@ class Faults:
 
 
 def _fault(part: object) -> Fault:
-    if (
-        not isinstance(part, dict)
-        or part.get("kind") not in SERVER_FAULTS
-        or set(part) - {"kind", "share", "delay"}
-    ):
-        raise RequestError(
-            400, f"a fault has a kind of {', '.join(SERVER_FAULTS)}, a share and a delay: {part!r}"
-        )
+    if not isinstance(part, dict) or part.get("kind") not in SERVER_FAULTS or set(part) - _KEYS:
+        raise RequestError(400, f"a fault has a kind of {_KINDS}, a share and a delay: {part!r}")
     share, delay = part.get("share", 1), part.get("delay", 0)
-    if not _number(share) or not 0 < share <= 1:
+    if type(share) not in _NUMBERS or not 0 < share <= 1:
         raise RequestError(400, f"the share of a fault is above 0 and up to 1, not {share!r}")
-    if not _number(delay) or not 0 <= delay <= MAX_DELAY:
+    if type(delay) not in _NUMBERS or not 0 <= delay <= MAX_DELAY:
         raise RequestError(400, f"the delay of a fault is 0 to {MAX_DELAY:g} seconds, not {delay!r}")
     return Fault(part["kind"], float(share), float(delay))
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

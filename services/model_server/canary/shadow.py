@@ -134,13 +134,9 @@ class Answers:
 
     def _to_json(self, record: _Record) -> dict[str, Any]:
         labels = [label_text(label) for label in record.labels] if self._as_text else list(record.labels)
+        told = {"at": record.at, "id": record.request_id}
         if not record.mark:
-            return {"at": record.at, "id": record.request_id, "truth": labels}
-        return {
-            "at": record.at,
-            "id": record.request_id,
-            "mark": record.mark,
-            "status": record.status,
-            "seconds": record.seconds,
-            "labels": labels,
-        }
+            return told | {"truth": labels}
+        return told | {
+            "mark": record.mark, "status": record.status, "seconds": record.seconds, "labels": labels,
+        }  # fmt: skip

@@ -41,96 +41,20 @@ def create_app(
 ) -> Flask:
     """The Flask application that serves one version; ``app.extensions["inference"]`` answers infer requests.
 
-    Args:
-        version: what is served.
-        registry: where the metrics are registered; a fresh one per application.
-        settings: the server's bounds.
-        is_ready: asked by the readiness routes; false while the server stops.
-        faults: may be injected into this server; None: it has no such route.
+    The registry must be a fresh one. ``is_ready`` is false while the server stops. Without ``faults`` there
+    is no route to inject any.
     """
+    settings = settings or Settings()
+    metrics = Metrics(registry, version, lambda: inference.depth)
+    recent = RecentPredictions(settings.recent)
+    answers = Answers(version.task, settings.recent)
+    inference = Inference(version, metrics, recent, settings, answers, faults)
     app = Flask("loadproof", static_folder=None)
     app.url_map.strict_slashes = False
-    routes = _Routes(version, registry, settings or Settings(), is_ready, faults)
-    app.extensions["inference"] = routes.inference
-    for rule, view, method in (
-        ("/v2", routes.server, "GET"),
-        ("/v2/health/live", routes.live, "GET"),
-        ("/v2/health/ready", routes.ready, "GET"),
-        ("/metrics", routes.metrics_page, "GET"),
-        (ANSWERS_PATH, routes.answers_page, "GET"),
-        ("", routes.model, "GET"),
-        ("/ready", routes.model_ready, "GET"),
-        ("/infer", routes.infer, "POST"),
-        ("/feedback", routes.feedback, "POST"),
-    ):
-        if rule.startswith(("/v2", "/metrics", ANSWERS_PATH)):
-            app.add_url_rule(rule, view_func=view, methods=[method])
-        else:
-            for prefix in ("/v2/models/<name>", "/v2/models/<name>/versions/<number>"):
-                app.add_url_rule(prefix + rule, view_func=view, methods=[method])
-    if faults is not None:
-        app.add_url_rule(FAULTS_PATH, view_func=routes.inject, methods=["PUT"])
+    app.extensions["inference"] = inference
     app.register_error_handler(Exception, _error)
-    return app
 
-
-class _Routes:
-    """The views, and what they share."""
-
-    def __init__(
-        self,
-        version: LoadedVersion,
-        registry: CollectorRegistry,
-        settings: Settings,
-        is_ready: Callable[[], bool],
-        faults: Faults | None,
-    ) -> None:
-        self._version = version
-        self._faults = faults
-        self._settings = settings
-        self._is_ready = is_ready
-        self._metrics = Metrics(registry, version, lambda: self.inference.depth)
-        self._recent = RecentPredictions(settings.recent)
-        self._answers = Answers(version.task, settings.recent)
-        self.inference = Inference(version, self._metrics, self._recent, settings, self._answers, faults)
-
-    def server(self) -> Response:
-        """``GET /v2``."""
-        return _json({"name": SERVER_NAME, "version": SERVER_VERSION, "extensions": ["binary_tensor_data"]})
-
-    def live(self) -> Response:
-        """``GET /v2/health/live``."""
-        return _json({"live": True})
-
-    def ready(self) -> Response:
-        """``GET /v2/health/ready``: 503 while the server stops."""
-        ready = self._is_ready()
-        return _json({"ready": ready}, 200 if ready else 503)
-
-    def metrics_page(self) -> Response:
-        """``GET /metrics``."""
-        return Response(self._metrics.render(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
-
-    def answers_page(self) -> Response:
-        """``GET /answers?after=N``: see ``shadow``; the gateway forwards no such path."""
-        after = request.args.get("after", "0")
-        if not (after.isascii() and after.isdigit() and len(after) < 19):
-            raise RequestError(400, f"after must be a number of records, got {after!r}")
-        return _json(self._answers.page(int(after)))
-
-    def model(self, name: str, number: str | None = None) -> Response:
-        """``GET /v2/models/{m}``."""
-        self._check_name(name, number)
-        return _json(self._version.metadata())
-
-    def model_ready(self, name: str, number: str | None = None) -> Response:
-        """``GET /v2/models/{m}/ready``."""
-        self._check_name(name, number)
-        ready = self._is_ready()
-        return _json({"name": name, "ready": ready}, 200 if ready else 503)
-
-    def _check_name(self, name: str, number: str | None) -> None:
-        version = self._version
+    def check_name(name: str, number: str | None) -> None:
         if name != version.name:
             raise RequestError(404, f"unknown model {name!r}; this server has {version.name!r}")
         if number not in (None, version.version):
@@ -138,44 +62,81 @@ class _Routes:
                 404, f"unknown version {number!r} of {name!r}; this server has {version.version!r}"
             )
 
-    def infer(self, name: str, number: str | None = None) -> Response:
-        """``POST /v2/models/{m}/infer``."""
+    def server() -> Response:
+        return _json({"name": SERVER_NAME, "version": SERVER_VERSION, "extensions": ["binary_tensor_data"]})
+
+    def ready() -> Response:
+        now = is_ready()
+        return _json({"ready": now}, 200 if now else 503)
+
+    def answers_page() -> Response:
+        after = request.args.get("after", "0")
+        if not (after.isascii() and after.isdigit() and len(after) < 19):
+            raise RequestError(400, f"after must be a number of records, got {after!r}")
+        return _json(answers.page(int(after)))
+
+    def inject() -> Response:
+        assert faults is not None  # noqa: S101 - the route exists only then
+        return _json(faults.replace(_load_json(read_body(request.environ, settings.max_body))))
+
+    def model(name: str, number: str | None = None) -> Response:
+        check_name(name, number)
+        return _json(version.metadata())
+
+    def model_ready(name: str, number: str | None = None) -> Response:
+        check_name(name, number)
+        now = is_ready()
+        return _json({"name": name, "ready": now}, 200 if now else 503)
+
+    def infer(name: str, number: str | None = None) -> Response:
         # an address that is not ours is counted and answered like any other infer request
-        status, kept, body = self.inference(request.environ, lambda: self._check_name(name, number))
+        status, kept, body = inference(request.environ, lambda: check_name(name, number))
         return Response(body, status, kept)
 
-    def feedback(self, name: str, number: str | None = None) -> Response:
-        """``POST /v2/models/{m}/feedback``: ``{"id": ..., "label": ...}``; a list where there were rows."""
-        self._check_name(name, number)
-        document = _load_json(read_body(request.environ, self._settings.max_body))
+    def feedback(name: str, number: str | None = None) -> Response:
+        check_name(name, number)
+        document = _load_json(read_body(request.environ, settings.max_body))
         if not isinstance(document, dict):
             raise RequestError(400, "the body must be a JSON object")
         if set(document) != {"id", "label"} or not isinstance(document["id"], str):
             raise RequestError(400, 'feedback must be {"id": the id of an answer, "label": what happened}')
-        request_id, label = document["id"], document["label"]
+        answer_id, label = document["id"], document["label"]
         truth = label if isinstance(label, list) else [label]
-        predicted = self._recent.look_up(request_id)
-        if predicted is None:
-            self._metrics.feedback("unknown", len(truth))
-            raise RequestError(404, f"no recent prediction with id {request_id!r}")
-        if len(truth) != len(predicted):
-            raise RequestError(400, f"{len(truth)} labels for the {len(predicted)} rows of {request_id!r}")
-        outcomes = [outcome(self._version.task, *pair) for pair in zip(predicted, truth, strict=True)]
+        predicted = recent.look_up(answer_id)
+        if predicted is not None and len(truth) != len(predicted):
+            raise RequestError(400, f"{len(truth)} labels for the {len(predicted)} rows of {answer_id!r}")
+        outcomes = [outcome(version.task, *pair) for pair in zip(predicted or (), truth, strict=False)]
         # a second report of the same id may have come in between; one of the two counts
-        if self._recent.take(request_id) is None:
-            self._metrics.feedback("unknown", len(truth))
-            raise RequestError(404, f"no recent prediction with id {request_id!r}")
-        self._answers.learned(request_id, truth)
+        if recent.take(answer_id) is None:
+            metrics.feedback("unknown", len(truth))
+            raise RequestError(404, f"no recent prediction with id {answer_id!r}")
+        answers.learned(answer_id, truth)
         for word, error in outcomes:
-            self._metrics.feedback(word)
-            if error is not None and self._metrics.absolute_error:
-                self._metrics.absolute_error.observe(error)
-        return _json({"id": request_id, "outcomes": [word for word, _ in outcomes]})
+            metrics.feedback(word)
+            if error is not None and metrics.absolute_error:
+                metrics.absolute_error.observe(error)
+        return _json({"id": answer_id, "outcomes": [word for word, _ in outcomes]})
 
-    def inject(self) -> Response:
-        """``PUT /faults``: see ``faults``; only where the server was started with them."""
-        assert self._faults is not None  # noqa: S101 - the route exists only then
-        return _json(self._faults.replace(_load_json(read_body(request.environ, self._settings.max_body))))
+    of_the_model: list[tuple[str, Callable[..., Response], str]] = [
+        ("", model, "GET"),
+        ("/ready", model_ready, "GET"),
+        ("/infer", infer, "POST"),
+        ("/feedback", feedback, "POST"),
+    ]
+    routes: list[tuple[str, Callable[..., Response], str]] = [
+        ("/v2", server, "GET"),
+        ("/v2/health/live", lambda: _json({"live": True}), "GET"),
+        ("/v2/health/ready", ready, "GET"),
+        ("/metrics", lambda: Response(metrics.render(), content_type=CONTENT_TYPE_PLAIN_0_0_4), "GET"),
+        # the gateway forwards neither of these two
+        (ANSWERS_PATH, answers_page, "GET"),
+        *([(FAULTS_PATH, inject, "PUT")] if faults is not None else []),
+    ]
+    for prefix in ("/v2/models/<name>", "/v2/models/<name>/versions/<number>"):
+        routes += [(prefix + rule, view, method) for rule, view, method in of_the_model]
+    for rule, view, method in routes:
+        app.add_url_rule(rule, endpoint=rule, view_func=view, methods=[method])
+    return app
 
 
 def _json(document: object, status: int = 200) -> Response:

@@ -23,13 +23,7 @@ _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStat
 def in_front_of(
     app: Flask, inference: Inference, version: LoadedVersion
 ) -> Callable[[dict[str, Any], Any], list[bytes]]:
-    """The WSGI application that the server runs.
-
-    Args:
-        app: gets whatever is no plain infer request.
-        inference: answers those.
-        version: names their addresses.
-    """
+    """The WSGI application that the server runs: ``app`` gets whatever is no plain infer request."""
     model = f"/v2/models/{version.name}"
     paths = frozenset([f"{model}/infer", f"{model}/versions/{version.version}/infer"])
 

@@ -74,13 +74,8 @@ def error_answer(status: int, message: str) -> Answer:
 class Inference:
     """Answers infer requests of one version, and counts each once, whatever its answer is.
 
-    Args:
-        version: what is served.
-        metrics: where requests are counted.
-        recent: remembers the predictions, for feedback.
-        settings: the server's bounds.
-        answers: keeps what was answered to mirrored requests.
-        faults: are injected where a sick version would be sick; None: none can be.
+    ``recent`` remembers the predictions for feedback, ``answers`` what was answered to mirrored requests;
+    ``faults`` are injected where a sick version would be sick.
     """
 
     def __init__(

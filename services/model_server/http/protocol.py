@@ -94,10 +94,7 @@ def _rows(inputs: object, binary: memoryview, wanted: TensorSpec) -> NDArray[Any
         raise RequestError(400, f"inputs must be exactly {[wanted.name]}, got {names}")
     tensor = inputs[0]
     if tensor.get("datatype") != wanted.datatype:
-        raise RequestError(
-            400,
-            f"input {wanted.name!r}: datatype must be {wanted.datatype}, got {tensor.get('datatype')!r}",
-        )
+        raise wanted.wrong(f"datatype must be {wanted.datatype}, got {tensor.get('datatype')!r}")
     shape = wanted.check_shape(tensor.get("shape"))
     size = _parameters(tensor, f"input {wanted.name!r}").get("binary_data_size")
     if size is None:
@@ -105,11 +102,9 @@ def _rows(inputs: object, binary: memoryview, wanted: TensorSpec) -> NDArray[Any
             raise RequestError(400, f"{len(binary)} bytes follow the JSON that no input claims")
         return from_json(tensor.get("data"), wanted, shape)
     if "data" in tensor:
-        raise RequestError(400, f"input {wanted.name!r}: give data or binary_data_size, not both")
+        raise wanted.wrong("give data or binary_data_size, not both")
     if size != len(binary):
-        raise RequestError(
-            400, f"input {wanted.name!r}: binary_data_size is {size!r}, {len(binary)} bytes follow the JSON"
-        )
+        raise wanted.wrong(f"binary_data_size is {size!r}, {len(binary)} bytes follow the JSON")
     return from_bytes(binary, wanted, shape)
 
 

@@ -27,10 +27,7 @@ _NUMBERS = ("tensor(float)", "tensor(double)")
 class OnnxSession:
     """An ONNX model as the server runs it.
 
-    Args:
-        path: ``model.onnx``.
-        task: ``classification`` or ``regression``.
-        wanted: the input that ``model.toml`` declares; FP64 is narrowed to what the model takes.
+    FP64 rows are narrowed to what the model takes.
 
     Raises:
         VersionError: the file is broken, or does not fit ``model.toml``.

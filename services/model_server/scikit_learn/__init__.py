@@ -14,14 +14,7 @@ from services.model_server.tensors import TensorSpec
 def format_of(
     file: str, read: Callable[[Path], Any], *, runs_code: bool = False, suffixes: tuple[str, ...] = ()
 ) -> Format:
-    """A format whose files hold a fitted scikit-learn model; see ``Format``.
-
-    Args:
-        file: the model file's name.
-        read: the model in a file; raises ``VersionError``.
-        runs_code: whether it runs code that the file chooses.
-        suffixes: of files in this format.
-    """
+    """A format whose files hold a fitted scikit-learn model, which ``read`` reads; see ``Format``."""
 
     def load(path: Path, task: Task, _: TensorSpec) -> Original:
         from services.model_server.scikit_learn.estimator import Estimator

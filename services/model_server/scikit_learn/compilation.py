@@ -21,21 +21,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import (
-    BaggingClassifier,
-    BaggingRegressor,
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    GradientBoostingClassifier,
-    GradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+from sklearn import ensemble, tree
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from services.model_server.scikit_learn.estimator import Estimator
 from services.model_server.scikit_learn.tree_check import trees_in
@@ -50,12 +41,14 @@ MAX_NODES = 300_000
 """Larger ensembles would take more time and memory to convert than a small container has at its start."""
 
 _TREES = (
-    RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor,
-    DecisionTreeClassifier, DecisionTreeRegressor, GradientBoostingClassifier, GradientBoostingRegressor,
+    ensemble.RandomForestClassifier, ensemble.RandomForestRegressor,
+    ensemble.ExtraTreesClassifier, ensemble.ExtraTreesRegressor,
+    ensemble.GradientBoostingClassifier, ensemble.GradientBoostingRegressor,
+    tree.DecisionTreeClassifier, tree.DecisionTreeRegressor,
 )  # fmt: skip
 _SMOOTH = (MLPClassifier, MLPRegressor, LogisticRegression, LinearRegression, Ridge)
 _SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler)
-_BAGS = (BaggingClassifier, BaggingRegressor)
+_BAGS = (ensemble.BaggingClassifier, ensemble.BaggingRegressor)
 
 
 class NotCompiled(Exception):  # noqa: N818 - it names what happened
@@ -113,9 +106,7 @@ class CompiledEstimator:
         return values.astype(np.float64) if self._classes is not None else values.ravel()
 
     def _check(self, rows: NDArray[Any]) -> None:
-        names = (
-            frozenset(["predict", "predict_proba"]) if self._classes is not None else frozenset(["predict"])
-        )
+        names = frozenset(["predict", "predict_proba"] if self._classes is not None else ["predict"])
         # alone too: a runtime may go another way for one row
         for part in (rows, *np.split(rows[:16], 16)):
             wanted, got = self._original.run(part, names), self.run(part, names)
@@ -139,13 +130,11 @@ def _check_kind(model: Any, original: Estimator) -> None:
     if original.classes is not None and not (original.has_proba and len(original.classes) > 1):
         raise NotCompiled("it has no probabilities, by which close calls would be known")
     if type(model) in _TREES:
-        nodes = sum(tree.node_count for tree in trees_in(model))
+        nodes = sum(one.node_count for one in trees_in(model))
         if nodes > MAX_NODES:
             raise NotCompiled(f"its {nodes:,} nodes are more than the {MAX_NODES:,} that are converted")
-        if getattr(model, "init_", None) not in (None, "zero") and type(model.init_).__name__ not in (
-            "DummyClassifier",
-            "DummyRegressor",
-        ):
+        first = getattr(model, "init_", "zero")
+        if first not in (None, "zero") and not isinstance(first, DummyClassifier | DummyRegressor):
             raise NotCompiled("its boosting starts from a model of its own")
     elif not _is_smooth(model):
         raise NotCompiled(f"a {_names(model)} is not among the kinds that are compiled")

@@ -43,11 +43,6 @@ def describe(model: Any, path: Path) -> Description:
 class Estimator:
     """A fitted scikit-learn model as the server runs it: one thread, and no checks that were done already.
 
-    Args:
-        model: the fitted model.
-        path: where it came from, for messages.
-        task: ``classification`` or ``regression``.
-
     Raises:
         VersionError: it is not a fitted model for ``task``.
     """

@@ -19,20 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
-from sklearn.linear_model import (
-    ElasticNet,
-    Lasso,
-    LinearRegression,
-    LogisticRegression,
-    Ridge,
-    RidgeClassifier,
-)
+from sklearn import ensemble, linear_model
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.extmath import softmax
@@ -40,10 +27,14 @@ from sklearn.utils.extmath import softmax
 Rows = NDArray[Any]
 Direct = Callable[[Rows, frozenset[str]], dict[str, NDArray[Any]]]
 
-_LINEAR_CLASSIFIERS = (LogisticRegression, RidgeClassifier)
-_LINEAR_REGRESSORS = (LinearRegression, Ridge, Lasso, ElasticNet)
-_FOREST_CLASSIFIERS = (RandomForestClassifier, ExtraTreesClassifier)
-_FOREST_REGRESSORS = (RandomForestRegressor, ExtraTreesRegressor)
+_LINEAR_CLASSIFIERS = (linear_model.LogisticRegression, linear_model.RidgeClassifier)
+_LINEAR_REGRESSORS = (
+    linear_model.LinearRegression, linear_model.Ridge, linear_model.Lasso, linear_model.ElasticNet,
+)  # fmt: skip
+_FORESTS = (
+    ensemble.RandomForestClassifier, ensemble.ExtraTreesClassifier,
+    ensemble.RandomForestRegressor, ensemble.ExtraTreesRegressor,
+)  # fmt: skip
 
 
 def is_linear(model: Any) -> bool:
@@ -66,11 +57,10 @@ def direct(model: Any) -> Direct | None:
     if type(model) in _LINEAR_CLASSIFIERS and getattr(model, "classes_", np.empty((0, 0))).ndim == 1:
         return _linear_classifier(model)
     if type(model) in _LINEAR_REGRESSORS and np.ndim(getattr(model, "coef_", 0.0)) == 1:
-        return _linear_regressor(model)
-    if type(model) in _FOREST_CLASSIFIERS and getattr(model, "n_outputs_", 0) == 1:
-        return _forest_classifier(model)
-    if type(model) in _FOREST_REGRESSORS and getattr(model, "n_outputs_", 0) == 1:
-        return _forest_regressor(model)
+        weights, intercept = model.coef_, model.intercept_
+        return lambda rows, _: {"predict": rows @ weights + intercept}
+    if type(model) in _FORESTS and getattr(model, "n_outputs_", 0) == 1:
+        return _forest(model)
     return None
 
 
@@ -111,43 +101,22 @@ def _linear_classifier(model: Any) -> Direct:
     return run
 
 
-def _linear_regressor(model: Any) -> Direct:
-    weights, intercept = model.coef_, model.intercept_
-
-    def run(rows: Rows, _: frozenset[str]) -> dict[str, NDArray[Any]]:
-        return {"predict": rows @ weights + intercept}
-
-    return run
-
-
-def _forest_classifier(model: Any) -> Direct:
+def _forest(model: Any) -> Direct:
     trees = [estimator.tree_.predict for estimator in model.estimators_]
-    classes, count = model.classes_, len(model.estimators_)
+    classes = getattr(model, "classes_", None)
+    width = 1 if classes is None else len(classes)
 
     def run(rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         narrow = np.ascontiguousarray(rows, np.float32)
-        probabilities = np.zeros((len(rows), len(classes)))
+        values = np.zeros((len(rows), width))
         for predict in trees:
-            probabilities += predict(narrow)
-        probabilities /= count
-        results = {"predict_proba": probabilities} if "predict_proba" in outputs else {}
+            values += predict(narrow)
+        values /= len(trees)
+        if classes is None:
+            return {"predict": values[:, 0]}
+        results = {"predict_proba": values} if "predict_proba" in outputs else {}
         if "predict" in outputs:
-            results["predict"] = classes.take(probabilities.argmax(axis=1))
+            results["predict"] = classes.take(values.argmax(axis=1))
         return results
-
-    return run
-
-
-def _forest_regressor(model: Any) -> Direct:
-    trees = [estimator.tree_.predict for estimator in model.estimators_]
-    count = len(model.estimators_)
-
-    def run(rows: Rows, _: frozenset[str]) -> dict[str, NDArray[Any]]:
-        narrow = np.ascontiguousarray(rows, np.float32)
-        values = np.zeros(len(rows))
-        for predict in trees:
-            values += predict(narrow)[:, 0]
-        values /= count
-        return {"predict": values}
 
     return run

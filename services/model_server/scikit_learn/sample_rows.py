@@ -68,13 +68,5 @@ def _thresholds(model: Any, features: int) -> dict[int, NDArray[np.float64]]:
 def _neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
     single = values.astype(np.float32)
     below, above = (np.nextafter(single, np.float32(end)).astype(float) for end in (-np.inf, np.inf))
-    return np.concatenate(
-        [
-            values,
-            np.nextafter(values, -np.inf),
-            np.nextafter(values, np.inf),
-            single.astype(float),
-            below,
-            above,
-        ]
-    )
+    nearest = (np.nextafter(values, -np.inf), np.nextafter(values, np.inf))
+    return np.concatenate([values, *nearest, single.astype(float), below, above])
