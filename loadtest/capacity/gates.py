@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from loadtest.capacity.report import CapacityGate, Point
 from loadtest.errors import GateError
 from loadtest.experiment.gate import Gate
-from loadtest.judge.measurement import margin_of, shown
+from loadtest.judge.measurement import shown
 from loadtest.judge.verdict import Word
 
 _UNPROVEN = "fails on its own, but one of {} answers does so by chance too often; more trials would prove it"
@@ -39,7 +39,7 @@ def judge(gate: Gate, stable: Point, candidate: Point, confidence: float) -> Cap
         candidate: the candidate's, under the same limit.
         confidence: of the intervals.
     """
-    margin = margin_of(gate)
+    margin = gate.margin
     estimate, low, high = _compare(gate, stable, candidate)
     if low >= margin:
         word, reason = Word.PASS, "even the lower end of the interval is within the margin"
@@ -49,7 +49,7 @@ def judge(gate: Gate, stable: Point, candidate: Point, confidence: float) -> Cap
         word, reason = Word.INCONCLUSIVE, _undecided(stable, candidate, gate)
     unit = gate.margin_unit
     return CapacityGate(
-        name=str(gate),
+        gate=gate,
         verdict=word,
         stable=stable.capacity,
         candidate=candidate.capacity,

@@ -66,7 +66,7 @@ class CapacityReport(_Part):
     verdict: Word
     reason: str
     experiment: str
-    backend: Literal["compose", "local"]
+    backend: str
     objective: Objective
     confidence: float
     gates: tuple[CapacityGate, ...]

@@ -103,7 +103,7 @@ def _reading(
         return "no interval"
     if low <= 0 <= high:
         return "no change seen"
-    words = ("faster", "slower") if gate.kind == "latency" else ("worse", "better")
-    if gate.kind in ("share", "loss"):
-        words = ("better", "worse")
-    return words[0] if high < 0 else words[1]
+    fell = high < 0
+    if gate.quantile is not None:
+        return "faster" if fell else "slower"
+    return "worse" if fell == gate.higher_is_better else "better"

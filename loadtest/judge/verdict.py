@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from loadtest.errors import ExitCode
-from loadtest.experiment.gate import Gate
+from loadtest.experiment.gate import GateExpression
 
 
 class Word(StrEnum):
@@ -26,7 +26,9 @@ class Word(StrEnum):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
+    )
 
 
 class GateResult(_Part):
@@ -36,10 +38,10 @@ class GateResult(_Part):
     relative form), or the candidate's own value for an absolute gate; ``margin`` is the limit that the
     interval is held against, in the same ``unit`` and with its sign (-1 for ``accuracy >= stable - 1pp``).
     ``interval`` sides are None where unbounded. ``stable`` and ``candidate`` are the versions' own values, in
-    ``value_unit``; for gates on quality they count each distinct row once.
+    ``value_unit``; for gates on quality they count each distinct row once. In JSON, ``name`` is the gate.
     """
 
-    name: str
+    gate: GateExpression = Field(validation_alias=AliasChoices("gate", "name"), serialization_alias="name")
     verdict: Word
     stable: float | None
     candidate: float | None
@@ -51,9 +53,14 @@ class GateResult(_Part):
     reason: str
 
     @property
+    def name(self) -> str:
+        """The gate, as the person wrote it."""
+        return str(self.gate)
+
+    @property
     def value_unit(self) -> str:
         """The unit of ``stable`` and ``candidate``: ms where ``unit`` is % of a latency, say."""
-        return Gate.parse(self.name).value_unit
+        return self.gate.value_unit
 
 
 class LatencySummary(_Part):
@@ -109,7 +116,7 @@ class Verdict(_Part):
     verdict: Word
     reason: str
     experiment: str
-    backend: Literal["compose", "local", "urls"]
+    backend: str
     decided_after_s: float | None = None
     gates: tuple[GateResult, ...]
     versions: dict[Literal["stable", "candidate"], VersionSummary]

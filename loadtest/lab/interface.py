@@ -80,7 +80,7 @@ class LoadProcess(Protocol):
 class Lab(Protocol):
     """Running versions, their gateway and their metrics: a context manager that leaves nothing behind."""
 
-    backend: Literal["compose", "local", "urls"]
+    backend: str
 
     def __enter__(self) -> Self:
         """Start everything and wait until it is ready.

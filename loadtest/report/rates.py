@@ -11,6 +11,7 @@ from rich.text import Text
 
 from loadtest.data.samples import VERSIONS
 from loadtest.experiment.experiment import Experiment, Versions
+from loadtest.experiment.metrics import QUALITY
 from loadtest.judge.diff_lines import Change
 from loadtest.judge.rate_sweep import AtRate, RatesVerdict
 from loadtest.judge.verdict import VersionSummary, Word
@@ -62,7 +63,7 @@ def _summary(at: AtRate, role: str) -> VersionSummary:
 
 def _quality(at: AtRate, role: str) -> Change | None:
     changes = at.changes.changes if at.changes else ()
-    return next((c for c in changes if c.subject == role and c.metric in ("accuracy", "mae")), None)
+    return next((c for c in changes if c.subject == role and c.metric in QUALITY.values()), None)
 
 
 def _against(at: AtRate, role: str) -> str:

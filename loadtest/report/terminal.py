@@ -13,7 +13,6 @@ from loadtest.data.samples import VERSIONS
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import Verdict, Word
 from loadtest.report.number_format import (
-    GATE_END,
     MARKS,
     OPEN,
     QUANTILES,
@@ -88,10 +87,9 @@ def gates_line(view: LiveView) -> str:
     """One line: the gates that are decided, and the intervals of those that are open."""
     parts = []
     for gate in view.gates:
-        name = GATE_END.split(gate.name)[0]
         open_ = gate.verdict is Word.INCONCLUSIVE
         between = f" {interval(gate)} of {limit_of(gate)}" if open_ and gate.estimate is not None else ""
-        parts.append(f"{OPEN if open_ else MARKS[gate.verdict]} {name}{between}")
+        parts.append(f"{OPEN if open_ else MARKS[gate.verdict]} {gate.gate.subject}{between}")
     return f"{view.elapsed:5.0f} s  │ gates: " + ", ".join(parts)
 
 

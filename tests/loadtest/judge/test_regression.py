@@ -10,7 +10,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.data.samples import Sample, SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
-from loadtest.judge.run_facts import LoadFacts, RunFacts
+from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.verdict import Verdict, Word
 
 GATES = ("mae <= stable + 10%", "rmse <= stable + 2", "r2 >= 0.5", "goodput >= 40/s")
@@ -41,9 +41,8 @@ def run(noise: float, unanswered: float = 0.0) -> Verdict:
     )
     dataset = Dataset(Path("rows.parquet"), np.zeros((ROWS, 1)), ("a",), truth, None, pa.table({"y": truth}))
     facts = LoadFacts(offered_rps=50, achieved_rps=50, duration_s=60.0)
-    return judge(
-        experiment, SampleSet.from_samples(samples), dataset, RunFacts(backend="compose", load=facts)
-    )
+    run_facts = RunFacts(backend="compose", load=facts)
+    return judge(Run.gather(experiment, dataset, SampleSet.from_samples(samples), run_facts))
 
 
 @pytest.mark.parametrize(
