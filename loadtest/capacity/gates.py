@@ -32,12 +32,6 @@ def judge(gate: Gate, stable: Point, candidate: Point, confidence: float) -> Cap
 
     The two capacities come from trials of their own, so the interval of their ratio (or difference) is put
     together from both (MOVER: Zou and Donner 2008, equation 3; Donner and Zou 2012 for ratios).
-
-    Args:
-        gate: a gate on capacity.
-        stable: stable's capacity.
-        candidate: the candidate's, under the same limit.
-        confidence: of the intervals.
     """
     margin = gate.margin
     estimate, low, high = _compare(gate, stable, candidate)
@@ -73,13 +67,7 @@ def corrected(confidence: float, questions: int) -> float:
 def together(
     gates: Sequence[CapacityGate], points: Sequence[Point], proven: Sequence[bool]
 ) -> tuple[Word, str]:
-    """The word of the whole search, and why.
-
-    Args:
-        gates: each gate under each limit.
-        points: what was found.
-        proven: per gate, that it fails at the ``corrected`` confidence, too.
-    """
+    """The word of the whole search, and why; ``proven``: which gates fail at the ``corrected`` level, too."""
     failed = [gate for gate, sure in zip(gates, proven, strict=True) if sure]
     alone = [gate for gate in gates if gate.verdict is Word.FAIL]
     open_ = [gate for gate in gates if gate.verdict is Word.INCONCLUSIVE]

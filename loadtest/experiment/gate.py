@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, PlainSerializer
@@ -55,7 +55,7 @@ class Gate:
 
     expression: str
     metric: str
-    entry: Metric
+    entry: Metric = field(repr=False)
     operator: Literal["<=", ">=", "=="]
     against: Literal["stable", "absolute"]
     bound: float

@@ -53,8 +53,8 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
     if harmed or met:
         word, reason = Word.FAIL if harmed else Word.PASS, decided(gate, measured, level, passed=met)
     else:
-        outlook = undecided(gate, measured, run.evidence, level)
-        word, reason, seconds = Word.INCONCLUSIVE, outlook.text, outlook.seconds
+        word = Word.INCONCLUSIVE
+        reason, seconds = undecided(gate, measured, run.evidence, level)
     if gate.entry.interim == "counted":
         part = run if gate.column is None else run.slice(rows_of_slice(gate, run.dataset))
         reason = counted(gate, part.evidence)

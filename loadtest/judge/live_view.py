@@ -33,6 +33,7 @@ from loadtest.judge.paired_outcomes import Evidence, is_paired, lay_out
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.verdict import GateResult, Word
 
+_SHOWN = {"gate", "verdict", "estimate", "interval", "margin", "unit", "reason"}
 _SLACK = 0.5
 """Seconds beyond the time-out and the generator's greatest lag after which no answer can come any more."""
 
@@ -51,27 +52,15 @@ class LiveView:
             "elapsed": self.elapsed,
             "decided": self.decided,
             "gates": [
-                {
-                    "name": gate.name,
-                    "verdict": "open" if gate.verdict is Word.INCONCLUSIVE else str(gate.verdict),
-                    "estimate": gate.estimate,
-                    "interval": list(gate.interval),
-                    "margin": gate.margin,
-                    "unit": gate.unit,
-                    "reason": gate.reason,
-                }
+                gate.model_dump(mode="json", by_alias=True, include=_SHOWN)
+                | ({"verdict": "open"} if gate.verdict is Word.INCONCLUSIVE else {})
                 for gate in self.gates
             ],
         }
 
 
 class LiveJudge:
-    """Follows one run: ``view = judge.feed(samples)`` for every batch, in the order in which they come.
-
-    Args:
-        experiment: of the run.
-        dataset: its evaluation set.
-    """
+    """Follows one run: ``view = judge.feed(samples)`` for every batch, in the order in which they come."""
 
     def __init__(self, experiment: Experiment, dataset: Dataset) -> None:
         self._experiment, self._dataset = experiment, dataset
@@ -86,7 +75,7 @@ class LiveJudge:
         self._times = analysis_times()
         self._next = next(self._times)
         self._start: float | None = None
-        self._waiting = SampleSet.from_samples([])
+        self._waiting = SampleSet.empty()
         self._reached: dict[int, float] = {}
         self._closed = -math.inf
         self._stable, self._candidate = lay_out(load, self._waiting, 0.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from loadtest.judge.diff import compare_runs
 from loadtest.judge.diff_lines import Changes
@@ -17,14 +17,10 @@ from loadtest.judge.gate_test import Judged
 from loadtest.judge.judge import judge_gates
 from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
-from loadtest.judge.verdict import Verdict, Word
+from loadtest.judge.verdict import Document, Verdict, Word
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class AtRate(_Part):
+class AtRate(Document):
     """What was seen at one rate (arrivals a second); ``changes`` is against the lowest rate, None there."""
 
     rate: float
@@ -32,7 +28,7 @@ class AtRate(_Part):
     changes: Changes | None
 
 
-class RatesVerdict(_Part):
+class RatesVerdict(Document):
     """The content of ``rates.json`` (schema 1): may the candidate go live, at every rate that was tried?"""
 
     schema_: Literal[1] = Field(default=1, alias="schema")

@@ -19,32 +19,32 @@ from loadtest.judge.outcomes import Flags
 from loadtest.judge.paired_outcomes import Evidence
 
 
-class RestartFacts(BaseModel):
-    """One of several deployments of both versions: when its load began, in seconds of the run's load."""
+class _Facts(BaseModel):
+    """Keys that the judge does not use are let by."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RestartFacts(_Facts):
+    """One of several deployments of both versions: when its load began, in seconds of the run's load."""
 
     begins_s: float
     duration_s: float
 
 
-class BaselineFacts(BaseModel):
+class BaselineFacts(_Facts):
     """What was asked of one version before the load, and whether it gave the same answer twice."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     asked: int
     answered: int
     steady: bool
 
 
-class LoadFacts(BaseModel):
-    """What the load generator says of itself (``load.json``); keys that the judge does not use are let by.
+class LoadFacts(_Facts):
+    """What the load generator says of itself (``load.json``).
 
     ``valid`` is False, with a ``reason``, when the measurement itself is bad: the run is then INVALID.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     offered_rps: float
     achieved_rps: float
@@ -56,11 +56,9 @@ class LoadFacts(BaseModel):
     restarts: tuple[RestartFacts, ...] = ()
 
 
-class VersionFacts(BaseModel):
+class VersionFacts(_Facts):
     """What the lab saw of one version: CPU limit in force (cores), share of periods throttled, and the
     resident memory of its serving process when the load ended."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     cpus: float | None = None
     cpu_throttled_ratio: float | None = None

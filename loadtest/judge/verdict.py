@@ -25,13 +25,15 @@ class Word(StrEnum):
         return ExitCode[self.name]
 
 
-class _Part(BaseModel):
+class Document(BaseModel):
+    """A part of what is written: frozen, and without unknown keys."""
+
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
     )
 
 
-class GateResult(_Part):
+class GateResult(Document):
     """What one gate says of the candidate.
 
     ``estimate`` and ``interval`` are the difference that the gate is about (candidate minus stable, or its
@@ -63,7 +65,7 @@ class GateResult(_Part):
         return self.gate.value_unit
 
 
-class LatencySummary(_Part):
+class LatencySummary(Document):
     """Latency quantiles in milliseconds, from the intended send."""
 
     p50: float | None
@@ -74,7 +76,7 @@ class LatencySummary(_Part):
     max: float | None
 
 
-class VersionSummary(_Part):
+class VersionSummary(Document):
     """What one version did in the run. None: not known, never zero instead.
 
     ``compared`` answers were held against the one that the version gave to the row without load;
@@ -96,7 +98,7 @@ class VersionSummary(_Part):
     memory_bytes: int | None = None
 
 
-class LoadSummary(_Part):
+class LoadSummary(Document):
     """What the generator did: rates in arrivals a second (each sends to both versions in duet traffic)."""
 
     offered_rps: float
@@ -105,7 +107,7 @@ class LoadSummary(_Part):
     duration_s: float
 
 
-class Verdict(_Part):
+class Verdict(Document):
     """The answer to one question: may the candidate go live?
 
     ``decided_after_s``: seconds of load after which a run that was to end as soon as it is decided was; None

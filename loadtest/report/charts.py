@@ -36,13 +36,7 @@ class Figure(NamedTuple):
 
 
 def figures(evidence: Evidence, objective: float, alpha: float) -> list[Figure]:
-    """Every chart for which there is evidence.
-
-    Args:
-        evidence: both versions' outcomes.
-        objective: the latency of a good answer, seconds.
-        alpha: outside of an interval, on each side.
-    """
+    """Every chart for which there is evidence; ``objective``: the latency of a good answer, seconds."""
     if not len(evidence.stable) or not len(evidence.candidate):
         return []
     drawn = [

@@ -17,28 +17,18 @@ _MOST_CHANGED = 100
 
 
 def to_html(verdict: Verdict, run: Run, slices: Sequence[Slice], facts: dict[str, Any]) -> str:
-    """The whole report of a run as one HTML document.
-
-    Args:
-        verdict: the verdict.
-        run: whose experiment is shown to repeat it, and whose evidence the charts show.
-        slices: quality by slice.
-        facts: the content of environment.json.
-    """
+    """The whole report of a run as one HTML document; ``facts`` is the content of environment.json."""
     experiment, evidence = run.experiment, run.evidence
-    return (
-        templates()
-        .get_template("report.html.j2")
-        .render(
-            verdict=verdict,
-            versions=experiment.versions,
-            experiment=experiment.to_toml(),
-            changed=[(role, each) for role in VERSIONS for each in changed(evidence.of(role), _MOST_CHANGED)],
-            objective_ms=1000 * experiment.objective.latency,
-            facts=facts,
-            figures=charts.figures(evidence, experiment.objective.latency, run.alpha),
-            gate_strip=charts.gate_strip,
-            slices=list(zip(slices, charts.slice_strips(slices), strict=True)),
-            quality="absolute error" if experiment.data.task == "regression" else "accuracy",
-        )
+    page = templates().get_template("report.html.j2")
+    return page.render(
+        verdict=verdict,
+        versions=experiment.versions,
+        experiment=experiment.to_toml(),
+        changed=[(role, each) for role in VERSIONS for each in changed(evidence.of(role), _MOST_CHANGED)],
+        objective_ms=1000 * experiment.objective.latency,
+        facts=facts,
+        figures=charts.figures(evidence, experiment.objective.latency, run.alpha),
+        gate_strip=charts.gate_strip,
+        slices=list(zip(slices, charts.slice_strips(slices), strict=True)),
+        quality="absolute error" if experiment.data.task == "regression" else "accuracy",
     )

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.verdict import Verdict, Word
+from tests.loadtest.made_samples import Sample, sample_set
 
 GATES = ("mae <= stable + 10%", "rmse <= stable + 2", "r2 >= 0.5", "goodput >= 40/s")
 ROWS = 3000
@@ -42,7 +42,7 @@ def run(noise: float, unanswered: float = 0.0) -> Verdict:
     dataset = Dataset(Path("rows.parquet"), np.zeros((ROWS, 1)), ("a",), truth, None, pa.table({"y": truth}))
     facts = LoadFacts(offered_rps=50, achieved_rps=50, duration_s=60.0)
     run_facts = RunFacts(backend="compose", load=facts)
-    return judge(Run.gather(experiment, dataset, SampleSet.from_samples(samples), run_facts))
+    return judge(Run.gather(experiment, dataset, sample_set(samples), run_facts))
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,18 @@ import pyarrow as pa
 import pytest
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.slices import Slice
 from loadtest.report.html import to_html
+from tests.loadtest.made_samples import Sample, sample_set
 
 EXPERIMENT = Experiment.load_file("compare")
 SLICES = [Slice("all rows", 100, 1, 0, 2, "pp"), Slice("segment=<new>", 10, -5, -9, -1, "pp")]
 
 
 def run(seconds: int) -> Run:
-    samples = SampleSet.from_samples(
+    samples = sample_set(
         Sample(i, version, i / 10, i / 10, i / 10 + 0.005 * (1 + i % 7), 200, None, "a", True, None, 0)
         for i in range(10 * seconds)
         for version in ("stable", "candidate")
