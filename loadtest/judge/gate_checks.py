@@ -8,15 +8,11 @@ from loadtest.data.dataset import Dataset
 from loadtest.errors import GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.metrics import METRICS
 from loadtest.judge.metric_tests import TESTS
 from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.quality_tests import positive_class
 from loadtest.judge.run import rows_of_slice
-
-_OTHER_TASK = {
-    "classification": "is for classifications; a regression has mae, rmse and r2",
-    "regression": "is for regressions; set [data] task = 'regression', or gate accuracy",
-}
 
 
 def check_gates(experiment: Experiment, dataset: Dataset) -> None:
@@ -30,7 +26,8 @@ def check_gates(experiment: Experiment, dataset: Dataset) -> None:
         if gate.entry.test not in TESTS:
             problem = f"one load says nothing of the {gate.metric}; use loadproof capacity --gate"
         elif gate.entry.task not in (None, experiment.data.task):
-            problem = f"{gate.metric} {_OTHER_TASK[gate.entry.task]}"
+            names = ", ".join(m.name for m in METRICS.values() if m.task == experiment.data.task)
+            problem = f"{gate.metric} is for {gate.entry.task}s; a {experiment.data.task} has {names}"
         elif missing := [
             why for need in gate.entry.needs if (why := _lacks(need, gate, experiment, dataset))
         ]:
