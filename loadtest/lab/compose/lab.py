@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from contract.headers import MODEL_VERSION
 from contract.metric_names import CPU_PERIODS, CPU_THROTTLED_PERIODS
@@ -61,7 +61,7 @@ class ComposeLab:
         allow_faults: the model whose server may be made slow, wrong or failing; empty: none.
     """
 
-    backend: Literal["compose", "local", "urls"] = "compose"
+    backend: str = "compose"
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtest.cli.main import app
-from loadtest.data.sample_stream import sample_line
+from loadtest.data.samples import sample_line
 from loadtest.errors import UsageError
 from loadtest.workflows.live_events import live_events
 from tests.loadtest.judge.test_judge import Arm, Run
