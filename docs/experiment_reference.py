@@ -29,9 +29,7 @@ PAGE = Path(__file__).parent / "experiments.md"
 _HEAD = """\
 # Experiments
 
-<!-- written by `make docs` from loadtest/experiment/sections.py, loadtest/experiment/experiment.py,
-loadtest/experiment/gate.py
-     and loadtest/experiment/metrics.py -->
+<!-- written by `make docs` from loadtest/experiment -->
 
 An experiment is a TOML file that says what is compared, under which load, and what the candidate must meet.
 `loadproof compare --experiment` takes the path of one, or the name of a bundled one; `loadproof init` writes

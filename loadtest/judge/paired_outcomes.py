@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loadtest.data.samples import CANDIDATE, STABLE, SampleSet
+from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Load
+from loadtest.experiment.role import Role
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.stats.proportions import design_effect
 from loadtest.stats.quantiles import SHORTEST_BLOCK, Blocked, block_count
@@ -55,7 +56,7 @@ class Evidence:
 
     def of(self, role: str) -> Outcomes:
         """What one version did."""
-        return self.stable if role == STABLE else self.candidate
+        return self.stable if role == Role.STABLE else self.candidate
 
     @property
     def arrivals(self) -> int:
@@ -165,7 +166,7 @@ def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Out
         start: the first arrival of the run, on the samples' clock.
     """
     whole = _outcomes(samples, start, load.timeout)
-    is_candidate = samples.is_role(CANDIDATE) if len(samples) else np.zeros(0, dtype=bool)
+    is_candidate = samples.is_role(Role.CANDIDATE) if len(samples) else np.zeros(0, dtype=bool)
     places = (
         _pair(samples, is_candidate)
         if is_paired(load)

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from loadtest.data.samples import VERSIONS
+from loadtest.experiment.role import ROLES
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.slices import Slice
@@ -49,7 +49,7 @@ def figures(evidence: Evidence, objective: float, alpha: float) -> list[Figure]:
 
 
 def _of(evidence: Evidence) -> dict[str, Outcomes]:
-    return {role: evidence.of(role) for role in VERSIONS}
+    return {role: evidence.of(role) for role in ROLES}
 
 
 def _latency_axis(lowest: float, highest: float, name: str) -> Axis:
@@ -166,7 +166,7 @@ def _over_time(evidence: Evidence) -> Figure:
             "latency, log axis",
         ),
     )
-    for role in VERSIONS:
+    for role in ROLES:
         chart.line(bins.centres, slowest[role], f"faint {role}")
         chart.line(bins.centres, median[role], role)
     return Figure(

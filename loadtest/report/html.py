@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loadtest.data.samples import VERSIONS
+from loadtest.experiment.role import ROLES
 from loadtest.judge.mismatches import changed
 from loadtest.judge.run import Run
 from loadtest.judge.slices import Slice
@@ -24,7 +24,7 @@ def to_html(verdict: Verdict, run: Run, slices: Sequence[Slice], facts: dict[str
         verdict=verdict,
         versions=experiment.versions,
         experiment=experiment.to_toml(),
-        changed=[(role, each) for role in VERSIONS for each in changed(evidence.of(role), _MOST_CHANGED)],
+        changed=[(role, each) for role in ROLES for each in changed(evidence.of(role), _MOST_CHANGED)],
         objective_ms=1000 * experiment.objective.latency,
         facts=facts,
         figures=charts.figures(evidence, experiment.objective.latency, run.alpha),

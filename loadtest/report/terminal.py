@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.data.samples import VERSIONS
+from loadtest.experiment.role import ROLES
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import GateResult, Verdict, Word
 from loadtest.report.number_format import (
@@ -106,7 +106,7 @@ def live_table(view: LiveView) -> Table:
 
 def gate_table(verdict: Verdict, *, wide: bool) -> Table:
     """The gates of a verdict, one a row; the versions' own values where there is room."""
-    headings = ("", "gate", *(VERSIONS if wide else ()), "estimate", "interval")
+    headings = ("", "gate", *(ROLES if wide else ()), "estimate", "interval")
     shown = table(headings, ("", "gate"), wrapped=["gate"])
     for gate in verdict.gates:
         mark = Text(f"{MARKS[gate.verdict]} {gate.verdict}", style=STYLES[gate.verdict])
@@ -117,7 +117,7 @@ def gate_table(verdict: Verdict, *, wide: bool) -> Table:
 
 def version_table(verdict: Verdict) -> Table:
     """Both versions side by side."""
-    shown = table(("", *VERSIONS), ("",))
+    shown = table(("", *ROLES), ("",))
     both = [verdict.versions["stable"], verdict.versions["candidate"]]
     shown.add_row("requests", *(f"{v.requests:,}" for v in both))
     shown.add_row("errors", *(f"{v.errors:,}" for v in both))
