@@ -54,7 +54,7 @@ class Meter:
         self._known: set[str] = set()
         self._was_in = False
 
-    def read(self, at: float, pages: Mapping[str, str | None], ready: Mapping[str, bool]) -> Scrape:
+    def read(self, at: float, pages: Mapping[str, str | None], ready: Mapping[Role, bool]) -> Scrape:
         """The scrape of this moment.
 
         Args:
