@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 
 from loadtest.experiment.role import ROLES
+from loadtest.fetch import get
 from loadtest.lab.free_ports import HOST, free_port
-from loadtest.lab.gateway.envoy import find_envoy
-from loadtest.lab.services.http_probe import get
+from loadtest.lab.local.envoy import find_envoy
 
 MODEL = "m"
 FEATURES = 20

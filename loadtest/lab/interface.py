@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
-from loadtest.canary.store import Store
+from loadtest.canary.state import Store
 from loadtest.experiment.experiment import Fault
+from loadtest.experiment.role import Role
 
 IMAGE = "image:"
 """How the name of a version begins that is an image: ``image:registry/recommender:2``."""
@@ -16,17 +17,17 @@ IMAGE = "image:"
 
 @dataclass(frozen=True)
 class Version:
-    """One deployed build: ``Version("stable", Path("models/shop/v1"), cpus=0.25, memory=2**29)``.
+    """One deployed build: ``Version(Role.STABLE, Path("models/shop/v1"), cpus=0.25, memory=2**29)``.
 
     Args:
-        role: ``stable`` or ``candidate``.
+        role: that it is deployed for.
         folder: the version's folder on this machine; of no meaning for an image.
         cpus: CPU limit in cores; None: no limit.
         memory: memory limit in bytes; None: no limit.
         image: an image that carries the version with its server, on port 8000; None: our model server.
     """
 
-    role: Literal["stable", "candidate"]
+    role: Role
     folder: Path
     cpus: float | None
     memory: int | None
@@ -50,6 +51,10 @@ class Endpoints:
     candidate: str
     prometheus: str | None = None
     stats: str | None = None
+
+    def of(self, service: str) -> str:
+        """The base URL of a version, by its service."""
+        return self.stable if service == Role.STABLE else self.candidate
 
 
 class CpuUsage(NamedTuple):

@@ -14,18 +14,18 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadtest.canary.codec import STATE_FILE, decode
-from loadtest.canary.state import State
 from loadtest.errors import LabError, UsageError
+from loadtest.experiment.role import ROLES, Role
 from loadtest.lab.gateway.folder_store import FolderStore
-from loadtest.lab.gateway.routes import TARGETS_FILE, Routes, derive
+from loadtest.lab.gateway.route_change import TARGETS_FILE, RouteChange
 
 if TYPE_CHECKING:
-    from loadtest.canary.store import Store
+    from loadtest.canary.state import Store
     from loadtest.lab.interface import Endpoints, Lab
 
 FOLDER = Path("results/canary")
@@ -39,8 +39,8 @@ INSIDE = "LOADPROOF_ROUTES"
 
 _LAB = "lab.json"
 _PORT = 8000
-_WITHIN = 5.0
-_SERVICES = {role: f"{role}:{_PORT}" for role in ("stable", "candidate")}
+_GATEWAY = "http://gateway:8080"
+_SERVICES = {role: f"{role}:{_PORT}" for role in ROLES}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class RunningLab:
         if self.project is not None:
             return _compose_endpoints(self.project)
         versions = {role: f"http://{address}" for role, address in _SERVICES.items()}
-        return Endpoints("http://gateway:8080", **versions, stats="http://gateway:9902")
+        return Endpoints(_GATEWAY, **versions, stats="http://gateway:9902")
 
 
 class Claim:
@@ -90,13 +90,11 @@ class Claim:
             lab: it runs.
             state: the folder of its state; None: the one that is claimed.
         """
-        endpoints = lab.endpoints
-        names = ("gateway", "stable", "candidate", "prometheus", "stats")
         facts = {
             "backend": lab.backend,
             "pid": os.getpid(),
             "state": state and str(state.absolute()),
-            "endpoints": {name: getattr(endpoints, name) for name in names},
+            "endpoints": asdict(lab.endpoints),
         }
         os.pwrite(self._file, json.dumps(facts, indent=1).encode(), 0)
 
@@ -154,34 +152,18 @@ def running_lab(folder: Path = FOLDER, project: str = PROJECT) -> RunningLab:
     Nothing is asked of Docker yet: a store whose lab does not run says so when it is used.
     """
     if inside := os.environ.get(INSIDE):
-        return _inside(Path(inside))
+        # this process is a service of the Compose project, and the volume of its state is mounted
+        routes = RouteChange(lambda: _GATEWAY, lambda: _SERVICES)
+        return RunningLab("this Compose project", FolderStore(Path(inside), routes), None, None, None)
     if is_announced(folder):
         there = Path(_facts(folder).get("state") or folder)
-        store = FolderStore(there, lambda state: derive(state, _addresses(there)), _confirm_in(folder))
-        return RunningLab(f"the lab in {folder}", store, folder, there, None)
+        routes = RouteChange(lambda: str(_facts(folder)["endpoints"]["gateway"]), lambda: _addresses(there))
+        return RunningLab(f"the lab in {folder}", FolderStore(there, routes), folder, there, None)
     from loadtest.lab.gateway.volume_store import VolumeStore
 
     container = f"{project}-gateway-1"
-
-    def confirm(state: State) -> None:
-        from loadtest.lab.gateway.envoy import confirm_routes
-
-        confirm_routes(_compose_gateway(container), Routes.of(state), _WITHIN)
-
-    store_there = VolumeStore(container, lambda state: derive(state, _SERVICES), confirm)
-    return RunningLab(f"the Compose project {project}", store_there, None, None, project)
-
-
-def _inside(routes: Path) -> RunningLab:
-    """The Compose project that this process is a service of; the volume of its state is mounted."""
-
-    def confirm(state: State) -> None:
-        from loadtest.lab.gateway.envoy import confirm_routes
-
-        confirm_routes("http://gateway:8080", Routes.of(state), _WITHIN)
-
-    store = FolderStore(routes, lambda state: derive(state, _SERVICES), confirm)
-    return RunningLab("this Compose project", store, None, None, None)
+    store = VolumeStore(container, RouteChange(lambda: _compose_gateway(container), lambda: _SERVICES))
+    return RunningLab(f"the Compose project {project}", store, None, None, project)
 
 
 def is_announced(folder: Path) -> bool:
@@ -203,21 +185,11 @@ def _facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _addresses(folder: Path) -> dict[str, str]:
-    """``host:port`` of each deployment by its service, as the targets file has them now."""
-    now = decode((folder / STATE_FILE).read_text(encoding="utf-8"), str(folder / STATE_FILE)).now
-    services = {"stable": now.stable.service, "candidate": now.candidate.service}
+def _addresses(folder: Path) -> dict[Role, str]:
+    """``host:port`` of each version by its service, as the targets file has them now."""
+    services = decode((folder / STATE_FILE).read_text(encoding="utf-8"), str(folder / STATE_FILE)).services
     targets = json.loads((folder / TARGETS_FILE).read_text(encoding="utf-8"))
     return {services[target["labels"]["role"]]: target["targets"][0] for target in targets}
-
-
-def _confirm_in(folder: Path) -> Any:
-    def confirm(state: State) -> None:
-        from loadtest.lab.gateway.envoy import confirm_routes
-
-        confirm_routes(_facts(folder)["endpoints"]["gateway"], Routes.of(state), _WITHIN)
-
-    return confirm
 
 
 def _compose_gateway(container: str) -> str:

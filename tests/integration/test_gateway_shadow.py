@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from loadtest.lab.services.http_probe import get
+from loadtest.fetch import get
 from tests.integration.test_gateway import eventually, many, running_gateway
 
 pytestmark = pytest.mark.integration

@@ -9,9 +9,11 @@ import pytest
 from scipy.stats import binom
 
 from loadtest.lab.free_ports import free_port
-from loadtest.lab.gateway.envoy import GATEWAY_FOLDER, confirm_routes, find_envoy, render, write_routes
+from loadtest.lab.gateway.route_change import confirm_routes
 from loadtest.lab.gateway.routes import Routes
+from loadtest.lab.local.envoy import GATEWAY_FOLDER, find_envoy, render
 from loadtest.lab.local.supervisor import Supervisor
+from tests.gateway_doubles import write_routes
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

@@ -11,26 +11,24 @@ from typing import Self
 
 from contract.headers import MODEL_VERSION
 from contract.metric_names import CPU_PERIODS, CPU_THROTTLED_PERIODS
-from loadtest.canary.store import Store
+from loadtest.canary.state import Store
+from loadtest.data.exposition import read_exposition
 from loadtest.errors import ExitCode, LabError, ServiceDied, StartError
 from loadtest.experiment.experiment import Experiment, Fault
+from loadtest.fetch import get, page
 from loadtest.lab.compose.docker_cli import Docker
 from loadtest.lab.compose.images import require_image
 from loadtest.lab.compose.load_container import ComposeLoad
 from loadtest.lab.compose.override import require_readable, write_load_override, write_override
 from loadtest.lab.compose.project import COMPOSE_FILE, Container, Project
 from loadtest.lab.compose.start import PORTS, start
-from loadtest.lab.gateway.envoy import confirm_routes
 from loadtest.lab.gateway.folder_store import FolderStore
-from loadtest.lab.gateway.initial_state import take_up
-from loadtest.lab.gateway.routes import Routes, derive
+from loadtest.lab.gateway.route_change import RouteChange
 from loadtest.lab.interface import CpuUsage, Endpoints, Version
 from loadtest.lab.interrupts import interrupts_dropped
 from loadtest.lab.load_ended import load_ended
 from loadtest.lab.services.cpu_check import require_cpus
-from loadtest.lab.services.http_probe import get
 from loadtest.lab.services.server_faults import ServerFaults
-from loadtest.lab.services.server_metrics import read_metrics
 
 # a version that was restarted loads its model first
 _REACH_SECONDS = 120.0
@@ -79,7 +77,7 @@ class ComposeLab:
         self._state = state
         self._percent = percent
         self._allow_faults = allow_faults
-        self._faults = ServerFaults(lambda role: str(getattr(self.endpoints, role)))
+        self._faults = ServerFaults(lambda role: self.endpoints.of(role))
         self._stricken: set[str] = set()
         # a pause ends Docker's health check, and the next one is a day away: see write_override
         self._resumed: set[str] = set()
@@ -101,10 +99,12 @@ class ComposeLab:
         state.chmod(0o755)
         self._store = FolderStore(
             state,
-            lambda state: derive(state, {v.role: f"{v.role}:{PORTS[v.role].inside}" for v in self._versions}),
-            lambda state: confirm_routes(self.endpoints.gateway, Routes.of(state), within=5.0),
+            RouteChange(
+                lambda: self.endpoints.gateway,
+                lambda: {v.role: f"{v.role}:{PORTS[v.role].inside}" for v in self._versions},
+            ),
         )
-        take_up(self._store, self._versions, self._percent)
+        self._store.take_up({v.role: v.name for v in self._versions}, self._percent)
         override = write_override(self._folder, self._versions, state, self._allow_faults)
         self._project = Project(self._docker, self._project.name, (COMPOSE_FILE, override))
         try:
@@ -159,12 +159,9 @@ class ComposeLab:
 
     def cpu_usage(self, role: str) -> CpuUsage | None:
         """The throttling counters that a version reads from its own cgroup; None where it shows none."""
-        values = read_metrics(getattr(self.endpoints, role))
+        values = read_exposition(page(f"{self.endpoints.of(role)}/metrics"))
         try:
-            return CpuUsage(
-                int(values[CPU_PERIODS]),
-                int(values[CPU_THROTTLED_PERIODS]),
-            )
+            return CpuUsage(int(values[CPU_PERIODS]), int(values[CPU_THROTTLED_PERIODS]))
         except KeyError:
             return None
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from loadtest.canary.store import Store
+from loadtest.canary.state import Store
 from loadtest.errors import LabError, ServiceDied, TargetError
 from loadtest.experiment.experiment import Experiment, Fault
 from loadtest.experiment.target import Target

