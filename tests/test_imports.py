@@ -53,7 +53,6 @@ ARROWS = {
     "load.__main__": {"load.headless", "errors"},
     # the lab: what every backend needs, the backends, and what chooses among them
     "lab.interface": {"canary", *BELOW},
-    "lab.load_ended": {"errors"},
     "lab.free_ports": set(),
     "lab.interrupts": set(),
     "lab.services": {"lab.interface", "canary", "fetch", *BELOW},
@@ -63,11 +62,12 @@ ARROWS = {
     # its load generator is a process on this machine
     "lab.external": {"lab.*", "lab.local"},
     "lab.registry": {"lab.*", "lab.compose"},
-    "lab.select": {"lab.*", "lab.local", "lab.compose", "lab.external"},
+    # the backends by the folders that they are
+    "lab.select": {"lab.interface", *BELOW},
 }
 """What the modules of a room may import of ``loadtest``; a room is a folder, or a module outside of one."""
 LAB = {
-    *("lab.interface", "lab.load_ended", "lab.free_ports", "lab.interrupts", "lab.services", "lab.gateway"),
+    *("lab.interface", "lab.free_ports", "lab.interrupts", "lab.services", "lab.gateway"),
     *("canary", "fetch", *BELOW),
 }
 """``lab.*``: what every backend may import."""

@@ -1,18 +1,22 @@
-"""The lab as the flows see it: what every backend offers, and nothing of how."""
+"""The lab as workflows see it: what every backend offers, and nothing of how."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
 from loadtest.canary.state import Store
-from loadtest.experiment.experiment import Fault
+from loadtest.errors import LabError
+from loadtest.experiment.experiment import Experiment, Fault
 from loadtest.experiment.role import Role
 
 IMAGE = "image:"
 """How the name of a version begins that is an image: ``image:registry/recommender:2``."""
+
+_RESOLUTION = 1e-4
+"""CPU limits that differ by less, in cores, are the same."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,20 @@ class CpuUsage(NamedTuple):
 
     periods: int
     throttled_periods: int
+
+
+def require_cpus(role: str, asked: float, enforced: float | None) -> None:
+    """Require that a version's CPU limit is the one that was asked for, in cores.
+
+    Raises:
+        LabError: it is another, or there is none.
+    """
+    if enforced is None or abs(enforced - asked) > _RESOLUTION:
+        found = "none" if enforced is None else f"{enforced:g}"
+        raise LabError(
+            f"{role} was to get {asked:g} CPUs, in force is {found}; "
+            "where a limit cannot be changed, leave out --cpus"
+        )
 
 
 class LoadProcess(Protocol):
@@ -154,3 +172,51 @@ class Lab(Protocol):
 
     def environment(self) -> dict[str, object]:
         """Facts for ``environment.json``: backend, limits as enforced, versions of the parts."""
+
+
+OpenLab = Callable[[tuple[Version, Version]], Lab]
+"""Makes a lab of stable and candidate, in this order; it starts when it is entered."""
+
+
+class LabRequest(NamedTuple):
+    """What a lab is to be like.
+
+    Args:
+        experiment: what it is for.
+        say: where progress goes, a line at a time.
+        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
+        percent: the split of a new state.
+        allow_faults: let the model server be made slow, wrong or failing.
+    """
+
+    experiment: Experiment
+    say: Callable[[str], None]
+    state: Path | None = None
+    percent: float = 10.0
+    allow_faults: bool = False
+
+
+class Backend(Protocol):
+    """One way to run a lab, named ``BACKEND`` in ``loadtest/lab/<its folder>/backend.py``.
+
+    Attributes:
+        name: as ``--backend`` and a run's facts have it.
+        title: what it is, in messages.
+        rank: of those that can be had here, ``auto`` takes the lowest.
+        external: it runs no server: it is for experiments with ``[target]``, and for these alone.
+    """
+
+    name: str
+    title: str
+    rank: int
+    external: bool
+
+    def refuses(self, experiment: Experiment) -> str | None:
+        """Why it cannot take an experiment, with the remedy; None: it can. Nothing is started for that."""
+
+    def prepare(self, request: LabRequest) -> OpenLab:
+        """Make sure that it can be had here.
+
+        Raises:
+            StartError: it cannot; the message says why and names the remedy.
+        """

@@ -38,7 +38,7 @@ def measure(
         LabError: the lab did not start or broke.
     """
     with open_lab(versions) as lab:
-        if lab.backend == "urls":
+        if experiment.target is not None:
             progress.step(f"two servers: stable {lab.endpoints.stable}, candidate {lab.endpoints.candidate}")
         else:
             progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")

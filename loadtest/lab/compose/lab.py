@@ -13,7 +13,8 @@ from contract.headers import MODEL_VERSION
 from contract.metric_names import CPU_PERIODS, CPU_THROTTLED_PERIODS
 from loadtest.canary.state import Store
 from loadtest.data.exposition import read_exposition
-from loadtest.errors import ExitCode, LabError, ServiceDied, StartError
+from loadtest.data.run_folder import EXPERIMENT
+from loadtest.errors import LabError, ServiceDied, StartError
 from loadtest.experiment.experiment import Experiment, Fault
 from loadtest.fetch import get, page
 from loadtest.lab.compose.docker_cli import Docker
@@ -24,18 +25,13 @@ from loadtest.lab.compose.project import COMPOSE_FILE, Container, Project
 from loadtest.lab.compose.start import PORTS, start
 from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.route_change import RouteChange
-from loadtest.lab.interface import CpuUsage, Endpoints, Version
-from loadtest.lab.interrupts import interrupts_dropped
-from loadtest.lab.load_ended import load_ended
-from loadtest.lab.services.cpu_check import require_cpus
+from loadtest.lab.interface import CpuUsage, Endpoints, Version, require_cpus
+from loadtest.lab.interrupts import interrupts_deferred
+from loadtest.lab.services.load_generator import did_its_job, load_ended, longest
 from loadtest.lab.services.server_faults import ServerFaults
 
 # a version that was restarted loads its model first
 _REACH_SECONDS = 120.0
-# baseline answers and rows take their time before the load: the bound only ends a run that hangs
-_LOAD_SLACK = 600.0
-_LOAD_CODES = (ExitCode.PASS, ExitCode.INVALID)
-"""Exit codes of a load generator that did its job."""
 
 
 class ComposeLab:
@@ -116,7 +112,7 @@ class ComposeLab:
 
     def __exit__(self, *exc: object) -> None:
         broken = next((error for error in exc if isinstance(error, BaseException)), None)
-        with interrupts_dropped():
+        with interrupts_deferred(drop=True):
             try:
                 self._project.remove()
             except LabError as trouble:
@@ -220,8 +216,8 @@ class ComposeLab:
             LabError: the container cannot be made.
             UsageError: the experiment cannot be read, or the container may not read the evaluation set.
         """
-        experiment = Experiment.load_file(str(job / "experiment.toml"))
-        data, load = experiment.data.path, experiment.load
+        experiment = Experiment.load_file(str(job / EXPERIMENT))
+        data = experiment.data.path
         require_readable(data)
         if used := self._project.containers().get("load"):
             # with its volume: no file of an earlier job may pass for one of this
@@ -229,9 +225,7 @@ class ComposeLab:
         override = write_load_override(self._folder, data)
         project = Project(self._docker, self._project.name, (*self._project.files, override))
         project.compose("create", "--no-build", "--pull", "never", "load", timeout=60)
-        self._load = ComposeLoad(
-            self._docker, project.containers()["load"], job, 3 * (load.warmup + load.duration) + _LOAD_SLACK
-        )
+        self._load = ComposeLoad(self._docker, project.containers()["load"], job, longest(experiment))
         return self._load
 
     def check(self) -> None:
@@ -250,8 +244,8 @@ class ComposeLab:
                 raise ServiceDied(f"{service} {fault}", self._project.log(container) if container else ())
         load = containers.get("load")
         asked = self._load is not None and self._load.stopped
-        codes = (*_LOAD_CODES, *([ExitCode.INTERRUPTED] if asked else []))
-        if load and load.state["Status"] != "running" and load.state["ExitCode"] not in codes:
+        done = load is None or load.state["Status"] == "running"
+        if load and not (done or did_its_job(load.state["ExitCode"], asked=asked)):
             raise load_ended(str(load.fault()), self._project.log(load))
 
     def environment(self) -> dict[str, object]:

@@ -18,19 +18,17 @@ from typing import Self
 from contract.headers import MODEL_VERSION
 from loadtest.canary.state import Store
 from loadtest.errors import StartError
-from loadtest.experiment.experiment import Experiment, Fault
+from loadtest.experiment.experiment import Fault
 from loadtest.fetch import get
 from loadtest.lab.free_ports import HOST, free_port
 from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.route_change import TARGETS_FILE, RouteChange
-from loadtest.lab.interface import CpuUsage, Endpoints, Version
-from loadtest.lab.load_ended import load_ended
+from loadtest.lab.interface import CpuUsage, Endpoints, Version, require_cpus
 from loadtest.lab.local.envoy import find_envoy, gateway_command
 from loadtest.lab.local.limits import LARGE_PAGES, limits_for
-from loadtest.lab.local.load_process import LocalLoad
+from loadtest.lab.local.load_process import COMMAND, LocalLoad
 from loadtest.lab.local.prometheus import prometheus_command
 from loadtest.lab.local.supervisor import Service, Supervisor, hint
-from loadtest.lab.services.cpu_check import require_cpus
 from loadtest.lab.services.server_faults import ServerFaults
 
 ROOT = Path(__file__).parents[3]
@@ -38,8 +36,6 @@ ROOT = Path(__file__).parents[3]
 
 _START_ATTEMPTS = 3
 _POLL = 0.05
-LOAD_SLACK = 600.0
-"""Seconds that a load may take beside its own time before it is held to hang."""
 
 
 class LocalLab:
@@ -78,7 +74,7 @@ class LocalLab:
         gateway_port: int = 8080,
         start_seconds: float = 120.0,
         server: Sequence[str] = (sys.executable, "-m", "services.model_server"),
-        load: Sequence[str] = (sys.executable, "-m", "loadtest.load", "--stream"),
+        load: Sequence[str] = COMMAND,
         state: Path | None = None,
         percent: float = 10.0,
         allow_faults: bool = False,
@@ -203,20 +199,8 @@ class LocalLab:
         self._await(service)
 
     def launch_load(self, job: Path) -> LocalLoad:
-        """Start the load generator on a job folder; its standard error goes to ``load.log``.
-
-        Args:
-            job: folder with ``experiment.toml``.
-
-        Raises:
-            ExperimentError: the job's experiment cannot be read.
-        """
-        job = job.absolute()
-        load = Experiment.load_file(str(job / "experiment.toml")).load
-        command = [*self._load_command, "--job", str(job), "--host", self.endpoints.gateway]
-        service = self._supervisor.start("load", command, stdout=subprocess.PIPE, essential=False)
-        # baseline answers and rows take their time before the load: the bound only ends a run that hangs
-        self._load = LocalLoad(service, self._supervisor, 3 * (load.warmup + load.duration) + LOAD_SLACK)
+        """Start the load generator on a job folder; see ``LocalLoad``."""
+        self._load = LocalLoad(self._supervisor, self._load_command, job, self.endpoints.gateway)
         return self._load
 
     def check(self) -> None:
@@ -226,8 +210,8 @@ class LocalLab:
             ServiceDied: one does not; carries its name and the last lines of its log.
         """
         self._supervisor.check()
-        if self._load and (how := self._load.failure()):
-            raise load_ended(how, self._load.tail())
+        if self._load:
+            self._load.check()
 
     def environment(self) -> dict[str, object]:
         """Facts for ``environment.json``: limits as the kernel has them in force, and what runs."""

@@ -9,10 +9,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -24,7 +27,7 @@ from loadtest.errors import ServiceDied, StartError
 from loadtest.lab.interrupts import interrupts_deferred
 from loadtest.lab.local.limits import Limits, Unlimited
 from loadtest.lab.local.process_stop import stop_families
-from loadtest.lab.local.reaper import Warden
+from loadtest.lab.local.reaper import Reaper
 
 GRACE = 5.0
 """Seconds that a service gets to end by itself."""
@@ -88,9 +91,9 @@ class Supervisor:
         self._services: list[Service] = []
 
     def __enter__(self) -> Self:
-        """Start the warden."""
+        """Start the reaper."""
         with interrupts_deferred():
-            self._warden = Warden(self._cwd)
+            self._reaper = Reaper(self._cwd)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -98,7 +101,7 @@ class Supervisor:
         with interrupts_deferred():
             for service in reversed(self._services.copy()):
                 self.stop(service)
-            self._warden.close()
+            self._reaper.close()
 
     def start(
         self,
@@ -143,14 +146,14 @@ class Supervisor:
             except OSError as error:
                 limits.remove()
                 raise StartError(f"{name}: cannot run {argv[0]} ({error.strerror})") from error
-            self._warden.started(process.pid)
+            self._reaper.started(process.pid)
             service = Service(name, process, log, limits, essential)
             self._services.append(service)
         return service
 
     def will_make(self, folder: Path) -> None:
         """Take note of a cgroup that is about to be made: it is gone after this supervisor at the latest."""
-        self._warden.will_make(folder)
+        self._reaper.will_make(folder)
 
     def check(self) -> None:
         """Look whether every service still runs.
@@ -173,9 +176,16 @@ class Supervisor:
         stop_families([service.handle], grace, first)
         service.process.wait()
         service.limits.remove()
-        self._warden.stopped(service.process.pid)
+        self._reaper.stopped(service.process.pid)
         if service in self._services:
             self._services.remove(service)
+
+
+def log_folder() -> Path:
+    """A folder for logs that goes when this process ends: errors carry the lines that matter."""
+    folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def hint(service: Service) -> str:
