@@ -196,27 +196,22 @@ class LabRequest(NamedTuple):
     allow_faults: bool = False
 
 
-class Backend(Protocol):
+@dataclass(frozen=True)
+class Backend:
     """One way to run a lab, named ``BACKEND`` in ``loadtest/lab/<its folder>/backend.py``.
 
-    Attributes:
+    Args:
         name: as ``--backend`` and a run's facts have it.
         title: what it is, in messages.
         rank: of those that can be had here, ``auto`` takes the lowest.
+        prepare: makes sure that it can be had here; ``StartError`` says why not, and names the remedy.
+        refuses: why it cannot take an experiment, with the remedy, else None; nothing is started for that.
         external: it runs no server: it is for experiments with ``[target]``, and for these alone.
     """
 
     name: str
     title: str
     rank: int
-    external: bool
-
-    def refuses(self, experiment: Experiment) -> str | None:
-        """Why it cannot take an experiment, with the remedy; None: it can. Nothing is started for that."""
-
-    def prepare(self, request: LabRequest) -> OpenLab:
-        """Make sure that it can be had here.
-
-        Raises:
-            StartError: it cannot; the message says why and names the remedy.
-        """
+    prepare: Callable[[LabRequest], OpenLab]
+    refuses: Callable[[Experiment], str | None] = lambda _: None
+    external: bool = False

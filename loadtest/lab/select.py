@@ -51,9 +51,9 @@ def choose_lab(
         experiment: what the lab is for.
         say: where progress goes, a line at a time.
         among: the backends that there are.
-        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
-        percent: the split of a new state.
-        allow_faults: let the model server be made slow, wrong or failing.
+        state: see ``LabRequest``.
+        percent: see ``LabRequest``.
+        allow_faults: see ``LabRequest``.
 
     Raises:
         UsageError: there is no such backend, or it does not take this experiment.

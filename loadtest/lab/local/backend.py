@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 from loadtest.experiment.experiment import Experiment
-from loadtest.lab.interface import IMAGE, LabRequest, OpenLab
+from loadtest.lab.interface import IMAGE, Backend, LabRequest, OpenLab
 from loadtest.lab.local.envoy import find_envoy
 from loadtest.lab.local.lab import LocalLab
 from loadtest.lab.local.supervisor import log_folder
 
 
-class LocalBackend:
-    """See ``interface.Backend``."""
-
-    name = "local"
-    title = "local processes"
-    rank = 2
-    external = False
-
-    def refuses(self, experiment: Experiment) -> str | None:
-        """Versions that are images."""
-        named = (experiment.versions.stable, experiment.versions.candidate)
-        image = next((name for name in named if name.startswith(IMAGE)), None)
-        return image and f"{image!r} needs BACKEND=compose; local processes take folders"
-
-    def prepare(self, request: LabRequest) -> OpenLab:
-        """Find the programs; see ``Backend.prepare``."""
-        find_envoy()
-        folder = log_folder()
-        return lambda versions: LocalLab(
-            versions,
-            folder,
-            request.experiment.model.name,
-            state=request.state,
-            percent=request.percent,
-            allow_faults=request.allow_faults,
-        )
+def _refuses(experiment: Experiment) -> str | None:
+    named = (experiment.versions.stable, experiment.versions.candidate)
+    image = next((name for name in named if name.startswith(IMAGE)), None)
+    return image and f"{image!r} needs BACKEND=compose; local processes take folders"
 
 
-BACKEND = LocalBackend()
+def _prepare(request: LabRequest) -> OpenLab:
+    find_envoy()
+    folder, (experiment, _, state, percent, faults) = log_folder(), request
+    return lambda versions: LocalLab(
+        versions, folder, experiment.model.name, state=state, percent=percent, allow_faults=faults
+    )
+
+
+BACKEND = Backend("local", "local processes", rank=2, prepare=_prepare, refuses=_refuses)

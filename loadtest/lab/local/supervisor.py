@@ -25,7 +25,7 @@ import psutil
 
 from loadtest.errors import ServiceDied, StartError
 from loadtest.lab.interrupts import interrupts_deferred
-from loadtest.lab.local.limits import Limits, Unlimited
+from loadtest.lab.local.limits import Limits
 from loadtest.lab.local.process_stop import stop_families
 from loadtest.lab.local.reaper import Reaper
 
@@ -125,7 +125,7 @@ class Supervisor:
         Raises:
             StartError: the program cannot be run.
         """
-        limits = limits or Unlimited()
+        limits = limits or Limits()
         log = self._folder / f"{name}.log"
         with (
             interrupts_deferred(),

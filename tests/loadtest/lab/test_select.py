@@ -1,4 +1,6 @@
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -6,8 +8,8 @@ import pytest
 from loadtest import lab
 from loadtest.errors import StartError, UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.lab.compose.backend import ComposeBackend
-from loadtest.lab.interface import Version
+from loadtest.lab.compose.backend import prepare
+from loadtest.lab.interface import Backend, Version
 from loadtest.lab.select import backend_names, backends, choose_lab
 
 VERSIONS = tuple(Version(role, Path("/models/shop/v1"), 0.25, 2**29) for role in ("stable", "candidate"))
@@ -23,7 +25,10 @@ OLD = {**RUNNING, "version": "24.0.9"}
 
 def offered(docker):
     """The backends that ship, with a Docker of the test's own."""
-    return [ComposeBackend(docker.client) if one.name == "compose" else one for one in backends()]
+    return [
+        replace(one, prepare=partial(prepare, docker=docker.client)) if one.name == "compose" else one
+        for one in backends()
+    ]
 
 
 @pytest.fixture
@@ -83,32 +88,26 @@ def test_unknown_backend(experiment):
 
 def test_every_folder_with_a_backend_is_one():
     folders = {path.parent.name for path in Path(lab.__file__).parent.glob("*/backend.py")}
-    assert {type(one).__module__.split(".")[-2] for one in backends()} == folders
+    assert {one.prepare.__module__.split(".")[-2] for one in backends()} == folders
     assert backend_names() == ["auto", "compose", "local"]
 
 
-class Elsewhere:
+def elsewhere(why_not=None):
     """A backend that nobody but the test knows."""
 
-    name, title, external = "cluster", "a cluster", False
+    def prepare(request):
+        if why_not:
+            raise StartError(why_not)
+        return lambda _: "a cluster's lab"
 
-    def __init__(self, rank, why_not=None):
-        self.rank, self.why_not = rank, why_not
-
-    def refuses(self, experiment):
-        return None
-
-    def prepare(self, request):
-        if self.why_not:
-            raise StartError(self.why_not)
-        return lambda _: self
+    return Backend("cluster", "a cluster", rank=0, prepare=prepare)
 
 
 def test_a_backend_that_is_new_is_offered_chosen_and_fallen_back_from(experiment):
     local = next(one for one in backends() if one.name == "local")
-    new, broken = Elsewhere(0), Elsewhere(0, "no cluster answers; log in")
+    new, broken = elsewhere(), elsewhere("no cluster answers; log in")
     assert backend_names([new, local]) == ["auto", "cluster", "local"]
-    assert choose_lab("auto", experiment, print, [new, local])(VERSIONS) is new
+    assert choose_lab("auto", experiment, print, [new, local])(VERSIONS) == "a cluster's lab"
     said = []
     assert choose_lab("auto", experiment, said.append, [broken, local])(VERSIONS).backend == "local"
     assert said == ["taking local processes: no cluster answers"]
