@@ -25,11 +25,7 @@ def encode(state: State) -> str:
 
 
 def decode(text: str, source: str) -> State:
-    """Read a state back.
-
-    Args:
-        text: the file's text.
-        source: names it in messages.
+    """Read a state back; ``source`` names the file in messages.
 
     Raises:
         StateError: it is no state, or its history has a hole.

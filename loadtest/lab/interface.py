@@ -119,8 +119,9 @@ class Lab(Protocol):
     def endpoints(self) -> Endpoints:
         """Where the services listen."""
 
-    def enforced_cpus(self, role: str) -> float | None:
+    def enforced_cpus(self, role: str) -> float | None:  # noqa: ARG002 - what labs that know nothing inherit
         """The CPU limit that is truly in force for a version; None when none is. Never pretends."""
+        return None
 
     def set_cpus(self, role: str, cpus: float) -> None:
         """Give a running version another CPU limit, in cores.
@@ -129,8 +130,9 @@ class Lab(Protocol):
             LabError: it is not in force afterwards.
         """
 
-    def cpu_usage(self, role: str) -> CpuUsage | None:
+    def cpu_usage(self, role: str) -> CpuUsage | None:  # noqa: ARG002 - so
         """The throttling counters of a version now; None where they cannot be had."""
+        return None
 
     @property
     def canary(self) -> Store:

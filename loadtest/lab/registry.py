@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,9 +38,12 @@ INSIDE = "LOADPROOF_ROUTES"
 """The variable that names the folder of the canary's state inside the Compose project."""
 
 _LAB = "lab.json"
-_PORT = 8000
-_GATEWAY = "http://gateway:8080"
-_SERVICES = {role: f"{role}:{_PORT}" for role in ROLES}
+_SERVICES = {role: f"{role}:8000" for role in ROLES}
+_INSIDE = {role.value: f"http://{address}" for role, address in _SERVICES.items()} | {
+    "gateway": "http://gateway:8080",
+    "stats": "http://gateway:9902",
+}
+"""URLs as the services of the Compose project see each other."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,14 @@ class RunningLab:
     Args:
         name: for a person.
         canary: its state.
-        folder: where it was announced; None: it was not.
+        urls: of its services, by the fields of ``Endpoints``.
         state: the folder of its state; None: it lies on a volume.
-        project: its Compose project, where it was not announced; None: we are inside it.
     """
 
     name: str
     canary: Store
-    folder: Path | None
-    state: Path | None
-    project: str | None
+    urls: Callable[[], Mapping[str, str]]
+    state: Path | None = None
 
     def endpoints(self) -> Endpoints:
         """Where its services listen.
@@ -67,14 +68,10 @@ class RunningLab:
         Raises:
             LabError: it does not run any more.
         """
+        # not for a rollback, which asks for the gateway alone
         from loadtest.lab.interface import Endpoints
 
-        if self.folder is not None:
-            return Endpoints(**_facts(self.folder)["endpoints"])
-        if self.project is not None:
-            return _compose_endpoints(self.project)
-        versions = {role: f"http://{address}" for role, address in _SERVICES.items()}
-        return Endpoints(_GATEWAY, **versions, stats="http://gateway:9902")
+        return Endpoints(**self.urls())
 
 
 class Claim:
@@ -84,12 +81,7 @@ class Claim:
         self._file = file
 
     def announce(self, lab: Lab, state: Path | None = None) -> None:
-        """Make a lab, which runs, known to the commands.
-
-        Args:
-            lab: it runs.
-            state: the folder of its state; None: the one that is claimed.
-        """
+        """Make a lab, which runs, known to the commands; ``state``: of its state, where it lies elsewhere."""
         facts = {
             "backend": lab.backend,
             "pid": os.getpid(),
@@ -153,17 +145,21 @@ def running_lab(folder: Path = FOLDER, project: str = PROJECT) -> RunningLab:
     """
     if inside := os.environ.get(INSIDE):
         # this process is a service of the Compose project, and the volume of its state is mounted
-        routes = RouteChange(lambda: _GATEWAY, lambda: _SERVICES)
-        return RunningLab("this Compose project", FolderStore(Path(inside), routes), None, None, None)
+        routes = RouteChange(lambda: _INSIDE["gateway"], lambda: _SERVICES)
+        return RunningLab("this Compose project", FolderStore(Path(inside), routes), lambda: _INSIDE)
     if is_announced(folder):
         there = Path(_facts(folder).get("state") or folder)
-        routes = RouteChange(lambda: str(_facts(folder)["endpoints"]["gateway"]), lambda: _addresses(there))
-        return RunningLab(f"the lab in {folder}", FolderStore(there, routes), folder, there, None)
+
+        def urls() -> dict[str, str]:
+            return dict(_facts(folder)["endpoints"])
+
+        routes = RouteChange(lambda: urls()["gateway"], lambda: _addresses(there))
+        return RunningLab(f"the lab in {folder}", FolderStore(there, routes), urls, there)
     from loadtest.lab.gateway.volume_store import VolumeStore
 
     container = f"{project}-gateway-1"
     store = VolumeStore(container, RouteChange(lambda: _compose_gateway(container), lambda: _SERVICES))
-    return RunningLab(f"the Compose project {project}", store, None, None, project)
+    return RunningLab(f"the Compose project {project}", store, lambda: _compose_urls(project))
 
 
 def is_announced(folder: Path) -> bool:
@@ -199,19 +195,17 @@ def _compose_gateway(container: str) -> str:
     return f"http://{Docker().run('port', container, '8080/tcp', timeout=30).split()[0]}"
 
 
-def _compose_endpoints(project: str) -> Endpoints:
+def _compose_urls(project: str) -> dict[str, str]:
     from loadtest.lab.compose.docker_cli import Docker
     from loadtest.lab.compose.project import Project
     from loadtest.lab.compose.start import PORTS
-    from loadtest.lab.interface import Endpoints
 
     containers = Project(Docker(), project, ()).containers()
     try:
-        urls = {
+        return {
             name: f"http://127.0.0.1:{containers[port.service].ports[port.inside]}"
             for name, port in PORTS.items()
             if name != "prometheus" or "prometheus" in containers
         }
     except KeyError as missing:
         raise LabError(f"the Compose project {project} lacks {missing}; run docker compose up -d") from None
-    return Endpoints(**urls)

@@ -44,16 +44,7 @@ def choose_lab(
     percent: float = 10.0,
     allow_faults: bool = False,
 ) -> OpenLab:
-    """Make sure that a backend can be had, and return what opens a lab on it.
-
-    Args:
-        backend: see ``backend_names``.
-        experiment: what the lab is for.
-        say: where progress goes, a line at a time.
-        among: the backends that there are.
-        state: see ``LabRequest``.
-        percent: see ``LabRequest``.
-        allow_faults: see ``LabRequest``.
+    """Make sure that a backend can be had, and return what opens a lab on it; see ``LabRequest``.
 
     Raises:
         UsageError: there is no such backend, or it does not take this experiment.

@@ -10,19 +10,14 @@ from loadtest.canary.state import Store
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Fault
 from loadtest.experiment.target import Target
-from loadtest.lab.interface import CpuUsage, Endpoints, require_cpus
+from loadtest.lab.interface import Endpoints, Lab, require_cpus
 from loadtest.lab.local.lab import ROOT
 from loadtest.lab.local.load_process import COMMAND, LocalLoad
 from loadtest.lab.local.supervisor import Supervisor
 
 
-class UrlsLab:
-    """A ``Lab`` that starts the load generator only; limits and counters of the servers are not known.
-
-    Args:
-        target: the servers.
-        folder: for the load generator's log.
-    """
+class UrlsLab(Lab):
+    """A ``Lab`` that starts the load generator only; limits and counters of the servers are not known."""
 
     backend: str = "urls"
 
@@ -48,37 +43,17 @@ class UrlsLab:
         """Where the servers listen; there is no gateway, so that stable stands for it."""
         return Endpoints(self._target.stable, self._target.stable, self._target.candidate)
 
-    def enforced_cpus(self, role: str) -> float | None:  # noqa: ARG002 - the port's shape
-        """Not known."""
-        return None
-
     def set_cpus(self, role: str, cpus: float) -> None:
-        """A server that somebody else runs keeps the limit that it has.
-
-        Raises:
-            LabError: always.
-        """
+        """A server that somebody else runs keeps the limit that it has: ``LabError``, always."""
         require_cpus(role, cpus, self.enforced_cpus(role))
-
-    def cpu_usage(self, role: str) -> CpuUsage | None:  # noqa: ARG002 - the port's shape
-        """Not known."""
-        return None
 
     @property
     def canary(self) -> Store:
-        """There is no gateway whose split could be set.
-
-        Raises:
-            LabError: always.
-        """
+        """There is no gateway whose split could be set: ``LabError``, always."""
         raise _not_ours("have no gateway that could split traffic")
 
     def inject(self, role: str, fault: Fault) -> None:
-        """The servers are somebody else's.
-
-        Raises:
-            LabError: always.
-        """
+        """The servers are somebody else's: ``LabError``, always."""
         raise _not_ours(f"take no faults: {role} stays without {fault}")
 
     def heal(self, role: str) -> None:
@@ -89,11 +64,7 @@ class UrlsLab:
         return []
 
     def restart(self, service: str) -> None:
-        """The servers are somebody else's.
-
-        Raises:
-            LabError: always.
-        """
+        """The servers are somebody else's: ``LabError``, always."""
         raise _not_ours(f"cannot be restarted: {service} is not ours")
 
     def launch_load(self, job: Path) -> LocalLoad:

@@ -36,13 +36,7 @@ _READS = 5
 
 
 class FolderStore:
-    """A ``Store``: ``FolderStore(folder, routes)``.
-
-    Args:
-        folder: where the state lies; it exists.
-        routes: of the lab's gateway.
-        patience: seconds to wait for another command that changes the state.
-    """
+    """A ``Store``; ``patience``: seconds to wait for another command that changes the state."""
 
     def __init__(self, folder: Path, routes: RouteChange, patience: float = 5.0) -> None:
         self._folder, self._routes, self._patience = folder, routes, patience
@@ -77,12 +71,7 @@ class FolderStore:
         return state
 
     def take_up(self, versions: Mapping[Role, str], percent: float) -> State:
-        """Before the gateway starts: go on with the state that is there, or begin one.
-
-        Args:
-            versions: the name of the version that is deployed for each role.
-            percent: the split of a new state.
-        """
+        """Before the gateway starts: go on with the state that is there, or begin one at ``percent``."""
         stable, candidate = (Deployment(role, versions[role]) for role in ROLES)
 
         def resume(state: State) -> State:
@@ -93,12 +82,7 @@ class FolderStore:
         return self.start(lambda: State.begin(stable, candidate, sign("a new lab"), percent), resume)
 
     def start(self, begin: Callable[[], State], resume: Change = lambda state: state) -> State:
-        """Before the gateway starts: take up the state that is there, or begin one; derive everything afresh.
-
-        Args:
-            begin: makes the first state.
-            resume: what to change in a state that is there.
-        """
+        """Before the gateway starts: take up the state that is there, or begin one; write all afresh."""
         with self._locked():
             state = resume(self.read()) if self.exists else begin()
             self._write(state)

@@ -35,10 +35,7 @@ class RouteChange:
     """
 
     def __init__(
-        self,
-        gateway: Callable[[], str],
-        addresses: Callable[[], Mapping[Role, str]],
-        within: float = 5.0,
+        self, gateway: Callable[[], str], addresses: Callable[[], Mapping[Role, str]], within: float = 5.0
     ) -> None:
         self._gateway, self._addresses, self._within = gateway, addresses, within
 
@@ -60,12 +57,7 @@ class RouteChange:
 
 
 def scrape_targets(state: State, addresses: Mapping[Role, str]) -> str:
-    """Prometheus' targets file: ``role`` tells who plays stable now, so that it stays true after a promotion.
-
-    Args:
-        state: the canary's state.
-        addresses: see ``RouteChange``.
-    """
+    """Prometheus' targets file: ``role`` tells who plays stable now, also after a promotion."""
     targets = [
         {"targets": [addresses[service]], "labels": {"role": role}}
         for role, service in state.services.items()
@@ -74,12 +66,7 @@ def scrape_targets(state: State, addresses: Mapping[Role, str]) -> str:
 
 
 def confirm_routes(gateway: str, routes: Routes, within: float) -> None:
-    """Wait until the gateway says that these routes are in force, or later ones of the same state.
-
-    Args:
-        gateway: its base URL.
-        routes: what was written.
-        within: seconds.
+    """Wait ``within`` seconds until the gateway says that these routes are in force, or later ones.
 
     Raises:
         LabError: it does not say so in time.

@@ -161,10 +161,7 @@ class Routes:
                 ]
             ),
             *(
-                {
-                    "match": {**v2, "headers": pin},
-                    "route": {"cluster": self._service(role), **self._policy()},
-                }
+                {"match": {**v2, "headers": pin}, "route": {"cluster": self._service(role), **self._policy()}}
                 for role, pin in pins.items()
             ),
             {

@@ -25,13 +25,7 @@ _LEAVE = 5.0
 
 
 class VolumeStore:
-    """A ``Store``: ``VolumeStore("loadproof-gateway-1", routes)``.
-
-    Args:
-        container: of the gateway.
-        routes: of that gateway.
-        program: the ``docker`` command.
-    """
+    """A ``Store``: ``VolumeStore("loadproof-gateway-1", routes)``, by the container of the gateway."""
 
     def __init__(self, container: str, routes: RouteChange, program: str = "docker") -> None:
         self._container, self._routes, self._program = container, routes, program

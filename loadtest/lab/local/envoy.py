@@ -15,13 +15,7 @@ GATEWAY_FOLDER = Path(__file__).parents[3] / "services" / "gateway"
 
 
 def gateway_command(folder: Path, routes: Path, ports: Mapping[str, int]) -> list[str]:
-    """Write ``envoy.yaml`` into ``folder`` and return the command that runs it.
-
-    Args:
-        folder: of the lab.
-        routes: folder of the routes file.
-        ports: ``gateway``, ``admin``, ``stats``, ``stable`` and ``candidate``.
-    """
+    """Write ``envoy.yaml`` into ``folder`` and return the command that runs it; it has five ports."""
     values: dict[str, str | int] = {
         **{f"{name}_ADDRESS": HOST for name in ("LISTEN", "ADMIN", "STATS")},
         **{f"{name}_HOST": HOST for name in ("STABLE", "CANDIDATE")},

@@ -159,14 +159,7 @@ Announce = Callable[[Path], None]
 def limits_for(
     role: str, cpus: float | None, memory: int | None, announce: Announce = lambda _: None
 ) -> Limits:
-    """The best way to limit a version on this machine.
-
-    Args:
-        role: for the cgroup's name.
-        cpus: cores; None: no limit.
-        memory: bytes; None: no limit.
-        announce: see ``Announce``.
-    """
+    """The best way to limit a version to ``cpus`` cores and ``memory`` bytes here; None: no limit."""
     if cpus is None and memory is None:
         return Limits()
     name = f"loadproof-{role}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -185,13 +178,6 @@ def make_cgroup(
     """Make cgroups with these limits below or beside our own; None where that is not allowed.
 
     A memory limit that cannot be had does not stop the CPU limit: ``Cgroup.memory`` then says None.
-
-    Args:
-        name: of the new folders.
-        cpus: cores; None: no limit.
-        memory: bytes; None: no limit.
-        proc: our folder in procfs.
-        announce: see ``Announce``.
     """
     groups: dict[str, Group] = {}
     for controller, value in (("cpu", cpus), ("memory", memory)):

@@ -19,14 +19,7 @@ _OWN = "prometheus_(tsdb_head_series|rule_evaluation_failures_total)"
 
 
 def prometheus_command(program: str, folder: Path, targets: Path, ports: Mapping[str, int]) -> list[str]:
-    """Write ``prometheus.json`` into ``folder`` and return the command that runs it.
-
-    Args:
-        program: path of the program.
-        folder: of the lab; everything that Prometheus writes goes into it.
-        targets: the file that names the versions; see ``route_change.scrape_targets``.
-        ports: ``stats`` and ``prometheus``.
-    """
+    """Write ``prometheus.json`` into the lab's folder, for all of its data too, and return the command."""
     config = folder / "prometheus.json"
     own = f"{HOST}:{ports['prometheus']}"
     config.write_text(scrape_config(targets, f"{HOST}:{ports['stats']}", own, targets.parent))

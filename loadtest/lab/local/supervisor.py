@@ -78,12 +78,7 @@ class Service:
 
 
 class Supervisor:
-    """Starts services and, when it is closed, stops them in reverse order.
-
-    Args:
-        folder: where the logs go; it exists.
-        cwd: working directory of the services.
-    """
+    """Starts services in ``cwd`` and, when it is closed, stops them in reverse order; logs in ``folder``."""
 
     def __init__(self, folder: Path, cwd: Path) -> None:
         self._folder = folder
@@ -166,13 +161,7 @@ class Supervisor:
                 raise ServiceDied(f"{service.name} {how}{hint(service)}", service.tail())
 
     def stop(self, service: Service, first: int = signal.SIGTERM, grace: float = GRACE) -> None:
-        """Stop a service with everything that it started; after that it is no longer checked.
-
-        Args:
-            service: what to stop; it may have ended by itself.
-            first: the signal that asks it to end.
-            grace: seconds until it is killed.
-        """
+        """Stop a service, which may have ended, with all that it started; after ``grace`` seconds, kill."""
         stop_families([service.handle], grace, first)
         service.process.wait()
         service.limits.remove()

@@ -24,12 +24,7 @@ class Pages(NamedTuple):
 
 
 class Scraper:
-    """``Scraper(lab.endpoints, state.services, timeout=1.0)()``.
-
-    Args:
-        endpoints: where the services listen.
-        services: per role the service that plays it now; see ``State.services``.
-        timeout: seconds for each answer.
+    """``Scraper(lab.endpoints, state.services, timeout=1.0)()``; seconds for each answer.
 
     Raises:
         LabError: the lab does not show its gateway's counters.

@@ -23,12 +23,7 @@ _NO_SUCH_THING = (404, 405, 501)
 
 
 class AnswersReader:
-    """Reads one server's answers; what was read is not read again.
-
-    Args:
-        url: base URL of the server.
-        timeout: seconds for each page.
-    """
+    """Reads one server's answers, ``timeout`` seconds a page; what was read is not read again."""
 
     def __init__(self, url: str, timeout: float = 2.0) -> None:
         self._url = url
@@ -76,13 +71,7 @@ class AnswersReader:
 
 
 class ShadowReader:
-    """Reads the answers of both versions into one join.
-
-    Args:
-        state: says who plays which role, and since when what is in force.
-        endpoints: where the services listen.
-        timeout: seconds for each page.
-    """
+    """Reads the answers of both versions into one join."""
 
     def __init__(self, state: State, endpoints: Endpoints, timeout: float = 2.0) -> None:
         self._readers = [AnswersReader(endpoints.of(service), timeout) for service in state.services.values()]
