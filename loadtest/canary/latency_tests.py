@@ -25,7 +25,7 @@ TRAILING = 30
 HALF = 50.0
 
 
-class Tails:
+class LatencyTest:
     """Follows one latency gate.
 
     Args:

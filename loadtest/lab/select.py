@@ -64,6 +64,7 @@ def choose_lab(
             return one.prepare(request)
         except StartError as error:
             if not left:
-                others = [f", or take BACKEND={other.name}" for other in fitting if other.name != one.name]
-                raise StartError(f"{error}{''.join(others if backend != AUTO else ())}", error.log) from None
+                others = " or ".join(other.name for other in fitting if other is not one)
+                remedy = f", or take BACKEND={others}" if others and backend != AUTO else ""
+                raise StartError(f"{error}{remedy}", error.log) from None
             say(f"taking {left[0].title}: {str(error).split('; ')[0]}")
