@@ -122,13 +122,7 @@ def claim(folder: Path) -> Iterator[Claim]:
 
 @contextmanager
 def announced(folder: Path, state: Path, say: Callable[[str], None]) -> Iterator[Callable[[Lab], None]]:
-    """Hold a folder for a lab whose state lies elsewhere; yields what announces it.
-
-    Args:
-        folder: to hold, unless another lab has it.
-        state: the folder of the lab's state.
-        say: takes one line where another lab has the folder; this one is not announced then.
-    """
+    """Hold a folder, unless another lab has it, for one whose state lies elsewhere; yields what announces it."""
     with ExitStack() as stack:
         claimed = None
         try:

@@ -44,15 +44,8 @@ class ComposeLab:
     the gateway: a change is a write and a rename here, which the kernel shows to Envoy's watch inside the
     container at once. No Docker command is on that way (``docker exec`` takes some 100 ms and fails when the
     Engine is busy), so that a rollback takes milliseconds. After a plain ``docker compose up`` the same files
-    lie on the volume ``routes``; see ``volume_store``.
-
-    Args:
-        versions: stable and candidate.
-        docker: the client.
-        prometheus: start Prometheus too.
-        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
-        percent: the split of a new state.
-        allow_faults: the model whose server may be made slow, wrong or failing; empty: none.
+    lie on the volume ``routes``; see ``volume_store``. ``allow_faults`` is the model whose server may be made
+    slow, wrong or failing. For the others see ``LabRequest``.
     """
 
     backend: str = "compose"

@@ -48,19 +48,9 @@ class LocalLab:
             requests.get(f"{lab.endpoints.gateway}/v2/models/shop")
 
     A version is ready when it says so itself and a request pinned to it comes back through the gateway.
-
-    Args:
-        versions: stable and candidate.
-        folder: for logs, configuration and Prometheus's data; made when absent, kept afterwards.
-        model: name of the model that both serve.
-        gateway_port: preferred; another one is taken when it is in use.
-        start_seconds: until a service must be ready.
-        server: command of the model server, without ``--model-dir``, ``--host`` and ``--port``.
-        load: command of the load generator, without ``--job`` and ``--host``.
-        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
-        percent: the split of a new state.
-        allow_faults: let the model server be made slow, wrong or failing.
-        with_prometheus: start Prometheus where it is on the PATH.
+    ``folder`` keeps logs, configuration and Prometheus's data; ``server`` and ``load`` are commands without
+    what names the model, the job and the addresses; a service must be ready within ``start_seconds``. For the
+    others see ``LabRequest``.
     """
 
     backend: str = "local"
@@ -135,13 +125,7 @@ class LocalLab:
     @property
     def endpoints(self) -> Endpoints:
         """Where the services listen."""
-        return Endpoints(
-            self._url("gateway"),
-            self._url("stable"),
-            self._url("candidate"),
-            self._url("prometheus") if "prometheus" in self._ports else None,
-            self._url("stats"),
-        )
+        return Endpoints(**{name: self._url(name) for name in self._ports if name != "admin"})
 
     def enforced_cpus(self, role: str) -> float | None:
         """The CPU limit that the kernel has in force for a version's process; None when there is none."""

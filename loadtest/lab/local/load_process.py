@@ -25,12 +25,6 @@ class LocalLoad:
 
     Its standard error goes to ``load.log``. A generator that hangs is killed, so that a run always ends.
 
-    Args:
-        supervisor: starts and stops it.
-        command: of the generator, without ``--job`` and ``--host``.
-        job: the folder with ``experiment.toml``.
-        host: base URL of what it asks.
-
     Raises:
         ExperimentError: the job's experiment cannot be read.
     """

@@ -107,15 +107,7 @@ class Supervisor:
         env: Mapping[str, str] | None = None,
         essential: bool = True,
     ) -> Service:
-        """Start a service; its standard error, and by default its standard output, go to ``<name>.log``.
-
-        Args:
-            name: names it in messages and its log.
-            argv: the command.
-            limits: what it runs inside.
-            stdout: another file for its standard output, or ``subprocess.PIPE``.
-            env: variables to add to the environment.
-            essential: ``check`` looks after it.
+        """Start a service; standard error, and standard output unless told otherwise, go to ``<name>.log``.
 
         Raises:
             StartError: the program cannot be run.
