@@ -122,7 +122,7 @@ def claim(folder: Path) -> Iterator[Claim]:
 
 @contextmanager
 def announced(folder: Path, state: Path, say: Callable[[str], None]) -> Iterator[Callable[[Lab], None]]:
-    """Hold a folder, unless another lab has it, for one whose state lies elsewhere; yields what announces it."""
+    """Hold a folder, if it is free, for a lab whose state lies elsewhere; yields what announces it."""
     with ExitStack() as stack:
         claimed = None
         try:
