@@ -12,18 +12,19 @@ SIDES = {
 }
 """What each side of the wire must not import."""
 
-NOUNS = {"experiment", "data", "errors"}
+BELOW = {"data", "experiment", "stats", "errors"}
+"""What every room above them may import."""
 ARROWS = {
     "errors": set(),
     "colours": set(),
-    "experiment": {"errors"},
-    "data": {"experiment", "errors"},
+    "experiment": {"stats", "errors"},
+    "data": {"experiment", "stats", "errors"},
     "stats": set(),
-    "judge": {"stats", *NOUNS},
-    "capacity": {"judge", *NOUNS},
-    "canary": {"stats", *NOUNS},
-    "report": {"judge", "capacity", "canary", "stats", "colours", *NOUNS},
-    "workflows": {"judge", "capacity", "canary", "report", *NOUNS}
+    "judge": BELOW,
+    "capacity": {"judge", *BELOW},
+    "canary": BELOW,
+    "report": {"judge", "capacity", "canary", "colours", *BELOW},
+    "workflows": {"judge", "capacity", "canary", "report", *BELOW}
     | {"lab.interface", "lab.gateway", "lab.services"},
     "cli": {
         "workflows",
@@ -33,27 +34,27 @@ ARROWS = {
         "lab.select",
         "lab.gateway",
         "lab.services",
-        *NOUNS,
+        *BELOW,
     },
     # a rollback goes past the command's libraries
     "__main__": {"cli"},
     # the load generator, a process of its own
-    "load.protocols": NOUNS,
-    "load.sending": {"load.protocols", *NOUNS},
-    "load.baseline": {"load.sending", "load.protocols", *NOUNS},
-    "load.live": {"colours", *NOUNS},
-    "load.cluster": {"load.baseline", "load.sending", "load.protocols", "load.live", *NOUNS},
-    "load.web": {"load.cluster", "load.live", "colours", *NOUNS},
-    "load.headless": {"load.cluster", "load.sending", *NOUNS},
+    "load.protocols": BELOW,
+    "load.sending": {"load.protocols", *BELOW},
+    "load.baseline": {"load.sending", "load.protocols", *BELOW},
+    "load.live": {"colours", *BELOW},
+    "load.cluster": {"load.baseline", "load.sending", "load.protocols", "load.live", *BELOW},
+    "load.web": {"load.cluster", "load.live", "colours", *BELOW},
+    "load.headless": {"load.cluster", "load.sending", *BELOW},
     "load.locustfile": {"load.web", "load.cluster", "load.sending"},
     "load.__main__": {"load.headless", "errors"},
     # the lab: what every backend needs, the backends, and what chooses among them
-    "lab.interface": {"canary", *NOUNS},
+    "lab.interface": {"canary", *BELOW},
     "lab.load_ended": {"errors"},
     "lab.free_ports": set(),
     "lab.interrupts": set(),
-    "lab.services": {"lab.interface", "canary", *NOUNS},
-    "lab.gateway": {"lab.interface", "lab.services", "canary", *NOUNS},
+    "lab.services": {"lab.interface", "canary", *BELOW},
+    "lab.gateway": {"lab.interface", "lab.services", "canary", *BELOW},
     "lab.local": {"lab.*"},
     "lab.compose": {"lab.*"},
     # its load generator is a process on this machine
@@ -64,7 +65,7 @@ ARROWS = {
 """What the modules of a room may import of ``loadtest``; a room is a folder, or a module outside of one."""
 LAB = {
     *("lab.interface", "lab.load_ended", "lab.free_ports", "lab.interrupts", "lab.services", "lab.gateway"),
-    *("canary", *NOUNS),
+    *("canary", *BELOW),
 }
 """``lab.*``: what every backend may import."""
 LOCUST = {

@@ -16,8 +16,8 @@ from benchmarks.calibration.simulator import HARSH, simulate
 from loadtest.canary.counts import Counts, Scrape
 from loadtest.canary.decision import Position, decide
 from loadtest.canary.live_evidence import Watch
-from loadtest.data.samples import CANDIDATE, STABLE
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 
 Floats = NDArray[np.float64]
 LIMIT, FEEDBACK = 900, 5.0
@@ -115,7 +115,7 @@ def _episode(experiment: Experiment, case: Case, rng: np.random.Generator) -> Ep
 
     def counts(second: int, split: float) -> dict[str, Counts]:
         found = {}
-        for version, role in enumerate((STABLE, CANDIDATE)):
+        for version, role in enumerate((Role.STABLE, Role.CANDIDATE)):
             share = split / 100 if version else 1 - split / 100
             requests = int(rng.poisson(case.rate * share))
             if case.errors is not None:
@@ -171,7 +171,7 @@ def _latency(
     watch.enter(0.0, 10.0)
     for second in range(1, LATENCY_SECONDS):
         counts = {}
-        for role, (at, latency) in ((STABLE, stable), (CANDIDATE, candidate)):
+        for role, (at, latency) in ((Role.STABLE, stable), (Role.CANDIDATE, candidate)):
             seen = latency[np.searchsorted(at, second - 1) : np.searchsorted(at, second)]
             slower = len(seen) - np.searchsorted(np.sort(seen), EDGES, side="right")
             counts[role] = Counts(len(seen), 0, 0, 0, len(seen), slower.tolist())

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from benchmarks.calibration.simulator import CALM, HARSH, HOSTS, Episodes, Host, simulate
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import SCHEMA, VERSIONS, SampleSet
+from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 from loadtest.judge.judge import judge
 from loadtest.judge.run_facts import LoadFacts, RunFacts
 from loadtest.judge.verdict import Verdict, Word
@@ -100,7 +101,7 @@ def _samples(
     row = rng.permutation(ROWS)[:n]
     skill, discord = rng.random(ROWS), rng.random((2, ROWS)) < discordant / 2
     parts = []
-    for latency, flipped, role in zip(latencies, discord, VERSIONS, strict=True):
+    for latency, flipped, role in zip(latencies, discord, ROLES, strict=True):
         right = ((skill < ACCURACY) ^ flipped)[row]
         failed = rng.random(n) < ERRORS
         parts.append(

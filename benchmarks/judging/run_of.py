@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES
-from loadtest.data.samples import SCHEMA, VERSIONS
+from loadtest.data.samples import SCHEMA
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 
 ROWS, CLASSES, RATE, ERRORS = 100_000, 8, 250.0, 0.001
 GATES = (
@@ -53,7 +54,7 @@ def write_run(folder: Path, arrivals: int) -> None:
     seconds = arrivals / RATE
     _experiment(folder, seconds)
     at, row = np.sort(rng.uniform(0, seconds, arrivals)), rng.permutation(np.arange(arrivals) % ROWS)
-    tables = [_role(role, at, row, label, names, rng) for role in VERSIONS]
+    tables = [_role(role, at, row, label, names, rng) for role in ROLES]
     order = np.argsort(np.concatenate([at, at]), kind="stable")
     pq.write_table(pa.concat_tables(tables).cast(SCHEMA).take(order), folder / SAMPLES, compression="zstd")
     load = {"offered_rps": RATE, "achieved_rps": RATE, "schedule_lag_ms_p99": 1.0, "duration_s": seconds}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from loadtest.data.samples import VERSIONS
+from loadtest.experiment.role import ROLES
 from loadtest.lab.free_ports import HOST, free_port
 from loadtest.lab.gateway.envoy import find_envoy
 from loadtest.lab.services.http_probe import get
@@ -48,7 +48,7 @@ def _route(method: str, answer: object, version: str) -> dict[str, object]:
 def _config(port: int) -> dict[str, object]:
     routes = [
         _route(method, answer, version)
-        for version in VERSIONS
+        for version in ROLES
         for method, answer in (("POST", _ANSWER), ("GET", _METADATA))
     ]
     manager = {
@@ -102,7 +102,7 @@ def running(core: int) -> Iterator[Server]:
         try:
             os.sched_setaffinity(process.pid, {core})
             deadline = time.monotonic() + _START_SECONDS
-            while get(f"{url}/v2/models/{MODEL}", 1, {"x-model-version": VERSIONS[0]}) is None:
+            while get(f"{url}/v2/models/{MODEL}", 1, {"x-model-version": ROLES[0]}) is None:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError("the server did not start")
                 time.sleep(0.05)

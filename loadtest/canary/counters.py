@@ -13,7 +13,7 @@ from typing import NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.canary.counts import Counts, Scrape
-from loadtest.data.samples import CANDIDATE, STABLE, VERSIONS
+from loadtest.experiment.role import ROLES, Role
 
 GATEWAY = "gateway"
 STATS = (
@@ -65,7 +65,7 @@ class Meter:
         values: dict[Key, float] = {}
         ejected = False
         missing = set()
-        for source in (GATEWAY, *VERSIONS):
+        for source in (GATEWAY, *ROLES):
             page = pages.get(source)
             try:
                 found = _read(source, page) if page is not None else None
@@ -80,13 +80,13 @@ class Meter:
         edges = sorted({float(key[2]) for key in values if key[0] == _TIME and key[2] != "+Inf"})
         counts = {
             role: self._counts(role, cluster, values, edges)
-            for role, cluster in zip((STABLE, CANDIDATE), self._clusters, strict=True)
+            for role, cluster in zip((Role.STABLE, Role.CANDIDATE), self._clusters, strict=True)
         }
         self._was_in |= not ejected and GATEWAY not in missing
         told = ejected and self._was_in
         if ejected and not told:
             # its share is stable's meanwhile: nothing of that is the candidate's
-            counts[CANDIDATE] = Counts(slower=[0.0] * len(edges))
+            counts[Role.CANDIDATE] = Counts(slower=[0.0] * len(edges))
         return Scrape(at, counts, [edge / _MS for edge in edges], dict(ready), told, frozenset(missing))
 
     def _gained(self, source: str, found: dict[Key, float]) -> dict[Key, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from loadtest.data.samples import VERSIONS
+from loadtest.experiment.role import ROLES
 
 
 class Counts(NamedTuple):
@@ -41,8 +41,8 @@ class Scrape(NamedTuple):
     """
 
     at: float
-    counts: Mapping[str, Counts] = dict.fromkeys(VERSIONS, Counts())
+    counts: Mapping[str, Counts] = dict.fromkeys(ROLES, Counts())
     edges: Sequence[float] = ()
-    ready: Mapping[str, bool] = dict.fromkeys(VERSIONS, True)
+    ready: Mapping[str, bool] = dict.fromkeys(ROLES, True)
     ejected: bool = False
     missing: frozenset[str] = frozenset()

@@ -18,8 +18,8 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from loadtest.canary.live_evidence import Evidence
-from loadtest.data.samples import CANDIDATE, STABLE
 from loadtest.experiment.experiment import Canary
+from loadtest.experiment.role import Role
 
 Verb = Literal["hold", "shadow", "step", "pause", "rollback", "promote", "stay"]
 
@@ -67,7 +67,7 @@ def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
         position: where the candidate is.
         evidence: what is known.
     """
-    if evidence.misses[STABLE] >= policy.misses:
+    if evidence.misses[Role.STABLE] >= policy.misses:
         return Decision(
             "hold", position.split, "stable itself is not ready: a rollback would not help anybody"
         )
@@ -97,8 +97,8 @@ def _hold(policy: Canary, position: Position, evidence: Evidence, missing: str) 
 
 
 def _fault(policy: Canary, position: Position, evidence: Evidence) -> str | None:
-    if evidence.misses[CANDIDATE] >= policy.misses:
-        return f"the candidate did not pass {evidence.misses[CANDIDATE]} health checks in a row"
+    if evidence.misses[Role.CANDIDATE] >= policy.misses:
+        return f"the candidate did not pass {evidence.misses[Role.CANDIDATE]} health checks in a row"
     # without a share it cannot have failed now: what is left of an earlier ejection passes
     if evidence.ejected and position.split > 0:
         return "the gateway ejected the candidate after failures in a row"
@@ -139,7 +139,7 @@ def _missing(policy: Canary, position: Position, evidence: Evidence) -> str | No
         rest = policy.settle - (evidence.at - position.since)
         return f"everybody has the candidate; it settles for {rest:.0f} s more" if rest > 0 else None
     if position.split == 0:
-        if evidence.misses[CANDIDATE]:
+        if evidence.misses[Role.CANDIDATE]:
             return "the candidate is not ready"
         return _EJECTED if evidence.ejected else None
     if evidence.answers < policy.answers:

@@ -17,8 +17,8 @@ import numpy as np
 
 from loadtest.canary.counts import Counts
 from loadtest.canary.time_windows import Floats, Windows
-from loadtest.data.samples import CANDIDATE, STABLE
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.role import Role
 
 TRAILING = 30
 """Windows of stable in which its quantile is looked up."""
@@ -44,15 +44,15 @@ class Tails:
         self._splits: list[float] = []
         self._edges: Floats = np.zeros(0)
         self._past: deque[Floats] = deque(maxlen=TRAILING)
-        self._seen = {role: np.zeros(0) for role in (STABLE, CANDIDATE)}
+        self._seen = {role: np.zeros(0) for role in (Role.STABLE, Role.CANDIDATE)}
 
     def add(self, at: float, counts: Mapping[str, Counts], split: float, edges: Sequence[float]) -> None:
         """Take in one scrape: the requests of both versions that were slower than each of ``edges``."""
         if not len(edges):
             return
         self._edges = np.asarray(edges, dtype=np.float64)
-        both = [self._row(counts[role]) for role in (CANDIDATE, STABLE)]
-        for role, row in zip((CANDIDATE, STABLE), both, strict=True):
+        both = [self._row(counts[role]) for role in (Role.CANDIDATE, Role.STABLE)]
+        for role, row in zip((Role.CANDIDATE, Role.STABLE), both, strict=True):
             self._seen[role] = self._seen[role] + row if len(self._seen[role]) else row
         self._splits.append(split)
         width = len(self._edges) + 1

@@ -18,10 +18,10 @@ from loadtest.canary.counts import Scrape
 from loadtest.canary.latency_tests import Tails
 from loadtest.canary.shadow_join import Shadow
 from loadtest.canary.share_tests import ShareAlarm, ShareProof
-from loadtest.data.samples import CANDIDATE, VERSIONS
 from loadtest.errors import GateError
 from loadtest.experiment.experiment import Canary, Experiment
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.sequential import FIRST_WINDOW
 
 Finding = Literal["quiet", "alarm", "fail"]
@@ -157,7 +157,7 @@ class Watch:
         ]
         self._at = self._split = self._answers = 0.0
         self._began: float | None = None
-        self._misses = dict.fromkeys(VERSIONS, 0)
+        self._misses = dict.fromkeys(ROLES, 0)
         self._ejected = False
         self._heard: dict[str, float] = {}
 
@@ -165,7 +165,7 @@ class Watch:
         """A step begins; ``again``: after an alarm, so the bets that made it begin anew."""
         self._at, self._split, self._answers = at, split, 0.0
         self._began = at if self._began is None else self._began
-        for source in ("gateway", *VERSIONS):
+        for source in ("gateway", *ROLES):
             self._heard.setdefault(source, at)
         for alarm in self._alarms if again else ():
             if isinstance(alarm, ShareAlarm):
@@ -174,11 +174,11 @@ class Watch:
     def add(self, scrape: Scrape) -> None:
         """Take in one scrape."""
         self._at = scrape.at
-        self._answers += scrape.counts[CANDIDATE].requests
-        for role in VERSIONS:
+        self._answers += scrape.counts[Role.CANDIDATE].requests
+        for role in ROLES:
             self._misses[role] = 0 if scrape.ready[role] else self._misses[role] + 1
         self._ejected = scrape.ejected
-        for source in {"gateway", *VERSIONS} - scrape.missing:
+        for source in {"gateway", *ROLES} - scrape.missing:
             self._heard[source] = scrape.at
         for gate in (*self._alarms, *self._proofs):
             if isinstance(gate, Tails):
@@ -229,14 +229,14 @@ def _proof(gate: ShareProof | Tails, policy: Canary) -> Proof:
 def _share_text(gate: ShareAlarm | ShareProof) -> str:
     what = "errors" if gate.gate.metric == "error_rate" else "wrong"
     parts = []
-    for role in VERSIONS:
+    for role in ROLES:
         share, trials = gate.tally.share(role), gate.tally.trials[role]
         parts.append(f"{role} {'-' if share is None else f'{share:.2%}'} of {trials:,.0f}")
     return f"{what}: {', '.join(parts)}"
 
 
 def _tail_text(gate: Tails) -> str:
-    values = {role: gate.value(role) for role in VERSIONS}
+    values = {role: gate.value(role) for role in ROLES}
     shown = ", ".join(f"{r} {'-' if v is None else f'{v * 1000:.0f} ms'}" for r, v in values.items())
     more = f", {gate.windows} of {FIRST_WINDOW} windows" if gate.windows < FIRST_WINDOW else ""
     return f"{gate.gate.metric}: {shown}{more}"

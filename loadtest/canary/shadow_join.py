@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from loadtest.canary.counts import Counts
-from loadtest.data.samples import CANDIDATE, STABLE, VERSIONS
+from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.proportions import Share
 
 PATIENCE = 12.0
@@ -34,7 +34,7 @@ KEPT = 20_000
 QUANTILES = (0.5, 0.95, 0.99)
 _CLOSE = 1e-3
 _ALPHA = 0.025
-_MARKS = {"original": STABLE, "copy": CANDIDATE}
+_MARKS = {"original": Role.STABLE, "copy": Role.CANDIDATE}
 
 
 class Shadow(NamedTuple):
@@ -104,9 +104,9 @@ class Join:
         self._pairs = self._failed = self._unanswered = 0
         self._rows = self._alike = 0
         self._judged = 0
-        self._right = dict.fromkeys(VERSIONS, 0)
+        self._right = dict.fromkeys(ROLES, 0)
         self._seconds: deque[tuple[float, float]] = deque(maxlen=KEPT)
-        self._gained = {role: _Gain() for role in VERSIONS}
+        self._gained = {role: _Gain() for role in ROLES}
 
     def skip(self, before: float) -> None:
         """Records of one server up to this moment are lost: of older requests nothing can be said."""
@@ -133,7 +133,7 @@ class Join:
             edges: seconds, ascending, for ``Counts.slower``.
         """
         self._give_up()
-        gained, self._gained = self._gained, {role: _Gain() for role in VERSIONS}
+        gained, self._gained = self._gained, {role: _Gain() for role in ROLES}
         return {role: gain.counts(edges) for role, gain in gained.items()}
 
     def summary(self) -> Shadow:
@@ -151,7 +151,7 @@ class Join:
             accuracy={r: n / self._judged for r, n in self._right.items()} if self._judged else {},
             latency={
                 role: tuple(float(value) for value in np.quantile(pairs[:, place], QUANTILES))
-                for place, role in enumerate(VERSIONS)
+                for place, role in enumerate(ROLES)
             }
             if len(pairs)
             else {},
@@ -170,7 +170,7 @@ class Join:
         else:
             answer = _Answer(record["status"], record["seconds"], record["labels"])
             request.answers.setdefault(_MARKS[record["mark"]], answer)
-        if len(request.answers) == len(VERSIONS):
+        if len(request.answers) == len(ROLES):
             self._count(name, request)
             self._judge(request)
 
@@ -179,7 +179,7 @@ class Join:
             return
         request.counted = True
         self._waiting.pop(name, None)
-        stable, candidate = (request.answers[role] for role in VERSIONS)
+        stable, candidate = (request.answers[role] for role in ROLES)
         self._pairs += 1
         self._failed += candidate.status >= 400 > stable.status
         for role, answer in request.answers.items():
@@ -194,13 +194,13 @@ class Join:
         if request.judged or request.truth is None or any(a.status >= 400 for a in request.answers.values()):
             return
         request.judged = True
-        answers = [request.answers[role].labels for role in VERSIONS]
+        answers = [request.answers[role].labels for role in ROLES]
         for truth, *labels in zip(request.truth, *answers, strict=False):
             # an error of a regression has a size; it is not right or wrong
             if any(isinstance(label, float) for label in labels):
                 continue
             self._judged += 1
-            for role, label in zip(VERSIONS, labels, strict=True):
+            for role, label in zip(ROLES, labels, strict=True):
                 right = str(label) == str(truth)
                 self._right[role] += right
                 self._gained[role].judged += 1
@@ -212,10 +212,10 @@ class Join:
             request = self._requests[name]
             if self._now - request.at < PATIENCE:
                 continue
-            if stable := request.answers.get(STABLE):
+            if stable := request.answers.get(Role.STABLE):
                 self._unanswered += 1
-                self._gained[STABLE].ended(stable.seconds, failed=stable.status >= 400)
-                self._gained[CANDIDATE].ended(math.inf, failed=True)
+                self._gained[Role.STABLE].ended(stable.seconds, failed=stable.status >= 400)
+                self._gained[Role.CANDIDATE].ended(math.inf, failed=True)
             # a copy alone: its user went away, or stable's answer was not kept any more
             self._forget(name)
 

@@ -18,8 +18,8 @@ import numpy as np
 from loadtest.canary.burstiness import Bursts
 from loadtest.canary.counts import Counts
 from loadtest.canary.time_windows import Windows
-from loadtest.data.samples import CANDIDATE, STABLE
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.role import Role
 from loadtest.stats.proportions import IndependentDifference
 from loadtest.stats.sequential import EQUAL_ODDS, ERROR_ODDS, WRONG_ANSWER_ODDS, TwoSampleBets, level_at
 
@@ -33,8 +33,8 @@ class Tally:
     """Hits of trials of both versions since the beginning."""
 
     def __init__(self) -> None:
-        self.hits = dict.fromkeys((STABLE, CANDIDATE), 0.0)
-        self.trials = dict.fromkeys((STABLE, CANDIDATE), 0.0)
+        self.hits = dict.fromkeys((Role.STABLE, Role.CANDIDATE), 0.0)
+        self.trials = dict.fromkeys((Role.STABLE, Role.CANDIDATE), 0.0)
 
     def add(self, role: str, hits: float, trials: float) -> None:
         """Add what one scrape saw."""
@@ -60,7 +60,9 @@ class Tally:
         if seconds <= 0 or not min(self.trials.values()):
             return None
         hits, trials = self.hits, self.trials
-        difference = IndependentDifference(hits[CANDIDATE], trials[CANDIDATE], hits[STABLE], trials[STABLE])
+        difference = IndependentDifference(
+            hits[Role.CANDIDATE], trials[Role.CANDIDATE], hits[Role.STABLE], trials[Role.STABLE]
+        )
         return difference.interval(level_at(seconds, alpha))
 
 
@@ -95,9 +97,9 @@ class ShareAlarm:
 
     def add(self, at: float, counts: Mapping[str, Counts], split: float) -> None:  # noqa: ARG002 - as for tails
         """Take in one scrape."""
-        (kc, nc), (ks, ns) = (outcomes(self.gate, counts[role]) for role in (CANDIDATE, STABLE))
-        self.tally.add(CANDIDATE, kc, nc)
-        self.tally.add(STABLE, ks, ns)
+        (kc, nc), (ks, ns) = (outcomes(self.gate, counts[role]) for role in (Role.CANDIDATE, Role.STABLE))
+        self.tally.add(Role.CANDIDATE, kc, nc)
+        self.tally.add(Role.STABLE, ks, ns)
         if self._bursts:
             ended = self._windows.add(at, [kc, nc, ks, ns], trials=(1, 3))
             if ended is not None:
@@ -144,12 +146,12 @@ class ShareProof:
 
     def add(self, at: float, counts: Mapping[str, Counts], split: float) -> None:  # noqa: ARG002 - as for tails
         """Take in one scrape."""
-        seen = {role: outcomes(self.gate, counts[role]) for role in (STABLE, CANDIDATE)}
+        seen = {role: outcomes(self.gate, counts[role]) for role in (Role.STABLE, Role.CANDIDATE)}
         for role, (hits, trials) in seen.items():
             self.tally.add(role, hits, trials)
         for step, bets in self._bets.items():
             if step > split:
-                bets.update(*seen[CANDIDATE], *seen[STABLE])
+                bets.update(*seen[Role.CANDIDATE], *seen[Role.STABLE])
 
     def shown(self, step: float) -> float:
         """How much of the evidence that a step to this split needs is there; 1: it is shown."""

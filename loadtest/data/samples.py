@@ -20,11 +20,6 @@ from numpy.typing import NDArray
 
 from loadtest.errors import UsageError
 
-STABLE = "stable"
-CANDIDATE = "candidate"
-VERSIONS = (STABLE, CANDIDATE)
-"""The two versions, in the order in which every page, table and file shows them."""
-
 _CODES = pa.dictionary(pa.int8(), pa.string())
 SCHEMA = pa.schema(
     [

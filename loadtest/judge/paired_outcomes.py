@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import CANDIDATE, SampleSet
+from loadtest.data.samples import SampleSet
 from loadtest.errors import DatasetError
 from loadtest.experiment.experiment import Experiment, Load
+from loadtest.experiment.role import Role
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.judge.run_facts import LoadFacts
 from loadtest.stats.quantiles import SHORTEST_BLOCK, Blocked, block_count
@@ -169,7 +170,7 @@ def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Out
         start: the first arrival of the run, on the samples' clock.
     """
     whole = _outcomes(samples, start, load.timeout)
-    is_candidate = samples.is_role(CANDIDATE) if len(samples) else np.zeros(0, dtype=bool)
+    is_candidate = samples.is_role(Role.CANDIDATE) if len(samples) else np.zeros(0, dtype=bool)
     places = (
         _pair(samples, is_candidate)
         if is_paired(load)

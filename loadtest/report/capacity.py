@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtest.capacity.report import CapacityReport, Point
-from loadtest.data.samples import VERSIONS
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 from loadtest.judge.verdict import Word
 from loadtest.report import number_format
 from loadtest.report.svg import Axis, Chart
@@ -62,7 +62,7 @@ def answers(report: CapacityReport) -> list[str]:
     if report.at_rate is None or report.cheapest is None:
         return []
     lines = []
-    for role in VERSIONS:
+    for role in ROLES:
         cpus = report.cheapest.get(role)  # type: ignore[call-overload]
         found = "no limit that was tried is enough" if cpus is None else f"{cpus:g} CPUs are enough"
         lines.append(f"{role} at {report.at_rate:g}/s: {found}")
@@ -89,7 +89,7 @@ def _points(report: CapacityReport) -> Table:
     if report.price is not None:
         table.add_column("cost of a million", justify="right")
     for both in zip(*(report.versions[role] for role in ("stable", "candidate")), strict=True):
-        for role, p in zip(VERSIONS, both, strict=True):
+        for role, p in zip(ROLES, both, strict=True):
             cost = [] if report.price is None else [number_format.quantity(p.cost_per_million, "")]
             beyond = p.exceeded_first if p.precise else f"{p.exceeded_first}?"
             table.add_row(
@@ -143,7 +143,7 @@ def _chart(report: CapacityReport) -> str:
         Axis.linear(0, widest, "CPU limit (cores)"),
         Axis.linear(0, top, "requests a second within the objective"),
     )
-    for role in VERSIONS:
+    for role in ROLES:
         mine = [p for p in known if p in report.versions[role]]  # type: ignore[index]
         cpus = [p.cpus or 0.0 for p in mine]
         rates = [p.capacity or 0.0 for p in mine]

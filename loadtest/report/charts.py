@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from loadtest.data.samples import VERSIONS
+from loadtest.experiment.role import ROLES
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.slices import Slice
@@ -55,7 +55,7 @@ def figures(evidence: Evidence, objective: float, alpha: float) -> list[Figure]:
 
 
 def _of(evidence: Evidence) -> dict[str, Outcomes]:
-    return dict(zip(VERSIONS, (evidence.stable, evidence.candidate), strict=True))
+    return dict(zip(ROLES, (evidence.stable, evidence.candidate), strict=True))
 
 
 def _latency_axis(lowest: float, highest: float, name: str) -> Axis:
@@ -172,7 +172,7 @@ def _over_time(evidence: Evidence) -> Figure:
             "latency, log axis",
         ),
     )
-    for role in VERSIONS:
+    for role in ROLES:
         chart.line(bins.centres, slowest[role], f"faint {role}")
         chart.line(bins.centres, median[role], role)
     return Figure(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from loadtest.data.samples import VERSIONS
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 from loadtest.judge.mismatches import changed
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.slices import Slice
@@ -33,7 +33,7 @@ def to_html(
         slices: quality by slice.
         facts: the content of environment.json.
     """
-    both = zip(VERSIONS, (evidence.stable, evidence.candidate), strict=True)
+    both = zip(ROLES, (evidence.stable, evidence.candidate), strict=True)
     return (
         templates()
         .get_template("report.html.j2")

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.data.samples import VERSIONS
 from loadtest.experiment.experiment import Experiment, Versions
+from loadtest.experiment.role import ROLES
 from loadtest.judge.diff_lines import Change
 from loadtest.judge.rate_sweep import AtRate, RatesVerdict
 from loadtest.judge.verdict import VersionSummary, Word
@@ -37,9 +37,9 @@ def rows(verdict: RatesVerdict) -> list[tuple[str, ...]]:
     """A line for each rate and version, as text in the order of ``HEADINGS``."""
     lines: list[tuple[str, ...]] = []
     for at in verdict.rates:
-        for role in VERSIONS:
+        for role in ROLES:
             seen = _summary(at, role)
-            first = role == VERSIONS[0]
+            first = role == ROLES[0]
             lines.append(
                 (
                     f"{at.rate:g}/s" if first else "",
@@ -131,7 +131,7 @@ def _quality_chart(verdict: RatesVerdict) -> Figure:
         Axis.linear(0, 1, "accuracy", lambda value: f"{100 * value:.0f}%"),
     )
     x = [at.rate for at in verdict.rates]
-    for role in VERSIONS:
+    for role in ROLES:
         y = [_summary(at, role).accuracy for at in verdict.rates]
         known = [np.nan if value is None else value for value in y]
         ends = [_ends(at, role, value) for at, value in zip(verdict.rates, known, strict=True)]
@@ -166,14 +166,14 @@ def _ends(at: AtRate, role: str, value: float) -> tuple[float, float]:
 
 def _goodput_chart(verdict: RatesVerdict) -> Figure:
     x = [at.rate for at in verdict.rates]
-    most = max(x[-1], *(_summary(at, role).goodput_rps for at in verdict.rates for role in VERSIONS))
+    most = max(x[-1], *(_summary(at, role).goodput_rps for at in verdict.rates for role in ROLES))
     chart = Chart(
         "Goodput of both versions at each rate",
         _rate_axis(verdict),
         Axis.linear(0, most, "good answers a second"),
     )
     chart.line([0, x[-1]], [0, x[-1]], "limit")
-    for role in VERSIONS:
+    for role in ROLES:
         y = [_summary(at, role).goodput_rps for at in verdict.rates]
         chart.line(x, y, role)
         chart.dots(x, y, role, [f"{role} at {r:g}/s: {quantity(v, '/s')}" for r, v in zip(x, y, strict=True)])
@@ -184,7 +184,7 @@ def _goodput_chart(verdict: RatesVerdict) -> Figure:
 
 def _latency_chart(verdict: RatesVerdict, experiment: Experiment) -> Figure:
     x = [at.rate for at in verdict.rates]
-    p99 = {role: [_summary(at, role).latency_ms.p99 or np.nan for at in verdict.rates] for role in VERSIONS}
+    p99 = {role: [_summary(at, role).latency_ms.p99 or np.nan for at in verdict.rates] for role in ROLES}
     objective = 1000 * experiment.objective.latency
     values = [v for series in p99.values() for v in series if np.isfinite(v)] or [1.0]
     chart = Chart(

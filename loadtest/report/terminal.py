@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.data.samples import VERSIONS
+from loadtest.experiment.role import ROLES
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import Verdict, Word
 from loadtest.report.number_format import (
@@ -107,7 +107,7 @@ def live_table(view: LiveView) -> Table:
 
 def gate_table(verdict: Verdict, *, wide: bool) -> Table:
     """The gates of a verdict, one a row; the versions' own values where there is room."""
-    table = _table("", "gate", *(VERSIONS if wide else ()), "estimate", "interval", left=("", "gate"))
+    table = _table("", "gate", *(ROLES if wide else ()), "estimate", "interval", left=("", "gate"))
     for gate in verdict.gates:
         mark = Text(f"{MARKS[gate.verdict]} {gate.verdict}", style=STYLES[gate.verdict])
         own = [quantity(value, gate.value_unit) for value in (gate.stable, gate.candidate)]
@@ -117,7 +117,7 @@ def gate_table(verdict: Verdict, *, wide: bool) -> Table:
 
 def version_table(verdict: Verdict) -> Table:
     """Both versions side by side."""
-    table = _table("", *VERSIONS, left=("",))
+    table = _table("", *ROLES, left=("",))
     both = [verdict.versions["stable"], verdict.versions["candidate"]]
     table.add_row("requests", *(f"{v.requests:,}" for v in both))
     table.add_row("errors", *(f"{v.errors:,}" for v in both))

@@ -17,9 +17,9 @@ from loadtest.canary.shadow_join import Join
 from loadtest.canary.state import State
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
-from loadtest.data.samples import CANDIDATE
 from loadtest.errors import ExitCode, ExperimentError, LabError
 from loadtest.experiment.experiment import Canary, Experiment
+from loadtest.experiment.role import Role
 from loadtest.lab.interface import Endpoints, Lab, LoadProcess, Version
 from loadtest.lab.services.scrape import Scraper
 from loadtest.lab.services.shadow_answers import ShadowReader
@@ -104,7 +104,7 @@ def _control(
         def check() -> None:
             faults.advance(time.monotonic() - began)
             # a candidate that ends is what the controller is there for; anything else broke the lab
-            if set(lab.ended()) - {CANDIDATE}:
+            if set(lab.ended()) - {Role.CANDIDATE}:
                 lab.check()
             if load.ended:
                 raise LabError("the load ended before the canary did; give it a longer --duration")

@@ -16,8 +16,8 @@ from loadtest.capacity.search import Plan, Search
 from loadtest.data.baseline import Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
-from loadtest.data.samples import VERSIONS
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import Lab, Version
 from loadtest.report.capacity import to_html
@@ -118,8 +118,8 @@ class _Searching:
         self._dataset = Dataset.read(experiment.data)
         self._baseline: dict[str, Comparison] = {}
         self.log: list[dict[str, Any]] = []
-        self.points: dict[str, list[Point]] = {role: [] for role in VERSIONS}
-        self.wide: dict[str, list[Point]] = {role: [] for role in VERSIONS}
+        self.points: dict[str, list[Point]] = {role: [] for role in ROLES}
+        self.wide: dict[str, list[Point]] = {role: [] for role in ROLES}
         """The same with intervals at the confidence at which one of all gates and limits must fail."""
         asked = experiment.capacity
         self._corrected = capacity_gates.corrected(
@@ -139,11 +139,11 @@ class _Searching:
     def under(self, cpus: float | None) -> None:
         """Search both versions under one CPU limit (None: the one in force), a trial of each in turn."""
         lab = self._lab
-        for role in VERSIONS if cpus is not None else ():
+        for role in ROLES if cpus is not None else ():
             lab.set_cpus(role, cpus)  # type: ignore[arg-type]
-        enforced = {role: lab.enforced_cpus(role) for role in VERSIONS}
-        searches = {role: Search(self._plan) for role in VERSIONS}
-        going = list(VERSIONS)
+        enforced = {role: lab.enforced_cpus(role) for role in ROLES}
+        searches = {role: Search(self._plan) for role in ROLES}
+        going = list(ROLES)
         while going:
             for role in list(going):
                 if not self._advance(searches[role], role, enforced[role]):
@@ -199,7 +199,7 @@ def _report(
     questions: Questions,
     problem: str | None,
 ) -> CapacityReport:
-    stable, candidate = (tuple(searching.points[role]) for role in VERSIONS)
+    stable, candidate = (tuple(searching.points[role]) for role in ROLES)
     results, wide = (
         [
             capacity_gates.judge(gate, s, c, experiment.confidence)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import EXPERIMENT, RunFolder
-from loadtest.data.samples import VERSIONS
 from loadtest.errors import ExperimentError
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.verdict import Verdict
 from loadtest.lab.interface import Lab, Version
@@ -52,7 +52,7 @@ def compare(
         UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
         LabError: the lab did not start or broke; samples measured until then are kept.
     """
-    if experiment.load.traffic in VERSIONS:
+    if experiment.load.traffic in ROLES:
         raise ExperimentError(
             f"{experiment.load.traffic} traffic loads one version, there is nothing to compare; "
             "use loadproof capacity"

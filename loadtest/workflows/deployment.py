@@ -7,8 +7,8 @@ from pathlib import Path
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, write_file
-from loadtest.data.samples import VERSIONS
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 from loadtest.lab.interface import CpuUsage, Lab, Version
 from loadtest.lab.services.server_metrics import memory_bytes
 from loadtest.workflows.load_follower import Progress, run_load
@@ -51,7 +51,7 @@ def measure_on(lab: Lab, experiment: Experiment, job: Path, dataset: Dataset, pr
     Raises:
         LabError: the lab or the load generator broke.
     """
-    before = {role: lab.cpu_usage(role) for role in VERSIONS}
+    before = {role: lab.cpu_usage(role) for role in ROLES}
     run_load(lab, job, experiment, dataset, progress)
     run_facts = {
         role: {
@@ -59,7 +59,7 @@ def measure_on(lab: Lab, experiment: Experiment, job: Path, dataset: Dataset, pr
             "cpu_throttled_ratio": _throttled(before[role], lab.cpu_usage(role)),
             "memory_bytes": memory_bytes(getattr(lab.endpoints, role)),
         }
-        for role in VERSIONS
+        for role in ROLES
     }
     write_file(job, ENVIRONMENT, describe(lab.environment()) | {"server_facts": run_facts})
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import CANDIDATE, STABLE
 from loadtest.errors import ModelError
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 from loadtest.lab.interface import IMAGE, Version
 
 
@@ -92,8 +92,8 @@ def resolve(experiment: Experiment) -> tuple[Version, Version]:
     if target is not None:
         return Version("stable", Path(), None, None), Version("candidate", Path(), None, None)
     return (
-        _version(experiment, STABLE, experiment.versions.stable),
-        _version(experiment, CANDIDATE, experiment.versions.candidate),
+        _version(experiment, Role.STABLE, experiment.versions.stable),
+        _version(experiment, Role.CANDIDATE, experiment.versions.candidate),
     )
 
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, write_file
-from loadtest.data.samples import VERSIONS, SampleSet
+from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 from loadtest.lab.interface import Lab, Version
 from loadtest.workflows.deployment import measure
 from loadtest.workflows.load_follower import Progress
@@ -83,7 +84,7 @@ def _add(folder: Path, job: Path) -> None:
     run_facts = [*whole_environment.get("restarts", []), environment["server_facts"]]
     samples.write(folder / SAMPLES)
     write_file(folder, LOAD, _joined_load(restarts))
-    versions = {role: _joined_facts([one[role] for one in run_facts]) for role in VERSIONS}
+    versions = {role: _joined_facts([one[role] for one in run_facts]) for role in ROLES}
     write_file(folder, ENVIRONMENT, whole_environment | {"server_facts": versions, "restarts": run_facts})
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import EXPERIMENT, LOAD, SAMPLES, RunFolder
-from loadtest.data.samples import VERSIONS, Sample, SampleSet
+from loadtest.data.samples import Sample, SampleSet
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "explore_run.ipynb"
@@ -36,7 +37,7 @@ def results(tmp_path, shop):
     rng = np.random.default_rng(1)
     samples = []
     for row, at in enumerate(np.sort(rng.uniform(0, 30, 1500))):
-        for version, share, latency in zip(VERSIONS, (0.6, 0.7), (0.01, 0.02), strict=True):
+        for version, share, latency in zip(ROLES, (0.6, 0.7), (0.01, 0.02), strict=True):
             right = bool(rng.random() < share)
             done = at + latency * rng.lognormal(0, 0.3)
             answer = str(labels[row]) if right else "nothing"

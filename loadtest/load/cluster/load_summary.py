@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from loadtest.data.samples import VERSIONS, SampleSet
+from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
+from loadtest.experiment.role import ROLES
 from loadtest.load.baseline.asking import BaselineReach
 from loadtest.load.cluster.worker_reports import Gathering
 
@@ -106,10 +107,10 @@ def conclude(
         duration_s=duration,
         began_at=began_at,
         ended="broken" if broken else "completed" if stopped_after is None else "stopped",
-        requests={role: len(samples.of(role)) for role in VERSIONS},
+        requests={role: len(samples.of(role)) for role in ROLES},
         warmup_requests={
             role: sum(share.last.warmup[index] for share in gathering.shares if share.last)
-            for index, role in enumerate(VERSIONS)
+            for index, role in enumerate(ROLES)
         },
         baseline={role: reach._asdict() for role, reach in (baseline or {}).items()},
         workers=len(gathering.shares),

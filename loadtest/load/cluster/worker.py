@@ -11,9 +11,9 @@ from gevent.lock import RLock
 from locust.env import Environment
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import VERSIONS
 from loadtest.errors import ExitCode, LabError, LoadproofError
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 from loadtest.load.baseline.row_choice import from_bytes
 from loadtest.load.cluster.dataset_digest import is_here
 from loadtest.load.cluster.messages import (
@@ -178,11 +178,11 @@ class _Share:
     def _prepare(self, experiment: Experiment, dataset: Dataset) -> Driver:
         job, load, target = self.job, experiment.load, experiment.target
         host = target_here(job.host)
-        for base in [host] if target is None else {target.url(role) for role in VERSIONS}:
+        for base in [host] if target is None else {target.url(role) for role in ROLES}:
             reach(base)
         schedule = draw(load, len(dataset), job.worker, job.workers)
-        spoken = {role: from_words(job.codecs[role]) for role in VERSIONS}
-        codecs = [spoken[role] for role in VERSIONS]
+        spoken = {role: from_words(job.codecs[role]) for role in ROLES}
+        codecs = [spoken[role] for role in ROLES]
         payloads = [Payloads(dataset, codec) for codec in codecs]
         if codecs[0] == codecs[1]:
             payloads[1] = payloads[0]

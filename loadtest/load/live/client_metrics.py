@@ -15,8 +15,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from loadtest.colours import VERDICT_COLOURS
-from loadtest.data.samples import VERSIONS, SampleSet
+from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 
 LATENCY_BUCKETS = (
     0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1,
@@ -64,8 +65,8 @@ class _Run:
     def __init__(self, name: str, experiment: Experiment) -> None:
         self.name = name
         self.experiment = experiment
-        self.counts = {role: dict.fromkeys(_COUNTERS, 0) for role in VERSIONS}
-        self.latency = {role: _Histogram(LATENCY_BUCKETS) for role in VERSIONS}
+        self.counts = {role: dict.fromkeys(_COUNTERS, 0) for role in ROLES}
+        self.latency = {role: _Histogram(LATENCY_BUCKETS) for role in ROLES}
         self.lag = _Histogram(LAG_BUCKETS)
         self.seconds, self.offered, self.sent = 0.0, 0, 0
         self.verdict: Mapping[str, Any] | None = None
@@ -100,7 +101,7 @@ class LoadMetrics(Collector):
         within = ~samples.failed & (samples.latency <= objective)
         # a regression has no right and wrong: there, every usable answer in time is good
         good = within & (samples.correct | ~labelled)
-        for role in VERSIONS:
+        for role in ROLES:
             mine = samples.is_role(role)
             run.latency[role].add(samples.latency[mine])
             counts = run.counts[role]
@@ -163,7 +164,7 @@ def _described(run: _Run) -> Iterator[Metric]:
 def _counted(run: _Run) -> Iterator[Metric]:
     for name, text in _COUNTERS.items():
         counter = CounterMetricFamily(f"loadproof_client_{name}", text, labels=["run", "role"])
-        for role in VERSIONS:
+        for role in ROLES:
             counter.add_metric([run.name, role], run.counts[role][name])
         yield counter
     latency = HistogramMetricFamily(
@@ -171,7 +172,7 @@ def _counted(run: _Run) -> Iterator[Metric]:
         "Time from the intended send to the end of the answer.",
         labels=["run", "role"],
     )
-    for role in VERSIONS:
+    for role in ROLES:
         latency.add_metric([run.name, role], *run.latency[role].exposed())
     yield latency
     lag = HistogramMetricFamily(

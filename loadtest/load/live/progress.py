@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.data.samples import VERSIONS, SampleSet
+from loadtest.data.samples import SampleSet
+from loadtest.experiment.role import ROLES
 
 _SMALLEST = 1e-5
 _GROWTH = np.log(1.01)
@@ -24,19 +25,19 @@ class Progress:
     """``progress.add(samples)`` as they arrive, ``progress.event(elapsed, sent)`` once a second."""
 
     def __init__(self) -> None:
-        self._latency = {role: np.zeros(_BUCKETS, np.int64) for role in VERSIONS}
+        self._latency = {role: np.zeros(_BUCKETS, np.int64) for role in ROLES}
         self._before = deque([{v: h.copy() for v, h in self._latency.items()}], maxlen=_RECENT)
         self._lag = np.zeros(_BUCKETS, np.int64)
-        self._done = dict.fromkeys(VERSIONS, 0)
-        self._errors = dict.fromkeys(VERSIONS, 0)
-        self._correct = dict.fromkeys(VERSIONS, 0)
-        self._labelled = dict.fromkeys(VERSIONS, 0)
+        self._done = dict.fromkeys(ROLES, 0)
+        self._errors = dict.fromkeys(ROLES, 0)
+        self._correct = dict.fromkeys(ROLES, 0)
+        self._labelled = dict.fromkeys(ROLES, 0)
 
     def add(self, samples: SampleSet) -> None:
         """Take in samples."""
         self._lag += _histogram(samples.sent_at - samples.scheduled_at)
         labelled = np.asarray(samples.table["correct"].is_valid())
-        for role in VERSIONS:
+        for role in ROLES:
             mine = samples.is_role(role)
             self._done[role] += int(mine.sum())
             self._errors[role] += int(samples.failed[mine].sum())
@@ -56,7 +57,7 @@ class Progress:
             ``done``, ``errors``, ``accuracy``, ``p50``, ``p95``, ``p99`` (milliseconds), and ``recent``: p50
             and p99 of the last few events; None: not yet known.
         """
-        recent = {role: self._latency[role] - self._before[0][role] for role in VERSIONS}
+        recent = {role: self._latency[role] - self._before[0][role] for role in ROLES}
         self._before.append({v: h.copy() for v, h in self._latency.items()})
         return {
             "elapsed": round(elapsed, 1),
@@ -79,7 +80,7 @@ class Progress:
                     if recent[role].any()
                     else None,
                 }
-                for role in VERSIONS
+                for role in ROLES
             },
         }
 

@@ -17,8 +17,8 @@ import gevent
 from gevent.event import Event
 from locust import User, task
 
-from loadtest.data.samples import VERSIONS
 from loadtest.errors import ExitCode
+from loadtest.experiment.role import ROLES
 from loadtest.load.protocols import Codec
 from loadtest.load.sending.arrivals import Schedule
 from loadtest.load.sending.http_client import Answer, Client
@@ -48,7 +48,7 @@ class Generator(User):
 
 
 def duet(candidate_first: bool) -> tuple[int, ...]:
-    """Duet traffic: an arrival goes to both versions at once, in the drawn order (indices of VERSIONS)."""
+    """Duet traffic: an arrival goes to both versions at once, in the drawn order (indices of ``ROLES``)."""
     return (1, 0) if candidate_first else (0, 1)
 
 
@@ -97,8 +97,7 @@ class Driver:
         self._ids = ids.encode()
         self._serial = 0
         self._heads = [
-            client.head(codec.path, role)
-            for client, codec, role in zip(clients, codecs, VERSIONS, strict=True)
+            client.head(codec.path, role) for client, codec, role in zip(clients, codecs, ROLES, strict=True)
         ]
         self._versions = versions
         self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
@@ -178,7 +177,7 @@ class Driver:
                 "the rate is beyond it; lower the rate or add workers",
                 ExitCode.INVALID,
             )
-        elif self._in_flight + len(VERSIONS) > self._capacity:
+        elif self._in_flight + len(ROLES) > self._capacity:
             self.fail(
                 f"{self._in_flight:,} requests were in flight, as many as the load generator can hold: the "
                 "target is too slow for this rate; lower the rate or the time-out, or add workers",
@@ -210,7 +209,7 @@ class Driver:
                 self._drained.set()
 
     def _record(self, answer: Answer, role: int, at: float, row: int, serial: int) -> None:
-        name, origin = VERSIONS[role], self._origin
+        name, origin = ROLES[role], self._origin
         error, prediction = read(answer, name, self._codecs[role])
         done_at = answer.done_at - origin
         self._recorder.add(

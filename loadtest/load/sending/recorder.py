@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from loadtest.data.baseline import BaselineAnswers, Comparison
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import SCHEMA, VERSIONS, SampleSet
+from loadtest.data.samples import SCHEMA, SampleSet
+from loadtest.experiment.role import ROLES
 from loadtest.load.sending.response import BROKEN
 
 _RECORD = struct.Struct("<ibdddhiii")
@@ -54,7 +55,7 @@ class Recorder:
         # a regression has no right and wrong
         self._labels = None if labels.dtype.kind == "f" else pa.array(labels.tolist(), pa.string())
         self._baseline = {
-            VERSIONS.index(role): Comparison(dataset, answers) for role, answers in (baseline or {}).items()
+            ROLES.index(role): Comparison(dataset, answers) for role, answers in (baseline or {}).items()
         }
         self.recorded = 0
         self._buffer = bytearray()
@@ -73,7 +74,7 @@ class Recorder:
         prediction: str | None,
         serial: int,
     ) -> None:
-        """Record one request; see ``Sample``. ``role`` is an index into ``VERSIONS``."""
+        """Record one request; see ``Sample``. ``role`` is an index into ``ROLES``."""
         errors, predictions = self._errors, self._predictions
         self._buffer += _RECORD.pack(
             row,
@@ -96,7 +97,7 @@ class Recorder:
         self._errors, self._predictions = {}, {}
         rows = pa.array(columns["row"])
         prediction = pa.array(predictions, pa.string()).take(_codes(columns["prediction"]))
-        role = pa.DictionaryArray.from_arrays(pa.array(columns["role"]), pa.array(VERSIONS))
+        role = pa.DictionaryArray.from_arrays(pa.array(columns["role"]), pa.array(ROLES))
         broken = np.isin(columns["error"], [code for code, error in enumerate(errors) if error in BROKEN])
         matches, baseline = self._matching(columns["role"], rows, prediction, broken)
         arrays = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from loadtest.data.samples import VERSIONS
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 from loadtest.load.protocols import Codec
 from loadtest.load.sending.http_client import Client
 from loadtest.load.sending.target_check import base_url
@@ -27,5 +27,5 @@ def client_of(role: str, experiment: Experiment, host: str, codec: Codec) -> Cli
 def clients_of(experiment: Experiment, host: str, codecs: Mapping[str, Codec]) -> list[Client]:
     """The clients of all versions; behind a gateway they are the same one, which shares its connections."""
     if experiment.target is None:
-        return [client_of(VERSIONS[0], experiment, host, codecs[VERSIONS[0]])] * len(VERSIONS)
-    return [client_of(role, experiment, host, codecs[role]) for role in VERSIONS]
+        return [client_of(ROLES[0], experiment, host, codecs[ROLES[0]])] * len(ROLES)
+    return [client_of(role, experiment, host, codecs[role]) for role in ROLES]

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import requests
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import VERSIONS
 from loadtest.errors import TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 from loadtest.experiment.target import Target
 from loadtest.load.protocols import Codec, MLflow, OpenInference, Predict, SageMaker
 
@@ -78,7 +78,7 @@ def ask(experiment: Experiment, host: str, dataset: Dataset) -> dict[str, Codec]
         session.trust_env = False  # no proxy
         session.verify = os.environ.get("SSL_CERT_FILE") or True
         if target is not None:
-            return {role: _ask_server(session, target, role, name, dataset) for role in VERSIONS}
+            return {role: _ask_server(session, target, role, name, dataset) for role in ROLES}
         url = base_url(host) + OpenInference.metadata_path(name)
         return {
             role: OpenInference.from_metadata(
@@ -86,7 +86,7 @@ def ask(experiment: Experiment, host: str, dataset: Dataset) -> dict[str, Codec]
                 _json(_send(session, "GET", url, role, {"x-model-version": role}), role),
                 dataset.names,
             )
-            for role in VERSIONS
+            for role in ROLES
         }
 
 

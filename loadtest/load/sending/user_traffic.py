@@ -16,9 +16,9 @@ import orjson
 from gevent.pool import Group
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import STABLE, VERSIONS
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
+from loadtest.experiment.role import ROLES, Role
 from loadtest.load.sending.driver import Driver
 from loadtest.load.sending.http_client import Client
 
@@ -53,7 +53,7 @@ class UnpinnedDriver(Driver):
         ).tolist()
         self._labels = dataset.labels.tolist()
         self._path = self._codecs[0].path
-        self._feedback_heads = [client.head(feedback_path, role) for role in VERSIONS]
+        self._feedback_heads = [client.head(feedback_path, role) for role in ROLES]
         self._last: dict[int, int] = {}
         self._late = Group()
         self.feedback = {"accepted": 0, "refused": 0}
@@ -79,8 +79,8 @@ class UnpinnedDriver(Driver):
             head = self._client.head(self._path, None, {"x-user-id": f"user-{user}"})
             answer = self._client.post(head, self._payloads[0][row], request_id)
             # an answer that names nobody is laid to whom the user had last: users stay where they are
-            named = VERSIONS.index(answer.role) if answer.role in VERSIONS else None
-            role = self._last.get(user, VERSIONS.index(STABLE)) if named is None else named
+            named = ROLES.index(answer.role) if answer.role in ROLES else None
+            role = self._last.get(user, ROLES.index(Role.STABLE)) if named is None else named
             self._last[user] = role
             if at < 0:
                 self.warmup[role] += 1
