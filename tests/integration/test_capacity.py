@@ -9,6 +9,7 @@ from benchmarks.capacity.lab import running
 from loadtest.capacity.search import Plan, Step
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
+from loadtest.lab.services.http_probe import get
 from loadtest.workflows.capacity_trials import drain, run_trial
 
 pytestmark = pytest.mark.integration
@@ -34,7 +35,7 @@ def within(latency, data):
 def test_an_overload_is_ended_early_and_drained(tmp_path):
     """A trial below the capacity, one far beyond it, and the first again: as if nothing had been.
 
-    The overload is told by a short limit, and leaves a queue of more seconds than the long one has.
+    The overload is told by a short limit, and leaves a queue of seconds.
     """
     data = tmp_path / "evaluation.parquet"
     index = np.arange(2000, dtype=float)
@@ -44,7 +45,9 @@ def test_an_overload_is_ended_early_and_drained(tmp_path):
         before = run_trial(lab, patient, "candidate", CALM, tmp_path / "1", seed=1)
         overload = run_trial(lab, strict, "candidate", BEYOND, tmp_path / "2", seed=2)
         drain(lab, "m", "candidate", 1.0)
+        queue = get(f"{lab.endpoints.gateway}/v2/models/m", 60, {"x-model-version": "candidate"})
         after = run_trial(lab, patient, "candidate", CALM, tmp_path / "3", seed=1)
+    assert queue.headers["x-waited"] == "0"
     assert before.problem is after.problem is overload.problem is None
     assert overload.trial.overloaded
     assert overload.trial.requests < 400 * 60 / 2
