@@ -133,6 +133,14 @@ canary-rollback: install ## take the candidate out of the traffic at once; after
 test: setup ## run the tests; those that need a Docker Engine are skipped where there is none
 	@$(BIN)/python -m pytest --numprocesses logical --dist loadscope --no-loadscope-reorder
 
+.PHONY: test-busy
+test-busy: setup ## the same beside one busy loop per core
+	@$(BIN)/python -m tests.slow_machine busy $(MAKE) test
+
+.PHONY: test-one-core
+test-one-core: setup ## the same, bound to a single core
+	@$(BIN)/python -m tests.slow_machine one-core $(MAKE) test
+
 .PHONY: bench
 bench: setup ## measure what Loadproof says of its own speed, beside named peers
 	@$(BIN)/python -m benchmarks.judging

@@ -1,75 +1,90 @@
 """For all tests: who runs beside whom, and the demo versions.
 
-``make test`` spreads the test files over the cores. A file stays in one process, and so
-do all tests on Compose, which share a lab.
+``make test`` spreads the test files over the cores. A file stays in one process, and so do the tests of
+each of the two labs on Compose. What takes long begins first, so that no core is idle at the end.
 """
 
-import fcntl
+import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.locks import locked
+
 # a runner started in the background hands down an ignored Ctrl-C, which these tests send for real
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# whatever the tests ask for is on this machine, and a proxy is not asked for it
+for name in ("no_proxy", "NO_PROXY"):
+    os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost")))
 
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "models" / "shop"
 SPREAD = ("tests/integration/test_compare_local.py", "tests/integration/test_load.py")
 """Files whose tests share nothing, so that each may run in another process."""
 
+TOGETHER = {
+    "tests/compose/test_canary.py": "compose up",
+    "tests/compose/test_canary_controller.py": "compose up",
+    "tests/compose/test_images.py": "compose up",
+    "tests/compose/test_stack.py": "compose up",
+    "tests/compose/test_canary_faults.py": "a lab on Compose",
+    "tests/compose/test_compose_lab.py": "a lab on Compose",
+}
+"""Files whose tests share what is started once, so that they stay in one process."""
+
+FIRST = ("tests/compose/test_swarm.py", "tests/integration/test_own_model.py")
+"""No lab on Compose may run beside the first, so that another worker begins with the second."""
+
+LONG = ("compose", "integration")
+"""Marks of tests that take long, the longest first: what is short fills the end."""
+
 
 class Files(LoadScopeScheduling):
-    """What stays in one process: a file, and all tests on Compose."""
+    """What stays in one process: a file, or several."""
 
     def _split_scope(self, nodeid):
         file = nodeid.split("::")[0]
-        return "compose" if file.startswith("tests/compose/") else nodeid if file in SPREAD else file
+        return nodeid if file in SPREAD else TOGETHER.get(file, file)
 
 
 def pytest_xdist_make_scheduler(config, log):
     return Files(config, log)
 
 
+def pytest_xdist_auto_num_workers(config):
+    """A worker per core that this process may use; two on one core, since many tests only wait."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(2, cores)
+
+
 def pytest_collection_modifyitems(items):
-    # images are built beside tests that only reckon
-    items.sort(key=_order)
+    items.sort(key=_turn)
 
 
-def _order(item):
-    return 0 if item.get_closest_marker("compose") else 2 if item.get_closest_marker("integration") else 1
+def _turn(item):
+    file = item.nodeid.split("::")[0]
+    if file in FIRST:
+        return FIRST.index(file)
+    marks = (rank for rank, mark in enumerate(LONG) if item.get_closest_marker(mark))
+    return len(FIRST) + next(marks, len(LONG))
 
 
-# outside of the time limit of the test
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item):
-    """Hold the machine: with others, or alone; whoever waits to be alone lets nobody else in before."""
-    locks = item.config.cache.mkdir("machine")
-    with locked(locks / "door", fcntl.LOCK_EX) as door:
-        how = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
-        with locked(locks / "room", how):
-            fcntl.flock(door, fcntl.LOCK_UN)
-            return (yield)
-
-
-@contextmanager
-def locked(path, how):
-    with path.open("w") as file:
-        fcntl.flock(file, how)
-        try:
-            yield file
-        finally:
-            # a child that was forked may hold the file, but not the lock
-            fcntl.flock(file, fcntl.LOCK_UN)
+def pytest_terminal_summary(terminalreporter):
+    """Say what was skipped in a line per reason."""
+    skipped = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
+    for reason, tests in skipped.items():
+        terminalreporter.line(f"{tests} skipped: {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session")
 def shop(pytestconfig):
     """The folder of the demo versions, trained once."""
-    with locked(pytestconfig.cache.mkdir("machine") / "shop", fcntl.LOCK_EX):
+    with locked(pytestconfig.cache.mkdir("machine") / "shop"):
         subprocess.run([sys.executable, "-m", "services.trainer", "shop", "--out", str(SHOP)], check=True)
     return SHOP

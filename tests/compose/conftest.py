@@ -1,8 +1,14 @@
-"""Real containers: the whole lab of ``compose.yaml`` once, and one lab of the loadproof command beside it."""
+"""Real containers: the whole lab of ``compose.yaml`` once, and one lab of the loadproof command beside it.
+
+No test uses both, so that each may be in a process of its own (``tests/conftest.py``). Both end with the last
+test of this folder in their process, and cost no time afterwards.
+"""
 
 import contextlib
+import fcntl
 import json
 import secrets
+import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +22,8 @@ from loadtest.lab.compose.lab import ComposeLab
 from loadtest.lab.compose.project import COMPOSE_FILE, Project
 from loadtest.lab.free_ports import free_port
 from loadtest.lab.interface import Version
+from tests.compose.own_images import remove_images
+from tests.locks import ENGINE, locked
 
 WORKERS = 3
 SERVICES = ("stable", "candidate", "gateway", "locust-master", "locust-worker", "prometheus")
@@ -30,6 +38,43 @@ def docker():
     except StartError as error:
         pytest.skip(str(error))
     return client
+
+
+@pytest.fixture(scope="package")
+def images(docker, testrun_uid, tmp_path_factory):
+    """All of our images, under a tag of this test run: built by the process that needs them first.
+
+    Returns:
+        the tag, which is also what ``compose.yaml`` takes meanwhile.
+    """
+    tag = f"test-{testrun_uid[:12]}"
+    folder = tmp_path_factory.getbasetemp().parent
+    with pytest.MonkeyPatch.context() as environment, contextlib.ExitStack() as use:
+        environment.setenv("LOADPROOF_TAG", tag)
+        with locked(folder / f"{tag}-builds"):
+            use.enter_context(locked(folder / f"{tag}-uses", fcntl.LOCK_SH))
+            provide_images(docker, lambda _: None)
+            project = Project(docker, "loadproof", (COMPOSE_FILE,))
+            project.compose("--profile", "*", "build", "trainer", "notebook", timeout=1200)
+        yield tag
+        use.close()
+        # whoever is the last takes them away
+        with (
+            locked(folder / f"{tag}-builds"),
+            contextlib.suppress(BlockingIOError),
+            locked(folder / f"{tag}-uses", fcntl.LOCK_EX | fcntl.LOCK_NB),
+        ):
+            remove_images(docker, tag)
+
+
+@pytest.fixture(scope="package")
+def lasting(docker):
+    """While there are labs here, nobody makes a swarm of the Engine.
+
+    When it leaves one, it resolves no names any more for the containers that run then.
+    """
+    with locked(ENGINE, fcntl.LOCK_SH):
+        yield
 
 
 @dataclass(frozen=True)
@@ -47,39 +92,39 @@ class Stack:
         return f"http://{binding['HostIp']}:{binding['HostPort']}"
 
 
-@pytest.fixture(scope="session")
-def stack(docker):
+@pytest.fixture(scope="package")
+def stack(docker, images, lasting):
     project = Project(docker, f"loadproof-test-{secrets.token_hex(3)}", (COMPOSE_FILE,))
     try:
-        project.compose("build", *SERVICES, "trainer", timeout=900)
         project.compose(
-            *("up", "--detach", "--wait", "--wait-timeout", "240", "--pull", "never"),
+            *("up", "--detach", "--wait", "--wait-timeout", "500", "--no-build", "--pull", "never"),
             *("--scale", f"locust-worker={WORKERS}", *SERVICES),
-            timeout=300,
+            timeout=560,
             # whichever ports are free: another lab may run here; the gateway's stays when it starts again
             environment=dict.fromkeys(PORTS, "0") | {"GATEWAY_PORT": str(free_port())},
         )
         ids = docker.run(
-            "ps", "-aq", "--filter", f"label=com.docker.compose.project={project.name}", timeout=30
+            "ps", "-aq", "--filter", f"label=com.docker.compose.project={project.name}", timeout=60
         ).split()
-        yield Stack(project, json.loads(docker.run("inspect", *ids, timeout=30)))
+        yield Stack(project, json.loads(docker.run("inspect", *ids, timeout=60)))
     finally:
         project.remove()
         assert project.leftovers() == []
 
 
-@pytest.fixture(scope="session")
-def models(docker, stack, tmp_path_factory) -> Path:
-    """What the trainer of the stack made, on this machine."""
+@pytest.fixture(scope="package")
+def models(shop, tmp_path_factory) -> Path:
+    """The demo versions in a folder that tests may add broken ones to, for containers to read."""
     folder = tmp_path_factory.mktemp("models")
-    docker.run("cp", f"{stack.of('stable')[0]['Id']}:/models/.", str(folder), timeout=60)
+    shutil.copytree(shop, folder / shop.name)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
     return folder
 
 
-@pytest.fixture(scope="session")
-def open_lab(docker, models):
+@pytest.fixture(scope="package")
+def open_lab(docker, images, models, lasting):
     """``open_lab("v1", "v2")``: a lab to be entered."""
-    provide_images(docker, lambda _: None)
 
     def make(stable: str, candidate: str) -> ComposeLab:
         folders = {"stable": stable, "candidate": candidate}
@@ -89,7 +134,7 @@ def open_lab(docker, models):
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(docker, open_lab):
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -32,7 +32,7 @@ def test_the_model_server_is_under_250_mb_beyond_its_base(docker, stack):
 
 
 def test_what_is_left_still_compiles_a_model(stack):
-    with urllib.request.urlopen(f"{stack.url('candidate', 8000)}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{stack.url('candidate', 8000)}/metrics", timeout=60) as answer:
         text = answer.read().decode()
     (line,) = re.findall(r"^loadproof_model_compiled\{(.*)\} 1\.0$", text, re.M)
     assert 'runner="onnxruntime"' in line
