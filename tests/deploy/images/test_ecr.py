@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import urllib.request
 from pathlib import Path
 
@@ -25,17 +26,24 @@ def server():
     server.stop()
 
 
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch):
+    """No account of whoever runs these tests."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
 @pytest.fixture
 def ecr(server, monkeypatch):
     urllib.request.urlopen(
-        urllib.request.Request(f"{server}/moto-api/reset", method="POST"), timeout=10
+        urllib.request.Request(f"{server}/moto-api/reset", method="POST"), timeout=60
     ).close()
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     return open_ecr("eu-central-1")
 
 
@@ -91,11 +99,7 @@ def test_a_tag_that_was_there_stays(ecr, docker, image):
     assert [line.rpartition(":")[2] for line in docker.asked if line.startswith("push")] == [COMMIT]
 
 
-def test_no_credentials(server, docker, image, monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+def test_no_credentials(server, docker, image):
     # a session of its own: boto3 keeps the credentials of the first
     client = boto3.Session().client("ecr", region_name="eu-central-1", endpoint_url=server)
     with pytest.raises(LabError, match="ECR: Unable to locate credentials"):
