@@ -29,7 +29,7 @@ from benchmarks.calibration.until_decided_shares import (
     when,
 )
 from loadtest.judge.metric_tests import MIN_BEYOND, STEADY_BLOCK
-from loadtest.stats.holm import holm
+from loadtest.judge.significance import holm
 from loadtest.stats.quantiles import LEVEL_BLOCKS
 from loadtest.stats.sequential import anytime_p, level_at, paired_log_e
 

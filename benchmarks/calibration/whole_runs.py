@@ -16,7 +16,7 @@ from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
 from loadtest.judge.judge import judge
-from loadtest.judge.run_facts import LoadFacts, RunFacts
+from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.verdict import Verdict, Word
 
 ROWS, ACCURACY, ERRORS = 20_000, 0.8, 0.002
@@ -73,7 +73,8 @@ def _cell(
         batch = simulate(host, min(50, runs - start), SECONDS, 50.0, rng)
         for at, stable, candidate in zip(*batch, strict=True):
             samples, dataset = _samples(at, (stable, candidate), discordant, rng)
-            verdict = judge(experiment, samples, dataset, RunFacts(backend="local", load=facts))
+            run_facts = RunFacts(backend="local", load=facts)
+            verdict = judge(Run.gather(experiment, dataset, samples, run_facts))
             words.append(verdict.verdict)
             any_gate.append(_any_fails(verdict))
     return {

@@ -21,6 +21,7 @@ from loadtest.canary.share_tests import ShareAlarm, ShareProof
 from loadtest.errors import GateError
 from loadtest.experiment.experiment import Canary, Experiment
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.metrics import METRICS
 from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.sequential import FIRST_WINDOW
 
@@ -121,10 +122,12 @@ def check(experiment: Experiment) -> None:
 def _problem(gate: Gate) -> str | None:
     if gate.column:
         return "live traffic does not say which slice a request belongs to; leave the slice out"
-    if gate.quantile is not None:
+    live = gate.entry.live
+    if live == "latency":
         return None
-    if gate.metric not in ("error_rate", "accuracy"):
-        return f"{gate.metric} cannot be followed live; there are error_rate, accuracy and latency (p99)"
+    if live is None:
+        known = ", ".join(metric.name for metric in METRICS.values() if metric.live)
+        return f"{gate.metric} cannot be followed live; there are {known} and latency (p99)"
     if gate.against != "stable":
         return f"a live share is compared with stable's; write '{gate.metric} {gate.operator} stable ...'"
     return None
@@ -227,7 +230,7 @@ def _proof(gate: ShareProof | Tails, policy: Canary) -> Proof:
 
 
 def _share_text(gate: ShareAlarm | ShareProof) -> str:
-    what = "errors" if gate.gate.metric == "error_rate" else "wrong"
+    what = "errors" if gate.gate.entry.live == "errors" else "wrong"
     parts = []
     for role in ROLES:
         share, trials = gate.tally.share(role), gate.tally.trials[role]

@@ -68,7 +68,7 @@ class Tally:
 
 def outcomes(gate: Gate, counts: Counts) -> tuple[float, float]:
     """The harmful outcomes that a gate counts, and how many there could have been."""
-    return (counts.errors, counts.requests) if gate.metric == "error_rate" else (counts.wrong, counts.judged)
+    return (counts.errors, counts.requests) if gate.entry.live == "errors" else (counts.wrong, counts.judged)
 
 
 class ShareAlarm:
@@ -86,7 +86,7 @@ class ShareAlarm:
         self.tally = Tally()
         self._alpha, self._sure = alpha, sure
         # answers are right or wrong independently of each other, errors are not
-        self._bursts = Bursts() if gate.metric == "error_rate" else None
+        self._bursts = Bursts() if gate.entry.live == "errors" else None
         self._windows = Windows(window)
         self.again()
 

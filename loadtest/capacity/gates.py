@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from loadtest.capacity.report import CapacityGate, Point
 from loadtest.errors import GateError
 from loadtest.experiment.gate import Gate
-from loadtest.judge.measurement import margin_of, shown
+from loadtest.judge.measurement import shown
 from loadtest.judge.verdict import Word
 
 _UNPROVEN = "fails on its own, but one of {} answers does so by chance too often; more trials would prove it"
@@ -32,14 +32,8 @@ def judge(gate: Gate, stable: Point, candidate: Point, confidence: float) -> Cap
 
     The two capacities come from trials of their own, so the interval of their ratio (or difference) is put
     together from both (MOVER: Zou and Donner 2008, equation 3; Donner and Zou 2012 for ratios).
-
-    Args:
-        gate: a gate on capacity.
-        stable: stable's capacity.
-        candidate: the candidate's, under the same limit.
-        confidence: of the intervals.
     """
-    margin = margin_of(gate)
+    margin = gate.margin
     estimate, low, high = _compare(gate, stable, candidate)
     if low >= margin:
         word, reason = Word.PASS, "even the lower end of the interval is within the margin"
@@ -49,7 +43,7 @@ def judge(gate: Gate, stable: Point, candidate: Point, confidence: float) -> Cap
         word, reason = Word.INCONCLUSIVE, _undecided(stable, candidate, gate)
     unit = gate.margin_unit
     return CapacityGate(
-        name=str(gate),
+        gate=gate,
         verdict=word,
         stable=stable.capacity,
         candidate=candidate.capacity,
@@ -73,13 +67,7 @@ def corrected(confidence: float, questions: int) -> float:
 def together(
     gates: Sequence[CapacityGate], points: Sequence[Point], proven: Sequence[bool]
 ) -> tuple[Word, str]:
-    """The word of the whole search, and why.
-
-    Args:
-        gates: each gate under each limit.
-        points: what was found.
-        proven: per gate, that it fails at the ``corrected`` confidence, too.
-    """
+    """The word of the whole search, and why; ``proven``: which gates fail at the ``corrected`` level, too."""
     failed = [gate for gate, sure in zip(gates, proven, strict=True) if sure]
     alone = [gate for gate in gates if gate.verdict is Word.FAIL]
     open_ = [gate for gate in gates if gate.verdict is Word.INCONCLUSIVE]

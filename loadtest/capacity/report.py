@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from loadtest.capacity.search import Capacity
-from loadtest.judge.verdict import GateResult, Word
+from loadtest.judge.verdict import Document, GateResult, Word
 
 Role = Literal["stable", "candidate"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Point(_Part):
+class Point(Document):
     """One version under one CPU limit. Rates in requests a second; None: not known, never zero instead.
 
     Args:
@@ -47,7 +43,7 @@ class CapacityGate(GateResult):
     cpus: float | None
 
 
-class Objective(_Part):
+class Objective(Document):
     """What had to be met at a rate for it to count."""
 
     latency_ms: float
@@ -55,7 +51,7 @@ class Objective(_Part):
     error_rate: float
 
 
-class CapacityReport(_Part):
+class CapacityReport(Document):
     """Both versions, limit by limit, and the gates.
 
     ``price`` is that of a vCPU-hour. ``cheapest`` is, per version, the smallest CPU limit whose capacity is
@@ -66,7 +62,7 @@ class CapacityReport(_Part):
     verdict: Word
     reason: str
     experiment: str
-    backend: Literal["compose", "local"]
+    backend: str
     objective: Objective
     confidence: float
     gates: tuple[CapacityGate, ...]

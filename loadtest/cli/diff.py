@@ -9,7 +9,7 @@ import typer
 
 from loadtest.cli.console import console
 from loadtest.report.diff_table import print_changes
-from loadtest.workflows.diff import diff_runs
+from loadtest.workflows.stored_run import diff_runs
 
 
 def diff(

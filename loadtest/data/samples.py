@@ -2,15 +2,19 @@
 
 Everything a verdict, a table or a chart says is derived from these columns. Samples travel from workers
 to the master as Arrow IPC bytes and rest in ``samples.parquet``; a sample is never dropped, rounded or
-aggregated on the way.
+aggregated on the way. While a run lasts the load generator prints them in lines, ``sample_line``, between its
+live figures, and whoever follows the run reads them with ``read_line``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import base64
+import binascii
+import json
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,59 +27,35 @@ from loadtest.errors import UsageError
 _CODES = pa.dictionary(pa.int8(), pa.string())
 SCHEMA = pa.schema(
     [
+        # index of the evaluation-set row that was sent
         pa.field("row", pa.int32(), nullable=False),
+        # the role that was asked (or, unpinned, that answered): stable or candidate
         pa.field("role", _CODES, nullable=False),
+        # seconds since the run began: intended send, true send, and the last byte of the answer or giving up
         pa.field("scheduled_at", pa.float64(), nullable=False),
         pa.field("sent_at", pa.float64(), nullable=False),
         pa.field("done_at", pa.float64(), nullable=False),
+        # of HTTP; 0 when no HTTP answer came
         pa.field("status", pa.int16(), nullable=False),
+        # null for a usable answer, else a short stable phrase: timeout, connection refused, http 503, ...
         pa.field("error", pa.dictionary(pa.int32(), pa.string())),
+        # the answer as text; null when there was no usable one
         pa.field("prediction", pa.string()),
+        # prediction equals label; False for an error; null where correctness is not yes or no
         pa.field("correct", pa.bool_()),
+        # the answer equals the one that this version gave to the row without load; False, too, for one
+        # that came broken; null when there is no such baseline answer or no answer
         pa.field("matches", pa.bool_()),
+        # index of the worker that sent it
         pa.field("worker", pa.int16(), nullable=False),
+        # its x-request-id, where it failed or did not match; null for all others, or ids would fill the file
         pa.field("request_id", pa.string()),
+        # the answer to the row without load, where it did not match, else null
         pa.field("baseline", pa.string()),
     ]
 )
 _LATER = ("request_id", "baseline")
-
-
-class Sample(NamedTuple):
-    """The record of one request.
-
-    Args:
-        row: index of the evaluation-set row that was sent.
-        role: ``stable`` or ``candidate``: the version that was asked (or, unpinned, that answered).
-        scheduled_at: intended send, seconds since the run began.
-        sent_at: true send, seconds since the run began.
-        done_at: last byte of the answer, or the moment of giving up, seconds since the run began.
-        status: HTTP status; 0 when no HTTP answer came.
-        error: None for a usable answer, else a short stable phrase (``timeout``, ``connection refused``,
-            ``http 503``, ``malformed answer``).
-        prediction: the answer as text; None when there was no usable answer.
-        correct: prediction equals label; False for an error; None where correctness is not yes or no.
-        matches: the answer equals the one this version gave for the row without load; False, too, for
-            an answer that came broken; None when there is no such baseline answer or no answer.
-        worker: index of the worker that sent it.
-        request_id: its ``x-request-id``, where it failed or did not match, to find it in the servers' logs;
-            None for all others, whose ids would be most of the file.
-        baseline: the answer to the row without load, where it did not match, else None.
-    """
-
-    row: int
-    role: str
-    scheduled_at: float
-    sent_at: float
-    done_at: float
-    status: int
-    error: str | None
-    prediction: str | None
-    correct: bool | None
-    matches: bool | None
-    worker: int
-    request_id: str | None = None
-    baseline: str | None = None
+_KEY = "samples"
 
 
 class SampleSet:
@@ -90,22 +70,15 @@ class SampleSet:
         self.table = table.combine_chunks()
 
     @classmethod
-    def from_samples(cls, samples: Iterable[Sample]) -> SampleSet:
-        """Build from single samples."""
-        columns: Sequence[Sequence[Any]] = list(zip(*samples, strict=True)) or [[] for _ in SCHEMA]
-        arrays = [
-            pa.array(column, field.type.value_type).dictionary_encode().cast(field.type)
-            if pa.types.is_dictionary(field.type)
-            else pa.array(column, field.type)
-            for column, field in zip(columns, SCHEMA, strict=True)
-        ]
-        return cls(pa.Table.from_arrays(arrays, schema=SCHEMA))
+    def empty(cls) -> SampleSet:
+        """No samples."""
+        return cls(SCHEMA.empty_table())
 
     @classmethod
     def concat(cls, sets: Iterable[SampleSet]) -> SampleSet:
         """Join several sets, in the order given."""
         tables = [s.table for s in sets]
-        return cls(pa.concat_tables(tables).unify_dictionaries()) if tables else cls.from_samples([])
+        return cls(pa.concat_tables(tables).unify_dictionaries()) if tables else cls.empty()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SampleSet:
@@ -211,3 +184,23 @@ class SampleSet:
         return np.asarray(
             column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
         )
+
+
+def sample_line(samples: bytes) -> str:
+    """One line from what ``SampleSet.to_bytes`` gave: ``{"samples": "<base64>"}``."""
+    return json.dumps({_KEY: base64.b64encode(samples).decode("ascii")})
+
+
+def read_line(line: str) -> SampleSet | dict[str, Any] | None:
+    """What a line of a load generator holds: samples, live figures, or None where it is neither.
+
+    Raises:
+        UsageError: it says that it holds samples and does not.
+    """
+    if not line.startswith("{"):
+        return None
+    try:
+        content: dict[str, Any] = json.loads(line)
+        return SampleSet.from_bytes(base64.b64decode(content[_KEY])) if _KEY in content else content
+    except (ValueError, TypeError, binascii.Error, pa.ArrowException) as error:
+        raise UsageError(f"a line of the load generator cannot be read ({error})") from error

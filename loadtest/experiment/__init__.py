@@ -1,1 +1,1 @@
-"""An experiment, from text to objects: sections, gates, units, metrics. Imports errors alone."""
+"""Text to objects: what an experiment's file and its gates say. May import ``stats`` and ``errors``."""

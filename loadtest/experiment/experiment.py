@@ -20,14 +20,13 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from loadtest.errors import ExperimentError, GateError
-from loadtest.experiment.gate import Gate
+from loadtest.experiment.gate import Gate, GateExpression
 from loadtest.experiment.sections import (
     NAME,
     Canary,
     Capacity,
     Data,
     Fault,
-    GateExpression,
     Limits,
     Load,
     Model,

@@ -1,22 +1,196 @@
-"""scikit-learn's names of scorers: which of them are gates, by which name, and why the others are not.
+"""The metrics: one entry each, and everything that a gate, the judge and the pages need to know of it.
 
-A gate is judged from the predicted label or value of each row, with an interval; that rules out scores of
-probabilities, and what is no mean over rows.
+A new metric is one entry of ``METRICS``; it also needs a function in ``loadtest.judge.metric_tests`` where
+its ``test`` is new. A metric that is a mean over the rows of a regression needs nothing but its formula::
+
+    Metric("mape", NUMBER, "lower", "regression", task="regression", best=0.0, useless=None,
+           per_row=lambda truth, answer: abs(answer - truth) / abs(truth))
+
+Names are scikit-learn's where it has one; ``why_not`` says which of its scorers are no gates, and why.
 """
 
 from __future__ import annotations
 
-_AVERAGES = ("", "_macro", "_micro", "_weighted")
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
-SCORERS = (
-    "balanced_accuracy",
-    "matthews_corrcoef",
-    *(name + average for name in ("f1", "precision", "recall", "jaccard") for average in _AVERAGES),
-)
-"""Shares of a classification that are computed from whole sets of answers, by their scikit-learn names."""
+import numpy as np
+from numpy.typing import NDArray
 
-LIKELIHOOD_RATIOS = ("positive_likelihood_ratio", "negative_likelihood_ratio")
-"""Of two classes: sensitivity / (1 - specificity), and (1 - sensitivity) / specificity."""
+from loadtest.stats import scores
+
+Floats = NDArray[np.float64]
+
+
+class Quantity(NamedTuple):
+    """What a metric is counted in.
+
+    Args:
+        shown: the unit in which pages show a version's own value.
+        bounds: the units that an absolute bound may have; the empty one is a plain number.
+        margins: the units that a margin on stable may have.
+        whole: bounds are whole numbers.
+    """
+
+    shown: str
+    bounds: tuple[str, ...]
+    margins: tuple[str, ...]
+    whole: bool = False
+
+
+LATENCY = Quantity("ms", ("ms", "s"), ("ms", "s", "%"))
+SHARE = Quantity("%", ("%", ""), ("pp",))
+RATE = Quantity("/s", ("/s",), ("/s", "%"))
+NUMBER = Quantity("", ("",), ("", "%"))
+SCORE = Quantity("", ("",), ("",))
+COUNT = Quantity("", ("",), ("",), whole=True)
+MEMORY = Quantity("MiB", ("m", "g"), ("m", "g", "%"))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What there is to know of a metric.
+
+    Args:
+        name: as a gate names it.
+        quantity: what it is counted in.
+        better: which direction is an improvement.
+        test: the function of ``loadtest.judge.metric_tests`` that measures it.
+        task: the only task that it fits; None: any.
+        needs: what it is computed from beside answers and labels: ``baseline`` answers, the ``value`` column,
+            or a ``positive class``.
+        interim: how a run that is judged while it lasts treats it: by its interval at each analysis
+            (``estimated``, or ``bets`` where pairs are bet on, which is exact from the first one on), as a
+            count that may FAIL at any (``counted``), or at the end only (``read``).
+        restarts: how several deployments are judged: all samples together (``pooled``), where answers do not
+            depend on the deployment; by one estimate ``each``; or by these, with an interval no narrower
+            than the pooled one (``wider``).
+        sliced: it can be measured on a slice of the rows.
+        live: what a canary follows it by, in the counters of live traffic; None: it cannot.
+        best: the value of a perfect version, which no number of requests can prove; None: there is none.
+        useless: the value of answers that say nothing; None: that of the labels' mean.
+        quantile: of a latency, the quantile.
+        takes: the arguments of its name: ``@`` a whole number (``ndcg@10``), ``[]`` a number
+            (``pinball[0.9]``), any other a named one, which may be left out (``mae[output=price]``).
+        per_row: of a regression, each row's part, from labels and answers of shape (n,).
+        of_sums: of a regression, the metric from the sums over rows of ``per_row``, label, label squared and
+            rows, shape (replicates, 4).
+    """
+
+    name: str
+    quantity: Quantity
+    better: Literal["lower", "higher"]
+    test: str
+    task: Literal["classification", "regression"] | None = None
+    needs: tuple[str, ...] = ()
+    interim: Literal["estimated", "bets", "counted", "read"] = "estimated"
+    restarts: Literal["pooled", "each", "wider"] = "pooled"
+    sliced: bool = True
+    live: Literal["latency", "errors", "answers"] | None = None
+    best: float | None = None
+    useless: float | None = 0.0
+    quantile: float | None = None
+    takes: tuple[str, ...] = ()
+    per_row: Callable[[Floats, Floats], Floats] | None = None
+    of_sums: Callable[[Floats], Floats] = scores.mean
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether harm is a fall (accuracy) rather than a rise (latency)."""
+        return self.better == "higher"
+
+
+def _squared(truth: Floats, answer: Floats) -> Floats:
+    return (answer - truth) ** 2
+
+
+def _of_labels(name: str, *needs: str) -> Metric:
+    return Metric(name, SHARE, "higher", "classification", task="classification", needs=needs, best=1.0)
+
+
+_SCORES = ("f1", "precision", "recall", "jaccard")
+_QUANTILES = Metric("p99", LATENCY, "lower", "latency", restarts="each", live="latency", best=0.0)
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("error_rate", SHARE, "lower", "errors", restarts="wider", live="errors", best=0.0),
+        Metric("cpu_throttled", SHARE, "lower", "cpu_throttled", interim="read", sliced=False, best=0.0),
+        Metric(
+            *("accuracy", SHARE, "higher", "accuracy"),
+            task="classification", interim="bets", live="answers", best=1.0,
+        ),
+        _of_labels("balanced_accuracy"),
+        _of_labels("matthews_corrcoef"),
+        *(
+            _of_labels(score + average, *([] if average else ["positive class"]))
+            for score in _SCORES
+            for average in ("", "_macro", "_micro", "_weighted")
+        ),
+        Metric(
+            *("positive_likelihood_ratio", NUMBER, "higher", "classification"),
+            task="classification", needs=("positive class",), useless=1.0,
+        ),
+        Metric(
+            *("negative_likelihood_ratio", NUMBER, "lower", "classification"),
+            task="classification", needs=("positive class",), useless=1.0, best=0.0,
+        ),
+        Metric("goodput", RATE, "higher", "goodput", restarts="each"),
+        Metric("throughput", RATE, "higher", "throughput", restarts="each"),
+        # what `loadproof capacity` finds, from many loads
+        Metric("capacity", RATE, "higher", "capacity"),
+        Metric("value", NUMBER, "higher", "value", task="classification", needs=("value",)),
+        Metric(
+            *("mae", NUMBER, "lower", "regression"), task="regression", best=0.0, useless=None,
+            per_row=lambda truth, answer: np.abs(answer - truth),
+        ),
+        Metric(
+            *("rmse", NUMBER, "lower", "regression"), task="regression", best=0.0, useless=None,
+            per_row=_squared, of_sums=scores.root_mean,
+        ),
+        Metric(
+            *("r2", SCORE, "higher", "regression"), task="regression", best=1.0,
+            per_row=_squared, of_sums=scores.r2,
+        ),
+        Metric("mismatches", COUNT, "lower", "mismatches", needs=("baseline",), interim="counted"),
+        Metric("memory", MEMORY, "lower", "memory", interim="read", sliced=False, best=0.0),
+    )
+}  # fmt: skip
+"""Every metric but the quantiles of latency, which ``find`` knows by their pattern."""
+
+QUALITY = {"classification": "accuracy", "regression": "mae"}
+"""The metric that stands for the quality of answers where a page has room for one."""
+
+_ALIASES = {
+    "r²": "r2",
+    "errors": "error_rate",
+    "throttled": "cpu_throttled",
+    "latency": "p99",
+    "median": "p50",
+}
+
+
+def find(name: str, table: Mapping[str, Metric] = METRICS) -> Metric | None:
+    """The entry of a metric, or of a quantile of latency: ``p10`` to ``p99``, ``p995`` and beyond."""
+    if re.fullmatch(r"p(?:[1-9]\d|99\d{1,2})", name):
+        return replace(_QUANTILES, name=name, quantile=float(f"0.{name[1:]}"))
+    return table.get(name)
+
+
+def why_unknown(name: str) -> str:
+    """Why there is no metric of this name, and what to write instead."""
+    if reason := why_not(name):
+        return reason
+    if re.fullmatch(r"p\d+", name):
+        return f"{name} is no latency quantile; there are p10 to p99, p995, p999 and p9999"
+    near = _ALIASES.get(name) or next(iter(difflib.get_close_matches(name, METRICS, 1)), None)
+    if near:
+        return f"unknown metric {name!r}; did you mean {near!r}?"
+    return f"unknown metric {name!r}; there are p50, p95, p99, {', '.join(METRICS)}"
+
 
 _BACKWARDS = {
     "neg_mean_absolute_error": "mae",

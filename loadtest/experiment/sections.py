@@ -8,16 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from loadtest.experiment.gate import Gate
+from loadtest.experiment.gate import Gate, GateExpression
 from loadtest.experiment.units import Bytes, Cpus, PositiveSeconds, Rates, Seconds, seconds
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-
-GateExpression = Annotated[
-    Gate, BeforeValidator(lambda g: Gate.parse(g) if isinstance(g, str) else g), PlainSerializer(str)
-]
 
 
 class Part(BaseModel):

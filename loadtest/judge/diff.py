@@ -9,44 +9,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from loadtest.data.dataset import Dataset
-from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.metrics import QUALITY
 from loadtest.judge.diff_lines import ROLES, Change, Changes, Role, line
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.metric_tests import good, measure
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.quality_tests import Rows
-from loadtest.judge.run_facts import RunFacts
+from loadtest.judge.run import Run
 from loadtest.stats.estimate import Known, StudentEstimate, independent_difference
 from loadtest.stats.quantiles import block_count, jackknife, log_level, log_ratio
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
-@dataclass(frozen=True)
-class Run:
-    """One of the two runs, laid out."""
-
-    experiment: Experiment
-    dataset: Dataset
-    evidence: Evidence
-    run_facts: RunFacts
-
-    def of(self, role: Role) -> Outcomes:
-        """What one version did."""
-        return self.evidence.stable if role == "stable" else self.evidence.candidate
-
-
 def compare_runs(before: Run, after: Run) -> Changes:
     """Compare two runs; what cannot be compared says why in place of an interval."""
     same_set = _same_set(before.dataset, after.dataset)
-    same_arrivals = same_set and all(_same_arrivals(before.of(role), after.of(role)) for role in ROLES)
+    same_arrivals = same_set and all(
+        _same_arrivals(before.evidence.of(role), after.evidence.of(role)) for role in ROLES
+    )
     found: list[Change] = []
     for role in ROLES:
         found += _latencies(before, after, role, same_arrivals=same_arrivals)
@@ -78,7 +66,7 @@ def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
         ("experiment", one.name, two.name),
         ("stable", one.versions.stable, two.versions.stable),
         ("candidate", one.versions.candidate, two.versions.candidate),
-        ("backend", before.run_facts.backend, after.run_facts.backend),
+        ("backend", before.facts.backend, after.facts.backend),
         ("traffic", one.load.traffic, two.load.traffic),
         ("arrivals a second", f"{one.load.rate:g}", f"{two.load.rate:g}"),
         ("seconds of load", f"{before.evidence.duration:.0f}", f"{after.evidence.duration:.0f}"),
@@ -88,8 +76,8 @@ def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
         *(
             (
                 f"CPU limit of {role}",
-                _cores(before.run_facts.of(role).cpus),
-                _cores(after.run_facts.of(role).cpus),
+                _cores(before.facts.of(role).cpus),
+                _cores(after.facts.of(role).cpus),
             )
             for role in ROLES
         ),
@@ -104,9 +92,9 @@ def _cores(cpus: float | None) -> str:
 
 
 def _latencies(before: Run, after: Run, role: Role, *, same_arrivals: bool) -> Iterator[Change]:
-    one, two = before.of(role), after.of(role)
+    one, two = before.evidence.of(role), after.evidence.of(role)
     for name, q in QUANTILES.items():
-        gate = Gate.parse(f"{name} <= stable + 0%")
+        gate = Gate.beside_stable(name, relative=True)
         own = tuple(float(np.quantile(o.latency, q)) if len(o) else None for o in (one, two))
         cuts = [block_count(run.evidence.duration) for run in (before, after)]
         measured: Measurement | str
@@ -128,20 +116,19 @@ def _latencies(before: Run, after: Run, role: Role, *, same_arrivals: bool) -> I
 
 def _shares(before: Run, after: Run, role: Role, *, same_set: bool) -> Iterator[Change]:
     """Errors, unpaired; quality, row by row on the rows that both runs sent."""
-    one, two = before.of(role), after.of(role)
+    one, two = before.evidence.of(role), after.evidence.of(role)
     duration = max(before.evidence.duration, after.evidence.duration)
     confidence = after.experiment.confidence
-    gate = Gate.parse("error_rate <= stable")
+    gate = Gate.beside_stable("error_rate")
     yield line(
         role, gate, *_measured(gate, Evidence(one, two, False, 0, duration), after), "unpaired", confidence
     )
+    gates = [Gate.beside_stable(QUALITY[after.experiment.data.task])]
     if after.experiment.data.task == "regression":
-        gates = ["mae <= stable", "r2 >= stable"]
-    else:
-        gates = ["accuracy >= stable"]
-        if before.dataset.values is not None and after.dataset.values is not None:
-            gates.append("value >= stable - 0%")
-    for gate in map(Gate.parse, gates):
+        gates.append(Gate.beside_stable("r2"))
+    elif before.dataset.values is not None and after.dataset.values is not None:
+        gates.append(Gate.beside_stable("value", relative=True))
+    for gate in gates:
         if not same_set:
             yield line(role, gate, "not comparable: other rows", (None, None), "not compared", confidence)
             continue
@@ -156,14 +143,14 @@ def _measured(
     gate: Gate, evidence: Evidence, run: Run
 ) -> tuple[Measurement | str, tuple[float | None, float | None]]:
     try:
-        measured = measure(gate, evidence, run.experiment, run.dataset, run.run_facts)
+        measured = measure(gate, replace(run, evidence=evidence))
     except NoEvidence as missing:
         return str(missing), (None, None)
     return measured, (measured.stable, measured.candidate)
 
 
 def _goodput(before: Run, after: Run, role: Role) -> Change:
-    gate = Gate.parse("goodput >= stable")
+    gate = Gate.beside_stable("goodput")
     levels = [_good_answers(run, role) for run in (before, after)]
     own = (levels[0].value, levels[1].value)
     measured: Measurement | str
@@ -177,7 +164,7 @@ def _goodput(before: Run, after: Run, role: Role) -> Change:
 
 
 def _good_answers(run: Run, role: Role) -> StudentEstimate:
-    outcomes, seconds = run.of(role), run.evidence.duration
+    outcomes, seconds = run.evidence.of(role), run.evidence.duration
     blocks = block_count(seconds) or 1
     counts = np.bincount(run.evidence.blocks_of(outcomes, blocks), good(outcomes, run.experiment), blocks)
     rates = counts * (blocks / seconds)
@@ -189,12 +176,12 @@ def _good_answers(run: Run, role: Role) -> StudentEstimate:
 def _facts(before: Run, after: Run, role: Role) -> Iterator[Change]:
     """What was read or counted, so without an interval."""
     readers: dict[str, Callable[[Run], float | None]] = {
-        "mismatches <= stable": lambda run: _mismatches(run.of(role)),
-        "cpu_throttled <= stable": lambda run: run.run_facts.of(role).cpu_throttled_ratio,
-        "memory <= stable + 0%": lambda run: run.run_facts.of(role).memory_bytes,
+        "mismatches": lambda run: _mismatches(run.evidence.of(role)),
+        "cpu_throttled": lambda run: run.facts.of(role).cpu_throttled_ratio,
+        "memory": lambda run: run.facts.of(role).memory_bytes,
     }
-    for text, read in readers.items():
-        gate, own = Gate.parse(text), (read(before), read(after))
+    for name, read in readers.items():
+        gate, own = Gate.beside_stable(name, relative=name == "memory"), (read(before), read(after))
         measured: Measurement | str = "not observed in both runs"
         if own[0] is not None and own[1] is not None:
             if gate.relative:
@@ -213,17 +200,15 @@ def _against_stable(before: Run, after: Run, *, same_set: bool) -> Iterator[Chan
     confidence = after.experiment.confidence
     cuts = [block_count(run.evidence.duration) for run in (before, after)]
     for name, q in QUANTILES.items():
-        gate = Gate.parse(f"{name} <= stable + 0%")
+        gate = Gate.beside_stable(name, relative=True)
         if not (all(cuts) and before.evidence.paired and after.evidence.paired):
             why = "needs paired traffic and time blocks in both runs"
             yield line("candidate against stable", gate, why, (None, None), "not compared", confidence)
             continue
-        ratios = [
-            log_ratio(
-                run.evidence.blocked(run.of("stable"), n), run.evidence.blocked(run.of("candidate"), n), q
-            )
-            for run, n in zip((before, after), cuts, strict=True)
-        ]
+        ratios = []
+        for run, n in zip((before, after), cuts, strict=True):
+            s, c = (run.evidence.blocked(run.evidence.of(role), n) for role in ROLES)
+            ratios.append(log_ratio(s, c, q))
         estimate = independent_difference(*ratios)
         yield _ratio_change(gate, estimate, ratios, confidence)
     if same_set and after.experiment.data.task == "classification":
@@ -243,12 +228,12 @@ def _ratio_change(
 
 
 def _accuracy_against_stable(before: Run, after: Run) -> Change:
-    gate, gains = Gate.parse("accuracy >= stable"), []
+    gate, gains = Gate.beside_stable("accuracy"), []
     for run in (before, after):
         per_row = np.full((2, len(run.dataset)), np.nan)
         for i, role in enumerate(ROLES):
-            rows = Rows.of(run.of(role))
-            per_row[i, rows.rows] = rows.mean(run.of(role).correct.astype(np.float64))
+            rows = Rows.of(run.evidence.of(role))
+            per_row[i, rows.rows] = rows.mean(run.evidence.of(role).correct.astype(np.float64))
         gains.append(per_row[1] - per_row[0])
     moved = gains[1] - gains[0]
     common = np.isfinite(moved)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import Measurement, shown
+from loadtest.judge.verdict import Document
 from loadtest.stats.estimate import Known
 
 Role = Literal["stable", "candidate"]
@@ -16,14 +17,12 @@ ROLES: tuple[Role, Role] = ("stable", "candidate")
 SUBJECTS: tuple[Subject, ...] = (*ROLES, "candidate against stable")
 
 
-class Change(BaseModel):
+class Change(Document):
     """How one metric changed; ``interval`` sides are None where there is none.
 
     ``before`` and ``after`` are in ``value_unit``, ``estimate`` and ``interval`` in ``unit`` (% of what it
     was, percentage points, or a plain difference).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: Subject
     metric: str
@@ -37,10 +36,8 @@ class Change(BaseModel):
     reading: str
 
 
-class Changes(BaseModel):
+class Changes(Document):
     """What changed between two runs (schema 1): ``conditions`` are the differences to keep in mind."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     confidence: float
@@ -57,15 +54,10 @@ def line(
     compared: str,
     confidence: float,
 ) -> Change:
-    """One change; ``measured`` is why not, where there is no estimate.
+    """One change: the estimate of after minus before, or why there is none.
 
-    Args:
-        subject: whose metric changed.
-        gate: names the metric, its direction and its units; its margin plays no part.
-        measured: the estimate of after minus before.
-        own: the metric in each run, in base units.
-        compared: which pairs the estimate rests on.
-        confidence: of each end of the interval.
+    The gate names the metric, its direction and its units; its margin plays no part. ``own`` is the metric in
+    each run, in base units, ``compared`` says which pairs the estimate rests on.
     """
     unit = gate.margin_unit
     estimate: float | None = None
@@ -103,7 +95,7 @@ def _reading(
         return "no interval"
     if low <= 0 <= high:
         return "no change seen"
-    words = ("faster", "slower") if gate.kind == "latency" else ("worse", "better")
-    if gate.kind in ("share", "loss"):
-        words = ("better", "worse")
-    return words[0] if high < 0 else words[1]
+    fell = high < 0
+    if gate.quantile is not None:
+        return "faster" if fell else "slower"
+    return "worse" if fell == gate.higher_is_better else "better"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import Measurement, shown
@@ -13,15 +12,6 @@ from loadtest.stats.estimate import Known
 
 HOPELESS = 400
 """Times the run's length beyond which more of the same is no advice."""
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What it would take to decide a gate: more arrivals and seconds, or None where more would not do."""
-
-    requests: int | None
-    seconds: float | None
-    text: str
 
 
 def amount(value: float | None, unit: str, *, signed: bool = False) -> str:
@@ -51,7 +41,7 @@ def decided(gate: Gate, measured: Measurement, level: Level, *, passed: bool) ->
     limit = limit_text(gate, measured)
     if isinstance(measured.estimate, Known):
         value = amount(shown(measured.estimate.value, unit), unit, signed=signed)
-        how = "counted" if gate.kind == "count" else "read once"
+        how = "counted" if gate.entry.interim == "counted" else "read once"
         return f"{value}, {'within' if passed else 'beyond'} {limit} ({how}, so without an interval)"
     low, high = (shown(measured.to_base(end), unit) for end in level.interval(measured.estimate))
     at_least = gate.higher_is_better == passed
@@ -61,8 +51,10 @@ def decided(gate: Gate, measured: Measurement, level: Level, *, passed: bool) ->
     return f"{words} {end} {level.words}{over}, {'within' if passed else 'beyond'} {limit}"
 
 
-def undecided(gate: Gate, measured: Measurement, evidence: Evidence, level: Level) -> Outlook:
-    """Why a gate is open, which difference the run could have seen, and what would settle it."""
+def undecided(
+    gate: Gate, measured: Measurement, evidence: Evidence, level: Level
+) -> tuple[str, float | None]:
+    """Why a gate is open and which difference the run could have seen; the seconds that would settle it."""
     unit, signed = gate.margin_unit, gate.against == "stable"
     low, high = level.interval(measured.estimate)
     ends = [amount(shown(measured.to_base(end), unit), unit, signed=signed) for end in (low, high)]
@@ -78,27 +70,20 @@ def undecided(gate: Gate, measured: Measurement, evidence: Evidence, level: Leve
     distance = abs(value - margin)
     factor = (half / distance) ** 2 - 1 if distance > 0 and math.isfinite(half) else math.inf
     if factor > HOPELESS:
-        return Outlook(None, None, text + "so near the margin, more of the same would not settle it")
+        return text + "so near the margin, more of the same would not settle it", None
     if measured.restarts:
         more = max(1, math.ceil(factor * measured.restarts))
-        return Outlook(None, None, f"{text}about {more:,} more restarts of this length would settle it")
+        return f"{text}about {more:,} more restarts of this length would settle it", None
     requests = max(1, math.ceil(factor * evidence.arrivals))
     if measured.rows is not None and factor * measured.rows > measured.rows_left:
-        needed, there = (
-            two_digits(math.ceil((factor + 1) * measured.rows)),
-            measured.rows + measured.rows_left,
-        )
+        rows, there = two_digits(math.ceil((factor + 1) * measured.rows)), measured.rows + measured.rows_left
         where = f" with {gate.column}={gate.value}" if gate.column else ""
-        text += f"about {needed:,} distinct rows{where} would settle it, the evaluation set has {there:,}"
-        return Outlook(None, None, text + ": more of the same would not")
+        text += f"about {rows:,} distinct rows{where} would settle it, the evaluation set has {there:,}"
+        return text + ": more of the same would not", None
     seconds = requests / evidence.rate
     side = "" if good_side else " (for the worse, as it looks)"
-    return Outlook(
-        requests,
-        seconds,
-        f"{text}{two_digits(requests):,} more requests, about {math.ceil(seconds):,} s at this rate, "
-        f"would settle it{side}",
-    )
+    needed = f"{two_digits(requests):,} more requests, about {math.ceil(seconds):,} s at this rate"
+    return f"{text}{needed}, would settle it{side}", seconds
 
 
 def two_digits(count: int) -> int:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from loadtest.data.dataset import Dataset
-from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.judge.explanations import decided, undecided
-from loadtest.judge.measurement import margin_of, shown
-from loadtest.judge.metric_tests import measure, rows_of_slice
+from loadtest.judge.measurement import shown
 from loadtest.judge.mismatches import counted
-from loadtest.judge.paired_outcomes import Evidence, NoEvidence
+from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.restarts import measure_restarts
-from loadtest.judge.run_facts import RunFacts
+from loadtest.judge.run import Run, rows_of_slice
 from loadtest.judge.significance import Level
 from loadtest.judge.verdict import GateResult, Word
 from loadtest.stats.estimate import Known
@@ -22,35 +19,32 @@ from loadtest.stats.estimate import Known
 class Judged(NamedTuple):
     """A gate's result, its p-value of harm for Holm, and the seconds of load that would decide it.
 
-    What was read or counted (``known``) has no error that could add up over the gates.
+    What was read or counted (``known``) has no error that could add up over the gates. ``where`` precedes the
+    gate's name where there are several runs.
     """
 
     result: GateResult
     p_harm: float
     seconds: float | None
     known: bool = False
+    where: str = ""
+
+    @property
+    def name(self) -> str:
+        """The gate, as a reason names it."""
+        return f"{self.where}{self.result.name}"
 
 
-def decide(
-    gate: Gate,
-    evidence: Evidence,
-    experiment: Experiment,
-    dataset: Dataset,
-    run_facts: RunFacts,
-    level: Level,
-) -> Judged:
+def decide(gate: Gate, run: Run, level: Level) -> Judged:
     """Decide one gate from the evidence so far."""
     unit = gate.margin_unit
     try:
-        if run_facts.load.restarts:
-            measured = measure_restarts(gate, evidence, experiment, dataset, run_facts)
-        else:
-            measured = measure(gate, evidence, experiment, dataset, run_facts)
+        measured = measure_restarts(gate, run)
     except NoEvidence as missing:
-        return unmeasured(gate, experiment.confidence, str(missing), missing.seconds)
+        return unmeasured(gate, run.experiment.confidence, str(missing), missing.seconds)
     estimate, margin = measured.estimate, measured.margin
     low, high = level.interval(estimate)
-    p_harm = (level.p_below if gate.higher_is_better else level.p_above)(estimate, margin)
+    p_harm = level.p_beyond(estimate, margin, below=gate.higher_is_better)
     harmed, met = (high < margin, low > margin) if gate.higher_is_better else (low > margin, high < margin)
     known = isinstance(estimate, Known)
     if known:
@@ -59,13 +53,13 @@ def decide(
     if harmed or met:
         word, reason = Word.FAIL if harmed else Word.PASS, decided(gate, measured, level, passed=met)
     else:
-        outlook = undecided(gate, measured, evidence, level)
-        word, reason, seconds = Word.INCONCLUSIVE, outlook.text, outlook.seconds
-    if gate.kind == "count":
-        sliced = evidence if gate.column is None else evidence.slice(rows_of_slice(gate, dataset))
-        reason = counted(gate, sliced)
+        word = Word.INCONCLUSIVE
+        reason, seconds = undecided(gate, measured, run.evidence, level)
+    if gate.entry.interim == "counted":
+        part = run if gate.column is None else run.slice(rows_of_slice(gate, run.dataset))
+        reason = counted(gate, part.evidence)
     result = GateResult(
-        name=str(gate),
+        gate=gate,
         verdict=word,
         stable=shown(measured.stable, gate.value_unit),
         candidate=shown(measured.candidate, gate.value_unit),
@@ -73,7 +67,7 @@ def decide(
         interval=(shown(measured.to_base(low), unit), shown(measured.to_base(high), unit)),
         margin=shown(measured.to_base(margin), unit) or 0.0,
         unit=unit,
-        confidence=experiment.confidence,
+        confidence=run.experiment.confidence,
         reason=reason,
     )
     return Judged(result, p_harm, seconds, known)
@@ -82,13 +76,13 @@ def decide(
 def unmeasured(gate: Gate, confidence: float, reason: str, seconds: float | None = None) -> Judged:
     """A gate of which nothing is known yet, why, and after how many more seconds that may change."""
     result = GateResult(
-        name=str(gate),
+        gate=gate,
         verdict=Word.INCONCLUSIVE,
         stable=None,
         candidate=None,
         estimate=None,
         interval=(None, None),
-        margin=shown(margin_of(gate), gate.margin_unit) or 0.0,
+        margin=shown(gate.margin, gate.margin_unit) or 0.0,
         unit=gate.margin_unit,
         confidence=confidence,
         reason=reason,

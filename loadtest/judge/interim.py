@@ -19,12 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.judge.gate_test import Judged, decide, unmeasured
-from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import RunFacts
+from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
 from loadtest.judge.significance import Level
 from loadtest.judge.verdict import Word
@@ -45,14 +43,9 @@ def analysis_times() -> Iterator[float]:
         seconds += max(_EVERY, _GROWTH * seconds)
 
 
-def read_at_the_end(gate: Gate) -> bool:
-    """Whether a gate is about a fact that is known only when the run is over."""
-    return gate.kind == "memory" or gate.metric == "cpu_throttled"
-
-
 def awaited(gate: Gate) -> bool:
     """Whether a run that ends as soon as it is decided waits for this gate to PASS."""
-    return not read_at_the_end(gate) and gate.kind != "count"
+    return gate.entry.interim in ("estimated", "bets")
 
 
 class InterimAnalyses:
@@ -60,46 +53,44 @@ class InterimAnalyses:
 
     Args:
         experiment: the gates, and the confidence.
-        dataset: the evaluation set.
         final: a gate that was once PASS or FAIL stays so. False for a run that will be judged at its end: its
             view follows what the evidence says now.
     """
 
-    def __init__(self, experiment: Experiment, dataset: Dataset, *, final: bool) -> None:
-        self._experiment, self._dataset, self._final = experiment, dataset, final
+    def __init__(self, experiment: Experiment, *, final: bool) -> None:
+        self._experiment, self._final = experiment, final
         self.alpha = 1 - experiment.confidence
         self.judged = [
             unmeasured(
                 gate,
                 experiment.confidence,
-                "read at the end of the run" if read_at_the_end(gate) else "no analysis was made yet",
+                "read at the end of the run" if gate.entry.interim == "read" else "no analysis was made yet",
             )
             for gate in experiment.gates
         ]
 
-    def analyse(self, evidence: Evidence, run_facts: RunFacts) -> None:
+    def analyse(self, run: Run) -> None:
         """Analyse the evidence so far; it must begin where that of the last analysis began."""
-        level = Level(self.alpha, evidence.duration)
+        level = Level(self.alpha, run.evidence.duration)
         for place, gate in enumerate(self._experiment.gates):
             before = self.judged[place]
-            if read_at_the_end(gate) or (
-                self._final and awaited(gate) and before.result.verdict is Word.PASS
-            ):
+            passed = self._final and awaited(gate) and before.result.verdict is Word.PASS
+            if passed or gate.entry.interim == "read":
                 continue
-            now = decide(gate, evidence, self._experiment, self._dataset, run_facts, level)
-            if gate.kind == "count" and now.result.verdict is Word.PASS:
+            now = decide(gate, run, level)
+            if gate.entry.interim == "counted" and now.result.verdict is Word.PASS:
                 now = now._replace(result=now.result.model_copy(update=_COUNTED_SO_FAR))
             if not self._final or before.result.verdict is not Word.FAIL:
                 self.judged[place] = now._replace(p_harm=min(before.p_harm, now.p_harm))
             elif now.p_harm < before.p_harm:
                 self.judged[place] = now
 
-    def conclude(self, evidence: Evidence, run_facts: RunFacts) -> None:
+    def conclude(self, run: Run) -> None:
         """Judge what only the end of the run can tell, from all of the evidence."""
         level = Level(self.alpha)
         for place, gate in enumerate(self._experiment.gates):
             if not awaited(gate):
-                self.judged[place] = decide(gate, evidence, self._experiment, self._dataset, run_facts, level)
+                self.judged[place] = decide(gate, run, level)
 
     @property
     def decided(self) -> bool:
@@ -114,22 +105,20 @@ class InterimAnalyses:
         return bool(words) and all(word is Word.PASS for word in words)
 
 
-def judge_until_decided(
-    experiment: Experiment, evidence: Evidence, dataset: Dataset, run_facts: RunFacts
-) -> tuple[list[Judged], float | None]:
+def judge_until_decided(run: Run) -> tuple[list[Judged], float | None]:
     """Judge a run by its analyses.
 
     Returns:
         Each gate's decision, and the seconds of load after which all was decided; None: it never was.
     """
-    analyses = InterimAnalyses(experiment, dataset, final=True)
+    analyses = InterimAnalyses(run.experiment, final=True)
     decided_after = None
     for seconds in analysis_times():
-        if seconds > evidence.duration:
+        if seconds > run.evidence.duration:
             break
-        analyses.analyse(evidence.until(seconds), run_facts)
+        analyses.analyse(run.until(seconds))
         if analyses.decided:
             decided_after = seconds
             break
-    analyses.conclude(evidence, run_facts)
+    analyses.conclude(run)
     return analyses.judged, decided_after

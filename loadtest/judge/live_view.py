@@ -30,9 +30,10 @@ from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.interim import InterimAnalyses, analysis_times
 from loadtest.judge.paired_outcomes import Evidence, is_paired, lay_out
-from loadtest.judge.run_facts import LoadFacts, RunFacts
+from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.verdict import GateResult, Word
 
+_SHOWN = {"gate", "verdict", "estimate", "interval", "margin", "unit", "reason"}
 _SLACK = 0.5
 """Seconds beyond the time-out and the generator's greatest lag after which no answer can come any more."""
 
@@ -51,50 +52,37 @@ class LiveView:
             "elapsed": self.elapsed,
             "decided": self.decided,
             "gates": [
-                {
-                    "name": gate.name,
-                    "verdict": "open" if gate.verdict is Word.INCONCLUSIVE else str(gate.verdict),
-                    "estimate": gate.estimate,
-                    "interval": list(gate.interval),
-                    "margin": gate.margin,
-                    "unit": gate.unit,
-                    "reason": gate.reason,
-                }
+                gate.model_dump(mode="json", by_alias=True, include=_SHOWN)
+                | ({"verdict": "open"} if gate.verdict is Word.INCONCLUSIVE else {})
                 for gate in self.gates
             ],
         }
 
 
 class LiveJudge:
-    """Follows one run: ``view = judge.feed(samples)`` for every batch, in the order in which they come.
-
-    Args:
-        experiment: of the run.
-        dataset: its evaluation set.
-    """
+    """Follows one run: ``view = judge.feed(samples)`` for every batch, in the order in which they come."""
 
     def __init__(self, experiment: Experiment, dataset: Dataset) -> None:
-        load = experiment.load
-        self._load = load
+        self._experiment, self._dataset = experiment, dataset
+        load = self._load = experiment.load
         self._final = load.until_decided
-        self._analyses = InterimAnalyses(experiment, dataset, final=self._final)
-        self._rows = len(dataset)
+        self._analyses = InterimAnalyses(experiment, final=self._final)
         # what an analysis knows of the lab: nothing, until the run is over
-        self._run_facts = RunFacts(
+        self._facts = RunFacts(
             backend="local",
             load=LoadFacts(offered_rps=load.rate, achieved_rps=load.rate, duration_s=load.duration),
         )
         self._times = analysis_times()
         self._next = next(self._times)
         self._start: float | None = None
-        self._waiting = SampleSet.from_samples([])
+        self._waiting = SampleSet.empty()
         self._reached: dict[int, float] = {}
         self._closed = -math.inf
         self._stable, self._candidate = lay_out(load, self._waiting, 0.0)
 
     def feed(self, samples: SampleSet) -> LiveView | None:
         """Take in samples; what an analysis saw, where they close the time of one."""
-        if not len(samples) or int(samples.row.max()) >= self._rows:
+        if not len(samples) or int(samples.row.max()) >= len(self._dataset):
             return None
         self._waiting = SampleSet.concat([self._waiting, samples])
         worker = np.asarray(samples.table["worker"].to_numpy())
@@ -114,7 +102,8 @@ class LiveJudge:
         # a run that is judged by its analyses needs each; a view only the last
         for seconds in due if self._final else due[-1:]:
             evidence = Evidence(self._stable, self._candidate, is_paired(self._load), 0, seconds)
-            self._analyses.analyse(evidence.until(seconds), self._run_facts)
+            run = Run(self._experiment, self._dataset, self._facts, evidence)
+            self._analyses.analyse(run.until(seconds))
             if self._final and self._analyses.decided:
                 break
         return LiveView(seconds, self._analyses.decided, tuple(j.result for j in self._analyses.judged))

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loadtest.experiment.gate import Gate
 from loadtest.stats.estimate import Estimate
 
 _SHOWN = {"ms": 1000.0, "%": 100.0, "pp": 100.0, "MiB": 2.0**-20}
@@ -44,8 +43,3 @@ def shown(value: float | None, unit: str) -> float | None:
     if value is None or not math.isfinite(value):
         return None
     return value * _SHOWN.get(unit, 1.0)
-
-
-def margin_of(gate: Gate) -> float:
-    """The limit with its sign: -0.01 for ``accuracy >= stable - 1pp``."""
-    return -gate.bound if gate.against == "stable" and gate.higher_is_better else gate.bound

@@ -1,26 +1,24 @@
-"""From a gate to its measurement: which test answers which kind of metric."""
+"""From a gate to its measurement: the test that each metric names, in ``TESTS``."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.judge import quality_tests
-from loadtest.judge.measurement import Measurement, margin_of
+from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import not_compared
-from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.outcomes import Flags, Floats, Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
-from loadtest.judge.run_facts import RunFacts
+from loadtest.judge.run import Run, VersionFacts, rows_of_slice
 from loadtest.stats.estimate import Estimate, Known, StudentEstimate
-from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share, design_effect
+from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share
 from loadtest.stats.quantiles import (
     LEVEL_BLOCKS,
     MIN_BLOCKS,
@@ -38,17 +36,7 @@ MIN_BEYOND = 10
 """Fewest samples above (and below) a quantile that its interval may rest on."""
 
 
-def rows_of_slice(gate: Gate, dataset: Dataset) -> NDArray[np.bool_]:
-    """Which rows of the evaluation set a gate is about, shape (rows,)."""
-    if gate.column is None:
-        return np.ones(len(dataset), dtype=bool)
-    text = pc.fill_null(dataset.columns[gate.column].cast(pa.string()), "")
-    return np.asarray(pc.equal(text, gate.value).to_numpy())
-
-
-def measure(
-    gate: Gate, evidence: Evidence, experiment: Experiment, dataset: Dataset, run_facts: RunFacts
-) -> Measurement:
+def measure(gate: Gate, run: Run) -> Measurement:
     """Measure one gate.
 
     Of evidence that is looked at often, tests that hold at every moment, or whose far tails can be had, take
@@ -57,29 +45,21 @@ def measure(
     Raises:
         NoEvidence: it cannot be measured from these samples; the message says why.
     """
-    if gate.kind == "memory" or gate.metric == "cpu_throttled":
-        return _fact(gate, run_facts)
-    bets = gate.metric == "accuracy" and gate.against == "stable" and evidence.paired
-    if not bets and gate.kind != "count":
-        evidence.await_first_analysis()
-    rows = rows_of_slice(gate, dataset)
+    test, interim = TESTS[gate.entry.test], gate.entry.interim
+    if interim == "read":
+        return test(gate, run)
+    exact = interim == "bets" and gate.against == "stable" and run.evidence.paired
+    if not exact and interim != "counted":
+        run.evidence.await_first_analysis()
+    rows = rows_of_slice(gate, run.dataset)
     if gate.column is not None:
-        evidence = evidence.slice(rows)
-    for name, outcomes in (("stable", evidence.stable), ("the candidate", evidence.candidate)):
+        run = run.slice(rows)
+    for name, outcomes in (("stable", run.evidence.stable), ("the candidate", run.evidence.candidate)):
         if not len(outcomes):
             where = f" in {gate.column}={gate.value}" if gate.column else ""
             raise NoEvidence(f"no samples of {name}{where}")
-    if gate.kind == "latency":
-        return _latency(gate, evidence)
-    if gate.metric == "error_rate":
-        return _errors(gate, evidence)
-    if gate.kind == "rate":
-        return _rate(gate, evidence, experiment)
-    if gate.kind == "count":
-        return _mismatches(gate, evidence, run_facts)
-    if gate.metric == "accuracy":
-        return quality_tests.accuracy(gate, evidence, int(rows.sum()))
-    return quality_tests.score(gate, evidence, dataset, int(rows.sum()))
+    measured = test(gate, run)
+    return measured if measured.rows is None else replace(measured, rows_left=int(rows.sum()) - measured.rows)
 
 
 def _blocks(gate: Gate, evidence: Evidence) -> int:
@@ -95,8 +75,8 @@ def _blocks(gate: Gate, evidence: Evidence) -> int:
     return LEVEL_BLOCKS if gate.against == "absolute" else blocks
 
 
-def _latency(gate: Gate, evidence: Evidence) -> Measurement:
-    q = gate.quantile or 0.0
+def _latency(gate: Gate, run: Run) -> Measurement:
+    evidence, q = run.evidence, gate.entry.quantile or 0.0
     blocks = _blocks(gate, evidence)
     s, c = (evidence.blocked(o, blocks) for o in (evidence.stable, evidence.candidate))
     fewest = min(s.smallest_rest, c.smallest_rest) if gate.against == "stable" else c.smallest_rest
@@ -135,47 +115,44 @@ def _more(requests: float, seconds: float) -> str:
     return f"{requests:,} more requests, about {seconds:,} s at this rate"
 
 
-def _errors(gate: Gate, evidence: Evidence) -> Measurement:
+def _errors(gate: Gate, run: Run) -> Measurement:
+    evidence = run.evidence
     s, c = evidence.stable.failed.astype(np.float64), evidence.candidate.failed.astype(np.float64)
     estimate: Estimate
     if gate.against == "absolute":
-        effect = _bursts(evidence, evidence.candidate, c)
+        effect = evidence.bursts(evidence.candidate, c)
         estimate = Share(float(c.sum()) / effect, len(c) / effect)
     elif evidence.paired:
-        effect = _bursts(evidence, evidence.stable, c - s)
+        effect = evidence.bursts(evidence.stable, c - s)
         gained, lost = float(np.sum(c > s)), float(np.sum(s > c))
         estimate = PairedDifference(gained / effect, lost / effect, len(c) / effect)
     else:
-        s_effect = _bursts(evidence, evidence.stable, s)
-        c_effect = _bursts(evidence, evidence.candidate, c)
+        s_effect, c_effect = evidence.bursts(evidence.stable, s), evidence.bursts(evidence.candidate, c)
         estimate = IndependentDifference(
             float(c.sum()) / c_effect, len(c) / c_effect, float(s.sum()) / s_effect, len(s) / s_effect
         )
-    return Measurement(estimate, margin_of(gate), float(s.mean()), float(c.mean()))
+    return Measurement(estimate, gate.margin, float(s.mean()), float(c.mean()))
 
 
-def _bursts(evidence: Evidence, outcomes: Outcomes, values: NDArray[np.float64]) -> float:
-    blocks = evidence.burst_blocks
-    return (
-        design_effect(values, evidence.blocks_of(outcomes, blocks), blocks, often=evidence.often)
-        if blocks > 1
-        else 1.0
-    )
+def answered(outcomes: Outcomes, experiment: Experiment) -> Flags:  # noqa: ARG001 - as ``good``
+    """Per arrival: a usable answer came."""
+    return ~outcomes.failed
 
 
-def good(outcomes: Outcomes, experiment: Experiment) -> NDArray[np.bool_]:
+def good(outcomes: Outcomes, experiment: Experiment) -> Flags:
     """Per arrival: the answer was correct (for a classification) and within the latency objective."""
     usable = ~outcomes.failed if experiment.data.task == "regression" else outcomes.correct
     return usable & (outcomes.latency <= experiment.objective.latency)
 
 
-def _rate(gate: Gate, evidence: Evidence, experiment: Experiment) -> Measurement:
+def _rate(gate: Gate, run: Run, counted: Callable[[Outcomes, Experiment], Flags]) -> Measurement:
+    evidence = run.evidence
     blocks = _blocks(gate, evidence)
 
-    def per_block(outcomes: Outcomes) -> NDArray[np.float64]:
-        counted = good(outcomes, experiment) if gate.metric == "goodput" else ~outcomes.failed
+    def per_block(outcomes: Outcomes) -> Floats:
         block = evidence.blocks_of(outcomes, blocks)
-        return np.bincount(block, counted, blocks).astype(np.float64) * (blocks / evidence.duration)
+        counts = np.bincount(block, counted(outcomes, run.experiment), blocks).astype(np.float64)
+        return counts * (blocks / evidence.duration)
 
     s, c = per_block(evidence.stable), per_block(evidence.candidate)
     own_s, own_c = float(s.mean()), float(c.mean())
@@ -187,27 +164,24 @@ def _rate(gate: Gate, evidence: Evidence, experiment: Experiment) -> Measurement
         estimate = jackknife(own_c / own_s - 1, _means_without(c) / _means_without(s) - 1)
     else:
         raise NoEvidence(f"stable's {gate.metric} is nearly 0, so a share of it means nothing")
-    return Measurement(estimate, margin_of(gate), own_s, own_c)
+    return Measurement(estimate, gate.margin, own_s, own_c)
 
 
-def _means_without(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    without: NDArray[np.float64] = (values.sum() - values) / (len(values) - 1)
+def _means_without(values: Floats) -> Floats:
+    without: Floats = (values.sum() - values) / (len(values) - 1)
     return without
 
 
-def _mismatches(gate: Gate, evidence: Evidence, run_facts: RunFacts) -> Measurement:
-    if not evidence.candidate.compared.any():
-        raise NoEvidence(not_compared(run_facts))
-    s, c = float(evidence.stable.mismatch.sum()), float(evidence.candidate.mismatch.sum())
+def _mismatches(gate: Gate, run: Run) -> Measurement:
+    stable, candidate = run.evidence.stable, run.evidence.candidate
+    if not candidate.compared.any():
+        raise NoEvidence(not_compared(run.facts))
+    s, c = float(stable.mismatch.sum()), float(candidate.mismatch.sum())
     return Measurement(Known(c - s if gate.against == "stable" else c), gate.bound, s, c)
 
 
-def _fact(gate: Gate, run_facts: RunFacts) -> Measurement:
-    def read(role: str) -> float | None:
-        facts = run_facts.of("stable" if role == "stable" else "candidate")
-        return facts.memory_bytes if gate.kind == "memory" else facts.cpu_throttled_ratio
-
-    s, c = read("stable"), read("candidate")
+def _read(gate: Gate, run: Run, read: Callable[[VersionFacts], float | None]) -> Measurement:
+    s, c = read(run.facts.of("stable")), read(run.facts.of("candidate"))
     if c is None or (gate.against == "stable" and s is None):
         raise NoEvidence(f"{gate.metric} was not observed on this backend")
     value = c
@@ -216,3 +190,19 @@ def _fact(gate: Gate, run_facts: RunFacts) -> Measurement:
             raise NoEvidence(f"stable's {gate.metric} is 0, so a share of it means nothing")
         value = c / s - 1 if gate.relative else c - s
     return Measurement(Known(value), gate.bound, s, c)
+
+
+TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
+    "latency": _latency,
+    "errors": _errors,
+    "goodput": partial(_rate, counted=good),
+    "throughput": partial(_rate, counted=answered),
+    "mismatches": _mismatches,
+    "accuracy": quality_tests.accuracy,
+    "value": quality_tests.value,
+    "classification": quality_tests.classification,
+    "regression": quality_tests.regression,
+    "memory": partial(_read, read=lambda facts: facts.memory_bytes),
+    "cpu_throttled": partial(_read, read=lambda facts: facts.cpu_throttled_ratio),
+}
+"""Every ``Metric.test`` that one load can answer; each raises ``NoEvidence`` where it has no answer."""

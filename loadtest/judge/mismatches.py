@@ -9,7 +9,7 @@ import numpy as np
 from loadtest.experiment.gate import Gate
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import RunFacts
+from loadtest.judge.run import RunFacts
 
 NAMED = 5
 """Requests that a gate's reason names; verdict.json and the samples name more."""
@@ -61,11 +61,11 @@ def counted(gate: Gate, evidence: Evidence) -> str:
     return text
 
 
-def not_compared(run_facts: RunFacts) -> str:
+def not_compared(facts: RunFacts) -> str:
     """Why there is nothing to compare with."""
-    facts = run_facts.load.baseline.get("candidate")
-    if facts is None or not facts.asked:
+    asked = facts.load.baseline.get("candidate")
+    if asked is None or not asked.asked:
         return "the candidate was not asked before the load, so no answer can be compared"
-    if not facts.steady:
+    if not asked.steady:
         return "the candidate contradicts itself even without load: what changes under load cannot be told"
-    return f"the candidate answered none of {facts.asked:,} rows before the load, so nothing can be compared"
+    return f"the candidate answered none of {asked.asked:,} rows before the load, so nothing can be compared"

@@ -8,13 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
-from loadtest.errors import DatasetError
-from loadtest.experiment.experiment import Experiment, Load
+from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import Role
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
-from loadtest.judge.run_facts import LoadFacts
+from loadtest.stats.proportions import design_effect
 from loadtest.stats.quantiles import SHORTEST_BLOCK, Blocked, block_count
 
 _MOMENT = 1e-6
@@ -56,6 +54,10 @@ class Evidence:
     duration: float
     often: bool = False
 
+    def of(self, role: str) -> Outcomes:
+        """What one version did."""
+        return self.stable if role == Role.STABLE else self.candidate
+
     @property
     def arrivals(self) -> int:
         """How many arrivals there are, over both versions when they are not paired."""
@@ -89,6 +91,11 @@ class Evidence:
     def blocks_of(self, outcomes: Outcomes, blocks: int) -> Places:
         """The time block of each outcome, 0 to ``blocks - 1``."""
         return np.clip((outcomes.scheduled_at * (blocks / self.duration)).astype(np.intp), 0, blocks - 1)
+
+    def bursts(self, outcomes: Outcomes, values: Floats) -> float:
+        """The design effect of ``values``, one an outcome, that come in bursts: at least 1."""
+        blocks = self.burst_blocks
+        return design_effect(values, self.blocks_of(outcomes, blocks), blocks, often=self.often)
 
     def blocked(self, outcomes: Outcomes, blocks: int) -> Blocked:
         """The latencies of ``outcomes`` in equal time blocks."""
@@ -131,28 +138,17 @@ class Evidence:
         return replace(self, stable=stable, candidate=candidate)
 
     @classmethod
-    def gather(
-        cls, experiment: Experiment, samples: SampleSet, dataset: Dataset, load: LoadFacts
-    ) -> Evidence:
-        """Lay out the samples of one run.
-
-        Raises:
-            DatasetError: a sample names a row that the evaluation set does not have.
-        """
-        if len(samples) and int(samples.row.max()) >= len(dataset):
-            raise DatasetError(
-                f"{dataset.path}: the samples name row {int(samples.row.max())}, it has {len(dataset)} rows; "
-                "judge with the evaluation set of the run"
-            )
+    def gather(cls, load: Load, samples: SampleSet, seconds: float) -> Evidence:
+        """Lay out the samples of one run; ``seconds`` of load is what the generator states."""
         start = float(samples.scheduled_at.min()) if len(samples) else 0.0
-        stable, candidate = lay_out(experiment.load, samples, start)
+        stable, candidate = lay_out(load, samples, start)
         span = float(samples.scheduled_at.max()) - start if len(samples) else 0.0
         return cls(
             stable=stable,
             candidate=candidate,
-            paired=is_paired(experiment.load),
+            paired=is_paired(load),
             unmatched=len(samples) - len(stable) - len(candidate),
-            duration=_duration(span, load.duration_s),
+            duration=_duration(span, seconds),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +12,15 @@ from numpy.typing import NDArray
 
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.gate import Gate
-from loadtest.experiment.metrics import LIKELIHOOD_RATIOS
-from loadtest.judge.measurement import Measurement, margin_of
-from loadtest.judge.outcomes import Outcomes
+from loadtest.experiment.metrics import METRICS
+from loadtest.judge.measurement import Measurement
+from loadtest.judge.outcomes import Floats, Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
-from loadtest.stats import bootstrap
+from loadtest.judge.run import Run
+from loadtest.stats import bootstrap, scores
 from loadtest.stats.estimate import Estimate
-from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share, design_effect
-from loadtest.stats.scores import classification, mae, r2, rmse, value_per_thousand
+from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share
 from loadtest.stats.sequential import PairedBets
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,13 @@ class Rows:
         return np.bincount(self.place, per_arrival * self.weight, len(self.rows)).astype(np.float64)
 
 
-def accuracy(gate: Gate, evidence: Evidence, rows_in_set: int) -> Measurement:
+def accuracy(gate: Gate, run: Run) -> Measurement:
     """Share of distinct rows answered correctly; Tango's interval for pairs, Newcombe's for two streams.
 
     Pairs that are looked at ``often`` are bet on, each row once: what a row's first replay will answer is not
     known before, what its second will is.
     """
+    evidence = run.evidence
     if evidence.often and evidence.paired:
         evidence = evidence.first_of_each_row()
     s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
@@ -70,14 +70,7 @@ def accuracy(gate: Gate, evidence: Evidence, rows_in_set: int) -> Measurement:
         estimate = IndependentDifference(
             float(c.sum()) / c_effect, len(c) / c_effect, float(s.sum()) / s_effect, len(s) / s_effect
         )
-    return Measurement(
-        estimate=estimate,
-        margin=margin_of(gate),
-        stable=float(s.mean()),
-        candidate=float(c.mean()),
-        rows=len(c),
-        rows_left=rows_in_set - len(c),
-    )
+    return Measurement(estimate, gate.margin, float(s.mean()), float(c.mean()), rows=len(c))
 
 
 def _paired_bursts(evidence: Evidence) -> float:
@@ -87,45 +80,67 @@ def _paired_bursts(evidence: Evidence) -> float:
     evidence.await_first_analysis()
     if len(evidence.stable) != len(evidence.candidate):  # the same rows, sent at other times
         return max(_bursts(evidence, evidence.stable), _bursts(evidence, evidence.candidate))
-    blocks = evidence.burst_blocks
-    change = evidence.candidate.correct.astype(np.float64) - evidence.stable.correct
-    return (
-        design_effect(change, evidence.blocks_of(evidence.stable, blocks), blocks, often=evidence.often)
-        if blocks > 1
-        else 1.0
+    return evidence.bursts(
+        evidence.stable, evidence.candidate.correct.astype(np.float64) - evidence.stable.correct
     )
 
 
 def _bursts(evidence: Evidence, outcomes: Outcomes) -> float:
-    blocks = evidence.burst_blocks
-    if blocks < 2 or not outcomes.failed.any():
+    if not outcomes.failed.any():
         return 1.0
-    return design_effect(
-        outcomes.correct.astype(np.float64),
-        evidence.blocks_of(outcomes, blocks),
-        blocks,
-        often=evidence.often,
-    )
+    return evidence.bursts(outcomes, outcomes.correct.astype(np.float64))
 
 
-def score(gate: Gate, evidence: Evidence, dataset: Dataset, rows_in_set: int) -> Measurement:
-    """Any metric that is a function of sums over rows: value, scikit-learn's scores, MAE, RMSE, R2."""
-    metric: bootstrap.Metric
-    if gate.metric == "value":
-        metric, features = value_per_thousand, _value_features
-    elif gate.kind in ("loss", "r2"):
-        metric, features = {"mae": mae, "rmse": rmse, "r2": r2}[gate.metric], _regression_features
-    else:
-        classes = np.unique(np.asarray(dataset.labels, dtype=str))
-        metric, features = (
-            classification(gate.metric, positive_class(gate, classes)),
-            _classification_features,
-        )
+def classification(gate: Gate, run: Run) -> Measurement:
+    """A score of scikit-learn that is a function of hits, answers and truths per class."""
+    classes = np.unique(np.asarray(run.dataset.labels, dtype=str))
+    metric = scores.classification(gate.metric, positive_class(gate, classes))
+    return _resampled(gate, run, metric, _classification_sums, gate.entry.useless or 0.0)
+
+
+def value(gate: Gate, run: Run) -> Measurement:
+    """What 1,000 requests earn."""
+    return _resampled(gate, run, scores.value_per_thousand, _value_sums, 0.0)
+
+
+def regression(gate: Gate, run: Run) -> Measurement:
+    """A function of sums over rows of labels and numbers that were answered; see ``Metric.per_row``."""
+    entry = gate.entry
+    per_row = entry.per_row
+    if per_row is None:
+        raise TypeError(f"the metric {entry.name} has no formula")
+
+    def sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
+        labels = np.asarray(dataset.labels, dtype=np.float64)
+        truth = labels[outcomes.row]
+        # an answer that never came is worth what no model is worth: the mean of the labels
+        guess = np.where(outcomes.failed, labels.mean(), _numbers(outcomes.prediction))
+        guess = np.where(np.isfinite(guess), guess, labels.mean())
+        columns = (rows.mean(column) for column in (per_row(truth, guess), truth, truth**2))
+        return _sums([*columns, np.ones(len(rows.rows))], group)
+
+    useless = entry.useless
+    if useless is None:
+        labels = np.asarray(run.dataset.labels, dtype=np.float64)
+        part = per_row(labels, np.full(len(labels), labels.mean()))
+        useless = float(entry.of_sums(np.array([[part.mean(), 0.0, 0.0, 1.0]]))[0])
+    return _resampled(gate, run, entry.of_sums, sums, useless)
+
+
+def _resampled(
+    gate: Gate,
+    run: Run,
+    metric: bootstrap.Metric,
+    sums: Callable[[Outcomes, Dataset, Rows, NDArray[np.intp]], Floats],
+    useless: float,
+) -> Measurement:
+    """Any metric that is a function of sums over rows; ``useless`` is its value when every answer is."""
+    evidence = run.evidence
     s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
-    s_sums = features(evidence.stable, dataset, s_rows, bootstrap.groups(len(s_rows.rows)))
-    c_sums = features(evidence.candidate, dataset, c_rows, bootstrap.groups(len(c_rows.rows)))
-    own_s, own_c = (float(metric(sums.sum(axis=0, keepdims=True))[0]) for sums in (s_sums, c_sums))
-    reach = _reach(gate, own_c, dataset)
+    s_sums = sums(evidence.stable, run.dataset, s_rows, bootstrap.groups(len(s_rows.rows)))
+    c_sums = sums(evidence.candidate, run.dataset, c_rows, bootstrap.groups(len(c_rows.rows)))
+    own_s, own_c = (float(metric(each.sum(axis=0, keepdims=True))[0]) for each in (s_sums, c_sums))
+    reach = abs(useless - own_c)
     n = min(len(s_rows.rows), len(c_rows.rows))
     # the far tails that many analyses need would take more replicates than a second has time for
     resample = not evidence.often
@@ -147,25 +162,7 @@ def score(gate: Gate, evidence: Evidence, dataset: Dataset, rows_in_set: int) ->
         )
     if not np.isfinite(estimate.value):
         raise NoEvidence(f"{gate.metric} is undefined on these rows")
-    return Measurement(
-        estimate=estimate,
-        margin=margin_of(gate),
-        stable=own_s,
-        candidate=own_c,
-        rows=len(c_rows.rows),
-        rows_left=rows_in_set - len(c_rows.rows),
-    )
-
-
-def _reach(gate: Gate, own: float, dataset: Dataset) -> float:
-    """How far the metric would move if every answer became useless."""
-    if gate.kind == "loss":
-        labels = np.asarray(dataset.labels, dtype=np.float64)
-        spread = labels - labels.mean()
-        useless = np.abs(spread).mean() if gate.metric == "mae" else np.sqrt(np.mean(spread**2))
-        return abs(float(useless) - own)
-    # a ratio of 1 is that of answers that say nothing
-    return abs(1 - own) if gate.kind in ("odds", "odds_against") else abs(own)
+    return Measurement(estimate, gate.margin, own_s, own_c, rows=len(c_rows.rows))
 
 
 def _sums(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
@@ -174,23 +171,13 @@ def _sums(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
     return np.column_stack([np.bincount(group, weights=column, minlength=count) for column in columns])
 
 
-def _value_features(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
+def _value_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
     if dataset.values is None:
         raise NoEvidence("the experiment names no value column; set [data] value")
     earned = dataset.values[rows.rows] * rows.mean(outcomes.correct.astype(np.float64))
     if not np.isfinite(earned).all():
         raise NoEvidence("the value column has empty cells; fill them")
     return _sums([earned, np.ones(len(earned))], group)
-
-
-def _regression_features(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
-    labels = np.asarray(dataset.labels, dtype=np.float64)
-    truth = labels[outcomes.row]
-    # an answer that never came is worth what no model is worth: the mean of the labels
-    guess = np.where(outcomes.failed, labels.mean(), _numbers(outcomes.prediction))
-    error = np.where(np.isfinite(guess), guess, labels.mean()) - truth
-    per_row = [rows.mean(column) for column in (np.abs(error), error**2, truth, truth**2)]
-    return _sums([*per_row, np.ones(len(rows.rows))], group)
 
 
 def _numbers(predictions: pa.Array) -> Floats:
@@ -201,9 +188,7 @@ def _numbers(predictions: pa.Array) -> Floats:
         raise NoEvidence(f"a prediction is no number ({error})") from error
 
 
-def _classification_features(
-    outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]
-) -> Floats:
+def _classification_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
     """Per class: hits, answers, truths; the last class stands for answers that are no label at all."""
     classes, label = np.unique(np.asarray(dataset.labels, dtype=str), return_inverse=True)
     truth = label[outcomes.row]
@@ -237,10 +222,10 @@ def positive_class(gate: Gate, classes: NDArray[np.str_]) -> int | None:
     Raises:
         NoEvidence: the labels do not say which class counts as yes.
     """
-    if gate.metric not in ("f1", "precision", "recall", "jaccard", *LIKELIHOOD_RATIOS):
+    if "positive class" not in gate.entry.needs:
         return None
     for name in ("1", "1.0", "True", "true"):
         if len(classes) == 2 and name in classes:
             return int(np.flatnonzero(classes == name)[0])
-    instead = "" if gate.metric in LIKELIHOOD_RATIOS else f"; write {gate.metric}_macro"
+    instead = f"; write {gate.metric}_macro" if f"{gate.metric}_macro" in METRICS else ""
     raise NoEvidence(f"{gate.metric} is for the labels 0 and 1{instead}")

@@ -9,21 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from loadtest.judge.diff import Run, compare_runs
+from loadtest.judge.diff import compare_runs
 from loadtest.judge.diff_lines import Changes
 from loadtest.judge.gate_test import Judged
-from loadtest.judge.judge import judge_evidence, judge_gates
+from loadtest.judge.judge import judge_gates
+from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
-from loadtest.judge.verdict import Verdict, Word
+from loadtest.judge.verdict import Document, Verdict, Word
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class AtRate(_Part):
+class AtRate(Document):
     """What was seen at one rate (arrivals a second); ``changes`` is against the lowest rate, None there."""
 
     rate: float
@@ -31,14 +28,14 @@ class AtRate(_Part):
     changes: Changes | None
 
 
-class RatesVerdict(_Part):
+class RatesVerdict(Document):
     """The content of ``rates.json`` (schema 1): may the candidate go live, at every rate that was tried?"""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     verdict: Word
     reason: str
     experiment: str
-    backend: Literal["compose", "local", "urls"]
+    backend: str
     rates: tuple[AtRate, ...]
 
 
@@ -51,29 +48,26 @@ def judge_rates(runs: Sequence[Run]) -> RatesVerdict:
     Args:
         runs: at least one, by ascending rate.
     """
-    alpha = 1 - runs[0].experiment.confidence
     found: list[AtRate] = []
     judged: list[Judged] = []
     invalid: list[str] = []
     for run in runs:
-        parts = (run.experiment, run.evidence, run.dataset, run.run_facts)
-        rate, verdict = run.experiment.load.rate, judge_evidence(*parts)
+        rate = run.experiment.load.rate
+        verdict, gates = judge_gates(run)
         found.append(
             AtRate(rate=rate, verdict=verdict, changes=compare_runs(runs[0], run) if found else None)
         )
         if verdict.verdict is Word.INVALID:
             invalid.append(f"at {rate:g}/s: {verdict.reason}")
-            continue
-        for gate in judge_gates(*parts)[0]:
-            named = gate.result.model_copy(update={"name": f"at {rate:g}/s: {gate.result.name}"})
-            judged.append(gate._replace(result=named))
-    word, reason = together(judged, alpha) if judged else (Word.INVALID, "")
+        else:
+            judged += [gate._replace(where=f"at {rate:g}/s: ") for gate in gates]
+    word, reason = together(judged, runs[0].alpha) if judged else (Word.INVALID, "")
     if invalid and word is not Word.FAIL:
         word, reason = Word.INVALID, "; ".join(invalid)
     return RatesVerdict(
         verdict=word,
         reason=reason,
         experiment=runs[0].experiment.name,
-        backend=runs[0].run_facts.backend,
+        backend=runs[0].facts.backend,
         rates=tuple(found),
     )

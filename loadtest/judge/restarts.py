@@ -12,13 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from loadtest.data.dataset import Dataset
-from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.metric_tests import measure
-from loadtest.judge.paired_outcomes import Evidence, NoEvidence
-from loadtest.judge.run_facts import RunFacts
+from loadtest.judge.paired_outcomes import NoEvidence
+from loadtest.judge.run import Run
 from loadtest.stats.estimate import Estimate, StudentEstimate
 
 
@@ -48,32 +46,26 @@ class Wider:
         return max(self.first.p_below(margin), self.second.p_below(margin))
 
 
-def measure_restarts(
-    gate: Gate, evidence: Evidence, experiment: Experiment, dataset: Dataset, run_facts: RunFacts
-) -> Measurement:
-    """Measure one gate over the restarts of a run.
+def measure_restarts(gate: Gate, run: Run) -> Measurement:
+    """Measure one gate, over the restarts of the run where it has some and the metric depends on them.
 
     Raises:
         NoEvidence: it cannot be measured from one of them, or there was only one.
     """
-    depends = gate.kind in ("latency", "rate") or gate.metric == "error_rate"
-    if not depends:
-        return measure(gate, evidence, experiment, dataset, run_facts)
-    restarts = run_facts.load.restarts
+    restarts = run.facts.load.restarts
+    if not restarts or gate.entry.restarts == "pooled":
+        return measure(gate, run)
     if len(restarts) < 2:
         raise NoEvidence("one deployment of both versions was measured, and an interval needs two or more")
-    each = [
-        measure(gate, evidence.between(one.begins_s, one.duration_s), experiment, dataset, run_facts)
-        for one in restarts
-    ]
+    each = [measure(gate, run.between(one.begins_s, one.duration_s)) for one in restarts]
     values = np.array([one.estimate.value for one in each])
     if not np.isfinite(values).all():
         raise NoEvidence(f"{gate.metric} is undefined in one of the restarts")
     error = float(values.std(ddof=1)) / len(each) ** 0.5
     estimate: Estimate = StudentEstimate(float(values.mean()), error, len(each) - 1)
-    if gate.metric == "error_rate":
+    if gate.entry.restarts == "wider":
         # restarts without any error do not differ, and yet say little of rare ones
-        estimate = Wider(estimate, measure(gate, evidence, experiment, dataset, run_facts).estimate)
+        estimate = Wider(estimate, measure(gate, run).estimate)
     return replace(
         each[0],
         estimate=estimate,

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from loadtest.judge.gate_test import Judged
+from loadtest.judge.significance import holm
 from loadtest.judge.verdict import Word
-from loadtest.stats.holm import holm
 
 
 def together(judged: Sequence[Judged], alpha: float) -> tuple[Word, str]:
@@ -19,17 +19,17 @@ def together(judged: Sequence[Judged], alpha: float) -> tuple[Word, str]:
     failed = [j for j in judged if j.result.verdict is Word.FAIL and (j.known or id(j) in sure)]
     if failed:
         others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        return Word.FAIL, f"{failed[0].result.name}: {failed[0].result.reason}{others}"
+        return Word.FAIL, f"{failed[0].name}: {failed[0].result.reason}{others}"
     open_ = [j for j in judged if j.result.verdict is not Word.PASS]
     if not open_:
         which = "the gate is" if count == 1 else f"all {count} gates are"
         return Word.PASS, f"{which} met with {1 - alpha:.0%} confidence"
     alone = [j for j in open_ if j.result.verdict is Word.FAIL]
     if alone:
-        name = alone[0].result.name
+        name = alone[0].name
         why = f"{name} fails on its own, but one of {count} gates does so by chance too often"
         return Word.INCONCLUSIVE, f"{why}: not proven after Holm's correction; run longer"
-    names = ", ".join(j.result.name for j in open_)
+    names = ", ".join(j.name for j in open_)
     if len(open_) == 1:
         return Word.INCONCLUSIVE, f"{names}: {open_[0].result.reason}"
     seconds = [j.seconds for j in open_]

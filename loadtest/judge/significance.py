@@ -1,7 +1,8 @@
-"""How sure an analysis of a run must be: once, at its end, or at every moment of it."""
+"""How sure the judge must be: at the end of a run, at every moment of it, and over several gates at once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from loadtest.stats.estimate import Estimate, Known, StudentEstimate
@@ -35,17 +36,12 @@ class Level:
             return estimate.interval(self.alpha)
         return _cautious(estimate).interval(level_at(self.seconds or 0.0, self.alpha))
 
-    def p_above(self, estimate: Estimate, margin: float) -> float:
-        """The p-value of 'at most ``margin``' at this level."""
-        if self._holds_anyway(estimate):
-            return estimate.p_above(margin)
-        return anytime_p(_cautious(estimate).p_above(margin), self.seconds or 0.0)
-
-    def p_below(self, estimate: Estimate, margin: float) -> float:
-        """The p-value of 'at least ``margin``' at this level."""
-        if self._holds_anyway(estimate):
-            return estimate.p_below(margin)
-        return anytime_p(_cautious(estimate).p_below(margin), self.seconds or 0.0)
+    def p_beyond(self, estimate: Estimate, margin: float, *, below: bool) -> float:
+        """The p-value of 'not ``below`` the margin' at this level, or of 'not above' it."""
+        anyway = self._holds_anyway(estimate)
+        tested = estimate if anyway else _cautious(estimate)
+        p = tested.p_below(margin) if below else tested.p_above(margin)
+        return p if anyway else anytime_p(p, self.seconds or 0.0)
 
     def _holds_anyway(self, estimate: Estimate) -> bool:
         return self.seconds is None or isinstance(estimate, Known | PairedBets)
@@ -59,3 +55,16 @@ def _cautious(estimate: Estimate) -> Estimate:
     if isinstance(estimate, StudentEstimate):
         return replace(estimate, freedom=estimate.freedom / 2)
     return estimate
+
+
+def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
+    """Which hypotheses are refused with a chance of at most ``alpha`` of one false refusal among them all.
+
+    Holm 1979, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6.
+    """
+    refused = [False] * len(p_values)
+    for done, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        if p_values[index] > alpha / (len(p_values) - done):
+            break
+        refused[index] = True
+    return refused

@@ -13,12 +13,13 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from loadtest.data.dataset import Dataset
-from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.experiment import Data
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.metrics import QUALITY
 from loadtest.judge.measurement import shown
 from loadtest.judge.metric_tests import measure
-from loadtest.judge.paired_outcomes import Evidence, NoEvidence
-from loadtest.judge.run_facts import RunFacts
+from loadtest.judge.paired_outcomes import NoEvidence
+from loadtest.judge.run import Run
 
 MOST_VALUES = 8
 """A column with more values is no slicing but a feature."""
@@ -44,20 +45,16 @@ class Slice(NamedTuple):
     unit: str
 
 
-def by_slice(
-    experiment: Experiment, evidence: Evidence, dataset: Dataset, run_facts: RunFacts
-) -> list[Slice]:
+def by_slice(run: Run) -> list[Slice]:
     """The whole, then every slice with enough samples; accuracy, or the error of a regression."""
-    regression = experiment.data.task == "regression"
-    gate = Gate.parse("mae <= stable" if regression else "accuracy >= stable")
+    gate = Gate.beside_stable(QUALITY[run.experiment.data.task])
     found = []
-    for column, value, rows in _slices(experiment, dataset):
-        part = replace(gate, column=column, value=value)
+    for column, value, rows in _slices(run.experiment.data, run.dataset):
         try:
-            measured = measure(part, evidence, experiment, dataset, run_facts)
+            measured = measure(replace(gate, column=column, value=value), run)
         except NoEvidence:
             continue
-        ends = measured.estimate.interval(1 - experiment.confidence)
+        ends = measured.estimate.interval(run.alpha)
         estimate, low, high = (
             shown(measured.to_base(x), gate.margin_unit) for x in (measured.estimate.value, *ends)
         )
@@ -67,11 +64,11 @@ def by_slice(
     return found
 
 
-def _slices(experiment: Experiment, dataset: Dataset) -> Iterator[tuple[str | None, str | None, int]]:
+def _slices(data: Data, dataset: Dataset) -> Iterator[tuple[str | None, str | None, int]]:
     yield None, None, len(dataset)
     for name in dataset.columns.column_names:
         column = dataset.columns[name]
-        if name in (experiment.data.label, experiment.data.value) or not _is_text(column.type):
+        if name in (data.label, data.value) or not _is_text(column.type):
             continue
         counts = {c["values"]: c["counts"] for c in column.value_counts().to_pylist() if c["values"]}
         if 1 < len(counts) <= MOST_VALUES:

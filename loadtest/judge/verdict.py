@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from loadtest.errors import ExitCode
-from loadtest.experiment.gate import Gate
+from loadtest.experiment.gate import GateExpression
 
 
 class Word(StrEnum):
@@ -25,21 +25,25 @@ class Word(StrEnum):
         return ExitCode[self.name]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Document(BaseModel):
+    """A part of what is written: frozen, and without unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
+    )
 
 
-class GateResult(_Part):
+class GateResult(Document):
     """What one gate says of the candidate.
 
     ``estimate`` and ``interval`` are the difference that the gate is about (candidate minus stable, or its
     relative form), or the candidate's own value for an absolute gate; ``margin`` is the limit that the
     interval is held against, in the same ``unit`` and with its sign (-1 for ``accuracy >= stable - 1pp``).
     ``interval`` sides are None where unbounded. ``stable`` and ``candidate`` are the versions' own values, in
-    ``value_unit``; for gates on quality they count each distinct row once.
+    ``value_unit``; for gates on quality they count each distinct row once. In JSON, ``name`` is the gate.
     """
 
-    name: str
+    gate: GateExpression = Field(validation_alias=AliasChoices("gate", "name"), serialization_alias="name")
     verdict: Word
     stable: float | None
     candidate: float | None
@@ -51,12 +55,17 @@ class GateResult(_Part):
     reason: str
 
     @property
+    def name(self) -> str:
+        """The gate, as the person wrote it."""
+        return str(self.gate)
+
+    @property
     def value_unit(self) -> str:
         """The unit of ``stable`` and ``candidate``: ms where ``unit`` is % of a latency, say."""
-        return Gate.parse(self.name).value_unit
+        return self.gate.value_unit
 
 
-class LatencySummary(_Part):
+class LatencySummary(Document):
     """Latency quantiles in milliseconds, from the intended send."""
 
     p50: float | None
@@ -67,7 +76,7 @@ class LatencySummary(_Part):
     max: float | None
 
 
-class VersionSummary(_Part):
+class VersionSummary(Document):
     """What one version did in the run. None: not known, never zero instead.
 
     ``compared`` answers were held against the one that the version gave to the row without load;
@@ -89,7 +98,7 @@ class VersionSummary(_Part):
     memory_bytes: int | None = None
 
 
-class LoadSummary(_Part):
+class LoadSummary(Document):
     """What the generator did: rates in arrivals a second (each sends to both versions in duet traffic)."""
 
     offered_rps: float
@@ -98,7 +107,7 @@ class LoadSummary(_Part):
     duration_s: float
 
 
-class Verdict(_Part):
+class Verdict(Document):
     """The answer to one question: may the candidate go live?
 
     ``decided_after_s``: seconds of load after which a run that was to end as soon as it is decided was; None
@@ -109,7 +118,7 @@ class Verdict(_Part):
     verdict: Word
     reason: str
     experiment: str
-    backend: Literal["compose", "local", "urls"]
+    backend: str
     decided_after_s: float | None = None
     gates: tuple[GateResult, ...]
     versions: dict[Literal["stable", "candidate"], VersionSummary]

@@ -7,42 +7,33 @@ from typing import Literal
 
 import numpy as np
 
-from loadtest.data.dataset import Dataset
-from loadtest.experiment.experiment import Experiment
 from loadtest.judge.metric_tests import good
 from loadtest.judge.mismatches import changed
-from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import RunFacts
+from loadtest.judge.run import Run
 from loadtest.judge.verdict import LatencySummary, VersionSummary
-from loadtest.stats.summary import latency_quantiles
+from loadtest.stats.quantiles import latency_quantiles
 
 MOST_IDS = 100
 """Mismatches that verdict.json names; samples.parquet holds all."""
 
 
-def summarise(
-    role: Literal["stable", "candidate"],
-    evidence: Evidence,
-    experiment: Experiment,
-    dataset: Dataset,
-    run_facts: RunFacts,
-) -> VersionSummary:
+def summarise(role: Literal["stable", "candidate"], run: Run) -> VersionSummary:
     """Describe one version; quality over all requests, so that replayed rows count as often as they came."""
-    outcomes = evidence.stable if role == "stable" else evidence.candidate
-    facts = run_facts.of(role)
+    outcomes, facts, values = run.evidence.of(role), run.facts.of(role), run.dataset.values
+    seconds = run.evidence.duration
     n, errors = len(outcomes), int(outcomes.failed.sum())
     accuracy = value = None
-    if n and experiment.data.task == "classification":
+    if n and run.experiment.data.task == "classification":
         accuracy = float(outcomes.correct.mean())
-        if dataset.values is not None:
-            earned = 1000 * float(np.mean(dataset.values[outcomes.row] * outcomes.correct))
+        if values is not None:
+            earned = 1000 * float(np.mean(values[outcomes.row] * outcomes.correct))
             value = earned if math.isfinite(earned) else None
     quantiles = latency_quantiles(outcomes.latency)
     return VersionSummary(
         requests=n,
         errors=errors,
-        throughput_rps=(n - errors) / evidence.duration,
-        goodput_rps=float(good(outcomes, experiment).sum()) / evidence.duration,
+        throughput_rps=(n - errors) / seconds,
+        goodput_rps=float(good(outcomes, run.experiment).sum()) / seconds,
         accuracy=accuracy,
         value_per_1000=value,
         mismatches=int(outcomes.mismatch.sum()) if outcomes.compared.any() else None,

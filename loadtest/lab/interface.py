@@ -68,7 +68,7 @@ class LoadProcess(Protocol):
     """The load generator, running."""
 
     def lines(self) -> Iterator[str]:
-        """Its standard output by lines, until it ends: JSON objects, see ``loadtest.data.sample_stream``."""
+        """Its standard output, line by line, until it ends: JSON objects, see ``loadtest.data.samples``."""
 
     def stop(self) -> None:
         """Ask it to end early and keep what was measured; idempotent."""
@@ -80,7 +80,7 @@ class LoadProcess(Protocol):
 class Lab(Protocol):
     """Running versions, their gateway and their metrics: a context manager that leaves nothing behind."""
 
-    backend: Literal["compose", "local", "urls"]
+    backend: str
 
     def __enter__(self) -> Self:
         """Start everything and wait until it is ready.

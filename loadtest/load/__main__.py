@@ -1,8 +1,8 @@
 """The load generator: ``python -m loadtest.load --job DIR --host URL [--workers N] [--stream]``.
 
 Reads ``DIR/experiment.toml``; prints live figures to standard output, one JSON object a line about once a
-second (with ``--stream`` also every sample, see ``loadtest.data.sample_stream``), and its log to standard
-error; writes ``DIR/samples.parquet`` and ``DIR/load.json``. SIGINT and SIGTERM end it early and keep what was
+second (with ``--stream`` also every sample, see ``loadtest.data.samples``), and its log to standard error;
+writes ``DIR/samples.parquet`` and ``DIR/load.json``. SIGINT and SIGTERM end it early and keep what was
 measured. Exit codes: ``loadtest.errors.ExitCode``.
 """
 

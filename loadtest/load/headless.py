@@ -16,7 +16,7 @@ from locust.env import Environment
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import EXPERIMENT
-from loadtest.data.sample_stream import sample_line
+from loadtest.data.samples import sample_line
 from loadtest.errors import ExitCode, LabError, StartError
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.cluster import files
@@ -52,7 +52,7 @@ def run(
         workers: number of worker processes; 1: this one; None: the experiment's.
         out: takes live figures, one JSON object a line.
         recorder: makes the recorder of a share, where this process sends.
-        stream: print the samples too, as ``loadtest.data.sample_stream``.
+        stream: print the samples too, as ``loadtest.data.samples``.
 
     Returns:
         PASS: measured (whether anything may go live is not said here); INVALID: measured badly;

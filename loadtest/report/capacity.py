@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -11,12 +9,10 @@ from rich.text import Text
 from loadtest.capacity.report import CapacityReport, Point
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
-from loadtest.judge.verdict import Word
 from loadtest.report import number_format
 from loadtest.report.svg import Axis, Chart
 from loadtest.report.templating import templates
-
-_STYLES = {Word.PASS: "green", Word.FAIL: "red", Word.INCONCLUSIVE: "yellow", Word.INVALID: "magenta"}
+from loadtest.report.terminal import print_last_line, table
 
 
 def print_capacity(console: Console, report: CapacityReport, folder: str) -> None:
@@ -29,25 +25,19 @@ def print_capacity(console: Console, report: CapacityReport, folder: str) -> Non
         console.print()
     for line in answers(report):
         console.print(Text(line), soft_wrap=True)
-    console.print(Text(f"run folder: {folder}", style="dim"), soft_wrap=True)
-    word = report.verdict
-    mark = Text(f"{number_format.MARKS[word]} {word}", style=f"bold {_STYLES[word]}")
-    console.print(mark + Text(f": {report.reason} (exit code {int(word.exit_code)})"), soft_wrap=True)
+    print_last_line(console, report.verdict, report.reason, folder)
 
 
 def to_html(report: CapacityReport, experiment: Experiment) -> str:
     """capacity.html: one file that opens offline."""
-    return (
-        templates()
-        .get_template("capacity.html.j2")
-        .render(
-            report=report,
-            versions=experiment.versions,
-            experiment=experiment.to_toml(),
-            chart=_chart(report),
-            objective=objective(report),
-            answers=answers(report),
-        )
+    page = templates().get_template("capacity.html.j2")
+    return page.render(
+        report=report,
+        versions=experiment.versions,
+        experiment=experiment.to_toml(),
+        chart=_chart(report),
+        objective=objective(report),
+        answers=answers(report),
     )
 
 
@@ -85,45 +75,32 @@ def interval(point: Point) -> str:
 
 
 def _points(report: CapacityReport) -> Table:
-    table = _table(("CPU limit", "version"), ("capacity", "interval", "beyond it", "trials", "requests"))
-    if report.price is not None:
-        table.add_column("cost of a million", justify="right")
+    priced = () if report.price is None else ("cost of a million",)
+    headings = ("CPU limit", "version", "capacity", "interval", "beyond it", "trials", "requests", *priced)
+    shown = table(headings, ("CPU limit", "version"))
     for both in zip(*(report.versions[role] for role in ("stable", "candidate")), strict=True):
         for role, p in zip(ROLES, both, strict=True):
-            cost = [] if report.price is None else [number_format.quantity(p.cost_per_million, "")]
+            cost = [number_format.quantity(p.cost_per_million, "") for _ in priced]
             beyond = p.exceeded_first if p.precise else f"{p.exceeded_first}?"
-            table.add_row(
-                number_format.limit(p.cpus),
-                role,
-                rate(p),
-                interval(p),
-                beyond,
-                f"{p.trials}",
-                f"{p.requests:,}",
-                *cost,
-            )
-    return table
+            counts = (f"{p.trials}", f"{p.requests:,}")
+            shown.add_row(number_format.limit(p.cpus), role, rate(p), interval(p), beyond, *counts, *cost)
+    return shown
 
 
 def _gates(report: CapacityReport) -> Table:
-    table = _table(("", "gate"), ("CPU limit", "estimate", "interval"))
+    shown = table(("", "gate", "CPU limit", "estimate", "interval"), ("", "gate"))
     for gate in report.gates:
-        mark = Text(f"{number_format.MARKS[gate.verdict]} {gate.verdict}", style=_STYLES[gate.verdict])
-        table.add_row(
+        mark = Text(
+            f"{number_format.MARKS[gate.verdict]} {gate.verdict}", style=number_format.STYLES[gate.verdict]
+        )
+        shown.add_row(
             mark,
             Text(gate.name),
             number_format.limit(gate.cpus),
             number_format.estimate(gate),
             number_format.interval(gate),
         )
-    return table
-
-
-def _table(left: Sequence[str], right: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in (*left, *right):
-        table.add_column(heading, justify="left" if heading in left else "right", no_wrap=True)
-    return table
+    return shown
 
 
 def _chart(report: CapacityReport) -> str:

@@ -36,13 +36,7 @@ class Figure(NamedTuple):
 
 
 def figures(evidence: Evidence, objective: float, alpha: float) -> list[Figure]:
-    """Every chart for which there is evidence.
-
-    Args:
-        evidence: both versions' outcomes.
-        objective: the latency of a good answer, seconds.
-        alpha: outside of an interval, on each side.
-    """
+    """Every chart for which there is evidence; ``objective``: the latency of a good answer, seconds."""
     if not len(evidence.stable) or not len(evidence.candidate):
         return []
     drawn = [
@@ -55,7 +49,7 @@ def figures(evidence: Evidence, objective: float, alpha: float) -> list[Figure]:
 
 
 def _of(evidence: Evidence) -> dict[str, Outcomes]:
-    return dict(zip(ROLES, (evidence.stable, evidence.candidate), strict=True))
+    return {role: evidence.of(role) for role in ROLES}
 
 
 def _latency_axis(lowest: float, highest: float, name: str) -> Axis:
@@ -215,7 +209,7 @@ def gate_strip(gate: GateResult) -> Markup:
     low, high = ((end if end is not None else gate.estimate) for end in gate.interval)
     extra = [0.0] if number_format.is_difference(gate) else []
     strip = _Strip.around([low, high, gate.margin, gate.estimate, *extra])
-    good = (gate.margin, strip.end) if ">=" in gate.name else (strip.begin, gate.margin)
+    good = (gate.margin, strip.end) if gate.gate.higher_is_better else (strip.begin, gate.margin)
     label = (
         f"{number_format.interval(gate)} against a limit of {number_format.quantity(gate.margin, gate.unit)}"
     )

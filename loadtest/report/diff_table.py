@@ -8,6 +8,7 @@ from rich.text import Text
 
 from loadtest.judge.diff_lines import SUBJECTS, Change, Changes
 from loadtest.report.number_format import quantity, signed
+from loadtest.report.terminal import table
 
 _STYLES = {"worse": "red", "slower": "red", "better": "green", "faster": "green"}
 
@@ -30,14 +31,12 @@ def print_changes(console: Console, changes: Changes) -> None:
 
 
 def _table(subject: str, changes: list[Change]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in (subject, "before", "after", "change", "interval", "", "compared"):
-        side = "right" if heading in ("before", "after", "change", "interval") else "left"
-        table.add_column(heading, justify=side, no_wrap=heading != "compared")  # type: ignore[arg-type]
+    headings = (subject, "before", "after", "change", "interval", "", "compared")
+    shown = table(headings, (subject, "", "compared"), wrapped=["compared"])
     for change in changes:
         if change.before is None and change.after is None and change.estimate is None:
             continue
-        table.add_row(
+        shown.add_row(
             change.metric,
             quantity(change.before, change.value_unit),
             quantity(change.after, change.value_unit),
@@ -46,7 +45,7 @@ def _table(subject: str, changes: list[Change]) -> Table:
             Text(change.reading, style=_STYLES.get(change.reading, "")),
             Text(change.compared, style="dim"),
         )
-    return table
+    return shown
 
 
 def _interval(change: Change) -> str:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from loadtest.judge.verdict import GateResult, VersionSummary, Word
 
 MARKS = {Word.PASS: "✓", Word.FAIL: "✗", Word.INCONCLUSIVE: "?", Word.INVALID: "!"}
 
 OPEN = "…"
 """The mark of a gate that is still open while the load lasts."""
-
-GATE_END = re.compile(r" *[<>=]= ")
-"""What follows the metric in a gate's name."""
 
 STYLES = {Word.PASS: "green", Word.FAIL: "red", Word.INCONCLUSIVE: "yellow", Word.INVALID: "magenta"}
 """Colours of the terminal."""
@@ -52,7 +47,7 @@ def signed(value: float | None, unit: str) -> str:
 
 def is_difference(gate: GateResult) -> bool:
     """Whether a gate is about candidate minus stable (else about the candidate alone)."""
-    return "stable" in gate.name
+    return gate.gate.against == "stable"
 
 
 def share(value: float | None) -> str:

@@ -6,30 +6,22 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from loadtest.experiment.experiment import Experiment, Versions
+from loadtest.experiment.metrics import QUALITY
 from loadtest.experiment.role import ROLES
 from loadtest.judge.diff_lines import Change
 from loadtest.judge.rate_sweep import AtRate, RatesVerdict
-from loadtest.judge.verdict import VersionSummary, Word
+from loadtest.judge.verdict import VersionSummary
 from loadtest.report.charts import Figure
-from loadtest.report.number_format import MARKS, STYLES, quantity, share, signed, tick
+from loadtest.report.number_format import MARKS, quantity, share, signed, tick
 from loadtest.report.svg import Axis, Chart
 from loadtest.report.templating import templates
-from loadtest.report.terminal import print_last_line
+from loadtest.report.terminal import print_last_line, print_unmet, table
 
 HEADINGS = (
-    "rate",
-    "",
-    "version",
-    "quality",
-    "against the lowest rate",
-    "mismatches",
-    "goodput",
-    "p99",
-    "errors",
+    *("rate", "", "version", "quality", "against the lowest rate"),
+    *("mismatches", "goodput", "p99", "errors"),
 )
 
 
@@ -62,7 +54,7 @@ def _summary(at: AtRate, role: str) -> VersionSummary:
 
 def _quality(at: AtRate, role: str) -> Change | None:
     changes = at.changes.changes if at.changes else ()
-    return next((c for c in changes if c.subject == role and c.metric in ("accuracy", "mae")), None)
+    return next((c for c in changes if c.subject == role and c.metric in QUALITY.values()), None)
 
 
 def _against(at: AtRate, role: str) -> str:
@@ -75,52 +67,44 @@ def _against(at: AtRate, role: str) -> str:
 
 def print_rates(console: Console, verdict: RatesVerdict, folder: str | None) -> None:
     """The table, why a gate is not met, where the run lies, and the verdict with its exit code."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in HEADINGS:
-        left = heading in ("", "version")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    shown = table(HEADINGS, ("", "version"))
     for line in rows(verdict):
-        table.add_row(*line)
+        shown.add_row(*line)
     console.print()
-    console.print(table)
+    console.print(shown)
     console.print()
     for at in verdict.rates:
-        for gate in at.verdict.gates:
-            if gate.verdict is not Word.PASS:
-                why = Text(
-                    f"{MARKS[gate.verdict]} at {at.rate:g}/s: {gate.name}: ", style=STYLES[gate.verdict]
-                )
-                console.print(why + Text(gate.reason, style="default"), soft_wrap=True)
+        print_unmet(console, at.verdict.gates, f"at {at.rate:g}/s: ")
     print_last_line(console, verdict.verdict, verdict.reason, folder)
 
 
 def rates_to_markdown(verdict: RatesVerdict, versions: Versions) -> str:
     """summary.md of a run at several rates."""
-    return (
-        templates()
-        .get_template("rates.md.j2")
-        .render(verdict=verdict, versions=versions, headings=HEADINGS, rows=rows(verdict))
-    )
+    page = templates().get_template("rates.md.j2")
+    return page.render(verdict=verdict, versions=versions, headings=HEADINGS, rows=rows(verdict))
 
 
 def rates_to_html(verdict: RatesVerdict, experiment: Experiment, facts: dict[str, Any]) -> str:
     """report.html of a run at several rates: the table, charts over the rate, and the gates of each."""
-    return (
-        templates()
-        .get_template("rates.html.j2")
-        .render(
-            verdict=verdict,
-            versions=experiment.versions,
-            headings=HEADINGS,
-            rows=rows(verdict),
-            figures=[_quality_chart(verdict), _goodput_chart(verdict), _latency_chart(verdict, experiment)],
-            facts=facts,
-        )
+    page = templates().get_template("rates.html.j2")
+    return page.render(
+        verdict=verdict,
+        versions=experiment.versions,
+        headings=HEADINGS,
+        rows=rows(verdict),
+        figures=[_quality_chart(verdict), _goodput_chart(verdict), _latency_chart(verdict, experiment)],
+        facts=facts,
     )
 
 
 def _rate_axis(verdict: RatesVerdict) -> Axis:
     return Axis.linear(0, verdict.rates[-1].rate, "arrivals a second")
+
+
+def _series(chart: Chart, x: list[float], y: list[float], role: str, texts: list[str]) -> None:
+    """A line with a dot at each rate, on which its value stands."""
+    chart.line(x, y, role)
+    chart.dots(x, y, role, [f"{role} at {rate:g}/s: {text}" for rate, text in zip(x, texts, strict=True)])
 
 
 def _quality_chart(verdict: RatesVerdict) -> Figure:
@@ -138,13 +122,7 @@ def _quality_chart(verdict: RatesVerdict) -> Figure:
         if np.isfinite(ends).all():
             low, high = zip(*ends, strict=True)
             chart.band(x, low, high, role)
-        chart.line(x, known, role)
-        chart.dots(
-            x,
-            known,
-            role,
-            [f"{role} at {rate:g}/s: {share(value)}" for rate, value in zip(x, y, strict=True)],
-        )
+        _series(chart, x, known, role, [share(value) for value in y])
     return Figure(
         "Accuracy",
         chart.render(),
@@ -175,8 +153,7 @@ def _goodput_chart(verdict: RatesVerdict) -> Figure:
     chart.line([0, x[-1]], [0, x[-1]], "limit")
     for role in ROLES:
         y = [_summary(at, role).goodput_rps for at in verdict.rates]
-        chart.line(x, y, role)
-        chart.dots(x, y, role, [f"{role} at {r:g}/s: {quantity(v, '/s')}" for r, v in zip(x, y, strict=True)])
+        _series(chart, x, y, role, [quantity(value, "/s") for value in y])
     return Figure(
         "Goodput", chart.render(), "Answers that are correct and within the objective. Dotted: every arrival."
     )
@@ -194,11 +171,5 @@ def _latency_chart(verdict: RatesVerdict, experiment: Experiment) -> Figure:
     )
     chart.across(objective, "limit", "objective")
     for role, series in p99.items():
-        chart.line(x, series, role)
-        chart.dots(
-            x,
-            series,
-            role,
-            [f"{role} at {r:g}/s: {quantity(v, 'ms')}" for r, v in zip(x, series, strict=True)],
-        )
+        _series(chart, x, series, role, [quantity(value, "ms") for value in series])
     return Figure("Latency", chart.render(), "p99 from the intended send.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,9 +12,8 @@ from rich.text import Text
 
 from loadtest.experiment.role import ROLES
 from loadtest.judge.live_view import LiveView
-from loadtest.judge.verdict import Verdict, Word
+from loadtest.judge.verdict import GateResult, Verdict, Word
 from loadtest.report.number_format import (
-    GATE_END,
     MARKS,
     OPEN,
     QUANTILES,
@@ -88,58 +88,60 @@ def gates_line(view: LiveView) -> str:
     """One line: the gates that are decided, and the intervals of those that are open."""
     parts = []
     for gate in view.gates:
-        name = GATE_END.split(gate.name)[0]
         open_ = gate.verdict is Word.INCONCLUSIVE
         between = f" {interval(gate)} of {limit_of(gate)}" if open_ and gate.estimate is not None else ""
-        parts.append(f"{OPEN if open_ else MARKS[gate.verdict]} {name}{between}")
+        parts.append(f"{OPEN if open_ else MARKS[gate.verdict]} {gate.gate.subject}{between}")
     return f"{view.elapsed:5.0f} s  │ gates: " + ", ".join(parts)
 
 
 def live_table(view: LiveView) -> Table:
     """The gates while the load lasts: each interval closing in, drawn against its limit."""
-    table = _table("", "gate", "estimate", "interval", "", left=("", "gate", " "))
+    shown = table(("", "gate", "estimate", "interval", ""), ("", "gate"), wrapped=["gate"])
     for gate in view.gates:
         open_ = gate.verdict is Word.INCONCLUSIVE
         mark = Text(OPEN if open_ else f"{MARKS[gate.verdict]} {gate.verdict}", style=STYLES[gate.verdict])
-        table.add_row(mark, Text(gate.name), estimate(gate), interval(gate), Text(drawn(gate)))
-    return table
+        shown.add_row(mark, Text(gate.name), estimate(gate), interval(gate), Text(drawn(gate)))
+    return shown
 
 
 def gate_table(verdict: Verdict, *, wide: bool) -> Table:
     """The gates of a verdict, one a row; the versions' own values where there is room."""
-    table = _table("", "gate", *(ROLES if wide else ()), "estimate", "interval", left=("", "gate"))
+    headings = ("", "gate", *(ROLES if wide else ()), "estimate", "interval")
+    shown = table(headings, ("", "gate"), wrapped=["gate"])
     for gate in verdict.gates:
         mark = Text(f"{MARKS[gate.verdict]} {gate.verdict}", style=STYLES[gate.verdict])
         own = [quantity(value, gate.value_unit) for value in (gate.stable, gate.candidate)]
-        table.add_row(mark, Text(gate.name), *(own if wide else ()), estimate(gate), interval(gate))
-    return table
+        shown.add_row(mark, Text(gate.name), *(own if wide else ()), estimate(gate), interval(gate))
+    return shown
 
 
 def version_table(verdict: Verdict) -> Table:
     """Both versions side by side."""
-    table = _table("", *ROLES, left=("",))
+    shown = table(("", *ROLES), ("",))
     both = [verdict.versions["stable"], verdict.versions["candidate"]]
-    table.add_row("requests", *(f"{v.requests:,}" for v in both))
-    table.add_row("errors", *(f"{v.errors:,}" for v in both))
-    table.add_row("mismatches", *(changed(v) for v in both))
+    shown.add_row("requests", *(f"{v.requests:,}" for v in both))
+    shown.add_row("errors", *(f"{v.errors:,}" for v in both))
+    shown.add_row("mismatches", *(changed(v) for v in both))
     for q in QUANTILES:
-        table.add_row(f"{q} latency", *(quantity(getattr(v.latency_ms, q), "ms") for v in both))
-    table.add_row("accuracy", *(share(v.accuracy) for v in both))
+        shown.add_row(f"{q} latency", *(quantity(getattr(v.latency_ms, q), "ms") for v in both))
+    shown.add_row("accuracy", *(share(v.accuracy) for v in both))
     if both[0].value_per_1000 is not None:
-        table.add_row("value per 1,000", *(quantity(v.value_per_1000, "") for v in both))
-    table.add_row("goodput", *(quantity(v.goodput_rps, "/s") for v in both))
-    table.add_row("CPU limit", *(limit(v.cpus) for v in both))
-    table.add_row("CPU throttled", *(share(v.cpu_throttled_ratio) for v in both))
+        shown.add_row("value per 1,000", *(quantity(v.value_per_1000, "") for v in both))
+    shown.add_row("goodput", *(quantity(v.goodput_rps, "/s") for v in both))
+    shown.add_row("CPU limit", *(limit(v.cpus) for v in both))
+    shown.add_row("CPU throttled", *(share(v.cpu_throttled_ratio) for v in both))
     if any(v.memory_bytes is not None for v in both):
-        table.add_row("memory", *(memory(v.memory_bytes) for v in both))
-    return table
+        shown.add_row("memory", *(memory(v.memory_bytes) for v in both))
+    return shown
 
 
-def _table(*headings: str, left: tuple[str, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def table(headings: Sequence[str], left: Sequence[str], wrapped: Sequence[str] = ()) -> Table:
+    """An empty table without lines; figures stand on the right, and only what is ``wrapped`` breaks."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, justify="left" if heading in left else "right", no_wrap=heading != "gate")
-    return table
+        justify: Literal["left", "right"] = "left" if heading in left else "right"
+        made.add_column(heading, justify=justify, no_wrap=heading not in wrapped)
+    return made
 
 
 def print_verdict(console: Console, verdict: Verdict, folder: str | None) -> None:
@@ -149,11 +151,16 @@ def print_verdict(console: Console, verdict: Verdict, folder: str | None) -> Non
     console.print()
     console.print(gate_table(verdict, wide=console.width >= _WIDE))
     console.print()
-    for gate in verdict.gates:
-        if gate.verdict is not Word.PASS:
-            why = Text(f"{MARKS[gate.verdict]} {gate.name}: ", style=STYLES[gate.verdict])
-            console.print(why + Text(gate.reason, style="default"), soft_wrap=True)
+    print_unmet(console, verdict.gates)
     print_last_line(console, verdict.verdict, verdict.reason, folder)
+
+
+def print_unmet(console: Console, gates: Sequence[GateResult], where: str = "") -> None:
+    """Why each gate that is not met is not."""
+    for gate in gates:
+        if gate.verdict is not Word.PASS:
+            why = Text(f"{MARKS[gate.verdict]} {where}{gate.name}: ", style=STYLES[gate.verdict])
+            console.print(why + Text(gate.reason, style="default"), soft_wrap=True)
 
 
 def print_last_line(console: Console, word: Word, reason: str, folder: str | None) -> None:

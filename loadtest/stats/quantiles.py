@@ -30,6 +30,20 @@ SHORTEST_BLOCK, USUAL_BLOCK = 2.5, 5.0
 """Seconds. Blocks shorter than the first are not independent; the second holds until ``MAX_BLOCKS``."""
 
 
+DESCRIBED = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+
+
+def latency_quantiles(latency: Floats) -> dict[str, float | None]:
+    """``p50`` to ``p999`` and ``max`` in the unit of ``latency``, shape (n,); None for each when n is 0.
+
+    Plain descriptions, without inference.
+    """
+    if not len(latency):
+        return dict.fromkeys((*DESCRIBED, "max"))
+    found = np.quantile(latency, list(DESCRIBED.values()))
+    return {**dict(zip(DESCRIBED, map(float, found), strict=True)), "max": float(latency.max())}
+
+
 def block_count(duration: float) -> int:
     """How many equal time blocks a run of ``duration`` seconds divides into; 0 when it is too short."""
     if duration < MIN_BLOCKS * SHORTEST_BLOCK * 0.95:  # random arrivals rarely fill the very last second

@@ -2,7 +2,7 @@
 
 Classification sums are, per class: hits, answers, truths (three equal runs of columns, the last class of
 each standing for answers that are no label); definitions and names are scikit-learn's. Regression sums
-are |error|, error squared, label, label squared, rows.
+are what the metric adds up (such as |error|), label, label squared, rows.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ def value_per_thousand(sums: Floats) -> Floats:
     return 1000 * sums[:, 0] / sums[:, 1]
 
 
-def mae(sums: Floats) -> Floats:
-    """Mean absolute error."""
-    return sums[:, 0] / sums[:, 4]
+def mean(sums: Floats) -> Floats:
+    """The mean over rows: of absolute errors, the MAE."""
+    return sums[:, 0] / sums[:, 3]
 
 
-def rmse(sums: Floats) -> Floats:
-    """Root mean squared error."""
-    return np.sqrt(sums[:, 1] / sums[:, 4])
+def root_mean(sums: Floats) -> Floats:
+    """Its square root: of squared errors, the RMSE."""
+    return np.sqrt(mean(sums))
 
 
 def r2(sums: Floats) -> Floats:
-    """The share of the labels' variance that is explained."""
-    _, squared, label, label_squared, rows = sums.T
+    """From squared errors, the share of the labels' variance that is explained."""
+    squared, label, label_squared, rows = sums.T
     explained: Floats = 1 - squared / (label_squared - label**2 / rows)
     return explained
 
@@ -41,7 +41,7 @@ def classification(name: str, positive: int | None) -> Callable[[Floats], Floats
     """A metric by its scikit-learn name, such as ``f1_macro`` or ``balanced_accuracy``.
 
     Args:
-        name: one of ``loadtest.experiment.metrics.SCORERS`` or ``LIKELIHOOD_RATIOS``.
+        name: of a metric whose ``test`` is ``classification``.
         positive: the class that counts as yes, for a name without an average.
     """
     if name.endswith("likelihood_ratio"):

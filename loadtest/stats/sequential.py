@@ -76,13 +76,7 @@ def paired_interval(gained: float, lost: float, pairs: float, alpha: float) -> t
 
 @dataclass(frozen=True)
 class PairedBets:
-    """``paired_log_e`` as an ``Estimate``: intervals and p-values that hold at every moment.
-
-    Args:
-        gained: pairs in which only the candidate's outcome was yes.
-        lost: pairs in which only stable's was.
-        pairs: all pairs.
-    """
+    """``paired_log_e`` as an ``Estimate``: intervals and p-values that hold at every moment."""
 
     gained: float
     lost: float

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.sample_stream import read_line
-from loadtest.data.samples import SampleSet
+from loadtest.data.samples import SampleSet, read_line
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.live_view import LiveJudge

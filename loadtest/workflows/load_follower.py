@@ -9,8 +9,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.sample_stream import read_line
-from loadtest.data.samples import SampleSet
+from loadtest.data.samples import SampleSet, read_line
 from loadtest.errors import ExitCode, LabError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.live_view import LiveJudge, LiveView

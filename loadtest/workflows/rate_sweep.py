@@ -10,7 +10,6 @@ from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import EXPERIMENT, RATES, RunFolder, write_file
 from loadtest.errors import ExperimentError, UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.judge.diff import Run
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.rate_sweep import RatesVerdict, judge_rates
 from loadtest.lab.interface import Lab, Version
@@ -18,7 +17,7 @@ from loadtest.report.machine_formats import rates_to_junit
 from loadtest.report.rates import rates_to_html, rates_to_markdown
 from loadtest.workflows.deployment import measure_on
 from loadtest.workflows.load_follower import Progress
-from loadtest.workflows.stored_run import judge_run, read_run
+from loadtest.workflows.stored_run import read_environment, read_run, write_reports
 
 
 class RatesOutcome(NamedTuple):
@@ -79,17 +78,18 @@ def judge_rates_run(run: Path, gates: Sequence[str] = (), *, write: bool = False
     """
     folder = run.resolve()
     stored = sorted(
-        (read_run(part, gates) for part in folder.glob("rate-*")), key=lambda r: r.experiment.load.rate
+        ((part, read_run(part, gates)) for part in folder.glob("rate-*")),
+        key=lambda each: each[1].experiment.load.rate,
     )
     if not stored:
         raise UsageError(f"{run}: holds no run at any rate")
-    verdict = judge_rates([Run(r.experiment, r.dataset, r.evidence, r.run_facts) for r in stored])
+    verdict = judge_rates([each for _, each in stored])
     if write:
-        for part in stored:
-            judge_run(part.folder, gates, write=True)
-        versions = stored[0].experiment.versions
+        for (part, each), at in zip(stored, verdict.rates, strict=True):
+            write_reports(part, each, at.verdict)
+        lowest, experiment = stored[0][0], stored[0][1].experiment
         write_file(folder, RATES, verdict.model_dump_json(by_alias=True, indent=2) + "\n")
         write_file(folder, "junit.xml", rates_to_junit(verdict))
-        write_file(folder, "summary.md", rates_to_markdown(verdict, versions))
-        write_file(folder, "report.html", rates_to_html(verdict, stored[0].experiment, stored[0].facts))
+        write_file(folder, "summary.md", rates_to_markdown(verdict, experiment.versions))
+        write_file(folder, "report.html", rates_to_html(verdict, experiment, read_environment(lowest)))
     return verdict

@@ -1,57 +1,55 @@
-"""Judging a stored run: the verdict, and every file that a verdict becomes."""
+"""Stored runs: read, judged, held side by side, and every file that a verdict becomes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, VERDICT, find_run, write_file
 from loadtest.data.samples import SampleSet
 from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.judge.judge import judge_evidence
-from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import RunFacts
+from loadtest.judge.diff import compare_runs
+from loadtest.judge.diff_lines import Changes
+from loadtest.judge.judge import judge
+from loadtest.judge.run import Run, RunFacts
 from loadtest.judge.slices import by_slice
 from loadtest.judge.verdict import Verdict
 from loadtest.report.html import to_html
 from loadtest.report.machine_formats import to_json, to_junit, to_markdown
 
 
-class StoredRun(NamedTuple):
-    """A stored run, read and laid out for comparison."""
-
-    folder: Path
-    experiment: Experiment
-    dataset: Dataset
-    evidence: Evidence
-    run_facts: RunFacts
-    facts: dict[str, Any]
-
-
-def read_run(run: Path, gates: Sequence[str] = ()) -> StoredRun:
+def read_run(run: Path, gates: Sequence[str] = ()) -> Run:
     """Read a run folder; ``gates`` replace the experiment's own.
 
     Raises:
         UsageError: it is no run folder, or its evaluation set is gone.
         GateError: a gate does not parse.
+        DatasetError: the samples do not belong to the evaluation set.
     """
     folder = find_run(run)
     experiment = Experiment.load_file(str(folder / EXPERIMENT), gates=gates)
-    facts = _read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
-    run_facts = RunFacts.model_validate(
+    environment = read_environment(folder)
+    facts = RunFacts.model_validate(
         {
-            "backend": facts.get("backend", "local"),
+            "backend": environment.get("backend", "local"),
             "load": _read_json(folder / LOAD),
-            "versions": facts.get("server_facts", {}),
+            "versions": environment.get("server_facts", {}),
         }
     )
-    dataset = Dataset.read(experiment.data)
-    evidence = Evidence.gather(experiment, SampleSet.read(folder / SAMPLES), dataset, run_facts.load)
-    return StoredRun(folder, experiment, dataset, evidence, run_facts, facts)
+    return Run.gather(experiment, Dataset.read(experiment.data), SampleSet.read(folder / SAMPLES), facts)
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """What is known of the machine and the lab; empty where nothing was written.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    return _read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
 
 
 def judge_run(run: Path, gates: Sequence[str] = (), *, write: bool = False) -> Verdict:
@@ -66,15 +64,28 @@ def judge_run(run: Path, gates: Sequence[str] = (), *, write: bool = False) -> V
         UsageError: it is no run folder, or its evaluation set is gone.
         GateError: a gate does not parse.
     """
-    folder, experiment, dataset, evidence, run_facts, facts = read_run(run, gates)
-    verdict = judge_evidence(experiment, evidence, dataset, run_facts)
+    stored = read_run(run, gates)
+    verdict = judge(stored)
     if write:
-        write_file(folder, VERDICT, to_json(verdict))
-        write_file(folder, "junit.xml", to_junit(verdict))
-        write_file(folder, "summary.md", to_markdown(verdict, experiment))
-        slices = by_slice(experiment, evidence, dataset, run_facts)
-        write_file(folder, "report.html", to_html(verdict, experiment, evidence, slices, facts))
+        write_reports(find_run(run), stored, verdict)
     return verdict
+
+
+def write_reports(folder: Path, run: Run, verdict: Verdict) -> None:
+    """Write verdict.json, junit.xml, summary.md and report.html of one run."""
+    write_file(folder, VERDICT, to_json(verdict))
+    write_file(folder, "junit.xml", to_junit(verdict))
+    write_file(folder, "summary.md", to_markdown(verdict, run.experiment))
+    write_file(folder, "report.html", to_html(verdict, run, by_slice(run), read_environment(folder)))
+
+
+def diff_runs(before: Path, after: Path) -> Changes:
+    """What changed from one stored run to another.
+
+    Raises:
+        UsageError: one of them is no run folder, or its evaluation set is gone.
+    """
+    return compare_runs(read_run(before), read_run(after))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

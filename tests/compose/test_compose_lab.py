@@ -10,8 +10,7 @@ import urllib.request
 
 import pytest
 
-from loadtest.data.sample_stream import read_line
-from loadtest.data.samples import SampleSet
+from loadtest.data.samples import SampleSet, read_line
 from loadtest.errors import ModelError, ServiceDied, StartError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.gateway.signature import sign

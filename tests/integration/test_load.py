@@ -13,8 +13,7 @@ import psutil
 import pytest
 
 from benchmarks.load.run import launch
-from loadtest.data.sample_stream import read_line
-from loadtest.data.samples import SampleSet
+from loadtest.data.samples import SampleSet, read_line
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.sending.arrivals import draw

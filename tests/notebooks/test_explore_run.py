@@ -11,9 +11,9 @@ import pytest
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import EXPERIMENT, LOAD, SAMPLES, RunFolder
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
+from tests.loadtest.made_samples import Sample, sample_set
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "explore_run.ipynb"
@@ -44,7 +44,7 @@ def results(tmp_path, shop):
             samples.append(Sample(row, version, at, at, done, 200, None, answer, right, None, 0))
     with RunFolder(tmp_path / "results", "compare") as folder:
         folder.write(EXPERIMENT, experiment.model_copy(update={"data": data}).to_toml())
-        SampleSet.from_samples(samples).write(folder.path / SAMPLES)
+        sample_set(samples).write(folder.path / SAMPLES)
         folder.write(LOAD, {"offered_rps": 50.0, "achieved_rps": 50.0, "duration_s": 30.0})
         folder.publish()
     return tmp_path / "results"

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from loadtest.canary.store import Store
 from loadtest.errors import ExitCode, LabError, ServiceDied, StartError
@@ -58,7 +58,7 @@ class ComposeLab:
         allow_faults: the model whose server may be made slow, wrong or failing; empty: none.
     """
 
-    backend: Literal["compose", "local", "urls"] = "compose"
+    backend: str = "compose"
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from loadtest.canary.store import Store
 from loadtest.errors import LabError, ServiceDied, TargetError
@@ -28,7 +28,7 @@ class UrlsLab:
         folder: for the load generator's log.
     """
 
-    backend: Literal["compose", "local", "urls"] = "urls"
+    backend: str = "urls"
 
     def __init__(self, target: Target, folder: Path) -> None:
         self._target = target

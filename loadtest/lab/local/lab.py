@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from loadtest.canary.store import Store
 from loadtest.errors import StartError
@@ -67,7 +67,7 @@ class LocalLab:
         with_prometheus: start Prometheus where it is on the PATH.
     """
 
-    backend: Literal["compose", "local", "urls"] = "local"
+    backend: str = "local"
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ import gevent
 from gevent import subprocess
 from gevent.queue import Full, Queue
 
-from loadtest.data.sample_stream import sample_line
+from loadtest.data.samples import sample_line
 from loadtest.experiment.experiment import Experiment
 
 COMMAND = (sys.executable, "-m", "loadtest", "live", "--experiment")

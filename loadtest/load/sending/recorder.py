@@ -74,7 +74,8 @@ class Recorder:
         prediction: str | None,
         serial: int,
     ) -> None:
-        """Record one request; see ``Sample``. ``role`` is an index into ``ROLES``."""
+        """Record one request; see ``loadtest.data.samples.SCHEMA``. ``role`` is an index into
+        ``ROLES``."""
         errors, predictions = self._errors, self._predictions
         self._buffer += _RECORD.pack(
             row,

@@ -15,7 +15,7 @@ from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.metric_tests import MIN_BEYOND, measure
 from loadtest.judge.paired_outcomes import Evidence, lay_out
-from loadtest.judge.run_facts import LoadFacts, RunFacts
+from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.significance import Level
 
 GATES = ["p50 <= stable + 10%", "p95 <= stable + 10%", "p99 <= stable + 10%", "p50 <= 100ms", "p95 <= 100ms"]
@@ -23,7 +23,7 @@ ANALYSES = [(20.0, 8), (30.0, 12), (40.0, 12)]
 
 
 def judged_by_the_judge(at, stable, candidate):
-    """The evidence of a simulated run, as the judge lays it out."""
+    """A simulated run, as the judge lays it out."""
     experiment = Experiment.parse(
         {
             "name": "made-up",
@@ -48,21 +48,21 @@ def judged_by_the_judge(at, stable, candidate):
         Path("x"), np.zeros((n, 1)), ("a",), np.full(n, "1"), None, pa.table({"a": np.zeros(n)})
     )
     facts = LoadFacts(offered_rps=1, achieved_rps=1, duration_s=40)
-    return experiment, evidence, dataset, RunFacts(backend="local", load=facts)
+    return Run(experiment, dataset, RunFacts(backend="local", load=facts), evidence)
 
 
 @pytest.mark.parametrize("host", [CALM, HARSH], ids=lambda host: host.name)
 def test_the_fast_analyses_are_those_of_the_judge(host):
     (at,), (stable,), (candidate,) = simulate(host, 1, 40.0, 200.0, np.random.default_rng(1))
-    experiment, evidence, dataset, run_facts = judged_by_the_judge(at, stable, candidate)
+    run = judged_by_the_judge(at, stable, candidate)
     both = analyses_of(at, stable, candidate, until_decided.QUANTILES, ANALYSES)
     alone = analyses_of(at, None, candidate, until_decided.QUANTILES, [(t, 6) for t, _ in ANALYSES])
-    for gate in experiment.gates:
+    for gate in run.experiment.gates:
         fast = (both if gate.against == "stable" else alone)[gate.metric]
         for analysis, (seconds, _) in enumerate(ANALYSES):
             if fast.beyond[analysis] < MIN_BEYOND:
                 continue
-            slow = measure(gate, evidence.until(seconds), experiment, dataset, run_facts).estimate
+            slow = measure(gate, run.until(seconds)).estimate
             short = 1.0 if gate.against == "stable" else (60.0 / seconds) ** 2
             assert fast.value[analysis] == pytest.approx(slow.value, abs=0.01)
             assert short * fast.error[analysis] == pytest.approx(slow.error, rel=0.2)

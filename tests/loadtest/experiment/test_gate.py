@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from loadtest.errors import GateError
 from loadtest.experiment.gate import Gate
-from loadtest.experiment.metrics import SCORERS
+from loadtest.experiment.metrics import METRICS, NUMBER, SHARE, Metric
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,8 @@ def test_quantiles(metric, quantile):
         ("accuracy >= 130%", "cannot exceed 100%"),
         ("error_rate <= stable + 101pp", "cannot exceed 100%"),
         ("value >= stable - 100%", "lies below 100%"),
-        ("r2 >= 1", "below 1"),
+        ("r2 >= 1", "no number of requests can show"),
+        ("r2 >= 1.5", "no number of requests can show"),  # beyond what there is
         ("negative_likelihood_ratio <= 0", "no number of requests can show"),
         ("negative_likelihood_ratio >= 1", "lower negative_likelihood_ratio is better"),
         ("mismatches <= 0.5", "whole number"),
@@ -98,6 +99,65 @@ def test_refuses_what_makes_no_sense_in_one_line(text, message):
         Gate.parse(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+RANKED = {
+    "ndcg": Metric("ndcg", SHARE, "higher", "ranking", takes=("@",)),
+    "pinball": Metric("pinball", NUMBER, "lower", "regression", takes=("[]",)),
+    "mae": Metric("mae", NUMBER, "lower", "regression", takes=("output",)),
+}
+"""Metrics whose names have arguments."""
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "part"),
+    [
+        ("ndcg@10 >= stable - 1pp", (("@", "10"),), (None, None)),
+        ("ndcg@5[segment=new]>=30%", (("@", "5"),), ("segment", "new")),
+        ("pinball[0.9] <= stable + 2%", (("[]", "0.9"),), (None, None)),
+        ("pinball[0.9][city=a=b] <= 3", (("[]", "0.9"),), ("city", "a=b")),
+        # a named argument may be left out, and is no slice
+        ("mae <= 3", (), (None, None)),
+        ("mae[output=price][segment=new] <= 3", (("output", "price"),), ("segment", "new")),
+        ("mae[segment=new][output = price] <= 3", (("output", "price"),), ("segment", "new")),
+    ],
+)
+def test_names_with_arguments(text, arguments, part):
+    gate = Gate.parse(text, RANKED)
+    assert gate.arguments == arguments
+    assert (gate.column, gate.value) == part
+    assert Gate.parse(str(gate), RANKED) == gate
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ndcg >= 30%", "ndcg lacks its number; write for example ndcg@10"),
+        ("pinball <= 3", "write for example pinball[0.9]"),
+        ("pinball[most] <= 3", "[most] is no number"),
+        ("pinball[0.9][0.5] <= 3", "[0.5] is one too many"),
+        ("mae@10 <= 3", "mae takes no @10"),
+        ("mae[0.9] <= 3", "mae takes no [0.9]; a slice reads [column=value]"),
+        ("mae[a=b][c=d] <= 3", "[c=d] is one too many; a gate has one slice"),
+    ],
+)
+def test_arguments_that_a_metric_does_not_take(text, message):
+    with pytest.raises(GateError) as caught:
+        Gate.parse(text, RANKED)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "subject"),
+    [
+        ("p99<=0.2s", "p99"),
+        ("accuracy[segment=new] >= stable - 2pp", "accuracy[segment=new]"),
+        # an operator inside of the slice
+        ("accuracy[size=a<=b] >= 30%", "accuracy[size=a<=b]"),
+    ],
+)
+def test_the_subject_is_all_but_the_bound(text, subject):
+    assert Gate.parse(text).subject == subject
 
 
 @given(st.text())
@@ -118,7 +178,7 @@ _SLICES = st.just("") | st.tuples(
 def expressions(draw: st.DrawFn) -> str:
     lower = [("p50", "ms", "%"), ("p999", "s", "ms"), ("error_rate", "%", "pp"), ("rmse", "", "%")]
     higher = [
-        *((name, "%", "pp") for name in ("accuracy", *SCORERS)),
+        *((m.name, "%", "pp") for m in METRICS.values() if m.higher_is_better and m.quantity is SHARE),
         ("goodput", "/s", "%"),
         ("value", "", ""),
     ]

@@ -5,9 +5,13 @@ from sklearn.metrics import get_scorer_names
 
 from loadtest.errors import GateError
 from loadtest.experiment.gate import Gate
-from loadtest.experiment.metrics import LIKELIHOOD_RATIOS, SCORERS
+from loadtest.experiment.metrics import METRICS
+from loadtest.judge.metric_tests import TESTS
 
-GATES = {"accuracy", "r2", *SCORERS, LIKELIHOOD_RATIOS[0]}
+GATES = {
+    "r2",
+    *(m.name for m in METRICS.values() if m.task == "classification"),
+} - {"value", "negative_likelihood_ratio"}
 REFUSED = {
     # a score of how sure the model was, which an answer's label does not say
     "needs probabilities": {
@@ -51,3 +55,8 @@ def test_every_name_of_scikit_learn(name):
 
 def test_no_gate_goes_by_a_name_that_scikit_learn_has_not():
     assert set(get_scorer_names()) == GATES | set(REASONS)
+
+
+def test_every_metric_has_a_test_that_one_load_can_answer_but_capacity():
+    assert {metric.name for metric in METRICS.values() if metric.test not in TESTS} == {"capacity"}
+    assert set(TESTS) == {metric.test for metric in METRICS.values()} - {"capacity"} | {"latency"}

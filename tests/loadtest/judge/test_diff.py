@@ -10,11 +10,11 @@ import pytest
 
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
-from loadtest.judge.diff import Run, compare_runs
+from loadtest.judge.diff import compare_runs
 from loadtest.judge.diff_lines import Change, Changes
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import LoadFacts, RunFacts, VersionFacts
+from loadtest.judge.run import LoadFacts, Run, RunFacts, VersionFacts
 
 ROWS, RATE = 4000, 50.0
 
@@ -57,7 +57,7 @@ class Day:
         load = LoadFacts(offered_rps=self.rate, achieved_rps=self.rate, duration_s=self.seconds)
         run_facts = RunFacts(backend="local", load=load, versions={"stable": facts, "candidate": facts})
         return Run(
-            Experiment.parse(document, "test"), dataset, Evidence(*sides, True, 0, self.seconds), run_facts
+            Experiment.parse(document, "test"), dataset, run_facts, Evidence(*sides, True, 0, self.seconds)
         )
 
     def outcomes(self, at, row, noise, slowness, right) -> Outcomes:

@@ -10,6 +10,7 @@ from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.interim import analysis_times
 from loadtest.judge.judge import judge
+from loadtest.judge.run import Run as StoredRun
 from loadtest.judge.verdict import Verdict, Word
 from tests.loadtest.judge.test_judge import DEFAULT, Arm, Run
 
@@ -24,7 +25,8 @@ def until_decided(run: Run) -> Experiment:
 
 
 def decided(run: Run, samples: SampleSet | None = None) -> Verdict:
-    return judge(until_decided(run), samples or run.samples(), run.dataset(), run.run_facts())
+    stored = StoredRun.gather(until_decided(run), run.dataset(), samples or run.samples(), run.run_facts())
+    return judge(stored)
 
 
 def test_analyses_come_every_second_and_later_with_each_hundredth_more():

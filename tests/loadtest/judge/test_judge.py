@@ -13,7 +13,8 @@ from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.errors import DatasetError, GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
-from loadtest.judge.run_facts import LoadFacts, RunFacts, VersionFacts
+from loadtest.judge.run import LoadFacts, RunFacts, VersionFacts
+from loadtest.judge.run import Run as StoredRun
 from loadtest.judge.verdict import Verdict, Word
 
 DEFAULT = (
@@ -134,7 +135,10 @@ class Run:
         return RunFacts(backend="local", load=facts, versions={"stable": stable, "candidate": candidate})
 
     def judge(self) -> Verdict:
-        return judge(self.experiment(), self.samples(), self.dataset(), self.run_facts())
+        return judge(self.gather())
+
+    def gather(self) -> StoredRun:
+        return StoredRun.gather(self.experiment(), self.dataset(), self.samples(), self.run_facts())
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -298,14 +302,14 @@ def test_a_failure_that_holm_does_not_confirm_leaves_the_run_open():
 def test_samples_of_another_evaluation_set_are_refused():
     run = Run()
     with pytest.raises(DatasetError, match="it has 100 rows; judge with the evaluation set of the run"):
-        judge(run.experiment(), run.samples(), replace(run, rows=100).dataset(), run.run_facts())
+        StoredRun.gather(run.experiment(), replace(run, rows=100).dataset(), run.samples(), run.run_facts())
 
 
 def test_labels_in_other_words_make_no_run_pass():
     # both versions are then equally wrong, which no gate on their difference would mind
     run = Run(stable=Arm(accuracy=0.0), candidate=Arm(accuracy=0.0))
     dataset = replace(run.dataset(), labels=np.where(run.labels() == "1", "yes", "no"))
-    verdict = judge(run.experiment(), run.samples(), dataset, run.run_facts())
+    verdict = judge(replace(run.gather(), dataset=dataset))
     assert verdict.verdict is Word.INVALID
     assert (
         verdict.reason

@@ -5,19 +5,23 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.metrics import mean_absolute_percentage_error
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.gate import Gate
+from loadtest.experiment.metrics import NUMBER, Metric
 from loadtest.judge.judge import judge
-from loadtest.judge.run_facts import LoadFacts, RunFacts
+from loadtest.judge.metric_tests import measure
+from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.verdict import Verdict, Word
+from tests.loadtest.made_samples import Sample, sample_set
 
 GATES = ("mae <= stable + 10%", "rmse <= stable + 2", "r2 >= 0.5", "goodput >= 40/s")
 ROWS = 3000
 
 
-def run(noise: float, unanswered: float = 0.0) -> Verdict:
+def made(noise: float, unanswered: float = 0.0) -> Run:
     """Stable is off by 2 on average, the candidate by ``noise``; a share of its answers never comes."""
     rng = np.random.default_rng(1)
     truth, at = rng.normal(20, 5, ROWS), np.sort(rng.uniform(0, 60, ROWS))
@@ -41,9 +45,12 @@ def run(noise: float, unanswered: float = 0.0) -> Verdict:
     )
     dataset = Dataset(Path("rows.parquet"), np.zeros((ROWS, 1)), ("a",), truth, None, pa.table({"y": truth}))
     facts = LoadFacts(offered_rps=50, achieved_rps=50, duration_s=60.0)
-    return judge(
-        experiment, SampleSet.from_samples(samples), dataset, RunFacts(backend="compose", load=facts)
-    )
+    run_facts = RunFacts(backend="compose", load=facts)
+    return Run.gather(experiment, dataset, sample_set(samples), run_facts)
+
+
+def run(noise: float, unanswered: float = 0.0) -> Verdict:
+    return judge(made(noise, unanswered))
 
 
 @pytest.mark.parametrize(
@@ -60,3 +67,18 @@ def test_regression(noise, unanswered, words, mae):
     assert [g.verdict for g in verdict.gates] == [Word(word) for word in words.split()]
     assert verdict.gates[0].estimate == pytest.approx(mae, abs=5)
     assert verdict.versions["stable"].accuracy is None
+
+
+def test_a_mean_over_rows_needs_nothing_but_its_entry():
+    mape = Metric(
+        *("mape", NUMBER, "lower", "regression"), task="regression", best=0.0, useless=None,
+        per_row=lambda truth, answer: abs(answer - truth) / abs(truth),
+    )  # fmt: skip
+    stored = made(3.0)
+    measured = measure(Gate.parse("mape <= stable + 10%", {"mape": mape}), stored)
+    candidate = stored.evidence.candidate
+    truth = stored.dataset.labels[candidate.row]
+    answers = np.array(candidate.prediction.to_pylist(), dtype=np.float64)
+    assert measured.candidate == pytest.approx(mean_absolute_percentage_error(truth, answers))
+    low, high = measured.estimate.interval(0.05)
+    assert 0.3 < low < measured.candidate / measured.stable - 1 < high < 0.7

@@ -4,11 +4,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.experiment.experiment import Experiment
-from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import LoadFacts, RunFacts
+from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.slices import by_slice
+from tests.loadtest.made_samples import Sample, sample_set
 
 ROWS = 400
 LOAD = LoadFacts(offered_rps=10, achieved_rps=10, duration_s=40)
@@ -40,8 +39,7 @@ def found(tmp_path, task="classification", **columns):
             known = None if task == "regression" else not wrong
             samples.append(Sample(row, version, at, at, at + 0.01, 200, None, answer, known, None, 0))
     run_facts = RunFacts(backend="local", load=LOAD)
-    evidence = Evidence.gather(experiment, SampleSet.from_samples(samples), dataset, LOAD)
-    return by_slice(experiment, evidence, dataset, run_facts)
+    return by_slice(Run.gather(experiment, dataset, sample_set(samples), run_facts))
 
 
 def test_a_slice_that_is_worse_is_seen_beside_the_whole(tmp_path):

@@ -108,7 +108,7 @@ def gate(name, verdict, estimate, interval, margin, unit="ms") -> GateResult:
         # an open end is drawn to the estimate
         (gate("accuracy >= 0.3", Word.PASS, 50.0, (40.0, None), 30.0, "%"), True),
     ],
-    ids=str,
+    ids=lambda value: f"{value.name}, {value.verdict}" if isinstance(value, GateResult) else None,
 )
 def test_a_gates_interval_lies_on_the_side_that_its_verdict_says(result, inside):
     html = gate_strip(result)

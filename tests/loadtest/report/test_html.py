@@ -1,39 +1,39 @@
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from loadtest.data.samples import Sample, SampleSet
+from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
-from loadtest.judge.paired_outcomes import Evidence
-from loadtest.judge.run_facts import LoadFacts
+from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.slices import Slice
 from loadtest.report.html import to_html
+from tests.loadtest.made_samples import Sample, sample_set
 
 EXPERIMENT = Experiment.load_file("compare")
 SLICES = [Slice("all rows", 100, 1, 0, 2, "pp"), Slice("segment=<new>", 10, -5, -9, -1, "pp")]
 
 
-def evidence(seconds: int) -> Evidence:
-    samples = SampleSet.from_samples(
+def run(seconds: int) -> Run:
+    samples = sample_set(
         Sample(i, version, i / 10, i / 10, i / 10 + 0.005 * (1 + i % 7), 200, None, "a", True, None, 0)
         for i in range(10 * seconds)
         for version in ("stable", "candidate")
     )
-
-    class Rows:
-        path = "rows"
-
-        def __len__(self) -> int:
-            return 10 * seconds
-
+    rows = 10 * seconds
+    dataset = Dataset(
+        Path("rows"), np.zeros((rows, 1)), ("x",), np.full(rows, "a"), None, pa.table({"x": np.zeros(rows)})
+    )
     load = LoadFacts(offered_rps=10, achieved_rps=10, duration_s=seconds)
-    return Evidence.gather(EXPERIMENT, samples, Rows(), load)
+    return Run.gather(EXPERIMENT, dataset, samples, RunFacts(backend="local", load=load))
 
 
 @pytest.fixture
 def page(verdict) -> str:
-    return to_html(verdict, EXPERIMENT, evidence(60), SLICES, {"backend": "local"})
+    return to_html(verdict, run(60), SLICES, {"backend": "local"})
 
 
 def test_it_needs_nothing_from_elsewhere(page):
@@ -63,6 +63,6 @@ def test_every_picture_says_what_it_shows(page):
 
 
 def test_a_run_without_samples_still_has_a_report(verdict):
-    page = to_html(verdict, EXPERIMENT, evidence(0), [], {})
+    page = to_html(verdict, run(0), [], {})
     assert "FAIL" in page
     assert "<figure>" not in page

@@ -4,6 +4,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.gate import Gate
 from loadtest.judge.verdict import Verdict, Word
 from loadtest.report.machine_formats import to_json, to_junit, to_markdown
 
@@ -74,7 +75,7 @@ def test_a_reason_that_the_verdict_gives_is_not_given_twice(verdict):
 
 
 def test_markdown_of_a_gate_on_a_slice_with_a_bar_in_it(verdict):
-    gate = verdict.gates[1].model_copy(update={"name": "accuracy[plan=a|b] >= stable - 2pp"})
+    gate = verdict.gates[1].model_copy(update={"gate": Gate.parse("accuracy[plan=a|b] >= stable - 2pp")})
     text = to_markdown(verdict.model_copy(update={"gates": (gate,)}), EXPERIMENT)
     assert "| `accuracy[plan=a\\|b] >= stable - 2pp` |" in text
 

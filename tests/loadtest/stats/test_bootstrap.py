@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from loadtest.experiment.metrics import LIKELIHOOD_RATIOS, SCORERS
+from loadtest.experiment.metrics import METRICS
 from loadtest.stats import bootstrap
-from loadtest.stats.scores import classification, mae, r2, rmse, value_per_thousand
+from loadtest.stats.scores import classification, value_per_thousand
 
 
 def sums(columns: list[np.ndarray], group: np.ndarray) -> np.ndarray:
@@ -70,10 +70,10 @@ def test_groups_are_of_equal_size(rows):
     assert sizes.max() - sizes.min() <= 1
 
 
-@pytest.mark.parametrize("name", [*SCORERS, *LIKELIHOOD_RATIOS])
+@pytest.mark.parametrize("name", [m.name for m in METRICS.values() if m.test == "classification"])
 def test_scores_are_those_of_scikit_learn(name):
     rng = np.random.default_rng(6)
-    plain = name in ("f1", "precision", "recall", "jaccard", *LIKELIHOOD_RATIOS)
+    plain = "positive class" in METRICS[name].needs
     k = 2 if plain else 4
     truth = rng.integers(0, k, 400)
     answer = np.where(rng.random(400) < 0.7, truth, rng.integers(0, k, 400))
@@ -97,15 +97,20 @@ def test_a_likelihood_ratio_without_a_wrong_answer_is_undefined():
     assert classification("negative_likelihood_ratio", 1)(sums)[0] == pytest.approx(0.4)
 
 
-def test_regression_metrics_are_those_of_scikit_learn():
-    rng = np.random.default_rng(8)
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("mae", metrics.mean_absolute_error),
+        ("rmse", metrics.root_mean_squared_error),
+        ("r2", metrics.r2_score),
+    ],
+)
+def test_regression_metrics_are_those_of_scikit_learn(name, theirs):
+    rng, entry = np.random.default_rng(8), METRICS[name]
     truth = rng.normal(20, 5, 200)
     answer = truth + rng.normal(0, 2, 200)
-    error = answer - truth
-    whole = np.column_stack([abs(error), error**2, truth, truth**2, np.ones(200)]).sum(axis=0, keepdims=True)
-    assert mae(whole)[0] == pytest.approx(metrics.mean_absolute_error(truth, answer))
-    assert rmse(whole)[0] == pytest.approx(metrics.root_mean_squared_error(truth, answer))
-    assert r2(whole)[0] == pytest.approx(metrics.r2_score(truth, answer))
+    columns = np.column_stack([entry.per_row(truth, answer), truth, truth**2, np.ones(200)])
+    assert entry.of_sums(columns.sum(axis=0, keepdims=True))[0] == pytest.approx(theirs(truth, answer))
 
 
 @pytest.mark.parametrize("paired", [True, False])

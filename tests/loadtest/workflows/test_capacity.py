@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.errors import ExitCode, GateError, LabError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import Endpoints
 from loadtest.lab.services.cpu_check import require_cpus
 from loadtest.workflows.capacity import Questions, capacity
+from tests.loadtest.made_samples import Sample, sample_set
 
 
 class FakeLoad:
@@ -45,7 +45,7 @@ class FakeLoad:
         count = max(int(load.rate * load.duration), 1)
         share = min(0.01 * (load.rate / self.capacity[load.traffic]) ** 20, 0.9)
         known = True if load.baseline_time else None
-        SampleSet.from_samples(
+        sample_set(
             Sample(
                 i % self.rows,
                 load.traffic,

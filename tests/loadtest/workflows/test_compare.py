@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loadtest.data.samples import Sample, SampleSet
+from loadtest.data.samples import SampleSet
 from loadtest.errors import DatasetError, LabError, ServiceDied
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.live_view import LiveView
@@ -18,6 +18,7 @@ from loadtest.judge.verdict import Word
 from loadtest.lab.interface import CpuUsage, Endpoints, Version
 from loadtest.workflows.compare import compare
 from loadtest.workflows.stored_run import judge_run
+from tests.loadtest.made_samples import Sample, sample_set
 
 FILES = {
     "experiment.toml", "environment.json", "load.json", "samples.parquet",
@@ -43,7 +44,7 @@ class FakeLoad:
         experiment = Experiment.load_file(str(self.job / "experiment.toml"))
         assert experiment.data.path.is_absolute()
         times = np.sort(rng.uniform(0, 60, 3000))
-        SampleSet.from_samples(
+        sample_set(
             Sample(
                 row, version, at, at, at + latency, 200, None, "a", version == "stable" or not bad, None, 0
             )

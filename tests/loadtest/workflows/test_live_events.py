@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loadtest.data.sample_stream import sample_line
+from loadtest.data.samples import sample_line
 from loadtest.errors import UsageError
 from loadtest.workflows.live_events import live_events
 from tests.loadtest.judge.test_judge import Arm, Run

@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtest.cli.main import app
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.errors import ExperimentError, ServiceDied
 from loadtest.experiment.experiment import Experiment, Load
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import Endpoints, Version
 from loadtest.workflows.rate_sweep import compare_at_rates, judge_rates_run
+from tests.loadtest.made_samples import Sample, sample_set
 
 ROWS, SECONDS = 6000, 40.0
 CAPACITY = {"stable": 200.0, "candidate": 50.0}
@@ -51,7 +51,7 @@ class FakeLoad:
                 samples.append(
                     Sample(row, version, moment, moment, moment + took, status, error, answer, right, None, 0)
                 )
-        SampleSet.from_samples(samples).write(self.job / "samples.parquet")
+        sample_set(samples).write(self.job / "samples.parquet")
         facts = {
             "offered_rps": load.rate, "achieved_rps": load.rate, "duration_s": SECONDS,
             "valid": load.rate != self.late, "reason": "the load generator was late",

@@ -8,13 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loadtest.data.samples import Sample, SampleSet
+from loadtest.data.samples import SampleSet
 from loadtest.errors import ExperimentError, ServiceDied
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import Version
 from loadtest.workflows.compare import compare
 from loadtest.workflows.stored_run import judge_run
+from tests.loadtest.made_samples import Sample, sample_set
 from tests.loadtest.workflows.test_compare import FILES, FakeLab, FakeLoad, Quiet
 
 SECONDS, RATE = 40, 50
@@ -34,7 +35,7 @@ class OneDeployment(FakeLoad):
         at = np.sort(rng.uniform(0, SECONDS, SECONDS * RATE))
         rows = rng.permutation(3000)[: len(at)]
         stable, candidate = rng.lognormal(-4.6, 0.3, (2, len(at)))
-        SampleSet.from_samples(
+        sample_set(
             Sample(int(row), version, t, t, t + late, 200, None, "a", True, None, 0)
             for t, row, s, c in zip(at.tolist(), rows, stable.tolist(), candidate.tolist(), strict=True)
             for version, late in (("stable", s), ("candidate", c + self.slower))

@@ -2,14 +2,15 @@ import json
 
 import pytest
 
-from loadtest.data.samples import Sample, SampleSet
+from loadtest.data.samples import SampleSet
 from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment, Load
 from loadtest.load.cluster.files import publish, read_outcome, write
 from loadtest.load.cluster.load_summary import conclude
 from loadtest.load.cluster.worker_reports import Gathering
+from tests.loadtest.made_samples import Sample, sample_set
 
-SAMPLES = SampleSet.from_samples([Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)])
+SAMPLES = sample_set([Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)])
 OUTCOME = conclude(Load(), Gathering("run", ["a"]), SAMPLES, 1_700_000_000.0, None)
 SERVER_FACTS = {"stable": {"cpus": 0.25}}
 EXPERIMENT = Experiment.model_validate(

@@ -3,12 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
 from loadtest.load.cluster.load_summary import conclude
 from loadtest.load.cluster.messages import Report
 from loadtest.load.cluster.worker_reports import Gathering
+from tests.loadtest.made_samples import Sample, sample_set
 
 LOAD = Load(rate=10, duration=10, max_lag=0.05)
 
@@ -23,7 +23,7 @@ def samples(arrivals, lag=0.001, last=10.0):
 
 def concluded(recorded, *, stopped_after=None, missing=None, **more):
     gathering = Gathering("run", ["a", "there_1"])
-    content = SampleSet.from_samples(recorded).to_bytes()
+    content = sample_set(recorded).to_bytes()
     ends = {
         "recorded": len(recorded),
         "planned": 100,
@@ -33,7 +33,7 @@ def concluded(recorded, *, stopped_after=None, missing=None, **more):
     }
     gathering.accept(Report("run", 0, 0, "finished", content, **(ends | more)))
     if missing:
-        half = SampleSet.from_samples(samples(45)).to_bytes()
+        half = sample_set(samples(45)).to_bytes()
         gathering.accept(Report("run", 1, 0, "running", half, 90, 90, scheduled=45, sent=45, elapsed=4.2))
     else:
         gathering.accept(Report("run", 1, 0, "finished"))
@@ -123,7 +123,7 @@ def test_what_a_missing_worker_owes_ends_with_the_run():
 
 def test_lost_samples_are_counted():
     gathering = Gathering("run", ["a"])
-    content = SampleSet.from_samples(samples(100)).to_bytes()
+    content = sample_set(samples(100)).to_bytes()
     gathering.accept(Report("run", 0, 0, "finished", content, 203, 100, 100, 100))
     outcome = conclude(LOAD, gathering, gathering.samples(), 1e9, None)
     assert (outcome.valid, outcome.missing_samples) == (False, 3)

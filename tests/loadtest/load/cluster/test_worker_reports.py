@@ -1,15 +1,15 @@
 import pytest
 
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.errors import ExitCode
 from loadtest.load.cluster.messages import Report
 from loadtest.load.cluster.worker_reports import SILENT_TICKS, Gathering
+from tests.loadtest.made_samples import Sample, sample_set
 
 SAMPLE = Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)
 
 
 def report(worker, number, state, samples=0, recorded=0, **more):
-    content = SampleSet.from_samples([SAMPLE] * samples).to_bytes() if samples else b""
+    content = sample_set([SAMPLE] * samples).to_bytes() if samples else b""
     return Report("run", worker, number, state, content, recorded, **more)
 
 

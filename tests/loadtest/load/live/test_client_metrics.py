@@ -6,9 +6,9 @@ import subprocess
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.live.client_metrics import LATENCY_BUCKETS, LoadMetrics
+from tests.loadtest.made_samples import Sample, sample_set
 
 RUN = "20260101T000000Z-known"
 EXPERIMENT = Experiment.model_validate(
@@ -80,7 +80,7 @@ def metrics(registry):
 )
 def test_counts(metrics, registry, samples, counted):
     metrics.begin(RUN, EXPERIMENT)
-    metrics.add(SampleSet.from_samples(samples))
+    metrics.add(sample_set(samples))
     names = (
         "requests",
         "errors",
@@ -99,7 +99,7 @@ def test_counts(metrics, registry, samples, counted):
 def test_latency_counts_from_the_intended_send_in_cumulative_buckets(metrics, registry):
     metrics.begin(RUN, EXPERIMENT)
     for latency in (0.0005, 0.25, 0.2501, 11.0):
-        metrics.add(SampleSet.from_samples([sample("candidate", latency)]))
+        metrics.add(sample_set([sample("candidate", latency)]))
     labels = {"run": RUN, "role": "candidate"}
 
     def value(suffix, **more):
@@ -147,7 +147,7 @@ def test_the_load_and_the_verdict(metrics, registry):
 
 def test_the_next_run_begins_at_zero_under_its_own_name(metrics, registry):
     metrics.begin(RUN, EXPERIMENT)
-    metrics.add(SampleSet.from_samples([sample("stable")]))
+    metrics.add(sample_set([sample("stable")]))
     metrics.judged(RUN, VERDICT)
     metrics.begin("next", EXPERIMENT)
     assert (
@@ -159,7 +159,7 @@ def test_the_next_run_begins_at_zero_under_its_own_name(metrics, registry):
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not on the PATH")
 def test_promtool_finds_nothing(metrics, registry):
     metrics.begin(RUN, EXPERIMENT)
-    metrics.add(SampleSet.from_samples([sample("stable"), sample("candidate", matches=True)]))
+    metrics.add(sample_set([sample("stable"), sample("candidate", matches=True)]))
     metrics.progress(2.0, 1, 1)
     metrics.judged(RUN, VERDICT)
     page = generate_latest(registry)

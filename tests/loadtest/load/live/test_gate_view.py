@@ -6,19 +6,17 @@ import sys
 
 import pytest
 
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.live.gate_view import LiveGates
+from tests.loadtest.made_samples import Sample, sample_set
 
 EXPERIMENT = Experiment.load_file("compare")
-SAMPLES = SampleSet.from_samples(
-    [Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)]
-).to_bytes()
+SAMPLES = sample_set([Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)]).to_bytes()
 
 ECHO = """
 import json, sys
 from loadtest.experiment.experiment import Experiment
-from loadtest.data.sample_stream import read_line
+from loadtest.data.samples import read_line
 name = Experiment.load_file(sys.argv[1]).name
 seen = sum(len(read_line(line)) for line in sys.stdin)
 print(json.dumps({"gates": [{"name": name, "seen": seen}]}), flush=True)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.load.live.progress import Progress
+from tests.loadtest.made_samples import Sample, sample_set
 
 
 def sample(role, latency, correct=True, error=None):
@@ -27,7 +27,7 @@ def test_quantiles_are_within_a_percent():
     latency = np.random.default_rng(1).lognormal(-4, 1, 20_000)
     progress = Progress()
     for part in np.array_split(latency, 5):
-        progress.add(SampleSet.from_samples([sample("candidate", x) for x in part]))
+        progress.add(sample_set([sample("candidate", x) for x in part]))
     seen = progress.event(60.0, 20_000)["versions"]["candidate"]
     for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
         assert seen[name] == pytest.approx(np.quantile(latency, share) * 1000, rel=0.012)
@@ -36,7 +36,7 @@ def test_quantiles_are_within_a_percent():
 def test_versions_are_counted_apart():
     progress = Progress()
     progress.add(
-        SampleSet.from_samples(
+        sample_set(
             [
                 sample("stable", 0.01),
                 sample("stable", 0.01, correct=False),
@@ -55,7 +55,7 @@ def test_versions_are_counted_apart():
 
 def test_a_regression_has_no_accuracy():
     progress = Progress()
-    progress.add(SampleSet.from_samples([sample("stable", 0.01, correct=None)]))
+    progress.add(sample_set([sample("stable", 0.01, correct=None)]))
     assert progress.event(1.0, 1)["versions"]["stable"]["accuracy"] is None
 
 
@@ -64,7 +64,7 @@ def test_recent_quantiles_forget():
 
     def add(seconds):
         progress.add(
-            SampleSet.from_samples(
+            sample_set(
                 Sample(0, "stable", 0.0, 0.0, seconds, 200, None, "a", True, None, 0) for _ in range(10)
             )
         )

@@ -5,8 +5,9 @@ import pyarrow as pa
 import pytest
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import SCHEMA, Sample
+from loadtest.data.samples import SCHEMA
 from loadtest.load.sending.recorder import Recorder
+from tests.loadtest.made_samples import Sample
 
 
 def dataset(labels):

@@ -5,11 +5,11 @@ import re
 import pytest
 from flask import Flask, jsonify
 
-from loadtest.data.samples import Sample, SampleSet
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.live.progress import Progress
 from loadtest.load.web.live_tab import LivePage
+from tests.loadtest.made_samples import Sample, sample_set
 
 EXPERIMENT = Experiment.load_file("compare")
 VERDICT = {
@@ -56,7 +56,7 @@ def web():
 def event(elapsed, requests=10, progress=None):
     progress = progress or Progress()
     progress.add(
-        SampleSet.from_samples(
+        sample_set(
             Sample(i, v, i / 10, i / 10, i / 10 + 0.02, 200, None, "a", True, None, 0)
             for i in range(requests)
             for v in ("stable", "candidate")

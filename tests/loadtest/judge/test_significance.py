@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.stats.holm import holm
+from loadtest.judge.significance import holm
 
 
 @pytest.mark.parametrize(
