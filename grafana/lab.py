@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contract.metric_names import CPU_LIMIT_CORES, PREDICTIONS
 from grafana.page import Page
 from grafana.panels import BYTES, NUMBER, RATE, SECONDS, SHARE, both, chart, of_quantiles, states, tile
 
@@ -68,7 +69,7 @@ def page() -> Page:
             chart(
                 "CPU",
                 NUMBER,
-                both("role:process_cpu_seconds:rate30s{$role}") | {"limit": "max(loadproof_cpu_limit_cores)"},
+                both("role:process_cpu_seconds:rate30s{$role}") | {"limit": f"max({CPU_LIMIT_CORES})"},
                 "Cores used, and the limit in force.",
             ),
             chart(
@@ -135,9 +136,7 @@ def page() -> Page:
                 RATE,
                 {
                     f"{role} {{{{class}}}}": query
-                    for role, query in both(
-                        "sum by (class) (rate(loadproof_predictions_total{$role}[1m]))"
-                    ).items()
+                    for role, query in both(f"sum by (class) (rate({PREDICTIONS}{{$role}}[1m]))").items()
                 },
                 "By class: a candidate that answers differently shows here first.",
             ),

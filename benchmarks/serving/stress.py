@@ -30,9 +30,10 @@ from benchmarks.serving.models import prepare
 from benchmarks.serving.running import PORT, install, running
 from benchmarks.serving.sender import Sender
 from benchmarks.serving.servers import CACHE, SERVERS
-from services.model_server.app import create_app
-from services.model_server.front import in_front_of
-from services.model_server.settings import Settings
+from contract.metric_names import BATCH_ROWS
+from services.model_server.http.app import create_app
+from services.model_server.http.front import in_front_of
+from services.model_server.http.inference import Settings
 from services.model_server.version import load_version
 
 ADDRESS = ("127.0.0.1", PORT)
@@ -151,9 +152,9 @@ def faithful(rows: list[list[float]], answers: dict[str, list[int]], options: Op
 def _batches() -> float:
     """Rows in a mean batch, by the server's own metrics."""
     lines = requests.get(f"http://127.0.0.1:{PORT}/metrics", timeout=10).text.splitlines()
-    rows = [line for line in lines if line.startswith("loadproof_batch_rows")]
+    rows = [line for line in lines if line.startswith(BATCH_ROWS)]
     values = {line.split("{")[0]: float(line.split()[-1]) for line in rows}
-    return values["loadproof_batch_rows_sum"] / values["loadproof_batch_rows_count"]
+    return values[f"{BATCH_ROWS}_sum"] / values[f"{BATCH_ROWS}_count"]
 
 
 def lone(rows: list[list[float]], _: dict[str, list[int]], __: Options) -> dict[str, Any]:

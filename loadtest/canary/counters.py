@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from contract.metric_names import FEEDBACK
 from loadtest.canary.counts import Counts, Scrape
 from loadtest.experiment.role import ROLES, Role
 
@@ -25,7 +26,6 @@ _XX = "envoy_cluster_unpinned_upstream_rq_xx"
 _TIME = "envoy_cluster_unpinned_upstream_rq_time_bucket"
 _RETRY = "envoy_cluster_upstream_rq_retry"
 _EJECTED = "envoy_cluster_outlier_detection_ejections_active"
-_FEEDBACK = "loadproof_feedback"
 _MS = 1000.0
 
 Key = tuple[str, ...]
@@ -106,7 +106,7 @@ class Meter:
         errors = sum(value for status, value in ended.items() if status not in "123") + retried
         timed = values.get((_TIME, cluster, "+Inf"), 0.0)
         within = [values.get((_TIME, cluster, _text(edge)), timed) for edge in edges]
-        judged, wrong = (sum(values.get((_FEEDBACK, role, o), 0.0) for o in os) for os in _OUTCOMES)
+        judged, wrong = (sum(values.get((FEEDBACK, role, o), 0.0) for o in os) for os in _OUTCOMES)
         return Counts(
             # what was asked of the other version too is not ended yet, and failed all the same
             requests=max(sum(ended.values()), errors),
@@ -139,8 +139,8 @@ def _read(source: str, page: str) -> dict[Key, float]:
             # the parser ends the names of all counters so; Envoy's own do not
             name = sample.name.removesuffix("_total")
             match name:
-                case "loadproof_feedback":
-                    key: Key = (_FEEDBACK, source, labels["outcome"])
+                case _ if sample.name == FEEDBACK:
+                    key: Key = (FEEDBACK, source, labels["outcome"])
                 case "envoy_cluster_unpinned_upstream_rq_xx":
                     key = (_XX, cluster, labels["envoy_response_code_class"])
                 case "envoy_cluster_unpinned_upstream_rq_time_bucket":

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from contract.label_text import label_text
+from contract.shadow import COPY, ORIGINAL
 from loadtest.canary.counts import Counts
 from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.proportions import Share
@@ -34,7 +36,7 @@ KEPT = 20_000
 QUANTILES = (0.5, 0.95, 0.99)
 _CLOSE = 1e-3
 _ALPHA = 0.025
-_MARKS = {"original": Role.STABLE, "copy": Role.CANDIDATE}
+_MARKS = {ORIGINAL: Role.STABLE, COPY: Role.CANDIDATE}
 
 
 class Shadow(NamedTuple):
@@ -201,7 +203,7 @@ class Join:
                 continue
             self._judged += 1
             for role, label in zip(ROLES, labels, strict=True):
-                right = str(label) == str(truth)
+                right = label_text(label) == label_text(truth)
                 self._right[role] += right
                 self._gained[role].judged += 1
                 self._gained[role].wrong += not right
@@ -247,4 +249,4 @@ class _Gain:
 def _alike(one: object, other: object) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=_CLOSE)
-    return str(one) == str(other)
+    return label_text(one) == label_text(other)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from contract.headers import MODEL_VERSION
 from loadtest.canary.codec import encode
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.state import State
@@ -148,7 +149,7 @@ def _change(running: RunningLab, change: Change) -> None:
 
 def _require_ready(running: RunningLab) -> None:
     url = f"{running.endpoints().gateway}/v2/health/ready"
-    answer = get(url, timeout=5.0, headers={"x-model-version": "candidate"})
+    answer = get(url, timeout=5.0, headers={MODEL_VERSION: "candidate"})
     if answer is None or answer.status != 200:
         what = f"answers {answer.status}" if answer else "does not answer"
         raise LabError(f"the candidate is not ready (it {what}) and was not promoted; --force does it anyway")

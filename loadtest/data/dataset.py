@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from contract.label_text import label_text
 from loadtest.errors import DatasetError
 from loadtest.experiment.experiment import Data
 
@@ -53,7 +55,7 @@ class Dataset:
         Raises:
             DatasetError: the file is missing, empty or unreadable, or lacks a column.
         """
-        table = _read_table(data.path, content)
+        table = _read_table(data, content)
         for column in (data.label, data.value, *data.features):
             if column and column not in table.column_names:
                 raise DatasetError(
@@ -62,10 +64,8 @@ class Dataset:
                 )
         if not table.num_rows:
             raise DatasetError(f"{data.path}: no rows; an evaluation set needs at least one labelled row")
-        if table[data.label].null_count:
-            raise DatasetError(
-                f"{data.path}: {table[data.label].null_count} rows have no {data.label!r}; label or drop them"
-            )
+        if gaps := _gaps(table[data.label]):
+            raise DatasetError(f"{data.path}: {gaps} rows have no {data.label!r}; label or drop them")
         names = data.features or tuple(
             field.name
             for field in table.schema
@@ -81,17 +81,22 @@ class Dataset:
             names=names,
             labels=_floats(table, data.label, data.path)
             if data.task == "regression"
-            else np.asarray(table[data.label].cast(pa.string()).to_pylist()),
+            else _labels(table[data.label], data),
             values=_floats(table, data.value, data.path) if data.value else None,
             columns=table,
         )
 
 
-def _read_table(path: Path, content: bytes | None) -> pa.Table:
+def _read_table(data: Data, content: bytes | None) -> pa.Table:
+    path = data.path
     source = path if content is None else pa.BufferReader(content)
+    # a label such as 01 or 06:30 would not survive the reader's guess of a type
+    types = {data.label: pa.string()} if data.task == "classification" else {}
     try:
         if path.suffix == ".csv":
-            return pyarrow.csv.read_csv(source)
+            return pyarrow.csv.read_csv(
+                source, convert_options=pyarrow.csv.ConvertOptions(column_types=types)
+            )
         return pq.read_table(source)
     except FileNotFoundError:
         raise DatasetError(
@@ -99,6 +104,21 @@ def _read_table(path: Path, content: bytes | None) -> pa.Table:
         ) from None
     except (OSError, pa.ArrowException) as error:
         raise DatasetError(f"{path}: not readable as {path.suffix[1:] or 'Parquet'} ({error})") from error
+
+
+def _gaps(column: pa.ChunkedArray) -> int:
+    empty = pc.sum(pc.equal(column, "")).as_py() if pa.types.is_string(column.type) else 0
+    return int(column.null_count + (empty or 0))
+
+
+def _labels(column: pa.ChunkedArray, data: Data) -> NDArray[np.str_]:
+    """The labels of a classification as ``label_text`` writes them; dates and the like as Arrow does."""
+    if pa.types.is_temporal(column.type):
+        column = column.cast(pa.string())
+    try:
+        return np.asarray([label_text(value) for value in column.to_pylist()])
+    except ValueError as error:
+        raise DatasetError(f"{data.path}: column {data.label!r}: {error}; label or drop these rows") from None
 
 
 def _is_number(kind: pa.DataType) -> bool:

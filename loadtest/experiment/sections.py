@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator
 
+from contract.faults import MAX_DELAY, SERVER_FAULTS, ServerFault
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.units import Bytes, Cpus, PositiveSeconds, Rates, Seconds, seconds
 
@@ -124,7 +125,7 @@ class Fault(Part):
     500 to half of its requests.
     """
 
-    kind: Literal["killed", "paused", "slowed", "wrong", "failing"]
+    kind: Literal["killed", "paused", ServerFault]
     """`killed` and `paused` befall the whole version; the others a share of what it is asked, which
     Loadproof's own model server can do on demand."""
     at: Seconds = 0.0
@@ -135,13 +136,13 @@ class Fault(Part):
     """Whom it befalls."""
     share: float = Field(default=1.0, gt=0, le=1)
     """Of `slowed`, `wrong`, `failing`: the share of requests."""
-    delay: Annotated[float, BeforeValidator(seconds), Field(ge=0, le=60)] = 0.0
+    delay: Annotated[float, BeforeValidator(seconds), Field(ge=0, le=MAX_DELAY)] = 0.0
     """Of `slowed`: by how much."""
 
     @property
     def by_server(self) -> bool:
         """Whether the model server itself misbehaves; else the lab does it to its process."""
-        return self.kind in ("slowed", "wrong", "failing")
+        return self.kind in SERVER_FAULTS
 
 
 class Objective(Part):

@@ -17,6 +17,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from contract.headers import REQUEST_ID
 from loadtest.errors import UsageError
 
 Protocol = Literal["oip", "kserve-v1", "tfserving", "mlflow", "sagemaker"]
@@ -26,7 +27,7 @@ TOKENS = {"stable": "LOADPROOF_STABLE_TOKEN", "candidate": "LOADPROOF_CANDIDATE_
 
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*(\S(?:.*\S)?)")
 _SECRET = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
-_OURS = ("host", "content-length", "content-type", "x-request-id", "transfer-encoding")
+_OURS = ("host", "content-length", "content-type", REQUEST_ID, "transfer-encoding")
 
 
 class Target(BaseModel):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.headers import MODEL_VERSION
 from loadtest.capacity.search import Step, Trial
 from loadtest.data.baseline import Comparison
 from loadtest.data.run_folder import EXPERIMENT, LOAD, SAMPLES, write_file
@@ -133,7 +134,7 @@ def drain(lab: Lab, model: str, role: str, within: float) -> None:
     deadline, quick = time.monotonic() + _DRAIN_SECONDS, 0
     while quick < _DRAINED:
         began = time.monotonic()
-        answer = get(f"{lab.endpoints.gateway}/v2/models/{model}", 5.0, {"x-model-version": role})
+        answer = get(f"{lab.endpoints.gateway}/v2/models/{model}", 5.0, {MODEL_VERSION: role})
         ok = answer is not None and answer.status == 200 and time.monotonic() - began < within
         quick = quick + 1 if ok else 0
         if time.monotonic() > deadline:

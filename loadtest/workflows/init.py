@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import tomli_w
 
+from contract.label_text import label_text
+from contract.model_toml import MODEL_TOML
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError, UsageError
 from loadtest.experiment.experiment import Data, Experiment
 
-FILES = ("model.skops", "model.onnx", "model.joblib")
 SETS = ("evaluation.parquet", "evaluation.csv")
 ROWS = 1_000
 """On so many rows each version is tried."""
@@ -30,6 +30,7 @@ Say = Callable[[str], None]
 class _Described:
     """What a version says of itself; see ``services.model_server.describe``."""
 
+    version: str
     wrote: bool
     task: str
     columns: list[str]
@@ -64,10 +65,12 @@ def init(
     out = out or Path(f"{folder.absolute().name}.toml")
     if out.exists():
         raise UsageError(f"{out}: exists already; delete it, or name another file with --out")
-    versions = _versions(folder)
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such folder; each version of the model is a folder in it")
     given = Data(path=data or _evaluation_set(folder), label=label)
     dataset = _read(given, ignore)
-    described = dict(zip(versions, _describe(folder, versions, dataset), strict=True))
+    described = {one.version: one for one in _describe(folder, dataset)}
+    versions = list(described)
     first = described[versions[0]]
     for version, other in described.items():
         if (other.task, other.columns) != (first.task, first.columns):
@@ -78,7 +81,7 @@ def init(
     if first.task == "regression":
         dataset = Dataset.read(given.model_copy(update={"task": "regression", "features": dataset.names}))
     for version, one in described.items():
-        wrote = "; wrote model.toml" if one.wrote else ""
+        wrote = f"; wrote {MODEL_TOML}" if one.wrote else ""
         say(f"{version}: {one.task}, {len(one.columns)} features, {_quality(version, one, dataset)}{wrote}")
     if len(versions) == 1:
         say(f"{versions[0]} is the only version so far: it will be compared with itself")
@@ -86,30 +89,6 @@ def init(
         say(f"{len(versions)} versions: {out} compares the first two; change [versions], or give --candidate")
     _write(out, folder, versions, given, first)
     return out
-
-
-def _versions(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise ModelError(f"{folder}: no such folder; each version of the model is a folder in it")
-    found = sorted(path.parent.name for name in FILES for path in folder.glob(f"*/{name}"))
-    if found:
-        return sorted(set(found))
-    stray = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix in _SUFFIXES)
-    if stray:
-        place = stray[0].parent if stray[0].parent != folder else folder / "v1"
-        hint = f"{stray[0]} must become {place / ('model' + _SUFFIXES[stray[0].suffix])}"
-    else:
-        hint = f"for example {folder / 'v1' / 'model.skops'}"
-    raise ModelError(f"{folder}: no version in it, that is a folder with one of {', '.join(FILES)}; {hint}")
-
-
-_SUFFIXES = {
-    ".skops": ".skops",
-    ".onnx": ".onnx",
-    ".joblib": ".joblib",
-    ".pkl": ".joblib",
-    ".pickle": ".joblib",
-}
 
 
 def _evaluation_set(folder: Path) -> Path:
@@ -133,11 +112,10 @@ def _read(data: Data, ignore: Sequence[str]) -> Dataset:
 _UNDER_DATA = "Name the right one under [data] in the experiment"
 
 
-def _describe(folder: Path, versions: Sequence[str], dataset: Dataset) -> list[_Described]:
+def _describe(folder: Path, dataset: Dataset) -> list[_Described]:
     asked = {
         "folder": str(folder),
         "name": folder.absolute().name,
-        "versions": versions,
         "columns": dataset.names,
         "rows": dataset.features[:ROWS].tolist(),
     }
@@ -156,7 +134,7 @@ def _quality(version: str, described: _Described, dataset: Dataset) -> str:
     if described.task == "regression":
         labels = np.asarray(dataset.labels[:rows], dtype=np.float64)
         return f"off by {np.abs(labels - np.asarray(described.predictions)).mean():.4g} on average of {of}"
-    answers = pa.array(described.predictions).cast(pa.string()).to_pylist()
+    answers = [label_text(answer) for answer in described.predictions]
     labels = dataset.labels[:rows].tolist()
     if not set(answers) & set(dataset.labels.tolist()):
         given, read = (

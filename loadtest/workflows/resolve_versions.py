@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from contract.model_toml import MODEL_TOML, ModelTomlError, read_model_toml
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ModelError
 from loadtest.experiment.experiment import Experiment
@@ -47,33 +47,31 @@ def check_input(experiment: Experiment) -> Dataset | None:
     dataset = Dataset.read(experiment.data)
     for version in versions:
         if experiment.target is None and version.image is None:
-            _check_manifest(version.folder / "model.toml", experiment, dataset)
+            _check_model_toml(version.folder, experiment, dataset)
     return dataset
 
 
-def _check_manifest(path: Path, experiment: Experiment, dataset: Dataset) -> None:
-    """Hold a version's ``model.toml`` against the experiment; the server says whether it makes sense."""
+def _check_model_toml(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
+    """Hold a version's ``model.toml`` against the experiment."""
     try:
-        manifest = tomllib.loads(path.read_text(encoding="utf-8"))
-        name, task, given = manifest["name"], manifest["task"], manifest["inputs"][0]
-        features, columns = given["shape"][1], given.get("columns")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return
-    names = list(dataset.names)
-    if name != experiment.model.name:
-        raise ModelError(
-            f"{path}: name is {name!r}, [model] name in the experiment is {experiment.model.name!r}; "
-            "make them agree"
-        )
-    if task != experiment.data.task:
-        raise ModelError(
-            f"{path}: task is {task!r}, [data] task in the experiment is {experiment.data.task!r}; "
-            "make them agree"
-        )
-    if features != len(names) or (columns and columns != names):
+        model = read_model_toml(folder)
+    except ModelTomlError as error:
+        raise ModelError(str(error)) from None
+    path = folder / MODEL_TOML
+    for name, said, wanted in (
+        ("name", model.name, ("[model] name", experiment.model.name)),
+        ("task", model.task, ("[data] task", experiment.data.task)),
+    ):
+        if said != wanted[1]:
+            raise ModelError(
+                f"{path}: {name} is {said!r}, {wanted[0]} in the experiment is {wanted[1]!r}; make them agree"
+            )
+    features, columns = model.input.shape[1], model.input.columns
+    if features != len(dataset.names) or (columns and columns != dataset.names):
         raise ModelError(
             f"{path}: the model takes {features} features{_listed(columns)}, the experiment would send "
-            f"{len(names)}{_listed(names)}; name them in the model's order under [data] features"
+            f"{len(dataset.names)}{_listed(dataset.names)}; name them in the model's order under "
+            "[data] features"
         )
 
 
@@ -105,9 +103,9 @@ def _version(experiment: Experiment, role: str, name: str) -> Version:
             raise ModelError(f"{role} {name!r}: names no image; write for example {IMAGE}registry/mine:2")
         return Version(role, Path(), limits.cpus, limits.memory, image)  # type: ignore[arg-type]
     for path in (folder / name, Path(name)):
-        if (path / "model.toml").is_file():
+        if (path / MODEL_TOML).is_file():
             return Version(role, path.absolute(), limits.cpus, limits.memory)  # type: ignore[arg-type]
-    known = ", ".join(sorted(p.parent.name for p in folder.glob("*/model.toml"))) or "none"
+    known = ", ".join(sorted(p.parent.name for p in folder.glob(f"*/{MODEL_TOML}"))) or "none"
     model = next((p for p in sorted((folder / name).glob("model.*")) if p.suffix != ".toml"), None)
     if model is not None:
         raise ModelError(

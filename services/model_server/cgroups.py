@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from contract.metric_names import CPU_LIMIT_CORES, CPU_PERIODS, CPU_THROTTLED_PERIODS, CPU_THROTTLED_SECONDS
+
 
 @dataclass(frozen=True)
 class CpuLimit:
@@ -110,21 +112,16 @@ class CpuLimitCollector(Collector):
         limit = read_cpu_limit(self._proc)
         if limit is None:
             return
-        yield GaugeMetricFamily(
-            "loadproof_cpu_limit_cores", "CPU limit in force, in cores.", value=limit.cores
-        )
-        yield CounterMetricFamily(
-            "loadproof_cpu_periods",
-            "Periods of the CPU limit in which this server wanted to run.",
-            value=limit.periods,
-        )
-        yield CounterMetricFamily(
-            "loadproof_cpu_throttled_periods",
-            "Periods in which the kernel stopped this server for the rest of the period.",
-            value=limit.throttled_periods,
-        )
-        yield CounterMetricFamily(
-            "loadproof_cpu_throttled_seconds",
-            "Time for which the kernel stopped this server.",
-            value=limit.throttled_seconds,
-        )
+        yield GaugeMetricFamily(CPU_LIMIT_CORES, "CPU limit in force, in cores.", value=limit.cores)
+        wanted = "Periods of the CPU limit in which this server wanted to run."
+        stopped = "Periods in which the kernel stopped this server for the rest of the period."
+        for name, text, value in (
+            (CPU_PERIODS, wanted, limit.periods),
+            (CPU_THROTTLED_PERIODS, stopped, limit.throttled_periods),
+            (
+                CPU_THROTTLED_SECONDS,
+                "Time for which the kernel stopped this server.",
+                limit.throttled_seconds,
+            ),
+        ):
+            yield CounterMetricFamily(name.removesuffix("_total"), text, value=value)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from services.model_server.errors import AddressError, VersionError
 from services.model_server.serving import check_address, serve
@@ -26,14 +27,8 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         check_address(options.host, options.port)
         version = load_version(folder, allowed, compilation=options.compile)
         faults = version.name in options.allow_faults.replace(",", " ").split()
-        return serve(
-            version,
-            host=options.host,
-            port=options.port,
-            threads=options.threads,
-            drain=options.drain,
-            faults=faults,
-        )
+        address = {"host": options.host, "port": options.port}
+        return serve(version, **address, threads=options.threads, drain=options.drain, faults=faults)
     except (AddressError, VersionError) as error:
         sys.stderr.write(f"model-server: {error}\n")
         return 2
@@ -43,49 +38,28 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="model-server", description="Serve one version of a model: Open Inference Protocol v2."
     )
-    folder = environ.get("MODEL_DIR")
-    parser.add_argument(
-        "--model-dir", default=folder, required=folder is None, help="the version folder [MODEL_DIR]"
-    )
-    parser.add_argument(
-        "--version",
-        default=environ.get("VERSION", ""),
-        help="name of a folder below --model-dir that is the version folder [VERSION]",
-    )
-    parser.add_argument("--host", default=environ.get("HOST", "127.0.0.1"), help="address [HOST]")
-    parser.add_argument("--port", default=environ.get("PORT", "8000"), type=_port, help="port [PORT]")
-    parser.add_argument(
-        "--allow-pickle",
-        default=[environ.get("ALLOW_PICKLE", "")],
-        action="append",
-        metavar="NAME",
-        help="load model.joblib of this model, although that runs code; may be repeated [ALLOW_PICKLE]",
-    )
-    parser.add_argument(
-        "--allow-faults",
-        default=environ.get("ALLOW_FAULTS", ""),
-        metavar="NAME",
-        help="let PUT /faults make this model slow, wrong or failing, to try a canary out [ALLOW_FAULTS]",
-    )
-    parser.add_argument(
-        "--compile",
-        default=environ.get("COMPILE", "on"),
-        type=_switch,
-        metavar="on|off",
-        help="serve a scikit-learn model by ONNX Runtime where its answers stay the same [COMPILE]",
-    )
-    parser.add_argument(
-        "--threads",
-        default=environ.get("THREADS", "auto"),
-        type=_threads,
-        help="threads that answer requests: a number, or auto, by what the model costs [THREADS]",
-    )
-    parser.add_argument(
-        "--drain",
-        default=environ.get("DRAIN", "0.5"),
-        type=_seconds,
-        help="seconds between not being ready any more and not accepting any more, on SIGTERM [DRAIN]",
-    )
+
+    def option(name: str, default: str | None, text: str, **more: Any) -> None:
+        variable = name.lstrip("-").replace("-", "_").upper()
+        given = environ.get(variable, default)
+        if more.get("action") == "append":
+            given = [given]  # type: ignore[assignment]
+        parser.add_argument(name, default=given, required=given is None, help=f"{text} [{variable}]", **more)
+
+    option("--model-dir", None, "the version folder")
+    option("--version", "", "name of a folder below --model-dir that is the version folder")
+    option("--host", "127.0.0.1", "address")
+    option("--port", "8000", "port", type=_port)
+    text = "load a file of this model that runs code, such as model.joblib; may be repeated"
+    option("--allow-pickle", "", text, action="append", metavar="NAME")
+    text = "let PUT /faults make this model slow, wrong or failing, to try a canary out"
+    option("--allow-faults", "", text, metavar="NAME")
+    text = "serve a scikit-learn model by ONNX Runtime where its answers stay the same"
+    option("--compile", "on", text, type=_switch, metavar="on|off")
+    text = "threads that answer requests: a number, or auto, by what the model costs"
+    option("--threads", "auto", text, type=_threads)
+    text = "seconds between not being ready any more and not accepting any more, on SIGTERM"
+    option("--drain", "0.5", text, type=_seconds)
     return parser
 
 

@@ -2,13 +2,13 @@
 
 Standard input is one JSON object::
 
-    {"folder": "models/mine", "name": "mine", "versions": ["v1", "v2"],
+    {"folder": "models/mine", "name": "mine",
      "columns": ["age", ...],       the columns that may be features, in the order of the rows
      "rows": [[41.0, ...], ...]}    what the versions are tried on
 
 Where ``model.toml`` is missing, it is written from what the model says of itself. Standard output is one JSON
-object a version: ``wrote`` (was it), ``task``, ``columns`` (the features, in the model's order) and
-``predictions``.
+object per version: ``version``, ``wrote`` (was it), ``task``, ``columns`` (the features, in the model's
+order) and ``predictions``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from services.model_server.errors import VersionError
-from services.model_server.manifest import FILE, Datatype, Task, write_manifest
-from services.model_server.tensors import DTYPES
-from services.model_server.version import check_pickle, load_version, model_file
+from contract.model_toml import MODEL_TOML, Input, ModelToml, write_model_toml
+from services.model_server.errors import VersionError, one_line
+from services.model_server.runtimes import check_allowed, find_versions, model_file
+from services.model_server.version import load_version
 
 
 def describe(
@@ -41,54 +41,35 @@ def describe(
     Raises:
         VersionError: the model cannot be served, or does not fit the columns.
     """
-    path = model_file(folder)
-    check_pickle(path, name, allow_pickle)
-    wrote = not (folder / FILE).exists()
+    kind, path = model_file(folder)
+    check_allowed(kind, path, name, allow_pickle)
+    toml = folder / MODEL_TOML
+    wrote = not toml.exists()
     if wrote:
-        task, datatype, features, names = _facts(path)
-        chosen = _features_among(columns, names, features, path)
-        write_manifest(folder, name, version, task, datatype, chosen)
+        said = kind.describe(path)
+        features = tuple(_features_among(columns, said.columns, said.features, path))
+        tensor = Input("features", said.datatype, (-1, len(features)), features)
+        try:
+            write_model_toml(folder, ModelToml(name, version, said.task, tensor))
+        except OSError as error:
+            raise VersionError(f"{toml}: cannot be written ({error.strerror})") from error
     try:
         loaded = load_version(folder, allow_pickle, compilation=False)
         taken = _features_among(columns, loaded.columns, loaded.input.shape[1], path)
         places = [list(columns).index(column) for column in taken]
-        given = np.asarray(rows, dtype=DTYPES[loaded.input.datatype])[:, places]
+        given = np.asarray(rows, dtype=loaded.input.dtype)[:, places]
         try:
             answers = loaded.run(given, frozenset(["predict"]))["predict"].tolist()
         except Exception as error:
             # whatever the model raises, it cannot serve these rows
-            line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise VersionError(f"{path}: fails on the first rows of the evaluation set ({line})") from error
+            raise VersionError(
+                f"{path}: fails on the first rows of the evaluation set ({one_line(error)})"
+            ) from error
     except VersionError:
         if wrote:
-            (folder / FILE).unlink()
+            toml.unlink()
         raise
-    return {"wrote": wrote, "task": loaded.task, "columns": taken, "predictions": answers}
-
-
-def _facts(path: Path) -> tuple[Task, Datatype, int | None, Sequence[str] | None]:
-    """Task, datatype of the input, number and names of the features."""
-    if path.suffix == ".onnx":
-        from services.model_server.onnx_session import describe as describe_onnx
-
-        return *describe_onnx(path), None
-    from sklearn.base import is_classifier, is_regressor
-
-    from services.model_server.estimators import read_joblib, read_skops
-
-    model = read_skops(path) if path.suffix == ".skops" else read_joblib(path)
-    if not (is_classifier(model) or is_regressor(model)):
-        raise VersionError(
-            f"{path}: a {type(model).__name__} is neither a classifier nor a regressor of scikit-learn; "
-            f"write {FILE} by hand if it can predict one value a row"
-        )
-    names = getattr(model, "feature_names_in_", None)
-    return (
-        "classification" if is_classifier(model) else "regression",
-        "FP64",
-        getattr(model, "n_features_in_", None),
-        None if names is None else [str(name) for name in names],
-    )
+    return {"version": version, "wrote": wrote, "task": loaded.task, "columns": taken, "predictions": answers}
 
 
 def _features_among(
@@ -111,23 +92,19 @@ def _features_among(
 
 
 def main() -> int:
-    """Describe the versions on standard input; 2 where one cannot be served."""
+    """Describe every version of the model on standard input; 2 where one cannot be served."""
     allowed = os.environ.get("ALLOW_PICKLE", "").replace(",", " ").split()
     asked = json.load(sys.stdin)
-    for version in asked["versions"]:
-        try:
+    folder = Path(asked["folder"])
+    try:
+        for version in find_versions(folder):
             answer = describe(
-                Path(asked["folder"], version),
-                asked["name"],
-                version,
-                asked["columns"],
-                asked["rows"],
-                allowed,
+                folder / version, asked["name"], version, asked["columns"], asked["rows"], allowed
             )
-        except VersionError as error:
-            sys.stderr.write(f"model-server: {error}\n")
-            return 2
-        sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.write(json.dumps(answer) + "\n")
+    except VersionError as error:
+        sys.stderr.write(f"model-server: {error}\n")
+        return 2
     return 0
 
 

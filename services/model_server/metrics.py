@@ -18,14 +18,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from contract.label_text import label_text
+from contract.latency_buckets import LATENCY_BUCKETS
+from contract.metric_names import BATCH_ROWS, FEEDBACK, PREDICTIONS
 from services.model_server.cgroups import CpuLimitCollector
 from services.model_server.version import LoadedVersion
-
-LATENCY_BUCKETS = (
-    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1,
-    0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0,
-)  # fmt: skip
-"""Seconds. Dense between 50 and 500 ms, where a CPU limit's 100 ms periods show."""
 
 ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -54,12 +51,7 @@ class _Distribution:
 
 
 class _Requests(Collector):
-    """What every infer request touches.
-
-    Args:
-        version: the version's name.
-        classes: labels that are counted one by one; None: rows are counted without their class.
-    """
+    """What every infer request touches; without ``classes`` rows are counted whatever their label."""
 
     def __init__(self, version: str, classes: Sequence[object] | None) -> None:
         self._version = version
@@ -104,44 +96,27 @@ class _Requests(Collector):
 
     def _families(self) -> Iterator[Metric]:
         version = self._version
-        requests = CounterMetricFamily(
-            "loadproof_requests", "Infer requests answered.", labels=["version", "code"]
-        )
+        answered = "Infer requests answered."
+        requests = CounterMetricFamily("loadproof_requests", answered, labels=["version", "code"])
         for status, count in self._statuses.items():
             requests.add_metric([version, str(status)], count)
-        yield requests
-        predictions = CounterMetricFamily(
-            "loadproof_predictions",
-            "Rows predicted; by class where there are few.",
-            labels=["version", "class"],
-        )
+        predicted, text = PREDICTIONS.removesuffix("_total"), "Rows predicted; by class where there are few."
+        predictions = CounterMetricFamily(predicted, text, labels=["version", "class"])
         for label, count in self._classes.items():
-            predictions.add_metric([version, str(label)], count)
-        yield predictions
-        yield self._latency.family(
-            "loadproof_request_duration_seconds",
-            "Time from an infer request's arrival in the server to its answer.",
-            version,
-        )
-        yield self._inference.family(
-            "loadproof_inference_duration_seconds", "Time that the model took for one batch.", version
-        )
-        yield self._rows.family("loadproof_batch_rows", "Rows in one batch.", version)
-        in_flight = GaugeMetricFamily(
-            "loadproof_requests_in_flight", "Infer requests in the server now.", labels=["version"]
-        )
+            predictions.add_metric([version, label_text(label)], count)
+        text = "Infer requests in the server now."
+        in_flight = GaugeMetricFamily("loadproof_requests_in_flight", text, labels=["version"])
         in_flight.add_metric([version], self._in_flight)
-        yield in_flight
+        yield from (requests, predictions, in_flight)
+        text = "Time from an infer request's arrival in the server to its answer."
+        yield self._latency.family("loadproof_request_duration_seconds", text, version)
+        text = "Time that the model took for one batch."
+        yield self._inference.family("loadproof_inference_duration_seconds", text, version)
+        yield self._rows.family(BATCH_ROWS, "Rows in one batch.", version)
 
 
 class Metrics:
-    """Every metric of one server, with its version's name bound.
-
-    Args:
-        registry: where they are registered; a fresh one per server.
-        version: the version that is served.
-        queue_depth: asked at scrape time.
-    """
+    """Every metric of one server, on a fresh registry; ``queue_depth`` is asked at scrape time."""
 
     def __init__(
         self, registry: CollectorRegistry, version: LoadedVersion, queue_depth: Callable[[], float]
@@ -151,46 +126,36 @@ class Metrics:
         requests = _Requests(name, version.classes if by_class else None)
         registry.register(requests)
         self.begin, self.finish, self.batch = requests.begin, requests.finish, requests.batch
-        self._feedback = Counter(
-            "loadproof_feedback_total",
+
+        def gauge(metric: str, text: str, **labels: str) -> Gauge:
+            return Gauge(metric, text, list(labels), registry=registry).labels(**labels)
+
+        depth = gauge("loadproof_queue_depth", "Requests that wait for the model now.", version=name)
+        depth.set_function(queue_depth)
+        facts = {"model": version.name, "version": name, "platform": version.platform, "task": version.task}
+        gauge("loadproof_model_info", "The version that is served.", **facts).set(1)
+        text = "Whether ONNX Runtime runs a scikit-learn model: 1 or 0; what runs it, and why."
+        facts = {"version": name, "runner": version.runner, "reason": version.reason}
+        gauge("loadproof_model_compiled", text, **facts).set(version.compiled)
+        text = (
             "Rows of feedback, by what became of the prediction: correct, incorrect, received (a regression) "
-            "or unknown.",
-            ["version", "outcome"],
-            registry=registry,
+            "or unknown."
         )
-        self._version = name
-        depth = Gauge(
-            "loadproof_queue_depth", "Requests that wait for the model now.", ["version"], registry=registry
-        )
-        depth.labels(name).set_function(queue_depth)
-        self.absolute_error = None
-        if version.task == "regression":
-            self.absolute_error = Summary(
-                "loadproof_feedback_absolute_error",
-                "Distance between prediction and truth, per row of feedback.",
-                ["version"],
-                registry=registry,
-            ).labels(name)
-        info = Gauge(
-            "loadproof_model_info",
-            "The version that is served.",
-            ["model", "version", "platform", "task"],
-            registry=registry,
-        )
-        info.labels(version.name, name, version.platform, version.task).set(1)
-        compiled = Gauge(
-            "loadproof_model_compiled",
-            "Whether ONNX Runtime runs a scikit-learn model: 1 or 0; what runs it, and why.",
-            ["version", "runner", "reason"],
-            registry=registry,
-        )
-        compiled.labels(name, version.runner, version.reason).set(version.compiled)
+        self._feedback = Counter(FEEDBACK, text, ["version", "outcome"], registry=registry)
         # zeros from the start: a rate over the first error sees it
         for outcome in ("correct", "incorrect") if version.task == "classification" else ("received",):
             self._feedback.labels(name, outcome)
         self._feedback.labels(name, "unknown")
+        self.absolute_error = None
+        if version.task == "regression":
+            metric, text = (
+                "loadproof_feedback_absolute_error",
+                "Distance between prediction and truth, per row of feedback.",
+            )
+            self.absolute_error = Summary(metric, text, ["version"], registry=registry).labels(name)
         registry.register(CpuLimitCollector())
         ProcessCollector(registry=registry)
+        self._version = name
         self._registry = registry
 
     def feedback(self, outcome: str, rows: int = 1) -> None:

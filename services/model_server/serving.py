@@ -28,11 +28,11 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
-from services.model_server.app import create_app
+from services.model_server.canary.faults import Faults
 from services.model_server.errors import AddressError
-from services.model_server.faults import Faults
-from services.model_server.front import in_front_of
-from services.model_server.settings import Settings
+from services.model_server.http.app import create_app
+from services.model_server.http.front import in_front_of
+from services.model_server.http.inference import Settings
 from services.model_server.version import LoadedVersion
 
 STOP_TIMEOUT = 12
@@ -52,15 +52,9 @@ _PR_SET_PDEATHSIG = 1
 def serve(
     version: LoadedVersion, *, host: str, port: int, threads: int | None, drain: float, faults: bool = False
 ) -> int:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT, with as many threads as suit the model where none are given.
 
-    Args:
-        version: what is served.
-        host: the address to listen on.
-        port: its port.
-        threads: that answer requests; None: as many as suit the model.
-        drain: seconds between not being ready any more and not accepting any more.
-        faults: whether faults may be injected.
+    ``drain`` is in seconds: between not being ready any more and not accepting any more.
 
     Returns:
         0 after a stop that was asked for, 1 when the worker died.

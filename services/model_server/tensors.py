@@ -11,18 +11,16 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.datatypes import FLOATS, INTEGERS, InputDatatype
 from services.model_server.errors import RequestError
 
 DTYPES: Mapping[str, np.dtype[Any]] = {
-    "FP64": np.dtype("<f8"),
-    "FP32": np.dtype("<f4"),
-    "INT64": np.dtype("<i8"),
-    "INT32": np.dtype("<i4"),
+    name: np.dtype((FLOATS | INTEGERS)[name]) for name in get_args(InputDatatype)
 }
 """The datatypes that an input may have."""
 
@@ -47,6 +45,10 @@ class TensorSpec:
         """The tensor as the protocol's metadata shows it."""
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
+    def wrong(self, problem: str) -> RequestError:
+        """What is answered to a request whose tensor is wrong."""
+        return RequestError(400, f"input {self.name!r}: {problem}")
+
     def check_shape(self, shape: object) -> tuple[int, ...]:
         """The shape of a request's tensor, which must fit this one and hold at least one row.
 
@@ -55,11 +57,11 @@ class TensorSpec:
         """
         wanted = list(self.shape)
         if not isinstance(shape, list) or not all(type(size) is int for size in shape):
-            raise RequestError(400, f"input {self.name!r}: shape must be a list of integers such as {wanted}")
+            raise self.wrong(f"shape must be a list of integers such as {wanted}")
         if len(shape) != len(wanted) or shape[1:] != wanted[1:]:
-            raise RequestError(400, f"input {self.name!r}: shape {shape} does not fit {wanted}")
+            raise self.wrong(f"shape {shape} does not fit {wanted}")
         if shape[0] < 1:
-            raise RequestError(400, f"input {self.name!r}: shape {shape} holds no rows; send at least one")
+            raise self.wrong(f"shape {shape} holds no rows; send at least one")
         return tuple(shape)
 
 
@@ -70,33 +72,27 @@ def from_json(data: object, spec: TensorSpec, shape: tuple[int, ...]) -> NDArray
         RequestError: 400, it holds too few, too many or wrong values, or is nested otherwise.
     """
     if not isinstance(data, list):
-        raise RequestError(400, f"input {spec.name!r}: data must be a list of values")
+        raise spec.wrong("data must be a list of values")
     if data and type(data[0]) is list:
         data = _flatten(data, spec, shape)
     if len(data) != math.prod(shape):
-        raise RequestError(
-            400,
-            f"input {spec.name!r}: data holds {len(data)} values, "
-            f"shape {list(shape)} needs {math.prod(shape)}",
-        )
+        raise spec.wrong(f"data holds {len(data)} values, shape {list(shape)} needs {math.prod(shape)}")
     if not _NUMBER.issuperset(map(type, data)) or (
         spec.datatype.startswith("INT") and not _INTEGER.issuperset(map(type, data))
     ):
-        raise RequestError(400, f"input {spec.name!r}: data must hold {spec.datatype} numbers only")
+        raise spec.wrong(f"data must hold {spec.datatype} numbers only")
     try:
         with np.errstate(over="ignore"):
             array = np.array(data, DTYPES[spec.datatype]).reshape(shape)
     except OverflowError:
-        raise RequestError(400, f"input {spec.name!r}: a value does not fit {spec.datatype}") from None
+        raise spec.wrong(f"a value does not fit {spec.datatype}") from None
     return _finite(array, spec)
 
 
 def _flatten(data: list[Any], spec: TensorSpec, shape: tuple[int, ...]) -> list[Any]:
     for size in shape[1:]:
         if not all(type(part) is list and len(part) == size for part in data):
-            raise RequestError(
-                400, f"input {spec.name!r}: nested data does not have shape {list(shape)}; a row differs"
-            )
+            raise spec.wrong(f"nested data does not have shape {list(shape)}; a row differs")
         data = list(chain.from_iterable(data))
     return data
 
@@ -109,19 +105,16 @@ def from_bytes(raw: memoryview, spec: TensorSpec, shape: tuple[int, ...]) -> NDA
     """
     dtype = DTYPES[spec.datatype]
     if len(raw) != math.prod(shape) * dtype.itemsize:
-        raise RequestError(
-            400,
-            f"input {spec.name!r}: {len(raw)} bytes of binary data, "
-            f"shape {list(shape)} of {spec.datatype} needs {math.prod(shape) * dtype.itemsize}",
+        raise spec.wrong(
+            f"{len(raw)} bytes of binary data, "
+            f"shape {list(shape)} of {spec.datatype} needs {math.prod(shape) * dtype.itemsize}"
         )
     return _finite(np.frombuffer(raw, dtype).reshape(shape), spec)
 
 
 def _finite(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
     if spec.datatype.startswith("FP") and not np.isfinite(array).all():
-        raise RequestError(
-            400, f"input {spec.name!r}: data must be finite {spec.datatype} numbers, without NaN or infinity"
-        )
+        raise spec.wrong(f"data must be finite {spec.datatype} numbers, without NaN or infinity")
     return array
 
 

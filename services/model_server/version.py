@@ -4,33 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.model_server.batching import Run
-from services.model_server.errors import VersionError
-from services.model_server.manifest import Input, read_manifest
-from services.model_server.tensors import DTYPES, TensorSpec
+from contract.model_toml import MODEL_TOML, Input, ModelTomlError, Task, read_model_toml
+from services.model_server.errors import VersionError, one_line
+from services.model_server.runtime import Run, Runtime
+from services.model_server.runtimes import check_allowed, model_file
+from services.model_server.tensors import TensorSpec
 
-FILES = ("model.skops", "model.onnx", "model.joblib")
 _DATATYPES = {"U": "BYTES", "O": "BYTES", "i": "INT64", "u": "INT64", "b": "BOOL", "f": "FP64"}
-
-
-class Runtime(Protocol):
-    """What runs a model file: scikit-learn's estimator or an ONNX session."""
-
-    platform: str
-    features: int | None
-    columns: list[str] | None
-    classes: list[Any] | None
-    has_proba: bool
-
-    def run(self, rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
-        """Run the model: an array per output, row by row."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +40,7 @@ class LoadedVersion:
 
     name: str
     version: str
-    task: Literal["classification", "regression"]
+    task: Task
     description: str
     platform: str
     input: TensorSpec
@@ -102,30 +88,26 @@ def load_version(
     Raises:
         VersionError: something in the folder is missing, broken or not allowed.
     """
-    manifest = read_manifest(folder)
-    path = model_file(folder)
-    declared = manifest.inputs[0]
-    spec = TensorSpec(declared.name, declared.datatype, tuple(declared.shape))
-    if spec.shape[0] != -1 or any(size < 1 for size in spec.shape[1:]):
-        raise VersionError(
-            f"{folder / 'model.toml'}: inputs: shape must be [-1, features], got {declared.shape}"
-        )
-    check_pickle(path, manifest.name, allow_pickle)
-    runtime = _open(path, manifest.task, spec)
-    _check_features(runtime, declared, folder)
-    outputs = _try(_typed(runtime), runtime, spec, manifest.task, path)
-    runner, reason = "onnxruntime" if path.suffix == ".onnx" else "scikit-learn", ""
-    if path.suffix != ".onnx" and len(spec.shape) == 2:
-        forbidden = "" if compilation and manifest.compile else "compilation is switched off"
-        runtime, runner, reason = _faster(runtime, spec, forbidden)
+    try:
+        toml = read_model_toml(folder)
+    except ModelTomlError as error:
+        raise VersionError(str(error)) from None
+    kind, path = model_file(folder)
+    spec = TensorSpec(toml.input.name, toml.input.datatype, toml.input.shape)
+    check_allowed(kind, path, toml.name, allow_pickle)
+    original = kind.load(path, toml.task, spec)
+    _check_features(original, toml.input, folder)
+    outputs = _try(_typed(original), original, spec, toml.task, path)
+    forbidden = "" if compilation and toml.compile else "compilation is switched off"
+    runtime, runner, reason = original.fastest(spec, forbidden)
     return LoadedVersion(
-        name=manifest.name,
-        version=manifest.version,
-        task=manifest.task,
-        description=manifest.description,
+        name=toml.name,
+        version=toml.version,
+        task=toml.task,
+        description=toml.description,
         platform=runtime.platform,
         input=spec,
-        columns=tuple(declared.columns) if declared.columns else None,
+        columns=toml.input.columns,
         outputs=outputs,
         classes=tuple(runtime.classes) if runtime.classes else None,
         run=_typed(runtime),
@@ -134,86 +116,15 @@ def load_version(
     )
 
 
-def _faster(original: Any, spec: TensorSpec, forbidden: str) -> tuple[Runtime, str, str]:
-    """The fastest way to a scikit-learn model's own answers, its name, and the reason for it.
-
-    Args:
-        original: the estimator.
-        spec: the input.
-        forbidden: why it must not be compiled; empty: it may be.
-    """
-    from services.model_server.compilation import TOLERANCE, CompiledEstimator, NotCompiled
-    from services.model_server.direct import is_linear
-    from services.model_server.sampling import sample_rows
-
-    @cache
-    def sample() -> NDArray[Any]:
-        return sample_rows(original.model, spec)
-
-    short = original.shorten(sample)
-    runner = "numpy" if short else "scikit-learn"
-    if short and is_linear(original.model):
-        return original, runner, "a linear model gains nothing from ONNX"
-    if forbidden:
-        return original, runner, forbidden
-    try:
-        compiled = CompiledEstimator(original, sample)
-    except NotCompiled as reason:
-        return original, runner, str(reason)
-    return compiled, "onnxruntime", f"labels equal scikit-learn's, numbers within {TOLERANCE:g}"
-
-
-def model_file(folder: Path) -> Path:
-    """The one model file of a version folder.
-
-    Raises:
-        VersionError: there is none, or more than one.
-    """
-    found = [folder / name for name in FILES if (folder / name).exists()]
-    if len(found) != 1:
-        there = " and ".join(path.name for path in found) or "none"
-        raise VersionError(f"{folder}: needs exactly one of {', '.join(FILES)}; there is {there}")
-    return found[0]
-
-
-def check_pickle(path: Path, name: str, allowed: Collection[str]) -> None:
-    """Refuse a pickle whose model was not allowed by name.
-
-    Raises:
-        VersionError: it is one.
-    """
-    if path.suffix == ".joblib" and name not in allowed:
-        raise VersionError(
-            f"{path}: loading a pickle runs the code in it; if you trust whoever made it, allow it by name "
-            f"with --allow-pickle {name} or ALLOW_PICKLE={name} in the environment, or save the model with "
-            "skops instead"
-        )
-
-
-def _open(path: Path, task: str, spec: TensorSpec) -> Runtime:
-    # imported late: scikit-learn and skops take seconds of a small CPU limit, ONNX Runtime needs neither
-    if path.suffix == ".onnx":
-        from services.model_server.onnx_session import OnnxSession
-
-        return OnnxSession(path, task, spec)
-    from services.model_server.estimators import Estimator, read_joblib, read_skops
-
-    return Estimator(read_skops(path) if path.suffix == ".skops" else read_joblib(path), path, task)
-
-
 def _check_features(runtime: Runtime, declared: Input, folder: Path) -> None:
-    path = folder / "model.toml"
+    path = folder / MODEL_TOML
     features = declared.shape[1]
     if runtime.features not in (None, features):
         raise VersionError(
             f"{path}: inputs: shape says {features} features, the model takes {runtime.features}; "
             "make them agree"
         )
-    if declared.columns is not None and len(declared.columns) != features:
-        raise VersionError(
-            f"{path}: inputs: {len(declared.columns)} columns for {features} features; make them agree"
-        )
-    if runtime.columns and declared.columns and runtime.columns != declared.columns:
+    if runtime.columns and declared.columns and runtime.columns != list(declared.columns):
         raise VersionError(
             f"{path}: inputs: columns differ from those that the model was trained on; use {runtime.columns}"
         )
@@ -232,16 +143,15 @@ def _typed(runtime: Runtime) -> Run:
     return run
 
 
-def _try(run: Run, runtime: Runtime, spec: TensorSpec, task: str, path: Path) -> dict[str, TensorSpec]:
+def _try(run: Run, runtime: Runtime, spec: TensorSpec, task: Task, path: Path) -> dict[str, TensorSpec]:
     """The outputs, read off the answer to a row of zeros."""
     names = ("predict", "predict_proba") if runtime.has_proba else ("predict",)
     try:
-        results = run(np.zeros((1, *spec.shape[1:]), DTYPES[spec.datatype]), frozenset(names))
+        results = run(np.zeros((1, *spec.shape[1:]), spec.dtype), frozenset(names))
     except Exception as error:
         # whatever the model raises, it cannot serve
         raise VersionError(
-            f"{path}: fails on a row of zeros of the input in model.toml "
-            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}); make them agree"
+            f"{path}: fails on a row of zeros of the input in model.toml ({one_line(error)}); make them agree"
         ) from error
     label = results["predict"]
     datatype = _DATATYPES.get(label.dtype.kind)

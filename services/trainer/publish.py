@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +18,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contract.model_toml import MODEL_TOML, Input, ModelToml, write_model_toml
 from services.trainer.demo import Demo, Rows, Version
 
 EVALUATION = "evaluation.parquet"
-_VERSION_FILES = ("model.skops", "model.toml")
+_VERSION_FILES = ("model.skops", MODEL_TOML)
 _SEED = b"seed"
 
 
@@ -91,18 +91,7 @@ def _write_version(fitted: Version, name: str, version: str, columns: Collection
 
     folder.mkdir()
     dump(fitted.classifier, folder / "model.skops", compression=8)  # deflate
-    # a JSON string or list is a TOML one, too
-    manifest = f"""\
-name = {json.dumps(name)}
-version = {json.dumps(version)}
-task = "classification"
-description = {json.dumps(fitted.description)}
-compile = {json.dumps(fitted.compile)}
-
-[[inputs]]
-name = "features"
-datatype = "FP64"
-shape = [-1, {len(columns)}]
-columns = {json.dumps(list(columns))}
-"""
-    (folder / "model.toml").write_text(manifest, encoding="utf-8")
+    tensor = Input("features", "FP64", (-1, len(columns)), tuple(columns))
+    write_model_toml(
+        folder, ModelToml(name, version, "classification", tensor, fitted.description, fitted.compile)
+    )

@@ -9,8 +9,6 @@ import pytest
 import yaml
 
 from loadtest.lab.local.prometheus import scrape_config
-from loadtest.load.live.client_metrics import LATENCY_BUCKETS
-from services.model_server import metrics as server
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "prometheus"
@@ -78,10 +76,6 @@ def test_the_local_lab_has_the_same_jobs_and_rules(tmp_path):
     assert local["global"] == CONFIG["global"]
     (pattern,) = local["rule_files"]
     assert sorted(Path(pattern).parent.glob(Path(pattern).name)) == RULES
-
-
-def test_client_and_servers_have_the_same_latency_buckets():
-    assert server.LATENCY_BUCKETS == LATENCY_BUCKETS
 
 
 def test_docs_name_every_rule_and_no_other():

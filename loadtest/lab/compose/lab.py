@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Literal, Self
 
+from contract.headers import MODEL_VERSION
+from contract.metric_names import CPU_PERIODS, CPU_THROTTLED_PERIODS
 from loadtest.canary.store import Store
 from loadtest.errors import ExitCode, LabError, ServiceDied, StartError
 from loadtest.experiment.experiment import Experiment, Fault
@@ -159,8 +161,8 @@ class ComposeLab:
         values = read_metrics(getattr(self.endpoints, role))
         try:
             return CpuUsage(
-                int(values["loadproof_cpu_periods_total"]),
-                int(values["loadproof_cpu_throttled_periods_total"]),
+                int(values[CPU_PERIODS]),
+                int(values[CPU_THROTTLED_PERIODS]),
             )
         except KeyError:
             return None
@@ -290,5 +292,5 @@ class ComposeLab:
     def _reaches(self, role: str) -> bool:
         """Whether a request that is pinned to a version comes back from it through the gateway."""
         url = f"{self.endpoints.gateway}/v2/health/ready"
-        answer = get(url, timeout=2, headers={"x-model-version": role})
-        return answer is not None and answer.status == 200 and answer.headers.get("x-model-version") == role
+        answer = get(url, timeout=2, headers={MODEL_VERSION: role})
+        return answer is not None and answer.status == 200 and answer.headers.get(MODEL_VERSION) == role

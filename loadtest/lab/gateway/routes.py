@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contract.headers import MODEL_VERSION, SHADOW, USER_ID
+from contract.shadow import COPY, ORIGINAL
 from loadtest.canary.state import State
 
 ROUTES_FILE = "routes.json"
@@ -25,9 +27,6 @@ UNPINNED = "unpinned"
 
 PATIENCE = 1.0
 """Seconds that the candidate's share waits for the candidate before stable is asked too."""
-
-SHADOW = "x-shadow"
-"""In shadow mode a user's request is marked as ``original``, and what the candidate is sent as ``copy``."""
 
 _TOTAL_WEIGHT = 10_000
 _FEEDBACK = r"/v2/models/[^/]+(/versions/[^/]+)?/feedback"
@@ -98,7 +97,7 @@ class Routes:
                     "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
                     "name": "split",
                     "response_headers_to_add": [
-                        _set("x-model-version", f"%UPSTREAM_METADATA(loadproof:{role})%")
+                        _set(MODEL_VERSION, f"%UPSTREAM_METADATA(loadproof:{role})%")
                     ],
                     "virtual_hosts": [{"name": "versions", "domains": ["*"], "routes": self._routes()}],
                 }
@@ -115,7 +114,6 @@ class Routes:
 
     def _routes(self) -> list[dict[str, Any]]:
         v2 = {"path_separated_prefix": "/v2"}
-        header = "x-model-version"
         unpinned: dict[str, Any] = {
             "weighted_clusters": {
                 # the candidate comes first: a larger split only adds users to it and moves none back
@@ -129,19 +127,22 @@ class Routes:
                 ],
                 "use_hash_policy": True,
             },
-            "hash_policy": [{"header": {"header_name": "x-user-id"}}],
+            "hash_policy": [{"header": {"header_name": USER_ID}}],
         }
         marked: dict[str, Any] = {}
         if self.shadow:
-            marked["request_headers_to_add"] = [_set(SHADOW, "original")]
+            marked["request_headers_to_add"] = [_set(SHADOW, ORIGINAL)]
             unpinned["request_mirror_policies"] = [
                 {
                     "cluster": "shadow-swapped" if self.swapped else "shadow",
                     "runtime_fraction": {"default_value": {"numerator": 100}},
-                    "request_headers_mutations": [{"append": _set(SHADOW, "copy")}],
+                    "request_headers_mutations": [{"append": _set(SHADOW, COPY)}],
                 }
             ]
-        pins = {role: [{"name": header, "string_match": {"exact": role}}] for role in ("stable", "candidate")}
+        pins = {
+            role: [{"name": MODEL_VERSION, "string_match": {"exact": role}}]
+            for role in ("stable", "candidate")
+        }
         # to whoever gave the answer, whichever role that plays now; the clusters ask the other version too
         feedback = {"safe_regex": {"regex": _FEEDBACK}}
         return [
@@ -150,7 +151,10 @@ class Routes:
                     "match": {**feedback, "headers": pin},
                     "route": {"cluster": f"feedback-{self._service(role)}", "timeout": f"{self.timeout:g}s"},
                 }
-                for role, pin in [*pins.items(), ("stable", [{"name": header, "present_match": False}])]
+                for role, pin in [
+                    *pins.items(),
+                    ("stable", [{"name": MODEL_VERSION, "present_match": False}]),
+                ]
             ),
             *(
                 {
@@ -160,8 +164,8 @@ class Routes:
                 for role, pin in pins.items()
             ),
             {
-                "match": {**v2, "headers": [{"name": header, "present_match": True}]},
-                **_answer(400, f"{header} must be 'stable' or 'candidate', or be left out"),
+                "match": {**v2, "headers": [{"name": MODEL_VERSION, "present_match": True}]},
+                **_answer(400, f"{MODEL_VERSION} must be 'stable' or 'candidate', or be left out"),
             },
             {
                 "match": v2,

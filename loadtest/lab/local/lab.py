@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
 
+from contract.headers import MODEL_VERSION
 from loadtest.canary.store import Store
 from loadtest.errors import StartError
 from loadtest.experiment.experiment import Experiment, Fault
@@ -292,8 +293,8 @@ class LocalLab:
 
     def _pinned(self, role: str) -> bool:
         url = f"{self._url('gateway')}/v2/models/{self._model}/ready"
-        answer = get(url, timeout=2.0, headers={"x-model-version": role})
-        return bool(answer and answer.status == 200 and answer.headers.get("x-model-version") == role)
+        answer = get(url, timeout=2.0, headers={MODEL_VERSION: role})
+        return bool(answer and answer.status == 200 and answer.headers.get(MODEL_VERSION) == role)
 
     def _url(self, name: str) -> str:
         return f"http://{HOST}:{self._ports[name]}"

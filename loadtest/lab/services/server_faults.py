@@ -1,10 +1,11 @@
-"""Faults that our own model server makes on demand: ``services.model_server.faults`` has the other half."""
+"""Faults that our own model server makes on demand; see ``contract.faults``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 
+from contract.faults import FAULTS_PATH
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Fault
 from loadtest.lab.services.http_probe import put
@@ -49,7 +50,7 @@ class ServerFaults:
 
     def _send(self, role: str, faults: list[Fault]) -> None:
         document = [{"kind": fault.kind, "share": fault.share, "delay": fault.delay} for fault in faults]
-        answer = put(f"{self._url(role)}/faults", json.dumps(document), timeout=_SECONDS)
+        answer = put(f"{self._url(role)}{FAULTS_PATH}", json.dumps(document), timeout=_SECONDS)
         if answer is None:
             raise LabError(f"{role} does not answer; no fault could be injected")
         if answer.status in _NO_SUCH_THING:

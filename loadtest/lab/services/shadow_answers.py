@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from contract.shadow import ANSWERS_PATH
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.state import State
 from loadtest.errors import LabError
@@ -46,15 +47,15 @@ class AnswersReader:
             LabError: it answers, and keeps no answers.
         """
         for _ in range(_PAGES):
-            answer = get(f"{self._url}/answers?after={self._next}", self._timeout)
+            answer = get(f"{self._url}{ANSWERS_PATH}?after={self._next}", self._timeout)
             if answer is None or answer.status not in (200, *_NO_SUCH_THING):
                 return False
             try:
                 more = self._take(json.loads(answer.body), join)
             except (ValueError, KeyError, TypeError):
                 raise LabError(
-                    f"{self._url} keeps no answers to join (HTTP {answer.status} at /answers); a shadow "
-                    "needs Loadproof's model server: leave [canary] shadow out"
+                    f"{self._url} keeps no answers to join (HTTP {answer.status} at {ANSWERS_PATH}); "
+                    "a shadow needs Loadproof's model server: leave [canary] shadow out"
                 ) from None
             if not more:
                 break

@@ -14,16 +14,11 @@ from numpy.typing import NDArray
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from contract.latency_buckets import LATENCY_BUCKETS
 from loadtest.colours import VERDICT_COLOURS
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
-
-LATENCY_BUCKETS = (
-    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1,
-    0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10.0,
-)  # fmt: skip
-"""Seconds; those of the model server, so that quantiles can be compared."""
 
 LAG_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 """Seconds."""

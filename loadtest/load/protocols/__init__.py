@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadtest.load.protocols.codec import Codec, as_text
+from loadtest.load.protocols.codec import Codec
 from loadtest.load.protocols.invocations import MLflow, SageMaker
 from loadtest.load.protocols.oip import OpenInference
 from loadtest.load.protocols.predict import Predict
 
-__all__ = ["Codec", "MLflow", "OpenInference", "Predict", "SageMaker", "as_text", "from_words"]
+__all__ = ["Codec", "MLflow", "OpenInference", "Predict", "SageMaker", "from_words"]
 
 
 def from_words(words: Sequence[str]) -> Codec:

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.label_text import label_text
+
 
 class Codec(Protocol):
     """What the load side needs to know of a protocol."""
@@ -25,29 +27,11 @@ class Codec(Protocol):
         """The body of the request for one row; shape (features,)."""
 
     def decode(self, body: bytes) -> str:
-        """The prediction in the body of an answer, as text.
+        """The prediction in the body of an answer, as ``label_text`` writes it.
 
         Raises:
             ValueError: it is not an answer to one row.
         """
-
-
-def as_text(value: object) -> str:
-    """A prediction as the text that labels are held against: ``1.0``, ``1`` and ``"1"`` are all ``1``.
-
-    Raises:
-        ValueError: it is neither text nor a number nor a truth value.
-    """
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case float():
-            return str(int(value)) if value.is_integer() else repr(value)
-    raise ValueError(f"{type(value).__name__} is no prediction")
 
 
 def single(data: Any) -> str:
@@ -63,4 +47,4 @@ def single(data: Any) -> str:
             raise ValueError(f"{len(data)} elements where one prediction is expected")
         else:
             (data,) = data.values() if isinstance(data, dict) else data
-    return as_text(data)
+    return label_text(data)

@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from contract.label_text import label_text
 from loadtest.load.protocols.codec import single
 
 
@@ -66,6 +67,6 @@ class SageMaker:
             (text,) = body.decode("utf-8").strip().splitlines() or [""]
             if not text or "," in text or text[0] in "{[<":
                 raise ValueError("not one prediction") from None
-            return text.strip().strip('"')
+            return label_text(text.strip().strip('"'))
         wrapped = isinstance(answer, dict) and "predictions" in answer
         return single(answer["predictions"] if wrapped else answer)

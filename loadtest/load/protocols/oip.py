@@ -14,11 +14,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from contract.datatypes import FLOATS, INTEGERS
+from contract.label_text import label_text
 from loadtest.errors import ExperimentError, TargetError
-from loadtest.load.protocols.codec import as_text
-
-_WHOLE = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
-_REAL = frozenset(("FP16", "FP32", "FP64"))
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class OpenInference:
                 f"model {model!r} has {len(inputs)} input tensors; one with all features is needed"
             )
         name, datatype, shape = inputs[0]
-        if datatype not in _WHOLE | _REAL:
+        if datatype not in FLOATS | INTEGERS:
             raise TargetError(
                 f"model {model!r}: its input is of datatype {datatype}; a numeric one is needed"
             )
@@ -94,7 +92,7 @@ class OpenInference:
 
     def encode(self, row: NDArray[np.float64]) -> bytes:
         """One row as one tensor of shape (1, features)."""
-        values = (row.astype(np.int64) if self.datatype in _WHOLE else row).tolist()
+        values = (row.astype(np.int64) if self.datatype in INTEGERS else row).tolist()
         tensor = {"name": self.tensor, "shape": [1, len(values)], "datatype": self.datatype, "data": values}
         return orjson.dumps({"inputs": [tensor]})
 
@@ -106,4 +104,4 @@ class OpenInference:
                 (data,) = data
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ValueError("no output with exactly one element") from error
-        return as_text(data)
+        return label_text(data)

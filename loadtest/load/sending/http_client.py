@@ -17,13 +17,14 @@ import gevent.socket
 import gevent.ssl
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 
+from contract.headers import MODEL_VERSION, REQUEST_ID
 from loadtest.load.sending.error_phrases import TRUNCATED, phrase_of
 
 MAX_IDLE = 1.5
 """Seconds after which an unused connection is not used again: servers close theirs after 2 s and more."""
 
 _CHUNK = 65536
-_VERSION_HEADER = "x-model-version"
+_REQUEST_ID = REQUEST_ID.encode()
 
 
 class Answer(NamedTuple):
@@ -80,7 +81,7 @@ class _Parser(HTTPResponseParser):
 
     def _on_header_value(self, text: str) -> None:
         self._in_value = True
-        if self._field.lower() == _VERSION_HEADER:
+        if self._field.lower() == MODEL_VERSION:
             self.role = (self.role or "") + text
 
     def _on_headers_complete(self) -> bool:
@@ -199,7 +200,7 @@ class Client:
 
     def head(self, path: str, role: str | None, headers: Mapping[str, str] | None = None) -> bytes:
         """The head of a request to one version (None: not pinned), up to the length of the body."""
-        more = {_VERSION_HEADER: role} if role and self._pins else {}
+        more = {MODEL_VERSION: role} if role and self._pins else {}
         lines = "".join(
             f"{name}: {value}\r\n" for name, value in {**more, **self._headers, **(headers or {})}.items()
         )
@@ -211,7 +212,7 @@ class Client:
     def post(self, head: bytes, body: bytes, request_id: bytes) -> Answer:
         """Send one request and wait for the whole answer; never raises for what the target does."""
         sent_at = perf_counter()
-        request = b"%b%d\r\nx-request-id: %b\r\n\r\n%b" % (head, len(body), request_id, body)
+        request = b"%b%d\r\n%b: %b\r\n\r\n%b" % (head, len(body), _REQUEST_ID, request_id, body)
         deadline = sent_at + self._timeout
         connection = None
         try:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from contract.headers import MODEL_VERSION
 from loadtest.data.dataset import Dataset
 from loadtest.errors import TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
@@ -83,7 +84,7 @@ def ask(experiment: Experiment, host: str, dataset: Dataset) -> dict[str, Codec]
         return {
             role: OpenInference.from_metadata(
                 name,
-                _json(_send(session, "GET", url, role, {"x-model-version": role}), role),
+                _json(_send(session, "GET", url, role, {MODEL_VERSION: role}), role),
                 dataset.names,
             )
             for role in ROLES

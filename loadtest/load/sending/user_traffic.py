@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 from gevent.pool import Group
 
+from contract.headers import USER_ID
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
@@ -76,7 +77,7 @@ class UnpinnedDriver(Driver):
     def _send_unpinned(self, number: int, at: float, row: int) -> None:
         user, request_id = self._users[number], b"%b%d" % (self._ids, number)
         try:
-            head = self._client.head(self._path, None, {"x-user-id": f"user-{user}"})
+            head = self._client.head(self._path, None, {USER_ID: f"user-{user}"})
             answer = self._client.post(head, self._payloads[0][row], request_id)
             # an answer that names nobody is laid to whom the user had last: users stay where they are
             named = ROLES.index(answer.role) if answer.role in ROLES else None

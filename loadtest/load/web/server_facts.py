@@ -11,11 +11,10 @@ from typing import Any
 
 import requests
 
+from contract.metric_names import CPU_LIMIT_CORES, CPU_PERIODS, CPU_THROTTLED_PERIODS
 from loadtest.data.exposition import MEMORY, read_exposition
 
 _TIMEOUT = 2.0
-_LIMIT = "loadproof_cpu_limit_cores"
-_PERIODS, _THROTTLED = "loadproof_cpu_periods_total", "loadproof_cpu_throttled_periods_total"
 
 Scrape = dict[str, dict[str, float]]
 """Metrics without labels by version; a version that says nothing has none."""
@@ -62,9 +61,9 @@ def _facts(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
     def grown(name: str) -> float | None:
         return after[name] - before[name] if name in before and name in after else None
 
-    periods, throttled, memory = grown(_PERIODS), grown(_THROTTLED), after.get(MEMORY)
+    periods, throttled, memory = grown(CPU_PERIODS), grown(CPU_THROTTLED_PERIODS), after.get(MEMORY)
     return {
-        "cpus": after.get(_LIMIT),
+        "cpus": after.get(CPU_LIMIT_CORES),
         # a server that was started again counts from zero
         "cpu_throttled_ratio": throttled / periods
         if periods and periods > 0 and throttled is not None

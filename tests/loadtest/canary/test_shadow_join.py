@@ -37,6 +37,8 @@ def test_both_answers_to_a_request_are_compared_whoever_is_read_first():
         ("yes", "no", False),
         # versions may say a class as a text or as a number
         (1, "1", True),
+        (True, "True", True),
+        (True, False, False),
         (0.5, 0.5001, True),
         (0.5, 0.51, False),
     ],
@@ -65,6 +67,12 @@ def test_feedback_judges_both_versions_whenever_it_comes():
     late = joined(answer("b", "copy"), answer("b", "original"))
     late.add([truth("b", "yes")], 500.0)
     assert late.summary().accuracy == {"stable": 1.0, "candidate": 1.0}
+
+
+def test_boolean_labels_are_judged_whoever_wrote_them():
+    # JSON has true, a CSV True, and Python says True for both
+    join = joined(answer("a", "original", [True]), answer("a", "copy", ["False"]), truth("a", "true"))
+    assert join.summary().accuracy == {"stable": 1.0, "candidate": 0.0}
 
 
 def test_errors_of_the_candidate_alone_are_its_own():

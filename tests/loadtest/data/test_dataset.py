@@ -1,3 +1,6 @@
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -39,9 +42,49 @@ def test_named_features_keep_their_order(tmp_path):
     np.testing.assert_array_equal(dataset.features[0], [1.5, 20])
 
 
-def test_integer_labels_read_as_the_text_that_a_server_answers(tmp_path):
-    pq.write_table(pa.table({"x": [1.0], "label": [7]}), tmp_path / "rows.parquet")
-    assert Dataset.read(Data(path=tmp_path / "rows.parquet")).labels.tolist() == ["7"]
+@pytest.mark.parametrize(
+    ("labels", "read"),
+    [
+        ([7, 8], ["7", "8"]),
+        ([True, False], ["true", "false"]),
+        # pandas writes a column of whole numbers so as soon as one was missing
+        ([7.0, 8.5], ["7", "8.5"]),
+        ([Decimal("1.00"), Decimal("1.50")], ["1", "1.5"]),
+        (["True", "01"], ["true", "01"]),
+        (pa.array(["a", "b"]).dictionary_encode(), ["a", "b"]),
+        ([date(2024, 1, 31), date(2024, 2, 1)], ["2024-01-31", "2024-02-01"]),
+    ],
+)
+def test_labels_of_any_type_are_text(tmp_path, labels, read):
+    pq.write_table(pa.table({"x": [1.0, 2.0], "label": labels}), tmp_path / "rows.parquet")
+    assert Dataset.read(Data(path=tmp_path / "rows.parquet")).labels.tolist() == read
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        # what a reader that guesses types would change
+        (["100", "1E2", "01"], ["100", "1E2", "01"]),
+        (["06:30", "12:30"], ["06:30", "12:30"]),
+        (["0x1F", "0x2A"], ["0x1F", "0x2A"]),
+        (["12345678901234567890", "NA"], ["12345678901234567890", "NA"]),
+        # and what it must change
+        (["True", "False"], ["true", "false"]),
+        (["7.0", "8"], ["7", "8"]),
+    ],
+)
+def test_labels_in_csv_are_read_as_they_are_written(tmp_path, written, read):
+    (tmp_path / "rows.csv").write_text("x,label\n" + "".join(f"1.5,{label}\n" for label in written))
+    assert Dataset.read(Data(path=tmp_path / "rows.csv")).labels.tolist() == read
+
+
+def test_an_empty_cell_is_no_label(tmp_path):
+    (tmp_path / "rows.csv").write_text("x,label\n1,a\n2,\n")
+    with pytest.raises(DatasetError, match="1 rows have no 'label'; label or drop them"):
+        Dataset.read(Data(path=tmp_path / "rows.csv"))
+    pq.write_table(pa.table({"x": [1.0], "label": [float("nan")]}), tmp_path / "rows.parquet")
+    with pytest.raises(DatasetError, match="column 'label': nan is no label"):
+        Dataset.read(Data(path=tmp_path / "rows.parquet"))
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from services.model_server.app import create_app
-from services.model_server.settings import Settings
+from services.model_server.http.app import create_app
+from services.model_server.http.inference import Settings
 from services.model_server.version import LoadedVersion, load_version
 
 FEATURES = 4

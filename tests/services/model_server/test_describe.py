@@ -15,9 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skops.io import dump
 
+from contract.model_toml import read_model_toml
 from services.model_server.describe import describe
 from services.model_server.errors import VersionError
-from services.model_server.manifest import read_manifest
 
 ROWS = np.arange(24.0).reshape(8, 3)
 LABELS = np.array(["cat", "dog"] * 4)
@@ -79,9 +79,9 @@ def test_a_model_that_says_enough_of_itself(tmp_path, save, task, datatype):
         assert set(answer["predictions"]) <= {"cat", "dog"}
     else:
         assert answer["predictions"] == pytest.approx(ROWS[:, 0] * 2, abs=1e-4)
-    written = read_manifest(tmp_path)
+    written = read_model_toml(tmp_path)
     assert (written.name, written.version, written.task) == ("mine", "v1", task)
-    assert (written.inputs[0].datatype, written.inputs[0].shape) == (datatype, [-1, 3])
+    assert (written.input.datatype, written.input.shape) == (datatype, (-1, 3))
     # what a person changed stays
     assert described(tmp_path, lambda _: None)["wrote"] is False
 
@@ -98,7 +98,7 @@ def test_features_go_by_the_models_own_names_and_others_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("save", "given", "says"),
     [
-        (lambda _: None, {}, "needs exactly one of model.skops, model.onnx, model.joblib; there is none"),
+        (lambda _: None, {}, "needs exactly one of model.onnx, model.skops, model.joblib; there is none"),
         (lambda f: (f / "model.skops").write_bytes(b"no"), {}, "model.skops: not readable by skops"),
         (lambda f: (f / "model.onnx").write_bytes(b"no"), {}, "model.onnx: not readable by ONNX Runtime"),
         (lambda f: joblib.dump(classifier(), f / "model.joblib"), {}, "ALLOW_PICKLE=mine in the environment"),

@@ -11,9 +11,9 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.model_server.app import create_app
-from services.model_server.feedback import RecentPredictions
-from services.model_server.settings import Settings
+from services.model_server.canary.feedback import RecentPredictions
+from services.model_server.http.app import create_app
+from services.model_server.http.inference import Settings
 
 INFER = "/v2/models/shop/infer"
 

@@ -6,9 +6,10 @@ import subprocess
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from contract.latency_buckets import LATENCY_BUCKETS
 from loadtest.data.samples import Sample, SampleSet
 from loadtest.experiment.experiment import Experiment
-from loadtest.load.live.client_metrics import LATENCY_BUCKETS, LoadMetrics
+from loadtest.load.live.client_metrics import LoadMetrics
 
 RUN = "20260101T000000Z-known"
 EXPERIMENT = Experiment.model_validate(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loadtest.errors import ExperimentError, TargetError
-from loadtest.load.protocols import OpenInference, as_text
+from loadtest.load.protocols import OpenInference
 
 
 def metadata(datatype="FP64", shape=(-1, 2), inputs=1, **more):
@@ -87,7 +87,3 @@ def test_predictions_as_text(data, text):
 def test_what_is_no_answer(body):
     with pytest.raises(ValueError):
         OpenInference("m", "x", "FP64").decode(body)
-
-
-def test_text_of_predictions_is_that_of_labels():
-    assert [as_text(v) for v in (1, 1.0, "1", -0.0, 0.1)] == ["1", "1", "1", "0", "0.1"]

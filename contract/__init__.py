@@ -1,0 +1,1 @@
+"""What both sides of the wire must agree on: each thing once. Imports the standard library alone."""

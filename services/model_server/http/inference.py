@@ -1,0 +1,196 @@
+"""One infer request from its WSGI environment to its answer, without Flask.
+
+Flask's route and the short way in front of it (``front.py``) both come here, so that a request gets the same
+answer whichever way it took.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+from numpy.typing import NDArray
+
+from contract.headers import JSON_LENGTH, REQUEST_ID, SHADOW, in_wsgi
+from services.model_server.canary.faults import Faults
+from services.model_server.canary.feedback import RecentPredictions
+from services.model_server.canary.shadow import Answers
+from services.model_server.errors import DeadlinePassed, RequestError
+from services.model_server.http import headers
+from services.model_server.http.batching import Batcher, Inline
+from services.model_server.http.protocol import check_finite, parse, render
+from services.model_server.metrics import Metrics
+from services.model_server.runtime import Results, Run
+from services.model_server.version import LoadedVersion
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 2**16
+_PREDICT = frozenset(["predict"])
+_JSON = ("content-type", "application/json")
+_BINARY = ("content-type", "application/octet-stream")
+_SHADOW = in_wsgi(SHADOW)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The bounds of a server: ``Settings(max_body=2**20)``.
+
+    Args:
+        max_body: the largest body in bytes; a larger one gets 413.
+        batching: whether requests that wait go through the model together.
+        max_queue: the most requests that wait for the model; one more gets 503.
+        max_rows: the most rows that requests are put together to for one run of the model.
+        timeout: seconds that a request may take where the gateway does not say how long it waits.
+        recent: predicted rows that are kept for feedback.
+    """
+
+    max_body: int = 4 * 2**20
+    batching: bool = True
+    max_queue: int = 48
+    max_rows: int = 256
+    timeout: float = 10.0
+    recent: int = 10_000
+
+
+class Answer(NamedTuple):
+    """One HTTP answer."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def error_answer(status: int, message: str) -> Answer:
+    """An error as the protocol shows it; whoever is refused for now learns when to come back."""
+    kept = [_JSON, ("retry-after", "1")] if status == 503 else [_JSON]
+    return Answer(status, kept, orjson.dumps({"error": message}))
+
+
+class Inference:
+    """Answers infer requests of one version, and counts each once, whatever its answer is.
+
+    ``recent`` remembers the predictions for feedback, ``answers`` what was answered to mirrored requests;
+    ``faults`` are injected where a sick version would be sick.
+    """
+
+    def __init__(
+        self,
+        version: LoadedVersion,
+        metrics: Metrics,
+        recent: RecentPredictions,
+        settings: Settings,
+        answers: Answers,
+        faults: Faults | None = None,
+    ) -> None:
+        self._answers = answers
+        self._faults = faults
+        self._version = version
+        self._metrics = metrics
+        self._recent = recent
+        self._settings = settings
+        run = self._observed(version.run)
+        self._batcher = (
+            Batcher(run, max_rows=settings.max_rows, max_queue=settings.max_queue)
+            if settings.batching
+            else Inline(run)
+        )
+
+    @property
+    def depth(self) -> int:
+        """Requests that wait for the model now."""
+        return self._batcher.depth
+
+    def __call__(self, environ: Mapping[str, Any], check: Callable[[], None] | None = None) -> Answer:
+        """Answer one request.
+
+        Args:
+            environ: its WSGI environment.
+            check: raises a ``RequestError`` where its address is not this version's.
+        """
+        started = time.monotonic()
+        self._metrics.begin()
+        request_id = answer_id = headers.request_id(environ)
+        labels: list[Any] = []
+        try:
+            if check:
+                check()
+            answer, labels, answer_id = self._answer(environ, request_id, started)
+        except RequestError as error:
+            answer = error_answer(error.status, str(error))
+        except Exception as error:
+            log.error("request %s failed", request_id, exc_info=error)
+            answer = error_answer(500, "the server failed on this request; its log says why")
+        answer.headers.append((REQUEST_ID, request_id))
+        seconds = time.monotonic() - started
+        self._metrics.finish(answer.status, seconds, labels)
+        if mark := environ.get(_SHADOW):
+            self._answers.answered(request_id, answer_id, mark, answer.status, seconds, labels)
+        return answer
+
+    def _answer(
+        self, environ: Mapping[str, Any], request_id: str, started: float
+    ) -> tuple[Answer, list[Any], str]:
+        version = self._version
+        deadline = started + headers.patience(environ, self._settings.timeout)
+        deadline -= headers.waited(environ, time.time())
+        # whoever cannot be answered costs as little as can be: the others need what is left
+        if deadline < started:
+            raise DeadlinePassed
+        self._batcher.check()
+        json_length = headers.json_length(environ)
+        wanted = parse(
+            read_body(environ, self._settings.max_body), json_length, version.input, version.outputs
+        )
+        # predict always runs: it is what is counted, and what feedback is compared with
+        names = _PREDICT.union(wanted.outputs)
+        if self._faults:
+            self._faults.before()
+        results = self._batcher.submit(wanted.rows, names, deadline)
+        if self._faults:
+            results = self._faults.after(results)
+        check_finite(results)
+        labels = results["predict"].tolist()
+        answer_id = wanted.id or request_id
+        self._recent.remember(answer_id, labels)
+        body, length = render(version, wanted, answer_id, results)
+        if length is None:
+            return Answer(200, [_JSON], body), labels, answer_id
+        kept = [_BINARY, (JSON_LENGTH, str(length))]
+        return Answer(200, kept, body), labels, answer_id
+
+    def _observed(self, run: Run) -> Run:
+        observe = self._metrics.batch
+
+        def observed(rows: NDArray[Any], outputs: frozenset[str]) -> Results:
+            started = time.monotonic()
+            results = run(rows, outputs)
+            observe(time.monotonic() - started, len(rows))
+            return results
+
+        return observed
+
+
+def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
+    """A request's body, whether it announces its length or comes in chunks.
+
+    Raises:
+        RequestError: 413, it is larger than ``limit`` bytes.
+    """
+    # granian's stream knows no read(-1)
+    read = environ["wsgi.input"].read
+    given = environ.get("CONTENT_LENGTH", "")
+    length = int(given) if given.isascii() and given.isdigit() else None
+    if length is None or length <= limit:
+        body: bytes = read(limit + 1 if length is None else length)
+        if len(body) <= limit:
+            return body
+    # a client that is still sending would see a broken connection instead of the answer: read on for a while
+    for _ in range(0, 16 * limit, _CHUNK):
+        if not read(_CHUNK):
+            break
+    raise RequestError(413, f"the body is larger than {limit} bytes; send fewer rows at a time")

@@ -1,0 +1,175 @@
+"""Infer requests and answers of the Open Inference Protocol v2: bytes in, bytes out, no HTTP.
+
+``parse`` checks a body against the version's input and outputs, strictly; ``render`` writes the answer. With
+the binary extension the JSON ends where the header ``Inference-Header-Content-Length`` says and raw tensors
+follow, in the order in which the JSON names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from services.model_server.errors import RequestError
+from services.model_server.tensors import TensorSpec, from_bytes, from_json, to_bytes
+from services.model_server.version import LoadedVersion
+
+MAX_ID = 256
+"""The longest request id in characters: recent ids are kept in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class InferRequest:
+    """One infer request, checked.
+
+    Args:
+        id: the id of its body; None where it has none.
+        rows: the input tensor.
+        outputs: name of each wanted output, in the wanted order, and whether it is wanted as binary.
+    """
+
+    id: str | None
+    rows: NDArray[Any]
+    outputs: Mapping[str, bool]
+
+
+def parse(
+    body: bytes, json_length: int | None, wanted: TensorSpec, offered: Mapping[str, TensorSpec]
+) -> InferRequest:
+    """Read and check the body of an infer request.
+
+    Args:
+        body: the whole body.
+        json_length: bytes of its JSON part; None: all of it is JSON.
+        wanted: the input of the version.
+        offered: the outputs of the version by name; the first one is the default.
+
+    Raises:
+        RequestError: 400, and what is wrong with which part.
+    """
+    if json_length is not None and not 0 <= json_length <= len(body):
+        raise RequestError(
+            400, f"Inference-Header-Content-Length is {json_length}, the body has {len(body)} bytes"
+        )
+    binary = memoryview(b"") if json_length is None else memoryview(body)[json_length:]
+    try:
+        document = orjson.loads(body if json_length is None else memoryview(body)[:json_length])
+    except orjson.JSONDecodeError as error:
+        raise RequestError(400, f"the body is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise RequestError(400, 'the body must be a JSON object such as {"inputs": [...]}')
+    parameters = _parameters(document, "the request")
+    return InferRequest(
+        id=_id(document.get("id")),
+        rows=_rows(document.get("inputs"), binary, wanted),
+        outputs=_outputs(document.get("outputs"), parameters.get("binary_data_output") is True, offered),
+    )
+
+
+def _parameters(part: dict[str, Any], where: str) -> dict[str, Any]:
+    parameters = part.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise RequestError(400, f"{where}: parameters must be an object")
+    return parameters
+
+
+def _id(value: object) -> str | None:
+    if value is not None and not (isinstance(value, str) and len(value) <= MAX_ID):
+        raise RequestError(400, f"id must be a string of at most {MAX_ID} characters")
+    return value or None
+
+
+def _rows(inputs: object, binary: memoryview, wanted: TensorSpec) -> NDArray[Any]:
+    if not isinstance(inputs, list) or not all(isinstance(tensor, dict) for tensor in inputs):
+        raise RequestError(400, f'inputs must be a list with one tensor, {{"name": "{wanted.name}", ...}}')
+    names = [tensor.get("name") for tensor in inputs]
+    if names != [wanted.name]:
+        raise RequestError(400, f"inputs must be exactly {[wanted.name]}, got {names}")
+    tensor = inputs[0]
+    if tensor.get("datatype") != wanted.datatype:
+        raise wanted.wrong(f"datatype must be {wanted.datatype}, got {tensor.get('datatype')!r}")
+    shape = wanted.check_shape(tensor.get("shape"))
+    size = _parameters(tensor, f"input {wanted.name!r}").get("binary_data_size")
+    if size is None:
+        if len(binary):
+            raise RequestError(400, f"{len(binary)} bytes follow the JSON that no input claims")
+        return from_json(tensor.get("data"), wanted, shape)
+    if "data" in tensor:
+        raise wanted.wrong("give data or binary_data_size, not both")
+    if size != len(binary):
+        raise wanted.wrong(f"binary_data_size is {size!r}, {len(binary)} bytes follow the JSON")
+    return from_bytes(binary, wanted, shape)
+
+
+def _outputs(
+    outputs: object, binary_by_default: bool, offered: Mapping[str, TensorSpec]
+) -> Mapping[str, bool]:
+    if outputs is None or outputs == []:
+        return {next(iter(offered)): binary_by_default}
+    if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
+        raise RequestError(400, f'outputs must be a list such as [{{"name": "{next(iter(offered))}"}}]')
+    chosen = {}
+    for output in outputs:
+        name = output.get("name")
+        if not isinstance(name, str) or name not in offered:
+            raise RequestError(400, f"unknown output {name!r}; this version has {', '.join(offered)}")
+        if name in chosen:
+            raise RequestError(400, f"output {name!r} is asked for twice")
+        binary = _parameters(output, f"output {name!r}").get("binary_data", binary_by_default)
+        if not isinstance(binary, bool):
+            raise RequestError(400, f"output {name!r}: binary_data must be true or false")
+        chosen[name] = binary
+    return chosen
+
+
+def render(
+    version: LoadedVersion, request: InferRequest, request_id: str, results: Mapping[str, NDArray[Any]]
+) -> tuple[bytes, int | None]:
+    """Write the answer.
+
+    Returns:
+        The body, and the length of its JSON part where binary tensors follow (else None).
+    """
+    outputs = []
+    raws = []
+    for name, binary in request.outputs.items():
+        array = results[name]
+        tensor: dict[str, Any] = {
+            "name": name,
+            "datatype": version.outputs[name].datatype,
+            "shape": list(array.shape),
+        }
+        if binary:
+            raws.append(to_bytes(array, version.outputs[name].datatype))
+            tensor["parameters"] = {"binary_data_size": len(raws[-1])}
+        else:
+            tensor["data"] = array.ravel().tolist()
+        outputs.append(tensor)
+    document = {
+        "model_name": version.name,
+        "model_version": version.version,
+        "id": request_id,
+        "outputs": outputs,
+    }
+    head = orjson.dumps(document)
+    return (head + b"".join(raws), len(head)) if raws else (head, None)
+
+
+def check_finite(results: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse an answer that JSON cannot carry.
+
+    Raises:
+        RequestError: 400, the model overflowed on these inputs.
+    """
+    for name, array in results.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise RequestError(
+                400, f"output {name!r} is not finite for this input; its values are too large for the model"
+            )

@@ -1,0 +1,79 @@
+"""What a format of model files is to the server: how to load one, and what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from numpy.typing import NDArray
+
+from contract.datatypes import InputDatatype
+from contract.model_toml import Task
+from services.model_server.tensors import TensorSpec
+
+Results = Mapping[str, NDArray[Any]]
+Run = Callable[[NDArray[Any], frozenset[str]], Results]
+"""(rows, names of outputs) to an array per output, row by row."""
+
+
+class Runtime(Protocol):
+    """What runs a model: scikit-learn's estimator or an ONNX session.
+
+    Attributes:
+        platform: as the protocol's metadata names it.
+        features: how many it takes; None where it does not say.
+        columns: their names; None where nobody named them.
+        classes: the labels in the order of ``predict_proba``; None where they are not known.
+        has_proba: whether it has probabilities.
+    """
+
+    platform: str
+    features: int | None
+    columns: list[str] | None
+    classes: list[Any] | None
+    has_proba: bool
+
+    def run(self, rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+        """Run the model: an array per output, row by row."""
+
+
+class Original(Runtime, Protocol):
+    """A model as it was loaded, which may know a faster way to its own answers."""
+
+    def fastest(self, spec: TensorSpec, forbidden: str) -> tuple[Runtime, str, str]:
+        """What runs it fastest with the same answers, its name, and the reason for it.
+
+        Args:
+            spec: the input.
+            forbidden: why the model must not be compiled; empty: it may be.
+        """
+
+
+class Description(NamedTuple):
+    """What a model file says of itself, of which ``model.toml`` is made."""
+
+    task: Task
+    datatype: InputDatatype
+    features: int | None
+    columns: list[str] | None
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format of model files; every module of ``runtimes`` has one, as ``FORMAT``.
+
+    Args:
+        file: the model file's name in a version folder.
+        load: (file, task, input) to what runs it; raises ``VersionError``.
+        describe: what a file says of itself; raises ``VersionError``.
+        runs_code: loading runs code that the file chooses: the model must be allowed by name.
+        suffixes: of files that people have in this format.
+    """
+
+    file: str
+    load: Callable[[Path, Task, TensorSpec], Original]
+    describe: Callable[[Path], Description]
+    runs_code: bool = False
+    suffixes: tuple[str, ...] = ()

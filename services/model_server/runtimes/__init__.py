@@ -1,0 +1,71 @@
+"""The formats of model files, one module each: a new format is a new module here, and nothing else.
+
+A module imports its libraries late: they take seconds of a small CPU limit, and a version needs only those of
+its own format.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Collection
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from services.model_server.errors import VersionError
+from services.model_server.runtime import Format
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """Every format, those that run no code first."""
+    modules = (import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
+    return tuple(sorted((module.FORMAT for module in modules), key=lambda one: (one.runs_code, one.file)))
+
+
+def model_file(folder: Path) -> tuple[Format, Path]:
+    """The one model file of a version folder, and its format.
+
+    Raises:
+        VersionError: there is none, or more than one.
+    """
+    found = [(one, folder / one.file) for one in formats() if (folder / one.file).exists()]
+    if len(found) != 1:
+        there = " and ".join(path.name for _, path in found) or "none"
+        raise VersionError(f"{folder}: needs exactly one of {_names()}; there is {there}")
+    return found[0]
+
+
+def check_allowed(kind: Format, path: Path, name: str, allowed: Collection[str]) -> None:
+    """Refuse a file that runs code, unless its model was allowed by name.
+
+    Raises:
+        VersionError: it is one.
+    """
+    if kind.runs_code and name not in allowed:
+        raise VersionError(
+            f"{path}: loading a pickle runs the code in it; if you trust whoever made it, allow it by name "
+            f"with --allow-pickle {name} or ALLOW_PICKLE={name} in the environment, or save the model with "
+            "skops instead"
+        )
+
+
+def find_versions(folder: Path) -> list[str]:
+    """The names of the version folders in a model's folder.
+
+    Raises:
+        VersionError: there is none.
+    """
+    if found := {path.parent.name for one in formats() for path in folder.glob(f"*/{one.file}")}:
+        return sorted(found)
+    files = {suffix: one.file for one in formats() for suffix in one.suffixes}
+    stray = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix in files)
+    hint = f"for example {folder / 'v1' / formats()[0].file}"
+    if stray:
+        place = stray[0].parent if stray[0].parent != folder else folder / "v1"
+        hint = f"{stray[0]} must become {place / files[stray[0].suffix]}"
+    raise VersionError(f"{folder}: no version in it, that is a folder with one of {_names()}; {hint}")
+
+
+def _names() -> str:
+    return ", ".join(one.file for one in formats())

@@ -1,0 +1,37 @@
+"""``model.skops``: a scikit-learn model of which only types are loaded that cannot run code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from services.model_server.errors import VersionError, one_line
+from services.model_server.scikit_learn import format_of
+
+
+def _read(path: Path) -> Any:
+    from skops.io import get_untrusted_types, load
+
+    from services.model_server.scikit_learn.tree_check import CHECKED_TYPES, check_trees
+
+    trusted = (*CHECKED_TYPES, "sklearn.utils._bunch.Bunch")
+    try:
+        untrusted = sorted(set(get_untrusted_types(file=path)) - set(trusted))
+        model = None if untrusted else load(path, trusted=trusted)
+        check_trees(model)
+    except VersionError as error:
+        raise VersionError(f"{path}: {error}") from None
+    except Exception as error:
+        # skops lets through whatever a broken file makes its parts raise
+        raise VersionError(
+            f"{path}: not readable by skops ({one_line(error)}); save the model again"
+        ) from error
+    if untrusted:
+        raise VersionError(
+            f"{path}: holds types that are not known to be safe ({', '.join(untrusted)}); "
+            "build the model of scikit-learn's own parts, or export it to ONNX"
+        )
+    return model
+
+
+FORMAT = format_of("model.skops", _read, suffixes=(".skops",))

@@ -1,0 +1,143 @@
+"""A fitted scikit-learn model as the server runs it."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+from sklearn.base import is_classifier, is_regressor
+
+from contract.model_toml import MODEL_TOML
+from services.model_server.errors import VersionError
+from services.model_server.runtime import Description, Runtime
+from services.model_server.scikit_learn.plain_numpy import Direct, direct, is_linear
+from services.model_server.scikit_learn.sample_rows import sample_rows
+from services.model_server.tensors import TensorSpec
+
+
+def describe(model: Any, path: Path) -> Description:
+    """What a model says of itself.
+
+    Raises:
+        VersionError: it is neither a classifier nor a regressor.
+    """
+    if not (is_classifier(model) or is_regressor(model)):
+        raise VersionError(
+            f"{path}: a {type(model).__name__} is neither a classifier nor a regressor of scikit-learn; "
+            f"write {MODEL_TOML} by hand if it can predict one value a row"
+        )
+    names = getattr(model, "feature_names_in_", None)
+    return Description(
+        "classification" if is_classifier(model) else "regression",
+        "FP64",
+        getattr(model, "n_features_in_", None),
+        None if names is None else [str(name) for name in names],
+    )
+
+
+class Estimator:
+    """A fitted scikit-learn model as the server runs it: one thread, and no checks that were done already.
+
+    Raises:
+        VersionError: it is not a fitted model for ``task``.
+    """
+
+    platform = "sklearn"
+
+    def __init__(self, model: Any, path: Path, task: str) -> None:
+        if not hasattr(model, "predict"):
+            raise VersionError(f"{path}: a {type(model).__name__} has no predict; save a fitted model")
+        self.model = model
+        self._direct: Direct | None = None
+        self.has_proba = task == "classification" and hasattr(model, "predict_proba")
+        self._thread = threading.local()
+        self.features: int | None = getattr(model, "n_features_in_", None)
+        self.classes: list[Any] | None = None
+        if task == "classification":
+            classes = getattr(model, "classes_", None)
+            if not isinstance(classes, np.ndarray) or classes.ndim != 1:
+                raise VersionError(
+                    f"{path}: a {type(model).__name__} has no classes_ of one label; "
+                    "save a fitted classifier, or set task in model.toml"
+                )
+            self.classes = classes.tolist()
+        # rows come without names: load_version has compared the names with the columns of model.toml
+        self.columns: list[str] | None = list(getattr(model, "feature_names_in_", ())) or None
+        _forget_names(model)
+        parameters = model.get_params() if hasattr(model, "get_params") else {}
+        jobs = {name: 1 for name in parameters if name.split("__")[-1] == "n_jobs"}
+        if jobs:
+            model.set_params(**jobs)
+
+    def fastest(self, spec: TensorSpec, forbidden: str) -> tuple[Runtime, str, str]:
+        """NumPy alone, ONNX Runtime, or scikit-learn; the faster two only where they give its own answers."""
+        from services.model_server.scikit_learn.compilation import TOLERANCE, CompiledEstimator, NotCompiled
+
+        @cache
+        def sample() -> NDArray[Any]:
+            return sample_rows(self.model, spec)
+
+        if len(spec.shape) != 2:
+            return self, "scikit-learn", ""
+        short = direct(self.model)
+        if short and self._is_equal(short, sample()):
+            self._direct = short
+        runner = "numpy" if self._direct else "scikit-learn"
+        if self._direct and is_linear(self.model):
+            return self, runner, "a linear model gains nothing from ONNX"
+        if forbidden:
+            return self, runner, forbidden
+        try:
+            compiled = CompiledEstimator(self, sample)
+        except NotCompiled as reason:
+            return self, runner, str(reason)
+        return compiled, "onnxruntime", f"labels equal scikit-learn's, numbers within {TOLERANCE:g}"
+
+    def _is_equal(self, short: Direct, rows: NDArray[Any]) -> bool:
+        """Whether the short way gives the same answers, bit by bit, to rows alone and together."""
+        outputs = frozenset(["predict", "predict_proba"] if self.has_proba else ["predict"])
+        return all(
+            _equal(short(part, outputs), self.run(part, outputs)) for part in (rows, *np.split(rows[:16], 16))
+        )
+
+    def run(self, rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+        """Run the model on rows of shape (rows, features)."""
+        if self._direct:
+            with np.errstate(all="ignore"):
+                return self._direct(rows, outputs)
+        if not hasattr(self._thread, "configured"):
+            # scikit-learn's configuration is per thread; the protocol has checked the rows
+            sklearn.set_config(assume_finite=True, skip_parameter_validation=True)
+            self._thread.configured = True
+        with np.errstate(all="ignore"):
+            return {name: getattr(self.model, name)(rows) for name in outputs}
+
+
+def _forget_names(part: Any, seen: set[int] | None = None) -> None:
+    """Take the names of features out of a model and all its steps, each of which would warn of their lack."""
+    seen = set() if seen is None else seen
+    if id(part) in seen:
+        return
+    seen.add(id(part))
+    if isinstance(part, list | tuple):
+        parts: list[Any] = list(part)
+    elif isinstance(part, dict):
+        parts = list(part.values())
+    elif hasattr(part, "get_params") and hasattr(part, "__dict__"):
+        vars(part).pop("feature_names_in_", None)
+        parts = list(vars(part).values())
+    else:
+        return
+    for inner in parts:
+        _forget_names(inner, seen)
+
+
+def _equal(one: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) -> bool:
+    return one.keys() == other.keys() and all(
+        one[name].dtype == other[name].dtype and np.array_equal(one[name], other[name]) for name in one
+    )

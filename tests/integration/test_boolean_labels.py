@@ -1,0 +1,74 @@
+"""A canary whose labels are truth values: feedback through the gateway is judged as the labels are meant."""
+
+import json
+import urllib.request
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from skops.io import dump
+
+from contract.headers import MODEL_VERSION
+from contract.metric_names import FEEDBACK
+from contract.model_toml import Input, ModelToml, write_model_toml
+from loadtest.data.dataset import Dataset
+from loadtest.experiment.experiment import Data
+from loadtest.lab.interface import Version
+from loadtest.lab.local.lab import LocalLab
+from loadtest.lab.services.http_probe import get
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+ROWS = np.random.default_rng(3).normal(size=(60, 2)).round(3)
+TRUTH = ROWS[:, 0] > 0
+MODELS = {
+    "stable": LogisticRegression(C=1e3).fit(ROWS, TRUTH),
+    # it looks at the wrong column, and is right by chance alone
+    "candidate": LogisticRegression(C=1e3).fit(ROWS, ROWS[:, 1] > 0),
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("boolean")
+    versions = []
+    for role, model in MODELS.items():
+        (folder / role).mkdir()
+        dump(model, folder / role / "model.skops")
+        tensor = Input("features", "FP64", (-1, 2), ("x", "y"))
+        write_model_toml(folder / role, ModelToml("flags", role, "classification", tensor))
+        versions.append(Version(role, folder / role, None, None))
+    with LocalLab(
+        tuple(versions), folder / "lab", "flags", gateway_port=0, start_seconds=90.0, with_prometheus=False
+    ) as running:
+        yield running
+
+
+def post(lab, path, document, role):
+    request = urllib.request.Request(
+        f"{lab.endpoints.gateway}/v2/models/flags/{path}",
+        json.dumps(document).encode(),
+        {MODEL_VERSION: role, "content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("role", MODELS)
+def test_feedback_in_a_files_own_words_counts_each_answer_for_what_it_is(lab, tmp_path, role):
+    path = tmp_path / "evaluation.csv"
+    path.write_text(
+        "x,y,label\n" + "".join(f"{x},{y},{truth}\n" for (x, y), truth in zip(ROWS, TRUTH, strict=True))
+    )
+    labels = Dataset.read(Data(path=path)).labels.tolist()
+    right = (MODELS[role].predict(ROWS) == TRUTH).tolist()
+    assert 0 < sum(right) <= len(ROWS)
+    outcomes = []
+    for number, (row, label) in enumerate(zip(ROWS.tolist(), labels, strict=True)):
+        tensor = {"name": "features", "datatype": "FP64", "shape": [1, 2], "data": row}
+        post(lab, "infer", {"id": f"{role}-{number}", "inputs": [tensor]}, role)
+        outcomes += post(lab, "feedback", {"id": f"{role}-{number}", "label": label}, role)["outcomes"]
+    assert [outcome == "correct" for outcome in outcomes] == right
+    # and so it stands where the canary's controller reads it
+    page = get(f"{getattr(lab.endpoints, role)}/metrics", 60).body
+    for outcome, count in (("correct", sum(right)), ("incorrect", len(right) - sum(right))):
+        assert f'{FEEDBACK}{{outcome="{outcome}",version="{role}"}} {float(count)}' in page

@@ -1,0 +1,107 @@
+"""Answers to mirrored requests are kept, for a while and without the input; other requests leave no trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from werkzeug.test import Client
+
+from contract.label_text import label_text
+from services.model_server.canary.shadow import PAGE, Answers
+from services.model_server.http.app import create_app
+from services.model_server.http.inference import Settings
+
+INFER = "/v2/models/shop/infer"
+
+
+def body(data: tuple[float, ...] = (0.5, 1, -2, 3.25), **more: Any) -> dict[str, Any]:
+    tensor = {"name": "features", "datatype": "FP64", "shape": [len(data) // 4, 4], "data": data}
+    return {"inputs": [tensor]} | more
+
+
+@pytest.fixture
+def client(versions: Any) -> Client:
+    return Client(create_app(versions["text"], CollectorRegistry(), Settings(recent=3)))
+
+
+def ask(client: Client, name: str, mark: str | None = "original", **changes: Any) -> Any:
+    headers = {"x-request-id": name} | ({"x-shadow": mark} if mark else {})
+    return client.post(INFER, json=body(**changes), headers=headers)
+
+
+def kept(client: Client, after: int = 0) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = client.get(f"/answers?after={after}").get_json()["records"]
+    return records
+
+
+def test_marked_requests_are_kept_whatever_their_answer_and_without_their_input(client: Client) -> None:
+    label = ask(client, "a").get_json()["outputs"][0]["data"][0]
+    assert ask(client, "b", "copy", data=(1, 2)).status_code == 400
+    first, second = kept(client)
+    assert (first["id"], first["mark"], first["status"], first["labels"]) == ("a", "original", 200, [label])
+    assert 0 < first["seconds"] < 5
+    assert (second["id"], second["mark"], second["status"], second["labels"]) == ("b", "copy", 400, [])
+    assert set(first) == {"at", "id", "mark", "status", "seconds", "labels"}
+
+
+@pytest.mark.parametrize("mark", [None, "something"])
+def test_requests_that_are_not_mirrored_are_not_kept(client: Client, mark: str | None) -> None:
+    assert ask(client, "a", mark).status_code == 200
+    assert client.post("/v2/models/shop/feedback", json={"id": "a", "label": "hat"}).status_code == 200
+    assert kept(client) == []
+
+
+def test_feedback_is_kept_under_the_requests_own_id(client: Client) -> None:
+    # the body's id names the answer, the header's is what both versions know the request by
+    ask(client, "a", id="mine")
+    assert client.post("/v2/models/shop/feedback", json={"id": "mine", "label": "hat"}).status_code == 200
+    _, told = kept(client)
+    assert (told["id"], told["truth"]) == ("a", ["hat"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "told"), [("bool", "True", "true"), ("int", 1.0, "1"), ("regression", 2, 2)]
+)
+def test_labels_are_told_as_text_and_values_as_numbers(
+    versions: Any, kind: str, label: Any, told: Any
+) -> None:
+    client = Client(create_app(versions[kind], CollectorRegistry(), Settings(recent=3)))
+    predicted = ask(client, "a").get_json()["outputs"][0]["data"][0]
+    assert client.post("/v2/models/shop/feedback", json={"id": "a", "label": label}).status_code == 200
+    answered, learned = kept(client)
+    assert answered["labels"] == [predicted if kind == "regression" else label_text(predicted)]
+    assert learned["truth"] == [told]
+
+
+def test_memory_is_bounded_by_rows_and_the_oldest_go_first(client: Client) -> None:
+    for name in "abc":
+        ask(client, name)
+    ask(client, "d", data=(0.5,) * 8)
+    assert [(r["id"], len(r["labels"])) for r in kept(client)] == [("c", 1), ("d", 2)]
+    page = client.get("/answers").get_json()
+    assert (page["first"], page["next"], page["more"]) == (2, 4, False)
+    # more rows than the memory has are not kept at all
+    ask(client, "e", data=(0.5,) * 16)
+    assert [r["id"] for r in kept(client)] == ["c", "d"]
+
+
+def test_pages_go_on_where_the_last_one_ended() -> None:
+    ring = Answers("classification", capacity=3 * PAGE)
+    for number in range(PAGE + 5):
+        ring.answered(str(number), str(number), "copy", 200, 0.01, ["x"])
+    first = ring.page(0)
+    assert (len(first["records"]), first["more"]) == (PAGE, True)
+    second = ring.page(first["next"])
+    assert [r["id"] for r in second["records"]] == [str(PAGE + n) for n in range(5)]
+    assert second["more"] is False
+    assert ring.page(second["next"])["records"] == []
+    # beyond the end, as after a restart: nothing, and the name of another ring
+    assert ring.page(10**6)["next"] == PAGE + 5
+    assert Answers("classification", 1).page(0)["ring"] != first["ring"]
+
+
+def test_a_number_that_is_none_is_refused(client: Client) -> None:
+    answer = client.get("/answers?after=-1")
+    assert (answer.status_code, "number of records" in answer.get_json()["error"]) == (400, True)

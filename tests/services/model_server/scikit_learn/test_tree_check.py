@@ -1,0 +1,95 @@
+"""Forged trees are found before they can be followed out of their memory."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
+
+from services.model_server.errors import VersionError
+from services.model_server.scikit_learn.tree_check import check_trees
+
+ROWS = np.random.default_rng(1).normal(size=(80, 3))
+BOOSTED = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=5).fit(ROWS, ROWS[:, 0] > 0)
+FOREST = RandomForestClassifier(2, random_state=0).fit(ROWS, ROWS[:, 0] > 0)
+
+
+def node(model: Any) -> Any:
+    return model._predictors[1][0].nodes
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        BOOSTED,
+        FOREST,
+        # splits on categories
+        HistGradientBoostingClassifier(max_iter=2, categorical_features=[0]).fit(
+            np.column_stack([np.arange(80) % 5, ROWS[:, 1:]]), np.arange(80) % 5 > 2
+        ),
+        # inside a pipeline, with more features than come in
+        make_pipeline(PolynomialFeatures(), RandomForestClassifier(2)).fit(ROWS, ROWS[:, 0] > 0),
+        {"a list too": [FOREST, (BOOSTED,)]},
+    ],
+)
+def test_honest_trees_pass(model: Any) -> None:
+    check_trees(model)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        # a feature that is not there
+        ("feature_idx", 3),
+        ("feature_idx", -1),
+        # a child beyond the tree
+        ("left", 10_000),
+        ("right", 2**32 - 1),
+        # a child that leads back up: a walk without end
+        ("left", 0),
+        # a category of a feature that has none
+        ("is_categorical", 1),
+    ],
+)
+def test_forged_boosted_trees_are_found(field: str, value: int) -> None:
+    forged = deepcopy(BOOSTED)
+    node(forged)[field][0] = value
+    with pytest.raises(VersionError, match="corrupt"):
+        check_trees(forged)
+
+
+def test_a_tree_without_nodes_is_found() -> None:
+    forged = deepcopy(BOOSTED)
+    forged._predictors[1][0].nodes = node(forged)[:0]
+    with pytest.raises(VersionError, match="corrupt"):
+        check_trees(forged)
+
+
+@pytest.mark.parametrize(("field", "value"), [("feature", 3), ("left_child", 999), ("right_child", 0)])
+def test_forged_forests_are_found(field: str, value: int) -> None:
+    forged = deepcopy(FOREST)
+    tree = forged.estimators_[1].tree_
+    state = tree.__getstate__()
+    state["nodes"][field][0] = value
+    tree.__setstate__(state)
+    with pytest.raises(VersionError, match="corrupt"):
+        check_trees(forged)
+
+
+def test_a_tree_that_claims_more_features_than_its_forest_is_found() -> None:
+    """A forest checks its rows once and hands them down: what its trees claim does not count."""
+    wide = np.column_stack([np.zeros((80, 5)), ROWS])
+    forged = deepcopy(FOREST)
+    forged.estimators_[0] = RandomForestClassifier(1, random_state=0).fit(wide, ROWS[:, 0] > 0).estimators_[0]
+    with pytest.raises(VersionError, match="corrupt"):
+        check_trees(forged)
+
+
+def test_a_tree_without_an_estimator_is_found() -> None:
+    with pytest.raises(VersionError, match="belongs to no fitted estimator"):
+        check_trees([FOREST.estimators_[0].tree_])
