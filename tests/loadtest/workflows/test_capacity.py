@@ -190,3 +190,11 @@ def test_a_limit_that_is_not_in_force_ends_the_search(run):
 def test_gates_on_anything_else_are_refused_before_the_lab_starts(run):
     with pytest.raises(GateError, match="knows one metric"):
         run(None, ["p99 <= 100ms"])
+
+
+def test_servers_that_already_run_have_a_capacity_too(run):
+    lab = FakeLab()
+    lab.backend = "urls"
+    _, content = run(lab)
+    assert content["backend"] == "urls"
+    assert content["versions"]["stable"][0]["capacity"] == pytest.approx(200, rel=0.06)
