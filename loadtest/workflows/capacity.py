@@ -101,7 +101,7 @@ def capacity(
             folder.write(ENVIRONMENT, describe(lab.environment()))
             report = _report(experiment, lab.backend, searching, questions, problem)
             progress.step("stopping the lab")
-        content = json.loads(report.model_dump_json(by_alias=True)) | {"trials": searching.log}
+        content = json.loads(report.model_dump_json()) | {"trials": searching.log}
         folder.write(CAPACITY, content)
         folder.write("capacity.html", to_html(report, experiment))
         return Outcome(report, folder.publish())
