@@ -9,6 +9,8 @@ import asyncio
 import json
 import sys
 
+from contract.headers import MODEL_VERSION
+
 SERVICE = json.loads(sys.argv[1])
 FREE = dict.fromkeys(SERVICE, 0.0)
 METADATA = json.dumps({"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 2]}]})
@@ -33,7 +35,7 @@ class Queue(asyncio.Protocol):
             if len(self.data) < end + 4 + length:
                 return
             self.data = self.data[end + 4 + length :]
-            self.request(head.startswith("post"), headers["x-model-version"])
+            self.request(head.startswith("post"), headers[MODEL_VERSION])
 
     def request(self, infer, version):
         """Answer when the version's queue comes to it."""
@@ -42,7 +44,7 @@ class Queue(asyncio.Protocol):
         ends = begins + (SERVICE[version] if infer else 0.0)
         FREE[version] = ends
         body = ANSWER if infer else METADATA
-        head = f"HTTP/1.1 200 OK\r\nx-model-version: {version}\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"HTTP/1.1 200 OK\r\n{MODEL_VERSION}: {version}\r\nContent-Length: {len(body)}\r\n\r\n"
         loop.call_at(ends, self.transport.write, (head + body).encode())
 
 
