@@ -10,6 +10,8 @@ import asyncio
 import json
 import sys
 
+from contract.headers import MODEL_VERSION
+
 SERVICE = json.loads(sys.argv[1])
 FREE = dict.fromkeys(SERVICE, 0.0)
 METADATA = json.dumps({"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 2]}]})
@@ -34,7 +36,7 @@ class Queue(asyncio.Protocol):
             if len(self.data) < end + 4 + length:
                 return
             self.data = self.data[end + 4 + length :]
-            self.request(head.startswith("post"), headers["x-model-version"])
+            self.request(head.startswith("post"), headers[MODEL_VERSION])
 
     def request(self, infer, version):
         """Answer when the version's queue comes to it."""
@@ -44,7 +46,7 @@ class Queue(asyncio.Protocol):
         ends = begins + (SERVICE[version] if infer else 0.0)
         FREE[version] = ends
         body = ANSWER if infer else METADATA
-        headers = f"x-model-version: {version}\r\nx-waited: {begins - now:g}\r\nContent-Length: {len(body)}"
+        headers = f"{MODEL_VERSION}: {version}\r\nx-waited: {begins - now:g}\r\nContent-Length: {len(body)}"
         loop.call_at(ends, self.transport.write, f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{body}".encode())
 
 
