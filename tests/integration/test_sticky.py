@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+from contextlib import ExitStack
 
 import pytest
 from scipy.stats import binom
@@ -16,7 +17,8 @@ from tests.waiting import HUNG, eventually
 
 pytestmark = pytest.mark.integration
 USERS = [f"user-{number}" for number in range(10_000)]
-PIPELINED = 100
+PIPELINED = 50
+CONNECTIONS = 8
 
 
 def start_versions(supervisor, folder):
@@ -85,25 +87,37 @@ class Gateway:
         confirm_routes(f"http://127.0.0.1:{self.port}", routes, within=HUNG)
 
     def answered_by(self, users):
-        """The users whom the candidate answers; None: a request without a user, counted by its place."""
+        """The users whom the candidate answers; a number stands for a request without a user."""
         candidates = set()
-        with socket.create_connection(("127.0.0.1", self.port)) as connection:
-            for batch in batches(users):
-                heads = (f"x-user-id: {user}\r\n" if isinstance(user, str) else "" for user in batch)
-                connection.sendall(
-                    "".join(f"GET /v2/x HTTP/1.1\r\nhost: g\r\n{head}\r\n" for head in heads).encode()
-                )
-                answers = b""
-                while answers.count(b"\r\n\r\n") < len(batch):
-                    answers += connection.recv(2**20)
-                assert answers.count(b"HTTP/1.1 200") == len(batch)
-                versions = re.findall(rb"x-model-version: (\w+)", answers)
-                candidates.update(u for u, v in zip(batch, versions, strict=True) if v == b"candidate")
+        with ExitStack() as stack:
+            connect = (socket.create_connection(("127.0.0.1", self.port), HUNG) for _ in range(CONNECTIONS))
+            connections = [stack.enter_context(connection) for connection in connect]
+            for together in batches(list(batches(users, PIPELINED)), CONNECTIONS):
+                pairs = list(zip(connections, together, strict=False))
+                for connection, batch in pairs:
+                    heads = (f"x-user-id: {user}\r\n" if isinstance(user, str) else "" for user in batch)
+                    connection.sendall(
+                        "".join(f"GET /v2/x HTTP/1.1\r\nhost: g\r\n{head}\r\n" for head in heads).encode()
+                    )
+                for connection, batch in pairs:
+                    versions = versions_of(connection, len(batch))
+                    candidates.update(u for u, v in zip(batch, versions, strict=True) if v == b"candidate")
         return candidates
 
 
-def batches(users):
-    return (users[start : start + PIPELINED] for start in range(0, len(users), PIPELINED))
+def versions_of(connection, count):
+    """The versions that gave the next ``count`` answers, in their order."""
+    answers = b""
+    while answers.count(b"\r\n\r\n") < count:
+        received = connection.recv(2**20)
+        assert received, "the gateway hung up"
+        answers += received
+    assert answers.count(b"HTTP/1.1 200") == count
+    return re.findall(rb"x-model-version: (\w+)", answers)
+
+
+def batches(rows, size):
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 @pytest.fixture(scope="module")
