@@ -120,7 +120,7 @@ def test_the_limit_in_force_is_what_the_kernel_says(tmp_path, mark):
         before = running.cpu_usage("candidate")
         assert get(f"{running.endpoints.candidate}/v2/spin?0.1", HUNG).status == 200
         after = running.cpu_usage("candidate")
-        # a period of 0.1 s has a hundredth of CPU time for it, and the kernel lends some of it from core to core
+        # each period has 10 ms for it, and a core may keep a slice of what it was lent
         assert after.periods - before.periods >= 5
 
         def stopped():
