@@ -18,7 +18,7 @@ from tests.waiting import HUNG, eventually
 
 pytestmark = pytest.mark.integration
 SURE = 1 - 1e-9
-"""Of an interval for what the gateway draws at random: a test fails by chance once in a thousand million runs."""
+"""Of an interval for what the gateway draws at random: chance fails one run in a thousand million."""
 
 
 @pytest.fixture(scope="module")
