@@ -8,9 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from loadtest.capacity.search import Capacity
+from loadtest.experiment.role import Role
 from loadtest.judge.verdict import GateResult, Word
-
-Role = Literal["stable", "candidate"]
 
 
 class _Part(BaseModel):

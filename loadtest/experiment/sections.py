@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator
 
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.role import Role
 from loadtest.experiment.units import Bytes, Cpus, PositiveSeconds, Rates, Seconds, seconds
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -131,7 +132,7 @@ class Fault(Part):
     """When, after the load began."""
     lasts: Seconds = 0.0
     """For how long; 0: until the end."""
-    role: Literal["stable", "candidate"] = "candidate"
+    role: Role = Role.CANDIDATE
     """Whom it befalls."""
     share: float = Field(default=1.0, gt=0, le=1)
     """Of `slowed`, `wrong`, `failing`: the share of requests."""

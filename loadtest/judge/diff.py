@@ -16,7 +16,8 @@ import numpy as np
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
-from loadtest.judge.diff_lines import ROLES, Change, Changes, Role, line
+from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.diff_lines import Change, Changes, line
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.metric_tests import good, measure
 from loadtest.judge.outcomes import Outcomes
@@ -40,7 +41,7 @@ class Run:
 
     def of(self, role: Role) -> Outcomes:
         """What one version did."""
-        return self.evidence.stable if role == "stable" else self.evidence.candidate
+        return self.evidence.stable if role is Role.STABLE else self.evidence.candidate
 
 
 def compare_runs(before: Run, after: Run) -> Changes:
@@ -220,7 +221,9 @@ def _against_stable(before: Run, after: Run, *, same_set: bool) -> Iterator[Chan
             continue
         ratios = [
             log_ratio(
-                run.evidence.blocked(run.of("stable"), n), run.evidence.blocked(run.of("candidate"), n), q
+                run.evidence.blocked(run.of(Role.STABLE), n),
+                run.evidence.blocked(run.of(Role.CANDIDATE), n),
+                q,
             )
             for run, n in zip((before, after), cuts, strict=True)
         ]

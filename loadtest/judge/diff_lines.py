@@ -7,13 +7,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.measurement import Measurement, shown
 from loadtest.stats.estimate import Known
 
-Role = Literal["stable", "candidate"]
-Subject = Literal["stable", "candidate", "candidate against stable"]
-ROLES: tuple[Role, Role] = ("stable", "candidate")
-SUBJECTS: tuple[Subject, ...] = (*ROLES, "candidate against stable")
+RoleOrBoth = Role | Literal["candidate against stable"]
+ROLES_AND_BOTH: tuple[RoleOrBoth, ...] = (*ROLES, "candidate against stable")
 
 
 class Change(BaseModel):
@@ -25,7 +24,7 @@ class Change(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    subject: Subject
+    role: RoleOrBoth
     metric: str
     before: float | None
     after: float | None
@@ -50,7 +49,7 @@ class Changes(BaseModel):
 
 
 def line(
-    subject: Subject,
+    role: RoleOrBoth,
     gate: Gate,
     measured: Measurement | str,
     own: tuple[float | None, float | None],
@@ -60,7 +59,7 @@ def line(
     """One change; ``measured`` is why not, where there is no estimate.
 
     Args:
-        subject: whose metric changed.
+        role: whose metric changed.
         gate: names the metric, its direction and its units; its margin plays no part.
         measured: the estimate of after minus before.
         own: the metric in each run, in base units.
@@ -81,7 +80,7 @@ def line(
         if known:
             low = high = None
     return Change(
-        subject=subject,
+        role=role,
         metric=gate.metric,
         before=shown(own[0], gate.value_unit),
         after=shown(own[1], gate.value_unit),

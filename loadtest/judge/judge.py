@@ -13,6 +13,7 @@ from __future__ import annotations
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.gate_test import Judged, decide
 from loadtest.judge.interim import judge_until_decided
@@ -67,10 +68,7 @@ def judge_evidence(
         backend=run_facts.backend,
         decided_after_s=decided_after,
         gates=tuple(j.result for j in judged),
-        versions={
-            "stable": summarise("stable", evidence, experiment, dataset, run_facts),
-            "candidate": summarise("candidate", evidence, experiment, dataset, run_facts),
-        },
+        versions={role: summarise(role, evidence, experiment, dataset, run_facts) for role in ROLES},
         load=LoadSummary(
             offered_rps=load.offered_rps,
             achieved_rps=load.achieved_rps,
@@ -105,7 +103,7 @@ def _measurement_problem(evidence: Evidence, run_facts: RunFacts) -> str | None:
         return f"{evidence.unmatched:,} of {samples:,} samples stand alone, without the other version's"
     if len(evidence.stable) and evidence.stable.failed.all():
         return f"stable answered none of {len(evidence.stable):,} requests: there is nothing to compare with"
-    cpus = [run_facts.of("stable").cpus, run_facts.of("candidate").cpus]
+    cpus = [run_facts.of(Role.STABLE).cpus, run_facts.of(Role.CANDIDATE).cpus]
     if None not in cpus and cpus[0] != cpus[1]:
         return f"stable ran on {cpus[0]:g} CPUs, the candidate on {cpus[1]:g}: nothing can be compared"
     return None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.role import Role
 from loadtest.judge import quality_tests
 from loadtest.judge.measurement import Measurement, margin_of
 from loadtest.judge.mismatches import not_compared
@@ -203,11 +204,11 @@ def _mismatches(gate: Gate, evidence: Evidence, run_facts: RunFacts) -> Measurem
 
 
 def _fact(gate: Gate, run_facts: RunFacts) -> Measurement:
-    def read(role: str) -> float | None:
-        facts = run_facts.of("stable" if role == "stable" else "candidate")
+    def read(role: Role) -> float | None:
+        facts = run_facts.of(role)
         return facts.memory_bytes if gate.kind == "memory" else facts.cpu_throttled_ratio
 
-    s, c = read("stable"), read("candidate")
+    s, c = read(Role.STABLE), read(Role.CANDIDATE)
     if c is None or (gate.against == "stable" and s is None):
         raise NoEvidence(f"{gate.metric} was not observed on this backend")
     value = c

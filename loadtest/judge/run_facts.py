@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from loadtest.experiment.role import Role
+
 
 class RestartFacts(BaseModel):
     """One of several deployments of both versions: when its load began, in seconds of the run's load."""
@@ -62,8 +64,8 @@ class RunFacts(BaseModel):
 
     backend: Literal["compose", "local", "urls"]
     load: LoadFacts
-    versions: dict[Literal["stable", "candidate"], VersionFacts] = Field(default_factory=dict)
+    versions: dict[Role, VersionFacts] = Field(default_factory=dict)
 
-    def of(self, role: Literal["stable", "candidate"]) -> VersionFacts:
+    def of(self, role: Role) -> VersionFacts:
         """The facts of one version, each None where nothing is known."""
         return self.versions.get(role, VersionFacts())

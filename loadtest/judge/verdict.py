@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from loadtest.errors import ExitCode
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.role import Role
 
 
 class Word(StrEnum):
@@ -112,5 +113,5 @@ class Verdict(_Part):
     backend: Literal["compose", "local", "urls"]
     decided_after_s: float | None = None
     gates: tuple[GateResult, ...]
-    versions: dict[Literal["stable", "candidate"], VersionSummary]
+    versions: dict[Role, VersionSummary]
     load: LoadSummary

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 from loadtest.judge.metric_tests import good
 from loadtest.judge.mismatches import changed
 from loadtest.judge.paired_outcomes import Evidence
@@ -21,7 +21,7 @@ MOST_IDS = 100
 
 
 def summarise(
-    role: Literal["stable", "candidate"],
+    role: Role,
     evidence: Evidence,
     experiment: Experiment,
     dataset: Dataset,

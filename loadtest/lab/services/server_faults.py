@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Fault
+from loadtest.experiment.role import Role
 from loadtest.lab.services.http_probe import put
 
 _SECONDS = 5.0
@@ -24,7 +25,7 @@ class ServerFaults:
         self._url = url
         self._injected: dict[str, list[Fault]] = {}
 
-    def inject(self, role: str, fault: Fault) -> None:
+    def inject(self, role: Role, fault: Fault) -> None:
         """Add a fault to those of a version.
 
         Raises:
@@ -34,7 +35,7 @@ class ServerFaults:
         self._send(role, faults)
         self._injected[role] = faults
 
-    def heal(self, role: str) -> None:
+    def heal(self, role: Role) -> None:
         """End all of a version's faults; nothing is asked of a server that has none.
 
         Raises:
@@ -47,7 +48,7 @@ class ServerFaults:
         """A version was started again: it comes back without faults."""
         self._injected.pop(role, None)
 
-    def _send(self, role: str, faults: list[Fault]) -> None:
+    def _send(self, role: Role, faults: list[Fault]) -> None:
         document = [{"kind": fault.kind, "share": fault.share, "delay": fault.delay} for fault in faults]
         answer = put(f"{self._url(role)}/faults", json.dumps(document), timeout=_SECONDS)
         if answer is None:

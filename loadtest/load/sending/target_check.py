@@ -13,7 +13,7 @@ import requests
 from loadtest.data.dataset import Dataset
 from loadtest.errors import TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, Role
 from loadtest.experiment.target import Target
 from loadtest.load.protocols import Codec, MLflow, OpenInference, Predict, SageMaker
 
@@ -90,7 +90,7 @@ def ask(experiment: Experiment, host: str, dataset: Dataset) -> dict[str, Codec]
         }
 
 
-def _ask_server(session: requests.Session, target: Target, role: str, name: str, dataset: Dataset) -> Codec:
+def _ask_server(session: requests.Session, target: Target, role: Role, name: str, dataset: Dataset) -> Codec:
     """The codec of one server of two, which has answered one row in it."""
     base, headers = base_url(target.url(role)), target.headers_of(role)
     model = target.model(role, name)
@@ -126,7 +126,7 @@ def _send(
     session: requests.Session,
     method: str,
     url: str,
-    role: str,
+    role: Role,
     headers: Mapping[str, str],
     body: bytes | None = None,
 ) -> requests.Response:
@@ -152,7 +152,7 @@ def _send(
     return answer
 
 
-def _json(answer: requests.Response, role: str) -> Any:
+def _json(answer: requests.Response, role: Role) -> Any:
     url = answer.url
     try:
         return answer.json()
