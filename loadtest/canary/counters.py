@@ -54,7 +54,7 @@ class Meter:
         self._known: set[str] = set()
         self._was_in = False
 
-    def read(self, at: float, pages: Mapping[str, str | None], ready: Mapping[str, bool]) -> Scrape:
+    def read(self, at: float, pages: Mapping[str, str | None], ready: Mapping[Role, bool]) -> Scrape:
         """The scrape of this moment.
 
         Args:
@@ -80,7 +80,7 @@ class Meter:
         edges = sorted({float(key[2]) for key in values if key[0] == _TIME and key[2] != "+Inf"})
         counts = {
             role: self._counts(role, cluster, values, edges)
-            for role, cluster in zip((Role.STABLE, Role.CANDIDATE), self._clusters, strict=True)
+            for role, cluster in zip(ROLES, self._clusters, strict=True)
         }
         self._was_in |= not ejected and GATEWAY not in missing
         told = ejected and self._was_in
@@ -100,7 +100,7 @@ class Meter:
         return gained
 
     @staticmethod
-    def _counts(role: str, cluster: str, values: Mapping[Key, float], edges: list[float]) -> Counts:
+    def _counts(role: Role, cluster: str, values: Mapping[Key, float], edges: list[float]) -> Counts:
         ended = {key[2]: value for key, value in values.items() if key[:2] == (_XX, cluster)}
         retried = values.get((_RETRY, cluster), 0.0)
         errors = sum(value for status, value in ended.items() if status not in "123") + retried

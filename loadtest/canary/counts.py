@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, Role
 
 
 class Counts(NamedTuple):
@@ -41,8 +41,8 @@ class Scrape(NamedTuple):
     """
 
     at: float
-    counts: Mapping[str, Counts] = dict.fromkeys(ROLES, Counts())
+    counts: Mapping[Role, Counts] = dict.fromkeys(ROLES, Counts())
     edges: Sequence[float] = ()
-    ready: Mapping[str, bool] = dict.fromkeys(ROLES, True)
+    ready: Mapping[Role, bool] = dict.fromkeys(ROLES, True)
     ejected: bool = False
     missing: frozenset[str] = frozenset()

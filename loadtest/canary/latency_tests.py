@@ -18,7 +18,7 @@ import numpy as np
 from loadtest.canary.counts import Counts
 from loadtest.canary.time_windows import Floats, Windows
 from loadtest.experiment.gate import Gate
-from loadtest.experiment.role import Role
+from loadtest.experiment.role import ROLES, Role
 
 TRAILING = 30
 """Windows of stable in which its quantile is looked up."""
@@ -44,9 +44,9 @@ class Tails:
         self._splits: list[float] = []
         self._edges: Floats = np.zeros(0)
         self._past: deque[Floats] = deque(maxlen=TRAILING)
-        self._seen = {role: np.zeros(0) for role in (Role.STABLE, Role.CANDIDATE)}
+        self._seen = {role: np.zeros(0) for role in ROLES}
 
-    def add(self, at: float, counts: Mapping[str, Counts], split: float, edges: Sequence[float]) -> None:
+    def add(self, at: float, counts: Mapping[Role, Counts], split: float, edges: Sequence[float]) -> None:
         """Take in one scrape: the requests of both versions that were slower than each of ``edges``."""
         if not len(edges):
             return
@@ -97,7 +97,7 @@ class Tails:
     def _at_least(self, limit: float) -> int:
         return min(int(np.searchsorted(self._edges, limit - 1e-9)), len(self._edges) - 1)
 
-    def value(self, role: str) -> float | None:
+    def value(self, role: Role) -> float | None:
         """The version's quantile so far in seconds, by the edges; None before its first answer."""
         row = self._seen[role]
         return float(self._edges[self._quantile(row)]) if len(row) and row[0] else None

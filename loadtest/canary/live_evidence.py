@@ -95,7 +95,7 @@ class Evidence:
     answers: float
     alarms: tuple[Alarm, ...]
     proofs: tuple[Proof, ...]
-    misses: dict[str, int]
+    misses: dict[Role, int]
     ejected: bool
     silent: dict[str, float]
     shadow: Shadow | None = None

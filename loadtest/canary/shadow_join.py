@@ -84,7 +84,7 @@ class _Answer(NamedTuple):
 class _Request:
     """One request: what is known of it so far."""
 
-    answers: dict[str, _Answer] = field(default_factory=dict)
+    answers: dict[Role, _Answer] = field(default_factory=dict)
     truth: Sequence[object] | None = None
     at: float = 0.0
     counted: bool = False
@@ -128,7 +128,7 @@ class Join:
                 self._take_in(record)
         self._now = max(self._now, now)
 
-    def take(self, edges: Sequence[float]) -> dict[str, Counts]:
+    def take(self, edges: Sequence[float]) -> dict[Role, Counts]:
         """What each role gained since this was asked last, over requests whose end is known.
 
         Args:

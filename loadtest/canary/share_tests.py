@@ -19,7 +19,7 @@ from loadtest.canary.burstiness import Bursts
 from loadtest.canary.counts import Counts
 from loadtest.canary.time_windows import Windows
 from loadtest.experiment.gate import Gate
-from loadtest.experiment.role import Role
+from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.proportions import IndependentDifference
 from loadtest.stats.sequential import EQUAL_ODDS, ERROR_ODDS, WRONG_ANSWER_ODDS, TwoSampleBets, level_at
 
@@ -33,15 +33,15 @@ class Tally:
     """Hits of trials of both versions since the beginning."""
 
     def __init__(self) -> None:
-        self.hits = dict.fromkeys((Role.STABLE, Role.CANDIDATE), 0.0)
-        self.trials = dict.fromkeys((Role.STABLE, Role.CANDIDATE), 0.0)
+        self.hits = dict.fromkeys(ROLES, 0.0)
+        self.trials = dict.fromkeys(ROLES, 0.0)
 
-    def add(self, role: str, hits: float, trials: float) -> None:
+    def add(self, role: Role, hits: float, trials: float) -> None:
         """Add what one scrape saw."""
         self.hits[role] += hits
         self.trials[role] += trials
 
-    def share(self, role: str) -> float | None:
+    def share(self, role: Role) -> float | None:
         """Hits by trials; None before the first trial."""
         return self.hits[role] / self.trials[role] if self.trials[role] else None
 
@@ -95,7 +95,7 @@ class ShareAlarm:
         odds = ERROR_ODDS if self._bursts else WRONG_ANSWER_ODDS
         self._bets = TwoSampleBets(self.gate.bound, odds, above=True, late=LATE)
 
-    def add(self, at: float, counts: Mapping[str, Counts], split: float) -> None:  # noqa: ARG002 - as for tails
+    def add(self, at: float, counts: Mapping[Role, Counts], split: float) -> None:  # noqa: ARG002 - as for tails
         """Take in one scrape."""
         (kc, nc), (ks, ns) = (outcomes(self.gate, counts[role]) for role in (Role.CANDIDATE, Role.STABLE))
         self.tally.add(Role.CANDIDATE, kc, nc)
@@ -144,9 +144,9 @@ class ShareProof:
             if margin < 1
         }
 
-    def add(self, at: float, counts: Mapping[str, Counts], split: float) -> None:  # noqa: ARG002 - as for tails
+    def add(self, at: float, counts: Mapping[Role, Counts], split: float) -> None:  # noqa: ARG002 - as for tails
         """Take in one scrape."""
-        seen = {role: outcomes(self.gate, counts[role]) for role in (Role.STABLE, Role.CANDIDATE)}
+        seen = {role: outcomes(self.gate, counts[role]) for role in ROLES}
         for role, (hits, trials) in seen.items():
             self.tally.add(role, hits, trials)
         for step, bets in self._bets.items():

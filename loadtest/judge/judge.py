@@ -11,10 +11,11 @@ the same verdict for ever.
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.gate_test import Judged, decide
 from loadtest.judge.interim import judge_until_decided
@@ -74,7 +75,7 @@ def judge_gates(run: Run) -> Judgement:
         backend=run.facts.backend,
         decided_after_s=decided_after,
         gates=tuple(j.result for j in judged),
-        versions={"stable": _summarise("stable", run), "candidate": _summarise("candidate", run)},
+        versions={role: _summarise(role, run) for role in ROLES},
         load=LoadSummary(
             offered_rps=load.offered_rps,
             achieved_rps=load.achieved_rps,
@@ -96,7 +97,7 @@ def _measurement_problem(run: Run) -> str | None:
         return f"{evidence.unmatched:,} of {samples:,} samples stand alone, without the other version's"
     if len(evidence.stable) and evidence.stable.failed.all():
         return f"stable answered none of {len(evidence.stable):,} requests: there is nothing to compare with"
-    cpus = [facts.of("stable").cpus, facts.of("candidate").cpus]
+    cpus = [facts.of(role).cpus for role in ROLES]
     if None not in cpus and cpus[0] != cpus[1]:
         return f"stable ran on {cpus[0]:g} CPUs, the candidate on {cpus[1]:g}: nothing can be compared"
     return None
@@ -115,9 +116,9 @@ def _foreign_labels(run: Run) -> str | None:
     return f"stable answers {given}, the labels read {read}: write labels as the model does"
 
 
-def _summarise(version: Literal["stable", "candidate"], run: Run) -> VersionSummary:
+def _summarise(role: Role, run: Run) -> VersionSummary:
     """Describe one version; quality over all requests, so that replayed rows count as often as they came."""
-    outcomes, facts, values = run.evidence.of(version), run.facts.of(version), run.dataset.values
+    outcomes, facts, values = run.evidence.of(role), run.facts.of(role), run.dataset.values
     seconds = run.evidence.duration
     n, errors = len(outcomes), int(outcomes.failed.sum())
     accuracy = value = None

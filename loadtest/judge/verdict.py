@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from loadtest.errors import ExitCode
 from loadtest.experiment.gate import GateExpression
+from loadtest.experiment.role import Role
 
 
 class Word(StrEnum):
@@ -125,5 +126,5 @@ class Verdict(Document):
     backend: str
     decided_after_s: float | None = None
     gates: tuple[GateResult, ...]
-    versions: dict[Literal["stable", "candidate"], VersionSummary]
+    versions: dict[Role, VersionSummary]
     load: LoadSummary

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from loadtest.canary.store import Store
 from loadtest.experiment.experiment import Fault
+from loadtest.experiment.role import Role
 
 IMAGE = "image:"
 """How the name of a version begins that is an image: ``image:registry/recommender:2``."""
@@ -26,7 +27,7 @@ class Version:
         image: an image that carries the version with its server, on port 8000; None: our model server.
     """
 
-    role: Literal["stable", "candidate"]
+    role: Role
     folder: Path
     cpus: float | None
     memory: int | None
@@ -96,31 +97,31 @@ class Lab(Protocol):
     def endpoints(self) -> Endpoints:
         """Where the services listen."""
 
-    def enforced_cpus(self, role: str) -> float | None:
+    def enforced_cpus(self, role: Role) -> float | None:
         """The CPU limit that is truly in force for a version; None when none is. Never pretends."""
 
-    def set_cpus(self, role: str, cpus: float) -> None:
+    def set_cpus(self, role: Role, cpus: float) -> None:
         """Give a running version another CPU limit, in cores.
 
         Raises:
             LabError: it is not in force afterwards.
         """
 
-    def cpu_usage(self, role: str) -> CpuUsage | None:
+    def cpu_usage(self, role: Role) -> CpuUsage | None:
         """The throttling counters of a version now; None where they cannot be had."""
 
     @property
     def canary(self) -> Store:
         """The canary's state, from which the gateway's split, its shadow and its roles derive."""
 
-    def inject(self, role: str, fault: Fault) -> None:
+    def inject(self, role: Role, fault: Fault) -> None:
         """Make a version fail, until ``heal``; ``check`` then expects of it what was done to it.
 
         Raises:
             LabError: the fault needs a model server that allows it, and this one does not.
         """
 
-    def heal(self, role: str) -> None:
+    def heal(self, role: Role) -> None:
         """End every fault that was injected into a version, and wait until it is ready again."""
 
     def ended(self) -> list[str]:

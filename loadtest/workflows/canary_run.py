@@ -52,7 +52,7 @@ def watch(state: State, endpoints: Endpoints, policy: Canary) -> Seen:
         LabError: the lab does not show its gateway's counters, or cannot have the shadow that is asked for.
     """
     now = state.now
-    services = {"stable": now.stable.service, "candidate": now.candidate.service}
+    services = {Role.STABLE: now.stable.service, Role.CANDIDATE: now.candidate.service}
     swapped = now.stable.service == "candidate"
     clusters = Clusters(now.stable.service, "canary-swapped" if swapped else "canary")
     answers = ShadowReader(state, endpoints, policy.timeout)

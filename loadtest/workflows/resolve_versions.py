@@ -88,23 +88,23 @@ def resolve(experiment: Experiment) -> tuple[Version, Version]:
     """
     target = experiment.target
     if target is not None:
-        return Version("stable", Path(), None, None), Version("candidate", Path(), None, None)
+        return Version(Role.STABLE, Path(), None, None), Version(Role.CANDIDATE, Path(), None, None)
     return (
         _version(experiment, Role.STABLE, experiment.versions.stable),
         _version(experiment, Role.CANDIDATE, experiment.versions.candidate),
     )
 
 
-def _version(experiment: Experiment, role: str, name: str) -> Version:
+def _version(experiment: Experiment, role: Role, name: str) -> Version:
     folder, limits = experiment.model.folder, experiment.limits
     if name.startswith(IMAGE):
         image = name.removeprefix(IMAGE)
         if not image:
             raise ModelError(f"{role} {name!r}: names no image; write for example {IMAGE}registry/mine:2")
-        return Version(role, Path(), limits.cpus, limits.memory, image)  # type: ignore[arg-type]
+        return Version(role, Path(), limits.cpus, limits.memory, image)
     for path in (folder / name, Path(name)):
         if (path / MODEL_TOML).is_file():
-            return Version(role, path.absolute(), limits.cpus, limits.memory)  # type: ignore[arg-type]
+            return Version(role, path.absolute(), limits.cpus, limits.memory)
     known = ", ".join(sorted(p.parent.name for p in folder.glob(f"*/{MODEL_TOML}"))) or "none"
     model = next((p for p in sorted((folder / name).glob("model.*")) if p.suffix != ".toml"), None)
     if model is not None:

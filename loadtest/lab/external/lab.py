@@ -11,6 +11,7 @@ from typing import Self
 from loadtest.canary.store import Store
 from loadtest.errors import LabError, ServiceDied, TargetError
 from loadtest.experiment.experiment import Experiment, Fault
+from loadtest.experiment.role import Role
 from loadtest.experiment.target import Target
 from loadtest.lab.interface import CpuUsage, Endpoints
 from loadtest.lab.load_ended import SAID
@@ -52,11 +53,11 @@ class UrlsLab:
         """Where the servers listen; there is no gateway, so that stable stands for it."""
         return Endpoints(self._target.stable, self._target.stable, self._target.candidate)
 
-    def enforced_cpus(self, role: str) -> float | None:  # noqa: ARG002 - the port's shape
+    def enforced_cpus(self, role: Role) -> float | None:  # noqa: ARG002 - the port's shape
         """Not known."""
         return None
 
-    def set_cpus(self, role: str, cpus: float) -> None:
+    def set_cpus(self, role: Role, cpus: float) -> None:
         """A server that somebody else runs keeps the limit that it has.
 
         Raises:
@@ -64,7 +65,7 @@ class UrlsLab:
         """
         require_cpus(role, cpus, self.enforced_cpus(role))
 
-    def cpu_usage(self, role: str) -> CpuUsage | None:  # noqa: ARG002 - the port's shape
+    def cpu_usage(self, role: Role) -> CpuUsage | None:  # noqa: ARG002 - the port's shape
         """Not known."""
         return None
 
@@ -77,7 +78,7 @@ class UrlsLab:
         """
         raise _not_ours("have no gateway that could split traffic")
 
-    def inject(self, role: str, fault: Fault) -> None:
+    def inject(self, role: Role, fault: Fault) -> None:
         """The servers are somebody else's.
 
         Raises:
@@ -85,7 +86,7 @@ class UrlsLab:
         """
         raise _not_ours(f"take no faults: {role} stays without {fault}")
 
-    def heal(self, role: str) -> None:
+    def heal(self, role: Role) -> None:
         """Nothing was injected."""
 
     def ended(self) -> list[str]:

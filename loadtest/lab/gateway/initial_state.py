@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from loadtest.canary.state import Deployment, State
+from loadtest.experiment.role import Role
 from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.interface import Version
@@ -19,8 +20,8 @@ def take_up(store: FolderStore, versions: Iterable[Version], percent: float) -> 
         percent: the split of a new state.
     """
     names = {version.role: version.name for version in versions}
-    stable = Deployment("stable", names["stable"])
-    candidate = Deployment("candidate", names["candidate"])
+    stable = Deployment("stable", names[Role.STABLE])
+    candidate = Deployment("candidate", names[Role.CANDIDATE])
 
     def resume(state: State) -> State:
         if {state.now.stable, state.now.candidate} == {stable, candidate}:

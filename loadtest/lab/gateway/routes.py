@@ -16,6 +16,7 @@ from typing import Any
 from contract.headers import MODEL_VERSION, SHADOW, USER_ID
 from contract.shadow import COPY, ORIGINAL
 from loadtest.canary.state import State
+from loadtest.experiment.role import ROLES, Role
 
 ROUTES_FILE = "routes.json"
 TARGETS_FILE = "targets.json"
@@ -77,7 +78,7 @@ class Routes:
             "candidate_percent": self._candidate_weight * 100 / _TOTAL_WEIGHT,
             "shadow": self.shadow,
             "timeout_s": self.timeout,
-            "stable": self._service("stable"),
+            "stable": self._service(Role.STABLE),
             "serial": self.serial,
         }
 
@@ -101,9 +102,9 @@ class Routes:
     def _candidate_weight(self) -> int:
         return round(self.split_percent * _TOTAL_WEIGHT / 100)
 
-    def _service(self, role: str) -> str:
+    def _service(self, role: Role) -> str:
         """The cluster, named like its deployment, that plays a role."""
-        return {"stable": "candidate", "candidate": "stable"}[role] if self.swapped else role
+        return {Role.STABLE: "candidate", Role.CANDIDATE: "stable"}[role] if self.swapped else role
 
     def _routes(self) -> list[dict[str, Any]]:
         v2 = {"path_separated_prefix": "/v2"}
@@ -122,7 +123,7 @@ class Routes:
                         "weight": self._candidate_weight,
                         "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART, **second_try)},
                     },
-                    {"name": self._service("stable"), "weight": _TOTAL_WEIGHT - self._candidate_weight},
+                    {"name": self._service(Role.STABLE), "weight": _TOTAL_WEIGHT - self._candidate_weight},
                 ],
                 "use_hash_policy": True,
             },
@@ -138,10 +139,7 @@ class Routes:
                     "request_headers_mutations": [{"append": _set(SHADOW, COPY)}],
                 }
             ]
-        pins = {
-            role: [{"name": MODEL_VERSION, "string_match": {"exact": role}}]
-            for role in ("stable", "candidate")
-        }
+        pins = {role: [{"name": MODEL_VERSION, "string_match": {"exact": role}}] for role in ROLES}
         # to whoever gave the answer, whichever role that plays now; the clusters ask the other version too
         feedback = {"safe_regex": {"regex": _FEEDBACK}}
         return [
@@ -152,7 +150,7 @@ class Routes:
                 }
                 for role, pin in [
                     *pins.items(),
-                    ("stable", [{"name": MODEL_VERSION, "present_match": False}]),
+                    (Role.STABLE, [{"name": MODEL_VERSION, "present_match": False}]),
                 ]
             ),
             *(

@@ -19,6 +19,7 @@ from contract.headers import MODEL_VERSION
 from loadtest.canary.store import Store
 from loadtest.errors import StartError
 from loadtest.experiment.experiment import Experiment, Fault
+from loadtest.experiment.role import Role
 from loadtest.lab.free_ports import HOST, free_port
 from loadtest.lab.gateway.envoy import confirm_routes, find_envoy
 from loadtest.lab.gateway.folder_store import FolderStore
@@ -149,17 +150,17 @@ class LocalLab:
             self._url("stats"),
         )
 
-    def enforced_cpus(self, role: str) -> float | None:
+    def enforced_cpus(self, role: Role) -> float | None:
         """The CPU limit that the kernel has in force for a version's process; None when there is none."""
         service = self._services[role]
         return service.limits.cpus(service.process.pid)
 
-    def set_cpus(self, role: str, cpus: float) -> None:
+    def set_cpus(self, role: Role, cpus: float) -> None:
         """Give a running version another CPU limit, in cores; LabError: it is not in force afterwards."""
         self._services[role].limits.change(cpus)
         require_cpus(role, cpus, self.enforced_cpus(role))
 
-    def cpu_usage(self, role: str) -> CpuUsage | None:
+    def cpu_usage(self, role: Role) -> CpuUsage | None:
         """The throttling counters of a version's cgroup now; None where there is none."""
         return self._services[role].limits.cpu_usage()
 
@@ -168,7 +169,7 @@ class LocalLab:
         """The canary's state; changes are in force when they return."""
         return self._store
 
-    def inject(self, role: str, fault: Fault) -> None:
+    def inject(self, role: Role, fault: Fault) -> None:
         """Make a version fail; see ``Lab.inject``."""
         if fault.by_server:
             self._faults.inject(role, fault)
@@ -181,7 +182,7 @@ class LocalLab:
             self._killed.add(role)
             service.process.wait()
 
-    def heal(self, role: str) -> None:
+    def heal(self, role: Role) -> None:
         """End every fault of a version; see ``Lab.heal``."""
         service = self._services[role]
         if role in self._killed or service.ended():

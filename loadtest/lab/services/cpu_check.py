@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from loadtest.errors import LabError
+from loadtest.experiment.role import Role
 
 _RESOLUTION = 1e-4
 
 
-def require_cpus(role: str, asked: float, enforced: float | None) -> None:
+def require_cpus(role: Role, asked: float, enforced: float | None) -> None:
     """Require that a version's CPU limit is the one that was asked for, in cores.
 
     Raises:

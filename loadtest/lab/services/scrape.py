@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from loadtest.canary.counters import GATEWAY, STATS
 from loadtest.errors import LabError
+from loadtest.experiment.role import Role
 from loadtest.lab.interface import Endpoints
 from loadtest.lab.services.http_probe import get
 
@@ -19,7 +20,7 @@ class Pages(NamedTuple):
     """What was answered in time: the texts of the metrics, and who is ready."""
 
     pages: dict[str, str | None]
-    ready: dict[str, bool]
+    ready: dict[Role, bool]
 
 
 class Scraper:
@@ -34,7 +35,7 @@ class Scraper:
         LabError: the lab does not show its gateway's counters.
     """
 
-    def __init__(self, endpoints: Endpoints, services: Mapping[str, str], timeout: float) -> None:
+    def __init__(self, endpoints: Endpoints, services: Mapping[Role, str], timeout: float) -> None:
         if endpoints.stats is None:
             raise LabError("the gateway's counters are not published; publish its port 9902 on 127.0.0.1")
         urls = {role: str(getattr(endpoints, service)) for role, service in services.items()}

@@ -140,7 +140,8 @@ def test_a_second_controller_is_refused_in_a_line_that_names_the_first(started, 
 
 def test_what_a_killed_controller_leaves_is_taken_over(started, tmp_path):
     lead = (
-        "import sys; from pathlib import Path; from tests.loadtest.lab.gateway.test_folder_store import store\n"
+        "import sys; from pathlib import Path\n"
+        "from tests.loadtest.lab.gateway.test_folder_store import store\n"
         "with store(Path(sys.argv[1])).lead('the dead'): print('leads', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", lead, str(tmp_path)]
