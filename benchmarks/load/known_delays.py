@@ -163,7 +163,7 @@ def by_arithmetic(schedule: Schedule, stalled: tuple[float, float] | None) -> ND
         schedule: what was drawn; the measured arrivals count, and each went to both versions.
         stalled: when the server stood still, seconds since time zero; None: never.
     """
-    at, delay = schedule.at, np.asarray(DELAYS)[schedule.row % len(DELAYS)]
+    at, delay = schedule.scheduled_at, np.asarray(DELAYS)[schedule.row % len(DELAYS)]
     begin, end = stalled or (0.0, 0.0)
     done = at + delay
     done = np.where((done > begin) & (at < begin), np.maximum(done, np.where(done < end, end, 0)), done)
