@@ -151,7 +151,7 @@ def _prefer(pid: int) -> None:
 def _by_server(load: Load, began_at: float, answered: list[tuple[int, float]]) -> NDArray[np.float64]:
     """Latency of each measured request from its intended send, by the server's own clock."""
     schedule = draw(load, _ROWS)
-    due = dict(zip(schedule.row.tolist(), schedule.at.tolist(), strict=True))
+    due = dict(zip(schedule.row.tolist(), schedule.scheduled_at.tolist(), strict=True))
     ended = [(due[row], at - began_at) for row, at in answered]
     return np.array([end - begin for begin, end in ended if begin >= 0])
 
