@@ -108,7 +108,10 @@ def serve(
             if again or not drain:
                 stop(signum, frame)
             else:
-                threading.Timer(drain, stop, (signum, frame)).start()
+                timer = threading.Timer(drain, stop, (signum, frame))
+                # told a second time, the process does not wait for it
+                timer.daemon = True
+                timer.start()
 
         signal.signal(signal.SIGTERM, handle)
         sys.stderr.write(

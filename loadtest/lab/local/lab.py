@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
@@ -65,6 +65,7 @@ class LocalLab:
         percent: the split of a new state.
         allow_faults: let the model server be made slow, wrong or failing.
         with_prometheus: start Prometheus where it is on the PATH.
+        clock: seconds that never go back; ``start_seconds`` are on it.
     """
 
     backend: Literal["compose", "local", "urls"] = "local"
@@ -83,6 +84,7 @@ class LocalLab:
         percent: float = 10.0,
         allow_faults: bool = False,
         with_prometheus: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._versions: dict[str, Version] = {version.role: version for version in versions}
         self._folder = folder.absolute()
@@ -94,6 +96,7 @@ class LocalLab:
         self._state = (state or self._folder / "routes").absolute()
         self._percent = percent
         self._allow_faults = allow_faults
+        self._clock = clock
         self._store = FolderStore(
             self._state,
             lambda state: derive(state, {role: f"{HOST}:{self._ports[role]}" for role in self._versions}),
@@ -266,12 +269,12 @@ class LocalLab:
 
     def _await(self, name: str) -> None:
         """Wait until a service is ready; start it again where somebody else took its port meanwhile."""
-        deadline = time.monotonic() + self._start_seconds
+        deadline = self._clock() + self._start_seconds
         attempts = 1
         while not (self._is_ready(name) and self._services[name].listens(self._ports[name])):
             service = self._services[name]
             how = service.ended()
-            if how is None and time.monotonic() < deadline:
+            if how is None and self._clock() < deadline:
                 time.sleep(_POLL)
                 continue
             how = how or f"was not ready within {self._start_seconds:g} s"
