@@ -146,6 +146,7 @@ bench: setup ## measure what Loadproof says of its own speed, beside named peers
 	@$(BIN)/python -m benchmarks.judging
 	@$(BIN)/python -m benchmarks.load
 	@$(BIN)/python -m benchmarks.load.workers
+	@$(BIN)/python -m benchmarks.load.known_delays
 	@$(BIN)/python -m benchmarks.serving
 	@$(BIN)/python -m benchmarks.serving.stress
 	@$(BIN)/python -m benchmarks.canary

@@ -7,6 +7,7 @@ import json
 import re
 import tomllib
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -116,6 +117,8 @@ def _kind(field: FieldInfo) -> str:
         word = {"tuple[float, ...]": "list of numbers"}.get(kind, "size")
     elif get_origin(field.annotation) is Literal:
         return " or ".join(f'`"{value}"`' for value in get_args(field.annotation))
+    elif isinstance(field.annotation, type) and issubclass(field.annotation, StrEnum):
+        return " or ".join(f'`"{value}"`' for value in field.annotation)
     elif "GateExpression" in kind or "Gate" in kind:
         word = "list of gates"
     elif kind.startswith("tuple[str"):

@@ -17,6 +17,8 @@ import urllib.request
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from contract.headers import MODEL_VERSION, USER_ID
+
 if TYPE_CHECKING:
     from loadtest.lab.interface import Lab
 
@@ -67,7 +69,7 @@ class Users:
         body = json.dumps({"inputs": [row]})
         self._request = (
             f"POST /v2/models/{model}/infer HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nx-user-id: %d\r\n\r\n{body}"
+            f"content-length: {len(body)}\r\n{USER_ID}: %d\r\n\r\n{body}"
         )
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self.records: list[Record] = []
@@ -93,7 +95,7 @@ class Users:
             writer.close()
             raise
         self._idle.append((reader, writer))
-        return int(head.split()[1]), headers.get("x-model-version", "")
+        return int(head.split()[1]), headers.get(MODEL_VERSION, "")
 
 
 async def steady(url: str, model: str, rate: float, seconds: float) -> list[Record]:

@@ -2,12 +2,15 @@
 
 Each version is a queue, first come, first served, with the fixed service time of the settings, in seconds.
 Nothing is computed: an answer is held back until the queue would have come to it. So latencies are those of
-M/D/1 under Poisson arrivals, whatever else this machine does. Prints its port.
+M/D/1 under Poisson arrivals, whatever else this machine does. The header ``x-waited`` says how many seconds
+of queue a request found. Prints its port.
 """
 
 import asyncio
 import json
 import sys
+
+from contract.headers import MODEL_VERSION
 
 SERVICE = json.loads(sys.argv[1])
 FREE = dict.fromkeys(SERVICE, 0.0)
@@ -33,17 +36,18 @@ class Queue(asyncio.Protocol):
             if len(self.data) < end + 4 + length:
                 return
             self.data = self.data[end + 4 + length :]
-            self.request(head.startswith("post"), headers["x-model-version"])
+            self.request(head.startswith("post"), headers[MODEL_VERSION])
 
     def request(self, infer, version):
         """Answer when the version's queue comes to it."""
         loop = asyncio.get_running_loop()
-        begins = max(loop.time(), FREE[version])
+        now = loop.time()
+        begins = max(now, FREE[version])
         ends = begins + (SERVICE[version] if infer else 0.0)
         FREE[version] = ends
         body = ANSWER if infer else METADATA
-        head = f"HTTP/1.1 200 OK\r\nx-model-version: {version}\r\nContent-Length: {len(body)}\r\n\r\n"
-        loop.call_at(ends, self.transport.write, (head + body).encode())
+        headers = f"{MODEL_VERSION}: {version}\r\nx-waited: {begins - now:g}\r\nContent-Length: {len(body)}"
+        loop.call_at(ends, self.transport.write, f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{body}".encode())
 
 
 async def main():

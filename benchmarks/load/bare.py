@@ -6,9 +6,11 @@ import os
 
 from locust import FastHttpUser, task
 
+from contract.headers import MODEL_VERSION
+
 BODY = os.environ["BARE_BODY"].encode()
 PATH = os.environ["BARE_PATH"]
-HEADERS = {"Content-Type": "application/json", "x-model-version": "stable"}
+HEADERS = {"Content-Type": "application/json", MODEL_VERSION: "stable"}
 
 
 class Bare(FastHttpUser):

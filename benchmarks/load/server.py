@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from contract.headers import MODEL_VERSION
 from loadtest.experiment.role import ROLES
 from loadtest.fetch import get
 from loadtest.lab.free_ports import HOST, free_port
@@ -33,14 +34,14 @@ _HTTP = "type.googleapis.com/envoy.extensions.filters"
 def _route(method: str, answer: object, version: str) -> dict[str, object]:
     headers = [
         {"name": name, "string_match": {"exact": value}}
-        for name, value in ((":method", method), ("x-model-version", version))
+        for name, value in ((":method", method), (MODEL_VERSION, version))
     ]
     return {
         "match": {"prefix": f"/v2/models/{MODEL}", "headers": headers},
         "direct_response": {"status": 200, "body": {"inline_string": json.dumps(answer)}},
         "response_headers_to_add": [
             {"header": {"key": "content-type", "value": "application/json"}},
-            {"header": {"key": "x-model-version", "value": version}},
+            {"header": {"key": MODEL_VERSION, "value": version}},
         ],
     }
 
@@ -102,7 +103,7 @@ def running(core: int) -> Iterator[Server]:
         try:
             os.sched_setaffinity(process.pid, {core})
             deadline = time.monotonic() + _START_SECONDS
-            while get(f"{url}/v2/models/{MODEL}", 1, {"x-model-version": ROLES[0]}) is None:
+            while get(f"{url}/v2/models/{MODEL}", 1, {MODEL_VERSION: ROLES[0]}) is None:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError("the server did not start")
                 time.sleep(0.05)

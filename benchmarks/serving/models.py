@@ -14,6 +14,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from contract.model_toml import Input, ModelToml, write_model_toml
+
 FEATURES = 20
 ROWS = 192
 MODELS = {
@@ -22,15 +24,7 @@ MODELS = {
 }
 """What each model is, for people."""
 
-_MANIFEST = """name = "bench"
-version = "v1"
-task = "classification"
-
-[[inputs]]
-name = "features"
-datatype = "FP64"
-shape = [-1, 20]
-"""
+_TOML = ModelToml("bench", "v1", "classification", Input("features", "FP64", (-1, FEATURES)))
 
 
 def prepare(folder: Path) -> tuple[NDArray[np.float64], dict[str, list[int]]]:
@@ -66,7 +60,7 @@ def _save(folder: Path, model: object) -> None:
         (folder / part).mkdir(parents=True, exist_ok=True)
     joblib.dump(model, folder / "model.joblib")
     skops.io.dump(model, folder / "loadproof" / "model.skops")
-    (folder / "loadproof" / "model.toml").write_text(_MANIFEST)
+    write_model_toml(folder / "loadproof", _TOML)
     settings = {
         "name": "bench",
         "implementation": "mlserver_sklearn.SKLearnModel",

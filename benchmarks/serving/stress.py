@@ -31,8 +31,7 @@ from benchmarks.serving.running import PORT, install, running
 from benchmarks.serving.sender import Sender
 from benchmarks.serving.servers import CACHE, SERVERS
 from contract.metric_names import BATCH_ROWS
-from services.model_server.http.app import create_app
-from services.model_server.http.front import in_front_of
+from services.model_server.http.app import create_app, in_front_of
 from services.model_server.http.inference import Settings
 from services.model_server.version import load_version
 

@@ -90,7 +90,7 @@ class Meter:
         return gained
 
     @staticmethod
-    def _counts(role: str, cluster: str, values: Mapping[Key, float], edges: list[float]) -> Counts:
+    def _counts(role: Role, cluster: str, values: Mapping[Key, float], edges: list[float]) -> Counts:
         ended = {key[2]: value for key, value in values.items() if key[:2] == (_XX, cluster)}
         retried = values.get((_RETRY, cluster), 0.0)
         errors = sum(value for status, value in ended.items() if status not in "123") + retried

@@ -8,9 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from loadtest.capacity.search import Capacity
+from loadtest.experiment.role import Role
 from loadtest.judge.verdict import Document, GateResult, Word
-
-Role = Literal["stable", "candidate"]
 
 
 class Point(Document):

@@ -20,6 +20,6 @@ def diff(
     """Hold two stored runs side by side: what changed, by how much at least and at most. No verdict."""
     changes = diff_runs(before, after)
     if as_json:
-        typer.echo(changes.model_dump_json(by_alias=True, indent=2))
+        typer.echo(changes.model_dump_json(indent=2))
     else:
         print_changes(console, changes)

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loadtest.data.dataset import Dataset
+from loadtest.experiment.role import Role
 
-BaselineAnswers = Mapping[str, Mapping[int, str]]
+BaselineAnswers = Mapping[Role, Mapping[int, str]]
 """Per role and row the answer without load, as text; rows and roles that were not asked are absent."""
 TOLERANCE = 1e-5
 """How far a regression's answer may lie from its baseline answer, as a share."""

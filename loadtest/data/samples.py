@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from loadtest.errors import UsageError
+from loadtest.experiment.role import Role
 
 _CODES = pa.dictionary(pa.int8(), pa.string())
 SCHEMA = pa.schema(
@@ -119,7 +120,7 @@ class SampleSet:
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
-    def of(self, role: str) -> SampleSet:
+    def of(self, role: Role) -> SampleSet:
         """The samples of one version."""
         return self.where(self.is_role(role))
 
@@ -135,7 +136,7 @@ class SampleSet:
         """The samples at which ``mask`` (shape: one per sample) is true."""
         return SampleSet(self.table.filter(pa.array(mask)))
 
-    def is_role(self, role: str) -> NDArray[np.bool_]:
+    def is_role(self, role: Role) -> NDArray[np.bool_]:
         """Per sample: was it asked of ``role``."""
         return self._numpy(pc.equal(self.table["role"].cast(pa.string()), role))
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from contract.faults import MAX_DELAY, SERVER_FAULTS, ServerFault
 from loadtest.experiment.gate import Gate, GateExpression
+from loadtest.experiment.role import Role
 from loadtest.experiment.units import Bytes, Cpus, PositiveSeconds, Rates, Seconds, seconds
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -128,7 +129,7 @@ class Fault(Part):
     """When, after the load began."""
     lasts: Seconds = 0.0
     """For how long; 0: until the end."""
-    role: Literal["stable", "candidate"] = "candidate"
+    role: Role = Role.CANDIDATE
     """Whom it befalls."""
     share: float = Field(default=1.0, gt=0, le=1)
     """Of `slowed`, `wrong`, `failing`: the share of requests."""

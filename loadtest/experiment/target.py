@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from contract.headers import REQUEST_ID
 from loadtest.errors import UsageError
+from loadtest.experiment.role import Role
 
 Protocol = Literal["oip", "kserve-v1", "tfserving", "mlflow", "sagemaker"]
 
@@ -77,15 +78,15 @@ class Target(BaseModel):
             raise ValueError(f"{url!r} is no URL of a server; give one such as http://127.0.0.1:8001")
         return url
 
-    def url(self, role: str) -> str:
+    def url(self, role: Role) -> str:
         """Base URL of one version."""
         return self.stable if role == "stable" else self.candidate
 
-    def model(self, role: str, name: str) -> str:
+    def model(self, role: Role, name: str) -> str:
         """What one version calls the model that the experiment calls ``name``."""
         return (self.stable_model if role == "stable" else self.candidate_model) or name
 
-    def headers_of(self, role: str) -> dict[str, str]:
+    def headers_of(self, role: Role) -> dict[str, str]:
         """The headers of requests to one version, with what the environment holds.
 
         Raises:

@@ -16,7 +16,8 @@ import numpy as np
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.metrics import QUALITY
-from loadtest.judge.diff_lines import ROLES, Change, Changes, Role, line
+from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.diff_lines import Change, Changes, line
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.metric_tests import good, measure
 from loadtest.judge.outcomes import Outcomes

@@ -7,14 +7,13 @@ from typing import Literal
 from pydantic import Field
 
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.measurement import Measurement, shown
 from loadtest.judge.verdict import Document
 from loadtest.stats.estimate import Known
 
-Role = Literal["stable", "candidate"]
-Subject = Literal["stable", "candidate", "candidate against stable"]
-ROLES: tuple[Role, Role] = ("stable", "candidate")
-SUBJECTS: tuple[Subject, ...] = (*ROLES, "candidate against stable")
+RoleOrBoth = Role | Literal["candidate against stable"]
+ROLES_AND_BOTH: tuple[RoleOrBoth, ...] = (*ROLES, "candidate against stable")
 
 
 class Change(Document):
@@ -24,7 +23,7 @@ class Change(Document):
     was, percentage points, or a plain difference).
     """
 
-    subject: Subject
+    role: RoleOrBoth
     metric: str
     before: float | None
     after: float | None
@@ -47,7 +46,7 @@ class Changes(Document):
 
 
 def line(
-    subject: Subject,
+    role: RoleOrBoth,
     gate: Gate,
     measured: Measurement | str,
     own: tuple[float | None, float | None],
@@ -73,7 +72,7 @@ def line(
         if known:
             low = high = None
     return Change(
-        subject=subject,
+        role=role,
         metric=gate.metric,
         before=shown(own[0], gate.value_unit),
         after=shown(own[1], gate.value_unit),

@@ -8,7 +8,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.errors import GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
-from loadtest.experiment.metrics import METRICS
+from loadtest.experiment.metrics import QUALITY
 from loadtest.judge.metric_tests import TESTS
 from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.quality_tests import positive_class
@@ -26,8 +26,8 @@ def check_gates(experiment: Experiment, dataset: Dataset) -> None:
         if gate.entry.test not in TESTS:
             problem = f"one load says nothing of the {gate.metric}; use loadproof capacity --gate"
         elif gate.entry.task not in (None, experiment.data.task):
-            names = ", ".join(m.name for m in METRICS.values() if m.task == experiment.data.task)
-            problem = f"{gate.metric} is for {gate.entry.task}s; a {experiment.data.task} has {names}"
+            task, fits = gate.entry.task, QUALITY[experiment.data.task]
+            problem = f"{gate.metric} is for {task}s; set [data] task = {task!r}, or gate {fits}"
         elif missing := [
             why for need in gate.entry.needs if (why := _lacks(need, gate, experiment, dataset))
         ]:

@@ -10,20 +10,28 @@ the same verdict for ever.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
+import numpy as np
+
+from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.gate_test import Judged, decide
 from loadtest.judge.interim import judge_until_decided
 from loadtest.judge.measurement import shown
+from loadtest.judge.metric_tests import good
+from loadtest.judge.mismatches import changed
 from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
 from loadtest.judge.significance import Level
-from loadtest.judge.verdict import LoadSummary, Verdict, Word
-from loadtest.judge.version_summary import summarise
+from loadtest.judge.verdict import LatencySummary, LoadSummary, Verdict, VersionSummary, Word
+from loadtest.stats.quantiles import latency_quantiles
 
 MAX_UNMATCHED = 0.005
 """Share of samples that may lack the other version's (a run that was stopped); more is a bad measurement."""
+MOST_IDS = 100
+"""Mismatches that verdict.json names; samples.parquet holds all."""
 
 
 class Judgement(NamedTuple):
@@ -67,7 +75,7 @@ def judge_gates(run: Run) -> Judgement:
         backend=run.facts.backend,
         decided_after_s=decided_after,
         gates=tuple(j.result for j in judged),
-        versions={"stable": summarise("stable", run), "candidate": summarise("candidate", run)},
+        versions={role: _summarise(role, run) for role in ROLES},
         load=LoadSummary(
             offered_rps=load.offered_rps,
             achieved_rps=load.achieved_rps,
@@ -89,7 +97,7 @@ def _measurement_problem(run: Run) -> str | None:
         return f"{evidence.unmatched:,} of {samples:,} samples stand alone, without the other version's"
     if len(evidence.stable) and evidence.stable.failed.all():
         return f"stable answered none of {len(evidence.stable):,} requests: there is nothing to compare with"
-    cpus = [facts.of("stable").cpus, facts.of("candidate").cpus]
+    cpus = [facts.of(role).cpus for role in ROLES]
     if None not in cpus and cpus[0] != cpus[1]:
         return f"stable ran on {cpus[0]:g} CPUs, the candidate on {cpus[1]:g}: nothing can be compared"
     return None
@@ -106,3 +114,32 @@ def _foreign_labels(run: Run) -> str | None:
         return None
     given, read = (", ".join(repr(text) for text in sorted(some)[:3]) for some in (answers, labels))
     return f"stable answers {given}, the labels read {read}: write labels as the model does"
+
+
+def _summarise(role: Role, run: Run) -> VersionSummary:
+    """Describe one version; quality over all requests, so that replayed rows count as often as they came."""
+    outcomes, facts, values = run.evidence.of(role), run.facts.of(role), run.dataset.values
+    seconds = run.evidence.duration
+    n, errors = len(outcomes), int(outcomes.failed.sum())
+    accuracy = value = None
+    if n and run.experiment.data.task == "classification":
+        accuracy = float(outcomes.correct.mean())
+        if values is not None:
+            earned = 1000 * float(np.mean(values[outcomes.row] * outcomes.correct))
+            value = earned if math.isfinite(earned) else None
+    quantiles = latency_quantiles(outcomes.latency)
+    return VersionSummary(
+        requests=n,
+        errors=errors,
+        throughput_rps=(n - errors) / seconds,
+        goodput_rps=float(good(outcomes, run.experiment).sum()) / seconds,
+        accuracy=accuracy,
+        value_per_1000=value,
+        mismatches=int(outcomes.mismatch.sum()) if outcomes.compared.any() else None,
+        mismatch_ids=tuple(c.request_id for c in changed(outcomes, MOST_IDS) if c.request_id),
+        compared=int(outcomes.compared.sum()) if outcomes.compared.any() else None,
+        latency_ms=LatencySummary(**{k: None if v is None else 1000 * v for k, v in quantiles.items()}),
+        cpus=facts.cpus,
+        cpu_throttled_ratio=facts.cpu_throttled_ratio,
+        memory_bytes=facts.memory_bytes,
+    )

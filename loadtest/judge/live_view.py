@@ -52,7 +52,7 @@ class LiveView:
             "elapsed": self.elapsed,
             "decided": self.decided,
             "gates": [
-                gate.model_dump(mode="json", by_alias=True, include=_SHOWN)
+                gate.model_dump(mode="json", include=_SHOWN)
                 | ({"verdict": "open"} if gate.verdict is Word.INCONCLUSIVE else {})
                 for gate in self.gates
             ],

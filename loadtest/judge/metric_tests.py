@@ -11,6 +11,7 @@ import numpy as np
 
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.role import ROLES
 from loadtest.judge import quality_tests
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import not_compared
@@ -181,7 +182,7 @@ def _mismatches(gate: Gate, run: Run) -> Measurement:
 
 
 def _read(gate: Gate, run: Run, read: Callable[[VersionFacts], float | None]) -> Measurement:
-    s, c = read(run.facts.of("stable")), read(run.facts.of("candidate"))
+    s, c = (read(run.facts.of(role)) for role in ROLES)
     if c is None or (gate.against == "stable" and s is None):
         raise NoEvidence(f"{gate.metric} was not observed on this backend")
     value = c

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.role import Role
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import RunFacts
@@ -63,7 +64,7 @@ def counted(gate: Gate, evidence: Evidence) -> str:
 
 def not_compared(facts: RunFacts) -> str:
     """Why there is nothing to compare with."""
-    asked = facts.load.baseline.get("candidate")
+    asked = facts.load.baseline.get(Role.CANDIDATE)
     if asked is None or not asked.asked:
         return "the candidate was not asked before the load, so no answer can be compared"
     if not asked.steady:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ from loadtest.data.samples import SampleSet
 from loadtest.errors import DatasetError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.role import Role
 from loadtest.judge.outcomes import Flags
 from loadtest.judge.paired_outcomes import Evidence
 
@@ -72,11 +72,11 @@ class RunFacts(BaseModel):
 
     backend: str
     load: LoadFacts
-    versions: dict[Literal["stable", "candidate"], VersionFacts] = Field(default_factory=dict)
+    versions: dict[Role, VersionFacts] = Field(default_factory=dict)
 
-    def of(self, version: Literal["stable", "candidate"]) -> VersionFacts:
+    def of(self, role: Role) -> VersionFacts:
         """The facts of one version, each None where nothing is known."""
-        return self.versions.get(version, VersionFacts())
+        return self.versions.get(role, VersionFacts())
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from loadtest.errors import ExitCode
 from loadtest.experiment.gate import GateExpression
+from loadtest.experiment.role import Role
 
 
 class Word(StrEnum):
@@ -29,7 +30,11 @@ class Document(BaseModel):
     """A part of what is written: frozen, and without unknown keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        serialize_by_alias=True,
+        arbitrary_types_allowed=True,
     )
 
 
@@ -121,5 +126,5 @@ class Verdict(Document):
     backend: str
     decided_after_s: float | None = None
     gates: tuple[GateResult, ...]
-    versions: dict[Literal["stable", "candidate"], VersionSummary]
+    versions: dict[Role, VersionSummary]
     load: LoadSummary

@@ -73,7 +73,7 @@ class CpuUsage(NamedTuple):
     throttled_periods: int
 
 
-def require_cpus(role: str, asked: float, enforced: float | None) -> None:
+def require_cpus(role: Role, asked: float, enforced: float | None) -> None:
     """Require that a version's CPU limit is the one that was asked for, in cores.
 
     Raises:
@@ -119,18 +119,18 @@ class Lab(Protocol):
     def endpoints(self) -> Endpoints:
         """Where the services listen."""
 
-    def enforced_cpus(self, role: str) -> float | None:  # noqa: ARG002 - what labs that know nothing inherit
+    def enforced_cpus(self, role: Role) -> float | None:  # noqa: ARG002 - what labs that know nothing inherit
         """The CPU limit that is truly in force for a version; None when none is. Never pretends."""
         return None
 
-    def set_cpus(self, role: str, cpus: float) -> None:
+    def set_cpus(self, role: Role, cpus: float) -> None:
         """Give a running version another CPU limit, in cores.
 
         Raises:
             LabError: it is not in force afterwards.
         """
 
-    def cpu_usage(self, role: str) -> CpuUsage | None:  # noqa: ARG002 - so
+    def cpu_usage(self, role: Role) -> CpuUsage | None:  # noqa: ARG002 - so
         """The throttling counters of a version now; None where they cannot be had."""
         return None
 
@@ -138,14 +138,14 @@ class Lab(Protocol):
     def canary(self) -> Store:
         """The canary's state, from which the gateway's split, its shadow and its roles derive."""
 
-    def inject(self, role: str, fault: Fault) -> None:
+    def inject(self, role: Role, fault: Fault) -> None:
         """Make a version fail, until ``heal``; ``check`` then expects of it what was done to it.
 
         Raises:
             LabError: the fault needs a model server that allows it, and this one does not.
         """
 
-    def heal(self, role: str) -> None:
+    def heal(self, role: Role) -> None:
         """End every fault that was injected into a version, and wait until it is ready again."""
 
     def ended(self) -> list[str]:

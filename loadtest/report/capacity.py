@@ -53,7 +53,7 @@ def answers(report: CapacityReport) -> list[str]:
         return []
     lines = []
     for role in ROLES:
-        cpus = report.cheapest.get(role)  # type: ignore[call-overload]
+        cpus = report.cheapest.get(role)
         found = "no limit that was tried is enough" if cpus is None else f"{cpus:g} CPUs are enough"
         lines.append(f"{role} at {report.at_rate:g}/s: {found}")
     return lines
@@ -78,7 +78,7 @@ def _points(report: CapacityReport) -> Table:
     priced = () if report.price is None else ("cost of a million",)
     headings = ("CPU limit", "version", "capacity", "interval", "beyond it", "trials", "requests", *priced)
     shown = table(headings, ("CPU limit", "version"))
-    for both in zip(*(report.versions[role] for role in ("stable", "candidate")), strict=True):
+    for both in zip(*(report.versions[role] for role in ROLES), strict=True):
         for role, p in zip(ROLES, both, strict=True):
             cost = [number_format.quantity(p.cost_per_million, "") for _ in priced]
             beyond = p.exceeded_first if p.precise else f"{p.exceeded_first}?"
@@ -121,7 +121,7 @@ def _chart(report: CapacityReport) -> str:
         Axis.linear(0, top, "requests a second within the objective"),
     )
     for role in ROLES:
-        mine = [p for p in known if p in report.versions[role]]  # type: ignore[index]
+        mine = [p for p in known if p in report.versions[role]]
         cpus = [p.cpus or 0.0 for p in mine]
         rates = [p.capacity or 0.0 for p in mine]
         chart.line(cpus, rates, role)

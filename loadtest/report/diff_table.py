@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.judge.diff_lines import SUBJECTS, Change, Changes
+from loadtest.judge.diff_lines import ROLES_AND_BOTH, Change, Changes
 from loadtest.report.number_format import quantity, signed
 from loadtest.report.terminal import table
 
@@ -15,8 +15,8 @@ _STYLES = {"worse": "red", "slower": "red", "better": "green", "faster": "green"
 
 def print_changes(console: Console, changes: Changes) -> None:
     """A table for each version and one for the candidate against stable, then what to keep in mind."""
-    for subject in SUBJECTS:
-        console.print(_table(subject, [c for c in changes.changes if c.subject == subject]))
+    for role in ROLES_AND_BOTH:
+        console.print(_table(role, [c for c in changes.changes if c.role == role]))
         console.print()
     arrivals = "the same arrivals and rows" if changes.same_arrivals else "other arrivals"
     for line in (*changes.conditions, arrivals):

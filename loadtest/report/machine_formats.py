@@ -12,7 +12,7 @@ from loadtest.report.templating import templates
 
 def to_json(verdict: Verdict) -> str:
     """verdict.json, schema 1."""
-    return verdict.model_dump_json(by_alias=True, indent=2) + "\n"
+    return verdict.model_dump_json(indent=2) + "\n"
 
 
 def to_junit(verdict: Verdict) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from loadtest.experiment.experiment import Experiment, Versions
 from loadtest.experiment.metrics import QUALITY
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.diff_lines import Change
 from loadtest.judge.rate_sweep import AtRate, RatesVerdict
 from loadtest.judge.verdict import VersionSummary
@@ -48,16 +48,16 @@ def rows(verdict: RatesVerdict) -> list[tuple[str, ...]]:
     return lines
 
 
-def _summary(at: AtRate, role: str) -> VersionSummary:
-    return at.verdict.versions["stable" if role == "stable" else "candidate"]
+def _summary(at: AtRate, role: Role) -> VersionSummary:
+    return at.verdict.versions[role]
 
 
-def _quality(at: AtRate, role: str) -> Change | None:
+def _quality(at: AtRate, role: Role) -> Change | None:
     changes = at.changes.changes if at.changes else ()
-    return next((c for c in changes if c.subject == role and c.metric in QUALITY.values()), None)
+    return next((c for c in changes if c.role == role and c.metric in QUALITY.values()), None)
 
 
-def _against(at: AtRate, role: str) -> str:
+def _against(at: AtRate, role: Role) -> str:
     change = _quality(at, role)
     if change is None or change.estimate is None or None in change.interval:
         return "–"
@@ -131,7 +131,7 @@ def _quality_chart(verdict: RatesVerdict) -> Figure:
     )
 
 
-def _ends(at: AtRate, role: str, value: float) -> tuple[float, float]:
+def _ends(at: AtRate, role: Role, value: float) -> tuple[float, float]:
     """The interval of the change, laid around the accuracy itself; nan where there is none."""
     change = _quality(at, role)
     if at.changes is None:

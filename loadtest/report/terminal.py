@@ -118,7 +118,7 @@ def gate_table(verdict: Verdict, *, wide: bool) -> Table:
 def version_table(verdict: Verdict) -> Table:
     """Both versions side by side."""
     shown = table(("", *ROLES), ("",))
-    both = [verdict.versions["stable"], verdict.versions["candidate"]]
+    both = [verdict.versions[role] for role in ROLES]
     shown.add_row("requests", *(f"{v.requests:,}" for v in both))
     shown.add_row("errors", *(f"{v.errors:,}" for v in both))
     shown.add_row("mismatches", *(changed(v) for v in both))

@@ -17,7 +17,7 @@ from loadtest.data.baseline import Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import Lab, Version
 from loadtest.report.capacity import to_html
@@ -25,7 +25,7 @@ from loadtest.workflows.capacity_trials import drain, run_trial
 from loadtest.workflows.load_follower import Progress
 from loadtest.workflows.run_environment import describe
 
-Recover = Callable[[Lab, str, str, float], None]
+Recover = Callable[[Lab, str, Role, float], None]
 
 CAPACITY = "capacity.json"
 ROWS = "rows.parquet"
@@ -101,7 +101,7 @@ def capacity(
             folder.write(ENVIRONMENT, describe(lab.environment()))
             report = _report(experiment, lab.backend, searching, questions, problem)
             progress.step("stopping the lab")
-        content = json.loads(report.model_dump_json(by_alias=True)) | {"trials": searching.log}
+        content = json.loads(report.model_dump_json()) | {"trials": searching.log}
         folder.write(CAPACITY, content)
         folder.write("capacity.html", to_html(report, experiment))
         return Outcome(report, folder.publish())
@@ -158,8 +158,9 @@ class _Searching:
     def under(self, cpus: float | None) -> None:
         """Search both versions under one CPU limit (None: the one in force), a trial of each in turn."""
         lab = self._lab
-        for role in ROLES if cpus is not None else ():
-            lab.set_cpus(role, cpus)  # type: ignore[arg-type]
+        if cpus is not None:
+            for role in ROLES:
+                lab.set_cpus(role, cpus)
         enforced = {role: lab.enforced_cpus(role) for role in ROLES}
         searches = {role: Search(self._plan) for role in ROLES}
         going = list(ROLES)
@@ -171,7 +172,7 @@ class _Searching:
             self.points[role].append(point(search.answer(), enforced[role], self._price))
             self.wide[role].append(point(search.answer(self._corrected), enforced[role], self._price))
 
-    def _advance(self, search: Search, role: str, cpus: float | None) -> bool:
+    def _advance(self, search: Search, role: Role, cpus: float | None) -> bool:
         step = search.next()
         if step is None:
             return False

@@ -17,6 +17,7 @@ from loadtest.data.run_folder import EXPERIMENT, LOAD, SAMPLES, write_file
 from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode, LabError
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 from loadtest.fetch import get
 from loadtest.lab.interface import Lab
 
@@ -52,7 +53,7 @@ class Measured(NamedTuple):
 def run_trial(
     lab: Lab,
     experiment: Experiment,
-    role: str,
+    role: Role,
     step: Step,
     folder: Path,
     seed: int,
@@ -119,7 +120,7 @@ def _mismatches(samples: SampleSet, baseline: Comparison) -> NDArray[np.bool_]:
     return np.asarray([same is False for same in baseline.agrees(rows, predictions).to_pylist()], np.bool_)
 
 
-def drain(lab: Lab, model: str, role: str, within: float) -> None:
+def drain(lab: Lab, model: str, role: Role, within: float) -> None:
     """Wait until an overloaded version answers at once again.
 
     Args:

@@ -88,7 +88,7 @@ def judge_rates_run(run: Path, gates: Sequence[str] = (), *, write: bool = False
         for (part, each), at in zip(stored, verdict.rates, strict=True):
             write_reports(part, each, at.verdict)
         lowest, experiment = stored[0][0], stored[0][1].experiment
-        write_file(folder, RATES, verdict.model_dump_json(by_alias=True, indent=2) + "\n")
+        write_file(folder, RATES, verdict.model_dump_json(indent=2) + "\n")
         write_file(folder, "junit.xml", rates_to_junit(verdict))
         write_file(folder, "summary.md", rates_to_markdown(verdict, experiment.versions))
         write_file(folder, "report.html", rates_to_html(verdict, experiment, read_environment(lowest)))

@@ -35,11 +35,7 @@ class CpuLimit:
 
 
 def read_cpu_limit(proc: Path = Path("/proc/self")) -> CpuLimit | None:
-    """The nearest CPU limit above this process; None where there is none.
-
-    Args:
-        proc: the process's folder in procfs.
-    """
+    """The nearest CPU limit above the process of a folder in procfs; None where there is none."""
     try:
         cgroups = (proc / "cgroup").read_text(encoding="utf-8").splitlines()
         mounts = (proc / "mountinfo").read_text(encoding="utf-8").splitlines()
@@ -98,11 +94,7 @@ def _read(folder: Path) -> CpuLimit | None:
 
 
 class CpuLimitCollector(Collector):
-    """Reads the limit at scrape time; without a limit its metrics are absent, not zero.
-
-    Args:
-        proc: the process's folder in procfs.
-    """
+    """Reads the limit at scrape time; without a limit its metrics are absent, not zero."""
 
     def __init__(self, proc: Path = Path("/proc/self")) -> None:
         self._proc = proc

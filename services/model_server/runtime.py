@@ -62,7 +62,7 @@ class Description(NamedTuple):
 
 @dataclass(frozen=True)
 class Format:
-    """One format of model files; every module of ``runtimes`` has one, as ``FORMAT``.
+    """One format of model files; every module of ``runtimes`` lists its own in ``FORMATS``.
 
     Args:
         file: the model file's name in a version folder.

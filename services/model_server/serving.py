@@ -30,8 +30,7 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from services.model_server.canary.faults import Faults
 from services.model_server.errors import AddressError
-from services.model_server.http.app import create_app
-from services.model_server.http.front import in_front_of
+from services.model_server.http.app import create_app, in_front_of
 from services.model_server.http.inference import Settings
 from services.model_server.version import LoadedVersion
 
@@ -102,7 +101,10 @@ def serve(
             if again or not drain:
                 stop(signum, frame)
             else:
-                threading.Timer(drain, stop, (signum, frame)).start()
+                timer = threading.Timer(drain, stop, (signum, frame))
+                # told a second time, the process does not wait for it
+                timer.daemon = True
+                timer.start()
 
         signal.signal(signal.SIGTERM, handle)
         sys.stderr.write(

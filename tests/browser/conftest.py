@@ -7,7 +7,7 @@ from selenium import webdriver
 
 from tests.integration.conftest import double, job  # noqa: F401 - fixtures
 
-QUIET = ("quic", "background-networking", "component-update", "sync", "gpu")
+QUIET = ("quic", "background-networking", "component-update", "sync", "gpu", "dev-shm-usage")
 
 
 @pytest.fixture(scope="session")

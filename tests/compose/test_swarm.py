@@ -30,14 +30,14 @@ def networks(docker):
 
 
 @pytest.fixture
-def swarm(docker, images):
+def swarm(docker):
     """A swarm of this node, for this test only, and only while nobody else has containers here.
 
     When the Engine leaves a swarm, it resolves no names any more for the containers that run then.
     """
     with contextlib.ExitStack() as alone:
         try:
-            eventually(lambda: taken(alone), trouble=BlockingIOError, within=600)
+            eventually(lambda: taken(alone), trouble=BlockingIOError, within=300)
         except AssertionError:
             pytest.skip("another test run keeps its labs on this Engine")
         if lines(docker, "info", "--format", "{{.Swarm.LocalNodeState}}") != ["inactive"]:
@@ -109,7 +109,9 @@ class Stack:
 
 
 @pytest.fixture
-def stack(docker, swarm, tmp_path, models, images):
+def stack(docker, swarm, tmp_path, models, request):
+    # built only now: whoever shares them waits for the swarm, and not the swarm for whoever was faster
+    request.getfixturevalue("images")
     name = f"loadproof-test-{secrets.token_hex(3)}"
     ports = {port: str(free_port()) for port in PORTS}
     # a limit that they start fast in: what is looked at here is not their speed

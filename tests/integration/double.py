@@ -6,44 +6,47 @@ counted as it arrives. Settings:
 
 ``delays``        seconds, cycled over the rows
 ``features``      number of features in the metadata (2)
-``stall_after``   after this many infer requests everything stands still ...
-``stall``         ... for so many seconds, once
+``hold``          ``[n, m]``: from the n-th infer request on nothing is answered until the m-th has arrived
 ``close_every``   closes the connection after every n-th answer, without announcing it
 ``status``        answers every infer request with this status
 ``split``         percent of the users (by the number in x-user-id) who get the candidate without a pin
 ``swap_every``    at every n-th request to the candidate, its answer and that of another one that is under way
                   are swapped (as soon as there are two that differ)
-``cut_every``     cuts every n-th answer of the candidate off in the middle
+``cut_every``     cuts the answer to every n-th request to the candidate off in the middle
 
-Prints its port; ``GET /seen`` tells what it counted, when it stalled and when it answered which row to which
-version (seconds since 1970).
+Prints its port. ``GET /seen`` tells what it counted; ``log``, a record per answered infer request: row,
+version, number of the connection, when it arrived and when it was answered; ``held``, when holding began and
+ended; and ``clock``, its wall clock less the clock of all these times, which is ``time.monotonic``.
 """
 
 import asyncio
 import json
-import selectors
+import socket
 import sys
 import time
 
 SETTINGS = {
     "delays": [0.0],
     "features": 2,
-    "stall_after": 0,
-    "stall": 0.0,
+    "hold": None,
     "close_every": 0,
     "status": 200,
     "split": None,
     "swap_every": 0,
     "cut_every": 0,
 } | json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")
-SEEN = {"stable": 0, "candidate": 0, "other": 0, "connections": 0, "stalled": None}
-ANSWERED = []
+SEEN = {"stable": 0, "candidate": 0, "other": 0, "connections": 0}
+LOG = []
 USERS = {}
 FEEDBACK = []
 UNDER_WAY = []
 SWAPPED = []
 """The ids of the candidate's requests whose answers were swapped."""
 OWED = {"swaps": 0}
+HELD = []
+"""When holding began and ended."""
+WAITING = []
+"""What is to be done when holding ends."""
 
 
 class Double(asyncio.Protocol):
@@ -52,6 +55,7 @@ class Double(asyncio.Protocol):
         self.data = b""
         self.answers = 0
         SEEN["connections"] += 1
+        self.number = SEEN["connections"]
 
     def data_received(self, data):
         self.data += data
@@ -74,35 +78,43 @@ class Double(asyncio.Protocol):
     def request(self, line, version, body, request_id=None):
         if line[0] == "get":
             tensor = {"name": "x", "datatype": "FP64", "shape": [-1, SETTINGS["features"]]}
-            seen = SEEN | {"answered": ANSWERED, "feedback": FEEDBACK, "swapped": SWAPPED}
+            seen = SEEN | {"log": LOG, "feedback": FEEDBACK, "swapped": SWAPPED, "held": HELD}
+            seen["clock"] = time.time() - time.monotonic()
             self.answer(version, seen if line[1] == "/seen" else {"inputs": [tensor]})
             return
+        now = time.monotonic()
         if line[1].endswith("/feedback"):
             said = json.loads(body)
             told, row, at = USERS[said["id"]]
-            FEEDBACK.append((version, told, row, said["label"], time.time() - at))
+            FEEDBACK.append((version, told, row, said["label"], now - at))
             self.answer(version, {})
             return
         SEEN[version] += 1
         row = int(json.loads(body)["inputs"][0]["data"][0])
-        USERS[request_id] = (version, row, time.time())
-        if (
-            SETTINGS["stall"]
-            and not SEEN["stalled"]
-            and sum(map(SEEN.get, ("stable", "candidate"))) >= SETTINGS["stall_after"]
-        ):
-            began = time.time()
-            time.sleep(SETTINGS["stall"])
-            SEEN["stalled"] = [began, time.time()]
+        USERS[request_id] = (version, row, now)
         output = {"name": "predict", "datatype": "INT64", "shape": [1], "data": [row % 2]}
-        answer = (version, {"outputs": [output]}, SETTINGS["status"], row)
         if SETTINGS["swap_every"] and version == "candidate":
             self.swap(request_id, output)
+        cut = version == "candidate" and SETTINGS["cut_every"] and SEEN[version] % SETTINGS["cut_every"] == 0
+        record = (row, version, self.number, now)
+        answer = (version, {"outputs": [output]}, SETTINGS["status"], record, cut)
         delay = SETTINGS["delays"][row % len(SETTINGS["delays"])]
-        if delay:
-            asyncio.get_running_loop().call_later(delay, self.answer, *answer)
-        else:
-            self.answer(*answer)
+        self.hold(now, lambda: asyncio.get_running_loop().call_later(delay, self.answer, *answer))
+
+    def hold(self, now, go_on):
+        """Go on at once, but not while answers are held."""
+        count = SEEN["stable"] + SEEN["candidate"]
+        first, last = SETTINGS["hold"] or (0, 0)
+        if not first <= count <= last or len(HELD) == 2:
+            go_on()
+            return
+        WAITING.append(go_on)
+        if not HELD:
+            HELD.append(now)
+        if count == last:
+            HELD.append(time.monotonic())
+            for waiting in WAITING:
+                waiting()
 
     def swap(self, request_id, output):
         OWED["swaps"] += SEEN["candidate"] % SETTINGS["swap_every"] == 0
@@ -113,7 +125,7 @@ class Double(asyncio.Protocol):
                 SWAPPED.extend((other_id, request_id))
         UNDER_WAY.append((request_id, output))
 
-    def answer(self, version, content, status=200, row=None):
+    def answer(self, version, content, status=200, record=None, cut=False):
         UNDER_WAY[:] = [
             pair for pair in UNDER_WAY if all(pair[1] is not o for o in content.get("outputs", ()))
         ]
@@ -122,17 +134,26 @@ class Double(asyncio.Protocol):
             f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
             f"x-model-version: {version}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        cut = row is not None and version == "candidate" and SETTINGS["cut_every"]
-        if cut and SEEN[version] % cut == 0:
+        if cut:
             self.transport.write(head.encode() + body[: len(body) // 2])
             self.transport.close()
             return
-        self.transport.write(head.encode() + body)
-        if row is not None:
-            ANSWERED.append((row, version, time.time()))
+        if record is not None:
+            # before it is sent: nobody can have it earlier
+            LOG.append((*record, time.monotonic()))
         self.answers += 1
         if SETTINGS["close_every"] and self.answers % SETTINGS["close_every"] == 0:
-            self.transport.close()
+            self.send_last(head.encode() + body)
+        else:
+            self.transport.write(head.encode() + body)
+
+    def send_last(self, answer):
+        """The answer and the end of the connection in one packet: whoever has read it can know of the end."""
+        sock = self.transport.get_extra_info("socket")
+        if hasattr(socket, "TCP_CORK"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        self.transport.write(answer)
+        self.transport.write_eof()
 
 
 async def main():
@@ -141,7 +162,4 @@ async def main():
     await server.serve_forever()
 
 
-# epoll, asyncio's default, counts in milliseconds; select does not, but takes few connections
-selector = selectors.SelectSelector if any(SETTINGS["delays"]) else selectors.DefaultSelector
-with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector())) as runner:
-    runner.run(main())
+asyncio.run(main())

@@ -1,6 +1,7 @@
 """The ``locust`` command as a process."""
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -13,13 +14,19 @@ LOCUST = [sys.executable, "-m", "locust", "-f", "loadtest/load/locustfile.py"]
 
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port below those that the system gives to connections, which could take it before a server does."""
+    while True:
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind(("127.0.0.1", random.SystemRandom().randint(15000, 32000)))
+            except OSError:
+                continue
+            return sock.getsockname()[1]
 
 
-def until(what, seconds=60):
-    """Wait until ``what()`` is true; its value."""
+def until(what, seconds=200):
+    """Wait until ``what()`` is true; its value. After ``seconds`` it hangs."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -32,19 +39,18 @@ def until(what, seconds=60):
 
 
 @contextmanager
-def locust(folder, *arguments):
-    """A ``locust`` process; its log is folder/locust.log."""
-    environment = os.environ | {
-        "LOADPROOF_EXPERIMENT": str(folder / "experiment.toml"),
-        "LOADPROOF_RESULTS": str(folder / "results"),
-    }
+def locust(folder, *arguments, **variables):
+    """A ``locust`` process; its log is folder/locust.log, ``variables`` join its environment."""
+    environment = os.environ | variables
+    environment["LOADPROOF_EXPERIMENT"] = str(folder / "experiment.toml")
+    environment["LOADPROOF_RESULTS"] = str(folder / "results")
     with (folder / "locust.log").open("a") as log:
         process = subprocess.Popen([*LOCUST, *arguments], env=environment, stdout=log, stderr=log)
     try:
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 def runs(folder):
@@ -58,22 +64,27 @@ class Page:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.options = ["--web-host", "127.0.0.1", "--web-port", str(self.port)]
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy
+
+    def get(self, path=""):
+        return self._session.get(self.url + path, timeout=60)
 
     def is_up(self):
-        return requests.get(self.url, timeout=5).ok
+        return self.get().ok
 
     def start(self, **fields):
-        answer = requests.post(f"{self.url}/swarm", data=fields, timeout=30).json()
+        answer = self._session.post(f"{self.url}/swarm", data=fields, timeout=60).json()
         assert answer["success"], answer
 
     def stop(self):
-        assert requests.post(f"{self.url}/stop", timeout=60).json()["success"]
+        assert self._session.post(f"{self.url}/stop", timeout=120).json()["success"]
 
     def stats(self):
-        return requests.get(f"{self.url}/stats/requests", timeout=5).json()
+        return self.get("/stats/requests").json()
 
     def live(self):
-        return requests.get(f"{self.url}/loadproof/live.json", timeout=5).json()
+        return self.get("/loadproof/live.json").json()
 
     def answered(self):
         return {row["name"]: row["num_requests"] for row in self.stats()["stats"]}

@@ -20,18 +20,19 @@ from loadtest.lab.interface import Version
 from loadtest.lab.local.lab import LocalLab
 from loadtest.workflows.keep_lab_up import Keeper
 from tests.gateway_doubles import NoGateway
+from tests.waiting import HUNG, eventually
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 SERVER = (sys.executable, str(ROOT / "tests/loadtest/lab/double_server.py"))
 
 KEEP_A_LAB = """
-import sys, time
+import sys
 from pathlib import Path
 from tests.integration.test_canary_local import open_lab
 with open_lab(Path(sys.argv[1])) as lab:
     print(lab.endpoints.gateway, flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -45,7 +46,7 @@ def open_lab(folder):
         "shop",
         server=SERVER,
         gateway_port=0,
-        start_seconds=20.0,
+        start_seconds=HUNG,
         with_prometheus=False,
         state=folder / "state",
         percent=0,
@@ -66,22 +67,15 @@ def lab(running):
     running.check()
 
 
-def eventually(condition, within=20.0):
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.005)
-
-
 def in_force(lab):
-    return json.loads(get(f"{lab.endpoints.gateway}/split", 5.0).body)
+    return json.loads(get(f"{lab.endpoints.gateway}/split", HUNG).body)
 
 
-def answered(lab, count=200):
+def answered(lab, count=100):
     """Who answered, and with which status, to so many users."""
     found = Counter()
     for user in range(count):
-        answer = get(f"{lab.endpoints.gateway}/v2/echo", 5.0, {"x-user-id": str(user)})
+        answer = get(f"{lab.endpoints.gateway}/v2/echo", HUNG, {"x-user-id": str(user)})
         found[(answer.status, answer.headers.get("x-model-version")) if answer else None] += 1
     return found
 
@@ -103,7 +97,7 @@ def test_a_service_that_is_killed_comes_back_with_the_split_that_was_set(lab, se
     Keeper(lab, said.append).check()
     assert said == [f"{service} ended and was started again"]
     assert_nothing_changed(lab, before)
-    assert answered(lab)[200, "candidate"] > 20
+    assert answered(lab)[200, "candidate"] > 5
 
 
 @pytest.mark.parametrize("kind", ["killed", "paused"])
@@ -119,11 +113,11 @@ def test_users_of_a_candidate_that_is_hit_all_get_an_answer(lab, kind):
     finally:
         lab.heal("candidate")
     # the gateway has it out for ten seconds after five failures in a row; pinned requests reach it at once
-    pinned = get(f"{lab.endpoints.gateway}/v2/echo", 5.0, {"x-model-version": "candidate"})
+    pinned = get(f"{lab.endpoints.gateway}/v2/echo", HUNG, {"x-model-version": "candidate"})
     assert (pinned.status, pinned.headers["x-model-version"]) == (200, "candidate")
     # a new gateway knows nothing of that
     lab.restart("gateway")
-    assert answered(lab)[200, "candidate"] > 20
+    assert answered(lab)[200, "candidate"] > 5
 
 
 def test_a_fault_that_needs_a_willing_server_is_refused_by_another(lab):
@@ -139,7 +133,7 @@ def users(lab, count=3):
     def ask():
         while not done.is_set():
             at = time.monotonic()
-            answer = get(f"{lab.endpoints.gateway}/v2/echo", 5.0)
+            answer = get(f"{lab.endpoints.gateway}/v2/echo", HUNG)
             who = answer.headers["x-model-version"] if answer else None
             asked.append((at, time.monotonic(), answer and answer.status, who))
 
@@ -182,8 +176,9 @@ def test_a_promotion_and_its_rollback_lose_no_request(lab):
             assert set(answered(lab, 20)) == {(200, "stable")}
             lab.canary.update(lambda state: state.rollback(sign("not after all")))
             assert in_force(lab)["stable"] == "stable"
+            before = len(asked)
+            eventually(lambda before=before: len(asked) > before + 6)
     assert {status for *_, status, _ in asked} == {200}
-    assert len(asked) > 50
 
 
 def test_a_lab_that_is_killed_comes_back_with_the_split_and_the_roles_that_were_set(tmp_path):

@@ -18,7 +18,7 @@ from loadtest.experiment.experiment import EXPERIMENTS
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),
     pytest.mark.usefixtures("shop"),
 ]
 
@@ -41,7 +41,7 @@ def loadproof(*arguments: str, results) -> tuple[int, str]:
 def ended(command: list[str]) -> tuple[int, str]:
     """Run a command to its end: its exit code and all that it said."""
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=230, check=False, env={**os.environ, **MARK}
+        command, capture_output=True, text=True, timeout=580, check=False, env={**os.environ, **MARK}
     )
     assert "Traceback" not in done.stdout + done.stderr
     assert_nothing_left()
@@ -58,64 +58,77 @@ def still_running() -> list[psutil.Process]:
 
 
 def assert_nothing_left() -> None:
-    _, alive = psutil.wait_procs(still_running(), timeout=10)
+    _, alive = psutil.wait_procs(still_running(), timeout=60)
     assert not alive
 
 
+WIDE = ["error_rate <= stable + 50pp", "accuracy >= stable - 20pp"]
+"""Gates that every version passes on every machine, within seconds."""
+
+
 @pytest.fixture
-def quick(tmp_path) -> str:
-    """The default experiment with little before its load."""
-    raw = tomllib.loads((EXPERIMENTS / "compare.toml").read_text())
-    raw["load"] |= {"warmup": "1s", "baseline": "3s"}
-    path = tmp_path / "quick.toml"
-    path.write_text(tomli_w.dumps(raw))
-    return str(path)
+def quick(tmp_path):
+    """``quick(gates)``: a bundled experiment, quick to start, on a machine that may be slow and late."""
+
+    def make(gates=WIDE, name="compare", **load) -> str:
+        raw = tomllib.loads((EXPERIMENTS / f"{name}.toml").read_text())
+        patient = {"warmup": "0.5s", "baseline": "1s", "timeout": "20s", "max_lag": "5s"}
+        raw |= {"gates": gates, "load": raw["load"] | patient | load}
+        path = tmp_path / "quick.toml"
+        path.write_text(tomli_w.dumps(raw))
+        return str(path)
+
+    return make
+
+
+SKEWED = ["accuracy >= stable - 1pp"]
+SLOW = ["p50 <= stable"]
 
 
 @pytest.mark.parametrize(
-    ("variables", "codes", "says"),
+    ("variables", "experiment", "word", "says"),
     [
-        # fast, and wrong for part of the customers
-        (["CANDIDATE=v2-skewed", "DURATION=8s"], {1}, "FAIL: accuracy >= stable - 1pp"),
+        # wrong for part of the customers
+        (["CANDIDATE=v2-skewed", "DURATION=5s"], {"gates": SKEWED}, "FAIL", f"FAIL: {SKEWED[0]}"),
         # ... and without waiting for the rest of ten minutes
-        (["CANDIDATE=v2-skewed", "UNTIL_DECIDED=1"], {1}, "; decided after"),
-        # both deployed twice; two short ones decide little
-        (["CANDIDATE=v1", "RESTARTS=2", "DURATION=4s"], {0, 3}, "restart 2 of 2"),
-        # honest answers, far too slow for its CPU limit
-        (["CANDIDATE=v2-slow", "DURATION=30s"], {1}, "FAIL: p"),
-        # the same version twice: never FAIL, though a busy machine may leave a gate open
-        (["EXPERIMENT=compare", "CANDIDATE=v1", "DURATION=30s"], {0, 3}, "exit code"),
+        (["CANDIDATE=v2-skewed", "UNTIL_DECIDED=1"], {"gates": SKEWED}, "FAIL", "; decided after"),
+        # both deployed twice
+        (["CANDIDATE=v1", "RESTARTS=2", "DURATION=3s"], {}, "PASS", "restart 2 of 2"),
+        # honest answers, slower on any machine; a latency takes twelve blocks of 2.5 s
+        (["CANDIDATE=v2-slow", "DURATION=30s", "RATE=15"], {"gates": SLOW}, "FAIL", f"FAIL: {SLOW[0]}"),
+        # the same version twice
+        (["CANDIDATE=v1", "DURATION=5s"], {}, "PASS", "PASS"),
         # real data
-        (["EXPERIMENT=digits", "DURATION=6s"], {0, 3}, "exit code"),
-        # too short to decide
-        (["CANDIDATE=v1", "DURATION=3s"], {3}, "s more would settle them (exit code 3)"),
-        # more than one generator can send
-        (["CANDIDATE=v1", "DURATION=20s", "RATE=20000"], {4}, "INVALID"),
+        (["DURATION=5s"], {"name": "digits"}, "PASS", "PASS"),
+        # too short to know a latency
+        (["CANDIDATE=v1", "DURATION=3s"], {"gates": SLOW}, "INCONCLUSIVE", "p50 needs 12 time blocks"),
+        # no generator is so punctual
+        (["CANDIDATE=v1", "DURATION=2s"], {"max_lag": 1e-6}, "INVALID", "late at the 99th percentile"),
     ],
-    ids=["skewed", "until-decided", "restarts", "slow", "same", "digits", "short", "too-fast"],
+    ids=["skewed", "until-decided", "restarts", "slow", "same", "digits", "short", "late"],
 )
-def test_verdicts(tmp_path, quick, variables, codes, says):
-    defaults = ["BACKEND=local", f"RESULTS={tmp_path}/results", f"EXPERIMENT={quick}"]
+def test_verdicts(tmp_path, quick, variables, experiment, word, says):
+    defaults = ["BACKEND=local", f"RESULTS={tmp_path}/results", f"EXPERIMENT={quick(**experiment)}"]
     made, output = ended(["make", "loadtest", *defaults, *variables])
     assert says in output
     (code,) = map(int, re.findall(r"\(exit code (\d)\)$", output, re.M))
-    assert code in codes, output
+    assert code == {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}[word], output
     assert made == (2 if code else 0)  # make turns every code but 0 into its own
     folder = (tmp_path / "results" / "latest").resolve()
     assert {path.name for path in folder.iterdir()} == WHOLE
     verdict = json.loads((folder / "verdict.json").read_text())
-    assert verdict["backend"] == "local"
-    assert verdict["verdict"] == {0: "PASS", 1: "FAIL", 3: "INCONCLUSIVE", 4: "INVALID"}[code]
+    assert (verdict["backend"], verdict["verdict"]) == ("local", word)
     cases = ET.parse(folder / "junit.xml").getroot().iter("testcase")
     assert len(list(cases)) == len(verdict["gates"]) + 1
 
 
 def test_three_workers_and_another_seed(tmp_path, quick):
-    options = ["--experiment", quick, "--candidate", "v1", "--duration", "4s"]
+    options = ["--experiment", quick(), "--candidate", "v1", "--duration", "3s"]
     code, output = loadproof(*options, "--workers", "3", "--seed", "7", results=tmp_path)
-    assert code in (0, 3), output
+    assert code == 0, output
     load = json.loads((tmp_path / "latest" / "load.json").read_text())
     assert load["workers"] == 3
+    assert tomllib.loads((tmp_path / "latest" / "experiment.toml").read_text())["load"]["seed"] == 7
 
 
 @pytest.mark.parametrize(
@@ -171,13 +184,13 @@ def test_ctrl_c_leaves_nothing_behind_and_keeps_what_was_measured(tmp_path, quic
     command = [
         *COMMAND,
         "--experiment",
-        quick,
+        quick(),
         "--results",
         str(tmp_path),
         "--candidate",
         "v1",
         "--duration",
-        "30s",
+        "200s",
     ]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **MARK}
@@ -186,7 +199,7 @@ def test_ctrl_c_leaves_nothing_behind_and_keeps_what_was_measured(tmp_path, quic
         if re.search(r"[1-9]\d* answers", line):
             break
     process.send_signal(2)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert "interrupted; what was started is stopped" in errors
     assert "what was measured is kept in" in errors

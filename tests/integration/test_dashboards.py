@@ -1,13 +1,16 @@
 """Every query of every dashboard, every metric and every exporter, against a live lab under load."""
 
+import itertools
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +33,10 @@ from tests.integration.locust_process import free_port, until
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not on the PATH"),
+    pytest.mark.skipif(
+        not (shutil.which("prometheus") and shutil.which("promtool")),
+        reason="prometheus and promtool are not on the PATH",
+    ),
 ]
 
 ROOT = Path(__file__).parents[2]
@@ -47,37 +53,50 @@ label = "bought"
 value = "value"
 [load]
 rate = 20
-duration = "15s"
-warmup = "1s"
+duration = "8s"
+warmup = "0.5s"
+# a busy machine is late and slow, which is not what is tested
+max_lag = "5s"
+timeout = "30s"
 """
+
+
+def get(url, parameters=None):
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy
+        return session.get(url, params=parameters, timeout=60)
 
 
 @dataclass
 class Live:
-    """A lab under load, and its Prometheus."""
+    """A lab under load, and its Prometheus.
+
+    Args:
+        began: before the load, seconds since 1970.
+        visits: what the users' answers say of who gave them.
+    """
 
     prometheus: str
     exporters: dict[str, str]
     run: Path
     limited: bool
+    began: float
+    visits: Counter
 
-    def query(self, expression, window=60):
-        """Every value of an expression in the last ``window`` seconds."""
-        now = time.time()
-        answer = requests.get(
-            f"{self.prometheus}/api/v1/query_range",
-            params={"query": expression, "start": now - window, "end": now, "step": 2},
-            timeout=10,
-        )
-        assert answer.ok, f"{expression}: {answer.text}"
-        series = answer.json()["data"]["result"]
+    def ask(self, path, **parameters):
+        """What Prometheus' API answers to a path and parameters."""
+        answer = get(f"{self.prometheus}/api/v1/{path}", parameters)
+        assert answer.ok, f"{path} {parameters}: {answer.text}"
+        return answer.json()["data"]
+
+    def query(self, expression):
+        """Every value of an expression since the load began."""
+        span = {"start": self.began, "end": time.time(), "step": 2}
+        series = self.ask("query_range", query=expression, **span)["result"]
         return [float(value) for one in series for _, value in one["values"] if value != "NaN"]
 
     def label_values(self, metric, label):
-        answer = requests.get(
-            f"{self.prometheus}/api/v1/label/{label}/values", params={"match[]": metric}, timeout=10
-        )
-        return answer.json()["data"]
+        return self.ask(f"label/{label}/values", **{"match[]": metric})
 
     def resolve(self, expression):
         for name, value in (("$run", self.run.name), ("$shown", "stable|candidate"), ("$__range", "2m")):
@@ -93,24 +112,27 @@ def metrics_in_docs():
 
 
 @contextmanager
-def users(gateway):
-    """Users who are not pinned to a version, and what truly happened to them."""
+def users(gateway, visits):
+    """Users who are not pinned to a version, and what truly happened to them; counts who answered them."""
     data = Dataset.read(Data(path=SHOP / "evaluation.parquet", label="bought", value="value"))
     stop = threading.Event()
 
     def visit():
         with requests.Session() as session:
-            for row in range(len(data)):
+            session.trust_env = False  # no proxy
+            for row in itertools.cycle(range(len(data))):
                 if stop.wait(0.05):
                     return
                 rows = {"name": "features", "datatype": "FP64", "shape": [1, len(data.names)]}
                 body = {"inputs": [rows | {"data": data.features[row].tolist()}]}
-                answer = session.post(f"{gateway}/v2/models/shop/infer", json=body, timeout=5)
+                answer = session.post(f"{gateway}/v2/models/shop/infer", json=body, timeout=60)
+                version = answer.headers["x-model-version"]
+                visits[version] += 1
                 session.post(
                     f"{gateway}/v2/models/shop/feedback",
                     json={"id": answer.json()["id"], "label": data.labels[row].item()},
-                    headers={"x-model-version": answer.headers["x-model-version"]},
-                    timeout=5,
+                    headers={"x-model-version": version},
+                    timeout=60,
                 )
 
     thread = threading.Thread(target=visit)
@@ -180,7 +202,7 @@ def locust(folder, host, port, targets):
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 @pytest.fixture(scope="module")
@@ -189,21 +211,27 @@ def live(tmp_path_factory, shop):
     versions = tuple(
         Version(role, SHOP / name, 0.25, 2**29) for role, name in (("stable", "v1"), ("candidate", "v2"))
     )
-    port, nobody, controller = free_port(), free_port(), free_port()
-    with LocalLab(versions, folder / "lab", "shop", gateway_port=0, percent=25) as lab:
-        # one target is down, so that there is an alert to be seen
-        targets = [{"targets": [f"127.0.0.1:{number}" for number in (port, nobody)]}]
+    port, controller, visits = free_port(), free_port(), Counter()
+    with (
+        socket.socket() as nobody,
+        LocalLab(versions, folder / "lab", "shop", gateway_port=0, percent=25) as lab,
+    ):
+        # one target is down, so that there is an alert to be seen: a port that is taken, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        targets = [{"targets": [f"127.0.0.1:{number}" for number in (port, nobody.getsockname()[1])]}]
         (folder / "lab" / "routes" / "load.json").write_text(json.dumps(targets))
         url = lab.endpoints.gateway
         with (
             locust(folder, url, port, folder / "lab" / "routes" / "targets.json") as pages,
-            users(url),
+            users(url, visits),
             canary(controller, folder / "lab" / "routes") as decide,
         ):
-            until(lambda: requests.get(pages, timeout=5).ok)
-            assert requests.post(f"{pages}/swarm", data={}, timeout=30).json()["success"]
+            until(lambda: get(pages).ok)
+            began = time.time()
+            with requests.Session() as session:
+                session.trust_env = False  # no proxy
+                assert session.post(f"{pages}/swarm", data={}, timeout=60).json()["success"]
             run = until(lambda: next((folder / "results").glob("2*/verdict.json"), None)).parent
-            decide("step", 25.0)
             live = Live(
                 lab.endpoints.prometheus,
                 {
@@ -216,9 +244,13 @@ def live(tmp_path_factory, shop):
                 },
                 run,
                 lab.enforced_cpus("stable") is not None,
+                began,
+                visits,
             )
             until(lambda: live.query(f'loadproof_verdict{{run="{run.name}"}}'))
-            until(lambda: live.query('increase(loadproof_canary_decisions_total{decision="step"}[6s]) > 0'))
+            step = 'increase(loadproof_canary_decisions_total{decision="step"}[6s]) > 0'
+            # again, where Prometheus on a busy machine missed it
+            until(lambda: decide("step", 25.0) or live.query(step))
             until(lambda: live.query('ALERTS{alertstate="firing", alertname="ServiceDown"}'))
             yield live
 
@@ -269,13 +301,28 @@ def test_what_prometheus_counts_is_what_was_recorded(live):
     verdict = json.loads((live.run / "verdict.json").read_text())
     assert live.query(f'loadproof_verdict{{verdict="{verdict["verdict"]}"}}')[-1] == 1
     assert {seen["cpus"] for seen in verdict["versions"].values()} == {0.25 if live.limited else None}
-    # a quarter of the users, give or take chance
-    assert 0.1 < live.query("loadproof:split:ratio_rate1m")[-1] < 0.4
+
+
+def test_the_split_in_prometheus_is_the_one_that_the_users_met(live):
+    completed = "envoy_cluster_unpinned_upstream_rq_completed"
+
+    def counted(clusters):
+        return max(live.query(f'sum({completed}{{envoy_cluster_name=~"{clusters}"}})'))
+
+    # a quarter, give or take chance
+    until(lambda: live.visits.total() > 400)
+    assert 0.1 < live.visits["candidate"] / live.visits.total() < 0.4
+    for version, clusters in (("candidate", "canary.*"), ("stable", "stable|candidate")):
+        met = live.visits[version]
+        until(lambda: counted(clusters) >= met)  # noqa: B023 - it is called at once
+        # and the one that is under way
+        assert counted(clusters) <= live.visits[version] + 1
+    assert 0 < live.query("loadproof:split:ratio_rate1m")[-1] < 1
 
 
 def test_promtool_finds_nothing_in_any_exporter(live):
     for name, url in live.exporters.items():
-        page = requests.get(url, timeout=10).content
+        page = get(url).content
         check = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
         said = (check.stdout + check.stderr).decode().splitlines()
         if name == "gateway":
@@ -285,10 +332,10 @@ def test_promtool_finds_nothing_in_any_exporter(live):
 
 
 def test_every_metric_is_documented_and_every_documented_one_exists(live):
-    answer = requests.get(f"{live.prometheus}/api/v1/label/__name__/values", timeout=10).json()["data"]
+    answer = live.ask("label/__name__/values")
     # Prometheus' own of every target, and what rules make
     own = {name for name in answer if not re.search("^(up|scrape_|ALERTS)|:", name)}
-    types = requests.get(f"{live.prometheus}/api/v1/targets/metadata", timeout=10).json()["data"]
+    types = live.ask("targets/metadata")
     whole = {row["metric"] for row in types if row["type"] in ("histogram", "summary")}
     parts = {name: re.sub("_(bucket|sum|count)$", "", name) for name in own}
     seen = {part if part in whole else name for name, part in parts.items()}

@@ -1,21 +1,22 @@
 """CPU and memory limits that the kernel of this machine really enforces."""
 
+import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from loadtest.lab.local.limits import Cgroup, limits_for
+from loadtest.lab.local.limits import PERIOD_US, Cgroup, limits_for
+from tests.waiting import HUNG, eventually
 
 pytestmark = pytest.mark.integration
 
 BUSY = """
-import time
-end = time.monotonic() + 2
-while time.monotonic() < end: pass
-print(time.process_time() / 2)
+import json, time
+began, used = time.monotonic(), time.process_time()
+while time.process_time() < used + 0.3: pass
+print(json.dumps([time.process_time() - used, time.monotonic() - began]))
 """
 GREEDY = "held = bytearray(512 * 2**20); print(len(held))"
 
@@ -31,28 +32,25 @@ def limits():
 
 def joined(limits, process):
     """Wait until the launcher is inside, which takes it some milliseconds."""
-    deadline = time.monotonic() + 5
-    while limits.cpus(process.pid) is None:
-        assert time.monotonic() < deadline, "not inside in time"
-        time.sleep(0.01)
+    eventually(lambda: limits.cpus(process.pid) is not None)
 
 
-@pytest.mark.alone
-def test_a_busy_loop_gets_the_share_that_is_reported(limits):
+def test_a_busy_loop_gets_no_more_than_the_share_that_is_reported(limits):
     process = subprocess.Popen(
         limits.command([sys.executable, "-c", BUSY]), stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None
     joined(limits, process)
     assert limits.cpus(process.pid) == 0.25
-    share = float(process.communicate()[0])
-    print(f"a busy loop got {share:.3f} of a core; {limits.cpu_usage()}")
-    # 2 s touch up to 21 periods and the kernel accounts in slices; less only where the machine is busy
-    assert 0.10 <= share <= 0.30
+    used, seconds = json.loads(process.communicate(timeout=HUNG)[0])
     usage = limits.cpu_usage()
+    print(f"a busy loop got {used / seconds:.3f} of a core; {usage}")
+    # a period at each end may be cut short, and each core may keep a slice of 5 ms of what it was lent
+    period = PERIOD_US / 1e6
+    assert used <= 0.25 * (seconds + 2 * period) + 0.02
     if isinstance(limits, Cgroup):
-        assert usage is not None
-        assert usage.periods >= usage.throttled_periods >= 1
+        # it was stopped, unless other work of the machine left it less than its share
+        assert usage.periods >= usage.throttled_periods
+        assert usage.throttled_periods >= 1 or used < 0.25 * seconds
 
 
 def test_a_process_is_inside_before_its_first_instruction(limits):
@@ -65,7 +63,7 @@ def test_a_process_is_inside_before_its_first_instruction(limits):
 
 
 def test_memory_is_limited_where_the_kernel_says_so(limits):
-    with subprocess.Popen(limits.command(["sleep", "30"])) as idle:
+    with subprocess.Popen(limits.command(["sleep", "300"])) as idle:
         joined(limits, idle)
         memory = limits.memory(idle.pid)
         idle.kill()
@@ -83,6 +81,6 @@ def test_nothing_of_a_limit_remains_even_when_something_runs_inside():
     with subprocess.Popen(limits.command(["sleep", "300"]), start_new_session=True) as forgotten:
         joined(limits, forgotten)
         limits.remove()
-        assert forgotten.wait(timeout=5) == -9
+        assert forgotten.wait(timeout=HUNG) == -9
     assert not any(folder.exists() for folder in limits.folders)
     limits.remove()

@@ -21,22 +21,23 @@ def measure(folder, server, workers=1):
 
 
 def test_swapped_answers_are_named(double, job):
-    folder = job(rows=200, rate=500, duration=11, baseline=5)
-    with double(delays=[0.01], swap_every=5000) as server:
+    # 40 rows and 20 of them again alone, about 50 in the warm-up: the 200th and the 400th are measured
+    folder = job(rows=40, rate=100, duration=4, baseline=60)
+    with double(delays=[0.03], swap_every=200) as server:
         events, samples, verdict = measure(folder, server)
         swapped = server.seen()["swapped"]
-    assert len(swapped) == 2
-    assert events[0]["baseline"]["rows"] == 2 * 200
+    assert len(swapped) == 4
+    assert events[0]["baseline"]["rows"] == 2 * 40
     assert sorted(samples.table.filter(samples.mismatch)["request_id"].to_pylist()) == sorted(swapped)
-    assert (verdict.verdict, verdict.versions["candidate"].mismatches) == (Word.FAIL, 2)
+    assert (verdict.verdict, verdict.versions["candidate"].mismatches) == (Word.FAIL, 4)
     assert set(verdict.versions["candidate"].mismatch_ids) == set(swapped)
     assert all(request_id in verdict.reason for request_id in swapped)
     assert verdict.versions["stable"].mismatches == 0
 
 
 def test_broken_answers_are_named_too_and_workers_know_the_baseline_answers(double, job):
-    folder = job(rows=50, rate=300, duration=3, baseline=5)
-    with double(delays=[0.005], swap_every=700, cut_every=40) as server:
+    folder = job(rows=50, rate=100, baseline=60)
+    with double(delays=[0.03], swap_every=200, cut_every=11) as server:
         _, samples, verdict = measure(folder, server, workers=2)
         swapped = server.seen()["swapped"]
     table = samples.table.filter(samples.mismatch)

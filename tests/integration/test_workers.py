@@ -34,15 +34,15 @@ def worker(folder, port, *arguments):
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 @contextmanager
-def master(folder, url, *more):
+def master(folder, url, **variables):
     """Locust's master with its pages; the page, and the port that workers connect to."""
     page, port = Page(), str(free_port())
     options = ["--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port]
-    with locust(folder, *page.options, *options, "--host", url, *more):
+    with locust(folder, *page.options, *options, "--host", url, **variables):
         until(page.is_up)
         yield page, port
 
@@ -54,18 +54,18 @@ def ended(folder):
 
 
 def test_one_of_three_is_killed_in_the_middle_and_the_verdict_says_what_is_missing(double, job):
-    folder = job(rate=150, duration=6)
+    folder = job(rate=150, duration=9)
     data = folder / "evaluation.parquet"
     hidden = folder / "the-masters.parquet"
     data.rename(hidden)
     with double() as server, ExitStack() as stack:
-        stack.enter_context(pytest.MonkeyPatch.context()).setenv("LOADPROOF_DATA", str(hidden))
         # the master's own name of the target is of no use to the workers
-        page, port = stack.enter_context(master(folder, server.url.replace("127.0.0.1", "localhost")))
+        name = server.url.replace("127.0.0.1", "localhost")
+        page, port = stack.enter_context(master(folder, name, LOADPROOF_DATA=str(hidden)))
         workers = [stack.enter_context(worker(folder, port, "--target", server.url)) for _ in range(3)]
         until(lambda: page.stats()["worker_count"] == 3)
         page.start()
-        until(lambda: page.live()["state"] == "running" and page.live()["figures"]["sent"] > 150)
+        until(lambda: page.live()["state"] == "running" and page.live()["figures"]["sent"] > 300)
         workers[0].kill()
         run, load, verdict = ended(folder)
         sent = {version: server.seen()[version] for version in ("stable", "candidate")}
@@ -74,7 +74,7 @@ def test_one_of_three_is_killed_in_the_middle_and_the_verdict_says_what_is_missi
     (gone,) = load["missing_workers"]
     assert f"worker {gone['worker']} on " in load["reason"]
     assert f"last heard {gone['last_report_s']:.1f} s into the run" in load["reason"]
-    assert 0.5 < gone["last_report_s"] < 6
+    assert 0 < gone["last_report_s"] < 9
     samples = SampleSet.read(run / "samples.parquet")
     config = Experiment.load_file(str(run / "experiment.toml")).load
     for index in range(3):
@@ -88,17 +88,17 @@ def test_one_of_three_is_killed_in_the_middle_and_the_verdict_says_what_is_missi
             continue
         # what it had reported is kept, and what is missing is counted to the arrival
         kept = np.unique(mine.scheduled_at)
-        assert len(kept) > 20
+        assert 0 < len(kept) < len(planned)
         assert np.isin(kept, planned).all()
         assert kept.max() <= gone["last_report_s"]
         assert (gone["arrivals"], gone["missing_arrivals"]) == (len(planned), len(planned) - len(kept))
         missing = f"{len(planned) - len(kept):,} of its {len(planned):,} arrivals have no sample"
         assert missing in load["reason"]
-    # no count is off: of the dead worker's last second the target knows more than anybody else
+    # no count is off: of what the dead worker sent last the target knows more than anybody else
     for version, count in load["requests"].items():
         assert count == len(samples.of(version)) == verdict["versions"][version]["requests"]
         known = count + load["warmup_requests"][version] + load["baseline"][version]["requests"]
-        assert known <= sent[version] <= known + 150
+        assert known <= sent[version] <= known + gone["missing_arrivals"]
     for log in ("worker.log", "locust.log"):
         assert "Traceback" not in (folder / log).read_text()
 

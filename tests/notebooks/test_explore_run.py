@@ -51,11 +51,15 @@ def results(tmp_path, shop):
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(600)
 def test_it_runs_from_top_to_bottom(results, tmp_path):
     execute = [str(Path(sys.executable).parent / "jupyter-execute"), str(NOTEBOOK)]
     environment = {"LOADPROOF_RESULTS": str(results), "NOTEBOOK_DURATION": "2s"}
+    # nothing of a person's own settings, or into them
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
+        environment[name] = str(tmp_path / name.lower())
     done = subprocess.run(
-        [*execute, "--output", str(tmp_path / "executed"), "--timeout", "200"],
+        [*execute, "--output", str(tmp_path / "executed"), "--timeout", "500"],
         env=os.environ | environment,
         capture_output=True,
         text=True,

@@ -16,6 +16,7 @@ from loadtest.data.exposition import read_exposition
 from loadtest.data.run_folder import EXPERIMENT
 from loadtest.errors import LabError, ServiceDied, StartError
 from loadtest.experiment.experiment import Experiment, Fault
+from loadtest.experiment.role import Role
 from loadtest.fetch import get, page
 from loadtest.lab.compose.docker_cli import Docker
 from loadtest.lab.compose.images import require_image
@@ -132,11 +133,11 @@ class ComposeLab:
         }
         return Endpoints(**urls)
 
-    def enforced_cpus(self, role: str) -> float | None:
+    def enforced_cpus(self, role: Role) -> float | None:
         """The CPU limit in cores that Docker enforces on a version; None: none."""
         return self._containers[role].cpus
 
-    def set_cpus(self, role: str, cpus: float) -> None:
+    def set_cpus(self, role: Role, cpus: float) -> None:
         """Give a running version another CPU limit, in cores.
 
         Raises:
@@ -146,7 +147,7 @@ class ComposeLab:
         self._containers = self._project.containers()
         require_cpus(role, cpus, self.enforced_cpus(role))
 
-    def cpu_usage(self, role: str) -> CpuUsage | None:
+    def cpu_usage(self, role: Role) -> CpuUsage | None:
         """The throttling counters that a version reads from its own cgroup; None where it shows none."""
         values = read_exposition(page(f"{self.endpoints.of(role)}/metrics"))
         try:
@@ -159,7 +160,7 @@ class ComposeLab:
         """The canary's state; changes are in force when they return."""
         return self._store
 
-    def inject(self, role: str, fault: Fault) -> None:
+    def inject(self, role: Role, fault: Fault) -> None:
         """Make a version fail; see ``Lab.inject``."""
         if fault.by_server:
             self._faults.inject(role, fault)
@@ -168,7 +169,7 @@ class ComposeLab:
         verb = ("kill", "--signal", "KILL") if fault.kind == "killed" else ("pause",)
         self._docker.run(*verb, self._containers[role].id, timeout=30)
 
-    def heal(self, role: str) -> None:
+    def heal(self, role: Role) -> None:
         """End every fault of a version; see ``Lab.heal``."""
         if self._project.containers()[role].state["Status"] == "paused":
             self._docker.run("unpause", self._containers[role].id, timeout=30)
@@ -260,7 +261,7 @@ class ComposeLab:
         for version in self._versions:
             self._reach(version.role)
 
-    def _reach(self, role: str) -> None:
+    def _reach(self, role: Role) -> None:
         """Wait until the gateway reaches a version.
 
         Raises:
@@ -274,7 +275,7 @@ class ComposeLab:
                 )
             time.sleep(0.1)
 
-    def _reaches(self, role: str) -> bool:
+    def _reaches(self, role: Role) -> bool:
         """Whether a request that is pinned to a version comes back from it through the gateway."""
         url = f"{self.endpoints.gateway}/v2/health/ready"
         answer = get(url, timeout=2, headers={MODEL_VERSION: role})

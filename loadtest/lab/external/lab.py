@@ -9,6 +9,7 @@ from typing import Self
 from loadtest.canary.state import Store
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Fault
+from loadtest.experiment.role import Role
 from loadtest.experiment.target import Target
 from loadtest.lab.interface import Endpoints, Lab, require_cpus
 from loadtest.lab.local.lab import ROOT
@@ -43,7 +44,7 @@ class UrlsLab(Lab):
         """Where the servers listen; there is no gateway, so that stable stands for it."""
         return Endpoints(self._target.stable, self._target.stable, self._target.candidate)
 
-    def set_cpus(self, role: str, cpus: float) -> None:
+    def set_cpus(self, role: Role, cpus: float) -> None:
         """A server that somebody else runs keeps the limit that it has: ``LabError``, always."""
         require_cpus(role, cpus, self.enforced_cpus(role))
 
@@ -52,11 +53,11 @@ class UrlsLab(Lab):
         """There is no gateway whose split could be set: ``LabError``, always."""
         raise _not_ours("have no gateway that could split traffic")
 
-    def inject(self, role: str, fault: Fault) -> None:
+    def inject(self, role: Role, fault: Fault) -> None:
         """The servers are somebody else's: ``LabError``, always."""
         raise _not_ours(f"take no faults: {role} stays without {fault}")
 
-    def heal(self, role: str) -> None:
+    def heal(self, role: Role) -> None:
         """Nothing was injected."""
 
     def ended(self) -> list[str]:

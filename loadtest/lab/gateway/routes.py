@@ -24,21 +24,12 @@ STATE_PATH = "/split"
 UNPINNED = "unpinned"
 """Unpinned requests are counted as ``envoy_cluster_unpinned_...`` too, beside ``envoy_cluster_...``."""
 
-PATIENCE = 1.0
-"""Seconds that the candidate's share waits for the candidate before stable is asked too."""
 
 _TOTAL_WEIGHT = 10_000
 _FEEDBACK = r"/v2/models/[^/]+(/versions/[^/]+)?/feedback"
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 _MUTATION = "envoy.filters.http.header_mutation"
 _COUNTED_APART = {"upstream_alt_stat_name": UNPINNED}
-_SECOND_TRY = {
-    # a hedge: the first try goes on, and whichever answers first is taken
-    "upstream_rq_per_try_timeout_ms": f"{PATIENCE * 1000:.0f}",
-    "hedge_on_per_try_timeout": "true",
-}
-"""As headers, because nothing else can set it for one of the weighted clusters."""
-
 _TYPE = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3"
 
 
@@ -52,6 +43,7 @@ class Routes:
         timeout: seconds until the gateway gives up on a version and answers 504.
         swapped: after a promotion, the deployment called candidate plays stable and the other the candidate.
         serial: of the state's entry that these routes derive from.
+        patience: seconds that the candidate's share waits for the candidate before stable is asked too.
 
     Raises:
         ValueError: the split is out of range, or both a split and a shadow are asked for.
@@ -62,6 +54,7 @@ class Routes:
     timeout: float = 10.0
     swapped: bool = False
     serial: int = 0
+    patience: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.split_percent <= 100:
@@ -121,6 +114,12 @@ class Routes:
 
     def _routes(self) -> list[dict[str, Any]]:
         v2 = {"path_separated_prefix": "/v2"}
+        # as headers, because nothing else can set it for one of the weighted clusters
+        second_try = {
+            # a hedge: the first try goes on, and whichever answers first is taken
+            "upstream_rq_per_try_timeout_ms": f"{self.patience * 1000:.0f}",
+            "hedge_on_per_try_timeout": "true",
+        }
         unpinned: dict[str, Any] = {
             "weighted_clusters": {
                 # the candidate comes first: a larger split only adds users to it and moves none back
@@ -128,7 +127,7 @@ class Routes:
                     {
                         "name": self.clusters[Role.CANDIDATE],
                         "weight": self._candidate_weight,
-                        "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART, **_SECOND_TRY)},
+                        "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART, **second_try)},
                     },
                     {"name": self.clusters[Role.STABLE], "weight": _TOTAL_WEIGHT - self._candidate_weight},
                 ],

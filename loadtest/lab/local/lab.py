@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -19,7 +19,8 @@ from contract.headers import MODEL_VERSION
 from loadtest.canary.state import Store
 from loadtest.errors import StartError
 from loadtest.experiment.experiment import Fault
-from loadtest.fetch import get
+from loadtest.experiment.role import Role
+from loadtest.fetch import get, page
 from loadtest.lab.free_ports import HOST, free_port
 from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.route_change import TARGETS_FILE, RouteChange
@@ -49,8 +50,8 @@ class LocalLab:
 
     A version is ready when it says so itself and a request pinned to it comes back through the gateway.
     ``folder`` keeps logs, configuration and Prometheus's data; ``server`` and ``load`` are commands without
-    what names the model, the job and the addresses; a service must be ready within ``start_seconds``. For the
-    others see ``LabRequest``.
+    what names the model, the job and the addresses; a service must be ready within ``start_seconds``
+    of ``clock``. For the others see ``LabRequest``.
     """
 
     backend: str = "local"
@@ -69,6 +70,7 @@ class LocalLab:
         percent: float = 10.0,
         allow_faults: bool = False,
         with_prometheus: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._versions: dict[str, Version] = {version.role: version for version in versions}
         self._folder = folder.absolute()
@@ -80,6 +82,7 @@ class LocalLab:
         self._state = (state or self._folder / "routes").absolute()
         self._percent = percent
         self._allow_faults = allow_faults
+        self._clock = clock
         self._store = FolderStore(
             self._state,
             RouteChange(
@@ -127,17 +130,17 @@ class LocalLab:
         """Where the services listen."""
         return Endpoints(**{name: self._url(name) for name in self._ports if name != "admin"})
 
-    def enforced_cpus(self, role: str) -> float | None:
+    def enforced_cpus(self, role: Role) -> float | None:
         """The CPU limit that the kernel has in force for a version's process; None when there is none."""
         service = self._services[role]
         return service.limits.cpus(service.process.pid)
 
-    def set_cpus(self, role: str, cpus: float) -> None:
+    def set_cpus(self, role: Role, cpus: float) -> None:
         """Give a running version another CPU limit, in cores; LabError: it is not in force afterwards."""
         self._services[role].limits.change(cpus)
         require_cpus(role, cpus, self.enforced_cpus(role))
 
-    def cpu_usage(self, role: str) -> CpuUsage | None:
+    def cpu_usage(self, role: Role) -> CpuUsage | None:
         """The throttling counters of a version's cgroup now; None where there is none."""
         return self._services[role].limits.cpu_usage()
 
@@ -146,7 +149,7 @@ class LocalLab:
         """The canary's state; changes are in force when they return."""
         return self._store
 
-    def inject(self, role: str, fault: Fault) -> None:
+    def inject(self, role: Role, fault: Fault) -> None:
         """Make a version fail; see ``Lab.inject``."""
         if fault.by_server:
             self._faults.inject(role, fault)
@@ -159,7 +162,7 @@ class LocalLab:
             self._killed.add(role)
             service.process.wait()
 
-    def heal(self, role: str) -> None:
+    def heal(self, role: Role) -> None:
         """End every fault of a version; see ``Lab.heal``."""
         service = self._services[role]
         if role in self._killed or service.ended():
@@ -236,12 +239,12 @@ class LocalLab:
 
     def _await(self, name: str) -> None:
         """Wait until a service is ready; start it again where somebody else took its port meanwhile."""
-        deadline = time.monotonic() + self._start_seconds
+        deadline = self._clock() + self._start_seconds
         attempts = 1
         while not (self._is_ready(name) and self._services[name].listens(self._ports[name])):
             service = self._services[name]
             how = service.ended()
-            if how is None and time.monotonic() < deadline:
+            if how is None and self._clock() < deadline:
                 time.sleep(_POLL)
                 continue
             how = how or f"was not ready within {self._start_seconds:g} s"
@@ -257,8 +260,7 @@ class LocalLab:
         if name == "gateway":
             return all(self._pinned(role) for role in self._versions)
         path = "/-/ready" if name == "prometheus" else "/v2/health/ready"
-        answer = get(self._url(name) + path, timeout=2.0)
-        return answer is not None and answer.status == 200
+        return page(self._url(name) + path, timeout=2.0) is not None
 
     def _pinned(self, role: str) -> bool:
         url = f"{self._url('gateway')}/v2/models/{self._model}/ready"

@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Self
@@ -31,6 +31,9 @@ from loadtest.lab.local.reaper import Reaper
 
 GRACE = 5.0
 """Seconds that a service gets to end by itself."""
+
+_GATE = 'read -r _ && exec "$@" </dev/null'
+"""A service begins once it is told to: if we are killed before the reaper knows of it, it never does."""
 
 _TAIL_LINES = 20
 _TAIL_BYTES = 64 * 1024
@@ -80,15 +83,16 @@ class Service:
 class Supervisor:
     """Starts services in ``cwd`` and, when it is closed, stops them in reverse order; logs in ``folder``."""
 
-    def __init__(self, folder: Path, cwd: Path) -> None:
+    def __init__(self, folder: Path, cwd: Path, reaper: Callable[[Path], Reaper] = Reaper) -> None:
         self._folder = folder
         self._cwd = cwd
+        self._make_reaper = reaper
         self._services: list[Service] = []
 
     def __enter__(self) -> Self:
         """Start the reaper."""
         with interrupts_deferred():
-            self._reaper = Reaper(self._cwd)
+            self._reaper = self._make_reaper(self._cwd)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -119,21 +123,24 @@ class Supervisor:
             log.open("wb") as errors,
             stdout.open("wb") if isinstance(stdout, Path) else nullcontext(stdout or errors) as output,
         ):
-            try:
-                # a session of its own: Ctrl-C at the terminal reaches us alone, and we stop it in order
-                process = subprocess.Popen(
-                    limits.command(argv),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=errors,
-                    cwd=self._cwd,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
-                    start_new_session=True,
-                )
-            except OSError as error:
+            if shutil.which(argv[0]) is None:
                 limits.remove()
-                raise StartError(f"{name}: cannot run {argv[0]} ({error.strerror})") from error
+                raise StartError(f"{name}: cannot run {argv[0]} (no such program)")
+            # a session of its own: Ctrl-C at the terminal reaches us alone, and we stop it in order
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", _GATE, "sh", *limits.command(argv)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=errors,
+                cwd=self._cwd,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+                start_new_session=True,
+            )
             self._reaper.started(process.pid)
+            assert process.stdin is not None  # noqa: S101 - for the type checker
+            # whoever ended already says so by its exit code
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(b"\n")
             service = Service(name, process, log, limits, essential)
             self._services.append(service)
         return service

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contract.faults import FAULTS_PATH
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Fault
+from loadtest.experiment.role import Role
 from loadtest.fetch import put
 
 _SECONDS = 5.0
@@ -25,7 +26,7 @@ class ServerFaults:
         self._url = url
         self._injected: dict[str, list[Fault]] = {}
 
-    def inject(self, role: str, fault: Fault) -> None:
+    def inject(self, role: Role, fault: Fault) -> None:
         """Add a fault to those of a version.
 
         Raises:
@@ -35,7 +36,7 @@ class ServerFaults:
         self._send(role, faults)
         self._injected[role] = faults
 
-    def heal(self, role: str) -> None:
+    def heal(self, role: Role) -> None:
         """End all of a version's faults; nothing is asked of a server that has none.
 
         Raises:
@@ -48,7 +49,7 @@ class ServerFaults:
         """A version was started again: it comes back without faults."""
         self._injected.pop(role, None)
 
-    def _send(self, role: str, faults: list[Fault]) -> None:
+    def _send(self, role: Role, faults: list[Fault]) -> None:
         document = [{"kind": fault.kind, "share": fault.share, "delay": fault.delay} for fault in faults]
         answer = put(f"{self._url(role)}{FAULTS_PATH}", json.dumps(document), timeout=_SECONDS)
         if answer is None:

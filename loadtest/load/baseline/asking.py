@@ -12,6 +12,7 @@ import pyarrow as pa
 from loadtest.data.baseline import BaselineAnswers, Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 from loadtest.load.baseline.row_choice import rows_to_ask
 from loadtest.load.protocols import Codec
 from loadtest.load.sending.arrivals import draw
@@ -59,7 +60,7 @@ class Asking:
     """
 
     def __init__(
-        self, role: str, codec: Codec, dataset: Dataset, rows: list[int], client: Client, run: str
+        self, role: Role, codec: Codec, dataset: Dataset, rows: list[int], client: Client, run: str
     ) -> None:
         self._role = role
         self._codec = codec
@@ -111,13 +112,13 @@ class Asking:
 def ask_baseline(
     experiment: Experiment,
     dataset: Dataset,
-    codecs: Mapping[str, Codec],
+    codecs: Mapping[Role, Codec],
     host: str,
     run: str,
     workers: int,
     is_wanted: Callable[[], bool],
     show: Callable[[int, int], None],
-) -> tuple[BaselineAnswers, dict[str, BaselineReach]]:
+) -> tuple[BaselineAnswers, dict[Role, BaselineReach]]:
     """Ask all versions, each by itself, at the same time as the others.
 
     Args:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from loadtest.data.baseline import BaselineAnswers
+from loadtest.experiment.role import Role
 from loadtest.load.sending.arrivals import Schedule
 
 _SCHEMA = pa.schema([("role", pa.string()), ("row", pa.int32()), ("prediction", pa.string())])
@@ -26,11 +27,11 @@ def to_bytes(baseline: BaselineAnswers) -> bytes:
 
 def from_bytes(data: bytes) -> BaselineAnswers:
     """Decode what ``to_bytes`` encoded; nothing gives none."""
-    baseline: dict[str, dict[int, str]] = {}
+    baseline: dict[Role, dict[int, str]] = {}
     if data:
         columns = pa.ipc.open_stream(data).read_all().to_pydict()
         for role, row, text in zip(*(columns[name] for name in _SCHEMA.names), strict=True):
-            baseline.setdefault(role, {})[row] = text
+            baseline.setdefault(Role(role), {})[row] = text
     return baseline
 
 

@@ -18,6 +18,7 @@ from loadtest.data.run_folder import run_name
 from loadtest.data.samples import SampleSet
 from loadtest.errors import ExperimentError, LabError, LoadproofError
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 from loadtest.load.baseline.asking import ask_baseline
 from loadtest.load.baseline.row_choice import to_bytes
 from loadtest.load.cluster.dataset_digest import digest
@@ -127,7 +128,7 @@ class Coordinator:
         # a listener that takes its time would hold up Locust's pages
         gevent.spawn(self._lead, run, host, codecs, dataset)
 
-    def _lead(self, run: RunInProgress, host: str, codecs: dict[str, Codec], dataset: Dataset) -> None:
+    def _lead(self, run: RunInProgress, host: str, codecs: dict[Role, Codec], dataset: Dataset) -> None:
         """Ask for baseline answers, hand out the shares, and watch the run to its end."""
         try:
             baseline = self._ask_baseline(run, host, codecs, dataset)
@@ -155,7 +156,7 @@ class Coordinator:
         self._watch(run)
 
     def _ask_baseline(
-        self, run: RunInProgress, host: str, codecs: dict[str, Codec], dataset: Dataset
+        self, run: RunInProgress, host: str, codecs: dict[Role, Codec], dataset: Dataset
     ) -> bytes:
         def show(asked: int, rows: int) -> None:
             event = run.progress.event(run.elapsed, sent=0)

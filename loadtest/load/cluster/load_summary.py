@@ -11,7 +11,7 @@ import numpy as np
 from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, Role
 from loadtest.load.baseline.asking import BaselineReach
 from loadtest.load.cluster.worker_reports import Gathering
 
@@ -72,7 +72,7 @@ def conclude(
     samples: SampleSet,
     began_at: float,
     stopped_after: float | None,
-    baseline: Mapping[str, BaselineReach] | None = None,
+    baseline: Mapping[Role, BaselineReach] | None = None,
 ) -> Outcome:
     """Say what became of a run.
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from gevent.event import Event
 
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 from loadtest.load.baseline.asking import BaselineReach
 from loadtest.load.cluster.worker_reports import Gathering
 from loadtest.load.live.progress import Progress
@@ -28,7 +29,7 @@ class RunInProgress:
         self.digest = digest
         self.gathering = Gathering(uuid.uuid4().hex[:12], clients)
         self.progress = Progress()
-        self.baseline: dict[str, BaselineReach] = {}
+        self.baseline: dict[Role, BaselineReach] = {}
         self.began_at: float | None = None
         self.stopped_after: float | None = None
         self.over = Event()

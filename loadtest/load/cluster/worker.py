@@ -13,7 +13,7 @@ from locust.env import Environment
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ExitCode, LabError, LoadproofError
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, Role
 from loadtest.load.baseline.row_choice import from_bytes
 from loadtest.load.cluster.dataset_digest import is_here
 from loadtest.load.cluster.messages import (
@@ -217,7 +217,7 @@ class _Share:
             driver.stop()
         return driver
 
-    def _log(self, role: str, latency: float, length: int, error: str | None) -> None:
+    def _log(self, role: Role, latency: float, length: int, error: str | None) -> None:
         stats = self._environment.stats
         stats.log_request(_METHOD, role, round(latency * 1000), length)
         if error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loadtest.experiment.role import Role
 from loadtest.load.protocols import Codec
 from loadtest.load.sending.error_phrases import MALFORMED, TRUNCATED
 from loadtest.load.sending.http_client import Answer
@@ -10,7 +11,7 @@ BROKEN = (MALFORMED, TRUNCATED)
 """Errors of answers that came, but not whole or not readable: a server that answers so does not match."""
 
 
-def read(answer: Answer, role: str, codec: Codec) -> tuple[str | None, str | None]:
+def read(answer: Answer, role: Role, codec: Codec) -> tuple[str | None, str | None]:
     """The error and the prediction of an answer; one of them is None."""
     if answer.error:
         return answer.error, None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, Role
 from loadtest.load.protocols import Codec
 from loadtest.load.sending.http_client import Client
 from loadtest.load.sending.target_check import base_url
 
 
-def client_of(role: str, experiment: Experiment, host: str, codec: Codec) -> Client:
+def client_of(role: Role, experiment: Experiment, host: str, codec: Codec) -> Client:
     """A client of one version.
 
     Raises:
@@ -24,7 +24,7 @@ def client_of(role: str, experiment: Experiment, host: str, codec: Codec) -> Cli
     return Client(url, timeout, headers, pins=False, content_type=codec.content_type)
 
 
-def clients_of(experiment: Experiment, host: str, codecs: Mapping[str, Codec]) -> list[Client]:
+def clients_of(experiment: Experiment, host: str, codecs: Mapping[Role, Codec]) -> list[Client]:
     """The clients of all versions; behind a gateway they are the same one, which shares its connections."""
     if experiment.target is None:
         return [client_of(ROLES[0], experiment, host, codecs[ROLES[0]])] * len(ROLES)

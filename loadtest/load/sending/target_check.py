@@ -14,7 +14,7 @@ from contract.headers import MODEL_VERSION
 from loadtest.data.dataset import Dataset
 from loadtest.errors import TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, Role
 from loadtest.experiment.target import Target
 from loadtest.load.protocols import Codec, MLflow, OpenInference, Predict, SageMaker
 
@@ -91,7 +91,7 @@ def ask(experiment: Experiment, host: str, dataset: Dataset) -> dict[str, Codec]
         }
 
 
-def _ask_server(session: requests.Session, target: Target, role: str, name: str, dataset: Dataset) -> Codec:
+def _ask_server(session: requests.Session, target: Target, role: Role, name: str, dataset: Dataset) -> Codec:
     """The codec of one server of two, which has answered one row in it."""
     base, headers = base_url(target.url(role)), target.headers_of(role)
     model = target.model(role, name)
@@ -127,7 +127,7 @@ def _send(
     session: requests.Session,
     method: str,
     url: str,
-    role: str,
+    role: Role,
     headers: Mapping[str, str],
     body: bytes | None = None,
 ) -> requests.Response:
@@ -153,7 +153,7 @@ def _send(
     return answer
 
 
-def _json(answer: requests.Response, role: str) -> Any:
+def _json(answer: requests.Response, role: Role) -> Any:
     url = answer.url
     try:
         return answer.json()

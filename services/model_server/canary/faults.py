@@ -42,13 +42,7 @@ class Fault:
 
 
 class Faults:
-    """What is injected now; thread-safe, because the list is replaced whole.
-
-    Args:
-        classes: the labels of a classification, where they are known.
-        chance: uniform on [0, 1).
-        sleep: waits so many seconds.
-    """
+    """What is injected now; thread-safe, as the list is replaced whole. ``chance`` is uniform on [0, 1)."""
 
     def __init__(
         self,

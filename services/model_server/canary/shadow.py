@@ -72,15 +72,10 @@ class Answers:
         seconds: float,
         labels: Sequence[object],
     ) -> None:
-        """Keep an answer.
+        """Keep an answer, if its request has one of the ``MARKS``.
 
-        Args:
-            request_id: what both versions know the request by.
-            answer_id: what feedback will call the answer.
-            mark: one of ``MARKS``; with another, nothing is kept.
-            status: of the HTTP answer.
-            seconds: from the request's arrival in this server to its answer.
-            labels: one prediction per row; empty where there was none.
+        Both versions know the request by ``request_id``, feedback will know the answer by ``answer_id``. The
+        seconds run from the request's arrival in this server; there is a label per row, or none.
         """
         if mark in MARKS and len(labels) <= self._capacity:
             record = _Record(self._clock(), request_id, answer_id, mark, status, seconds, labels)

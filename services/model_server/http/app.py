@@ -7,7 +7,9 @@ made where missing, and returned; it is also the answer's ``id`` where the reque
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
 
 import orjson
 from flask import Flask, Response, request
@@ -26,6 +28,9 @@ from services.model_server.metrics import Metrics
 from services.model_server.version import LoadedVersion
 
 log = logging.getLogger(__name__)
+
+_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+"""How WSGI says a status."""
 
 SERVER_NAME = "loadproof-model-server"
 SERVER_VERSION = "0.1.0"
@@ -137,6 +142,36 @@ def create_app(
     for rule, view, method in routes:
         app.add_url_rule(rule, endpoint=rule, view_func=view, methods=[method])
     return app
+
+
+def in_front_of(
+    app: Flask, inference: Inference, version: LoadedVersion
+) -> Callable[[dict[str, Any], Any], list[bytes]]:
+    """The WSGI application that the server runs: the short way of an infer request past Flask.
+
+    Most of what a small model's request costs is Flask's: routing, a request context, response objects. The
+    two addresses of infer requests are compared as strings; whatever else comes, method or spelling, goes to
+    ``app``, whose own route ends in the same ``inference``.
+    """
+    model = f"/v2/models/{version.name}"
+    paths = frozenset([f"{model}/infer", f"{model}/versions/{version.version}/infer"])
+
+    def serve(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] in paths and environ["REQUEST_METHOD"] == "POST":
+            status, headers, body = inference(environ)
+            start_response(_LINES[status], [*headers, ("content-length", str(len(body)))])
+            return [body]
+        return _in_one_piece(app(environ, start_response))
+
+    return serve
+
+
+def _in_one_piece(parts: Iterable[bytes]) -> list[bytes]:
+    """A body as a list: granian sends that whole instead of streaming it."""
+    try:
+        return list(parts)
+    finally:
+        getattr(parts, "close", lambda: None)()
 
 
 def _json(document: object, status: int = 200) -> Response:

@@ -170,12 +170,7 @@ class Batcher:
 
 
 class Inline:
-    """Runs a model at once, on the request's own thread: for models that cost less than a hand-over.
-
-    Args:
-        run: the model, as for ``Batcher``; threads call it at the same time.
-        clock: seconds, monotonic; deadlines are on it.
-    """
+    """Runs a model at once, on the request's own thread: for models that cost less than a hand-over."""
 
     depth = 0
 

@@ -1,6 +1,6 @@
 """One infer request from its WSGI environment to its answer, without Flask.
 
-Flask's route and the short way in front of it (``front.py``) both come here, so that a request gets the same
+Flask's route and the short way in front of it both come here, so that a request gets the same
 answer whichever way it took.
 """
 
@@ -106,12 +106,7 @@ class Inference:
         return self._batcher.depth
 
     def __call__(self, environ: Mapping[str, Any], check: Callable[[], None] | None = None) -> Answer:
-        """Answer one request.
-
-        Args:
-            environ: its WSGI environment.
-            check: raises a ``RequestError`` where its address is not this version's.
-        """
+        """Answer one request; ``check`` raises a ``RequestError`` where its address is not this version's."""
         started = time.monotonic()
         self._metrics.begin()
         request_id = answer_id = headers.request_id(environ)

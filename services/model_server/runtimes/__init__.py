@@ -1,7 +1,7 @@
-"""The formats of model files, one module each: a new format is a new module here, and nothing else.
+"""The formats of model files, one module per library: a new one is a new module here, and nothing else.
 
-A module imports its libraries late: they take seconds of a small CPU limit, and a version needs only those of
-its own format.
+A module lists its formats in ``FORMATS`` and imports its library late: libraries take seconds of a small CPU
+limit, and a version needs only that of its own format.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from services.model_server.runtime import Format
 def formats() -> tuple[Format, ...]:
     """Every format, those that run no code first."""
     modules = (import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted((module.FORMAT for module in modules), key=lambda one: (one.runs_code, one.file)))
+    found = (one for module in modules for one in module.FORMATS)
+    return tuple(sorted(found, key=lambda one: (one.runs_code, one.file)))
 
 
 def model_file(folder: Path) -> tuple[Format, Path]:

@@ -24,4 +24,4 @@ def _read(path: Path) -> Any:
         ) from error
 
 
-FORMAT = format_of("model.joblib", _read, runs_code=True, suffixes=(".joblib", ".pkl", ".pickle"))
+FORMATS = (format_of("model.joblib", _read, runs_code=True, suffixes=(".joblib", ".pkl", ".pickle")),)

@@ -111,4 +111,4 @@ def _features(given: Any) -> int | None:
     return size if isinstance(size, int) else None
 
 
-FORMAT = Format("model.onnx", OnnxSession, _describe, suffixes=(".onnx",))
+FORMATS = (Format("model.onnx", OnnxSession, _describe, suffixes=(".onnx",)),)

@@ -34,4 +34,4 @@ def _read(path: Path) -> Any:
     return model
 
 
-FORMAT = format_of("model.skops", _read, suffixes=(".skops",))
+FORMATS = (format_of("model.skops", _read, suffixes=(".skops",)),)

@@ -84,13 +84,13 @@ def changes(before: Day, after: Day) -> Changes:
     return found
 
 
-def line(found: Changes, subject: str, metric: str) -> Change:
-    (change,) = (c for c in found.changes if (c.subject, c.metric) == (subject, metric))
+def line(found: Changes, role: str, metric: str) -> Change:
+    (change,) = (c for c in found.changes if (c.role, c.metric) == (role, metric))
     return change
 
 
 @pytest.mark.parametrize(
-    ("after", "subject", "metric", "reading", "estimate"),
+    ("after", "role", "metric", "reading", "estimate"),
     [
         # the same version on the same day
         (Day(), "candidate", "p95", "no change seen", 0),
@@ -118,8 +118,8 @@ def line(found: Changes, subject: str, metric: str) -> Change:
         (Day(seconds=10.0), "candidate", "p99", "a run is too short for time blocks", None),
     ],
 )
-def test_readings(after, subject, metric, reading, estimate):
-    change = line(changes(Day(), after), subject, metric)
+def test_readings(after, role, metric, reading, estimate):
+    change = line(changes(Day(), after), role, metric)
     assert change.reading == reading
     if estimate is None:
         assert change.estimate is None
@@ -149,9 +149,7 @@ def test_conditions_name_every_difference():
         "seed: 1 before, 3 after",
         "other evaluation sets: quality is not compared",
     )
-    assert not [
-        c for c in found.changes if c.subject == "candidate against stable" and c.metric == "accuracy"
-    ]
+    assert not [c for c in found.changes if c.role == "candidate against stable" and c.metric == "accuracy"]
 
 
 def test_two_streams_of_a_canary_have_no_ratio_to_follow():

@@ -1,10 +1,11 @@
 """A stand-in for the model server in tests of the lab: it speaks just enough of /v2, and fails on request.
 
 Run by path with the model server's own arguments. What it does follows from the end of the path: ``/echo``
-answers the request's headers, ``/requests`` how many came before, ``/stall`` waits 3 s, ``/reset`` hangs up
-without an answer, ``/spin`` burns CPU for as many seconds as the query says, ``/crash`` ends the process;
+answers the request's headers, ``/requests`` how many came before, ``/stall`` is not answered before somebody
+asks for ``/release``, ``/stalled`` answers the headers of those that wait so, ``/reset`` hangs up without an
+answer, ``/spin`` burns as many seconds of CPU time as the query says, ``/crash`` ends the process;
 ``/failing?yes`` and ``?no`` switch to answering 500 and back. ``<model-dir>/start`` may hold ``crash``,
-``never-ready``, ``port-in-use`` (the first time) or ``children``.
+``never-ready`` (which its log says when it is asked), ``port-in-use`` (the first time) or ``children``.
 """
 
 import argparse
@@ -26,16 +27,25 @@ class Handler(BaseHTTPRequestHandler):
     failing = False
     knows = True
     requests = 0
+    stalled: list = []  # noqa: RUF012
+    release = threading.Event()
 
     def do_GET(self):
         path, _, query = self.path.partition("?")
         if path.endswith("/ready"):
+            if not Handler.ready:
+                print("not ready, as it was told", flush=True)
             return self.answer(200 if Handler.ready else 503, {"ready": Handler.ready})
         if path == "/metrics":
             return self.answer(200, {}, text="double_up 1\n")
         what = path.rpartition("/")[2]
         if what == "requests":
             return self.answer(200, {"requests": Handler.requests})
+        if what == "stalled":
+            return self.answer(200, {"stalled": Handler.stalled})
+        if what == "release":
+            Handler.release.set()
+            return self.answer(200, {})
         if what == "failing":
             Handler.failing = query == "yes"
             return self.answer(200, {})
@@ -50,17 +60,21 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return None
             case "stall":
-                time.sleep(3)
+                Handler.stalled.append(self.told())
+                Handler.release.wait()
             case "spin":
-                end = time.monotonic() + float(query)
-                while time.monotonic() < end:
+                end = time.thread_time() + float(query)
+                while time.thread_time() < end:
                     pass
             case "crash":
                 print("the double crashes as it was told", flush=True)
                 os._exit(3)
         if Handler.failing:
             return self.answer(500, {"error": "the double fails as it was told"})
-        return self.answer(200, {"headers": {name.lower(): value for name, value in self.headers.items()}})
+        return self.answer(200, {"headers": self.told()})
+
+    def told(self):
+        return {name.lower(): value for name, value in self.headers.items()}
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("content-length", 0)))

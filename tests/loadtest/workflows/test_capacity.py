@@ -152,7 +152,7 @@ def test_a_sweep_gives_the_curve_its_cost_and_the_cheapest_limit(run):
     assert [p["capacity"] for p in points] == [pytest.approx(100, rel=0.06), pytest.approx(200, rel=0.06)]
     assert points[1]["cost_per_million"] == pytest.approx(0.04 * 0.5 / 3600 / points[1]["capacity"] * 1e6)
     assert content["cheapest"] == {"stable": 0.5, "candidate": 0.5}
-    assert len(content["gates"]) == 2
+    assert [gate["name"] for gate in content["gates"]] == ["capacity >= stable - 10%"] * 2
     assert content["verdict"] == outcome.report.verdict in (Word.PASS, Word.INCONCLUSIVE)
     # every trial is kept, with its samples, and both versions took turns
     trials = content["trials"]
@@ -201,3 +201,11 @@ def test_a_limit_that_is_not_in_force_ends_the_search(run):
 def test_gates_on_anything_else_are_refused_before_the_lab_starts(run):
     with pytest.raises(GateError, match="knows one metric"):
         run(None, ["p99 <= 100ms"])
+
+
+def test_servers_that_already_run_have_a_capacity_too(run):
+    lab = FakeLab()
+    lab.backend = "urls"
+    _, content = run(lab)
+    assert content["backend"] == "urls"
+    assert content["versions"]["stable"][0]["capacity"] == pytest.approx(200, rel=0.06)

@@ -126,7 +126,7 @@ def test_a_candidate_that_holds_at_one_rate_and_not_at_another(tmp_path):
     assert verdict.reason.startswith("at 100/s: ")
     lowest, highest = verdict.rates
     assert lowest.changes is None
-    change = {(c.subject, c.metric): c for c in highest.changes.changes}
+    change = {(c.role, c.metric): c for c in highest.changes.changes}
     # half of the answers came too late, and that is what accuracy lost, row by row
     assert change["candidate", "accuracy"].estimate == pytest.approx(-40, abs=3)
     assert change["candidate", "accuracy"].compared == "paired by row, 1,600 rows in both"

@@ -2,7 +2,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +11,7 @@ from loadtest.canary.state import Deployment, Note, State
 from loadtest.errors import ControllerError, LabError, StateError, UsageError
 from loadtest.lab.gateway.folder_store import FolderStore
 from tests.gateway_doubles import NoGateway
+from tests.waiting import HUNG, eventually
 
 NOTE = Note("ann", "because", datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
 
@@ -34,7 +34,7 @@ class Serials(NoGateway):
 
 
 def store(folder):
-    return FolderStore(folder, Serials())
+    return FolderStore(folder, Serials(), HUNG)
 
 
 def begin():
@@ -107,7 +107,8 @@ def test_a_kill_at_any_moment_leaves_both_old_or_both_new_and_no_hole(started, t
     for attempt in range(8):
         with change_in_another_process(tmp_path, 10_000) as process:
             process.stdout.readline()
-            time.sleep(0.01 + 0.007 * attempt)
+            before, wanted = started.read().now.serial, attempt + 1
+            eventually(lambda before=before, wanted=wanted: started.read().now.serial >= before + wanted)
             process.kill()
         state, routes = serials(tmp_path)
         assert state == routes
@@ -121,7 +122,7 @@ def test_no_change_of_two_processes_is_lost(started, tmp_path):
     for _ in range(25):
         started.update(lambda state: state.hold(NOTE))
     for other in others:
-        other.communicate(timeout=60)
+        other.communicate(timeout=HUNG)
         assert other.returncode == 0
     assert started.read().now.serial == 1 + 75
 
@@ -138,12 +139,12 @@ def test_a_second_controller_is_refused_in_a_line_that_names_the_first(started, 
 
 def test_what_a_killed_controller_leaves_is_taken_over(started, tmp_path):
     lead = (
-        "import sys, time; from pathlib import Path\n"
+        "import sys; from pathlib import Path\n"
         "from tests.loadtest.lab.gateway.test_folder_store import store\n"
-        "with store(Path(sys.argv[1])).lead('the dead'): print('leads', flush=True); time.sleep(60)"
+        "with store(Path(sys.argv[1])).lead('the dead'): print('leads', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", lead, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "leads\n"
         with pytest.raises(ControllerError, match=rf"the dead \(process {process.pid}\)"), started.lead("me"):
             pass
@@ -189,12 +190,12 @@ def test_a_command_that_hangs_with_the_lock_is_named(started, tmp_path):
 
     def hang(state):
         inside.set()
-        done.wait(10)
+        done.wait(HUNG)
         return state
 
     holder = threading.Thread(target=lambda: started.update(hang))
     holder.start()
-    inside.wait(10)
+    inside.wait(HUNG)
     with pytest.raises(LabError, match=r"another command has held the state for 0\.05 s"):
         FolderStore(tmp_path, Serials(), patience=0.05).update(lambda state: state)
     done.set()

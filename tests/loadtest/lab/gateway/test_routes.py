@@ -142,6 +142,12 @@ def test_a_second_try_is_for_the_candidates_share_alone():
     assert not any("typed_per_filter_config" in route or "hedge_policy" in route for route in routes)
 
 
+@pytest.mark.parametrize(("options", "milliseconds"), [({}, "1000"), ({"patience": 0.25}, "250")])
+def test_the_candidate_has_a_second_to_answer_its_users(options, milliseconds):
+    share = unpinned(Routes(10, **options).document())["weighted_clusters"]["clusters"][0]
+    assert f"'key': 'x-envoy-upstream-rq-per-try-timeout-ms', 'value': '{milliseconds}'" in str(share)
+
+
 def test_the_scraped_role_is_the_role_that_is_played_now():
     def roles(state):
         return {t["labels"]["role"]: t["targets"] for t in json.loads(scrape_targets(state, ADDRESSES))}

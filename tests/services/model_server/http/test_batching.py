@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from services.model_server.errors import DeadlinePassed, QueueFull
 from services.model_server.http.batching import Batcher, Inline
+from tests.waiting import HUNG, eventually
 
 PREDICT = frozenset(["predict"])
 FAR = time.monotonic() + 3600
@@ -35,7 +36,7 @@ class Model:
         assert self.running == 1, "two batches ran at the same time"
         self.threads.append(threading.get_ident())
         self.entered.release()
-        assert self.gate.wait(10)
+        assert self.gate.wait(HUNG)
         self.batches.append(len(rows))
         self.running -= 1
         if (rows < 0).any():
@@ -45,14 +46,6 @@ class Model:
 
 def rows(*values: float) -> Any:
     return np.array(values, float).reshape(-1, 1)
-
-
-def wait_for(condition: Any) -> None:
-    for _ in range(10_000):
-        if condition():
-            return
-        time.sleep(0.0005)
-    raise AssertionError("the condition did not come true")
 
 
 @pytest.fixture
@@ -73,14 +66,14 @@ def test_what_waits_goes_together(pool: ThreadPoolExecutor) -> None:
     batcher = Batcher(model, max_rows=8, max_queue=20)
     model.gate.clear()
     first = pool.submit(batcher.submit, rows(100), PREDICT, FAR)
-    assert model.entered.acquire(timeout=10)
+    assert model.entered.acquire(timeout=HUNG)
     others = []
     for value in range(10):
         others.append(pool.submit(batcher.submit, rows(value), PREDICT, FAR))
-        wait_for(lambda value=value: batcher.depth == value + 1)
+        eventually(lambda value=value: batcher.depth == value + 1)
     model.gate.set()
-    assert first.result(10)["predict"].tolist() == [200]
-    assert [other.result(10)["predict"].tolist() for other in others] == [[2 * v] for v in range(10)]
+    assert first.result(HUNG)["predict"].tolist() == [200]
+    assert [other.result(HUNG)["predict"].tolist() for other in others] == [[2 * v] for v in range(10)]
     # the first alone, then eight rows at most
     assert model.batches == [1, 8, 2]
     assert batcher.depth == 0
@@ -91,13 +84,13 @@ def test_a_full_queue_refuses_at_once(pool: ThreadPoolExecutor) -> None:
     batcher = Batcher(model, max_rows=8, max_queue=2)
     model.gate.clear()
     running = [pool.submit(batcher.submit, rows(1), PREDICT, FAR)]
-    assert model.entered.acquire(timeout=10)
+    assert model.entered.acquire(timeout=HUNG)
     running += [pool.submit(batcher.submit, rows(1), PREDICT, FAR) for _ in range(2)]
-    wait_for(lambda: batcher.depth == 2)
+    eventually(lambda: batcher.depth == 2)
     with pytest.raises(QueueFull):
         batcher.submit(rows(1), PREDICT, FAR)
     model.gate.set()
-    assert all(future.result(10)["predict"].tolist() == [2] for future in running)
+    assert all(future.result(HUNG)["predict"].tolist() == [2] for future in running)
 
 
 def test_what_comes_too_late_is_dropped(pool: ThreadPoolExecutor) -> None:
@@ -105,12 +98,12 @@ def test_what_comes_too_late_is_dropped(pool: ThreadPoolExecutor) -> None:
     batcher = Batcher(model, max_rows=8, max_queue=8)
     model.gate.clear()
     running = pool.submit(batcher.submit, rows(1), PREDICT, FAR)
-    assert model.entered.acquire(timeout=10)
+    assert model.entered.acquire(timeout=HUNG)
     with pytest.raises(DeadlinePassed):
         batcher.submit(rows(2), PREDICT, time.monotonic() + 0.01)
     assert batcher.depth == 0
     model.gate.set()
-    assert running.result(10)["predict"].tolist() == [2]
+    assert running.result(HUNG)["predict"].tolist() == [2]
     # the model never saw the late one, and the batcher goes on
     assert batcher.submit(rows(3), PREDICT, FAR)["predict"].tolist() == [6]
     assert model.batches == [1, 1]
@@ -123,17 +116,17 @@ def test_an_heir_that_is_late_still_leads_the_others(pool: ThreadPoolExecutor) -
     batcher = Batcher(model, max_rows=8, max_queue=8, clock=lambda: now[0])
     model.gate.clear()
     first = pool.submit(batcher.submit, rows(1), PREDICT, 1000)
-    assert model.entered.acquire(timeout=10)
+    assert model.entered.acquire(timeout=HUNG)
     late = pool.submit(batcher.submit, rows(2), PREDICT, 100)
-    wait_for(lambda: batcher.depth == 1)
+    eventually(lambda: batcher.depth == 1)
     other = pool.submit(batcher.submit, rows(3), PREDICT, 1000)
-    wait_for(lambda: batcher.depth == 2)
+    eventually(lambda: batcher.depth == 2)
     now[0] = 500
     model.gate.set()
-    assert first.result(10)["predict"].tolist() == [2]
+    assert first.result(HUNG)["predict"].tolist() == [2]
     with pytest.raises(DeadlinePassed):
-        late.result(10)
-    assert other.result(10)["predict"].tolist() == [6]
+        late.result(HUNG)
+    assert other.result(HUNG)["predict"].tolist() == [6]
     assert model.batches == [1, 1]
 
 
@@ -142,15 +135,15 @@ def test_one_bad_request_does_not_spoil_its_batch(pool: ThreadPoolExecutor) -> N
     batcher = Batcher(model, max_rows=8, max_queue=8)
     model.gate.clear()
     futures = [pool.submit(batcher.submit, rows(1), PREDICT, FAR)]
-    assert model.entered.acquire(timeout=10)
+    assert model.entered.acquire(timeout=HUNG)
     for value in (2, -1, 3):
         futures.append(pool.submit(batcher.submit, rows(value), PREDICT, FAR))
-        wait_for(lambda: batcher.depth == len(futures) - 1)
+        eventually(lambda: batcher.depth == len(futures) - 1)
     model.gate.set()
-    assert futures[1].result(10)["predict"].tolist() == [4]
+    assert futures[1].result(HUNG)["predict"].tolist() == [4]
     with pytest.raises(ValueError, match="negative"):
-        futures[2].result(10)
-    assert futures[3].result(10)["predict"].tolist() == [6]
+        futures[2].result(HUNG)
+    assert futures[3].result(HUNG)["predict"].tolist() == [6]
 
 
 REQUESTS = st.lists(
@@ -199,11 +192,11 @@ def test_heavy_concurrency_with_deadlines_and_a_small_queue() -> None:
 
     def many(worker: int) -> tuple[int, int]:
         right = refused = 0
-        start.wait(10)
+        start.wait(HUNG)
         for request in range(250):
             value = worker * 1000 + request
             try:
-                patience = 0.0005 if request % 3 else 10
+                patience = 0.0005 if request % 3 else HUNG
                 answer = batcher.submit(rows(value, value + 0.5), PREDICT, time.monotonic() + patience)
                 right += answer["predict"].tolist() == [2 * value, 2 * value + 1]
             except (QueueFull, DeadlinePassed):
@@ -224,15 +217,15 @@ def test_a_request_that_has_no_place_is_refused_before_it_is_read(pool: ThreadPo
     batcher.check()
     model.gate.clear()
     running = [pool.submit(batcher.submit, rows(1), PREDICT, FAR)]
-    assert model.entered.acquire(timeout=10)
+    assert model.entered.acquire(timeout=HUNG)
     # running is not waiting
     batcher.check()
     running.append(pool.submit(batcher.submit, rows(1), PREDICT, FAR))
-    wait_for(lambda: batcher.depth == 1)
+    eventually(lambda: batcher.depth == 1)
     with pytest.raises(QueueFull):
         batcher.check()
     model.gate.set()
-    assert all(future.result(10)["predict"].tolist() == [2] for future in running)
+    assert all(future.result(HUNG)["predict"].tolist() == [2] for future in running)
 
 
 def test_inline_runs_at_once_and_keeps_deadlines() -> None:

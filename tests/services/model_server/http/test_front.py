@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from werkzeug.test import Client
 
-from services.model_server.http.app import create_app
-from services.model_server.http.front import in_front_of
+from services.model_server.http.app import create_app, in_front_of
 from services.model_server.http.inference import Settings
 
 INFER = "/v2/models/shop/infer"

@@ -1,0 +1,15 @@
+"""Waiting for a condition: the deadline only says that something hangs, never how fast it has to be."""
+
+import time
+
+HUNG = 120.0
+"""Seconds after which nobody waits any longer: for a condition, an answer, or the end of a process."""
+
+
+def eventually(condition):
+    """Wait until ``condition()`` is true, and return what it returned."""
+    deadline = time.monotonic() + HUNG
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"not within {HUNG:g} s"
+        time.sleep(0.01)
+    return result
