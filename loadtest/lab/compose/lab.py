@@ -11,7 +11,6 @@ from typing import Self
 
 from contract.headers import MODEL_VERSION
 from contract.metric_names import CPU_PERIODS, CPU_THROTTLED_PERIODS
-from loadtest.canary.state import Store
 from loadtest.data.exposition import read_exposition
 from loadtest.data.run_folder import EXPERIMENT
 from loadtest.errors import LabError, ServiceDied, StartError
@@ -87,18 +86,20 @@ class ComposeLab:
         state.mkdir(parents=True, exist_ok=True)
         # whatever this person's umask is, the gateway reads it
         state.chmod(0o755)
-        self._store = FolderStore(
+        self.canary = FolderStore(
             state,
             RouteChange(
                 lambda: self.endpoints.gateway,
                 lambda: {v.role: f"{v.role}:{PORTS[v.role].inside}" for v in self._versions},
             ),
         )
-        self._store.take_up({v.role: v.name for v in self._versions}, self._percent)
+        self.canary.take_up({v.role: v.name for v in self._versions}, self._percent)
         override = write_override(self._folder, self._versions, state, self._allow_faults)
         self._project = Project(self._docker, self._project.name, (COMPOSE_FILE, override))
         try:
-            self._start()
+            self._containers = start(self._project, self._services)
+            for version in self._versions:
+                self._reach(version.role)
         except BaseException as error:
             self.__exit__(type(error), error, error.__traceback__)
             raise
@@ -154,11 +155,6 @@ class ComposeLab:
             return CpuUsage(int(values[CPU_PERIODS]), int(values[CPU_THROTTLED_PERIODS]))
         except KeyError:
             return None
-
-    @property
-    def canary(self) -> Store:
-        """The canary's state; changes are in force when they return."""
-        return self._store
 
     def inject(self, role: Role, fault: Fault) -> None:
         """Make a version fail; see ``Lab.inject``."""
@@ -255,11 +251,6 @@ class ComposeLab:
             },
             "images": {service: container.image for service, container in self._containers.items()},
         }
-
-    def _start(self) -> None:
-        self._containers = start(self._project, self._services)
-        for version in self._versions:
-            self._reach(version.role)
 
     def _reach(self, role: Role) -> None:
         """Wait until the gateway reaches a version.

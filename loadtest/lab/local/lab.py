@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Self
 
 from contract.headers import MODEL_VERSION
-from loadtest.canary.state import Store
 from loadtest.errors import StartError
 from loadtest.experiment.experiment import Fault
 from loadtest.experiment.role import Role
@@ -83,7 +82,7 @@ class LocalLab:
         self._percent = percent
         self._allow_faults = allow_faults
         self._clock = clock
-        self._store = FolderStore(
+        self.canary = FolderStore(
             self._state,
             RouteChange(
                 lambda: self._url("gateway"),
@@ -112,7 +111,7 @@ class LocalLab:
                 self._start(role)
             for role in self._versions:
                 self._await(role)
-            self._store.take_up({v.role: v.name for v in self._versions.values()}, self._percent)
+            self.canary.take_up({v.role: v.name for v in self._versions.values()}, self._percent)
             for name in ("gateway", *(("prometheus",) if self._prometheus else ())):
                 self._start(name)
                 self._await(name)
@@ -143,11 +142,6 @@ class LocalLab:
     def cpu_usage(self, role: Role) -> CpuUsage | None:
         """The throttling counters of a version's cgroup now; None where there is none."""
         return self._services[role].limits.cpu_usage()
-
-    @property
-    def canary(self) -> Store:
-        """The canary's state; changes are in force when they return."""
-        return self._store
 
     def inject(self, role: Role, fault: Fault) -> None:
         """Make a version fail; see ``Lab.inject``."""
