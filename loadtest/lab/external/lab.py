@@ -19,6 +19,7 @@ from loadtest.lab.local.lab import LOAD_SLACK, ROOT
 from loadtest.lab.local.load_process import LocalLoad
 from loadtest.lab.local.supervisor import Supervisor
 from loadtest.lab.services.cpu_check import require_cpus
+from loadtest.load.protocols import protocol_named
 
 
 class UrlsLab:
@@ -27,11 +28,15 @@ class UrlsLab:
     Args:
         target: the servers.
         folder: for the load generator's log.
+
+    Raises:
+        ExperimentError: there is no such protocol.
     """
 
     backend: str = "urls"
 
     def __init__(self, target: Target, folder: Path) -> None:
+        protocol_named(target.protocol)
         self._target = target
         self._folder = folder
         self._load: LocalLoad | None = None
