@@ -57,7 +57,7 @@ def compare(
         str | None, typer.Option(help="Instead of a lab: the server of the version that wants to be.")
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Of the two servers: oip, kserve-v1, tfserving, mlflow or sagemaker.")
+        str | None, typer.Option(help="What both servers speak (oip); docs/any-server.md lists it all.")
     ] = None,
     stable_model: Annotated[str | None, typer.Option(help="What stable's server calls the model.")] = None,
     candidate_model: Annotated[str | None, typer.Option(help="What the candidate's calls it.")] = None,

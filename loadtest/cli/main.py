@@ -42,8 +42,10 @@ def _root(
     """May the new version of a model go live? Load-test it beside the version it would replace."""
 
 
-for verb in (init, compare, capacity, judge, diff, live, worker):
+for verb in (init, compare, capacity, judge, diff, worker):
     app.command()(verb)
+# what Locust's page judges with while a run lasts: a pipe, and no verb for people
+app.command(hidden=True)(live)
 app.add_typer(canary.app, name="canary")
 
 

@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from contract.headers import REQUEST_ID
 from loadtest.errors import UsageError
 from loadtest.experiment.role import Role
-
-Protocol = Literal["oip", "kserve-v1", "tfserving", "mlflow", "sagemaker"]
 
 TOKENS = {"stable": "LOADPROOF_STABLE_TOKEN", "candidate": "LOADPROOF_CANDIDATE_TOKEN"}
 """Variables whose value is sent as a bearer token."""
@@ -43,8 +40,8 @@ class Target(BaseModel):
     """Base URL of the version in production."""
     candidate: str
     """Base URL of the version that wants to be."""
-    protocol: Protocol = "oip"
-    """What both speak."""
+    protocol: str = "oip"
+    """What both speak: `oip`, `kserve-v1`, `tfserving`, `mlflow` or `sagemaker` (docs/any-server.md)."""
     stable_model: str | None = None
     """What stable's server calls the model, where not as `[model] name`."""
     candidate_model: str | None = None

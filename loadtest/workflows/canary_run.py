@@ -16,6 +16,7 @@ from loadtest.canary.live_evidence import check
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.state import State
 from loadtest.data.dataset import Dataset
+from loadtest.data.run_environment import describe
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
 from loadtest.errors import ExitCode, ExperimentError, LabError
 from loadtest.experiment.experiment import Canary, Experiment
@@ -26,7 +27,6 @@ from loadtest.lab.services.scrape import Scraper
 from loadtest.lab.services.shadow_answers import ShadowReader
 from loadtest.workflows.canary_auto import Auto, End, Outlet
 from loadtest.workflows.fault_schedule import FaultSchedule
-from loadtest.workflows.run_environment import describe
 
 _START_SECONDS = 120.0
 

@@ -15,6 +15,7 @@ from loadtest.capacity.report import CapacityReport, Objective, Point, cheapest,
 from loadtest.capacity.search import Plan, Search
 from loadtest.data.baseline import Comparison
 from loadtest.data.dataset import Dataset
+from loadtest.data.run_environment import describe
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
@@ -23,7 +24,6 @@ from loadtest.lab.interface import Lab, Version
 from loadtest.report.capacity import to_html
 from loadtest.workflows.capacity_trials import drain, run_trial
 from loadtest.workflows.load_follower import Progress
-from loadtest.workflows.run_environment import describe
 
 Recover = Callable[[Lab, str, Role, float], None]
 

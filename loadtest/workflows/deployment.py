@@ -7,13 +7,13 @@ from pathlib import Path
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.exposition import MEMORY, read_exposition
+from loadtest.data.run_environment import describe
 from loadtest.data.run_folder import ENVIRONMENT, write_file
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
 from loadtest.fetch import page
 from loadtest.lab.interface import CpuUsage, Lab, Version
 from loadtest.workflows.load_follower import Progress, run_load
-from loadtest.workflows.run_environment import describe
 
 
 def measure(
