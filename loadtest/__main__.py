@@ -4,9 +4,9 @@ import sys
 
 
 def main() -> None:
-    """Entry point; Ctrl-C while the libraries load ends it as quietly as later.
+    """Entry point: the whole command, or a rollback, which does not wait for the command's libraries.
 
-    A rollback does not wait for those libraries.
+    Ctrl-C while these load ends it as quietly as later; what nobody expected is a bug, whatever the verb.
     """
     try:
         if sys.argv[1:3] == ["canary", "rollback"]:
@@ -16,9 +16,14 @@ def main() -> None:
             if code is not None:
                 sys.exit(code)
         from loadtest.cli.main import main as run
+
+        run()
     except KeyboardInterrupt:
         sys.exit(130)
-    run()
+    except Exception as error:
+        from loadtest.cli.crash import report_bug
+
+        sys.exit(report_bug(error))
 
 
 if __name__ == "__main__":

@@ -26,13 +26,13 @@ ARROWS = {
     "canary": BELOW,
     "report": {"judge", "capacity", "canary", "colours", *BELOW},
     "workflows": {"judge", "capacity", "canary", "report", *BELOW}
-    | {"lab.interface", "lab.gateway", "lab.services"},
+    | {"lab.interface", "lab.gateway", "lab.services", "lab.select"},
     "cli": {
         "workflows",
         "report",
         "canary",
+        "judge",
         "lab.registry",
-        "lab.select",
         "lab.gateway",
         "lab.services",
         *BELOW,

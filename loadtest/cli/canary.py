@@ -22,11 +22,10 @@ from loadtest.errors import LabError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.registry import FOLDER, PROJECT, RunningLab, claim, running_lab
-from loadtest.lab.select import choose_lab
 from loadtest.lab.services.http_probe import get
 from loadtest.lab.services.shadow_answers import ShadowReader
-from loadtest.workflows.keep_lab_up import CHECK_EVERY, Keeper
-from loadtest.workflows.resolve_versions import resolve, train_if_absent
+from loadtest.workflows.canary_up import CHECK_EVERY, Keeper
+from loadtest.workflows.prepare import check_canary_up
 
 app = typer.Typer(
     no_args_is_help=True, help="Give the candidate a share of the traffic, promote it, roll it back."
@@ -113,14 +112,11 @@ def up(
 ) -> None:
     """Keep a lab running until Ctrl-C; the next one in the same folder goes on with the split of this one."""
     resolved = Experiment.load_file(experiment, {"versions": {"stable": stable, "candidate": candidate}})
-    stopping = f"the lab stops; its state stays in {lab}"
+    checked = check_canary_up(resolved, backend)
     try:
         with claim(lab) as claimed:
-            open_lab = choose_lab(
-                backend, resolved, console.print, state=lab, percent=0.0, allow_faults=faults
-            )
-            train_if_absent(resolved, console.print)
-            with open_lab(resolve(resolved)) as opened:
+            ready = checked.provide(console.print, state=lab, percent=0.0, allow_faults=faults)
+            with ready.open_lab(ready.versions) as opened:
                 claimed.announce(opened)
                 console.print(f"lab is up ({opened.backend}): gateway {opened.endpoints.gateway}")
                 print_status(console, f"the lab in {lab}", opened.canary.read())
@@ -130,7 +126,7 @@ def up(
                     keeper.check()
                     time.sleep(CHECK_EVERY)
     except KeyboardInterrupt:
-        console.print(stopping)
+        console.print(f"the lab stops; its state stays in {lab}")
 
 
 def _change(running: RunningLab, change: Change) -> None:

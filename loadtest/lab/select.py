@@ -22,6 +22,25 @@ BACKENDS = ("auto", "compose", "local")
 OpenLab = Callable[[tuple[Version, Version]], Lab]
 
 
+def check_backend(backend: str, experiment: Experiment) -> None:
+    """Refuse what a backend can never do, before anything is built for it.
+
+    Raises:
+        UsageError: there is no such backend, or it does not take these versions or this traffic.
+    """
+    if backend not in BACKENDS:
+        raise UsageError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
+    load = experiment.load
+    if experiment.target is not None:
+        if load.traffic != "duet" or load.restarts > 1:
+            raise UsageError("two servers by their URLs take duet traffic, and cannot be restarted")
+        return
+    named = (experiment.versions.stable, experiment.versions.candidate)
+    image = next((name for name in named if name.startswith(IMAGE)), None)
+    if backend == "local" and image is not None:
+        raise UsageError(f"{image!r} needs BACKEND=compose; local processes take folders")
+
+
 def choose_lab(
     backend: str,
     experiment: Experiment,
@@ -35,7 +54,7 @@ def choose_lab(
     """Make sure that a backend can be had, and return what opens a lab on it.
 
     Args:
-        backend: ``auto``, ``compose`` or ``local``.
+        backend: ``auto``, ``compose`` or ``local``, checked by ``check_backend``.
         experiment: what the lab is for.
         say: where progress goes, a line at a time.
         docker: the client.
@@ -44,15 +63,11 @@ def choose_lab(
         allow_faults: let the model server be made slow, wrong or failing.
 
     Raises:
-        UsageError: there is no such backend, or it does not take images.
+        UsageError: Compose cannot be had, and local processes do not take images.
         StartError: ``compose`` was asked for and cannot be had; the message says why and names the remedy.
     """
-    if backend not in BACKENDS:
-        raise UsageError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
     target = experiment.target
     if target is not None:
-        if experiment.load.traffic != "duet" or experiment.load.restarts > 1:
-            raise UsageError("two servers by their URLs take duet traffic, and cannot be restarted")
         folder = _temporary_folder()
         return lambda versions: UrlsLab(target, folder)  # noqa: ARG005 - they run already
     if backend != "local":
@@ -72,9 +87,7 @@ def choose_lab(
             if backend == "compose":
                 raise StartError(f"{error}, or take BACKEND=local", error.log) from None
             say(f"taking local processes: {str(error).split('; ')[0]}")
-    named = (experiment.versions.stable, experiment.versions.candidate)
-    if image := next((name for name in named if name.startswith(IMAGE)), None):
-        raise UsageError(f"{image!r} needs BACKEND=compose; local processes take folders")
+    check_backend("local", experiment)
     folder = _temporary_folder()
     return lambda versions: LocalLab(
         versions, folder, experiment.model.name, state=state, percent=percent, allow_faults=allow_faults

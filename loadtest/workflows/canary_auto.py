@@ -2,9 +2,7 @@
 
 All of the thinking is in ``loadtest.canary``; this loop only carries it out::
 
-    auto = Auto(experiment, store, scrape, meter, outlets)
-    with store.lead("auto"):
-        end = auto.run()
+    end = control(experiment, store, endpoints, outputs)
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from loadtest.canary.counters import Meter
+from loadtest.canary.counters import Clusters, Meter
 from loadtest.canary.counts import Scrape
 from loadtest.canary.decision import Position, decide
 from loadtest.canary.event import BY, Event
@@ -25,7 +23,9 @@ from loadtest.canary.store import Store
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.gateway.signature import sign
-from loadtest.lab.services.scrape import Pages
+from loadtest.lab.interface import Endpoints
+from loadtest.lab.services.scrape import Pages, Scraper
+from loadtest.lab.services.shadow_answers import ShadowReader
 
 EVERY = 1.0
 """Seconds between two scrapes."""
@@ -34,7 +34,7 @@ _EQUAL = 50.0
 """As at this split, both versions have as much to do in the shadow: either may be called slow, or fast."""
 
 
-class Outlet(Protocol):
+class Output(Protocol):
     """Where events go: a terminal, metrics, Grafana."""
 
     def show(self, event: Event) -> None:
@@ -48,7 +48,7 @@ class End(NamedTuple):
     why: str
 
 
-class Auto:
+class Controller:
     """The controller of one canary.
 
     Args:
@@ -57,7 +57,7 @@ class Auto:
         scrape: asks the lab's services.
         meter: makes scrapes of what they answer.
         read_answers: puts what is new of both versions' answers into a join, for the shadow.
-        outlets: take every event.
+        outputs: take every event.
         clock: seconds that never go back.
         sleep: waits for so many seconds.
         check: called at every scrape; raises when the lab broke in a way that is no finding on the candidate.
@@ -69,7 +69,7 @@ class Auto:
         store: Store,
         scrape: Callable[[], Pages],
         meter: Meter,
-        outlets: Sequence[Outlet],
+        outputs: Sequence[Output],
         *,
         read_answers: Callable[[Join], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
@@ -81,7 +81,7 @@ class Auto:
         self._store = store
         self._scrape = scrape
         self._meter = meter
-        self._outlets = outlets
+        self._outputs = outputs
         self._read_answers = read_answers
         self._clock, self._sleep, self._check = clock, sleep, check
         self._watch = Watch(experiment)
@@ -111,8 +111,8 @@ class Auto:
                     ExitCode.INCONCLUSIVE, f"{last.note.by} took over ({last.action}): {last.note.why}"
                 )
             state = after
-            for outlet in self._outlets:
-                outlet.show(event)
+            for output in self._outputs:
+                output.show(event)
             if decision.verb in _ENDS:
                 return End(_ENDS[decision.verb], decision.why)
             if decision.verb != "hold":
@@ -168,6 +168,44 @@ class Auto:
             return state.set(decision.split, note)
 
         return self._store.update(change)
+
+
+def control(
+    experiment: Experiment,
+    store: Store,
+    endpoints: Endpoints,
+    outputs: Sequence[Output],
+    check: Callable[[], None] = lambda: None,
+) -> End:
+    """Lead a running lab's canary to its end, seen through those who play the roles now.
+
+    Args:
+        experiment: its gates and its ``[canary]`` part.
+        store: the lab's state.
+        endpoints: of the lab.
+        outputs: take every event.
+        check: see ``Controller``.
+
+    Raises:
+        ControllerError: another controller leads it.
+        LabError: the lab broke, does not show its gateway's counters, or cannot have the shadow asked for.
+    """
+    state, policy = store.read(), experiment.canary
+    now = state.now
+    services = {"stable": now.stable.service, "candidate": now.candidate.service}
+    swapped = now.stable.service == "candidate"
+    meter = Meter(Clusters(now.stable.service, "canary-swapped" if swapped else "canary"))
+    answers = ShadowReader(state, endpoints, policy.timeout)
+    if policy.shadow:
+        answers.read_into(Join())
+    scraper = Scraper(endpoints, services, policy.timeout)
+    try:
+        with store.lead(BY):
+            return Controller(
+                experiment, store, scraper, meter, outputs, read_answers=answers.read_into, check=check
+            ).run()
+    finally:
+        scraper.close()
 
 
 _ENDS = {"promote": ExitCode.PASS, "rollback": ExitCode.FAIL, "stay": ExitCode.INCONCLUSIVE}

@@ -17,15 +17,17 @@ from loadtest.data.baseline import Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.verdict import Word
-from loadtest.lab.interface import Lab, Version
+from loadtest.lab.interface import Lab
 from loadtest.report.capacity import to_html
 from loadtest.workflows.capacity_trials import drain, run_trial
+from loadtest.workflows.deployment import opened
 from loadtest.workflows.load_follower import Progress
+from loadtest.workflows.prepare import Ready
 from loadtest.workflows.run_environment import describe
 
-Recover = Callable[[Lab, str, str, float], None]
+Recover = Callable[[Lab, Experiment, Role], None]
 
 CAPACITY = "capacity.json"
 ROWS = "rows.parquet"
@@ -58,53 +60,41 @@ class _Invalid(Exception):  # noqa: N818 - it names what happened
 
 
 def capacity(
-    experiment: Experiment,
-    open_lab: Callable[[tuple[Version, Version]], Lab],
-    versions: tuple[Version, Version],
-    results: Path,
-    progress: Progress,
-    questions: Questions,
-    recover: Recover = drain,
+    ready: Ready, results: Path, progress: Progress, questions: Questions, recover: Recover = drain
 ) -> Outcome:
     """Search on a lab of its own, both versions in turns, and judge what was found.
 
     Args:
-        experiment: resolved.
-        open_lab: makes the lab that is searched on.
-        versions: stable and candidate.
+        ready: the experiment, and the lab that is searched on.
         results: folder that gets a run folder.
         progress: where live figures go.
         questions: what is asked beside the capacity.
         recover: waits after an overload until the version answers at once again; see ``drain``.
 
     Raises:
-        UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
+        UsageError: the results folder cannot be used; nothing was started.
         LabError: the lab did not start or broke; what was measured until then is kept.
     """
-    capacity_gates.check(experiment.capacity.gates)
-    dataset = Dataset.read(experiment.data)
+    experiment = ready.experiment
     with RunFolder(results, f"{experiment.name}-capacity") as folder:
-        data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
-        folder.write(EXPERIMENT, experiment.model_copy(update={"data": data}).to_toml())
-        data = data.model_copy(update={"path": folder.path / ROWS})
-        _write_rows(dataset, experiment, data.path)
+        folder.write(EXPERIMENT, experiment.to_toml())
+        data = experiment.data.model_copy(update={"path": folder.path / ROWS})
+        _write_rows(ready.dataset, experiment, data.path)
         experiment = experiment.model_copy(update={"data": data})
-        with open_lab(versions) as lab:
-            progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
-            searching = _Searching(lab, experiment, folder.path, progress, questions, recover)
+        with opened(ready.open_lab, ready.versions, progress) as lab:
+            searches = _Searches(lab, experiment, folder.path, progress, questions, recover)
             problem = None
             try:
                 for cpus in questions.cpus or (None,):
-                    searching.under(cpus)
+                    searches.under(cpus)
             except _Invalid as invalid:
                 problem = str(invalid)
             folder.write(ENVIRONMENT, describe(lab.environment()))
-            report = _report(experiment, lab.backend, searching, questions, problem)
-            progress.step("stopping the lab")
-        content = json.loads(report.model_dump_json(by_alias=True)) | {"trials": searching.log}
+            report = _report(experiment, lab.backend, searches, questions, problem)
+        content = json.loads(report.model_dump_json(by_alias=True)) | {"trials": searches.log}
         folder.write(CAPACITY, content)
         folder.write("capacity.html", to_html(report, experiment))
-        return Outcome(report, folder.publish())
+        return Outcome(report, folder.publish(progress.step))
 
 
 def _write_rows(dataset: Dataset, experiment: Experiment, path: Path) -> None:
@@ -116,7 +106,7 @@ def _write_rows(dataset: Dataset, experiment: Experiment, path: Path) -> None:
     path.chmod(0o644)
 
 
-class _Searching:
+class _Searches:
     """Runs searches on a lab and keeps a line for each trial."""
 
     def __init__(
@@ -161,17 +151,17 @@ class _Searching:
         for role in ROLES if cpus is not None else ():
             lab.set_cpus(role, cpus)  # type: ignore[arg-type]
         enforced = {role: lab.enforced_cpus(role) for role in ROLES}
-        searches = {role: Search(self._plan) for role in ROLES}
+        each = {role: Search(self._plan) for role in ROLES}
         going = list(ROLES)
         while going:
             for role in list(going):
-                if not self._advance(searches[role], role, enforced[role]):
+                if not self._advance(each[role], role, enforced[role]):
                     going.remove(role)
-        for role, search in searches.items():
+        for role, search in each.items():
             self.points[role].append(point(search.answer(), enforced[role], self._price))
             self.wide[role].append(point(search.answer(self._corrected), enforced[role], self._price))
 
-    def _advance(self, search: Search, role: str, cpus: float | None) -> bool:
+    def _advance(self, search: Search, role: Role, cpus: float | None) -> bool:
         step = search.next()
         if step is None:
             return False
@@ -195,7 +185,7 @@ class _Searching:
                 }
             )
             if trial.overloaded or done.problem:
-                self._recover(self._lab, self._experiment.model.name, role, self._experiment.capacity.latency)
+                self._recover(self._lab, self._experiment, role)
             if done.problem is None:
                 break
         else:
@@ -214,18 +204,18 @@ class _Searching:
 def _report(
     experiment: Experiment,
     backend: str,
-    searching: _Searching,
+    searches: _Searches,
     questions: Questions,
     problem: str | None,
 ) -> CapacityReport:
-    stable, candidate = (tuple(searching.points[role]) for role in ROLES)
+    stable, candidate = (tuple(searches.points[role]) for role in ROLES)
     results, wide = (
         [
             capacity_gates.judge(gate, s, c, experiment.confidence)
             for s, c in zip(points["stable"], points["candidate"], strict=True)
             for gate in experiment.capacity.gates
         ]
-        for points in (searching.points, searching.wide)
+        for points in (searches.points, searches.wide)
     )
     proven = [result.verdict is Word.FAIL for result in wide]
     word, reason = capacity_gates.together(results, (*stable, *candidate), proven)

@@ -18,7 +18,7 @@ from loadtest.lab.gateway.signature import sign
 from loadtest.lab.interface import Version
 from loadtest.lab.local.lab import LocalLab
 from loadtest.lab.services.http_probe import get
-from loadtest.workflows.keep_lab_up import Keeper
+from loadtest.workflows.canary_up import Keeper
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

@@ -9,6 +9,7 @@ from benchmarks.capacity.lab import running
 from loadtest.capacity.search import Plan, Step
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 from loadtest.workflows.capacity_trials import drain, run_trial
 
 pytestmark = pytest.mark.integration
@@ -35,7 +36,7 @@ def test_an_overload_is_ended_early_and_drained(tmp_path):
         calm, beyond = Step(100, 2), Step(400, 20)
         before = run_trial(lab, experiment, "candidate", calm, tmp_path / "1", seed=1)
         overload = run_trial(lab, experiment, "candidate", beyond, tmp_path / "2", seed=2)
-        drain(lab, "m", "candidate", LIMIT)
+        drain(lab, experiment, Role.CANDIDATE)
         after = run_trial(lab, experiment, "candidate", calm, tmp_path / "3", seed=1)
     assert before.problem is after.problem is overload.problem is None
     assert overload.trial.overloaded

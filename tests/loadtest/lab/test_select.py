@@ -6,7 +6,7 @@ import pytest
 from loadtest.errors import StartError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.interface import Version
-from loadtest.lab.select import choose_lab
+from loadtest.lab.select import check_backend, choose_lab
 
 VERSIONS = tuple(Version(role, Path("/models/shop/v1"), 0.25, 2**29) for role in ("stable", "candidate"))
 SERVICES = {
@@ -71,4 +71,4 @@ def test_local_does_not_ask_docker(fake_docker, experiment):
 
 def test_unknown_backend(experiment):
     with pytest.raises(UsageError, match="no backend 'swarm'; there are auto, compose, local"):
-        choose_lab("swarm", experiment, lambda _: None)
+        check_backend("swarm", experiment)

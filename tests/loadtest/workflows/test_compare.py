@@ -10,14 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
-from loadtest.errors import DatasetError, LabError, ServiceDied
+from loadtest.errors import LabError, ServiceDied
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import CpuUsage, Endpoints, Version
 from loadtest.workflows.compare import compare
-from loadtest.workflows.stored_run import judge_run
+from loadtest.workflows.prepare import Ready
+from loadtest.workflows.stored_run import judge_run, open_run
 from tests.loadtest.made_samples import Sample, sample_set
 
 FILES = {
@@ -121,7 +123,8 @@ def experiment(tmp_path) -> Experiment:
 
 def run(experiment, lab, tmp_path):
     versions = tuple(Version(role, tmp_path, 0.25, None) for role in ("stable", "candidate"))
-    return compare(experiment, lab, versions, tmp_path / "results", Quiet())
+    ready = Ready(experiment, Dataset.read(experiment.data), versions, lab)
+    return compare(ready, tmp_path / "results", Quiet())
 
 
 @pytest.mark.parametrize(("wrong", "word"), [(0.0, Word.PASS), (0.05, Word.FAIL)])
@@ -142,15 +145,9 @@ def test_a_run_is_written_whole_and_the_lab_is_stopped(experiment, tmp_path, wro
 
 def test_a_stored_run_is_judged_again_to_the_same_verdict_and_under_other_gates(experiment, tmp_path):
     outcome = run(experiment, FakeLab(0.05), tmp_path)
-    assert judge_run(tmp_path / "results" / "latest") == outcome.verdict
-    assert judge_run(outcome.folder, ["p99 <= 250ms"]).verdict is Word.PASS
-
-
-def test_a_bad_evaluation_set_is_found_before_anything_starts(experiment, tmp_path):
-    (tmp_path / "rows.parquet").write_text("broken")
-    with pytest.raises(DatasetError):
-        run(experiment, pytest.fail, tmp_path)
-    assert not (tmp_path / "results").exists()
+    stored = open_run(tmp_path / "results" / "latest")
+    assert judge_run(stored) == outcome.verdict
+    assert judge_run(stored, ["p99 <= 250ms"]).verdict is Word.PASS
 
 
 @pytest.mark.parametrize(
