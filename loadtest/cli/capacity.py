@@ -61,7 +61,8 @@ def capacity(
             "gates": gate,
         },
     }
-    checked = check_capacity(Experiment.load_file(experiment, overrides), backend, results, limits)
+    by_limit = {"--cpus": limits, "--price": price, "--at-rate": at_rate}
+    checked = check_capacity(Experiment.load_file(experiment, overrides), backend, results, by_limit)
     with closing(TerminalProgress(console)) as progress:
         ready = checked.provide(progress.step)
         outcome = run_capacity(ready, results, progress, Questions(limits, price, at_rate))

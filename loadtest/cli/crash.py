@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import tempfile
 import traceback
@@ -18,10 +17,7 @@ def report_bug(error: BaseException) -> ExitCode:
     try:
         descriptor, path = tempfile.mkstemp(prefix="loadproof-bug-", suffix=".txt")
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(
-                f"loadproof {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
-            )
-            file.write(f"{sys.argv}\n\n")
+            file.write(f"loadproof {__version__}, Python {sys.version}, {sys.platform}\n{sys.argv}\n\n")
             traceback.print_exception(error, file=file)
     except OSError as disk:
         path = f"nowhere ({disk.strerror})"

@@ -25,10 +25,15 @@ from loadtest.cli.worker import worker
 from loadtest.errors import Interrupted, LabError, LoadproofError
 
 
-class _Verbs(TyperGroup):
-    """Of all verbs: what typer would end with a bare exit code, or with 1, is told in one line."""
+class Verbs(TyperGroup):
+    """Of all verbs: what typer would end with a bare exit code, or with 1, is reported in one line."""
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the verb that was named.
+
+        Raises:
+            Interrupted: by Ctrl-C, or by a reader of the output that went away.
+        """
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
@@ -41,7 +46,7 @@ class _Verbs(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Verbs,
+    cls=Verbs,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -96,15 +96,23 @@ def check_compare(experiment: Experiment, backend: str, results: Path) -> Checke
 
 
 def check_capacity(
-    experiment: Experiment, backend: str, results: Path, cpus: Sequence[float] = ()
+    experiment: Experiment, backend: str, results: Path, by_limit: Mapping[str, object]
 ) -> Checked:
-    """Check what ``loadproof capacity`` is to do, under the CPU limits ``cpus`` if any.
+    """Check what ``loadproof capacity`` is to do.
+
+    Args:
+        experiment: resolved.
+        backend: its name.
+        results: folder of the run folders.
+        by_limit: the options that are about CPU limits, by name; None or empty: not given.
 
     Raises:
         UsageError: it cannot be done.
     """
-    if experiment.target is not None and cpus:
-        raise UsageError("--cpus sets the limits of a lab, not of two servers by their URLs; leave it out")
+    if experiment.target is not None and (option := next((o for o, v in by_limit.items() if v), None)):
+        raise UsageError(
+            f"{option} needs CPU limits, which two servers by their URLs do not tell; leave it out"
+        )
     return _check(experiment, backend, lambda e, _: capacity_gates.check(e.capacity.gates), results)
 
 

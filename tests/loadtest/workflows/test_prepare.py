@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from loadtest.cli.main import app
 from loadtest.errors import DatasetError, ModelError, UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.workflows.prepare import check_canary_up, resolve, train_if_absent
+from loadtest.workflows.prepare import check_canary_up, check_compare, resolve, train_if_absent
 
 
 def experiment(folder, stable="v1", candidate="v2", trainer=None) -> Experiment:
@@ -119,6 +119,17 @@ def test_a_demo_that_is_yet_to_be_trained_cannot_be_checked(tmp_path):
     assert check_canary_up(experiment(tmp_path, trainer="shop"), "local").found is None
 
 
+def test_the_evaluation_set_is_read_once(models):
+    pq.write_table(pa.table({"a": [1.0], "b": [2.0], "label": ["x"]}), models / "evaluation.parquet")
+    for version in ("v1", "v2"):
+        (models / version / "model.toml").write_text(MANIFEST)
+    checked = check_compare(experiment(models), "local", models / "results")
+    (models / "evaluation.parquet").unlink()
+    ready = checked.provide(pytest.fail)
+    assert len(ready.dataset) == 1
+    assert [version.name for version in ready.versions] == ["v1", "v2"]
+
+
 def test_an_image_has_a_name(models):
     with pytest.raises(ModelError, match="candidate 'image:': names no image"):
         resolve(experiment(models, "v1", "image:"))
@@ -180,7 +191,10 @@ WRONG = [
     # of servers elsewhere
     (COMPARE, URLS | load(restarts=2), (), "cannot be restarted"),
     (COMPARE, URLS | load(traffic="canary"), (), "take duet traffic"),
-    (CAPACITY, URLS, ["--cpus", "0.5,1"], "--cpus sets the limits of a lab"),
+    *(
+        (CAPACITY, URLS, [option, "0.5"], f"{option} needs CPU limits")
+        for option in ("--cpus", "--price", "--at-rate")
+    ),
     (RUN, URLS | CANARY, (), "take duet traffic"),
     (UP, URLS, (), "have no gateway for a canary"),
     # of a demo that has yet to be trained, as far as it can be known
