@@ -17,7 +17,7 @@
         └── TargetError            a URL does not answer, or does not speak the protocol
 
 FAIL, INCONCLUSIVE and INVALID are answers, not errors: see ``ExitCode`` and ``loadtest.judge``. Any other
-exception is a bug of Loadproof: 6, see ``loadtest.cli.crash``.
+exception is a bug of Loadproof: 6, see ``loadtest.__main__``.
 """
 
 from __future__ import annotations

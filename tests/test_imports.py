@@ -38,7 +38,7 @@ ARROWS = {
         *BELOW,
     },
     # a rollback goes past the command's libraries
-    "__main__": {"cli"},
+    "__main__": {"cli", "errors"},
     # the load generator, a process of its own
     "load.protocols": BELOW,
     "load.sending": {"load.protocols", *BELOW},

@@ -11,13 +11,12 @@ import typer
 from contract.headers import MODEL_VERSION
 from loadtest.canary.codec import encode
 from loadtest.canary.shadow_join import Join
-from loadtest.canary.state import State
 from loadtest.canary.store import Change
 from loadtest.cli.canary_auto import auto, run
-from loadtest.cli.canary_text import describe_change, describe_shadow, print_status
+from loadtest.cli.canary_text import describe_shadow, print_status
 from loadtest.cli.console import console
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, StableVersion
-from loadtest.cli.rollback import WHY, roll_back
+from loadtest.cli.rollback import WHY, apply, roll_back
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.gateway.signature import sign
@@ -130,17 +129,9 @@ def up(
 
 
 def _change(running: RunningLab, change: Change) -> None:
-    before: list[State] = []
-
-    def remembered(state: State) -> State:
-        before.append(state)
-        return change(state)
-
-    note = sign("")
     # a controller would undo it at once, or build on what it does not know of
-    with running.canary.lead(f"{note.by}, by hand"):
-        after = running.canary.update(remembered)
-    console.print(describe_change(before[0], after))
+    with running.canary.lead(f"{sign('').by}, by hand"):
+        console.print(apply(running, change))
 
 
 def _require_ready(running: RunningLab) -> None:

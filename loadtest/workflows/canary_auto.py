@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from loadtest.canary.counters import Clusters, Meter
@@ -48,6 +48,7 @@ class End(NamedTuple):
     why: str
 
 
+@dataclass
 class Controller:
     """The controller of one canary.
 
@@ -63,29 +64,19 @@ class Controller:
         check: called at every scrape; raises when the lab broke in a way that is no finding on the candidate.
     """
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        store: Store,
-        scrape: Callable[[], Pages],
-        meter: Meter,
-        outputs: Sequence[Output],
-        *,
-        read_answers: Callable[[Join], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-        check: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._experiment = experiment
-        self._policy = experiment.canary
-        self._store = store
-        self._scrape = scrape
-        self._meter = meter
-        self._outputs = outputs
-        self._read_answers = read_answers
-        self._clock, self._sleep, self._check = clock, sleep, check
-        self._watch = Watch(experiment)
-        self._join = Join()
+    experiment: Experiment
+    store: Store
+    scrape: Callable[[], Pages]
+    meter: Meter
+    outputs: Sequence[Output]
+    read_answers: Callable[[Join], None] = lambda _: None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    check: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self._policy = self.experiment.canary
+        self._watch, self._join = Watch(self.experiment), Join()
 
     def run(self) -> End:
         """Go on until the candidate is promoted, rolled back, or left where it is.
@@ -93,25 +84,25 @@ class Controller:
         Raises:
             LabError: the gateway did not take a decision over, or ``check`` says that the lab broke.
         """
-        began = self._clock()
-        state = self._store.read()
+        began = self.clock()
+        state = self.store.read()
         position = resume(state)
         if not self._policy.shadow:
             position = position._replace(shadow=False)
         self._enter(position, state)
         for at in self._ticks(began):
-            self._check()
-            evidence = self._known(self._meter.read(at, *self._scrape()), position)
+            self.check()
+            evidence = self._known(self.meter.read(at, *self.scrape()), position)
             decision = decide(self._policy, position, evidence)
             event = Event(at, decision, position, evidence)
-            after = self._store.read() if decision.verb == "hold" else self._carry_out(event, state)
+            after = self.store.read() if decision.verb == "hold" else self._carry_out(event, state)
             last = after.now
             if last.serial != state.now.serial and last.note.by != BY:
                 return End(
                     ExitCode.INCONCLUSIVE, f"{last.note.by} took over ({last.action}): {last.note.why}"
                 )
             state = after
-            for output in self._outputs:
+            for output in self.outputs:
                 output.show(event)
             if decision.verb in _ENDS:
                 return End(_ENDS[decision.verb], decision.why)
@@ -125,7 +116,7 @@ class Controller:
     def _enter(self, position: Position, state: State, before: Position | None = None) -> None:
         """A step begins. The shadow's evidence is of servers, not of users: it stands by itself."""
         if position.shadow or (before and before.shadow):
-            self._watch = Watch(self._experiment)
+            self._watch = Watch(self.experiment)
             self._join = Join(state.since.timestamp())
         again = position.paused or bool(before and before.paused)
         self._watch.enter(position.since, _EQUAL if position.shadow else position.split, again=again)
@@ -134,7 +125,7 @@ class Controller:
         if not position.shadow:
             self._watch.add(scrape)
             return self._watch.evidence()
-        self._read_answers(self._join)
+        self.read_answers(self._join)
         self._watch.add(scrape._replace(counts=self._join.take(scrape.edges)))
         return replace(self._watch.evidence(), shadow=self._join.summary())
 
@@ -142,12 +133,12 @@ class Controller:
         due = began
         while True:
             due += EVERY
-            now = self._clock()
+            now = self.clock()
             if now < due:
-                self._sleep(due - now)
+                self.sleep(due - now)
             elif now > due + EVERY:
                 due = now  # what was missed is not made up for
-            yield self._clock() - began
+            yield self.clock() - began
 
     def _carry_out(self, event: Event, known: State) -> State:
         decision = event.decision
@@ -167,7 +158,7 @@ class Controller:
                     return state.shadow(note)
             return state.set(decision.split, note)
 
-        return self._store.update(change)
+        return self.store.update(change)
 
 
 def control(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,7 +91,7 @@ def capacity(
             except _Invalid as invalid:
                 problem = str(invalid)
             folder.write(ENVIRONMENT, describe(lab.environment()))
-            report = _report(experiment, lab.backend, searches, questions, problem)
+            report = _report(searches, problem)
         content = json.loads(report.model_dump_json(by_alias=True)) | {"trials": searches.log}
         folder.write(CAPACITY, content)
         folder.write("capacity.html", to_html(report, experiment))
@@ -106,24 +107,19 @@ def _write_rows(dataset: Dataset, experiment: Experiment, path: Path) -> None:
     path.chmod(0o644)
 
 
+@dataclass
 class _Searches:
     """Runs searches on a lab and keeps a line for each trial."""
 
-    def __init__(
-        self,
-        lab: Lab,
-        experiment: Experiment,
-        folder: Path,
-        progress: Progress,
-        questions: Questions,
-        recover: Recover,
-    ) -> None:
-        self._lab = lab
-        self._recover = recover
-        self._experiment = experiment
-        self._folder = folder
-        self._progress = progress
-        self._price = questions.price
+    lab: Lab
+    experiment: Experiment
+    folder: Path
+    progress: Progress
+    questions: Questions
+    recover: Recover
+
+    def __post_init__(self) -> None:
+        experiment = self.experiment
         self._dataset = Dataset.read(experiment.data)
         self._baseline: dict[str, Comparison] = {}
         self.log: list[dict[str, Any]] = []
@@ -132,7 +128,7 @@ class _Searches:
         """The same with intervals at the confidence at which one of all gates and limits must fail."""
         asked = experiment.capacity
         self._corrected = capacity_gates.corrected(
-            experiment.confidence, len(asked.gates) * max(len(questions.cpus), 1)
+            experiment.confidence, len(asked.gates) * max(len(self.questions.cpus), 1)
         )
         self._plan = Plan(
             start=asked.start,
@@ -147,10 +143,10 @@ class _Searches:
 
     def under(self, cpus: float | None) -> None:
         """Search both versions under one CPU limit (None: the one in force), a trial of each in turn."""
-        lab = self._lab
-        for role in ROLES if cpus is not None else ():
-            lab.set_cpus(role, cpus)  # type: ignore[arg-type]
-        enforced = {role: lab.enforced_cpus(role) for role in ROLES}
+        if cpus is not None:
+            for role in ROLES:
+                self.lab.set_cpus(role, cpus)
+        enforced = {role: self.lab.enforced_cpus(role) for role in ROLES}
         each = {role: Search(self._plan) for role in ROLES}
         going = list(ROLES)
         while going:
@@ -158,8 +154,10 @@ class _Searches:
                 if not self._advance(each[role], role, enforced[role]):
                     going.remove(role)
         for role, search in each.items():
-            self.points[role].append(point(search.answer(), enforced[role], self._price))
-            self.wide[role].append(point(search.answer(self._corrected), enforced[role], self._price))
+            self.points[role].append(point(search.answer(), enforced[role], self.questions.price))
+            self.wide[role].append(
+                point(search.answer(self._corrected), enforced[role], self.questions.price)
+            )
 
     def _advance(self, search: Search, role: Role, cpus: float | None) -> bool:
         step = search.next()
@@ -167,11 +165,9 @@ class _Searches:
             return False
         for _ in range(_TRIES):
             number = len(self.log) + 1
-            folder = self._folder / "trials" / f"{number:03}-{role}"
-            done = run_trial(
-                self._lab, self._experiment, role, step, folder, self._experiment.load.seed + number,
-                self._baseline.get(role),
-            )  # fmt: skip
+            folder = self.folder / "trials" / f"{number:03}-{role}"
+            seed, known = self.experiment.load.seed + number, self._baseline.get(role)
+            done = run_trial(self.lab, self.experiment, role, step, folder, seed, known)
             trial = done.trial
             self._baseline.setdefault(role, Comparison(self._dataset, done.baseline))
             self.log.append(
@@ -185,7 +181,7 @@ class _Searches:
                 }
             )
             if trial.overloaded or done.problem:
-                self._recover(self._lab, self._experiment, role)
+                self.recover(self.lab, self.experiment, role)
             if done.problem is None:
                 break
         else:
@@ -195,25 +191,21 @@ class _Searches:
         share = 100 * trial.late / max(trial.requests, 1)
         limit = "" if cpus is None else f" on {cpus:g} CPUs"
         mixed = f", {done.mismatches} of them mismatches" if done.mismatches else ""
-        self._progress.step(
+        self.progress.step(
             f"{role}{limit}: {trial.rate:,.4g}/s {word}, {share:.1f}% late, {trial.failed} failed{mixed}"
         )
         return True
 
 
-def _report(
-    experiment: Experiment,
-    backend: str,
-    searches: _Searches,
-    questions: Questions,
-    problem: str | None,
-) -> CapacityReport:
+def _report(searches: _Searches, problem: str | None) -> CapacityReport:
+    experiment, asked = searches.experiment, searches.experiment.capacity
+    at = searches.questions.at_rate
     stable, candidate = (tuple(searches.points[role]) for role in ROLES)
     results, wide = (
         [
             capacity_gates.judge(gate, s, c, experiment.confidence)
             for s, c in zip(points["stable"], points["candidate"], strict=True)
-            for gate in experiment.capacity.gates
+            for gate in asked.gates
         ]
         for points in (searches.points, searches.wide)
     )
@@ -221,25 +213,22 @@ def _report(
     word, reason = capacity_gates.together(results, (*stable, *candidate), proven)
     if problem is not None:
         word, reason = Word.INVALID, f"the load generator: {problem}"
-    asked = experiment.capacity
-    at = questions.at_rate
+    by_role = {"stable": stable, "candidate": candidate}
     return CapacityReport.model_validate(
         {
             "schema": 1,
             "verdict": word,
             "reason": reason,
             "experiment": experiment.name,
-            "backend": backend,
+            "backend": searches.lab.backend,
             "objective": Objective(
                 latency_ms=1000 * asked.latency, quantile=asked.quantile, error_rate=asked.error_rate
             ),
             "confidence": experiment.confidence,
             "gates": tuple(results),
-            "versions": {"stable": stable, "candidate": candidate},
-            "price": questions.price,
+            "versions": by_role,
+            "price": searches.questions.price,
             "at_rate": at,
-            "cheapest": None
-            if at is None
-            else {"stable": cheapest(stable, at), "candidate": cheapest(candidate, at)},
+            "cheapest": None if at is None else {r: cheapest(p, at) for r, p in by_role.items()},
         }
     )

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from benchmarks.judging.run_of import write_run
-from loadtest.cli.crash import report_bug
+from loadtest.__main__ import report_bug
 from loadtest.cli.main import Verbs
 from loadtest.errors import ExitCode, Interrupted
 
