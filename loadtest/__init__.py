@@ -1,16 +1,6 @@
 """Loadproof: load tests that say whether a new version of a model may go live.
 
-What a notebook needs of stored runs::
-
-    from loadtest import diff_runs, judge_run, open_run
-
-    run = open_run("results/latest")
-    run.samples.table                          # Arrow; .to_pandas() where pandas is installed
-    run.samples.latency                        # NumPy, in seconds
-    judge_run(run).verdict                     # PASS, FAIL, INCONCLUSIVE or INVALID
-    judge_run(run, ["p95 <= stable + 10%"])    # by other gates
-    diff_runs(open_run("results/before"), run).changes
-
+``from loadtest import open_run, judge_run``: what a notebook needs of stored runs; see docs/stored-runs.md.
 Names are loaded when they are asked for: a rollback must not wait for the libraries of the judge.
 """
 
