@@ -27,20 +27,20 @@ ARROWS = {
     "canary": BELOW,
     "report": {"judge", "capacity", "canary", "colours", *BELOW},
     "workflows": {"judge", "capacity", "canary", "report", *BELOW}
-    | {"lab.interface", "lab.gateway", "lab.services", "fetch"},
+    | {"lab.interface", "lab.gateway", "lab.services", "lab.select", "fetch"},
     "cli": {
         "workflows",
         "report",
         "canary",
+        "judge",
         "lab.registry",
-        "lab.select",
         "lab.gateway",
         "lab.services",
         "fetch",
         *BELOW,
     },
     # a rollback goes past the command's libraries
-    "__main__": {"cli"},
+    "__main__": {"cli", "errors"},
     # the load generator, a process of its own
     "load.settings": set(),
     "load.protocols": BELOW,

@@ -10,7 +10,7 @@ from loadtest.errors import StartError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.compose.backend import prepare
 from loadtest.lab.interface import Backend, Version
-from loadtest.lab.select import backend_names, backends, choose_lab
+from loadtest.lab.select import backend_names, backends, check_backend, choose_lab
 
 VERSIONS = tuple(Version(role, Path("/models/shop/v1"), 0.25, 2**29) for role in ("stable", "candidate"))
 SERVICES = {
@@ -83,7 +83,7 @@ def test_local_does_not_ask_docker(fake_docker, experiment):
 
 def test_unknown_backend(experiment):
     with pytest.raises(UsageError, match="no backend 'swarm'; there are auto, compose, local"):
-        choose_lab("swarm", experiment, lambda _: None)
+        check_backend("swarm", experiment)
 
 
 def test_every_folder_with_a_backend_is_one():
