@@ -11,7 +11,7 @@ import hashlib
 import tomllib
 
 from loadtest.data.dataset import Dataset
-from loadtest.errors import DatasetError, ExperimentError
+from loadtest.errors import DatasetError, ExperimentError, LabError
 from loadtest.experiment.experiment import Data, Experiment
 from loadtest.load.settings import Settings
 
@@ -78,6 +78,16 @@ class RunInputs:
         except OSError:
             return None
         return self._dataset if self._digest == digest else None
+
+    def dataset_from(self, content: bytes, data: Data, digest: str) -> Dataset:
+        """The evaluation set out of the content of the master's file.
+
+        Raises:
+            LabError: the file is no longer the one that the run began with.
+        """
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise LabError("the evaluation set changed while the run was prepared; start the run again")
+        return Dataset.read(data, content)
 
     def _read(self, data: Data, wanted: str | None) -> None:
         """Read the file if it is not the one that was read; not further than its digest if unwanted."""

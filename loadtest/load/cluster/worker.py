@@ -158,7 +158,9 @@ class _Share:
         self._content_came.wait(_CONTENT_WITHIN)
         if self._content is None and not self._stopping:
             raise LabError(f"the evaluation set did not come from the master within {_CONTENT_WITHIN:g} s")
-        return None if self._content is None else Dataset.read(data, self._content)
+        if self._content is None:
+            return None
+        return self._inputs.dataset_from(self._content, data, self.job.digest)
 
     def _prepare(self, experiment: Experiment, dataset: Dataset) -> Driver:
         job, load, target = self.job, experiment.load, experiment.target

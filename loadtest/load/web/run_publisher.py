@@ -39,7 +39,7 @@ class RunPublisher:
         self._servers: Scrape = {}
 
     def begin(self, experiment: Experiment) -> None:
-        """A run begins; its gates are looked at from its first samples on."""
+        """A run begins; its gates are judged from its first samples on."""
         self._close_gates()
         self._experiment = experiment
         self._servers = scrape(self._settings.targets)

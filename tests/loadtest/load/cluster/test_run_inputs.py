@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.errors import DatasetError, ExperimentError
+from loadtest.errors import DatasetError, ExperimentError, LabError
 from loadtest.experiment.experiment import Data, Experiment
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.settings import Settings
@@ -86,6 +86,13 @@ def test_a_file_that_cannot_be_read_is_named(inputs, data, spoil, message):
     for _ in range(2):
         with pytest.raises(DatasetError, match=message):
             inputs.dataset(data)
+
+
+def test_what_the_master_sends_is_the_file_that_the_run_began_with(inputs):
+    elsewhere, digest = Data(path="/nowhere/e.csv"), hashlib.sha256(ROWS).hexdigest()
+    assert len(inputs.dataset_from(ROWS, elsewhere, digest)) == 2
+    with pytest.raises(LabError, match="changed while the run was prepared"):
+        inputs.dataset_from(ROWS + b"3,0\n", elsewhere, digest)
 
 
 def test_an_experiment_travels_as_toml(inputs):
