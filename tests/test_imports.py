@@ -34,6 +34,7 @@ ARROWS = {
         "canary",
         "judge",
         "lab.registry",
+        "lab.select",
         "lab.gateway",
         "lab.services",
         "fetch",

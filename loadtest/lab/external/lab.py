@@ -15,20 +15,14 @@ from loadtest.lab.interface import Endpoints, Lab, require_cpus
 from loadtest.lab.local.lab import ROOT
 from loadtest.lab.local.load_process import COMMAND, LocalLoad
 from loadtest.lab.local.supervisor import Supervisor
-from loadtest.load.protocols import protocol_named
 
 
 class UrlsLab(Lab):
-    """A ``Lab`` that starts the load generator only; limits and counters of the servers are not known.
-
-    Raises:
-        ExperimentError: there is no such protocol.
-    """
+    """A ``Lab`` that starts the load generator only; limits and counters of the servers are not known."""
 
     backend: str = "urls"
 
     def __init__(self, target: Target, folder: Path) -> None:
-        protocol_named(target.protocol)
         self._target = target
         self._folder = folder
         self._load: LocalLoad | None = None

@@ -129,6 +129,8 @@ TARGET = {"stable": "http://127.0.0.1:8001", "candidate": "http://127.0.0.1:8002
         # servers of somebody else's are asked, and nothing more
         ({"target": TARGET, "load": {"restarts": 3}}, "auto", "two servers by their URLs take duet traffic"),
         ({"target": TARGET, "load": {"traffic": "stable"}}, "local", "two servers by their URLs take duet"),
+        # in a protocol that there is
+        ({"target": TARGET | {"protocol": "soap"}}, "auto", "soap"),
     ],
 )
 def test_a_backend_refuses_an_experiment_before_anything_starts(fake_docker, overrides, asked, message):
