@@ -48,7 +48,16 @@ def decided(gate: Gate, measured: Measurement, level: Level, *, passed: bool) ->
     end = amount(low if at_least else high, unit, signed=signed)
     words = "at least" if at_least else "at most"
     over = f" over {measured.restarts} restarts" if measured.restarts else ""
-    return f"{words} {end} {level.words}{over}, {'within' if passed else 'beyond'} {limit}"
+    because = f"; {measured.censored}" if measured.censored else ""
+    return f"{words} {end} {level.words}{over}, {'within' if passed else 'beyond'} {limit}{because}"
+
+
+def hidden(gate: Gate, measured: Measurement) -> str:
+    """Why a gate is open whose quantile the time-out hides: more of the same would not show it."""
+    return (
+        f"{measured.censored}: whether that is within {limit_text(gate, measured)} cannot be told; "
+        "find why requests fail, or give [load] a longer timeout"
+    )
 
 
 def undecided(

@@ -32,6 +32,8 @@ def check_gates(experiment: Experiment, dataset: Dataset) -> None:
             why for need in gate.entry.needs if (why := _lacks(need, gate, experiment, dataset))
         ]:
             problem = missing[0]
+        elif beyond := _beyond_timeout(gate, experiment.load.timeout):
+            problem = beyond
         elif gate.column is not None and gate.column not in dataset.columns.column_names:
             names = ", ".join(dataset.columns.column_names)
             problem = f"the evaluation set has no column {gate.column!r}; it has {names}"
@@ -40,6 +42,17 @@ def check_gates(experiment: Experiment, dataset: Dataset) -> None:
             problem = f"no row has {gate.column}={gate.value}; there are {', '.join(seen[:8])}"
         if problem:
             raise GateError(f"gate {gate.expression!r}: {problem}")
+
+
+def _beyond_timeout(gate: Gate, timeout: float) -> str | None:
+    """Why a latency gate can never fail: requests are given up at the time-out; nothing beyond it is seen."""
+    if gate.quantile is None or gate.unit == "%" or gate.bound < timeout:
+        return None
+    what = "margin" if gate.against == "stable" else "bound"
+    return (
+        f"the {what} does not lie below [load] timeout of {timeout:g} s, after which nothing is measured; "
+        f"give a longer timeout or a smaller {what}"
+    )
 
 
 def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset) -> str | None:

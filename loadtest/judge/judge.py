@@ -139,6 +139,11 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         mismatch_ids=tuple(c.request_id for c in changed(outcomes, MOST_IDS) if c.request_id),
         compared=int(outcomes.compared.sum()) if outcomes.compared.any() else None,
         latency_ms=LatencySummary(**{k: None if v is None else 1000 * v for k, v in quantiles.items()}),
+        latency_at_least=tuple(
+            name
+            for name, value in quantiles.items()
+            if errors and value is not None and value >= run.experiment.load.timeout
+        ),
         cpus=facts.cpus,
         cpu_throttled_ratio=facts.cpu_throttled_ratio,
         memory_bytes=facts.memory_bytes,

@@ -13,12 +13,16 @@ from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import Role
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.stats.proportions import design_effect
-from loadtest.stats.quantiles import SHORTEST_BLOCK, Blocked, block_count
+from loadtest.stats.quantiles import LEVEL_BLOCKS, SHORTEST_BLOCK, Blocked, block_count
 
 _MOMENT = 1e-6
 FIRST_ANALYSIS = 15.0
 """Seconds of load that an analysis which is one of many must see, unless its test is exact: before, there are
 too few blocks of time to know how much an estimate varies."""
+
+
+STEADY_BLOCK = 10.0
+"""Seconds of a block from which on the level of one version alone is looked at as its error says."""
 
 
 class NoEvidence(Exception):  # noqa: N818 - an answer that the judge reports, no error
@@ -82,6 +86,12 @@ class Evidence:
         if self.often and self.duration < FIRST_ANALYSIS:
             rest = FIRST_ANALYSIS - self.duration
             raise NoEvidence(f"the first analysis is after {FIRST_ANALYSIS:g} s of load", seconds=rest)
+
+    @property
+    def early_drift(self) -> float:
+        """Factor of the standard error of one version's own level: early analyses cannot see the drift that
+        blocks of ten seconds would hold."""
+        return max(1.0, LEVEL_BLOCKS * STEADY_BLOCK / self.duration) ** 2 if self.often else 1.0
 
     @property
     def burst_blocks(self) -> int:

@@ -85,7 +85,9 @@ class VersionSummary(Document):
     """What one version did in the run. None: not known, never zero instead.
 
     ``compared`` answers were held against the one that the version gave to the row without load;
-    ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``).
+    ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``). The quantiles
+    of ``latency_ms`` that ``latency_at_least`` names lie among requests without an answer in time: they are
+    the time-out, or more.
     """
 
     requests: int
@@ -98,6 +100,7 @@ class VersionSummary(Document):
     mismatch_ids: tuple[str, ...] = ()
     compared: int | None = None
     latency_ms: LatencySummary
+    latency_at_least: tuple[str, ...] = ()
     cpus: float | None
     cpu_throttled_ratio: float | None
     memory_bytes: int | None = None

@@ -35,6 +35,12 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{value:,.{digits}f}" + (f" {unit}" if unit not in ("", "/s") else unit)
 
 
+def latency(version: VersionSummary, name: str) -> str:
+    """One of a version's latency quantiles; ``≥`` where it is only known to be the time-out or more."""
+    shown = quantity(getattr(version.latency_ms, name), "ms")
+    return f"≥ {shown}" if name in version.latency_at_least else shown
+
+
 def tick(milliseconds: float) -> str:
     """A latency on an axis, short enough to stand beside the next decade."""
     return f"{milliseconds / 1000:g} s" if milliseconds >= 1000 else f"{milliseconds:g} ms"

@@ -22,6 +22,7 @@ from loadtest.report.number_format import (
     drawn,
     estimate,
     interval,
+    latency,
     limit,
     limit_of,
     memory,
@@ -123,7 +124,7 @@ def version_table(verdict: Verdict) -> Table:
     shown.add_row("errors", *(f"{v.errors:,}" for v in both))
     shown.add_row("mismatches", *(changed(v) for v in both))
     for q in QUANTILES:
-        shown.add_row(f"{q} latency", *(quantity(getattr(v.latency_ms, q), "ms") for v in both))
+        shown.add_row(f"{q} latency", *(latency(v, q) for v in both))
     shown.add_row("accuracy", *(share(v.accuracy) for v in both))
     if both[0].value_per_1000 is not None:
         shown.add_row("value per 1,000", *(quantity(v.value_per_1000, "") for v in both))
