@@ -59,4 +59,5 @@ def censored_latency(gate: Gate, run: Run, stable: Blocked, candidate: Blocked) 
 def _hidden(gate: Gate, name: str, outcomes: Outcomes, timeout: float, *, surely: bool) -> str:
     late = float(np.mean(outcomes.latency >= timeout))
     verb = "is" if surely else "may be"
-    return f"{gate.metric} of {name} {verb} at least the time-out of {timeout:g} s ({late:.2%} not answered in it)"
+    share = f"{late:.2%} not answered in it"
+    return f"{gate.metric} of {name} {verb} at least the time-out of {timeout:g} s ({share})"

@@ -10,6 +10,7 @@ from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.significance import Level
 from loadtest.stats.estimate import Known
 
+_FIFTEEN_DIGITS = 1e15
 HOPELESS = 400
 """Times the run's length beyond which more of the same is no advice."""
 
@@ -18,6 +19,8 @@ def amount(value: float | None, unit: str, *, signed: bool = False) -> str:
     """A figure with its unit, to three significant digits."""
     if value is None:
         return "no limit"
+    if abs(value) >= _FIFTEEN_DIGITS:
+        return f"{value:+.3g}{unit}" if signed else f"{value:.3g}{unit}"
     digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
     text = f"{value:+,.{min(digits, 4)}f}" if signed else f"{value:,.{min(digits, 4)}f}"
     if "." in text:

@@ -16,12 +16,18 @@ QUANTILES = ("p50", "p95", "p99")
 """The latency quantiles of every table."""
 
 
+_FIFTEEN_DIGITS = 1e15
+"""From here on a figure in full is digits without meaning, and as wide as a page."""
+
+
 def quantity(value: float | None, unit: str) -> str:
     """A figure with its unit, to the digits that carry meaning; a dash where it is not known."""
     if value is None:
         return "–"
     if unit in ("%", "pp"):
         return f"{value:.2f}{unit}" if unit == "pp" else f"{value:.2f}%"
+    if abs(value) >= _FIFTEEN_DIGITS:
+        return f"{value:.3g}" + (f" {unit}" if unit not in ("", "/s") else unit)
     # a plain whole number is a count
     digits = (
         0

@@ -34,14 +34,14 @@ class Unseen:
 
     Args:
         value: the point estimate.
-        rows: rows behind the estimate.
+        rows: rows behind the estimate; fractions are fine.
         reach: how far the estimate would move if every row changed its answer. Changes too rare to have been
             seen in ``rows`` rows cannot be resampled, so no interval is narrower than Tango's without any
             discordant row: z^2 / (rows + z^2) of ``reach`` on each side.
     """
 
     value: float
-    rows: int
+    rows: float
     reach: float
 
     def widen(self, low: float, high: float, alpha: float) -> tuple[float, float]:
@@ -146,7 +146,7 @@ def difference(
     *,
     relative: bool,
     paired: bool,
-    rows: int,
+    rows: float,
     reach: float,
     resample: bool = True,
 ) -> Estimate:
@@ -182,7 +182,7 @@ def difference(
     return _estimate(value, replicates, np.concatenate(without), rows, reach)
 
 
-def level(sums: Floats, metric: Metric, *, rows: int, reach: float, resample: bool = True) -> Estimate:
+def level(sums: Floats, metric: Metric, *, rows: float, reach: float, resample: bool = True) -> Estimate:
     """One version's own metric; ``sums``, shape (groups, features), and the rest as in ``difference``."""
     whole = sums.sum(axis=0, keepdims=True)
     value, without = float(metric(whole)[0]), metric(whole - sums)
@@ -201,7 +201,7 @@ def _times(count: int, seed: int) -> Floats:
     return times.reshape(REPLICATES, count).astype(np.float64)
 
 
-def _jackknifed(value: float, without: list[Floats], rows: int, reach: float) -> JackknifeEstimate:
+def _jackknifed(value: float, without: list[Floats], rows: float, reach: float) -> JackknifeEstimate:
     """From the metric without each group, an array a version (or one for both, of pairs)."""
     finite = [w[np.isfinite(w)] for w in without]
     fewest = min(len(w) for w in finite)
@@ -212,11 +212,13 @@ def _jackknifed(value: float, without: list[Floats], rows: int, reach: float) ->
 
 
 def _estimate(
-    value: float, replicates: Floats, without: Floats, rows: int, reach: float
+    value: float, replicates: Floats, without: Floats, rows: float, reach: float
 ) -> BootstrapEstimate:
     finite = np.sort(replicates[np.isfinite(replicates)])
     without = without[np.isfinite(without)]
     influence = without.mean() - without if len(without) else without
+    # scaled by a power of two, which rounds nothing, or cubes of large numbers would overflow
+    influence = np.ldexp(influence, -np.frexp(np.max(np.abs(influence), initial=0.0))[1])
     scale = float(np.sum(influence**2)) ** 1.5
     acceleration = float(np.sum(influence**3)) / (6 * scale) if scale > 0 else 0.0
     replicates = finite if len(finite) else np.array([value])

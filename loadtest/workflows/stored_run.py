@@ -16,7 +16,6 @@ from loadtest.judge.diff import compare_runs
 from loadtest.judge.diff_lines import Changes
 from loadtest.judge.judge import judge
 from loadtest.judge.run import Run, RunFacts
-from loadtest.judge.slices import by_slice
 from loadtest.judge.verdict import Verdict
 from loadtest.report.html import to_html
 from loadtest.report.machine_formats import to_json, to_junit, to_markdown
@@ -76,7 +75,7 @@ def write_reports(folder: Path, run: Run, verdict: Verdict) -> None:
     write_file(folder, VERDICT, to_json(verdict))
     write_file(folder, "junit.xml", to_junit(verdict))
     write_file(folder, "summary.md", to_markdown(verdict, run.experiment))
-    write_file(folder, "report.html", to_html(verdict, run, by_slice(run), read_environment(folder)))
+    write_file(folder, "report.html", to_html(verdict, run, read_environment(folder)))
 
 
 def diff_runs(before: Path, after: Path) -> Changes:
