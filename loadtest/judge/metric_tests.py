@@ -15,7 +15,7 @@ from loadtest.experiment.role import ROLES
 from loadtest.judge import quality_tests
 from loadtest.judge.censored_latency import censored_latency
 from loadtest.judge.measurement import Measurement
-from loadtest.judge.mismatches import not_compared
+from loadtest.judge.mismatches import LEAST_COMPARED, compared_share, not_compared, too_few_compared
 from loadtest.judge.outcomes import Flags, Floats, Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.run import Run, VersionFacts, rows_of_slice
@@ -177,6 +177,11 @@ def _mismatches(gate: Gate, run: Run) -> Measurement:
     if not candidate.compared.any():
         raise NoEvidence(not_compared(run.facts))
     s, c = float(stable.mismatch.sum()), float(candidate.mismatch.sum())
+    proven = gate.against == "absolute" and c > gate.bound
+    for name, outcomes in (("stable", stable), ("the candidate", candidate)):
+        counts = name != "stable" or gate.against == "stable"
+        if counts and not proven and compared_share(outcomes) < LEAST_COMPARED:
+            raise NoEvidence(too_few_compared(name, outcomes))
     return Measurement(Known(c - s if gate.against == "stable" else c), gate.bound, s, c)
 
 

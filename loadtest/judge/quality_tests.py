@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -188,7 +189,11 @@ def _resampled(
     resample = not evidence.often
     estimate: Estimate
     if gate.against == "absolute":
-        estimate = bootstrap.level(c_sums, metric, rows=n, reach=reach, resample=resample)
+        level = bootstrap.level(c_sums, metric, rows=n, reach=reach, resample=resample)
+        best = gate.entry.best
+        if best is not None:
+            level = replace(level, within=(-math.inf, best) if gate.higher_is_better else (best, math.inf))
+        estimate = level
     else:
         if gate.relative and own_s <= 0:
             raise NoEvidence(f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing")

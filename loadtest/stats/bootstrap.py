@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -28,6 +28,9 @@ GROUPS = 1_000
 REPLICATES = 4_000
 
 
+ANYTHING = (-math.inf, math.inf)
+
+
 @dataclass(frozen=True)
 class Unseen:
     """Changes too rare to have been seen: an estimate from rows whose interval never closes quite.
@@ -38,17 +41,21 @@ class Unseen:
         reach: how far the estimate would move if every row changed its answer. Changes too rare to have been
             seen in ``rows`` rows cannot be resampled, so no interval is narrower than Tango's without any
             discordant row: z^2 / (rows + z^2) of ``reach`` on each side.
+        within: the values that are possible at all; no interval ends beyond them.
     """
 
     value: float
     rows: float
     reach: float
+    within: tuple[float, float] = field(default=ANYTHING, kw_only=True)
 
     def widen(self, low: float, high: float, alpha: float) -> tuple[float, float]:
         """The ends of an interval that allows for them."""
         squared = float(ndtri(alpha)) ** 2
         unseen = self.reach * squared / (self.rows + squared)
-        return min(low, self.value - unseen), max(high, self.value + unseen)
+        lowest, highest = self.within
+        low, high = min(low, self.value - unseen), max(high, self.value + unseen)
+        return max(low, lowest), min(high, highest)
 
     def bridges(self, distance: float) -> float:
         """The level at which they could bridge ``distance``."""
@@ -182,7 +189,9 @@ def difference(
     return _estimate(value, replicates, np.concatenate(without), rows, reach)
 
 
-def level(sums: Floats, metric: Metric, *, rows: float, reach: float, resample: bool = True) -> Estimate:
+def level(
+    sums: Floats, metric: Metric, *, rows: float, reach: float, resample: bool = True
+) -> JackknifeEstimate | BootstrapEstimate:
     """One version's own metric; ``sums``, shape (groups, features), and the rest as in ``difference``."""
     whole = sums.sum(axis=0, keepdims=True)
     value, without = float(metric(whole)[0]), metric(whole - sums)
