@@ -254,7 +254,7 @@ def _accuracy_against_stable(before: Run, after: Run) -> Change:
     for run in (before, after):
         per_row = np.full((2, len(run.dataset)), np.nan)
         for i, role in enumerate(ROLES):
-            rows = Rows.of(run.evidence.of(role))
+            rows = Rows.of(run.evidence.of(role), run.dataset)
             per_row[i, rows.rows] = rows.mean(run.evidence.of(role).correct.astype(np.float64))
         gains.append(per_row[1] - per_row[0])
     moved = gains[1] - gains[0]

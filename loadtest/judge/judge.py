@@ -25,7 +25,7 @@ from loadtest.judge.mismatches import changed
 from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
 from loadtest.judge.significance import Level
-from loadtest.judge.verdict import LatencySummary, LoadSummary, Verdict, VersionSummary, Word
+from loadtest.judge.verdict import LatencySummary, LoadSummary, RowsSummary, Verdict, VersionSummary, Word
 from loadtest.stats.quantiles import latency_quantiles
 
 MAX_UNMATCHED = 0.005
@@ -76,6 +76,7 @@ def judge_gates(run: Run) -> Judgement:
         decided_after_s=decided_after,
         gates=tuple(j.result for j in judged),
         versions={role: _summarise(role, run) for role in ROLES},
+        rows=_rows(run),
         load=LoadSummary(
             offered_rps=load.offered_rps,
             achieved_rps=load.achieved_rps,
@@ -114,6 +115,15 @@ def _foreign_labels(run: Run) -> str | None:
         return None
     given, read = (", ".join(repr(text) for text in sorted(some)[:3]) for some in (answers, labels))
     return f"stable answers {given}, the labels read {read}: write labels as the model does"
+
+
+def _rows(run: Run) -> RowsSummary:
+    content = run.dataset.content
+    distinct, sent = (np.zeros(len(content), dtype=bool) for _ in range(2))
+    distinct[content] = True
+    for role in ROLES:
+        sent[content[run.evidence.of(role).row]] = True
+    return RowsSummary(rows=len(content), distinct=int(distinct.sum()), sent=int(sent.sum()))
 
 
 def _summarise(role: Role, run: Run) -> VersionSummary:

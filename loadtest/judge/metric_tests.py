@@ -60,7 +60,9 @@ def measure(gate: Gate, run: Run) -> Measurement:
             where = f" in {gate.column}={gate.value}" if gate.column else ""
             raise NoEvidence(f"no samples of {name}{where}")
     measured = test(gate, run)
-    return measured if measured.rows is None else replace(measured, rows_left=int(rows.sum()) - measured.rows)
+    if measured.rows is None:
+        return measured
+    return replace(measured, rows_left=len(np.unique(run.dataset.content[rows])) - measured.rows)
 
 
 def _blocks(gate: Gate, evidence: Evidence) -> int:

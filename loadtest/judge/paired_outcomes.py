@@ -138,10 +138,14 @@ class Evidence:
         )
         return Evidence(stable, candidate, self.paired, 0, duration)
 
-    def first_of_each_row(self) -> Evidence:
-        """Only the first arrival of each row, of pairs."""
+    def first_of_each_row(self, content: Places) -> Evidence:
+        """Only the first arrival of each distinct row, of pairs.
+
+        Args:
+            content: of each row of the evaluation set, the first row with the same content.
+        """
         kept = np.zeros(len(self.stable), dtype=bool)
-        kept[np.unique(self.stable.row, return_index=True)[1]] = True
+        kept[np.unique(content[self.stable.row], return_index=True)[1]] = True
         if kept.all():
             return self
         stable, candidate = self.stable.where(kept), self.candidate.where(kept)

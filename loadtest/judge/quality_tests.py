@@ -1,4 +1,5 @@
-"""Gates on the quality of answers. Rows are the unit: a row that was replayed ten times is one row."""
+"""Gates on the quality of answers. Distinct rows are the unit: a row that was replayed ten times is one row,
+and so are ten rows with the same content (``loadtest.data.row_content``)."""
 
 from __future__ import annotations
 
@@ -30,18 +31,22 @@ LARGEST = 1e75
 
 @dataclass(frozen=True)
 class Rows:
-    """The distinct rows of one version's outcomes, and each arrival's weight: the row's share of replays."""
+    """The distinct rows of one version's outcomes, and each arrival's weight: the row's share of replays.
+
+    Of rows with the same content, ``rows`` names the first.
+    """
 
     rows: NDArray[np.intp]
     place: NDArray[np.intp]
     weight: Floats
 
     @classmethod
-    def of(cls, outcomes: Outcomes) -> Rows:
+    def of(cls, outcomes: Outcomes, dataset: Dataset) -> Rows:
         """The distinct rows among ``outcomes``."""
-        replays = np.bincount(outcomes.row)
-        place = np.cumsum(replays > 0)[outcomes.row] - 1
-        return cls(np.flatnonzero(replays), place, 1 / replays[outcomes.row])
+        row = dataset.content[outcomes.row]
+        replays = np.bincount(row)
+        place = np.cumsum(replays > 0)[row] - 1
+        return cls(np.flatnonzero(replays), place, 1 / replays[row])
 
     def mean(self, per_arrival: Floats) -> Floats:
         """The mean over the replays of each distinct row, shape (distinct rows,)."""
@@ -56,8 +61,8 @@ def accuracy(gate: Gate, run: Run) -> Measurement:
     """
     evidence = run.evidence
     if evidence.often and evidence.paired:
-        evidence = evidence.first_of_each_row()
-    s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
+        evidence = evidence.first_of_each_row(run.dataset.content)
+    s_rows, c_rows = Rows.of(evidence.stable, run.dataset), Rows.of(evidence.candidate, run.dataset)
     s = s_rows.mean(evidence.stable.correct.astype(np.float64))
     c = c_rows.mean(evidence.candidate.correct.astype(np.float64))
     estimate: Estimate
@@ -173,7 +178,7 @@ def _resampled(
         behind: from the sums to how many of the rows the metric rests on; None: on all.
     """
     evidence = run.evidence
-    s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
+    s_rows, c_rows = Rows.of(evidence.stable, run.dataset), Rows.of(evidence.candidate, run.dataset)
     s_sums = sums(evidence.stable, run.dataset, s_rows, bootstrap.groups(len(s_rows.rows)))
     c_sums = sums(evidence.candidate, run.dataset, c_rows, bootstrap.groups(len(c_rows.rows)))
     own_s, own_c = (float(metric(each.sum(axis=0, keepdims=True))[0]) for each in (s_sums, c_sums))
@@ -221,7 +226,7 @@ def _sums(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
 def _value_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
     if dataset.values is None:
         raise NoEvidence("the experiment names no value column; set [data] value")
-    earned = dataset.values[rows.rows] * rows.mean(outcomes.correct.astype(np.float64))
+    earned = rows.mean(dataset.values[outcomes.row] * outcomes.correct)
     if not np.isfinite(earned).all():
         raise NoEvidence("the value column has empty cells; fill them")
     return _sums([earned, np.ones(len(earned))], group)

@@ -106,6 +106,15 @@ class VersionSummary(Document):
     memory_bytes: int | None = None
 
 
+class RowsSummary(Document):
+    """The evaluation set: its rows, how many of them differ in features or label, and how many of those were
+    sent. Intervals on quality count distinct rows."""
+
+    rows: int
+    distinct: int
+    sent: int
+
+
 class LoadSummary(Document):
     """What the generator did: rates in arrivals a second (each sends to both versions in duet traffic)."""
 
@@ -130,4 +139,5 @@ class Verdict(Document):
     decided_after_s: float | None = None
     gates: tuple[GateResult, ...]
     versions: dict[Role, VersionSummary]
+    rows: RowsSummary | None = None
     load: LoadSummary

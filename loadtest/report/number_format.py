@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtest.judge.verdict import GateResult, VersionSummary, Word
+from loadtest.judge.verdict import GateResult, RowsSummary, VersionSummary, Word
 
 MARKS = {Word.PASS: "✓", Word.FAIL: "✗", Word.INCONCLUSIVE: "?", Word.INVALID: "!"}
 
@@ -60,6 +60,14 @@ def signed(value: float | None, unit: str) -> str:
 def is_difference(gate: GateResult) -> bool:
     """Whether a gate is about candidate minus stable (else about the candidate alone)."""
     return gate.gate.against == "stable"
+
+
+def rows(counted: RowsSummary) -> str:
+    """How many rows the evaluation set has, how many are distinct, and how many of those were sent."""
+    text = f"{counted.rows:,} rows in the evaluation set"
+    if counted.distinct < counted.rows:
+        text += f", {counted.distinct:,} of them distinct (the same features and label count once)"
+    return f"{text}, {counted.sent:,} sent"
 
 
 def share(value: float | None) -> str:

@@ -27,6 +27,7 @@ from loadtest.report.number_format import (
     limit_of,
     memory,
     quantity,
+    rows,
     share,
 )
 
@@ -152,6 +153,8 @@ def print_verdict(console: Console, verdict: Verdict, folder: str | None) -> Non
     console.print()
     console.print(gate_table(verdict, wide=console.width >= _WIDE))
     console.print()
+    if verdict.rows is not None:
+        console.print(Text(rows(verdict.rows), style="dim"), soft_wrap=True)
     print_unmet(console, verdict.gates)
     print_last_line(console, verdict.verdict, verdict.reason, folder)
 

@@ -108,7 +108,7 @@ class Run:
     def dataset(self) -> Dataset:
         segment = np.where(np.arange(self.rows) % 10 == 0, "new", "known")
         return Dataset(
-            Path("rows.parquet"), np.zeros((self.rows, 1)), ("a",), self.labels(),
+            Path("rows.parquet"), np.arange(float(self.rows))[:, None], ("a",), self.labels(),
             np.full(self.rows, 20.0), pa.table({"segment": segment}),
         )  # fmt: skip
 

@@ -43,7 +43,9 @@ def made(noise: float, unanswered: float = 0.0) -> Run:
         },
         "test",
     )
-    dataset = Dataset(Path("rows.parquet"), np.zeros((ROWS, 1)), ("a",), truth, None, pa.table({"y": truth}))
+    dataset = Dataset(
+        Path("rows.parquet"), np.arange(float(ROWS))[:, None], ("a",), truth, None, pa.table({"y": truth})
+    )
     facts = LoadFacts(offered_rps=50, achieved_rps=50, duration_s=60.0)
     run_facts = RunFacts(backend="compose", load=facts)
     return Run.gather(experiment, dataset, sample_set(samples), run_facts)
