@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.foreign_answers import foreign, no_labels
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.gate_test import Judged, decide
 from loadtest.judge.interim import judge_until_decided
@@ -30,6 +31,8 @@ from loadtest.stats.quantiles import latency_quantiles
 
 MAX_UNMATCHED = 0.005
 """Share of samples that may lack the other version's (a run that was stopped); more is a bad measurement."""
+MOST_STABLE_ERRORS = 0.5
+"""Share of requests that stable may fail: two versions that are equally broken look equal."""
 MOST_IDS = 100
 """Mismatches that verdict.json names; samples.parquet holds all."""
 
@@ -62,7 +65,7 @@ def judge_gates(run: Run) -> Judgement:
         judged, decided_after = judge_until_decided(run)
     else:
         judged = [decide(gate, run, Level(run.alpha)) for gate in run.experiment.gates]
-    problem = _measurement_problem(run) or _foreign_labels(run)
+    problem = _measurement_problem(run) or no_labels(run)
     word, reason = (Word.INVALID, problem) if problem else together(judged, run.alpha)
     if decided_after is not None and not problem:
         reason += f"; decided after {decided_after:.0f} s"
@@ -96,25 +99,18 @@ def _measurement_problem(run: Run) -> str | None:
         return "no sample was recorded"
     if evidence.unmatched > MAX_UNMATCHED * samples:
         return f"{evidence.unmatched:,} of {samples:,} samples stand alone, without the other version's"
-    if len(evidence.stable) and evidence.stable.failed.all():
-        return f"stable answered none of {len(evidence.stable):,} requests: there is nothing to compare with"
+    failed, asked = int(evidence.stable.failed.sum()), len(evidence.stable)
+    if asked and failed == asked:
+        return f"stable answered none of {asked:,} requests: there is nothing to compare with"
+    if failed > MOST_STABLE_ERRORS * asked:
+        return (
+            f"stable failed {failed:,} of {asked:,} requests: what half answers is nothing to compare with; "
+            "see its errors, lower the rate or give it more CPU"
+        )
     cpus = [facts.of(role).cpus for role in ROLES]
     if None not in cpus and cpus[0] != cpus[1]:
         return f"stable ran on {cpus[0]:g} CPUs, the candidate on {cpus[1]:g}: nothing can be compared"
     return None
-
-
-def _foreign_labels(run: Run) -> str | None:
-    """Labels in other words than the answers would make both versions wrong alike, and so equally good."""
-    stable = run.evidence.stable
-    if run.experiment.data.task != "classification" or stable.correct.any():
-        return None
-    answers = set(stable.prediction.drop_null().unique().to_pylist())
-    labels = set(run.dataset.labels.tolist())
-    if not answers or answers & labels:
-        return None
-    given, read = (", ".join(repr(text) for text in sorted(some)[:3]) for some in (answers, labels))
-    return f"stable answers {given}, the labels read {read}: write labels as the model does"
 
 
 def _rows(run: Run) -> RowsSummary:
@@ -138,6 +134,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
             earned = 1000 * float(np.mean(values[outcomes.row] * outcomes.correct))
             value = earned if math.isfinite(earned) else None
     quantiles = latency_quantiles(outcomes.latency)
+    unknown = foreign(outcomes, run) if n else None
     return VersionSummary(
         requests=n,
         errors=errors,
@@ -148,6 +145,8 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         mismatches=int(outcomes.mismatch.sum()) if outcomes.compared.any() else None,
         mismatch_ids=tuple(c.request_id for c in changed(outcomes, MOST_IDS) if c.request_id),
         compared=int(outcomes.compared.sum()) if outcomes.compared.any() else None,
+        foreign_answers=None if unknown is None else unknown.count,
+        foreign_examples=() if unknown is None else unknown.examples,
         latency_ms=LatencySummary(**{k: None if v is None else 1000 * v for k, v in quantiles.items()}),
         latency_at_least=tuple(
             name

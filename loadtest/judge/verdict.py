@@ -87,7 +87,8 @@ class VersionSummary(Document):
     ``compared`` answers were held against the one that the version gave to the row without load;
     ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``). The quantiles
     of ``latency_ms`` that ``latency_at_least`` names lie among requests without an answer in time: they are
-    the time-out, or more.
+    the time-out, or more. ``foreign_answers`` are no label of the evaluation set, such as
+    ``foreign_examples``; None for a regression.
     """
 
     requests: int
@@ -99,6 +100,8 @@ class VersionSummary(Document):
     mismatches: int | None
     mismatch_ids: tuple[str, ...] = ()
     compared: int | None = None
+    foreign_answers: int | None = None
+    foreign_examples: tuple[str, ...] = ()
     latency_ms: LatencySummary
     latency_at_least: tuple[str, ...] = ()
     cpus: float | None

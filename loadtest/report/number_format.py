@@ -82,6 +82,15 @@ def changed(version: VersionSummary) -> str:
     return f"{version.mismatches:,}" + ("" if version.compared is None else f" of {version.compared:,}")
 
 
+def foreign(version: VersionSummary) -> str:
+    """How many answers are no label of the evaluation set, with examples."""
+    if not version.foreign_answers:
+        return "–" if version.foreign_answers is None else "0"
+    return f"{version.foreign_answers:,}, such as " + ", ".join(
+        repr(text) for text in version.foreign_examples
+    )
+
+
 def limit(cpus: float | None) -> str:
     """A CPU limit as enforced, in cores."""
     return "not enforced" if cpus is None else f"{cpus:g}"

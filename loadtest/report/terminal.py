@@ -21,6 +21,7 @@ from loadtest.report.number_format import (
     changed,
     drawn,
     estimate,
+    foreign,
     interval,
     latency,
     limit,
@@ -124,6 +125,8 @@ def version_table(verdict: Verdict) -> Table:
     shown.add_row("requests", *(f"{v.requests:,}" for v in both))
     shown.add_row("errors", *(f"{v.errors:,}" for v in both))
     shown.add_row("mismatches", *(changed(v) for v in both))
+    if any(v.foreign_answers for v in both):
+        shown.add_row("answers that are no label", *(foreign(v) for v in both))
     for q in QUANTILES:
         shown.add_row(f"{q} latency", *(latency(v, q) for v in both))
     shown.add_row("accuracy", *(share(v.accuracy) for v in both))

@@ -327,9 +327,9 @@ def test_labels_in_other_words_make_no_run_pass():
     dataset = replace(run.dataset(), labels=np.where(run.labels() == "1", "yes", "no"))
     verdict = judge(replace(run.gather(), dataset=dataset))
     assert verdict.verdict is Word.INVALID
-    assert (
-        verdict.reason
-        == "stable answers '0', '1', the labels read 'no', 'yes': write labels as the model does"
+    assert verdict.reason == (
+        "3,000 of 3,000 answers of stable are no label: it answers '0', '1', the labels read 'no', 'yes'; "
+        "write labels as the model does, or serve an output that is a label"
     )
     # wrong, but in the labels' words: that is for the gates
     assert run.judge().verdict is not Word.INVALID
