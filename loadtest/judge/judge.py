@@ -80,6 +80,7 @@ def judge_gates(run: Run) -> Judgement:
         gates=tuple(j.result for j in judged),
         versions={role: _summarise(role, run) for role in ROLES},
         rows=_rows(run),
+        samples_sha256=run.digest,
         load=LoadSummary(
             offered_rps=load.offered_rps,
             achieved_rps=load.achieved_rps,

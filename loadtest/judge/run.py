@@ -88,12 +88,14 @@ class Run:
         dataset: the evaluation set that the rows came from.
         facts: of the lab and the load.
         evidence: both versions' outcomes, of the whole run or of the part that is looked at.
+        digest: SHA-256 of the sample file that they were read from; None: of no file.
     """
 
     experiment: Experiment
     dataset: Dataset
     facts: RunFacts
     evidence: Evidence
+    digest: str | None = None
 
     @classmethod
     def gather(cls, experiment: Experiment, dataset: Dataset, samples: SampleSet, facts: RunFacts) -> Run:
@@ -108,7 +110,7 @@ class Run:
                 "judge with the evaluation set of the run"
             )
         evidence = Evidence.gather(experiment.load, samples, facts.load.duration_s)
-        return cls(experiment, dataset, facts, evidence)
+        return cls(experiment, dataset, facts, evidence, samples.digest)
 
     @property
     def alpha(self) -> float:

@@ -131,7 +131,7 @@ class Verdict(Document):
     """The answer to one question: may the candidate go live?
 
     ``decided_after_s``: seconds of load after which a run that was to end as soon as it is decided was; None
-    where it was not, and for any other run.
+    where it was not, and for any other run. ``samples_sha256`` is of the sample file that was judged.
     """
 
     schema_: Literal[1] = Field(default=1, alias="schema")
@@ -143,4 +143,5 @@ class Verdict(Document):
     gates: tuple[GateResult, ...]
     versions: dict[Role, VersionSummary]
     rows: RowsSummary | None = None
+    samples_sha256: str | None = None
     load: LoadSummary

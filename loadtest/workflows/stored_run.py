@@ -39,7 +39,22 @@ def read_run(run: Path, gates: Sequence[str] = ()) -> Run:
             "versions": environment.get("server_facts", {}),
         }
     )
-    return Run.gather(experiment, Dataset.read(experiment.data), SampleSet.read(folder / SAMPLES), facts)
+    samples = SampleSet.read(folder / SAMPLES)
+    _check_digest(folder, samples)
+    return Run.gather(experiment, Dataset.read(experiment.data), samples, facts)
+
+
+def _check_digest(folder: Path, samples: SampleSet) -> None:
+    """Refuse other samples than those that the verdict beside them was computed from."""
+    try:
+        judged = json.loads((folder / VERDICT).read_text(encoding="utf-8")).get("samples_sha256")
+    except (OSError, ValueError, AttributeError):
+        return  # none, or a damaged one, which judging again replaces
+    if judged not in (None, samples.digest):
+        raise UsageError(
+            f"{folder / SAMPLES}: not the samples that {VERDICT} was computed from; take them from a copy of "
+            f"the run, or remove {VERDICT} to judge these"
+        )
 
 
 def read_environment(folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The main job against a lab that is injected: what is written, and what happens when a part breaks."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from loadtest.data.samples import SampleSet
-from loadtest.errors import DatasetError, LabError, ServiceDied
+from loadtest.errors import DatasetError, LabError, ServiceDied, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import Word
@@ -21,7 +22,7 @@ from loadtest.workflows.stored_run import judge_run
 from tests.loadtest.made_samples import Sample, sample_set
 
 FILES = {
-    "experiment.toml", "environment.json", "load.json", "samples.parquet",
+    "experiment.toml", "environment.json", "load.json", "samples.parquet", "samples.parquet.sha256",
     "verdict.json", "junit.xml", "summary.md", "report.html",
 }  # fmt: skip
 
@@ -144,6 +145,20 @@ def test_a_stored_run_is_judged_again_to_the_same_verdict_and_under_other_gates(
     outcome = run(experiment, FakeLab(0.05), tmp_path)
     assert judge_run(tmp_path / "results" / "latest") == outcome.verdict
     assert judge_run(outcome.folder, ["p99 <= 250ms"]).verdict is Word.PASS
+
+
+def test_other_samples_than_the_judged_ones_are_refused(experiment, tmp_path):
+    folder = run(experiment, FakeLab(), tmp_path).folder
+    path = folder / "samples.parquet"
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert verdict["samples_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    # with a checksum that fits
+    samples = SampleSet.read(path)
+    samples.where(samples.row < 2_000).write(path)
+    with pytest.raises(UsageError, match="not the samples that verdict"):
+        judge_run(folder)
+    (folder / "verdict.json").unlink()
+    assert judge_run(folder).rows.sent == 2_000
 
 
 def test_a_bad_evaluation_set_is_found_before_anything_starts(experiment, tmp_path):
