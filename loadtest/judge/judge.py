@@ -25,6 +25,7 @@ from loadtest.judge.metric_tests import good
 from loadtest.judge.mismatches import changed
 from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
+from loadtest.judge.saturation import with_saturation
 from loadtest.judge.significance import Level
 from loadtest.judge.verdict import LatencySummary, LoadSummary, RowsSummary, Verdict, VersionSummary, Word
 from loadtest.stats.quantiles import latency_quantiles
@@ -66,7 +67,10 @@ def judge_gates(run: Run) -> Judgement:
     else:
         judged = [decide(gate, run, Level(run.alpha)) for gate in run.experiment.gates]
     problem = _measurement_problem(run) or no_labels(run)
+    judged, saturated = with_saturation(judged, run)
     word, reason = (Word.INVALID, problem) if problem else together(judged, run.alpha)
+    if saturated and saturated not in reason:
+        reason += f"; {saturated}"
     if decided_after is not None and not problem:
         reason += f"; decided after {decided_after:.0f} s"
     load = run.facts.load
