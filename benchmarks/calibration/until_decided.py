@@ -28,7 +28,8 @@ from benchmarks.calibration.until_decided_shares import (
     ever,
     when,
 )
-from loadtest.judge.metric_tests import MIN_BEYOND, STEADY_BLOCK
+from loadtest.judge.metric_tests import MIN_BEYOND
+from loadtest.judge.paired_outcomes import STEADY_BLOCK
 from loadtest.judge.significance import holm
 from loadtest.stats.quantiles import LEVEL_BLOCKS
 from loadtest.stats.sequential import anytime_p, level_at, paired_log_e

@@ -14,7 +14,7 @@ from loadtest.data.samples import SCHEMA
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
 
-ROWS, CLASSES, RATE, ERRORS = 100_000, 8, 250.0, 0.001
+ROWS, CLASSES, RATE, ERRORS = 100_000, 8, 250.0, 0.0002
 GATES = (
     "error_rate <= stable + 0.5pp",
     "p50 <= stable + 25ms",

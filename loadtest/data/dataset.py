@@ -51,6 +51,11 @@ class Dataset:
         """For each row the first row with the same features and label, shape (rows,)."""
         return contents(self.features, self.labels)
 
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether any two rows have the same features and label."""
+        return not np.array_equal(self.content, np.arange(len(self)))
+
     @classmethod
     def read(cls, data: Data, content: bytes | None = None) -> Dataset:
         """Read the file that an experiment's ``[data]`` names.

@@ -43,7 +43,7 @@ class Rows:
     @classmethod
     def of(cls, outcomes: Outcomes, dataset: Dataset) -> Rows:
         """The distinct rows among ``outcomes``."""
-        row = dataset.content[outcomes.row]
+        row = dataset.content[outcomes.row] if dataset.repeats else outcomes.row
         replays = np.bincount(row)
         place = np.cumsum(replays > 0)[row] - 1
         return cls(np.flatnonzero(replays), place, 1 / replays[row])
