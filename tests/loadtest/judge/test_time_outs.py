@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from loadtest.errors import GateError
-from loadtest.judge.diff import compare_runs
+from loadtest.judge.diff import diff_runs
 from loadtest.judge.judge import judge
 from loadtest.judge.run import RestartFacts
 from loadtest.judge.verdict import Word
@@ -113,7 +113,7 @@ def test_restarts_show_harm_that_a_time_out_hides_only_where_each_of_them_does()
 
 def test_runs_side_by_side_compare_no_quantile_that_a_time_out_hides():
     calm, hidden = Run().gather(), Run(candidate=Arm(errors=0.05)).gather()
-    changes = {(c.role, c.metric): c for c in compare_runs(calm, hidden).changes}
+    changes = {(c.role, c.metric): c for c in diff_runs(calm, hidden).changes}
     for role in ("candidate", "candidate against stable"):
         change = changes[role, "p99"]
         assert "p99 lies among requests without an answer in time after" in change.reading
