@@ -145,7 +145,9 @@ def write_model_toml(folder: Path, content: ModelToml) -> None:
 def _input_lines(given: Input | Columns) -> list[str]:
     if isinstance(given, Columns):
         return ["[columns]", *(f"{_toml(name)} = {_toml(datatype)}" for name, datatype in given.datatypes)]
-    keys = ("name", "datatype", "shape") if given.columns is None else ("name", "datatype", "shape", "columns")
+    keys = (
+        ("name", "datatype", "shape") if given.columns is None else ("name", "datatype", "shape", "columns")
+    )
     return ["[[inputs]]", *(f"{key} = {_toml(getattr(given, key))}" for key in keys)]
 
 
@@ -199,7 +201,7 @@ def _problems(document: dict[str, Any]) -> Iterator[str]:
 
 def _wrong_columns(document: dict[str, Any]) -> Iterator[str]:
     if "inputs" in document:
-        yield "inputs: must not be there beside [columns]; the one is a matrix of numbers, the other its columns"
+        yield "inputs: must not be there beside [columns]; keep one of the two"
     if not document["columns"]:
         yield "columns: must name at least one column"
     for name, datatype in document["columns"].items():
