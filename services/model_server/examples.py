@@ -110,7 +110,11 @@ def _dtype(cells: list[Any]) -> str:
 def _read(path: Path) -> dict[str, list[Any]]:
     try:
         with _fastparquet() as fastparquet:
-            frame = fastparquet.ParquetFile(str(path)).head(ROWS).astype(object)
+            file = fastparquet.ParquetFile(str(path))
+            # of a file without rows the reader fails on the first
+            frame = file.head(ROWS).astype(object) if file.count() else None
+        if frame is None:
+            return {}
         return {str(name): frame[name].where(frame[name].notna(), None).tolist() for name in frame.columns}
     except Exception as error:
         # a reader of files raises whatever a broken one makes it raise

@@ -28,8 +28,9 @@ def _read(path: Path) -> Any:
         ) from error
     if untrusted:
         raise VersionError(
-            f"{path}: holds types that are not known to be safe ({', '.join(untrusted)}); if you trust "
-            "whoever made it, save the model with joblib as model.joblib, and allow it by name with ALLOW_PICKLE"
+            f"{path}: holds types that are not known to be safe ({', '.join(untrusted)}); if you "
+            "trust whoever made it, save the model with joblib as model.joblib, and allow it by name with "
+            "ALLOW_PICKLE"
         )
     return model
 

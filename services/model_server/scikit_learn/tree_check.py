@@ -40,27 +40,28 @@ def check_model(model: object) -> None:
         VersionError: one is corrupt.
     """
     check_trees(model)
+    owned: set[int] = set()
     for part in parts_of(model):
         try:
-            _check_part(part)
+            _check_part(part, owned)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise VersionError(f"a {type(part).__name__} in it is corrupt ({one_line(error)})") from error
 
 
-def _check_part(part: Any) -> None:
+def _check_part(part: Any, owned: set[int]) -> None:
     if isinstance(part, NeighborsBase):
         _check_neighbours(part)
+        owned.add(id(getattr(part, "_tree", None)))
+    elif isinstance(part, KDTree | BallTree) and id(part) not in owned:
+        raise VersionError(
+            f"a {type(part).__name__} in it belongs to no neighbours model, so it cannot be checked"
+        )
     elif isinstance(part, BSpline):
         BSpline(part.t, part.c, part.k)
     elif issparse(part):
         _check_sparse(part)
     elif isinstance(part, partial) and getattr(part.func, "__name__", "") not in PARTIAL_OF:
         raise VersionError(f"it holds a function with bound arguments, {part.func!r}")
-    for name, inner in vars(part).items() if hasattr(part, "__dict__") else ():
-        if isinstance(inner, KDTree | BallTree) and not (isinstance(part, NeighborsBase) and name == "_tree"):
-            raise VersionError(
-                f"a {type(part).__name__} holds a search tree as {name}, which cannot be checked"
-            )
 
 
 def _check_sparse(matrix: Any) -> None:
