@@ -31,14 +31,14 @@ class LoadedVersion:
         version: the version's name.
         task: ``classification`` or ``regression``.
         description: what a person wrote about it.
-        platform: ``sklearn`` or ``onnxruntime_onnx``.
+        platform: ``sklearn``, ``xgboost`` or ``onnxruntime_onnx``.
         input: the matrix, or the columns.
         example: one row of it.
         columns: the names of the features; None where nobody named them.
         outputs: the output tensors by name, ``predict`` first.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
         run: (rows, names of outputs) to an array per output.
-        runner: what runs the model: ``onnxruntime``, ``numpy`` or ``scikit-learn``.
+        runner: what runs the model: ``onnxruntime``, ``numpy``, ``scikit-learn`` or ``xgboost``.
         reason: why that and not something faster, or what it was checked for; one line, may be empty.
         notes: what the model's own code warned of, a line each.
     """

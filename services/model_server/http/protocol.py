@@ -88,8 +88,8 @@ def _id(value: object) -> str | None:
 
 
 def _rows(inputs: object, binary: memoryview, wanted: Input) -> Rows:
-    first, *others = tensors_of(wanted)
     if not isinstance(inputs, list) or not all(isinstance(tensor, dict) for tensor in inputs):
+        first, *others = tensors_of(wanted)
         how_many = f"{len(others) + 1} tensors, the first" if others else "one tensor,"
         raise RequestError(400, f'inputs must be a list with {how_many} {{"name": "{first.name}", ...}}')
     if isinstance(wanted, tuple):

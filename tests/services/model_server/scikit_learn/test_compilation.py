@@ -171,7 +171,8 @@ def test_one_that_disagrees_is_not_used() -> None:
     """The original's numbers are those of another model: the check must see it."""
     model = RandomForestClassifier(5, random_state=0).fit(ROWS, TWO)
     original = Estimator(model, Path("model.skops"), "classification", SPEC)
-    other = Estimator(RandomForestClassifier(5, random_state=1).fit(ROWS, TWO), Path("x"), "classification")
+    forest = RandomForestClassifier(5, random_state=1).fit(ROWS, TWO)
+    other = Estimator(forest, Path("x"), "classification", SPEC)
     original.run = other.run  # type: ignore[method-assign]
     with pytest.raises(NotCompiled, match=r"other labels|off by"):
         CompiledEstimator(original, lambda: sample_rows(model, SPEC))
