@@ -174,13 +174,13 @@ def _try(run: Run, runtime: Runtime, examples: Rows, task: Task, path: Path) -> 
         results = run(examples, frozenset(names))
     except Exception as error:
         # whatever the model raises, it cannot serve
-        there = (path.parent / EXAMPLES).exists()
-        rows = f"the rows of {EXAMPLES}" if there else "a row of zeros"
-        how = (
-            "" if there else f", or let `loadproof init {path.parent.parent}` write rows that exist beside it"
-        )
+        if (path.parent / EXAMPLES).exists():
+            raise VersionError(
+                f"{path}: fails on the rows of {EXAMPLES} ({one_line(error)}); correct them or model.toml"
+            ) from error
         raise VersionError(
-            f"{path}: fails on {rows} of the input in model.toml ({one_line(error)}); make them agree{how}"
+            f"{path}: fails on a row of zeros of the input in model.toml ({one_line(error)}); "
+            f"make them agree, or let `loadproof init {path.parent.parent}` write rows that exist beside it"
         ) from error
     label = results["predict"]
     datatype = _DATATYPES.get(label.dtype.kind)
