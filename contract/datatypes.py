@@ -11,4 +11,7 @@ INTEGERS = {
 }
 
 InputDatatype = Literal["FP64", "FP32", "INT64", "INT32"]
-"""What the input of our own model server may be."""
+"""What the matrix of our own model server may be."""
+
+ColumnDatatype = Literal["FP64", "INT64", "BOOL", "BYTES"]
+"""What a named column of our own model server may be; BYTES is text."""

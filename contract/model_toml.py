@@ -8,11 +8,15 @@
     description = "..."               # optional
     compile = true                    # optional: may ONNX Runtime run a scikit-learn model
 
-    [[inputs]]                        # exactly one
+    [[inputs]]                        # a matrix of numbers: exactly one
     name = "features"
     datatype = "FP64"                 # or FP32, INT32, INT64
     shape = [-1, 12]                  # rows, features
     columns = ["age", ...]            # optional: the names of the features
+
+    [columns]                         # or, instead of it: named columns, in the model's order
+    city = "BYTES"                    # text
+    age = "FP64"                      # or INT64, BOOL; any cell may be missing
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from contract.datatypes import InputDatatype
+from contract.datatypes import ColumnDatatype, InputDatatype
 
 MODEL_TOML = "model.toml"
 
@@ -40,7 +44,7 @@ class ModelTomlError(ValueError):
 
 @dataclass(frozen=True)
 class Input:
-    """The input tensor.
+    """A matrix of numbers, one tensor.
 
     Args:
         name: of the tensor.
@@ -54,15 +58,41 @@ class Input:
     shape: tuple[int, ...]
     columns: tuple[str, ...] | None = None
 
+    @property
+    def features(self) -> int:
+        """How many there are in a row."""
+        return self.shape[1]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Named columns, one tensor each, whose cells may be missing.
+
+    Args:
+        datatypes: name and datatype of each, in the model's order.
+    """
+
+    datatypes: tuple[tuple[str, ColumnDatatype], ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(name for name, _ in self.datatypes)
+
+    @property
+    def features(self) -> int:
+        """How many there are."""
+        return len(self.datatypes)
+
 
 @dataclass(frozen=True)
 class ModelToml:
-    """The whole file; the arguments are its keys."""
+    """The whole file; the arguments are its keys, ``input`` is ``[[inputs]]`` or ``[columns]``."""
 
     name: str
     version: str
     task: Task
-    input: Input
+    input: Input | Columns
     description: str = ""
     compile: bool = True
 
@@ -86,6 +116,8 @@ def read_model_toml(folder: Path) -> ModelToml:
         raise ModelTomlError(f"{path}: not readable as TOML ({error}); correct it") from error
     if problem := next(_problems(document), None):
         raise ModelTomlError(f"{path}: {problem}; correct it")
+    if (datatypes := document.pop("columns", None)) is not None:
+        return ModelToml(**document, input=Columns(tuple(datatypes.items())))
     (given,) = document.pop("inputs")
     columns = given.get("columns")
     tensor = Input(
@@ -100,16 +132,23 @@ def write_model_toml(folder: Path, content: ModelToml) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    tensor = content.input
     lines = [
         *(f"{key} = {_toml(getattr(content, key))}" for key in ("name", "version", "task")),
         *([f"description = {_toml(content.description)}"] if content.description else []),
         *([] if content.compile else ["compile = false"]),
-        "\n[[inputs]]",
-        *(f"{key} = {_toml(getattr(tensor, key))}" for key in ("name", "datatype", "shape")),
-        *([f"columns = {_toml(tensor.columns)}"] if tensor.columns is not None else []),
+        "",
+        *_input_lines(content.input),
     ]
     (folder / MODEL_TOML).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _input_lines(given: Input | Columns) -> list[str]:
+    if isinstance(given, Columns):
+        return ["[columns]", *(f"{_toml(name)} = {_toml(datatype)}" for name, datatype in given.datatypes)]
+    keys = (
+        ("name", "datatype", "shape") if given.columns is None else ("name", "datatype", "shape", "columns")
+    )
+    return ["[[inputs]]", *(f"{key} = {_toml(getattr(given, key))}" for key in keys)]
 
 
 def _toml(value: object) -> str:
@@ -119,20 +158,25 @@ def _toml(value: object) -> str:
 
 _KEYS: dict[str, type] = {
     "name": str, "version": str, "task": str, "description": str, "compile": bool, "inputs": list,
+    "columns": dict,
 }  # fmt: skip
 _INPUT_KEYS: dict[str, type] = {"name": str, "datatype": str, "shape": list, "columns": list}
 _OPTIONAL = ("description", "compile", "columns")
-_TOML_NAMES = {str: "text", bool: "true or false", list: "a list"}
+_TOML_NAMES = {str: "text", bool: "true or false", list: "a list", dict: "a table"}
 
 
 def _problems(document: dict[str, Any]) -> Iterator[str]:
     """What is wrong, in the order in which a person would mend it; what comes later may rest on it."""
-    yield from _wrong_keys(document, _KEYS, "")
+    named = "columns" in document
+    yield from _wrong_keys(document, _KEYS, "", optional=("inputs", *_OPTIONAL) if named else _OPTIONAL)
     for key in ("name", "version"):
         if not _NAME.fullmatch(document[key]):
             yield f"{key}: must be letters, digits, '.', '_' and '-', and begin with a letter or digit"
     if document["task"] not in get_args(Task):
         yield f"task: must be {' or '.join(get_args(Task))}, got {document['task']!r}"
+    if named:
+        yield from _wrong_columns(document)
+        return
     inputs = document["inputs"]
     if len(inputs) != 1 or not isinstance(inputs[0], dict):
         yield f"inputs: must be exactly one [[inputs]] table, got {len(inputs)}"
@@ -155,12 +199,26 @@ def _problems(document: dict[str, Any]) -> Iterator[str]:
         yield f"inputs.columns: has {len(columns)} columns for {shape[1]} features"
 
 
-def _wrong_keys(table: dict[str, Any], keys: dict[str, type], where: str) -> Iterator[str]:
+def _wrong_columns(document: dict[str, Any]) -> Iterator[str]:
+    if "inputs" in document:
+        yield "inputs: must not be there beside [columns]; keep one of the two"
+    if not document["columns"]:
+        yield "columns: must name at least one column"
+    for name, datatype in document["columns"].items():
+        if not name:
+            yield "columns: a name must not be empty"
+        if datatype not in get_args(ColumnDatatype):
+            yield f"columns.{name}: must be one of {', '.join(get_args(ColumnDatatype))}, got {datatype!r}"
+
+
+def _wrong_keys(
+    table: dict[str, Any], keys: dict[str, type], where: str, optional: tuple[str, ...] = _OPTIONAL
+) -> Iterator[str]:
     for key, value in table.items():
         if key not in keys:
             yield f"{where}{key}: there is no such key"
         elif not isinstance(value, keys[key]):
             yield f"{where}{key}: must be {_TOML_NAMES[keys[key]]}, got {value!r}"
     for key in keys:
-        if key not in table and key not in _OPTIONAL:
+        if key not in table and key not in optional:
             yield f"{where}{key}: is missing"

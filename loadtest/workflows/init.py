@@ -35,6 +35,7 @@ class _Described:
     task: str
     columns: list[str]
     predictions: list[Any]
+    notes: list[str]
 
 
 def init(
@@ -89,6 +90,8 @@ def init(
     for version, one in described.items():
         wrote = f"; wrote {MODEL_TOML}" if one.wrote else ""
         say(f"{version}: {one.task}, {len(one.columns)} features, {_quality(version, one, dataset)}{wrote}")
+        for note in one.notes:
+            say(f"{version}: {note}")
     if len(versions) == 1:
         say(f"{versions[0]} is the only version so far: it will be compared with itself")
     elif len(versions) > 2:

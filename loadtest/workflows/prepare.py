@@ -198,7 +198,7 @@ def _check_model_toml(folder: Path, experiment: Experiment, dataset: Dataset) ->
             raise ModelError(
                 f"{path}: {name} is {said!r}, {key} in the experiment is {wanted!r}; make them agree"
             )
-    features, columns = model.input.shape[1], model.input.columns
+    features, columns = model.input.features, model.input.columns
     if features != len(dataset.names) or (columns and columns != dataset.names):
         raise ModelError(
             f"{path}: the model takes {features} features{_listed(columns)}, the experiment would send "

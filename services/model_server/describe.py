@@ -4,11 +4,12 @@ Standard input is one JSON object::
 
     {"folder": "models/mine", "name": "mine",
      "columns": ["age", ...],       the columns that may be features, in the order of the rows
-     "rows": [[41.0, ...], ...]}    what the versions are tried on
+     "rows": [[41.0, ...], ...]}    what the versions are tried on: numbers, text, true or false, null
 
-Where ``model.toml`` is missing, it is written from what the model says of itself. Standard output is one JSON
-object per version: ``version``, ``wrote`` (was it), ``task``, ``columns`` (the features, in the model's
-order) and ``predictions``.
+Where ``model.toml`` and ``examples.parquet`` are missing, they are written from what the model says of
+itself and from the rows. Standard output is one JSON object per version: ``version``, ``wrote`` (was
+model.toml), ``task``, ``columns`` (the features, in the model's order), ``predictions``, and ``notes``, what
+the model's own code said.
 """
 
 from __future__ import annotations
@@ -16,16 +17,35 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from contract.model_toml import MODEL_TOML, Input, ModelToml, write_model_toml
+from contract.datatypes import ColumnDatatype
+from contract.model_toml import (
+    MODEL_TOML,
+    Columns,
+    Input,
+    ModelToml,
+    ModelTomlError,
+    read_model_toml,
+    write_model_toml,
+)
+from services.model_server.columns import Columns as ColumnRows
+from services.model_server.columns import Rows, column
 from services.model_server.errors import VersionError, one_line
+from services.model_server.examples import EXAMPLES, write_examples
+from services.model_server.foreign_code import printed_by, warnings_of
+from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
-from services.model_server.version import load_version
+from services.model_server.version import LoadedVersion, load_version
+
+_EXACT = 2**53
+
+Cells = Mapping[str, list[Any]]
 
 
 def describe(
@@ -33,62 +53,176 @@ def describe(
     name: str,
     version: str,
     columns: Sequence[str],
-    rows: Sequence[Sequence[float]],
+    rows: Sequence[Sequence[Any]],
     allow_pickle: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write ``model.toml`` where it is missing, load the version, and try it; see the module.
+    """Write what is missing of the version folder, load the version, and try it; see the module.
 
     Raises:
-        VersionError: the model cannot be served, or does not fit the columns.
+        VersionError: the model cannot be served, or does not fit the columns; nothing is left written.
     """
     kind, path = model_file(folder)
     check_allowed(kind, path, name, allow_pickle)
-    toml = folder / MODEL_TOML
-    wrote = not toml.exists()
-    if wrote:
-        said = kind.describe(path)
-        features = tuple(_features_among(columns, said.columns, said.features, path))
-        tensor = Input("features", said.datatype, (-1, len(features)), features)
+    cells = {column: [row[place] for row in rows] for place, column in enumerate(columns)}
+    missing = [folder / file for file in (MODEL_TOML, EXAMPLES) if not (folder / file).exists()]
+    wrote = folder / MODEL_TOML in missing
+    with warnings_of(path) as warned, printed_by(path) as printed:
         try:
-            write_model_toml(folder, ModelToml(name, version, said.task, tensor))
-        except OSError as error:
-            raise VersionError(f"{toml}: cannot be written ({error.strerror})") from error
+            if wrote:
+                loaded, answers = _first_that_fits(folder, kind, path, name, version, cells, allow_pickle)
+            else:
+                loaded, answers = _as_written(folder, path, cells, allow_pickle)
+        except VersionError:
+            for file in missing:
+                file.unlink(missing_ok=True)
+            raise
+    return {
+        "version": version,
+        "wrote": wrote,
+        "task": loaded.task,
+        "columns": list(loaded.columns or _features_among(cells, None, _width(loaded), path)),
+        "predictions": answers["predict"].tolist(),
+        "notes": [*loaded.notes, *(line for line in (*warned, *printed) if line not in loaded.notes)],
+    }
+
+
+Answers = Mapping[str, NDArray[Any]]
+
+
+def _as_written(
+    folder: Path, path: Path, cells: Cells, allow_pickle: Sequence[str]
+) -> tuple[LoadedVersion, Answers]:
     try:
-        loaded = load_version(folder, allow_pickle, compilation=False)
-        taken = _features_among(columns, loaded.columns, loaded.input.shape[1], path)
-        places = [list(columns).index(column) for column in taken]
-        given = np.asarray(rows, dtype=loaded.input.dtype)[:, places]
+        given = read_model_toml(folder).input
+    except ModelTomlError as error:
+        raise VersionError(str(error)) from None
+    names = _features_among(cells, given.columns, given.features, path)
+    return _tried(folder, path, given, {name: cells[name] for name in names}, allow_pickle)
+
+
+def _first_that_fits(
+    folder: Path, kind: Format, path: Path, name: str, version: str, cells: Cells, allow_pickle: Sequence[str]
+) -> tuple[LoadedVersion, Answers]:
+    """Write ``model.toml``: with a matrix, which is fast, unless named columns get other answers."""
+    said = kind.describe(path)
+    names = _features_among(cells, said.columns, said.features, path)
+    taken = {name: cells[name] for name in names}
+
+    def tried(given: Input | Columns) -> tuple[LoadedVersion, Answers]:
         try:
-            answers = loaded.run(given, frozenset(["predict"]))["predict"].tolist()
-        except Exception as error:
-            # whatever the model raises, it cannot serve these rows
-            raise VersionError(
-                f"{path}: fails on the first rows of the evaluation set ({one_line(error)})"
-            ) from error
+            write_model_toml(folder, ModelToml(name, version, said.task, given))
+        except OSError as error:
+            raise VersionError(f"{folder / MODEL_TOML}: cannot be written ({error.strerror})") from error
+        return _tried(folder, path, given, taken, allow_pickle)
+
+    matrix = Input("features", said.datatype, (-1, len(names)), tuple(names))
+    as_columns = Columns(tuple((name, datatype_of(column)) for name, column in taken.items()))
+    unfit = {name: why for name, column in taken.items() if (why := no_matrix(column))}
+    if not kind.takes_columns:
+        if unfit:
+            which = ", ".join(f"{name!r} {why}" for name, why in [*unfit.items()][:5])
+            raise VersionError(f"{path}: takes a matrix of numbers, {which}; {_LEAVE_OUT}")
+        return tried(matrix)
+    if unfit:
+        return tried(as_columns)
+    if said.columns is None:
+        return tried(matrix)
+    return _same_answers(tried, matrix, as_columns)
+
+
+_LEAVE_OUT = (
+    "leave out what is no feature with --ignore, or bring a scikit-learn pipeline, which takes such columns"
+)
+
+
+def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVersion, Answers]:
+    """The matrix if the model gives the same answers to it as to the frame that it was fitted on."""
+    try:
+        right: Answers = tried(columns)[1]
     except VersionError:
-        if wrote:
-            toml.unlink()
-        raise
-    return {"version": version, "wrote": wrote, "task": loaded.task, "columns": taken, "predictions": answers}
+        return tried(matrix)  # type: ignore[no-any-return]
+    try:
+        found: tuple[LoadedVersion, Answers] = tried(matrix)
+        if all(_alike(right[name], found[1][name]) for name in right):
+            return found
+    except VersionError:
+        pass
+    return tried(columns)  # type: ignore[no-any-return]
 
 
-def _features_among(
-    columns: Sequence[str], names: Sequence[str] | None, features: int | None, path: Path
-) -> list[str]:
+def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    if one.dtype.kind == "f" and other.dtype.kind == "f":
+        return np.allclose(one, other, rtol=1e-9, atol=1e-12)
+    return bool(np.array_equal(one, other))
+
+
+def _tried(
+    folder: Path, path: Path, given: Input | Columns, taken: Cells, allow_pickle: Sequence[str]
+) -> tuple[LoadedVersion, Answers]:
+    """The version and its answers to all rows; its examples are written first, so that it loads with them."""
+    if not (folder / EXAMPLES).exists():
+        write_examples(folder, taken)
+    loaded = load_version(folder, allow_pickle, compilation=False)
+    try:
+        answers = loaded.run(_rows(given, loaded, taken), frozenset(loaded.outputs))
+    except Exception as error:
+        # whatever the model raises, it cannot serve these rows
+        raise VersionError(
+            f"{path}: fails on the first rows of the evaluation set ({one_line(error)})"
+        ) from error
+    return loaded, answers
+
+
+def _rows(given: Input | Columns, loaded: LoadedVersion, taken: Cells) -> Rows:
+    if isinstance(given, Columns):
+        return ColumnRows({name: column(taken[name], datatype) for name, datatype in given.datatypes})
+    assert not isinstance(loaded.input, tuple)  # noqa: S101 - it was loaded from what was given
+    matrix = np.column_stack([np.asarray(cells, np.float64) for cells in taken.values()])
+    return matrix.astype(loaded.input.dtype).reshape(-1, *given.shape[1:])
+
+
+def datatype_of(cells: Sequence[Any]) -> ColumnDatatype:
+    """The datatype of a column; integers with gaps are FP64, as pandas reads them."""
+    kinds = {type(cell) for cell in cells}
+    if str in kinds:
+        return "BYTES"
+    if kinds <= {bool, type(None)} and bool in kinds:
+        return "BOOL"
+    return "INT64" if kinds == {int} else "FP64"
+
+
+def no_matrix(cells: Sequence[Any]) -> str:
+    """Why a column cannot be part of a matrix of numbers; empty: it can."""
+    if any(isinstance(cell, str) for cell in cells):
+        return "is text"
+    if gaps := sum(cell is None for cell in cells):
+        return f"has {gaps} gaps"
+    return "has integers beyond 2^53" if any(isinstance(c, int) and abs(c) > _EXACT for c in cells) else ""
+
+
+def _width(loaded: LoadedVersion) -> int:
+    return len(loaded.input) if isinstance(loaded.input, tuple) else loaded.input.shape[1]
+
+
+def _features_among(cells: Cells, names: Sequence[str] | None, features: int | None, path: Path) -> list[str]:
     """The model's features among the columns of the evaluation set, in the model's order."""
+    columns = list(cells)
     if names:
         if missing := [name for name in names if name not in columns]:
             raise VersionError(
-                f"{path}: takes the features {', '.join(names)}; the evaluation set has no numeric "
+                f"{path}: takes the features {', '.join(names)}; the evaluation set has no column "
                 f"{', '.join(missing)}"
             )
         return list(names)
-    if features not in (None, len(columns)):
-        raise VersionError(
-            f"{path}: takes {features} features, the evaluation set has {len(columns)} numeric columns "
-            f"beside the label ({', '.join(columns)}); leave out what is no feature with --ignore"
-        )
-    return list(columns)
+    if features in (None, len(columns)):
+        return columns
+    numeric = [name for name in columns if datatype_of(cells[name]) != "BYTES"]
+    if len(numeric) == features:
+        return numeric
+    raise VersionError(
+        f"{path}: takes {features} features, the evaluation set has {len(columns)} columns "
+        f"beside the label ({', '.join(columns)}); leave out what is no feature with --ignore"
+    )
 
 
 def main() -> int:
@@ -102,6 +236,7 @@ def main() -> int:
                 folder / version, asked["name"], version, asked["columns"], asked["rows"], allowed
             )
             sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
     except VersionError as error:
         sys.stderr.write(f"model-server: {error}\n")
         return 2

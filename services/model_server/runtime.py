@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from contract.datatypes import InputDatatype
 from contract.model_toml import Task
-from services.model_server.tensors import TensorSpec
+from services.model_server.columns import Rows
+from services.model_server.tensors import Input
 
 Results = Mapping[str, NDArray[Any]]
-Run = Callable[[NDArray[Any], frozenset[str]], Results]
+Run = Callable[[Rows, frozenset[str]], Results]
 """(rows, names of outputs) to an array per output, row by row."""
 
 
@@ -35,14 +36,14 @@ class Runtime(Protocol):
     classes: list[Any] | None
     has_proba: bool
 
-    def run(self, rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+    def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model: an array per output, row by row."""
 
 
 class Original(Runtime, Protocol):
     """A model as it was loaded, which may know a faster way to its own answers."""
 
-    def fastest(self, spec: TensorSpec, forbidden: str) -> tuple[Runtime, str, str]:
+    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:
         """What runs it fastest with the same answers, its name, and the reason for it.
 
         Args:
@@ -68,12 +69,14 @@ class Format:
         file: the model file's name in a version folder.
         load: (file, task, input) to what runs it; raises ``VersionError``.
         describe: what a file says of itself; raises ``VersionError``.
+        takes_columns: named columns of any type can be its input, not only a matrix of numbers.
         runs_code: loading runs code that the file chooses: the model must be allowed by name.
         suffixes: of files that people have in this format.
     """
 
     file: str
-    load: Callable[[Path, Task, TensorSpec], Original]
+    load: Callable[[Path, Task, Input], Original]
     describe: Callable[[Path], Description]
+    takes_columns: bool = False
     runs_code: bool = False
     suffixes: tuple[str, ...] = ()

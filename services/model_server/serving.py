@@ -22,7 +22,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
@@ -60,7 +59,7 @@ def serve(
     """
     logging.basicConfig(level=logging.WARNING, format="model-server: %(message)s")
     stopping = mmap.mmap(-1, 1)
-    # a model's own Python code may take any time, whatever a row of zeros took
+    # a model's own Python code may take any time, whatever one row took
     batching = version.runner == "scikit-learn" or cost_of_a_row(version) > CHEAP
     # an injected delay would hold one of few threads
     threads = threads or (MANY_THREADS if batching or faults else FEW_THREADS)
@@ -112,6 +111,7 @@ def serve(
             f"({threads} threads, batching {'on' if batching else 'off'}"
             f"{', faults can be injected' if faults else ''})\n"
             f"model-server: run by {version.runner}{version.reason and f': {version.reason}'}\n"
+            + "".join(f"model-server: {note}\n" for note in version.notes)
         )
 
     disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -127,8 +127,7 @@ def serve(
 
 def cost_of_a_row(version: LoadedVersion) -> float:
     """Seconds of CPU time that one row alone takes, at best of a few tries."""
-    shape = (1, *version.input.shape[1:])
-    rows = np.zeros(shape, version.input.dtype)
+    rows = version.example
     costs = []
     for _ in range(5):
         started = time.thread_time()

@@ -65,6 +65,15 @@ class TensorSpec:
         return tuple(shape)
 
 
+Input = TensorSpec | tuple[TensorSpec, ...]
+"""What a version takes: a matrix of numbers in one tensor, or a tensor per named column."""
+
+
+def tensors_of(given: Input) -> tuple[TensorSpec, ...]:
+    """Every tensor of an input."""
+    return given if isinstance(given, tuple) else (given,)
+
+
 def from_json(data: object, spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
     """Read a tensor's ``data``, flat (row by row) or nested as ``shape`` says.
 

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.model_toml import MODEL_TOML, Input, ModelTomlError, Task, read_model_toml
+from contract.model_toml import MODEL_TOML, Columns, ModelToml, ModelTomlError, Task, read_model_toml
+from services.model_server.columns import Rows
 from services.model_server.errors import VersionError, one_line
+from services.model_server.examples import EXAMPLES, read_examples
+from services.model_server.foreign_code import warnings_of
 from services.model_server.runtime import Run, Runtime
 from services.model_server.runtimes import check_allowed, model_file
-from services.model_server.tensors import TensorSpec
+from services.model_server.tensors import Input, TensorSpec, tensors_of
 
 _DATATYPES = {"U": "BYTES", "O": "BYTES", "i": "INT64", "u": "INT64", "b": "BOOL", "f": "FP64"}
 
@@ -28,14 +31,16 @@ class LoadedVersion:
         version: the version's name.
         task: ``classification`` or ``regression``.
         description: what a person wrote about it.
-        platform: ``sklearn`` or ``onnxruntime_onnx``.
-        input: the input tensor.
+        platform: ``sklearn``, ``xgboost`` or ``onnxruntime_onnx``.
+        input: the matrix, or the columns.
+        example: one row of it.
         columns: the names of the features; None where nobody named them.
         outputs: the output tensors by name, ``predict`` first.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
         run: (rows, names of outputs) to an array per output.
-        runner: what runs the model: ``onnxruntime``, ``numpy`` or ``scikit-learn``.
+        runner: what runs the model: ``onnxruntime``, ``numpy``, ``scikit-learn`` or ``xgboost``.
         reason: why that and not something faster, or what it was checked for; one line, may be empty.
+        notes: what the model's own code warned of, a line each.
     """
 
     name: str
@@ -43,13 +48,15 @@ class LoadedVersion:
     task: Task
     description: str
     platform: str
-    input: TensorSpec
+    input: Input
+    example: Rows
     columns: tuple[str, ...] | None
     outputs: Mapping[str, TensorSpec]
     classes: tuple[Any, ...] | None
     run: Run
     runner: str
     reason: str
+    notes: tuple[str, ...] = ()
 
     @property
     def compiled(self) -> bool:
@@ -62,13 +69,15 @@ class LoadedVersion:
         parameters |= {"runner": self.runner, "reason": self.reason}
         if self.columns:
             parameters["columns"] = self.columns
+        if self.notes:
+            parameters["notes"] = self.notes
         if self.classes:
             parameters["classes"] = self.classes
         return {
             "name": self.name,
             "versions": [self.version],
             "platform": self.platform,
-            "inputs": [self.input.metadata()],
+            "inputs": [tensor.metadata() for tensor in tensors_of(self.input)],
             "outputs": [output.metadata() for output in self.outputs.values()],
             "parameters": parameters,
         }
@@ -77,7 +86,7 @@ class LoadedVersion:
 def load_version(
     folder: Path, allow_pickle: Collection[str] = (), *, compilation: bool = True
 ) -> LoadedVersion:
-    """Load the version in a folder and try it on a row of zeros.
+    """Load the version in a folder and try it on its examples.
 
     Args:
         folder: the version folder.
@@ -93,11 +102,17 @@ def load_version(
     except ModelTomlError as error:
         raise VersionError(str(error)) from None
     kind, path = model_file(folder)
-    spec = TensorSpec(toml.input.name, toml.input.datatype, toml.input.shape)
+    spec = _input(toml)
     check_allowed(kind, path, toml.name, allow_pickle)
-    original = kind.load(path, toml.task, spec)
-    _check_features(original, toml.input, folder)
-    outputs = _try(_typed(original), original, spec, toml.task, path)
+    if isinstance(toml.input, Columns) and not kind.takes_columns:
+        raise VersionError(
+            f"{folder / MODEL_TOML}: names [columns], {path.name} takes a matrix of numbers; write [[inputs]]"
+        )
+    with warnings_of(path) as notes:
+        original = kind.load(path, toml.task, spec)
+        _check_features(original, toml, folder)
+        examples = read_examples(folder, spec, toml.input.columns)
+        outputs = _try(_typed(original), original, examples, toml.task, path)
     forbidden = "" if compilation and toml.compile else "compilation is switched off"
     runtime, runner, reason = original.fastest(spec, forbidden)
     return LoadedVersion(
@@ -107,33 +122,42 @@ def load_version(
         description=toml.description,
         platform=runtime.platform,
         input=spec,
+        example=examples[:1],
         columns=toml.input.columns,
         outputs=outputs,
         classes=tuple(runtime.classes) if runtime.classes else None,
         run=_typed(runtime),
         runner=runner,
         reason=reason,
+        notes=tuple(notes),
     )
 
 
-def _check_features(runtime: Runtime, declared: Input, folder: Path) -> None:
-    path = folder / MODEL_TOML
-    features = declared.shape[1]
+def _input(toml: ModelToml) -> Input:
+    given = toml.input
+    if isinstance(given, Columns):
+        return tuple(TensorSpec(name, datatype, (-1,)) for name, datatype in given.datatypes)
+    return TensorSpec(given.name, given.datatype, given.shape)
+
+
+def _check_features(runtime: Runtime, toml: ModelToml, folder: Path) -> None:
+    path, declared = folder / MODEL_TOML, toml.input
+    features = declared.features
     if runtime.features not in (None, features):
+        says = "[columns] names" if isinstance(declared, Columns) else "inputs: shape says"
         raise VersionError(
-            f"{path}: inputs: shape says {features} features, the model takes {runtime.features}; "
-            "make them agree"
+            f"{path}: {says} {features} features, the model takes {runtime.features}; make them agree"
         )
     if runtime.columns and declared.columns and runtime.columns != list(declared.columns):
         raise VersionError(
-            f"{path}: inputs: columns differ from those that the model was trained on; use {runtime.columns}"
+            f"{path}: columns differ from those that the model was trained on; use {runtime.columns}"
         )
 
 
 def _typed(runtime: Runtime) -> Run:
     """The model with its outputs in the shapes and types in which they travel."""
 
-    def run(rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+    def run(rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         results = runtime.run(rows, outputs)
         for name, array in results.items():
             array = array.reshape(len(rows), -1) if name == "predict_proba" else array.reshape(len(rows))
@@ -143,15 +167,20 @@ def _typed(runtime: Runtime) -> Run:
     return run
 
 
-def _try(run: Run, runtime: Runtime, spec: TensorSpec, task: Task, path: Path) -> dict[str, TensorSpec]:
-    """The outputs, read off the answer to a row of zeros."""
+def _try(run: Run, runtime: Runtime, examples: Rows, task: Task, path: Path) -> dict[str, TensorSpec]:
+    """The outputs, read off the answers to rows that exist."""
     names = ("predict", "predict_proba") if runtime.has_proba else ("predict",)
     try:
-        results = run(np.zeros((1, *spec.shape[1:]), spec.dtype), frozenset(names))
+        results = run(examples, frozenset(names))
     except Exception as error:
         # whatever the model raises, it cannot serve
+        if (path.parent / EXAMPLES).exists():
+            raise VersionError(
+                f"{path}: fails on the rows of {EXAMPLES} ({one_line(error)}); correct them or model.toml"
+            ) from error
         raise VersionError(
-            f"{path}: fails on a row of zeros of the input in model.toml ({one_line(error)}); make them agree"
+            f"{path}: fails on a row of zeros of the input in model.toml ({one_line(error)}); "
+            f"make them agree, or let `loadproof init {path.parent.parent}` write rows that exist beside it"
         ) from error
     label = results["predict"]
     datatype = _DATATYPES.get(label.dtype.kind)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from contract.model_toml import Input, ModelToml, ModelTomlError, read_model_toml, write_model_toml
+from contract.model_toml import Columns, Input, ModelToml, ModelTomlError, read_model_toml, write_model_toml
 
 TENSOR = {"name": "features", "datatype": "FP64", "shape": [-1, 2]}
 WHOLE = {"name": "shop", "version": "v1", "task": "classification", "inputs": [TENSOR]}
@@ -25,6 +25,11 @@ def put(folder: Path, document: dict) -> Path:
         ModelToml(
             "shop", "v1.2-rc_3", "regression",
             Input("x", "INT32", (-1, 2), ("a\"b\\", "Größe\n\x7f")), "\t'", False,
+        ),
+        # named columns, and names that TOML must quote
+        ModelToml(
+            "shop", "v1", "classification",
+            Columns((("city", "BYTES"), ("spend (€)", "FP64"), ('a "b".c', "INT64"), ("member", "BOOL"))),
         ),
         # more than two dimensions
         ModelToml("shop", "v1", "classification", Input("pixels", "FP32", (-1, 8, 8))),
@@ -57,6 +62,18 @@ def test_what_a_person_writes(tmp_path):
         ({"task": "ranking"}, "task: must be classification or regression, got 'ranking'"),
         ({"compile": "no"}, "compile: must be true or false, got 'no'"),
         ({"extra": 1}, "extra: there is no such key"),
+        # named columns
+        ({"columns": {"age": "FP64"}}, "inputs: must not be there beside [columns]"),
+        *(
+            ({"inputs": ..., "columns": columns}, says)
+            for columns, says in (
+                ({}, "columns: must name at least one column"),
+                (["age"], "columns: must be a table, got ['age']"),
+                ({"": "FP64"}, "columns: a name must not be empty"),
+                ({"age": "FP32"}, "columns.age: must be one of FP64, INT64, BOOL, BYTES, got 'FP32'"),
+                ({"age": ["FP64"]}, "columns.age: must be one of FP64, INT64, BOOL, BYTES, got ['FP64']"),
+            )
+        ),
         # the input
         ({"inputs": []}, "inputs: must be exactly one [[inputs]] table, got 0"),
         ({"inputs": [TENSOR, TENSOR]}, "inputs: must be exactly one [[inputs]] table, got 2"),
@@ -77,7 +94,8 @@ def test_what_a_person_writes(tmp_path):
 )  # fmt: skip
 def test_what_is_wrong_is_named(tmp_path, changes, says):
     with pytest.raises(ModelTomlError) as caught:
-        read_model_toml(put(tmp_path, WHOLE | changes))
+        # an ellipsis takes a key out
+        read_model_toml(put(tmp_path, {k: v for k, v in (WHOLE | changes).items() if v is not ...}))
     assert str(caught.value).startswith(f"{tmp_path}/model.toml: {says}")
     assert str(caught.value).endswith("; correct it")
     assert "\n" not in str(caught.value)
@@ -98,6 +116,14 @@ def test_no_folder_no_file_no_toml(tmp_path):
         (tmp_path / "model.toml").write_bytes(content)
         with pytest.raises(ModelTomlError, match=r"model\.toml: not readable as TOML"):
             read_model_toml(tmp_path)
+
+
+def test_columns_keep_their_order(tmp_path):
+    names = [f"c{number}" for number in (9, 10, 1)]
+    given = Columns(tuple((name, "FP64") for name in names))
+    write_model_toml(tmp_path, ModelToml("m", "v1", "regression", given))
+    read = read_model_toml(tmp_path).input
+    assert (list(read.columns), read.features) == (names, 3)
 
 
 def test_what_is_default_is_not_written(tmp_path):

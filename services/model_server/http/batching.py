@@ -11,11 +11,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from services.model_server.columns import Rows, concatenate
 from services.model_server.errors import DeadlinePassed, QueueFull
 from services.model_server.runtime import Results, Run
 
@@ -25,7 +22,7 @@ class _Work:
 
     __slots__ = ("deadline", "error", "leads", "outputs", "results", "rows", "wake")
 
-    def __init__(self, rows: NDArray[Any], outputs: frozenset[str], deadline: float) -> None:
+    def __init__(self, rows: Rows, outputs: frozenset[str], deadline: float) -> None:
         self.rows = rows
         self.outputs = outputs
         self.deadline = deadline
@@ -72,11 +69,11 @@ class Batcher:
         if len(self._queue) >= self._max_queue:
             raise QueueFull
 
-    def submit(self, rows: NDArray[Any], outputs: frozenset[str], deadline: float) -> Results:
+    def submit(self, rows: Rows, outputs: frozenset[str], deadline: float) -> Results:
         """Run the model on the rows of one request; blocks until they are done.
 
         Args:
-            rows: shape (rows, ...).
+            rows: a matrix of shape (rows, ...), or columns.
             outputs: names of the wanted outputs; the answer may hold more.
             deadline: when an answer is no longer wanted, on ``clock``.
 
@@ -152,13 +149,13 @@ class Batcher:
             if len(batch) == 1:
                 batch[0].results = self._run(batch[0].rows, batch[0].outputs)
                 return
-            rows = np.concatenate([work.rows for work in batch])
+            rows = concatenate([work.rows for work in batch])
             results = self._run(rows, frozenset().union(*(work.outputs for work in batch)))
         except Exception as error:
             if len(batch) == 1:
                 batch[0].error = error
                 return
-            # one request's rows broke the batch: alone, each gets its own answer or its own error
+            # one request's rows broke the batch, or fit no other's: alone, each gets its answer or its error
             for work in batch:
                 self._run_batch([work])
             return
@@ -181,7 +178,7 @@ class Inline:
     def check(self) -> None:
         """Nobody waits here, so there is a place."""
 
-    def submit(self, rows: NDArray[Any], outputs: frozenset[str], deadline: float) -> Results:
+    def submit(self, rows: Rows, outputs: frozenset[str], deadline: float) -> Results:
         """Run the model on the rows of one request, as ``Batcher.submit`` does.
 
         Raises:

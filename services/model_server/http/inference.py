@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
-from numpy.typing import NDArray
 
 from contract.headers import JSON_LENGTH, REQUEST_ID, SHADOW, in_wsgi
 from services.model_server.canary.faults import Faults
 from services.model_server.canary.feedback import RecentPredictions
 from services.model_server.canary.shadow import Answers
+from services.model_server.columns import Rows
 from services.model_server.errors import DeadlinePassed, RequestError
 from services.model_server.http import headers
 from services.model_server.http.batching import Batcher, Inline
@@ -161,7 +161,7 @@ class Inference:
     def _observed(self, run: Run) -> Run:
         observe = self._metrics.batch
 
-        def observed(rows: NDArray[Any], outputs: frozenset[str]) -> Results:
+        def observed(rows: Rows, outputs: frozenset[str]) -> Results:
             started = time.monotonic()
             results = run(rows, outputs)
             observe(time.monotonic() - started, len(rows))

@@ -15,8 +15,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from services.model_server.columns import Rows, read_columns
 from services.model_server.errors import RequestError
-from services.model_server.tensors import TensorSpec, from_bytes, from_json, to_bytes
+from services.model_server.tensors import Input, TensorSpec, from_bytes, from_json, tensors_of, to_bytes
 from services.model_server.version import LoadedVersion
 
 MAX_ID = 256
@@ -29,17 +30,17 @@ class InferRequest:
 
     Args:
         id: the id of its body; None where it has none.
-        rows: the input tensor.
+        rows: the input: a matrix, or named columns.
         outputs: name of each wanted output, in the wanted order, and whether it is wanted as binary.
     """
 
     id: str | None
-    rows: NDArray[Any]
+    rows: Rows
     outputs: Mapping[str, bool]
 
 
 def parse(
-    body: bytes, json_length: int | None, wanted: TensorSpec, offered: Mapping[str, TensorSpec]
+    body: bytes, json_length: int | None, wanted: Input, offered: Mapping[str, TensorSpec]
 ) -> InferRequest:
     """Read and check the body of an infer request.
 
@@ -86,9 +87,13 @@ def _id(value: object) -> str | None:
     return value or None
 
 
-def _rows(inputs: object, binary: memoryview, wanted: TensorSpec) -> NDArray[Any]:
+def _rows(inputs: object, binary: memoryview, wanted: Input) -> Rows:
     if not isinstance(inputs, list) or not all(isinstance(tensor, dict) for tensor in inputs):
-        raise RequestError(400, f'inputs must be a list with one tensor, {{"name": "{wanted.name}", ...}}')
+        first, *others = tensors_of(wanted)
+        how_many = f"{len(others) + 1} tensors, the first" if others else "one tensor,"
+        raise RequestError(400, f'inputs must be a list with {how_many} {{"name": "{first.name}", ...}}')
+    if isinstance(wanted, tuple):
+        return read_columns(inputs, wanted, binary)
     names = [tensor.get("name") for tensor in inputs]
     if names != [wanted.name]:
         raise RequestError(400, f"inputs must be exactly {[wanted.name]}, got {names}")

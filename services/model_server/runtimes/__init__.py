@@ -21,7 +21,7 @@ def formats() -> tuple[Format, ...]:
     """Every format, those that run no code first."""
     modules = (import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__))
     found = (one for module in modules for one in module.FORMATS)
-    return tuple(sorted(found, key=lambda one: (one.runs_code, one.file)))
+    return tuple(sorted(found, key=lambda one: one.runs_code))
 
 
 def model_file(folder: Path) -> tuple[Format, Path]:

@@ -2,26 +2,58 @@
 
 from __future__ import annotations
 
-import warnings
+import gzip
+import re
+import zlib
 from pathlib import Path
 from typing import Any
 
 from services.model_server.errors import VersionError, one_line
 from services.model_server.scikit_learn import format_of
 
+_WRITTEN_BY = re.compile(rb"_sklearn_version.{1,12}?(\d+\.\d+(?:\.\w+)*)", re.DOTALL)
+
 
 def _read(path: Path) -> Any:
     import joblib
+    import sklearn
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            return joblib.load(path)
+        return joblib.load(path)
+    except ModuleNotFoundError as error:
+        raise VersionError(
+            f"{path}: needs the package of {error.name!r}, which is not installed here; install it "
+            "beside the model "
+            "server, save the model in its library's own format, or export it to ONNX"
+        ) from error
     except Exception as error:
         # unpickling can raise anything
+        written = _written_by(path)
+        if written not in (None, sklearn.__version__):
+            raise VersionError(
+                f"{path}: was saved by scikit-learn {written}, which scikit-learn "
+                f"{sklearn.__version__} here cannot "
+                f"read ({one_line(error)[:80]}); train it again with {sklearn.__version__}, or export "
+                "it to ONNX "
+                f"with {written}"
+            ) from error
         raise VersionError(
             f"{path}: not readable by joblib ({one_line(error)}); save the model again"
         ) from error
+
+
+def _written_by(path: Path) -> str | None:
+    """The scikit-learn whose version stands in a pickle, compressed or not; None where there is none."""
+    try:
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+        elif content[:1] == b"\x78":
+            content = zlib.decompress(content)
+    except (OSError, EOFError, zlib.error):
+        return None
+    found = _WRITTEN_BY.search(content)
+    return found[1].decode() if found else None
 
 
 FORMATS = (format_of("model.joblib", _read, runs_code=True, suffixes=(".joblib", ".pkl", ".pickle")),)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from contract.datatypes import InputDatatype
 from contract.model_toml import Task
+from services.model_server.columns import Rows
 from services.model_server.errors import VersionError, one_line
 from services.model_server.runtime import Description, Format, Runtime
-from services.model_server.tensors import DTYPES, TensorSpec
+from services.model_server.tensors import DTYPES, Input, TensorSpec
 
 _DATATYPES: dict[str, InputDatatype] = {
     "tensor(double)": "FP64",
@@ -35,7 +36,8 @@ class OnnxSession:
 
     platform = "onnxruntime_onnx"
 
-    def __init__(self, path: Path, task: Task, wanted: TensorSpec) -> None:
+    def __init__(self, path: Path, task: Task, wanted: Input) -> None:
+        assert isinstance(wanted, TensorSpec)  # noqa: S101 - this format takes no columns
         session = _open(path)
         inputs, outputs = session.get_inputs(), session.get_outputs()
         self.classes: list[Any] | None = None
@@ -59,15 +61,16 @@ class OnnxSession:
                 f"{path}: takes {inputs[0].type}, model.toml says {wanted.datatype}; make them agree"
             )
 
-    def run(self, rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+    def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on rows of shape (rows, ...)."""
+        assert isinstance(rows, np.ndarray)  # noqa: S101 - this format takes no columns
         names = [self._names[name] for name in outputs]
         with np.errstate(over="ignore"):
             rows = rows.astype(self._dtype, copy=False)
         arrays = self._session.run(names, {self._input: rows})
         return dict(zip(outputs, arrays, strict=True))
 
-    def fastest(self, spec: TensorSpec, forbidden: str) -> tuple[Runtime, str, str]:  # noqa: ARG002
+    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:  # noqa: ARG002
         """ONNX Runtime already is the fastest."""
         return self, "onnxruntime", ""
 

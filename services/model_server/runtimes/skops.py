@@ -12,13 +12,13 @@ from services.model_server.scikit_learn import format_of
 def _read(path: Path) -> Any:
     from skops.io import get_untrusted_types, load
 
-    from services.model_server.scikit_learn.tree_check import CHECKED_TYPES, check_trees
+    from services.model_server.scikit_learn.tree_check import check_model
+    from services.model_server.scikit_learn.trusted_types import TRUSTED
 
-    trusted = (*CHECKED_TYPES, "sklearn.utils._bunch.Bunch")
     try:
-        untrusted = sorted(set(get_untrusted_types(file=path)) - set(trusted))
-        model = None if untrusted else load(path, trusted=trusted)
-        check_trees(model)
+        untrusted = sorted(set(get_untrusted_types(file=path)) - TRUSTED)
+        model = None if untrusted else load(path, trusted=sorted(TRUSTED))
+        check_model(model)
     except VersionError as error:
         raise VersionError(f"{path}: {error}") from None
     except Exception as error:
@@ -28,8 +28,9 @@ def _read(path: Path) -> Any:
         ) from error
     if untrusted:
         raise VersionError(
-            f"{path}: holds types that are not known to be safe ({', '.join(untrusted)}); "
-            "build the model of scikit-learn's own parts, or export it to ONNX"
+            f"{path}: holds types that are not known to be safe ({', '.join(untrusted)}); if you "
+            "trust whoever made it, save the model with joblib as model.joblib, and allow it by name with "
+            "ALLOW_PICKLE"
         )
     return model
 

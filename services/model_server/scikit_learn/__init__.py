@@ -8,7 +8,7 @@ from typing import Any
 
 from contract.model_toml import Task
 from services.model_server.runtime import Description, Format, Original
-from services.model_server.tensors import TensorSpec
+from services.model_server.tensors import Input
 
 
 def format_of(
@@ -16,14 +16,14 @@ def format_of(
 ) -> Format:
     """A format whose files hold a fitted scikit-learn model, which ``read`` reads; see ``Format``."""
 
-    def load(path: Path, task: Task, _: TensorSpec) -> Original:
+    def load(path: Path, task: Task, given: Input) -> Original:
         from services.model_server.scikit_learn.estimator import Estimator
 
-        return Estimator(read(path), path, task)
+        return Estimator(read(path), path, task, given)
 
     def describe(path: Path) -> Description:
         from services.model_server.scikit_learn.estimator import describe
 
         return describe(read(path), path)
 
-    return Format(file, load, describe, runs_code, suffixes)
+    return Format(file, load, describe, takes_columns=True, runs_code=runs_code, suffixes=suffixes)

@@ -28,6 +28,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 
+from services.model_server.columns import Rows
 from services.model_server.scikit_learn.estimator import Estimator
 from services.model_server.scikit_learn.tree_check import trees_in
 
@@ -80,8 +81,9 @@ class CompiledEstimator:
         self.classes, self.has_proba = original.classes, original.has_proba
         self._check(rows)
 
-    def run(self, rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+    def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on rows of shape (rows, features)."""
+        assert isinstance(rows, np.ndarray)  # noqa: S101 - what takes columns is not compiled
         values = self._values(rows)
         if self._classes is None:
             return {"predict": values}

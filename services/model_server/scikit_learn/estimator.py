@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_regressor
 
 from contract.model_toml import MODEL_TOML
+from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError
 from services.model_server.runtime import Description, Runtime
 from services.model_server.scikit_learn.plain_numpy import Direct, direct, is_linear
 from services.model_server.scikit_learn.sample_rows import sample_rows
-from services.model_server.tensors import TensorSpec
+from services.model_server.tensors import Input, TensorSpec
 
 
 def describe(model: Any, path: Path) -> Description:
@@ -49,7 +51,7 @@ class Estimator:
 
     platform = "sklearn"
 
-    def __init__(self, model: Any, path: Path, task: str) -> None:
+    def __init__(self, model: Any, path: Path, task: str, given: Input) -> None:
         if not hasattr(model, "predict"):
             raise VersionError(f"{path}: a {type(model).__name__} has no predict; save a fitted model")
         self.model = model
@@ -66,24 +68,30 @@ class Estimator:
                     "save a fitted classifier, or set task in model.toml"
                 )
             self.classes = classes.tolist()
-        # rows come without names: load_version has compared the names with the columns of model.toml
         self.columns: list[str] | None = list(getattr(model, "feature_names_in_", ())) or None
-        _forget_names(model)
+        self._to_model: Callable[[Columns], Any] | None = None
+        if isinstance(given, tuple):
+            self._to_model = _to_model(model, path, given)
+        else:
+            # rows come without names: load_version has compared the names with the columns of model.toml
+            _forget_names(model)
         parameters = model.get_params() if hasattr(model, "get_params") else {}
         jobs = {name: 1 for name in parameters if name.split("__")[-1] == "n_jobs"}
         if jobs:
             model.set_params(**jobs)
 
-    def fastest(self, spec: TensorSpec, forbidden: str) -> tuple[Runtime, str, str]:
+    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:
         """NumPy alone, ONNX Runtime, or scikit-learn; the faster two only where they give its own answers."""
+        if isinstance(spec, tuple):
+            return self, "scikit-learn", "it takes named columns"
+        if len(spec.shape) != 2:
+            return self, "scikit-learn", ""
         from services.model_server.scikit_learn.compilation import TOLERANCE, CompiledEstimator, NotCompiled
 
         @cache
         def sample() -> NDArray[Any]:
             return sample_rows(self.model, spec)
 
-        if len(spec.shape) != 2:
-            return self, "scikit-learn", ""
         short = direct(self.model)
         if short and self._is_equal(short, sample()):
             self._direct = short
@@ -105,17 +113,28 @@ class Estimator:
             _equal(short(part, outputs), self.run(part, outputs)) for part in (rows, *np.split(rows[:16], 16))
         )
 
-    def run(self, rows: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
-        """Run the model on rows of shape (rows, features)."""
-        if self._direct:
+    def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+        """Run the model on a matrix of shape (rows, features), or on columns."""
+        if self._direct and isinstance(rows, np.ndarray):
             with np.errstate(all="ignore"):
                 return self._direct(rows, outputs)
         if not hasattr(self._thread, "configured"):
-            # scikit-learn's configuration is per thread; the protocol has checked the rows
-            sklearn.set_config(assume_finite=True, skip_parameter_validation=True)
+            # scikit-learn's configuration is per thread; the protocol has checked a matrix, not columns
+            sklearn.set_config(assume_finite=self._to_model is None, skip_parameter_validation=True)
             self._thread.configured = True
+        given = self._to_model(rows) if self._to_model and isinstance(rows, Columns) else rows
         with np.errstate(all="ignore"):
-            return {name: getattr(self.model, name)(rows) for name in outputs}
+            return {name: np.asarray(getattr(self.model, name)(given)) for name in outputs}
+
+
+def _to_model(model: Any, path: Path, given: tuple[TensorSpec, ...]) -> Callable[[Columns], Any]:
+    # imported late: pandas takes a second of a small CPU limit, and a matrix does without
+    from services.model_server.scikit_learn.frames import for_model
+
+    try:
+        return for_model(model, [spec.name for spec in given], [spec.datatype for spec in given])
+    except VersionError as error:
+        raise VersionError(f"{path}: {error}") from None
 
 
 def _forget_names(part: Any, seen: set[int] | None = None) -> None:

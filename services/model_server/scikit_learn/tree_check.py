@@ -1,32 +1,95 @@
-"""The check that lets files with decision trees be loaded without trusting who wrote them.
+"""The check that lets files with C parts of scikit-learn be loaded without trusting who wrote them.
 
-skops holds back the two types in which scikit-learn stores trees: they carry no code, but their node
-indices are followed without bounds checks, so a forged file could crash the process or make it read foreign
-memory. Here every index is checked after loading and before the first prediction.
+skops holds back the types whose insides C code follows without bounds checks: they carry no code, but a
+forged file could crash the process or make it read foreign memory. Here, after loading and before the first
+prediction,
+
+- every index of a decision tree is checked;
+- the trees of nearest neighbours are built again from the rows, by the library, and what was stored is
+dropped;
+- splines are built again, which checks their knots;
+- sparse matrices are checked, and the labels of a neighbours model, both of which skops trusts;
+- a function with bound arguments must be one that scikit-learn itself keeps so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import BSpline
+from scipy.sparse import issparse
 from sklearn.ensemble._forest import BaseForest
 from sklearn.ensemble._gb import BaseGradientBoosting
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
+from sklearn.neighbors import BallTree, KDTree
+from sklearn.neighbors._base import NeighborsBase
 from sklearn.tree._tree import Tree
 
-from services.model_server.errors import VersionError
+from services.model_server.errors import VersionError, one_line
+from services.model_server.scikit_learn.trusted_types import PARTIAL_OF
 
-CHECKED_TYPES = (
-    "sklearn.tree._tree.Tree",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-)
+
+def check_model(model: object) -> None:
+    """Check every part of a loaded model that C code would trust.
+
+    Raises:
+        VersionError: one is corrupt.
+    """
+    check_trees(model)
+    owned: set[int] = set()
+    for part in parts_of(model):
+        try:
+            _check_part(part, owned)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise VersionError(f"a {type(part).__name__} in it is corrupt ({one_line(error)})") from error
+
+
+def _check_part(part: Any, owned: set[int]) -> None:
+    if isinstance(part, NeighborsBase):
+        _check_neighbours(part)
+        owned.add(id(getattr(part, "_tree", None)))
+    elif isinstance(part, KDTree | BallTree) and id(part) not in owned:
+        raise VersionError(
+            f"a {type(part).__name__} in it belongs to no neighbours model, so it cannot be checked"
+        )
+    elif isinstance(part, BSpline):
+        BSpline(part.t, part.c, part.k)
+    elif issparse(part):
+        _check_sparse(part)
+    elif isinstance(part, partial) and getattr(part.func, "__name__", "") not in PARTIAL_OF:
+        raise VersionError(f"it holds a function with bound arguments, {part.func!r}")
+
+
+def _check_sparse(matrix: Any) -> None:
+    if hasattr(matrix, "check_format"):
+        matrix.check_format(full_check=True)
+    else:
+        # its own constructor checks the indices of the formats that keep no pointers
+        type(matrix)(matrix).tocsr().check_format(full_check=True)
+
+
+def _check_neighbours(model: Any) -> None:
+    rows = model._fit_X
+    if getattr(model, "_tree", None) is not None:
+        again = {"ball_tree": BallTree, "kd_tree": KDTree}[model._fit_method]
+        model._tree = again(
+            np.ascontiguousarray(rows, np.float64), model.leaf_size,
+            metric=model.effective_metric_, **model.effective_metric_params_,
+        )  # fmt: skip
+    if (labels := getattr(model, "_y", None)) is not None:
+        labels = np.asarray(labels)
+        _require(np.array([len(labels) == rows.shape[0]]))
+        classes = getattr(model, "classes_", None)
+        if isinstance(classes, np.ndarray):
+            _require((labels >= 0) & (labels < len(classes)))
 
 
 def check_trees(model: object) -> None:
-    """Check every tree in a loaded model.
+    """Check every decision tree in a loaded model.
 
     Raises:
         VersionError: a node points out of its tree or at a feature that the model does not have.
@@ -57,6 +120,32 @@ def trees_in(model: object) -> Iterator[Any]:
         yield tree
 
 
+def parts_of(part: Any, seen: set[int] | None = None) -> Iterator[Any]:
+    """A loaded object and everything in it, once."""
+    seen = set() if seen is None else seen
+    if id(part) in seen or isinstance(part, str | bytes | int | float | None):
+        return
+    seen.add(id(part))
+    yield part
+    for child in _inside(part):
+        yield from parts_of(child, seen)
+
+
+def _inside(part: Any) -> list[Any]:
+    if isinstance(part, dict):
+        inner = [*part.values()]
+    elif isinstance(part, list | tuple | set):
+        inner = [*part]
+    elif isinstance(part, np.ndarray):
+        # what a mask covers is still there
+        inner = np.ma.getdata(part).ravel().tolist() if part.dtype == object else []
+    elif isinstance(part, partial):
+        inner = [part.func, *part.args, *part.keywords.values()]
+    else:
+        inner = []
+    return [*inner, *getattr(part, "__dict__", {}).values()] if not isinstance(part, type) else inner
+
+
 def _check_categories(tree: Any, owner: Any, inner: NDArray[np.bool_]) -> None:
     categorical = inner & (tree.nodes["is_categorical"] != 0)
     if categorical.any():
@@ -68,7 +157,9 @@ def _check_categories(tree: Any, owner: Any, inner: NDArray[np.bool_]) -> None:
 
 def _require(condition: NDArray[np.bool_]) -> None:
     if not np.all(condition):
-        raise VersionError("a decision tree in it is corrupt: a node points out of the tree or the features")
+        raise VersionError(
+            "a tree or a label in it is corrupt: it points out of the tree, the features or the rows"
+        )
 
 
 def _trees(
@@ -81,14 +172,8 @@ def _trees(
     if isinstance(part, Tree | TreePredictor):
         yield part, owner, features
         return
-    if isinstance(part, dict):
-        children = [*part.values()]
-    elif isinstance(part, list | tuple | set):
-        children = [*part]
-    elif isinstance(part, np.ndarray):
-        children = part.ravel().tolist() if part.dtype == object else []
-    else:
-        children = [*getattr(part, "__dict__", {}).values()]
+    children = _inside(part)
+    if not isinstance(part, dict | list | tuple | set | np.ndarray):
         own = getattr(part, "n_features_in_", None)
         if isinstance(own, int | np.integer):
             # these two hand their own rows to their trees without checking them again

@@ -66,7 +66,7 @@ NUMERIC = {
 
 
 def compiled(model: Any, task: str = "classification") -> tuple[Estimator, CompiledEstimator]:
-    original = Estimator(model, Path("model.skops"), task)
+    original = Estimator(model, Path("model.skops"), task, SPEC)
     return original, CompiledEstimator(original, lambda: sample_rows(model, SPEC))
 
 
@@ -170,8 +170,9 @@ def test_a_large_ensemble_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> No
 def test_one_that_disagrees_is_not_used() -> None:
     """The original's numbers are those of another model: the check must see it."""
     model = RandomForestClassifier(5, random_state=0).fit(ROWS, TWO)
-    original = Estimator(model, Path("model.skops"), "classification")
-    other = Estimator(RandomForestClassifier(5, random_state=1).fit(ROWS, TWO), Path("x"), "classification")
+    original = Estimator(model, Path("model.skops"), "classification", SPEC)
+    forest = RandomForestClassifier(5, random_state=1).fit(ROWS, TWO)
+    other = Estimator(forest, Path("x"), "classification", SPEC)
     original.run = other.run  # type: ignore[method-assign]
     with pytest.raises(NotCompiled, match=r"other labels|off by"):
         CompiledEstimator(original, lambda: sample_rows(model, SPEC))

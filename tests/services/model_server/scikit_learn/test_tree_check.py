@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures
+from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 
 from services.model_server.errors import VersionError
-from services.model_server.scikit_learn.tree_check import check_trees
+from services.model_server.scikit_learn.tree_check import check_model, check_trees
 
 ROWS = np.random.default_rng(1).normal(size=(80, 3))
 BOOSTED = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=5).fit(ROWS, ROWS[:, 0] > 0)
@@ -93,3 +95,58 @@ def test_a_tree_that_claims_more_features_than_its_forest_is_found() -> None:
 def test_a_tree_without_an_estimator_is_found() -> None:
     with pytest.raises(VersionError, match="belongs to no fitted estimator"):
         check_trees([FOREST.estimators_[0].tree_])
+
+
+def neighbours(**more: Any) -> Any:
+    return KNeighborsClassifier(3, algorithm="kd_tree", **more).fit(ROWS, (ROWS[:, 0] > 0).astype(int))
+
+
+def test_a_forged_tree_of_neighbours_is_never_walked() -> None:
+    """What was stored is dropped: the library builds the tree again from the rows."""
+    honest, forged = neighbours(), neighbours()
+    state = list(forged._tree.__getstate__())
+    # the indices of the rows: far beyond them
+    state[1] = np.full_like(state[1], 10**9)
+    forged._tree.__setstate__(tuple(state))
+    check_model(forged)
+    assert forged.predict(ROWS).tolist() == honest.predict(ROWS).tolist()
+
+
+def narrow_spline() -> Any:
+    model = SplineTransformer().fit(ROWS)
+    model.bsplines_[0].k = 40
+    return model
+
+
+def broken_sparse() -> Any:
+    model = KNeighborsClassifier(3, algorithm="brute").fit(csr_matrix(ROWS), ROWS[:, 0] > 0)
+    model._fit_X.indices[0] = 10**6
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "change"),
+    [
+        # labels that C code follows: too few, and of no class
+        (neighbours(), lambda model: setattr(model, "_y", model._y[:5])),
+        (neighbours(), lambda model: setattr(model, "_y", model._y + 7)),
+        # another way to walk the tree than its kind
+        (neighbours(), lambda model: setattr(model, "_fit_method", "brute")),
+        (neighbours(), lambda model: setattr(model, "_fit_X", "rows")),
+        (neighbours(), lambda model: setattr(model, "other", model._tree)),
+        # a tree where nobody would look for one
+        ({"a": np.ma.MaskedArray(np.array([neighbours()._tree, 1], object), [True, False])}, lambda _: None),
+        (narrow_spline(), lambda _: None),
+        (broken_sparse(), lambda _: None),
+    ],
+    ids=["few", "class", "method", "rows", "attribute", "masked", "spline", "sparse"],
+)
+def test_other_forged_parts_are_found(model: Any, change: Any) -> None:
+    change(model)
+    with pytest.raises(VersionError, match=r"corrupt|cannot be checked"):
+        check_model(model)
+
+
+def test_honest_parts_pass() -> None:
+    for model in (neighbours(), SplineTransformer().fit(ROWS), BOOSTED, FOREST):
+        check_model(model)

@@ -1,0 +1,97 @@
+"""``model.ubj``, ``model.json``: XGBoost's own files, which run no code. The library is optional."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contract.model_toml import Task
+from services.model_server.columns import Columns, Rows
+from services.model_server.errors import VersionError, one_line
+from services.model_server.runtime import Description, Format, Runtime
+from services.model_server.tensors import Input
+
+
+class XGBoost:
+    """An XGBoost model as the server runs it, with one thread.
+
+    Raises:
+        VersionError: the file is broken, its library is missing, or it does not fit ``task``.
+    """
+
+    platform = "xgboost"
+
+    def __init__(self, path: Path, task: Task, given: Input) -> None:
+        found, model = _read(path)
+        if found != task:
+            raise VersionError(f"{path}: is a {found} model, model.toml says {task}; make them agree")
+        self._model = model
+        self.features: int | None = model.n_features_in_
+        self.columns = model.get_booster().feature_names
+        self.has_proba = task == "classification"
+        self.classes: list[Any] | None = model.classes_.tolist() if self.has_proba else None
+        self._to_model = _to_model(model, path, given) if isinstance(given, tuple) else None
+
+    def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+        """Run the model on a matrix of shape (rows, features), or on columns."""
+        given = self._to_model(rows) if self._to_model and isinstance(rows, Columns) else rows
+        return {name: getattr(self._model, name)(given) for name in outputs}
+
+    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:  # noqa: ARG002
+        """XGBoost itself."""
+        return self, "xgboost", ""
+
+
+def _describe(path: Path) -> Description:
+    task, model = _read(path)
+    return Description(task, "FP64", model.n_features_in_, model.get_booster().feature_names)
+
+
+def _read(path: Path) -> tuple[Task, Any]:
+    """What the model does, and the library's own wrapper for that."""
+    try:
+        import xgboost
+    except ModuleNotFoundError as error:
+        raise VersionError(
+            f"{path}: needs the package xgboost-cpu (or xgboost), which is not installed here; "
+            "install it beside the "
+            "model server, or export the model to ONNX"
+        ) from error
+    try:
+        booster = xgboost.Booster(model_file=path)
+        objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
+        task: Task = "classification" if objective.startswith(("binary:", "multi:")) else "regression"
+        model = xgboost.XGBClassifier() if task == "classification" else xgboost.XGBRegressor()
+        model.load_model(path)
+        model.set_params(n_jobs=1)
+        if booster.attr("scikit_learn") is None and booster.attr("best_iteration") is not None:
+            # xgboost.train's model runs all of its trees, the wrapper's those up to its best round
+            model.get_booster().set_attr(best_iteration=None, best_score=None)
+    except (xgboost.core.XGBoostError, KeyError, TypeError, ValueError) as error:
+        raise VersionError(
+            f"{path}: not readable by XGBoost ({one_line(error)}); save the model again"
+        ) from error
+    return task, model
+
+
+def _to_model(model: Any, path: Path, given: Any) -> Any:
+    from services.model_server.scikit_learn.frames import for_model
+
+    names = [spec.name for spec in given]
+    try:
+        to_model = for_model(model, names, [spec.datatype for spec in given])
+    except VersionError as error:
+        raise VersionError(f"{path}: {error}") from None
+    if model.get_booster().feature_names is None:
+        return lambda rows: np.asarray(to_model(rows))
+    return to_model
+
+
+FORMATS = (
+    Format("model.ubj", XGBoost, _describe, takes_columns=True, suffixes=(".ubj",)),
+    Format("model.json", XGBoost, _describe, takes_columns=True),
+)

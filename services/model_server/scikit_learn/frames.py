@@ -1,0 +1,148 @@
+"""Columns as what a model was fitted on: a data frame, an array, or a single series of texts.
+
+Text is of pandas' ``object`` type and its missing cells are NaN, as ``pandas.read_csv`` gives them; a model
+that was fitted on None, as Parquet files give it, says so in its imputers and encoders and gets None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from services.model_server.columns import Columns
+from services.model_server.errors import VersionError
+
+ToModel = Callable[[Columns], Any]
+
+
+def for_model(model: Any, columns: Sequence[str], datatypes: Sequence[str]) -> ToModel:
+    """What turns columns into what a fitted model takes.
+
+    Args:
+        model: a fitted model with scikit-learn's interface.
+        columns: their names, in the model's order.
+        datatypes: of each.
+
+    Raises:
+        VersionError: it was fitted on categories that cannot be known, or that the column cannot hold.
+    """
+    missing = None if _fitted_on_none(model) else np.nan
+    categories = categories_of(model, columns)
+    for name, datatype in zip(columns, datatypes, strict=True):
+        _check_kind(name, datatype, categories.get(name))
+
+    def frame(rows: Columns) -> pd.DataFrame:
+        return pd.DataFrame(
+            {name: _series(rows.arrays[name], missing, categories.get(name)) for name in columns}
+        )
+
+    if getattr(model, "feature_names_in_", None) is not None:
+        return frame
+    if getattr(model, "n_features_in_", None) is not None:
+        kind = object if {"BYTES", "BOOL"} & set(datatypes) else np.float64
+        return lambda rows: frame(rows).to_numpy(kind)
+    if list(datatypes) == ["BYTES"]:
+        # a vectorizer of texts takes them one by one; of a frame it would take the names of the columns
+        return lambda rows: frame(rows)[columns[0]]
+    return frame
+
+
+def _check_kind(name: str, datatype: str, categories: pd.Index | None) -> None:
+    """Refuse a column of which no cell would be a known category."""
+    if categories is None or categories.empty:
+        return
+    text = isinstance(categories[0], str)
+    if text != (datatype == "BYTES"):
+        raise VersionError(
+            f"learnt from categories of {name!r} that are {'text' if text else 'numbers'} such as "
+            f"{categories.tolist()[0]!r}, the column is {datatype}; make them agree"
+        )
+
+
+def _series(array: NDArray[Any], missing: Any, categories: pd.Index | None) -> pd.Series:
+    if array.dtype == object:
+        gaps = pd.isna(array)
+        if missing is not None and gaps.any():
+            array = np.where(gaps, missing, array)
+        # pandas would take text for its newer type, which was not there when most models were fitted
+        series = pd.Series(array, dtype=object)
+    else:
+        series = pd.Series(array, copy=False)
+    if categories is None:
+        return series
+    if categories.empty:
+        return series.astype("category")
+    # unknown ones are missing, as pandas has it
+    return pd.Series(pd.Categorical.from_codes(categories.get_indexer(series), categories))
+
+
+def categories_of(model: Any, columns: Sequence[str]) -> dict[str, pd.Index]:
+    """The columns that a boosting library learnt from as pandas' categories, and their values in order.
+
+    LightGBM takes the codes of the categories and keeps the values; XGBoost codes anew what it is given, so
+    its values are left empty.
+
+    Raises:
+        VersionError: XGBoost's model has no values, as before 3.1.
+    """
+    if hasattr(model, "booster_"):
+        kept = getattr(model.booster_, "pandas_categorical", None) or []
+        places = model.booster_.params.get("categorical_column") or []
+        names = [columns[place] for place in sorted(places) if place < len(columns)]
+        if len(names) != len(kept):
+            return {}
+        return {name: pd.Index(values) for name, values in zip(names, kept, strict=True)}
+    if hasattr(model, "get_booster"):
+        booster = model.get_booster()
+        names = [
+            name for name, kind in zip(columns, booster.feature_types or (), strict=False) if kind == "c"
+        ]
+        if names and not _keeps_values(booster):
+            raise VersionError(
+                f"learnt from categories ({', '.join(names)}) whose values are not in it; "
+                "save it again with XGBoost 3.1 or newer"
+            )
+        return dict.fromkeys(names, pd.Index([]))
+    return {}
+
+
+def _keeps_values(booster: Any) -> bool:
+    get = getattr(booster, "get_categories", None)
+    return get is not None and not get().empty()
+
+
+def _fitted_on_none(model: Any) -> bool:
+    """Whether an imputer or encoder in it takes None for a missing cell."""
+    for part in parts_of(model):
+        if getattr(part, "missing_values", 0) is None:
+            return True
+        known = getattr(part, "categories_", None)
+        if isinstance(known, list) and any(
+            isinstance(values, np.ndarray) and values.dtype == object and None in values.tolist()
+            for values in known
+        ):
+            return True
+    return False
+
+
+def parts_of(model: Any, seen: set[int] | None = None) -> Iterator[Any]:
+    """A model and every estimator in it."""
+    seen = set() if seen is None else seen
+    if id(model) in seen:
+        return
+    seen.add(id(model))
+    if isinstance(model, list | tuple):
+        inner: list[Any] = list(model)
+    elif isinstance(model, dict):
+        inner = list(model.values())
+    elif hasattr(model, "get_params") and hasattr(model, "__dict__"):
+        yield model
+        inner = list(vars(model).values())
+    else:
+        return
+    for part in inner:
+        yield from parts_of(part, seen)
