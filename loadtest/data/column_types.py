@@ -154,22 +154,28 @@ def _is_doubtful(number: pa.Array) -> bool:
 
 def _number(cells: pa.Array) -> pa.Array | None:
     """int64 or float64; None: some cell is no number, or one whose digits a number would lose."""
-    try:
-        whole = cells.cast(pa.int64())
-    except pa.ArrowException:
-        pass
-    else:
+    whole = _cast(cells, pa.int64())
+    if whole is not None:
         # Arrow takes 0x1F for a whole number
         return None if pc.any(pc.match_substring_regex(cells, "[xX]")).as_py() else whole
-    try:
-        number = cells.cast(pa.float64())
-    except pa.ArrowException:
+    number = _cast(cells, pa.float64())
+    if number is None:
         return None
     if (pc.max(pc.abs(number)).as_py() or 0) >= EXACT and pc.any(
         pc.match_substring_regex(cells, r"^[-+]?[0-9]{16,}$")
     ).as_py():
         return None
     return number
+
+
+def _cast(cells: pa.Array, kind: pa.DataType) -> pa.Array | None:
+    """The cells as numbers; None: one of them is none."""
+    try:
+        # Arrow makes an error of every cell that is none, so most columns are found out by their first
+        cells[:_FEW].cast(kind)
+        return cells.cast(kind)
+    except pa.ArrowException:
+        return None
 
 
 def _truth(cells: pa.Array) -> pa.Array | None:

@@ -76,9 +76,9 @@ def read_csv(path: Path, content: bytes, wanted: Collection[str] = ()) -> TextTa
     if separator != ",":
         notes.append(f"columns are separated by {SEPARATORS.get(separator, repr(separator))}")
     names, body = _header(path, text, separator)
-    columns = None if '"' in body else _without_quotes(body, separator, len(names))
+    columns = _fast(body, separator, len(names)) if _is_plain(body, separator) else None
     if columns is None:
-        columns = _with_quotes(path, body, separator, len(names))
+        columns = _careful(path, body, separator, len(names))
     return TextTable(tuple(names), columns, tuple(notes))
 
 
@@ -184,8 +184,18 @@ def _header(path: Path, text: str, separator: str) -> tuple[list[str], str]:
     return names, text[lines.tell() :]
 
 
-def _without_quotes(body: str, separator: str, width: int) -> tuple[pa.Array, ...] | None:
-    """Arrow's reader, which is fast; None: it cannot, and the careful reader finds out why."""
+def _is_plain(body: str, separator: str) -> bool:
+    """Whether each quote belongs to a cell that begins and ends with one: others Arrow reads wrongly."""
+    if '"' not in body:
+        return True
+    edge = rf"[{re.escape(separator)}\r\n]"
+    # begins with the quote itself, which is what makes the search fast
+    cell = rf'"(?<={edge}")[^"]*(?:""[^"]*)*"(?={edge}|\Z)'
+    return '"' not in re.sub(cell, "", f"\n{body}")
+
+
+def _fast(body: str, separator: str, width: int) -> tuple[pa.Array, ...] | None:
+    """Arrow's reader; None: it cannot, and the careful reader finds out why."""
     names = [str(place) for place in range(width)]
     content = body.encode()
     if not content.strip(b"\r\n"):
@@ -194,7 +204,9 @@ def _without_quotes(body: str, separator: str, width: int) -> tuple[pa.Array, ..
         table = pyarrow.csv.read_csv(
             pa.BufferReader(content),
             read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=_BLOCK),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=separator, quote_char=False),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=separator, quote_char='"' if '"' in body else False, newlines_in_values='"' in body
+            ),
             convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
     except (pa.ArrowException, ValueError):
@@ -202,7 +214,7 @@ def _without_quotes(body: str, separator: str, width: int) -> tuple[pa.Array, ..
     return tuple(pa.concat_arrays(column.chunks) for column in table.columns)
 
 
-def _with_quotes(path: Path, body: str, separator: str, width: int) -> tuple[pa.Array, ...]:
+def _careful(path: Path, body: str, separator: str, width: int) -> tuple[pa.Array, ...]:
     """Python's reader: it refuses broken quotes, where Arrow's takes the rest of the file for one cell."""
     rows: list[list[str]] = []
     try:

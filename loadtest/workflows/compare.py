@@ -65,6 +65,8 @@ def compare(
         raise ExperimentError("restarts are judged when all are done: give --restarts or --until-decided")
     dataset = Dataset.read(experiment.data)
     check_gates(experiment, dataset)
+    for note in dataset.notes:
+        progress.step(f"{dataset.path.name}: {note}")
     with RunFolder(results, experiment.name) as folder:
         resolved = experiment.with_absolute_data()
         folder.write(EXPERIMENT, resolved.to_toml())

@@ -138,6 +138,9 @@ def tables(draw: st.DrawFn) -> dict[str, tuple[str, list[str]]]:
 
 def written(columns: dict[str, tuple[str, list[str]]], separator: str, quoting: int, end: str) -> str:
     text = io.StringIO(newline="")
+    if any("\r" in cell for _, cells in columns.values() for cell in cells):
+        # Python's writer forgets that this, too, ends a line
+        quoting = csv.QUOTE_ALL
     writer = csv.writer(text, delimiter=separator, quoting=quoting, lineterminator=end)
     writer.writerow(columns)
     writer.writerows(zip(*(cells for _, cells in columns.values()), strict=True))
