@@ -171,7 +171,9 @@ def _reader(text: str, separator: str) -> Iterator[list[str]]:
 
 def _header(path: Path, text: str, separator: str) -> tuple[list[str], str]:
     csv.field_size_limit(sys.maxsize)
-    lines = io.StringIO(text, newline="")
+    # of a large file its begin is enough
+    end = re.compile(r"[\r\n]").search(text, _SAMPLE)
+    lines = io.StringIO(text[: end.end()] if end else text, newline="")
     try:
         names = next(csv.reader(lines, delimiter=separator, strict=True))
     except csv.Error as error:
