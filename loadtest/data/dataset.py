@@ -1,26 +1,29 @@
-"""The evaluation set: labelled rows that no training saw, from a CSV or Parquet file.
+"""The evaluation set: labelled rows that no training saw.
 
-Both sides of the load read it: ``load`` turns its features into requests, ``judge`` looks up labels,
+Both sides of the load read it: ``load`` turns its columns into requests, ``judge`` looks up labels,
 values and slice columns by row. Row ``i`` of a sample is line ``i`` of this file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from contract.label_text import label_text
+from loadtest.data.column_types import EXACT
 from loadtest.data.row_content import contents
+from loadtest.data.table_file import TableFile, read_table_file
 from loadtest.errors import DatasetError
 from loadtest.experiment.experiment import Data
+
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -29,22 +32,65 @@ class Dataset:
 
     Args:
         path: where it was read from.
-        features: float64, shape (rows, features), in the order of ``names``.
-        names: the feature columns.
+        matrix: the sent columns as float64, shape (rows, features); None where they are no finite numbers.
+        names: the columns that are sent, in the order in which they are.
         labels: what truly happened, one per row: text for a classification, float64 for a regression.
         values: what the row's sale earned, one per row; None when the experiment names no value column.
-        columns: every column by name, for slices.
+        columns: every column that has a name of its own and cells that are text or numbers; float64, int64,
+            bool or string, null where a cell is missing.
+        left_out: columns that are not sent unless they are named, and why, such as ``stands there 2 times``.
+        written: columns of numbers as the file writes them, where the number does not say it.
+        notes: what was decided on reading, one line each, for a person to see before the load.
     """
 
     path: Path
-    features: NDArray[np.float64]
+    matrix: NDArray[np.float64] | None
     names: tuple[str, ...]
     labels: NDArray[np.str_] | NDArray[np.float64]
     values: NDArray[np.float64] | None
     columns: pa.Table
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    written: Mapping[str, pa.Array] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.labels)
+
+    @property
+    def features(self) -> NDArray[np.float64]:
+        """The sent columns as float64, shape (rows, features), in the order of ``names``.
+
+        Raises:
+            DatasetError: they are no matrix of finite numbers; the message names the column.
+        """
+        return _as_matrix(self.sent, self.path) if self.matrix is None else self.matrix
+
+    @property
+    def sent(self) -> pa.Table:
+        """The columns that are sent, each in its own type, in the order of ``names``."""
+        return self.columns.select(list(self.names))
+
+    def rows_where(self, column: str, value: str) -> NDArray[np.bool_]:
+        """The rows whose cell reads ``value`` as a label would, shape (rows,); a missing cell reads ""."""
+        codes, texts = self._texts(column)
+        wanted = label_text(value)
+        return np.isin(codes, [code for code, text in enumerate(texts) if text == wanted])
+
+    def values_of(self, column: str) -> list[str]:
+        """What the cells of a column read, each once, in order."""
+        _, texts = self._texts(column)
+        return sorted(set(texts))
+
+    def _texts(self, column: str) -> tuple[NDArray[np.int64], list[str]]:
+        """A code per row, and what it reads."""
+        cells = self.written.get(column, self.columns[column])
+        cells = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
+        # a table made by hand may have a column of several chunks after all
+        cells = pa.concat_arrays(cells.chunks) if isinstance(cells, pa.ChunkedArray) else cells
+        encoded = cells if pa.types.is_dictionary(cells.type) else cells.dictionary_encode()
+        texts = [_cell_text(cell) for cell in encoded.dictionary.to_pylist()]
+        codes = pc.fill_null(encoded.indices.cast(pa.int64()), len(texts)).to_numpy(zero_copy_only=False)
+        return codes, [*texts, ""] if encoded.null_count else texts
 
     @cached_property
     def content(self) -> NDArray[np.intp]:
@@ -57,94 +103,188 @@ class Dataset:
         return not np.array_equal(self.content, np.arange(len(self)))
 
     @classmethod
-    def read(cls, data: Data, content: bytes | None = None) -> Dataset:
+    def read(cls, data: Data, content: bytes | None = None, *, numeric: bool = True) -> Dataset:
         """Read the file that an experiment's ``[data]`` names.
 
         Args:
             data: names the file and its columns.
             content: of the file, where it is not on this machine; None: it is.
+            numeric: refuse columns to send that are no matrix of finite numbers.
 
         Raises:
             DatasetError: the file is missing, empty or unreadable, or lacks a column.
         """
-        table = _read_table(data, content)
-        for column in (data.label, data.value, *data.features):
-            if column and column not in table.column_names:
-                raise DatasetError(
-                    f"{data.path}: no column {column!r}; it has {', '.join(table.column_names)}. "
-                    "Name the right one under [data] in the experiment"
-                )
-        if not table.num_rows:
-            raise DatasetError(f"{data.path}: no rows; an evaluation set needs at least one labelled row")
-        if gaps := _gaps(table[data.label]):
-            raise DatasetError(f"{data.path}: {gaps} rows have no {data.label!r}; label or drop them")
-        names = data.features or tuple(
-            field.name
-            for field in table.schema
-            if _is_number(field.type) and field.name not in (data.label, data.value)
+        labels_are_text = data.task == "classification"
+        asked = [name for name in (data.label, data.value, *data.features) if name]
+        file = read_table_file(
+            data.path, content, wanted=asked, as_text={data.label} if labels_are_text else ()
         )
+        for name in asked:
+            _check_there(file, name, data.path)
+        for name in data.features:
+            if (holds := file.columns[name].holds) not in (None, "no values"):
+                raise DatasetError(
+                    f"{data.path}: column {name!r} holds {holds}, which no model is sent; write numbers or "
+                    "text, or take it out of [data] features"
+                )
+        if not len(file.columns[data.label].cells):
+            raise DatasetError(f"{data.path}: no rows; an evaluation set needs at least one labelled row")
+        names = data.features or tuple(
+            column.name
+            for column in file.columns.values()
+            if column.is_number and column.name not in (data.label, data.value, *file.index)
+        )
+        left_out = _left_out(file)
         if not names:
+            why = f"; left out: {_listed(left_out.items())}" if left_out else ""
             raise DatasetError(
-                f"{data.path}: no numeric feature columns beside the label; name them in [data] features"
+                f"{data.path}: no numeric feature columns beside the label; name them in [data] features{why}"
             )
+        if numeric and not data.features and file.doubled:
+            _check_doubles(file, data.path)
+        table = pa.table(
+            {c.name: c.cells for c in file.columns.values() if not pa.types.is_null(c.cells.type)}
+        )
+        labels = (
+            _labels(table[data.label], data) if labels_are_text else _floats(table, data.label, data.path)
+        )
         return cls(
             path=data.path,
-            features=np.column_stack([_floats(table, name, data.path) for name in names]),
+            matrix=_as_matrix(table.select(list(names)), data.path) if numeric else None,
             names=names,
-            labels=_floats(table, data.label, data.path)
-            if data.task == "regression"
-            else _labels(table[data.label], data),
+            labels=labels,
             values=_floats(table, data.value, data.path) if data.value else None,
             columns=table,
+            left_out=left_out,
+            written={c.name: c.written for c in file.columns.values() if c.written is not None},
+            notes=(*file.notes, *_not_sent(table, names, data, left_out)),
         )
 
 
-def _read_table(data: Data, content: bytes | None) -> pa.Table:
-    path = data.path
-    source = path if content is None else pa.BufferReader(content)
-    # a label such as 01 or 06:30 would not survive the reader's guess of a type
-    types = {data.label: pa.string()} if data.task == "classification" else {}
-    try:
-        if path.suffix == ".csv":
-            return pyarrow.csv.read_csv(
-                source, convert_options=pyarrow.csv.ConvertOptions(column_types=types)
-            )
-        return pq.read_table(source)
-    except FileNotFoundError:
+def _check_there(file: TableFile, name: str, path: Path) -> None:
+    if name in file.doubled:
         raise DatasetError(
-            f"{path}: no such file; [data] path must name the labelled evaluation set"
-        ) from None
-    except (OSError, pa.ArrowException) as error:
-        raise DatasetError(f"{path}: not readable as {path.suffix[1:] or 'Parquet'} ({error})") from error
+            f"{path}: column {name!r} stands there {len(file.doubled[name])} times; "
+            "rename or drop all but one"
+        )
+    if name not in file.columns:
+        numbers = any(text.replace(".", "", 1).isdecimal() for text in file.names)
+        first = (
+            "; its first line looks like a row: write the names of the columns above it" if numbers else ""
+        )
+        raise DatasetError(
+            f"{path}: no column {name!r}; it has {', '.join(map(_shown, file.names))}{first}. "
+            "Name the right one under [data] in the experiment"
+        )
 
 
-def _gaps(column: pa.ChunkedArray) -> int:
-    empty = pc.sum(pc.equal(column, "")).as_py() if pa.types.is_string(column.type) else 0
-    return int(column.null_count + (empty or 0))
+def _check_doubles(file: TableFile, path: Path) -> None:
+    """Which of two equal names is the feature nobody knows; of columns without a name, none is."""
+    for name, same in file.doubled.items():
+        if name not in file.index and any(column.is_number for column in same):
+            raise DatasetError(
+                f"{path}: column {name!r} stands there {len(same)} times; rename or drop all but one, or "
+                "name the columns to send, without it, under [data] features"
+            )
+
+
+def _left_out(file: TableFile) -> dict[str, str]:
+    """The columns that are not sent of themselves, and why."""
+    why = {n: f"stands there {len(same)} times: rename or drop" for n, same in file.doubled.items()}
+    for name in file.index:
+        why.setdefault(name, "the index of a data frame" if name else "has no name")
+    for column in file.columns.values():
+        if column.holds is not None:
+            why.setdefault(
+                column.name, f"has {column.holds}" if column.holds[:3] == "no " else f"holds {column.holds}"
+            )
+    return why
+
+
+def _not_sent(table: pa.Table, names: Iterable[str], data: Data, left_out: Mapping[str, str]) -> list[str]:
+    """The line that says which columns are not sent; empty where the experiment names those that are."""
+    sent = {*names, data.label, data.value}
+    why = {name: reason for name, reason in left_out.items() if name not in sent}
+    if data.features:
+        return []
+    for name in table.column_names:
+        if name not in sent and name not in why:
+            why[name] = "text"
+    return [f"not sent: {_listed(why.items())}"] if why else []
+
+
+def _listed(reasons: Iterable[tuple[str, str]]) -> str:
+    parts = [f"{_shown(name)} ({reason})" for name, reason in reasons]
+    more = f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
+    return ", ".join(parts[:_SHOWN]) + more
+
+
+def _shown(name: str) -> str:
+    """A name as it is, in quotes where it would be lost in a line."""
+    plain = name and name == name.strip() and name.isprintable() and not set(name) & set(",;")
+    return name if plain else repr(name)
 
 
 def _labels(column: pa.ChunkedArray, data: Data) -> NDArray[np.str_]:
-    """The labels of a classification as ``label_text`` writes them; dates and the like as Arrow does."""
-    if pa.types.is_temporal(column.type):
-        column = column.cast(pa.string())
+    """The labels of a classification as ``label_text`` writes them."""
+    empty = pc.fill_null(pc.equal(column.cast(pa.string()), ""), True)
+    if missing := pc.sum(empty).as_py():
+        raise DatasetError(
+            f"{data.path}: {missing} rows have no {data.label!r}; label or drop them "
+            f"(the first is row {pc.index(empty, True).as_py() + 1})"
+        )
+    encoded = pa.concat_arrays(column.chunks).dictionary_encode()
     try:
-        return np.asarray([label_text(value) for value in column.to_pylist()])
+        texts = np.asarray([label_text(value) for value in encoded.dictionary.to_pylist()])
     except ValueError as error:
         raise DatasetError(f"{data.path}: column {data.label!r}: {error}; label or drop these rows") from None
+    labels: NDArray[np.str_] = texts[encoded.indices.to_numpy(zero_copy_only=False)]
+    return labels
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+def _as_matrix(table: pa.Table, path: Path) -> NDArray[np.float64]:
+    return np.column_stack([_floats(table, name, path) for name in table.column_names])
 
 
 def _floats(table: pa.Table, name: str, path: Path) -> NDArray[np.float64]:
-    try:
-        values = np.asarray(table[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
-    except (pa.ArrowException, ValueError) as error:
-        raise DatasetError(f"{path}: column {name!r} is not numeric ({error})") from error
-    gaps = int(np.count_nonzero(~np.isfinite(values)))
-    if gaps:
+    """A column as float64, which holds each of its cells exactly."""
+    column = table[name]
+    if pa.types.is_string(column.type):
+        text = next((cell for cell in column.to_pylist() if cell and not _is_float(cell)), "")
+        raise DatasetError(f"{path}: column {name!r} is not numeric{f' (it reads {text!r})' if text else ''}")
+    if gaps := column.null_count:
         raise DatasetError(
             f"{path}: column {name!r} has {gaps} gaps; fill them as the caller in production does"
         )
+    if pa.types.is_integer(column.type) and not _is_exact(column):
+        raise DatasetError(
+            f"{path}: column {name!r} holds whole numbers beyond 2^53, such as {pc.max(column).as_py()}, "
+            "which float64 does not; name the columns to send, without it, under [data] features"
+        )
+    values = np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    if infinite := int(np.count_nonzero(~np.isfinite(values))):
+        raise DatasetError(f"{path}: column {name!r} has {infinite} infinite cells; send finite numbers")
     return values
+
+
+def _is_exact(whole: pa.ChunkedArray) -> bool:
+    """Whether float64 has all these whole numbers."""
+    low, high = pc.min_max(whole).as_py().values()
+    return low is None or (low >= -EXACT and high <= EXACT)
+
+
+def _is_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _cell_text(cell: object) -> str:
+    if cell is None:
+        return ""
+    try:
+        return label_text(cell)
+    except ValueError:
+        return str(cell)

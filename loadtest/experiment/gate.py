@@ -2,15 +2,18 @@
 
 Grammar::
 
-    gate      = metric [ "[" column "=" value "]" ] operator bound
+    gate      = metric { "[" argument "]" } [ "[" column "=" value "]" ] operator bound
     operator  = "<=" | ">=" | "=="
     bound     = quantity | "stable" [ ( "+" | "-" ) quantity ]
     quantity  = number [ "ms" | "s" | "%" | "pp" | "/s" | "m" | "g" ]
 
 ``p95 <= stable + 10%`` is a margin relative to stable, ``accuracy >= stable - 1pp`` one in percentage
 points, ``p99 <= 200ms`` an absolute bound, ``accuracy[segment=new] >= stable - 2pp`` a bound on the rows
-whose column ``segment`` reads ``new``. Which metrics there are, in which units, and which of them take
-arguments (``ndcg@10``, ``pinball[0.9]``, ``mae[output=price]``) stands in ``loadtest.experiment.metrics``.
+whose column ``segment`` reads ``new``. Column and value are written as they are, brackets and blanks inside
+included: ``accuracy[age=(17, 25]] >= 80%``. In double quotes they may hold anything, such as ``=`` in a
+column's name or blanks at an end: ``["rate=x"=" a"]``; ``""`` is a quote in them. Which metrics there are, in
+which units, and which of them take arguments (``ndcg@10``, ``pinball[0.9]``, ``mae[output=price]``) stands in
+``loadtest.experiment.metrics``.
 """
 
 from __future__ import annotations
@@ -28,10 +31,14 @@ from loadtest.experiment.metrics import METRICS, Metric, find, why_unknown
 _BASE = {"ms": 0.001, "s": 1.0, "%": 0.01, "pp": 0.01, "/s": 1.0, "": 1.0, "m": 2.0**20, "g": 2.0**30}
 _QUANTITY = r"(\d+(?:\.\d+)?)\s*(ms|s|%|pp|/s|m|g)?"
 _PATTERN = re.compile(
-    r"\s*([A-Za-z][A-Za-z0-9_²]*)(@\d+)?\s*((?:\[[^\[\]]+\]\s*)*)(<=|>=|==)\s*"
-    rf"(?:(stable)\s*(?:([+-])\s*{_QUANTITY})?|{_QUANTITY})\s*"
+    r"\s*([A-Za-z][A-Za-z0-9_²]*)(@\d+)?\s*((?:\[.*\])?)\s*(<=|>=|==)\s*"
+    rf"(?:(stable)\s*(?:([+-])\s*{_QUANTITY})?|{_QUANTITY})\s*",
+    re.DOTALL,
 )
-_BRACKETS = re.compile(r"\[(?:([^=\[\]]+)=)?([^\[\]]+)\]")
+_QUOTED = r'"((?:[^"]|"")*)"'
+_ARGUMENT = re.compile(r"^\[\s*(?:([^=\[\]\"]+)=)?([^=\[\]\"]+)\](?=\s*(?:\[|$))")
+_ARGUMENT_AT_END = re.compile(rf"\]\s*{_ARGUMENT.pattern[1:]}$")
+_SLICE = re.compile(rf"\[\s*(?:{_QUOTED}|([^=\"][^=]*?))\s*=\s*(?:{_QUOTED}|(.*?))\s*\]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ class Gate:
         Raises:
             GateError: it is no gate; the message names the part and what is allowed there.
         """
-        text = " ".join(text.split())
+        text = _tidy(text)
         match = _PATTERN.fullmatch(text)
         if not match:
             raise GateError(
@@ -165,14 +172,19 @@ def _arguments(
     """The arguments of a metric's name, and the column and value of its slice."""
     found: dict[str, str] = {"@": rank[1:]} if rank else {}
     column = value = None
-    for part in _BRACKETS.finditer(brackets):
-        key, text = (part[1].strip() if part[1] else "[]"), part[2].strip()
-        if key in found or (column is not None and key not in entry.takes):
-            raise GateError(f"{part[0]} is one too many; a gate has one slice")
-        if key == "[]" or key in entry.takes:
-            found[key] = text
-        else:
-            column, value = key, text
+    rest = _without_arguments(brackets.strip(), entry, found)
+    if rest:
+        match = _SLICE.fullmatch(rest)
+        if match is None:
+            raise GateError(f'{rest} is no slice; write [column=value], or ["column"="value"]')
+        in_quotes, plain, value_in_quotes, value_plain = match.groups()
+        column = plain if in_quotes is None else in_quotes.replace('""', '"')
+        value = value_plain if value_in_quotes is None else value_in_quotes.replace('""', '"')
+        if value_in_quotes is None and (more := re.search(r"\]\s*\[", value)):
+            raise GateError(
+                f"{value[more.end() - 1 :]}] is one too many; a gate has one slice, and a value with ][ in "
+                "it is written in double quotes"
+            )
     for key, text in found.items():
         if key not in entry.takes:
             shown = f"@{text}" if key == "@" else f"[{text}]"
@@ -183,6 +195,37 @@ def _arguments(
         if key in entry.takes and key not in found:
             raise GateError(f"{entry.name} lacks its number; write for example {entry.name}{example}")
     return tuple(found.items()), (column, value)
+
+
+def _without_arguments(brackets: str, entry: Metric, found: dict[str, str]) -> str:
+    """Take the metric's own arguments off both ends; returns the slice."""
+    for pattern in (_ARGUMENT, _ARGUMENT_AT_END):
+        while match := pattern.search(brackets):
+            key, text = (match[1].strip() if match[1] else "[]"), match[2].strip()
+            at_end = pattern is _ARGUMENT_AT_END
+            # what a slice's value ends with may look like an argument
+            if key not in entry.takes and (key != "[]" or at_end):
+                break
+            if key in found:
+                raise GateError(f"[{match[0].strip('[ ]')}] is one too many")
+            found[key] = text
+            brackets = (brackets[: match.start() + 1] if at_end else brackets[match.end() :]).strip()
+    return brackets
+
+
+def quoted(text: str) -> str:
+    """A column or a value as a gate has it: in quotes where it would not be read as it is."""
+    plain = text and text == text.strip() and text[0] != '"' and not re.search(r"\]\s*\[|=", text)
+    return text if plain and text.isprintable() else '"' + text.replace('"', '""') + '"'
+
+
+def _tidy(text: str) -> str:
+    """Single blanks between the parts; what stands in brackets is somebody's data."""
+    first, last = text.find("["), text.rfind("]")
+    if not 0 <= first < last:
+        return " ".join(text.split())
+    before, after = " ".join(text[:first].split()), " ".join(text[last + 1 :].split())
+    return f"{before}{text[first : last + 1]}{' ' if text[last + 1 : last + 2].isspace() else ''}{after}"
 
 
 def _check_direction(gate: Gate, sign: str | None) -> None:

@@ -45,7 +45,7 @@ class Data(Part):
     """The labelled evaluation set: ``Data(path="models/shop/evaluation.parquet", label="bought")``."""
 
     path: Path
-    """CSV or Parquet."""
+    """CSV, Parquet or JSON, one object per row; also as `.gz`."""
     label: str = "label"
     """The column that says what truly happened."""
     value: str | None = None

@@ -7,12 +7,14 @@ import numpy as np
 from loadtest.data.dataset import Dataset
 from loadtest.errors import GateError
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.gate import Gate
+from loadtest.experiment.gate import Gate, quoted
 from loadtest.experiment.metrics import QUALITY
 from loadtest.judge.metric_tests import TESTS
 from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.quality_tests import LARGEST, positive_class
 from loadtest.judge.run import rows_of_slice
+
+_SHOWN = 8
 
 
 def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
@@ -31,11 +33,12 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
         elif beyond := _beyond_timeout(gate, experiment.load.timeout):
             problem = beyond
         elif dataset is not None and gate.column not in (None, *dataset.columns.column_names):
-            names = ", ".join(dataset.columns.column_names)
-            problem = f"the evaluation set has no column {gate.column!r}; it has {names}"
-        elif dataset is not None and not rows_of_slice(gate, dataset).any():
-            seen = sorted({str(v) for v in dataset.columns[gate.column].unique().to_pylist()})
-            problem = f"no row has {gate.column}={gate.value}; there are {', '.join(seen[:8])}"
+            problem = _no_column(gate.column or "", gate.value or "", dataset)
+        elif dataset is not None and gate.column and not rows_of_slice(gate, dataset).any():
+            seen = dataset.values_of(gate.column)
+            more = f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
+            there = ", ".join(map(quoted, seen[:_SHOWN])) + more
+            problem = f"no row has {quoted(gate.column)}={quoted(gate.value or '')}; there are {there}"
         elif missing := [
             why for need in gate.entry.needs if (why := _lacks(need, gate, experiment, dataset))
         ]:
@@ -44,6 +47,19 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
             problem = _huge_labels(dataset)
         if problem:
             raise GateError(f"gate {gate.expression!r}: {problem}")
+
+
+def _no_column(column: str, value: str, dataset: Dataset) -> str:
+    """Why a slice has no column, and how to write what was meant."""
+    if column in dataset.left_out:
+        return f"column {column!r} of the evaluation set {dataset.left_out[column]}, so no slice is by it"
+    for name in dataset.columns.column_names:
+        # the first = of a slice ends the column's name
+        if "=" in name and f"{column}={value}".startswith(f"{name}="):
+            rest = f"{column}={value}"[len(name) + 1 :]
+            return f"write [{quoted(name)}={quoted(rest)}], because the column's name has '=' in it"
+    names = ", ".join(map(quoted, dataset.columns.column_names))
+    return f"the evaluation set has no column {column!r}; it has {names}"
 
 
 def _beyond_timeout(gate: Gate, timeout: float) -> str | None:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from loadtest.data.dataset import Dataset
@@ -144,5 +142,4 @@ def rows_of_slice(gate: Gate, dataset: Dataset) -> Flags:
     """Which rows of the evaluation set a gate is about, shape (rows,)."""
     if gate.column is None:
         return np.ones(len(dataset), dtype=bool)
-    text = pc.fill_null(dataset.columns[gate.column].cast(pa.string()), "")
-    return np.asarray(pc.equal(text, gate.value).to_numpy())
+    return dataset.rows_where(gate.column, gate.value or "")

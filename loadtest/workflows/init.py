@@ -69,13 +69,9 @@ def init(
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such folder; each version of the model is a folder in it")
     given = Data(path=data or _evaluation_set(folder), label=label)
-    whole = _read(given)
-    features = [name for name in whole.names if name not in ignore]
-    if not features:
-        raise DatasetError(f"{given.path}: no feature is left; name fewer columns with --ignore")
-    dataset = replace(
-        whole, features=whole.features[:, [name in features for name in whole.names]], names=tuple(features)
-    )
+    dataset = _read(given, ignore)
+    for note in dataset.notes:
+        say(f"{given.path}: {note}")
     described = {one.version: one for one in _describe(folder, dataset)}
     versions = list(described)
     first = described[versions[0]]
@@ -96,7 +92,7 @@ def init(
         say(f"{versions[0]} is the only version so far: it will be compared with itself")
     elif len(versions) > 2:
         say(f"{len(versions)} versions: {out} compares the first two; change [versions], or give --candidate")
-    _write(out, folder, versions, given, first, list(whole.names))
+    _write(out, folder, versions, given, first, dataset, ignored=bool(ignore))
     return out
 
 
@@ -109,11 +105,22 @@ def _evaluation_set(folder: Path) -> Path:
     )
 
 
-def _read(data: Data) -> Dataset:
+def _read(data: Data, ignore: Sequence[str]) -> Dataset:
     try:
-        return Dataset.read(data)
+        dataset = Dataset.read(data, numeric=False)
     except DatasetError as error:
         raise DatasetError(str(error).replace(_UNDER_DATA, "Name the right one with --label")) from None
+    for name in ignore:
+        if name not in {*dataset.columns.column_names, *dataset.left_out}:
+            raise UsageError(f"--ignore {name!r}: {data.path} has no such column")
+    names = tuple(name for name in dataset.names if name not in ignore)
+    if not names:
+        raise UsageError(f"{data.path}: no numeric column is left beside what --ignore names")
+    dataset = replace(dataset, names=names)
+    try:
+        return replace(dataset, matrix=dataset.features)
+    except DatasetError as error:
+        raise DatasetError(f"{error}; what is no feature, --ignore leaves out") from None
 
 
 _UNDER_DATA = "Name the right one under [data] in the experiment"
@@ -130,7 +137,8 @@ def _describe(folder: Path, dataset: Dataset) -> list[_Described]:
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        raise ModelError(last[0].removeprefix("model-server: "))
+        left_out = "; ".join(note for note in dataset.notes if note.startswith("not sent: "))
+        raise ModelError(last[0].removeprefix("model-server: ") + (left_out and f"; {left_out}"))
     return [_Described(**json.loads(line)) for line in done.stdout.splitlines()]
 
 
@@ -157,9 +165,18 @@ def _quality(version: str, described: _Described, dataset: Dataset) -> str:
 
 
 def _write(
-    out: Path, folder: Path, versions: Sequence[str], data: Data, described: _Described, numeric: list[str]
+    out: Path,
+    folder: Path,
+    versions: Sequence[str],
+    data: Data,
+    described: _Described,
+    dataset: Dataset,
+    *,
+    ignored: bool,
 ) -> None:
     name = folder.absolute().name
+    # what is left out of this file might be a feature of the next
+    everything = None if dataset.left_out or ignored else list(dataset.names)
     parts: dict[str, Any] = {
         "model": {"name": name, "folder": str(folder)},
         "data": {
@@ -167,7 +184,7 @@ def _write(
             "label": data.label,
             **({"task": described.task} if described.task != "classification" else {}),
             # without this, all numeric columns are features, in the file's order
-            **({"features": described.columns} if described.columns != numeric else {}),
+            **({"features": described.columns} if described.columns != everything else {}),
         },
         "versions": {"stable": versions[0], "candidate": versions[:2][-1]},
         "load": {"rate": 50, "duration": "60s"},

@@ -70,6 +70,8 @@ class Checked:
         open_lab = choose_lab(self.backend, self.experiment, say, **lab)
         train_if_absent(self.experiment, say)
         dataset, versions = self.found or _find(self.experiment, self.gates)
+        for note in dataset.notes:
+            say(f"{dataset.path.name}: {note}")
         return Ready(self.experiment.with_absolute_data(), dataset, versions, open_lab)
 
 

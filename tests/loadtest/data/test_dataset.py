@@ -83,7 +83,7 @@ def test_an_empty_cell_is_no_label(tmp_path):
     with pytest.raises(DatasetError, match="1 rows have no 'label'; label or drop them"):
         Dataset.read(Data(path=tmp_path / "rows.csv"))
     pq.write_table(pa.table({"x": [1.0], "label": [float("nan")]}), tmp_path / "rows.parquet")
-    with pytest.raises(DatasetError, match="column 'label': nan is no label"):
+    with pytest.raises(DatasetError, match="1 rows have no 'label'"):
         Dataset.read(Data(path=tmp_path / "rows.parquet"))
 
 
@@ -118,3 +118,151 @@ def test_unreadable_and_missing_files(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x00\xff,,\n\x00")
     with pytest.raises(DatasetError, match=name):
         Dataset.read(Data(path=tmp_path / name))
+
+
+INDEXED = TABLE.replace_schema_metadata({"pandas": '{"index_columns": ["age", {"kind": "range"}]}'})
+
+
+def doubled(*names):
+    """A table in which the first of these names stands once more."""
+    table = TABLE.select(list(names))
+    return pa.Table.from_arrays([*table.columns, TABLE[names[0]]], [*table.column_names, names[0]])
+
+
+@pytest.mark.parametrize(
+    ("table", "names", "note"),
+    [
+        (TABLE, ("age", "spent", "member"), "not sent: segment (text)"),
+        (INDEXED, ("spent", "member"), "not sent: age (the index of a data frame), segment (text)"),
+        # the same without pandas' own word for it
+        (
+            TABLE.rename_columns({"age": "__index_level_0__"}),
+            ("spent", "member"),
+            "(the index of a data frame)",
+        ),
+        (TABLE.rename_columns({"age": "Unnamed: 0"}), ("spent", "member"), "(the index of a data frame)"),
+        (
+            TABLE.rename_columns({"age": ""}),
+            ("spent", "member"),
+            "not sent: '' (has no name), segment (text)",
+        ),
+        (
+            doubled("segment", "age", "label"),
+            ("age",),
+            "not sent: segment (stands there 2 times: rename or drop)",
+        ),
+        (TABLE.append_column("tags", [[[1], [2], [3]]]), ("age", "spent", "member"), "tags (holds lists)"),
+        (TABLE.append_column("gone", [[None] * 3]), ("age", "spent", "member"), "gone (has no values)"),
+        (TABLE.append_column("day", [[date(2024, 1, 1)] * 3]), ("age", "spent", "member"), "dates or times)"),
+    ],
+)
+def test_what_is_not_sent_and_why(tmp_path, table, names, note):
+    pq.write_table(table, tmp_path / "rows.parquet")
+    data = Data(path=tmp_path / "rows.parquet", value="value")
+    dataset = Dataset.read(data if "value" in table.column_names else Data(path=data.path))
+    assert dataset.names == names
+    assert dataset.features.shape == (3, len(names))
+    assert note in dataset.notes[-1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("table", "data", "says"),
+    [
+        # which of the two is the feature?
+        (doubled("age", "spent", "label"), {}, "column 'age' stands there 2 times; rename or drop"),
+        (doubled("age", "spent", "label"), {"features": ("age",)}, "column 'age' stands there 2 times"),
+        (doubled("label", "age"), {}, "column 'label' stands there 2 times"),
+        # named or not in question, it does not matter
+        (doubled("age", "spent", "label"), {"features": ("spent",)}, None),
+        (doubled("segment", "age", "label"), {}, None),
+    ],
+)
+def test_two_columns_of_one_name(tmp_path, table, data, says, suffix):
+    path = tmp_path / f"rows.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(table, path)
+    else:
+        lines = [",".join(map(str, row)) for row in zip(*(c.to_pylist() for c in table.columns), strict=True)]
+        path.write_text("\n".join([",".join(table.column_names), *lines]))
+    if says is None:
+        assert len(Dataset.read(Data(path=path, **data))) == 3
+    else:
+        with pytest.raises(DatasetError, match=says):
+            Dataset.read(Data(path=path, **data))
+
+
+def test_an_index_that_is_named_is_sent(tmp_path):
+    pq.write_table(INDEXED, tmp_path / "rows.parquet")
+    dataset = Dataset.read(Data(path=tmp_path / "rows.parquet", features=("age", "spent")))
+    np.testing.assert_array_equal(dataset.features[0], [20, 1.5])
+
+
+def test_columns_are_sent_in_their_own_types(tmp_path):
+    (tmp_path / "rows.csv").write_text(
+        "id,age,city,member,label\n1234567890123456789,,Köln,True,a\n2,3.5,,,b\n"
+    )
+    data = Data(path=tmp_path / "rows.csv", features=("id", "age", "city", "member"))
+    dataset = Dataset.read(data, numeric=False)
+    assert dataset.sent.to_pylist() == [
+        {"id": 1234567890123456789, "age": None, "city": "Köln", "member": True},
+        {"id": 2, "age": 3.5, "city": None, "member": None},
+    ]
+    # who takes a matrix alone hears which column is none
+    for name, says in (
+        ("id", "whole numbers beyond 2\\^53, such as 1234567890123456789"),
+        ("age", "column 'age' has 1 gaps"),
+        ("city", r"column 'city' is not numeric \(it reads 'Köln'\)"),
+    ):
+        with pytest.raises(DatasetError, match=says):
+            Dataset.read(Data(path=data.path, features=(name,)))
+        with pytest.raises(DatasetError, match=says):
+            _ = Dataset.read(Data(path=data.path, features=(name,)), numeric=False).features
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rows"),
+    [
+        ("store", "01", [0]),
+        ("store", "1", []),
+        ("score", "1.50", [0, 1]),
+        ("score", "1.5", [0, 1]),
+        ("vip", "True", [0]),
+        ("vip", "true", [0]),
+        ("city", "", [1]),
+        ("city", " Köln", [0]),
+        ("age", "30.0", [0, 1]),
+    ],
+)
+def test_slices_are_by_what_the_file_says(tmp_path, column, value, rows):
+    text = "store,score,vip,city,age,label\n01,1.50,True, Köln,30,a\n02,1.5,False,,30,b\n"
+    (tmp_path / "rows.csv").write_text(text)
+    dataset = Dataset.read(Data(path=tmp_path / "rows.csv", features=("score",)))
+    assert np.flatnonzero(dataset.rows_where(column, value)).tolist() == rows
+    assert dataset.values_of("store") == ["01", "02"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        # UCI's files have no names
+        ("5.1,3.5,setosa\n4.9,3.0,setosa\n", "its first line looks like a row: write the names"),
+        # a blank that nobody sees
+        ("x, label\n1,a\n", "it has x, ' label'"),
+        ("x,label\n", "no rows; an evaluation set needs"),
+        ("x,label\n1,a\n2,\n3,b\n", r"1 rows have no 'label'; .*\(the first is row 2\)"),
+        ("x,label\n?,a\n1,b\n", r"no numeric feature columns"),
+    ],
+)
+def test_what_is_wrong_with_a_csv_is_one_line(tmp_path, text, says):
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(DatasetError, match=says) as caught:
+        Dataset.read(Data(path=tmp_path / "rows.csv"))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_infinite_label_and_one_beyond_any_number(tmp_path):
+    pq.write_table(pa.table({"x": [1.0], "label": [float("inf")]}), tmp_path / "rows.parquet")
+    for task, says in (("classification", "inf is no label"), ("regression", "1 infinite cells")):
+        with pytest.raises(DatasetError, match=says):
+            Dataset.read(Data(path=tmp_path / "rows.parquet", task=task))

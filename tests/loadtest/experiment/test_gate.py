@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import GateError
-from loadtest.experiment.gate import Gate
+from loadtest.experiment.gate import Gate, quoted
 from loadtest.experiment.metrics import METRICS, NUMBER, SHARE, Metric
 
 
@@ -47,8 +47,45 @@ def test_parses(text, metric, against, bound, relative, margin_unit):
 
 
 def test_parses_a_slice():
-    gate = Gate.parse("accuracy[segment = new  customers] >= stable - 2pp")
+    gate = Gate.parse("accuracy[segment = new customers] >= stable - 2pp")
     assert (gate.column, gate.value) == ("segment", "new customers")
+
+
+@pytest.mark.parametrize(
+    ("written", "column", "value"),
+    [
+        # what pandas.cut makes
+        ("age=(17, 25]", "age", "(17, 25]"),
+        ("age=[17, 25)", "age", "[17, 25)"),
+        # an operator, and blanks that somebody's data have
+        ("size=>=65", "size", ">=65"),
+        ("place=Bad  Ems", "place", "Bad  Ems"),
+        ('place=" x "', "place", " x "),
+        # an empty or missing cell
+        ("place=", "place", ""),
+        ('place=""', "place", ""),
+        # the first = ends the name, but for quotes
+        ("rate=x=a", "rate", "x=a"),
+        ('"rate=x"=a', "rate=x", "a"),
+        # a column without a name, and quotes
+        ('""=a', "", "a"),
+        ('place="the ""old"" one"', "place", 'the "old" one'),
+        ("place=the 'old' one", "place", "the 'old' one"),
+        ('place="a][b=c"', "place", "a][b=c"),
+        ('place="two\nlines"', "place", "two\nlines"),
+    ],
+)
+def test_any_value_can_be_written(written, column, value):
+    gate = Gate.parse(f"accuracy [{written}]  >=  stable - 2pp")
+    assert (gate.column, gate.value) == (column, value)
+    assert Gate.parse(str(gate)) == gate
+
+
+@given(st.text(), st.text())
+def test_quoted_is_read_as_it_was(column, value):
+    gate = Gate.parse(f"accuracy[{quoted(column)}={quoted(value)}] >= stable - 2pp")
+    assert (gate.column, gate.value) == (column, value)
+    assert gate.subject == f"accuracy[{quoted(column)}={quoted(value)}]"
 
 
 @pytest.mark.parametrize(
@@ -120,6 +157,8 @@ RANKED = {
         ("mae <= 3", (), (None, None)),
         ("mae[output=price][segment=new] <= 3", (("output", "price"),), ("segment", "new")),
         ("mae[segment=new][output = price] <= 3", (("output", "price"),), ("segment", "new")),
+        ("pinball[age=(17, 25]][0.9] <= 3", (("[]", "0.9"),), ("age", "(17, 25]")),
+        ("mae[output=price][age=[17, 25)] <= 3", (("output", "price"),), ("age", "[17, 25)")),
     ],
 )
 def test_names_with_arguments(text, arguments, part):

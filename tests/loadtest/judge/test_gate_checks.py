@@ -1,9 +1,11 @@
 """Gates that no load could ever decide are refused before one starts."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from loadtest.data.dataset import Dataset
@@ -42,3 +44,41 @@ def test_scores_of_two_classes_need_to_know_which_one_is_a_hit(gate, labels, say
 @pytest.mark.parametrize("labels", [["0", "1"], ["False", "True"], ["0.0", "1.0"], ["false", "true"]])
 def test_labels_that_say_so(labels):
     check("precision >= 0.5", labels)
+
+
+@pytest.mark.parametrize(
+    ("slice_of", "says"),
+    [
+        # the column is there twice, or holds what is no text
+        ("city=Bonn", "column 'city' of the evaluation set stands there 2 times"),
+        ("tags=x", "column 'tags' of the evaluation set holds lists"),
+        ("town=Bonn", "no column 'town'; it has x, age, \"rate=x\", place, label"),
+        # the first = is read as the end of the name; the advice is what the next row follows
+        ("rate=x=a", 'write ["rate=x"=a], because'),
+        ('"rate=x"=a', None),
+        ("place=Trier", 'no row has place=Trier; there are "", "  Ems", Kiel'),
+        ('place="  Ems"', None),
+        ("place=", None),
+        ("age=(17, 25]", None),
+        ("age=17", "there are (17, 25], (25, 40]"),
+        ("x=9", "there are 0, 1, 2, 3"),
+        ("x=3.0", None),
+    ],
+)
+def test_slices(tmp_path, slice_of, says):
+    names = ["x", "city", "city", "tags", "age", "rate=x", "place", "label"]
+    cells = [
+        *([0, 1, 2, 3], ["Bonn"] * 4, ["Kiel"] * 4, [["x"]] * 4, ["(17, 25]", "(25, 40]"] * 2),
+        *(["a", "b"] * 2, ["  Ems", "Kiel", "", None], ["yes", "no"] * 2),
+    ]
+    pq.write_table(pa.Table.from_arrays(list(map(pa.array, cells)), names), tmp_path / "rows.parquet")
+    gate = f"accuracy[{slice_of}] >= stable - 5pp"
+    data = {"path": tmp_path / "rows.parquet"}
+    given = {"name": "mine", "model": {"name": "mine", "folder": "mine"}, "data": data, "gates": [gate]}
+    experiment = Experiment.parse(given, "mine.toml")
+    dataset = Dataset.read(experiment.data)
+    if says is None:
+        check_gates(experiment, dataset)
+    else:
+        with pytest.raises(GateError, match=re.escape(says)):
+            check_gates(experiment, dataset)

@@ -67,9 +67,47 @@ def test_a_regression_of_one_version(tmp_path):
     assert "v1 is the only version so far" in said[1]
 
 
+def test_what_was_found_out_about_the_file_is_said_first(mine):
+    lines = [
+        ";".join(SET),
+        *(f"{a:.3f};{b:.3f};{label}".replace(".", ",") for a, b, label in zip(*SET.values(), strict=True)),
+    ]
+    (mine / "evaluation.csv").write_text("\r\n".join(lines), encoding="utf-16")
+    _, said = made(mine)
+    found = [line.partition("evaluation.csv: ")[2] for line in said[:3]]
+    assert found == ["read as UTF-16", "columns are separated by semicolons", "numbers have decimal commas"]
+    assert said[3].startswith("v1: classification, 2 features")
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "ignore"),
+    [
+        # what nobody sends may have gaps, or more digits than a float
+        ("a,b,gap,label", "{a},{b},,{label}\n{a},{b},1,{label}", ["gap"]),
+        ("a,b,id,label", "{a},{b},1234567890123456789,{label}", ["id"]),
+        # and may stand there twice
+        ("city,a,b,city,label", "Bonn,{a},{b},Kiel,{label}", []),
+        ("id,a,b,id,label", "1,{a},{b},2,{label}", []),
+        # pandas' index
+        (",a,b,label", "7,{a},{b},{label}", []),
+        (",a,b,label", "7,{a},{b},{label}", [""]),
+    ],
+)
+def test_columns_that_are_not_sent_do_not_matter(mine, header, row, ignore):
+    rows = [row.format(a=a, b=b, label=label) for a, b, label in zip(*SET.values(), strict=True)]
+    (mine / "evaluation.csv").write_text("\n".join([header, *rows]))
+    experiment, _ = made(mine, ignore=ignore)
+    assert Dataset.read(experiment.data).names == ("a", "b")
+
+
 @pytest.mark.parametrize(
     ("spoil", "given", "says"),
     [
+        (lambda f: None, {"ignore": ["c"]}, "--ignore 'c': .* has no such column"),
+        (lambda f: None, {"ignore": ["a", "b"]}, "no numeric column is left beside what --ignore names"),
+        (lambda f: write(f, {**SET, "id": [10**18] * 60}), {}, "beyond 2.53.*; what is no feature, --ignore"),
+        (lambda f: (f / "evaluation.csv").write_text("a,a,b,label\n1,1,2,0\n1,1,2,1\n"), {},
+         r"has 1 numeric .*not sent: a \(stands there 2 times"),
         (lambda f: write(f, {"a": X[:, 0], "b": X[:, 1], "truth": Y}), {}, "no column 'label'.*with --label"),
         (lambda f: (f / "evaluation.csv").unlink(), {}, "no evaluation.parquet or evaluation.csv .* --data"),
         (lambda f: (f / "evaluation.csv").rename(f / "x.csv"), {"data": "y.csv"}, "y.csv: no such file"),
@@ -84,7 +122,8 @@ def test_a_regression_of_one_version(tmp_path):
         (lambda f: [(f / v / "model.skops").unlink() for v in ("v1", "v2")], {}, "no version in it"),
         (lambda f: write(f, {**SET, "id": Y}), {}, "takes 2 features, .* has 3 columns"),
     ],
-    ids=["label", "no-set", "other-set", "gap", "text", "labels", "broken", "name", "empty", "id"],
+    ids=["ignored", "all", "digits", "twice",
+         "label", "no-set", "other-set", "gap", "text", "labels", "broken", "name", "empty", "id"],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line(mine, spoil, given, says):
     spoil(mine)

@@ -13,7 +13,7 @@ from tests.loadtest.made_samples import Sample
 def dataset(labels):
     return Dataset(
         path=Path("e.parquet"),
-        features=np.zeros((len(labels), 1)),
+        matrix=np.zeros((len(labels), 1)),
         names=("x",),
         labels=np.asarray(labels),
         values=None,

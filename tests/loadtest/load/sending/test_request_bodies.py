@@ -22,7 +22,7 @@ class Comma:
 def test_only_the_rows_that_are_sent_are_encoded_once():
     data = Dataset(
         path=Path("e.parquet"),
-        features=np.arange(6000.0).reshape(3000, 2),
+        matrix=np.arange(6000.0).reshape(3000, 2),
         names=("a", "b"),
         labels=np.asarray(["0"] * 3000),
         values=None,

@@ -1,0 +1,247 @@
+"""A CSV file as people have it, cut into cells of text: its encoding, separator and quotes are found out.
+
+Nothing is guessed in silence: what was decided is among ``TextTable.notes``, and what cannot be decided is
+refused. Cells are kept as they are written; types come later, see ``column_types``.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+
+from loadtest.errors import DatasetError
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_SAMPLE = 1 << 18
+_BLOCK = 1 << 24
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    # of UTF-32 before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# what Western European text has outside of ASCII. What letters of other encodings become in Windows-1252,
+# such as a superscript or an inverted question mark inside a word, is not among it
+_WESTERN = re.compile(
+    r"(?:[\x00-\x7f]|(?<![À-ÖØ-öø-ÿŒœ]{2})[À-ÖØ-öø-ÿŒœ]|(?<![A-Za-z])[€£§©®°«»„“”–—…•](?![A-Za-z])"
+    r"|[\u2018\u2019–«»“”\xa0]|(?<=[0-9])[°²³½€](?![0-9])|(?<=m)[²³](?![A-Za-z]))*"
+)
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """What a file of text says, column by column.
+
+    Args:
+        names: as they are written; some may be empty or stand there more than once.
+        columns: one Arrow array of strings per name, all of one length; an empty cell is an empty string.
+        notes: what was decided about the file, one line each.
+    """
+
+    names: tuple[str, ...]
+    columns: tuple[pa.Array, ...]
+    notes: tuple[str, ...]
+
+
+def read_csv(path: Path, content: bytes, wanted: Collection[str] = ()) -> TextTable:
+    """Cut a CSV file into cells.
+
+    Args:
+        path: what errors call it.
+        content: the bytes of the file.
+        wanted: names that its header should have; they tell which separator is meant.
+
+    Raises:
+        DatasetError: it is no text, its encoding is not known, or its lines do not have one number of cells.
+    """
+    text, notes = _decode(path, content)
+    if not text.strip("\ufeff\r\n\x1a \t,;"):
+        raise DatasetError(f"{path}: is empty; an evaluation set needs a line of column names, and rows")
+    told = re.match(r'"?sep=(.)"?(?:\r\n|\r|\n)', text)
+    if told:
+        text = text[told.end() :]
+    text = text.lstrip("\r\n").rstrip("\x1a")
+    separator = told[1] if told else _separator(text, wanted)
+    if separator != ",":
+        notes.append(f"columns are separated by {SEPARATORS.get(separator, repr(separator))}")
+    names, body = _header(path, text, separator)
+    columns = _fast(body, separator, len(names)) if _is_plain(body, separator) else None
+    if columns is None:
+        columns = _careful(path, body, separator, len(names))
+    return TextTable(tuple(names), columns, tuple(notes))
+
+
+def _decode(path: Path, content: bytes) -> tuple[str, list[str]]:
+    for mark, encoding in _BOMS:
+        if content.startswith(mark):
+            try:
+                text = content[len(mark) :].decode(encoding)
+            except UnicodeDecodeError as error:
+                raise DatasetError(
+                    f"{path}: begins as {encoding.upper()} and is not ({error.reason} at byte "
+                    f"{len(mark) + error.start}); save it as UTF-8 again"
+                ) from None
+            return text, [] if encoding == "utf-8" else [f"read as {encoding.upper()[:6]}"]
+    if b"\0" in content:
+        return _without_mark(path, content)
+    try:
+        return content.decode("utf-8"), []
+    except UnicodeDecodeError as error:
+        place = f"byte {error.start}"
+    # a byte that Windows-1252 does not have becomes what no text has
+    text = content.decode("cp1252", "replace")
+    if not all(map(_is_western, set(re.findall(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*", text)))):
+        raise DatasetError(
+            f"{path}: is not UTF-8 ({place}), and does not read well as Windows-1252 either; save it as "
+            "'CSV UTF-8', or convert it: "
+            f"iconv -f ITS_ENCODING -t UTF-8 {path.name} > utf8-{path.name}"
+        )
+    # Hungarian ő, say, becomes õ: a person sees it
+    words = list(dict.fromkeys(re.findall(r"\w*[^\x00-\x7f]\w*", text)))[:3]
+    return text, [f"read as Windows-1252, because it is not UTF-8: {', '.join(words)}"]
+
+
+def _is_western(word: str) -> bool:
+    """Whether a word that was decoded as Windows-1252 is likely to be one."""
+    letters = [letter for letter in word if letter.isalpha()]
+    accented = sum(not letter.isascii() for letter in letters)
+    # as many as in 'été'; a single letter is a word, too
+    few = accented <= 2 * (len(letters) - accented) or len(letters) == 1
+    return few and _WESTERN.fullmatch(word) is not None
+
+
+def _without_mark(path: Path, content: bytes) -> tuple[str, list[str]]:
+    """UTF-16 without a mark in front: every other byte of ordinary text is 0."""
+    sample = content[: 1 << 12]
+    for encoding, first in (("utf-16-le", 1), ("utf-16-be", 0)):
+        if sample[first::2].count(0) > 0.6 * len(sample[first::2]) and not sample[1 - first :: 2].count(0):
+            try:
+                return content.decode(encoding), ["read as UTF-16"]
+            except UnicodeDecodeError:
+                break
+    raise DatasetError(
+        f"{path}: is no text (it holds bytes of value 0); an evaluation set is CSV in UTF-8, or Parquet"
+    )
+
+
+def _separator(text: str, wanted: Collection[str]) -> str:
+    """The one under which the header has the wanted names, and each line as many cells as the header."""
+    sample = text[:_SAMPLE]
+    if len(text) > _SAMPLE:
+        sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
+
+    def fits(separator: str) -> tuple[bool, bool, bool]:
+        rows = _sampled(sample, separator)
+        header = rows[0] if rows else []
+        even = all(len(row) == len(header) for row in rows)
+        return bool(wanted) and set(wanted) <= set(header), len(header) > 1 and even, len(header) > 1
+
+    # of equals the first, the comma
+    return max(SEPARATORS, key=fits)
+
+
+def _sampled(sample: str, separator: str) -> list[list[str]]:
+    rows: list[list[str]] = []
+    try:
+        for row in _reader(sample, separator):
+            if row:
+                rows.append(row)
+    except csv.Error:
+        # the sample ends inside a quoted cell, or the separator is wrong
+        pass
+    return rows
+
+
+def _reader(text: str, separator: str) -> Iterator[list[str]]:
+    # the limit is the process's; cells of text may be longer than its 128 KiB
+    csv.field_size_limit(sys.maxsize)
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+
+
+def _header(path: Path, text: str, separator: str) -> tuple[list[str], str]:
+    csv.field_size_limit(sys.maxsize)
+    # of a large file its begin is enough
+    end = re.compile(r"[\r\n]").search(text, _SAMPLE)
+    lines = io.StringIO(text[: end.end()] if end else text, newline="")
+    try:
+        names = next(csv.reader(lines, delimiter=separator, strict=True))
+    except csv.Error as error:
+        raise DatasetError(f"{path}: the line of column names is broken ({error})") from None
+    if len(names) == 1 and len(re.split(r"\s+", names[0].strip())) > 2:
+        raise DatasetError(
+            f"{path}: its columns seem to be separated by blanks; write commas instead: "
+            f"pandas.read_csv({path.name!r}, sep=r'\\s+').to_csv('evaluation.csv', index=False)"
+        )
+    return names, text[lines.tell() :]
+
+
+def _is_plain(body: str, separator: str) -> bool:
+    """Whether each quote belongs to a cell that begins and ends with one: others Arrow reads wrongly."""
+    if '"' not in body:
+        return True
+    edge = rf"[{re.escape(separator)}\r\n]"
+    # begins with the quote itself, which is what makes the search fast
+    cell = rf'"(?<={edge}")[^"]*(?:""[^"]*)*"(?={edge}|\Z)'
+    return '"' not in re.sub(cell, "", f"\n{body}")
+
+
+def _fast(body: str, separator: str, width: int) -> tuple[pa.Array, ...] | None:
+    """Arrow's reader; None: it cannot, and the careful reader finds out why."""
+    names = [str(place) for place in range(width)]
+    content = body.encode()
+    if not content.strip(b"\r\n"):
+        return tuple(pa.array([], pa.string()) for _ in names)
+    try:
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(content),
+            read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=_BLOCK),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=separator, quote_char='"' if '"' in body else False, newlines_in_values='"' in body
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+        )
+    except (pa.ArrowException, ValueError):
+        return None
+    return tuple(pa.concat_arrays(column.chunks) for column in table.columns)
+
+
+def _careful(path: Path, body: str, separator: str, width: int) -> tuple[pa.Array, ...]:
+    """Python's reader: it refuses broken quotes, where Arrow's takes the rest of the file for one cell."""
+    rows: list[list[str]] = []
+    try:
+        for row in _reader(body, separator):
+            if row:
+                if len(row) != width:
+                    raise DatasetError(_ragged(path, body, separator, len(rows) + 1, len(row), width))
+                rows.append(row)
+    except csv.Error as error:
+        raise DatasetError(
+            f"{path}: row {len(rows) + 1} has a broken quote ({error}); write a cell with quotes in it "
+            'in quotes, and each of them twice: "so ""called"" cell"'
+        ) from None
+    cells: Sequence[Sequence[str]] = list(zip(*rows, strict=True)) or [()] * width
+    return tuple(pa.array(column, pa.string()) for column in cells)
+
+
+def _ragged(path: Path, body: str, separator: str, row: int, cells: int, width: int) -> str:
+    widths = {len(each) for each in _sampled(body[:_SAMPLE], separator)[:-1]}
+    if cells == width + 1 and widths <= {cells}:
+        return (
+            f"{path}: every row has {cells} cells, the header has {width} names; name the first column, or "
+            "write the file without row names (R: row.names = FALSE) and separators at the end of lines"
+        )
+    return (
+        f"{path}: row {row} has {cells} {'cell' if cells == 1 else 'cells'}, the header has {width} names; "
+        f"write as many everywhere, and cells that hold {separator!r} in double quotes"
+    )

@@ -1,0 +1,164 @@
+"""A file of rows as people have it, read into columns of known types: CSV, Parquet or JSON, also as ``.gz``.
+
+What a file is, its first bytes say; names such as ``ROWS.CSV`` or ``rows.txt`` do not matter.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contract.label_text import label_text
+from loadtest.data.column_types import Column, from_arrow, from_text
+from loadtest.data.csv_text import read_csv
+from loadtest.errors import DatasetError
+
+# pandas writes these along, and reads a column without a name as the last one
+_NAMELESS = re.compile(r"(?:__index_level_\d+__|Unnamed: \d+(?:_level_\d+)?|)")
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """The columns of a file.
+
+    Args:
+        names: all names, as the file has them.
+        columns: by name; those of a name that stands there once.
+        index: the columns that are pandas' index, or have no name.
+        doubled: by name, the columns whose name stands there more than once.
+        notes: what was decided about the file and its columns, one line each.
+    """
+
+    names: tuple[str, ...]
+    columns: dict[str, Column]
+    index: tuple[str, ...]
+    doubled: dict[str, list[Column]]
+    notes: tuple[str, ...]
+
+
+def read_table_file(
+    path: Path, content: bytes | None, *, wanted: Collection[str] = (), as_text: Collection[str] = ()
+) -> TableFile:
+    """Read a file of rows.
+
+    Args:
+        path: of the file.
+        content: of the file, where it is not on this machine; None: it is.
+        wanted: names of columns that it should have.
+        as_text: names of columns whose cells are no numbers, whatever they look like.
+
+    Raises:
+        DatasetError: the file is missing, or of no kind that can be read, or broken.
+    """
+    try:
+        with path.open("rb") if content is None else io.BytesIO(content) as file:
+            is_parquet = file.read(4) == b"PAR1"
+            read = b"" if is_parquet else path.read_bytes() if content is None else content
+    except FileNotFoundError:
+        raise DatasetError(
+            f"{path}: no such file; [data] path must name the labelled evaluation set"
+        ) from None
+    except IsADirectoryError:
+        raise DatasetError(f"{path}: is a folder; name one file, CSV or Parquet") from None
+    except OSError as error:
+        raise DatasetError(f"{path}: not readable ({error.strerror})") from None
+    if is_parquet:
+        return _from_parquet(path, path if content is None else pa.BufferReader(content))
+    if read.startswith(b"\x1f\x8b"):
+        try:
+            unpacked = gzip.decompress(read)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DatasetError(f"{path}: is cut short or broken ({error}); compress it again") from None
+        return read_table_file(path, unpacked, wanted=wanted, as_text=as_text)
+    if read.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise DatasetError(
+            f"{path}: is a workbook or an archive; save the sheet as 'CSV UTF-8', or with pandas: "
+            f"pandas.read_excel({path.name!r}, dtype=str).to_csv('evaluation.csv', index=False)"
+        )
+    if path.suffix.lower() in (".parquet", ".pq"):
+        raise DatasetError(f"{path}: not readable as Parquet (it does not begin with PAR1); write it again")
+    if read.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"["):
+        return _from_json(path, read)
+    text = read_csv(path, read, wanted)
+    cells = zip(text.names, text.columns, strict=True)
+    columns, commas = from_text((name, column, name in as_text) for name, column in cells)
+    notes = [*text.notes, *(["numbers have decimal commas"] if commas else [])]
+    return _gathered(columns, (), notes)
+
+
+def _from_parquet(path: Path, source: Any) -> TableFile:
+    try:
+        # read_table would refuse names that stand there twice
+        table = pq.ParquetFile(source).read()
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise DatasetError(f"{path}: not readable as Parquet ({said}); write it again") from None
+    described = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
+    index = tuple(name for name in described.get("index_columns", ()) if isinstance(name, str))
+    try:
+        columns = [from_arrow(name, table.column(i)) for i, name in enumerate(table.column_names)]
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise DatasetError(f"{path}: not readable as Parquet ({said}); write it again") from None
+    return _gathered(columns, index, [])
+
+
+def _from_json(path: Path, content: bytes) -> TableFile:
+    """One object per line, or a list of objects; a key that an object lacks is a missing cell."""
+    try:
+        text = content.decode("utf-8-sig")
+        if text.lstrip().startswith("["):
+            rows = json.loads(text)
+        else:
+            # not splitlines, which cuts at characters that JSON allows inside text
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(
+            f"{path}: not readable as JSON ({error}); write one object per line in UTF-8: "
+            "frame.to_json('evaluation.jsonl', orient='records', lines=True)"
+        ) from None
+    if not all(isinstance(row, dict) for row in rows):
+        raise DatasetError(f"{path}: is JSON, but not one object per row; write it with orient='records'")
+    names = dict.fromkeys(name for row in rows for name in row)
+    return _gathered([_from_objects(name, [row.get(name) for row in rows]) for name in names], (), [])
+
+
+def _from_objects(name: str, cells: list[Any]) -> Column:
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if kinds <= {int, float} or kinds == {bool} or kinds == {str}:
+        try:
+            return from_arrow(name, pa.chunked_array([pa.array(cells)]))
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+            note = (
+                f"column {name!r} is left out: its numbers are larger than int64, or its text is no Unicode"
+            )
+            return Column(name, pa.nulls(len(cells)), "numbers beyond int64, or broken text")
+    if kinds <= {int, float, bool, str}:
+        text = [None if cell is None else label_text(cell) for cell in cells]
+        note = f"column {name!r} is text: it holds {' and '.join(sorted(kind.__name__ for kind in kinds))}"
+        return Column(name, pa.array(text, pa.string()), note=note)
+    return Column(name, pa.nulls(len(cells)), "lists" if list in kinds else "records")
+
+
+def _gathered(columns: list[Column], index: tuple[str, ...], notes: list[str]) -> TableFile:
+    named: dict[str, list[Column]] = {}
+    for column in columns:
+        named.setdefault(column.name, []).append(column)
+    single = {name: same[0] for name, same in named.items() if len(same) == 1}
+    return TableFile(
+        names=tuple(column.name for column in columns),
+        columns=single,
+        index=tuple(name for name in named if name in index or _NAMELESS.fullmatch(name)),
+        doubled={name: same for name, same in named.items() if len(same) > 1},
+        notes=(*notes, *(column.note for column in single.values() if column.note is not None)),
+    )
