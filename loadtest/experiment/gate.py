@@ -1,4 +1,4 @@
-"""Gate expressions: one condition that the candidate must meet, as a person would say it.
+"""Gate expressions: one condition that the candidate must meet.
 
 Grammar::
 

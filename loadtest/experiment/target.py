@@ -42,16 +42,16 @@ class Target(BaseModel):
     stable: str
     """Base URL of the version in production."""
     candidate: str
-    """Base URL of the version that wants to be."""
+    """Base URL of the candidate."""
     protocol: Protocol = "oip"
-    """What both speak."""
+    """The protocol that both servers speak."""
     stable_model: str | None = None
-    """What stable's server calls the model, where not as `[model] name`."""
+    """The model's name on stable's server, if it is not `[model] name`."""
     candidate_model: str | None = None
-    """What the candidate's server calls it."""
+    """The model's name on the candidate's server."""
     headers: tuple[str, ...] = ()
-    """`Name: value`, or `Name: env:VARIABLE`, whose value is neither printed nor written anywhere; what looks
-    like a secret must be given so."""
+    """`Name: value`, or `Name: env:VARIABLE` for a secret, whose value is neither printed nor stored. A
+    header that looks like a secret must be given as the second."""
 
     @field_validator("headers")
     @classmethod
