@@ -39,7 +39,7 @@ def measure(
     with running(server, programs, model, log) as (limits, pid):
         address = ("127.0.0.1", PORT)
         requests = [server.request(number, row) for number, row in enumerate(rows)]
-        expected = reference(server, requests, answers, address)
+        expected = baseline_answers(server, requests, answers, address)
         sender = Sender(address, requests, expected, CONNECTIONS)
         try:
             sender.closed(_WARM_UP)
@@ -66,10 +66,10 @@ def measure(
         }
 
 
-def reference(
+def baseline_answers(
     server: Server, requests: list[bytes], answers: list[int], address: tuple[str, int]
 ) -> list[bytes] | None:
-    """The body that each request gets alone.
+    """The body that each request gets without load.
 
     Raises:
         RuntimeError: the labels in them are not scikit-learn's.
