@@ -61,8 +61,8 @@ class Server:
         self.process = process
         self.port = port
 
-    def get(self, path: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HUNG)
+    def get(self, path: str, timeout: float = HUNG) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         with contextlib.closing(connection):
             connection.request("GET", path)
             response = connection.getresponse()
@@ -86,7 +86,8 @@ class Server:
 
     def accepts(self) -> bool:
         try:
-            return self.get("/v2/health/live")[0] == 200
+            # the kernel may still take a connection that nobody accepts any more
+            return self.get("/v2/health/live", timeout=0.5)[0] == 200
         except (OSError, http.client.HTTPException):
             return False
 
