@@ -17,6 +17,7 @@ BELOW = {"data", "experiment", "stats", "errors"}
 """What every room above them may import."""
 ARROWS = {
     "errors": set(),
+    "fetch": set(),
     "colours": set(),
     "experiment": {"stats", "errors"},
     "data": {"experiment", "stats", "errors"},
@@ -26,7 +27,7 @@ ARROWS = {
     "canary": BELOW,
     "report": {"judge", "capacity", "canary", "colours", *BELOW},
     "workflows": {"judge", "capacity", "canary", "report", *BELOW}
-    | {"lab.interface", "lab.gateway", "lab.services"},
+    | {"lab.interface", "lab.gateway", "lab.services", "fetch"},
     "cli": {
         "workflows",
         "report",
@@ -35,6 +36,7 @@ ARROWS = {
         "lab.select",
         "lab.gateway",
         "lab.services",
+        "fetch",
         *BELOW,
     },
     # a rollback goes past the command's libraries
@@ -45,28 +47,28 @@ ARROWS = {
     "load.baseline": {"load.sending", "load.protocols", *BELOW},
     "load.live": {"colours", *BELOW},
     "load.cluster": {"load.baseline", "load.sending", "load.protocols", "load.live", *BELOW},
-    "load.web": {"load.cluster", "load.live", "colours", *BELOW},
+    "load.web": {"load.cluster", "load.live", "colours", "fetch", *BELOW},
     "load.headless": {"load.cluster", "load.sending", *BELOW},
     "load.locustfile": {"load.web", "load.cluster", "load.sending"},
     "load.__main__": {"load.headless", "errors"},
     # the lab: what every backend needs, the backends, and what chooses among them
     "lab.interface": {"canary", *BELOW},
-    "lab.load_ended": {"errors"},
     "lab.free_ports": set(),
     "lab.interrupts": set(),
-    "lab.services": {"lab.interface", "canary", *BELOW},
-    "lab.gateway": {"lab.interface", "lab.services", "canary", *BELOW},
+    "lab.services": {"lab.interface", "canary", "fetch", *BELOW},
+    "lab.gateway": {"canary", "fetch", *BELOW},
     "lab.local": {"lab.*"},
     "lab.compose": {"lab.*"},
     # its load generator is a process on this machine
     "lab.external": {"lab.*", "lab.local"},
     "lab.registry": {"lab.*", "lab.compose"},
-    "lab.select": {"lab.*", "lab.local", "lab.compose", "lab.external"},
+    # the backends by the folders that they are
+    "lab.select": {"lab.interface", *BELOW},
 }
 """What the modules of a room may import of ``loadtest``; a room is a folder, or a module outside of one."""
 LAB = {
-    *("lab.interface", "lab.load_ended", "lab.free_ports", "lab.interrupts", "lab.services", "lab.gateway"),
-    *("canary", *BELOW),
+    *("lab.interface", "lab.free_ports", "lab.interrupts", "lab.services", "lab.gateway"),
+    *("canary", "fetch", *BELOW),
 }
 """``lab.*``: what every backend may import."""
 LOCUST = {

@@ -32,7 +32,7 @@ from benchmarks.load.run import launch
 from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Experiment, Load
-from loadtest.lab.services.http_probe import get
+from loadtest.fetch import get
 from loadtest.load.sending.arrivals import Schedule, draw
 
 RESULTS = Path(__file__).with_name("known_delays.json")

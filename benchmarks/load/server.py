@@ -15,9 +15,9 @@ import psutil
 
 from contract.headers import MODEL_VERSION
 from loadtest.experiment.role import ROLES
+from loadtest.fetch import get
 from loadtest.lab.free_ports import HOST, free_port
-from loadtest.lab.gateway.envoy import find_envoy
-from loadtest.lab.services.http_probe import get
+from loadtest.lab.local.envoy import find_envoy
 
 MODEL = "m"
 FEATURES = 20

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from loadtest.canary.state import Action, Deployment, Entry, Mode, Note, State
 from loadtest.errors import StateError
+from loadtest.experiment.role import Role
 
 SCHEMA = 1
 STATE_FILE = "state.json"
@@ -24,11 +25,7 @@ def encode(state: State) -> str:
 
 
 def decode(text: str, source: str) -> State:
-    """Read a state back.
-
-    Args:
-        text: the file's text.
-        source: names it in messages.
+    """Read a state back; ``source`` names the file in messages.
 
     Raises:
         StateError: it is no state, or its history has a hole.
@@ -85,9 +82,7 @@ def _decode(document: Mapping[str, Any]) -> Entry:
 
 
 def _deployment(document: Mapping[str, Any]) -> Deployment:
-    if document["service"] not in ("stable", "candidate"):
-        raise ValueError(f"service {document['service']!r}")
-    return Deployment(document["service"], document["version"])
+    return Deployment(Role(document["service"]), document["version"])
 
 
 def _stamp(at: datetime) -> str:

@@ -8,12 +8,10 @@ by the gateway, so the versions' CPU limits pay only for what they alone know: w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from contract.metric_names import FEEDBACK
 from loadtest.canary.counts import Counts, Scrape
+from loadtest.data.exposition import parse
 from loadtest.experiment.role import ROLES, Role
 
 GATEWAY = "gateway"
@@ -31,13 +29,6 @@ _MS = 1000.0
 Key = tuple[str, ...]
 
 
-class Clusters(NamedTuple):
-    """The gateway's clusters that carry unpinned traffic: of stable's share and of the candidate's."""
-
-    stable: str
-    candidate: str
-
-
 class Meter:
     """Turns pages into scrapes; a service that was restarted counts from zero again, and loses nothing here.
 
@@ -45,10 +36,10 @@ class Meter:
     again.
 
     Args:
-        clusters: who is who at the gateway.
+        clusters: per role the gateway's cluster that carries its share of unpinned traffic.
     """
 
-    def __init__(self, clusters: Clusters) -> None:
+    def __init__(self, clusters: Mapping[Role, str]) -> None:
         self._clusters = clusters
         self._seen: dict[Key, float] = {}
         self._known: set[str] = set()
@@ -75,12 +66,11 @@ class Meter:
                 missing.add(source)
                 continue
             gains = {key: value for key, value in found.items() if key[0] != _EJECTED}
-            ejected |= bool(found.get((_EJECTED, self._clusters.candidate)))
+            ejected |= bool(found.get((_EJECTED, self._clusters[Role.CANDIDATE])))
             values |= self._gained(source, gains)
         edges = sorted({float(key[2]) for key in values if key[0] == _TIME and key[2] != "+Inf"})
         counts = {
-            role: self._counts(role, cluster, values, edges)
-            for role, cluster in zip(ROLES, self._clusters, strict=True)
+            role: self._counts(role, cluster, values, edges) for role, cluster in self._clusters.items()
         }
         self._was_in |= not ejected and GATEWAY not in missing
         told = ejected and self._was_in
@@ -132,23 +122,21 @@ def _read(source: str, page: str) -> dict[Key, float]:
         ValueError: it is no page of metrics.
     """
     found: dict[Key, float] = {}
-    for family in text_string_to_metric_families(page):
-        for sample in family.samples:
-            labels = sample.labels
-            cluster = labels.get("envoy_cluster_name", "")
-            # the parser ends the names of all counters so; Envoy's own do not
-            name = sample.name.removesuffix("_total")
-            match name:
-                case _ if sample.name == FEEDBACK:
-                    key: Key = (FEEDBACK, source, labels["outcome"])
-                case "envoy_cluster_unpinned_upstream_rq_xx":
-                    key = (_XX, cluster, labels["envoy_response_code_class"])
-                case "envoy_cluster_unpinned_upstream_rq_time_bucket":
-                    edge = labels["le"]
-                    key = (_TIME, cluster, edge if edge == "+Inf" else _text(float(edge)))
-                case "envoy_cluster_upstream_rq_retry" | "envoy_cluster_outlier_detection_ejections_active":
-                    key = (name, cluster)
-                case _:
-                    continue
-            found[key] = found.get(key, 0.0) + sample.value
+    for sample in parse(page):
+        labels = sample.labels
+        cluster = labels.get("envoy_cluster_name", "")
+        # the parser ends the names of all counters so; Envoy's own do not
+        name = sample.name.removesuffix("_total")
+        if sample.name == FEEDBACK:
+            key: Key = (FEEDBACK, source, labels["outcome"])
+        elif name == _XX:
+            key = (_XX, cluster, labels["envoy_response_code_class"])
+        elif name == _TIME:
+            edge = labels["le"]
+            key = (_TIME, cluster, edge if edge == "+Inf" else _text(float(edge)))
+        elif name in (_RETRY, _EJECTED):
+            key = (name, cluster)
+        else:
+            continue
+        found[key] = found.get(key, 0.0) + sample.value
     return found

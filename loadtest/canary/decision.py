@@ -60,13 +60,7 @@ _EJECTED = "the gateway still keeps the candidate out after failures in a row"
 
 
 def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
-    """The decision of this moment.
-
-    Args:
-        policy: the experiment's ``[canary]`` part.
-        position: where the candidate is.
-        evidence: what is known.
-    """
+    """The decision of this moment."""
     if evidence.misses[Role.STABLE] >= policy.misses:
         return Decision(
             "hold", position.split, "stable itself is not ready: a rollback would not help anybody"

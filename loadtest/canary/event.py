@@ -12,14 +12,7 @@ BY = "auto"
 
 
 class Event(NamedTuple):
-    """What happened at one scrape.
-
-    Args:
-        at: seconds since the controller began.
-        decision: what was decided.
-        before: where the candidate was.
-        evidence: what was known.
-    """
+    """What happened at one scrape, in seconds since the controller began."""
 
     at: float
     decision: Decision
@@ -35,16 +28,12 @@ class Event(NamedTuple):
             "split": self.decision.split,
             "why": self.decision.why,
             "alarms": {
-                alarm.gate: {
-                    "finding": alarm.finding,
-                    "evidence": _rounded(alarm.evidence),
-                    "seen": alarm.text,
-                }
-                for alarm in known.alarms
+                gate: {"finding": finding, "evidence": _rounded(evidence), "seen": text}
+                for gate, finding, evidence, text in known.alarms
             },
             "proofs": {
-                proof.gate: {"shown": [_rounded(share) for share in proof.shown], "seen": proof.text}
-                for proof in known.proofs
+                gate: {"shown": [_rounded(share) for share in shown], "seen": text}
+                for gate, shown, text in known.proofs
             },
             "answers": known.answers,
         } | ({"shadow": known.shadow.to_json()} if known.shadow else {})

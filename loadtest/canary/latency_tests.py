@@ -25,7 +25,7 @@ TRAILING = 30
 HALF = 50.0
 
 
-class Tails:
+class LatencyTest:
     """Follows one latency gate.
 
     Args:
@@ -108,10 +108,7 @@ class Tails:
         return len(self._slow)
 
     def interval(self, *, slow: bool) -> tuple[float, float] | None:
-        """How much more often than allowed the candidate was slow, in the windows that may say so.
-
-        Args:
-            slow: those in which it may be called too slow; else fast enough.
+        """How much more often than allowed the candidate was slow, in windows that may call it so (or fast).
 
         Returns:
             An interval that holds at every moment; None before there are enough windows.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from loadtest.canary.counts import Scrape
-from loadtest.canary.latency_tests import Tails
+from loadtest.canary.latency_tests import LatencyTest
 from loadtest.canary.shadow_join import Shadow
 from loadtest.canary.share_tests import ShareAlarm, ShareProof
 from loadtest.errors import GateError
@@ -148,14 +148,14 @@ class Watch:
         self._alarms = [
             ShareAlarm(gate, alpha, each, policy.window)
             if gate.quantile is None
-            else Tails(gate, each, policy.window)
+            else LatencyTest(gate, each, policy.window)
             for gate in policy.rollback
         ]
         # every gate must be shown: no correction (Berger 1982)
         self._proofs = [
             ShareProof(gate, policy.steps, alpha)
             if gate.quantile is None
-            else Tails(gate, alpha, policy.window)
+            else LatencyTest(gate, alpha, policy.window)
             for gate in experiment.gates
         ]
         self._at = self._split = self._answers = 0.0
@@ -184,7 +184,7 @@ class Watch:
         for source in {"gateway", *ROLES} - scrape.missing:
             self._heard[source] = scrape.at
         for gate in (*self._alarms, *self._proofs):
-            if isinstance(gate, Tails):
+            if isinstance(gate, LatencyTest):
                 gate.add(scrape.at, scrape.counts, self._split, scrape.edges)
             else:
                 gate.add(scrape.at, scrape.counts, self._split)
@@ -206,7 +206,7 @@ class Watch:
         seconds = self._at - (self._at if self._began is None else self._began)
         for gates, slow in ((self._alarms, True), (self._proofs, False)):
             for gate in gates:
-                if isinstance(gate, Tails):
+                if isinstance(gate, LatencyTest):
                     ends, margin = gate.interval(slow=slow), 0.0
                 else:
                     ends, margin = gate.tally.interval(seconds, self._alpha), gate.gate.bound
@@ -214,15 +214,15 @@ class Watch:
                     yield Interval(str(gate.gate), *ends, margin)
 
 
-def _alarm(gate: ShareAlarm | Tails) -> Alarm:
-    if isinstance(gate, Tails):
+def _alarm(gate: ShareAlarm | LatencyTest) -> Alarm:
+    if isinstance(gate, LatencyTest):
         return Alarm(str(gate.gate), "fail" if gate.failed else "quiet", None, _tail_text(gate))
     finding: Finding = "fail" if gate.failed else "alarm" if gate.alarmed else "quiet"
     return Alarm(str(gate.gate), finding, gate.evidence, _share_text(gate))
 
 
-def _proof(gate: ShareProof | Tails, policy: Canary) -> Proof:
-    if isinstance(gate, Tails):
+def _proof(gate: ShareProof | LatencyTest, policy: Canary) -> Proof:
+    if isinstance(gate, LatencyTest):
         # latency at a small split says nothing about latency at a large one
         shown = tuple(1.0 if step < 100 or gate.shown else 0.0 for step in policy.steps)
         return Proof(str(gate.gate), shown, _tail_text(gate))
@@ -238,7 +238,7 @@ def _share_text(gate: ShareAlarm | ShareProof) -> str:
     return f"{what}: {', '.join(parts)}"
 
 
-def _tail_text(gate: Tails) -> str:
+def _tail_text(gate: LatencyTest) -> str:
     values = {role: gate.value(role) for role in ROLES}
     shown = ", ".join(f"{r} {'-' if v is None else f'{v * 1000:.0f} ms'}" for r, v in values.items())
     more = f", {gate.windows} of {FIRST_WINDOW} windows" if gate.windows < FIRST_WINDOW else ""

@@ -61,8 +61,8 @@ class Shadow(NamedTuple):
     agreement: float | None
     interval: tuple[float, float]
     judged: int
-    accuracy: Mapping[str, float]
-    latency: Mapping[str, tuple[float, ...]]
+    accuracy: Mapping[Role, float]
+    latency: Mapping[Role, tuple[float, ...]]
 
     def to_json(self) -> dict[str, Any]:
         """For machines; seconds."""

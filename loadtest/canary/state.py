@@ -2,11 +2,12 @@
 
 ::
 
-    state = State.begin(Deployment("stable", "v1"), Deployment("candidate", "v2"), Note("ann", "new", now))
+    state = State.begin(Deployment(Role.STABLE, "v1"), Deployment(Role.CANDIDATE, "v2"), note)
     state = state.set(10, Note("ann", "first step", now))
     state.now.percent, state.now.mode       # 10.0, "split"
     state = state.promote(Note("ann", "better", now))
-    state.now.stable                        # Deployment("candidate", "v2"): roles swap, nothing is rebuilt
+    state.now.stable                        # Deployment(Role.CANDIDATE, "v2"): roles swap, nothing is rebuilt
+    state.services                          # {Role.STABLE: Role.CANDIDATE, Role.CANDIDATE: Role.STABLE}
     state = state.rollback(Note("ann", "worse after all", now))
 
 Every change is a pure function from a state to the next one; ``codec`` turns a state into the file.
@@ -14,12 +15,14 @@ Every change is a pure function from a state to the next one; ``codec`` turns a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from loadtest.errors import UsageError
+from loadtest.experiment.role import Role
 
 Mode = Literal["split", "shadow", "off"]
 """What unpinned traffic does: a share goes to the candidate, all of it is mirrored, or neither."""
@@ -28,9 +31,9 @@ Action = Literal["begin", "set", "shadow", "hold", "promote", "rollback"]
 
 
 class Deployment(NamedTuple):
-    """A running version: the name of its service, which stays, and of what it serves ("": unknown)."""
+    """A running version: its service, named once after its first role, and what it serves ("": unknown)."""
 
-    service: Literal["stable", "candidate"]
+    service: Role
     version: str
 
 
@@ -84,6 +87,11 @@ class State:
     def now(self) -> Entry:
         """What is in force."""
         return self.history[-1]
+
+    @property
+    def services(self) -> dict[Role, Role]:
+        """Per role the service that plays it now."""
+        return {Role.STABLE: self.now.stable.service, Role.CANDIDATE: self.now.candidate.service}
 
     @property
     def since(self) -> datetime:
@@ -166,3 +174,41 @@ def check_percent(percent: float) -> float:
     if percent != round(percent, 2):
         raise UsageError(f"a split of {percent}% is finer than the gateway's steps of 0.01%")
     return float(percent)
+
+
+Change = Callable[[State], State]
+"""A pure change; it may raise a ``LoadproofError`` to leave everything as it is."""
+
+
+class Store(Protocol):
+    """Where the state of one running lab lies, and through it the gateway's routes."""
+
+    def read(self) -> State:
+        """The state now.
+
+        Raises:
+            StateError: the file cannot be read.
+        """
+
+    def update(self, change: Change) -> State:
+        """Read, change and write the state and what derives from it, while nobody else can.
+
+        State and routes change in one rename: a kill at any moment leaves both old or both new. Returns when
+        the gateway says that the routes are in force.
+
+        Raises:
+            StateError: the file cannot be read.
+            LabError: the gateway did not take the routes over; the state says what was asked for.
+        """
+
+    def lead(self, owner: str) -> AbstractContextManager[None]:
+        """Be the one controller of this lab for as long as the context lasts.
+
+        The kernel holds the lock for a living process only: what a killed controller leaves is taken over.
+
+        Args:
+            owner: who this is, for the message that a second controller gets.
+
+        Raises:
+            ControllerError: another one leads; the message names it.
+        """

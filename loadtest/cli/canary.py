@@ -11,8 +11,7 @@ import typer
 from contract.headers import MODEL_VERSION
 from loadtest.canary.codec import encode
 from loadtest.canary.shadow_join import Join
-from loadtest.canary.state import State
-from loadtest.canary.store import Change
+from loadtest.canary.state import Change, State
 from loadtest.cli.canary_auto import auto, run
 from loadtest.cli.canary_text import describe_change, describe_shadow, print_status
 from loadtest.cli.console import console
@@ -20,10 +19,10 @@ from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Stab
 from loadtest.cli.rollback import WHY, roll_back
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Experiment
+from loadtest.fetch import get
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.registry import FOLDER, PROJECT, RunningLab, claim, running_lab
 from loadtest.lab.select import choose_lab
-from loadtest.lab.services.http_probe import get
 from loadtest.lab.services.shadow_answers import ShadowReader
 from loadtest.workflows.keep_lab_up import CHECK_EVERY, Keeper
 from loadtest.workflows.resolve_versions import resolve, train_if_absent

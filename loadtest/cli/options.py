@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from loadtest.lab.select import backend_names
+
 ExperimentName = Annotated[str, typer.Option(help="A bundled experiment or the path of a .toml file.")]
 StableVersion = Annotated[
     str | None, typer.Option(help="The version in production: a name, a folder, or image:NAME on Compose.")
@@ -14,6 +16,6 @@ StableVersion = Annotated[
 CandidateVersion = Annotated[
     str | None, typer.Option(help="The version that wants to be: a name, a folder, or image:NAME on Compose.")
 ]
-Backend = Annotated[str, typer.Option(help="auto, compose or local.")]
+Backend = Annotated[str, typer.Option(help=f"{', '.join(backend_names()[:-1])} or {backend_names()[-1]}.")]
 Seed = Annotated[int | None, typer.Option(help="Same seed, same arrivals and rows.")]
 Results = Annotated[Path, typer.Option(help="Where the run folder goes.")]

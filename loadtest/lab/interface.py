@@ -1,26 +1,30 @@
-"""The lab as the flows see it: what every backend offers, and nothing of how."""
+"""The lab as workflows see it: what every backend offers, and nothing of how."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
-from loadtest.canary.store import Store
-from loadtest.experiment.experiment import Fault
+from loadtest.canary.state import Store
+from loadtest.errors import LabError
+from loadtest.experiment.experiment import Experiment, Fault
 from loadtest.experiment.role import Role
 
 IMAGE = "image:"
 """How the name of a version begins that is an image: ``image:registry/recommender:2``."""
 
+_RESOLUTION = 1e-4
+"""CPU limits that differ by less, in cores, are the same."""
+
 
 @dataclass(frozen=True)
 class Version:
-    """One deployed build: ``Version("stable", Path("models/shop/v1"), cpus=0.25, memory=2**29)``.
+    """One deployed build: ``Version(Role.STABLE, Path("models/shop/v1"), cpus=0.25, memory=2**29)``.
 
     Args:
-        role: ``stable`` or ``candidate``.
+        role: that it is deployed for.
         folder: the version's folder on this machine; of no meaning for an image.
         cpus: CPU limit in cores; None: no limit.
         memory: memory limit in bytes; None: no limit.
@@ -52,6 +56,10 @@ class Endpoints:
     prometheus: str | None = None
     stats: str | None = None
 
+    def of(self, service: str) -> str:
+        """The base URL of a version, by its service."""
+        return self.stable if service == Role.STABLE else self.candidate
+
 
 class CpuUsage(NamedTuple):
     """Counters of a version's CPU limit since its start (cgroup ``cpu.stat``).
@@ -63,6 +71,20 @@ class CpuUsage(NamedTuple):
 
     periods: int
     throttled_periods: int
+
+
+def require_cpus(role: Role, asked: float, enforced: float | None) -> None:
+    """Require that a version's CPU limit is the one that was asked for, in cores.
+
+    Raises:
+        LabError: it is another, or there is none.
+    """
+    if enforced is None or abs(enforced - asked) > _RESOLUTION:
+        found = "none" if enforced is None else f"{enforced:g}"
+        raise LabError(
+            f"{role} was to get {asked:g} CPUs, in force is {found}; "
+            "where a limit cannot be changed, leave out --cpus"
+        )
 
 
 class LoadProcess(Protocol):
@@ -97,8 +119,9 @@ class Lab(Protocol):
     def endpoints(self) -> Endpoints:
         """Where the services listen."""
 
-    def enforced_cpus(self, role: Role) -> float | None:
+    def enforced_cpus(self, role: Role) -> float | None:  # noqa: ARG002 - what labs that know nothing inherit
         """The CPU limit that is truly in force for a version; None when none is. Never pretends."""
+        return None
 
     def set_cpus(self, role: Role, cpus: float) -> None:
         """Give a running version another CPU limit, in cores.
@@ -107,8 +130,9 @@ class Lab(Protocol):
             LabError: it is not in force afterwards.
         """
 
-    def cpu_usage(self, role: Role) -> CpuUsage | None:
+    def cpu_usage(self, role: Role) -> CpuUsage | None:  # noqa: ARG002 - so
         """The throttling counters of a version now; None where they cannot be had."""
+        return None
 
     @property
     def canary(self) -> Store:
@@ -150,3 +174,46 @@ class Lab(Protocol):
 
     def environment(self) -> dict[str, object]:
         """Facts for ``environment.json``: backend, limits as enforced, versions of the parts."""
+
+
+OpenLab = Callable[[tuple[Version, Version]], Lab]
+"""Makes a lab of stable and candidate, in this order; it starts when it is entered."""
+
+
+class LabRequest(NamedTuple):
+    """What a lab is to be like.
+
+    Args:
+        experiment: what it is for.
+        say: where progress goes, a line at a time.
+        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
+        percent: the split of a new state.
+        allow_faults: let the model server be made slow, wrong or failing.
+    """
+
+    experiment: Experiment
+    say: Callable[[str], None]
+    state: Path | None = None
+    percent: float = 10.0
+    allow_faults: bool = False
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to run a lab, named ``BACKEND`` in ``loadtest/lab/<its folder>/backend.py``.
+
+    Args:
+        name: as ``--backend`` and a run's facts have it.
+        title: what it is, in messages.
+        rank: of those that can be had here, ``auto`` takes the lowest.
+        prepare: makes sure that it can be had here; ``StartError`` says why not, and names the remedy.
+        refuses: why it cannot take an experiment, with the remedy, else None; nothing is started for that.
+        external: it runs no server: it is for experiments with ``[target]``, and for these alone.
+    """
+
+    name: str
+    title: str
+    rank: int
+    prepare: Callable[[LabRequest], OpenLab]
+    refuses: Callable[[Experiment], str | None] = lambda _: None
+    external: bool = False

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def interrupts_deferred() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the block has ended, then let them act as before.
+def interrupts_deferred(*, drop: bool = False) -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back until the block has ended, then let them act as before, or drop them.
 
     The block must be bounded in time. In other threads, which no signal interrupts, nothing is done.
     """
@@ -28,21 +28,5 @@ def interrupts_deferred() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        for held in caught:
+        for held in () if drop else caught:
             signal.raise_signal(held)
-
-
-@contextmanager
-def interrupts_dropped() -> Iterator[None]:
-    """Hold off further Ctrl-C for the clean-up, which is bounded in time."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    # a handler, where SIG_IGN would be inherited by the commands that clean up
-    before = [signal.signal(number, lambda *_: None) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

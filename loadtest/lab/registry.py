@@ -12,20 +12,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadtest.canary.codec import STATE_FILE, decode
-from loadtest.canary.state import State
 from loadtest.errors import LabError, UsageError
+from loadtest.experiment.role import ROLES, Role
 from loadtest.lab.gateway.folder_store import FolderStore
-from loadtest.lab.gateway.routes import TARGETS_FILE, Routes, derive
+from loadtest.lab.gateway.route_change import TARGETS_FILE, RouteChange
 
 if TYPE_CHECKING:
-    from loadtest.canary.store import Store
+    from loadtest.canary.state import Store
     from loadtest.lab.interface import Endpoints, Lab
 
 FOLDER = Path("results/canary")
@@ -38,9 +38,12 @@ INSIDE = "LOADPROOF_ROUTES"
 """The variable that names the folder of the canary's state inside the Compose project."""
 
 _LAB = "lab.json"
-_PORT = 8000
-_WITHIN = 5.0
-_SERVICES = {role: f"{role}:{_PORT}" for role in ("stable", "candidate")}
+_SERVICES = {role: f"{role}:8000" for role in ROLES}
+_INSIDE = {role.value: f"http://{address}" for role, address in _SERVICES.items()} | {
+    "gateway": "http://gateway:8080",
+    "stats": "http://gateway:9902",
+}
+"""URLs as the services of the Compose project see each other."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,14 @@ class RunningLab:
     Args:
         name: for a person.
         canary: its state.
-        folder: where it was announced; None: it was not.
+        urls: of its services, by the fields of ``Endpoints``.
         state: the folder of its state; None: it lies on a volume.
-        project: its Compose project, where it was not announced; None: we are inside it.
     """
 
     name: str
     canary: Store
-    folder: Path | None
-    state: Path | None
-    project: str | None
+    urls: Callable[[], Mapping[str, str]]
+    state: Path | None = None
 
     def endpoints(self) -> Endpoints:
         """Where its services listen.
@@ -67,14 +68,10 @@ class RunningLab:
         Raises:
             LabError: it does not run any more.
         """
+        # not for a rollback, which asks for the gateway alone
         from loadtest.lab.interface import Endpoints
 
-        if self.folder is not None:
-            return Endpoints(**_facts(self.folder)["endpoints"])
-        if self.project is not None:
-            return _compose_endpoints(self.project)
-        versions = {role: f"http://{address}" for role, address in _SERVICES.items()}
-        return Endpoints("http://gateway:8080", **versions, stats="http://gateway:9902")
+        return Endpoints(**self.urls())
 
 
 class Claim:
@@ -84,19 +81,12 @@ class Claim:
         self._file = file
 
     def announce(self, lab: Lab, state: Path | None = None) -> None:
-        """Make a lab, which runs, known to the commands.
-
-        Args:
-            lab: it runs.
-            state: the folder of its state; None: the one that is claimed.
-        """
-        endpoints = lab.endpoints
-        names = ("gateway", "stable", "candidate", "prometheus", "stats")
+        """Make a lab, which runs, known to the commands; ``state``: of its state, where it lies elsewhere."""
         facts = {
             "backend": lab.backend,
             "pid": os.getpid(),
             "state": state and str(state.absolute()),
-            "endpoints": {name: getattr(endpoints, name) for name in names},
+            "endpoints": asdict(lab.endpoints),
         }
         os.pwrite(self._file, json.dumps(facts, indent=1).encode(), 0)
 
@@ -132,13 +122,7 @@ def claim(folder: Path) -> Iterator[Claim]:
 
 @contextmanager
 def announced(folder: Path, state: Path, say: Callable[[str], None]) -> Iterator[Callable[[Lab], None]]:
-    """Hold a folder for a lab whose state lies elsewhere; yields what announces it.
-
-    Args:
-        folder: to hold, unless another lab has it.
-        state: the folder of the lab's state.
-        say: takes one line where another lab has the folder; this one is not announced then.
-    """
+    """Hold a folder, if it is free, for a lab whose state lies elsewhere; yields what announces it."""
     with ExitStack() as stack:
         claimed = None
         try:
@@ -154,34 +138,22 @@ def running_lab(folder: Path = FOLDER, project: str = PROJECT) -> RunningLab:
     Nothing is asked of Docker yet: a store whose lab does not run says so when it is used.
     """
     if inside := os.environ.get(INSIDE):
-        return _inside(Path(inside))
+        # this process is a service of the Compose project, and the volume of its state is mounted
+        routes = RouteChange(lambda: _INSIDE["gateway"], lambda: _SERVICES)
+        return RunningLab("this Compose project", FolderStore(Path(inside), routes), lambda: _INSIDE)
     if is_announced(folder):
         there = Path(_facts(folder).get("state") or folder)
-        store = FolderStore(there, lambda state: derive(state, _addresses(there)), _confirm_in(folder))
-        return RunningLab(f"the lab in {folder}", store, folder, there, None)
+
+        def urls() -> dict[str, str]:
+            return dict(_facts(folder)["endpoints"])
+
+        routes = RouteChange(lambda: urls()["gateway"], lambda: _addresses(there))
+        return RunningLab(f"the lab in {folder}", FolderStore(there, routes), urls, there)
     from loadtest.lab.gateway.volume_store import VolumeStore
 
     container = f"{project}-gateway-1"
-
-    def confirm(state: State) -> None:
-        from loadtest.lab.gateway.envoy import confirm_routes
-
-        confirm_routes(_compose_gateway(container), Routes.of(state), _WITHIN)
-
-    store_there = VolumeStore(container, lambda state: derive(state, _SERVICES), confirm)
-    return RunningLab(f"the Compose project {project}", store_there, None, None, project)
-
-
-def _inside(routes: Path) -> RunningLab:
-    """The Compose project that this process is a service of; the volume of its state is mounted."""
-
-    def confirm(state: State) -> None:
-        from loadtest.lab.gateway.envoy import confirm_routes
-
-        confirm_routes("http://gateway:8080", Routes.of(state), _WITHIN)
-
-    store = FolderStore(routes, lambda state: derive(state, _SERVICES), confirm)
-    return RunningLab("this Compose project", store, None, None, None)
+    store = VolumeStore(container, RouteChange(lambda: _compose_gateway(container), lambda: _SERVICES))
+    return RunningLab(f"the Compose project {project}", store, lambda: _compose_urls(project))
 
 
 def is_announced(folder: Path) -> bool:
@@ -203,21 +175,11 @@ def _facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _addresses(folder: Path) -> dict[str, str]:
-    """``host:port`` of each deployment by its service, as the targets file has them now."""
-    now = decode((folder / STATE_FILE).read_text(encoding="utf-8"), str(folder / STATE_FILE)).now
-    services = {"stable": now.stable.service, "candidate": now.candidate.service}
+def _addresses(folder: Path) -> dict[Role, str]:
+    """``host:port`` of each version by its service, as the targets file has them now."""
+    services = decode((folder / STATE_FILE).read_text(encoding="utf-8"), str(folder / STATE_FILE)).services
     targets = json.loads((folder / TARGETS_FILE).read_text(encoding="utf-8"))
     return {services[target["labels"]["role"]]: target["targets"][0] for target in targets}
-
-
-def _confirm_in(folder: Path) -> Any:
-    def confirm(state: State) -> None:
-        from loadtest.lab.gateway.envoy import confirm_routes
-
-        confirm_routes(_facts(folder)["endpoints"]["gateway"], Routes.of(state), _WITHIN)
-
-    return confirm
 
 
 def _compose_gateway(container: str) -> str:
@@ -227,19 +189,17 @@ def _compose_gateway(container: str) -> str:
     return f"http://{Docker().run('port', container, '8080/tcp', timeout=30).split()[0]}"
 
 
-def _compose_endpoints(project: str) -> Endpoints:
+def _compose_urls(project: str) -> dict[str, str]:
     from loadtest.lab.compose.docker_cli import Docker
     from loadtest.lab.compose.project import Project
     from loadtest.lab.compose.start import PORTS
-    from loadtest.lab.interface import Endpoints
 
     containers = Project(Docker(), project, ()).containers()
     try:
-        urls = {
+        return {
             name: f"http://127.0.0.1:{containers[port.service].ports[port.inside]}"
             for name, port in PORTS.items()
             if name != "prometheus" or "prometheus" in containers
         }
     except KeyError as missing:
         raise LabError(f"the Compose project {project} lacks {missing}; run docker compose up -d") from None
-    return Endpoints(**urls)

@@ -1,88 +1,70 @@
-"""Which backend a run takes: Docker Compose where it can be had, local processes elsewhere."""
+"""Which backend a run takes: by name, or the first of them that can be had here.
+
+A backend is a folder of ``loadtest/lab`` with a ``backend.py``, and nothing else names it.
+"""
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
+from loadtest import lab
 from loadtest.errors import StartError, UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.lab.compose.docker_cli import Docker
-from loadtest.lab.compose.images import provide_images
-from loadtest.lab.compose.lab import ComposeLab
-from loadtest.lab.external.lab import UrlsLab
-from loadtest.lab.interface import IMAGE, Lab, Version
-from loadtest.lab.local.lab import LocalLab
+from loadtest.lab.interface import Backend, LabRequest, OpenLab
 
-BACKENDS = ("auto", "compose", "local")
+AUTO = "auto"
 
-OpenLab = Callable[[tuple[Version, Version]], Lab]
+
+@cache
+def backends() -> tuple[Backend, ...]:
+    """Every backend, in the order in which ``auto`` tries them."""
+    rooms = (f"{lab.__name__}.{room.name}" for room in pkgutil.iter_modules(lab.__path__) if room.ispkg)
+    names = (f"{room}.backend" for room in rooms if find_spec(f"{room}.backend"))
+    found: list[Backend] = [import_module(name).BACKEND for name in names]
+    return tuple(sorted(found, key=lambda one: one.rank))
+
+
+def backend_names(among: Sequence[Backend] | None = None) -> list[str]:
+    """What a person can ask for; servers elsewhere are asked for by the experiment's ``[target]``."""
+    return [AUTO, *(one.name for one in among or backends() if not one.external)]
 
 
 def choose_lab(
     backend: str,
     experiment: Experiment,
     say: Callable[[str], None],
-    docker: Docker | None = None,
+    among: Sequence[Backend] | None = None,
     *,
     state: Path | None = None,
     percent: float = 10.0,
     allow_faults: bool = False,
 ) -> OpenLab:
-    """Make sure that a backend can be had, and return what opens a lab on it.
-
-    Args:
-        backend: ``auto``, ``compose`` or ``local``.
-        experiment: what the lab is for.
-        say: where progress goes, a line at a time.
-        docker: the client.
-        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
-        percent: the split of a new state.
-        allow_faults: let the model server be made slow, wrong or failing.
+    """Make sure that a backend can be had, and return what opens a lab on it; see ``LabRequest``.
 
     Raises:
-        UsageError: there is no such backend, or it does not take images.
-        StartError: ``compose`` was asked for and cannot be had; the message says why and names the remedy.
+        UsageError: there is no such backend, or it does not take this experiment.
+        StartError: it cannot be had here; the message says why and names the remedy.
     """
-    if backend not in BACKENDS:
-        raise UsageError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
-    target = experiment.target
-    if target is not None:
-        if experiment.load.traffic != "duet" or experiment.load.restarts > 1:
-            raise UsageError("two servers by their URLs take duet traffic, and cannot be restarted")
-        folder = _temporary_folder()
-        return lambda versions: UrlsLab(target, folder)  # noqa: ARG005 - they run already
-    if backend != "local":
+    among = among or backends()
+    if backend not in backend_names(among):
+        raise UsageError(f"no backend {backend!r}; there are {', '.join(backend_names(among))}")
+    fitting = [one for one in among if one.external == (experiment.target is not None)]
+    left = [one for one in fitting if one.external or backend in (AUTO, one.name)]
+    request = LabRequest(experiment, say, state, percent, allow_faults)
+    while True:
+        one = left.pop(0)
+        if problem := one.refuses(experiment):
+            raise UsageError(problem)
         try:
-            docker = docker or Docker()
-            docker.versions()
-            prometheus = provide_images(docker, say)
-            return lambda versions: ComposeLab(
-                versions,
-                docker,
-                prometheus=prometheus,
-                state=state,
-                percent=percent,
-                allow_faults=experiment.model.name if allow_faults else "",
-            )
+            return one.prepare(request)
         except StartError as error:
-            if backend == "compose":
-                raise StartError(f"{error}, or take BACKEND=local", error.log) from None
-            say(f"taking local processes: {str(error).split('; ')[0]}")
-    named = (experiment.versions.stable, experiment.versions.candidate)
-    if image := next((name for name in named if name.startswith(IMAGE)), None):
-        raise UsageError(f"{image!r} needs BACKEND=compose; local processes take folders")
-    folder = _temporary_folder()
-    return lambda versions: LocalLab(
-        versions, folder, experiment.model.name, state=state, percent=percent, allow_faults=allow_faults
-    )
-
-
-def _temporary_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
-    # errors carry the lines of the logs that matter
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+            if not left:
+                others = " or ".join(other.name for other in fitting if other is not one)
+                remedy = f", or take BACKEND={others}" if others and backend != AUTO else ""
+                raise StartError(f"{error}{remedy}", error.log) from None
+            say(f"taking {left[0].title}: {str(error).split('; ')[0]}")

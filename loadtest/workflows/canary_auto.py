@@ -20,8 +20,7 @@ from loadtest.canary.decision import Position, decide
 from loadtest.canary.event import BY, Event
 from loadtest.canary.live_evidence import Evidence, Watch
 from loadtest.canary.shadow_join import Join
-from loadtest.canary.state import State
-from loadtest.canary.store import Store
+from loadtest.canary.state import State, Store
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.gateway.signature import sign

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loadtest.canary.codec import STATE_FILE, encode
-from loadtest.canary.counters import Clusters, Meter
+from loadtest.canary.counters import Meter
 from loadtest.canary.event import BY
 from loadtest.canary.live_evidence import check
 from loadtest.canary.shadow_join import Join
@@ -20,6 +20,7 @@ from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
 from loadtest.errors import ExitCode, ExperimentError, LabError
 from loadtest.experiment.experiment import Canary, Experiment
 from loadtest.experiment.role import Role
+from loadtest.lab.gateway.routes import Routes
 from loadtest.lab.interface import Endpoints, Lab, LoadProcess, Version
 from loadtest.lab.services.scrape import Scraper
 from loadtest.lab.services.shadow_answers import ShadowReader
@@ -51,14 +52,14 @@ def watch(state: State, endpoints: Endpoints, policy: Canary) -> Seen:
     Raises:
         LabError: the lab does not show its gateway's counters, or cannot have the shadow that is asked for.
     """
-    now = state.now
-    services = {Role.STABLE: now.stable.service, Role.CANDIDATE: now.candidate.service}
-    swapped = now.stable.service == "candidate"
-    clusters = Clusters(now.stable.service, "canary-swapped" if swapped else "canary")
     answers = ShadowReader(state, endpoints, policy.timeout)
     if policy.shadow:
         answers.read_into(Join())
-    return Seen(Scraper(endpoints, services, policy.timeout), Meter(clusters), answers.read_into)
+    return Seen(
+        Scraper(endpoints, state.services, policy.timeout),
+        Meter(Routes.of(state).clusters),
+        answers.read_into,
+    )
 
 
 def run_canary(

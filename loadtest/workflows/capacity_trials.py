@@ -18,8 +18,8 @@ from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode, LabError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
+from loadtest.fetch import get
 from loadtest.lab.interface import Lab
-from loadtest.lab.services.http_probe import get
 
 WARMUP = 1.0
 BASELINE_TIME = 10.0

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loadtest.data.dataset import Dataset
+from loadtest.data.exposition import MEMORY, read_exposition
 from loadtest.data.run_folder import ENVIRONMENT, write_file
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
+from loadtest.fetch import page
 from loadtest.lab.interface import CpuUsage, Lab, Version
-from loadtest.lab.services.server_metrics import memory_bytes
 from loadtest.workflows.load_follower import Progress, run_load
 from loadtest.workflows.run_environment import describe
 
@@ -37,7 +38,7 @@ def measure(
         LabError: the lab did not start or broke.
     """
     with open_lab(versions) as lab:
-        if lab.backend == "urls":
+        if experiment.target is not None:
             progress.step(f"two servers: stable {lab.endpoints.stable}, candidate {lab.endpoints.candidate}")
         else:
             progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
@@ -57,11 +58,17 @@ def measure_on(lab: Lab, experiment: Experiment, job: Path, dataset: Dataset, pr
         role: {
             "cpus": lab.enforced_cpus(role),
             "cpu_throttled_ratio": _throttled(before[role], lab.cpu_usage(role)),
-            "memory_bytes": memory_bytes(getattr(lab.endpoints, role)),
+            "memory_bytes": _memory(lab.endpoints.of(role)),
         }
         for role in ROLES
     }
     write_file(job, ENVIRONMENT, describe(lab.environment()) | {"server_facts": run_facts})
+
+
+def _memory(url: str) -> int | None:
+    """The resident memory of a serving process in bytes; None where it does not say."""
+    value = read_exposition(page(f"{url}/metrics")).get(MEMORY)
+    return None if value is None else int(value)
 
 
 def _throttled(before: CpuUsage | None, after: CpuUsage | None) -> float | None:

@@ -7,12 +7,12 @@ import urllib.request
 import pytest
 
 from loadtest.errors import ControllerError, LabError, UsageError
-from loadtest.lab.gateway.envoy import confirm_routes
-from loadtest.lab.gateway.routes import Routes, derive
+from loadtest.fetch import get
+from loadtest.lab.gateway.route_change import RouteChange
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.gateway.volume_store import VolumeStore
-from loadtest.lab.services.http_probe import get
 from tests.compose.waiting import HUNG, eventually
+from tests.gateway_doubles import NoGateway
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
@@ -29,11 +29,9 @@ def gateway(stack):
 
 @pytest.fixture
 def store(stack, docker, gateway):
-    def confirm(state):
-        confirm_routes(url_of(docker, gateway), Routes.of(state), within=HUNG)
-
     addresses = {role: f"{role}:8000" for role in ("stable", "candidate")}
-    store = VolumeStore(gateway, lambda state: derive(state, addresses), confirm)
+    routes = RouteChange(lambda: url_of(docker, gateway), lambda: addresses, within=HUNG)
+    store = VolumeStore(gateway, routes)
     yield store
     store.update(lambda state: state.set(10, sign("after a test")))
 
@@ -76,7 +74,7 @@ def test_a_change_that_is_refused_changes_nothing(store):
 
 
 def test_a_second_controller_is_refused_and_a_killed_one_is_replaced(store, gateway):
-    other = VolumeStore(gateway, lambda _: {}, lambda _: None)
+    other = VolumeStore(gateway, NoGateway())
     with store.lead("auto of ann"):
         with pytest.raises(ControllerError, match=r"auto of ann \(process"), other.lead("me"):
             pass
@@ -119,4 +117,4 @@ def test_after_a_promotion_answers_and_metrics_name_the_new_roles(store, stack, 
 
 def test_without_the_container_a_line_says_how_to_start_one(docker):
     with pytest.raises(LabError, match="no lab runs here, nor does the container nobody; start one with"):
-        VolumeStore("nobody", lambda _: {}, lambda _: None).read()
+        VolumeStore("nobody", NoGateway()).read()

@@ -13,9 +13,9 @@ import tomli_w
 
 from loadtest.errors import ControllerError
 from loadtest.experiment.experiment import EXPERIMENTS
+from loadtest.fetch import get
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.registry import running_lab
-from loadtest.lab.services.http_probe import get
 from tests.compose.test_canary import url_of
 from tests.compose.waiting import HUNG, eventually, get_json
 

@@ -7,8 +7,8 @@ import pytest
 
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Fault
+from loadtest.fetch import get
 from loadtest.lab.gateway.signature import sign
-from loadtest.lab.services.http_probe import get
 from tests.compose.waiting import HUNG, eventually
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]

@@ -16,8 +16,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from deploy.images.build import ROOT, own_images
 from deploy.images.sbom import write_sbom
+from loadtest.fetch import get
 from loadtest.lab.free_ports import free_port
-from loadtest.lab.services.http_probe import get
 from tests.compose.own_images import remove_images
 from tests.compose.waiting import HUNG, eventually
 

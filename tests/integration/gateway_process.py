@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
+from loadtest.fetch import get
 from loadtest.lab.free_ports import free_port
-from loadtest.lab.gateway.envoy import GATEWAY_FOLDER, confirm_routes, find_envoy, render, write_routes
+from loadtest.lab.gateway.route_change import confirm_routes
 from loadtest.lab.gateway.routes import Routes
+from loadtest.lab.local.envoy import GATEWAY_FOLDER, find_envoy, render
 from loadtest.lab.local.supervisor import Supervisor
-from loadtest.lab.services.http_probe import get
+from tests.gateway_doubles import write_routes
 from tests.waiting import HUNG, eventually
 
 ROOT = Path(__file__).parents[2]

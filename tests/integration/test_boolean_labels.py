@@ -13,9 +13,9 @@ from contract.metric_names import FEEDBACK
 from contract.model_toml import Input, ModelToml, write_model_toml
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Data
+from loadtest.fetch import get
 from loadtest.lab.interface import Version
 from loadtest.lab.local.lab import LocalLab
-from loadtest.lab.services.http_probe import get
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 ROWS = np.random.default_rng(3).normal(size=(60, 2)).round(3)

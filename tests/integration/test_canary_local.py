@@ -13,12 +13,13 @@ import pytest
 
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Fault
+from loadtest.fetch import get
 from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.interface import Version
 from loadtest.lab.local.lab import LocalLab
-from loadtest.lab.services.http_probe import get
 from loadtest.workflows.keep_lab_up import Keeper
+from tests.gateway_doubles import NoGateway
 from tests.waiting import HUNG, eventually
 
 pytestmark = pytest.mark.integration
@@ -185,7 +186,7 @@ def test_a_lab_that_is_killed_comes_back_with_the_split_and_the_roles_that_were_
         [sys.executable, "-c", KEEP_A_LAB, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
         assert process.stdout.readline().startswith("http")
-        store = FolderStore(tmp_path / "state", lambda _: {}, lambda _: None)
+        store = FolderStore(tmp_path / "state", NoGateway())
         state = store.read()
         assert (state.now.mode, state.now.percent) == ("off", 0)
         process.kill()

@@ -9,7 +9,7 @@ from benchmarks.capacity.lab import running
 from loadtest.capacity.search import Plan, Step
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
-from loadtest.lab.services.http_probe import get
+from loadtest.fetch import get
 from loadtest.workflows.capacity_trials import drain, run_trial
 
 pytestmark = pytest.mark.integration

@@ -10,9 +10,10 @@ import time
 import pytest
 from scipy.stats import binom
 
-from loadtest.lab.gateway.envoy import find_envoy, write_routes
+from loadtest.fetch import get
 from loadtest.lab.gateway.routes import Routes
-from loadtest.lab.services.http_probe import get
+from loadtest.lab.local.envoy import find_envoy
+from tests.gateway_doubles import write_routes
 from tests.integration.gateway_process import many, running_gateway
 from tests.waiting import HUNG, eventually
 

@@ -14,11 +14,11 @@ import pytest
 
 from loadtest.errors import ServiceDied, StartError
 from loadtest.experiment.experiment import Experiment
+from loadtest.fetch import get
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.interface import Version
 from loadtest.lab.local.lab import LocalLab
 from loadtest.lab.local.limits import limits_for
-from loadtest.lab.services.http_probe import get
 from tests.waiting import HUNG, eventually
 
 pytestmark = pytest.mark.integration

@@ -37,12 +37,7 @@ class DockerVersions(NamedTuple):
 
 @dataclass(frozen=True)
 class Docker:
-    """The command line client: ``Docker()``, or ``Docker("/path/to/another")``.
-
-    Args:
-        program: its name or path.
-        leave: seconds that a command gets for its own clean-up when it is ended early.
-    """
+    """The client; ``leave``: seconds that a command gets for its own clean-up when it is ended early."""
 
     program: str = "docker"
     leave: float = 10.0
@@ -54,13 +49,7 @@ class Docker:
         stdin: bytes | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> str:
-        """Run one command and return its standard output.
-
-        Args:
-            arguments: what follows ``docker``.
-            timeout: seconds until it is ended.
-            stdin: what it reads.
-            environment: variables beside this process's own.
+        """Run one command, ``timeout`` seconds at most, and return its standard output.
 
         Raises:
             LabError: it failed, took too long or cannot be run; carries the last lines that it wrote.

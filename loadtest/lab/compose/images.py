@@ -18,10 +18,6 @@ _PULL_SECONDS = 300.0
 def provide_images(docker: Docker, say: Callable[[str], None]) -> bool:
     """Build what is ours and pull what is not.
 
-    Args:
-        docker: the client.
-        say: where progress goes, a line at a time.
-
     Returns:
         whether there is an image for Prometheus; a lab can do without.
 

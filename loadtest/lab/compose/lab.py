@@ -11,34 +11,27 @@ from typing import Self
 
 from contract.headers import MODEL_VERSION
 from contract.metric_names import CPU_PERIODS, CPU_THROTTLED_PERIODS
-from loadtest.canary.store import Store
-from loadtest.errors import ExitCode, LabError, ServiceDied, StartError
+from loadtest.data.exposition import read_exposition
+from loadtest.data.run_folder import EXPERIMENT
+from loadtest.errors import LabError, ServiceDied, StartError
 from loadtest.experiment.experiment import Experiment, Fault
 from loadtest.experiment.role import Role
+from loadtest.fetch import get, page
 from loadtest.lab.compose.docker_cli import Docker
 from loadtest.lab.compose.images import require_image
 from loadtest.lab.compose.load_container import ComposeLoad
 from loadtest.lab.compose.override import require_readable, write_load_override, write_override
 from loadtest.lab.compose.project import COMPOSE_FILE, Container, Project
 from loadtest.lab.compose.start import PORTS, start
-from loadtest.lab.gateway.envoy import confirm_routes
 from loadtest.lab.gateway.folder_store import FolderStore
-from loadtest.lab.gateway.initial_state import take_up
-from loadtest.lab.gateway.routes import Routes, derive
-from loadtest.lab.interface import CpuUsage, Endpoints, Version
-from loadtest.lab.interrupts import interrupts_dropped
-from loadtest.lab.load_ended import load_ended
-from loadtest.lab.services.cpu_check import require_cpus
-from loadtest.lab.services.http_probe import get
+from loadtest.lab.gateway.route_change import RouteChange
+from loadtest.lab.interface import CpuUsage, Endpoints, Version, require_cpus
+from loadtest.lab.interrupts import interrupts_deferred
+from loadtest.lab.services.load_generator import did_its_job, load_ended, longest
 from loadtest.lab.services.server_faults import ServerFaults
-from loadtest.lab.services.server_metrics import read_metrics
 
 # a version that was restarted loads its model first
 _REACH_SECONDS = 120.0
-# baseline answers and rows take their time before the load: the bound only ends a run that hangs
-_LOAD_SLACK = 600.0
-_LOAD_CODES = (ExitCode.PASS, ExitCode.INVALID)
-"""Exit codes of a load generator that did its job."""
 
 
 class ComposeLab:
@@ -51,15 +44,8 @@ class ComposeLab:
     the gateway: a change is a write and a rename here, which the kernel shows to Envoy's watch inside the
     container at once. No Docker command is on that way (``docker exec`` takes some 100 ms and fails when the
     Engine is busy), so that a rollback takes milliseconds. After a plain ``docker compose up`` the same files
-    lie on the volume ``routes``; see ``volume_store``.
-
-    Args:
-        versions: stable and candidate.
-        docker: the client.
-        prometheus: start Prometheus too.
-        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
-        percent: the split of a new state.
-        allow_faults: the model whose server may be made slow, wrong or failing; empty: none.
+    lie on the volume ``routes``; see ``volume_store``. ``allow_faults`` is the model whose server may be made
+    slow, wrong or failing. For the others see ``LabRequest``.
     """
 
     backend: str = "compose"
@@ -80,7 +66,7 @@ class ComposeLab:
         self._state = state
         self._percent = percent
         self._allow_faults = allow_faults
-        self._faults = ServerFaults(lambda role: str(getattr(self.endpoints, role)))
+        self._faults = ServerFaults(lambda role: self.endpoints.of(role))
         self._stricken: set[str] = set()
         # a pause ends Docker's health check, and the next one is a day away: see write_override
         self._resumed: set[str] = set()
@@ -100,16 +86,20 @@ class ComposeLab:
         state.mkdir(parents=True, exist_ok=True)
         # whatever this person's umask is, the gateway reads it
         state.chmod(0o755)
-        self._store = FolderStore(
+        self.canary = FolderStore(
             state,
-            lambda state: derive(state, {v.role: f"{v.role}:{PORTS[v.role].inside}" for v in self._versions}),
-            lambda state: confirm_routes(self.endpoints.gateway, Routes.of(state), within=5.0),
+            RouteChange(
+                lambda: self.endpoints.gateway,
+                lambda: {v.role: f"{v.role}:{PORTS[v.role].inside}" for v in self._versions},
+            ),
         )
-        take_up(self._store, self._versions, self._percent)
+        self.canary.take_up({v.role: v.name for v in self._versions}, self._percent)
         override = write_override(self._folder, self._versions, state, self._allow_faults)
         self._project = Project(self._docker, self._project.name, (COMPOSE_FILE, override))
         try:
-            self._start()
+            self._containers = start(self._project, self._services)
+            for version in self._versions:
+                self._reach(version.role)
         except BaseException as error:
             self.__exit__(type(error), error, error.__traceback__)
             raise
@@ -117,7 +107,7 @@ class ComposeLab:
 
     def __exit__(self, *exc: object) -> None:
         broken = next((error for error in exc if isinstance(error, BaseException)), None)
-        with interrupts_dropped():
+        with interrupts_deferred(drop=True):
             try:
                 self._project.remove()
             except LabError as trouble:
@@ -160,19 +150,11 @@ class ComposeLab:
 
     def cpu_usage(self, role: Role) -> CpuUsage | None:
         """The throttling counters that a version reads from its own cgroup; None where it shows none."""
-        values = read_metrics(getattr(self.endpoints, role))
+        values = read_exposition(page(f"{self.endpoints.of(role)}/metrics"))
         try:
-            return CpuUsage(
-                int(values[CPU_PERIODS]),
-                int(values[CPU_THROTTLED_PERIODS]),
-            )
+            return CpuUsage(int(values[CPU_PERIODS]), int(values[CPU_THROTTLED_PERIODS]))
         except KeyError:
             return None
-
-    @property
-    def canary(self) -> Store:
-        """The canary's state; changes are in force when they return."""
-        return self._store
 
     def inject(self, role: Role, fault: Fault) -> None:
         """Make a version fail; see ``Lab.inject``."""
@@ -224,8 +206,8 @@ class ComposeLab:
             LabError: the container cannot be made.
             UsageError: the experiment cannot be read, or the container may not read the evaluation set.
         """
-        experiment = Experiment.load_file(str(job / "experiment.toml"))
-        data, load = experiment.data.path, experiment.load
+        experiment = Experiment.load_file(str(job / EXPERIMENT))
+        data = experiment.data.path
         require_readable(data)
         if used := self._project.containers().get("load"):
             # with its volume: no file of an earlier job may pass for one of this
@@ -233,9 +215,7 @@ class ComposeLab:
         override = write_load_override(self._folder, data)
         project = Project(self._docker, self._project.name, (*self._project.files, override))
         project.compose("create", "--no-build", "--pull", "never", "load", timeout=60)
-        self._load = ComposeLoad(
-            self._docker, project.containers()["load"], job, 3 * (load.warmup + load.duration) + _LOAD_SLACK
-        )
+        self._load = ComposeLoad(self._docker, project.containers()["load"], job, longest(experiment))
         return self._load
 
     def check(self) -> None:
@@ -254,8 +234,8 @@ class ComposeLab:
                 raise ServiceDied(f"{service} {fault}", self._project.log(container) if container else ())
         load = containers.get("load")
         asked = self._load is not None and self._load.stopped
-        codes = (*_LOAD_CODES, *([ExitCode.INTERRUPTED] if asked else []))
-        if load and load.state["Status"] != "running" and load.state["ExitCode"] not in codes:
+        done = load is None or load.state["Status"] == "running"
+        if load and not (done or did_its_job(load.state["ExitCode"], asked=asked)):
             raise load_ended(str(load.fault()), self._project.log(load))
 
     def environment(self) -> dict[str, object]:
@@ -271,11 +251,6 @@ class ComposeLab:
             },
             "images": {service: container.image for service, container in self._containers.items()},
         }
-
-    def _start(self) -> None:
-        self._containers = start(self._project, self._services)
-        for version in self._versions:
-            self._reach(version.role)
 
     def _reach(self, role: Role) -> None:
         """Wait until the gateway reaches a version.

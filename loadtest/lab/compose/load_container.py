@@ -26,12 +26,7 @@ class ComposeLoad:
     """A ``LoadProcess`` in a created container: the constructor copies the job in and starts it.
 
     Files travel with ``docker cp``: the container needs no access to the job folder, whoever owns it.
-
-    Args:
-        docker: the client.
-        container: made, not started.
-        job: folder on this machine.
-        limit: seconds after which a generator that hangs is killed, so that a run always ends.
+    A generator that hangs is killed after ``limit`` seconds, so that a run always ends.
 
     Raises:
         LabError: the job cannot be copied in.

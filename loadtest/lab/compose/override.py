@@ -15,16 +15,10 @@ _RESET = "!reset"
 
 
 def write_override(folder: Path, versions: Sequence[Version], state: Path, allow_faults: str = "") -> Path:
-    """Write the lab's override file.
+    """Write the lab's override file; the gateway and Prometheus read the canary's ``state``, a folder.
 
     Nothing is restarted in a lab: a service that ends must show. And a version's health is not checked again
     once it is ready: a check takes 25 ms of CPU time, a whole 100 ms period of a limit of 0.25.
-
-    Args:
-        folder: the lab's own folder.
-        versions: each gets its limits, and its model's folder, read-only, unless it is an image.
-        state: folder of the canary's state, for the gateway and Prometheus to read.
-        allow_faults: the model whose server may be made slow, wrong or failing; empty: none.
     """
     services: dict[str, Any] = {
         version.role: {

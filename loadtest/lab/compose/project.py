@@ -82,13 +82,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Project:
-    """A project by its name: ``Project(Docker(), "loadproof-1a2b3c", [COMPOSE_FILE, override])``.
-
-    Args:
-        docker: the client.
-        name: every container, network and volume of the project carries it.
-        files: Compose files, each laid over the one before.
-    """
+    """A project by its name: ``Project(Docker(), "loadproof-1a2b3c", [COMPOSE_FILE, override])``."""
 
     docker: Docker
     name: str
@@ -123,10 +117,7 @@ class Project:
         return tuple(text.splitlines()[-LOG_LINES:])
 
     def remove(self, within: float = 60.0) -> None:
-        """Remove every container, network and volume of the project; nothing is asked of an empty one.
-
-        Args:
-            within: seconds after which no further attempt is begun.
+        """Remove all of the project; no further attempt is begun after ``within`` seconds.
 
         Raises:
             LabError: something is still there; the message names it and the remedy.
@@ -149,11 +140,7 @@ class Project:
 
     def leftovers(self) -> list[str]:
         """What of the project is there now: ids of containers and networks, names of volumes."""
-        return [
-            *self._ids("ps", "--all"),
-            *self._ids("network", "ls"),
-            *self._ids("volume", "ls"),
-        ]
+        return [*self._ids("ps", "--all"), *self._ids("network", "ls"), *self._ids("volume", "ls")]
 
     def _ids(self, *command: str) -> list[str]:
         return self.docker.run(

@@ -36,10 +36,6 @@ _PORT_TAKEN = ("port is already allocated", "address already in use")
 def start(project: Project, services: Sequence[str]) -> dict[str, Container]:
     """Start services, wait until they are healthy, and return their containers by service.
 
-    Args:
-        project: their project.
-        services: their names.
-
     Raises:
         StartError: one did not become healthy; carries the last lines of its log.
     """
@@ -79,7 +75,6 @@ def _explain(project: Project, error: LabError) -> StartError:
             return StartError(f"{container.service} did not start: it {fault}", project.log(container))
         if container.state.get("Health", {}).get("Status") == "starting":
             return StartError(
-                f"{container.service} was not ready within {_START_SECONDS} s",
-                project.log(container),
+                f"{container.service} was not ready within {_START_SECONDS} s", project.log(container)
             )
     return StartError(f"the lab did not start: {error}", error.log)

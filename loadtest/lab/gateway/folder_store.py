@@ -21,10 +21,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from loadtest.canary.codec import STATE_FILE, decode, encode
-from loadtest.canary.state import State
-from loadtest.canary.store import Change
+from loadtest.canary.codec import STATE_FILE, decode
+from loadtest.canary.state import Change, Deployment, State
 from loadtest.errors import ControllerError, LabError, StateError
+from loadtest.experiment.role import ROLES, Role
+from loadtest.lab.gateway.route_change import RouteChange
+from loadtest.lab.gateway.signature import sign
 
 CURRENT = "current"
 _LOCK = ".lock"
@@ -32,27 +34,12 @@ _CONTROLLER = "controller.json"
 _POLL = 0.005
 _READS = 5
 
-Derive = Callable[[State], Mapping[str, str]]
-"""The files that derive from a state: text by name."""
-
 
 class FolderStore:
-    """A ``Store``: ``FolderStore(folder, derive, confirm)``.
+    """A ``Store``; ``patience``: seconds to wait for another command that changes the state."""
 
-    Args:
-        folder: where the state lies; it exists.
-        derive: see ``Derive``.
-        confirm: returns once the gateway has taken a state over, or raises ``LabError``.
-        patience: seconds to wait for another command that changes the state.
-    """
-
-    def __init__(
-        self, folder: Path, derive: Derive, confirm: Callable[[State], None], patience: float = 5.0
-    ) -> None:
-        self._patience = patience
-        self._folder = folder
-        self._derive = derive
-        self._confirm = confirm
+    def __init__(self, folder: Path, routes: RouteChange, patience: float = 5.0) -> None:
+        self._folder, self._routes, self._patience = folder, routes, patience
 
     @property
     def exists(self) -> bool:
@@ -80,16 +67,22 @@ class FolderStore:
             state = change(before)
             if state != before:
                 self._write(state)
-        self._confirm(state)
+        self._routes.confirm(state)
         return state
 
-    def start(self, begin: Callable[[], State], resume: Change = lambda state: state) -> State:
-        """Before the gateway starts: take up the state that is there, or begin one; derive everything afresh.
+    def take_up(self, versions: Mapping[Role, str], percent: float) -> State:
+        """Before the gateway starts: go on with the state that is there, or begin one at ``percent``."""
+        stable, candidate = (Deployment(role, versions[role]) for role in ROLES)
 
-        Args:
-            begin: makes the first state.
-            resume: what to change in a state that is there.
-        """
+        def resume(state: State) -> State:
+            if {state.now.stable, state.now.candidate} == {stable, candidate}:
+                return state
+            return state.begin_again(stable, candidate, sign("other versions were deployed"))
+
+        return self.start(lambda: State.begin(stable, candidate, sign("a new lab"), percent), resume)
+
+    def start(self, begin: Callable[[], State], resume: Change = lambda state: state) -> State:
+        """Before the gateway starts: take up the state that is there, or begin one; write all afresh."""
         with self._locked():
             state = resume(self.read()) if self.exists else begin()
             self._write(state)
@@ -127,7 +120,7 @@ class FolderStore:
         whole = self._folder / f"{state.now.serial}-{os.urandom(4).hex()}"
         whole.mkdir()
         whole.chmod(0o755)
-        files = {STATE_FILE: encode(state), **self._derive(state)}
+        files = self._routes.files(state)
         for name, text in files.items():
             # the state outlives a power cut; what derives from it need not, and the gateway waits for us
             _write(whole / name, text, through=name == STATE_FILE)

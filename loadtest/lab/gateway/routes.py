@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,6 @@ from loadtest.canary.state import State
 from loadtest.experiment.role import ROLES, Role
 
 ROUTES_FILE = "routes.json"
-TARGETS_FILE = "targets.json"
 STATE_PATH = "/split"
 """Where the gateway itself tells the routes that it has in force."""
 
@@ -68,9 +66,13 @@ class Routes:
     def of(cls, state: State) -> Routes:
         """The routes that a state asks for."""
         now = state.now
-        return cls(
-            now.percent, now.mode == "shadow", swapped=now.stable.service == "candidate", serial=now.serial
-        )
+        swapped = state.services[Role.STABLE] != Role.STABLE
+        return cls(now.percent, now.mode == "shadow", swapped=swapped, serial=now.serial)
+
+    @property
+    def clusters(self) -> dict[Role, str]:
+        """Per role the cluster that carries its share of unpinned traffic."""
+        return {Role.STABLE: self._service(Role.STABLE), Role.CANDIDATE: self._cluster("canary")}
 
     def state(self) -> dict[str, object]:
         """What the gateway answers at ``STATE_PATH`` once these routes are in force."""
@@ -103,8 +105,12 @@ class Routes:
         return round(self.split_percent * _TOTAL_WEIGHT / 100)
 
     def _service(self, role: Role) -> str:
-        """The cluster, named like its deployment, that plays a role."""
-        return {Role.STABLE: "candidate", Role.CANDIDATE: "stable"}[role] if self.swapped else role
+        """The cluster, named like its service, that plays a role."""
+        return ROLES[ROLES.index(role) ^ self.swapped]
+
+    def _cluster(self, name: str) -> str:
+        """The cluster of this name for whoever plays the candidate."""
+        return f"{name}-swapped" if self.swapped else name
 
     def _routes(self) -> list[dict[str, Any]]:
         v2 = {"path_separated_prefix": "/v2"}
@@ -119,11 +125,11 @@ class Routes:
                 # the candidate comes first: a larger split only adds users to it and moves none back
                 "clusters": [
                     {
-                        "name": "canary-swapped" if self.swapped else "canary",
+                        "name": self.clusters[Role.CANDIDATE],
                         "weight": self._candidate_weight,
                         "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART, **second_try)},
                     },
-                    {"name": self._service(Role.STABLE), "weight": _TOTAL_WEIGHT - self._candidate_weight},
+                    {"name": self.clusters[Role.STABLE], "weight": _TOTAL_WEIGHT - self._candidate_weight},
                 ],
                 "use_hash_policy": True,
             },
@@ -134,7 +140,7 @@ class Routes:
             marked["request_headers_to_add"] = [_set(SHADOW, ORIGINAL)]
             unpinned["request_mirror_policies"] = [
                 {
-                    "cluster": "shadow-swapped" if self.swapped else "shadow",
+                    "cluster": self._cluster("shadow"),
                     "runtime_fraction": {"default_value": {"numerator": 100}},
                     "request_headers_mutations": [{"append": _set(SHADOW, COPY)}],
                 }
@@ -154,10 +160,7 @@ class Routes:
                 ]
             ),
             *(
-                {
-                    "match": {**v2, "headers": pin},
-                    "route": {"cluster": self._service(role), **self._policy()},
-                }
+                {"match": {**v2, "headers": pin}, "route": {"cluster": self._service(role), **self._policy()}}
                 for role, pin in pins.items()
             ),
             {
@@ -187,30 +190,6 @@ class Routes:
             "timeout": f"{self.timeout:g}s",
             "retry_policy": {"retry_on": _RETRY_ON, "num_retries": 2, "retry_back_off": back_off},
         }
-
-
-def scrape_targets(state: State, addresses: Mapping[str, str]) -> str:
-    """Prometheus' targets file: ``role`` tells who plays stable now, so that it stays true after a promotion.
-
-    Args:
-        state: the canary's state.
-        addresses: ``host:port`` of each deployment by its service, as Prometheus sees it.
-    """
-    now = state.now
-    roles = {"stable": now.stable, "candidate": now.candidate}
-    targets = [
-        {"targets": [addresses[deployment.service]], "labels": {"role": role}}
-        for role, deployment in roles.items()
-    ]
-    return json.dumps(targets, indent=1) + "\n"
-
-
-def derive(state: State, addresses: Mapping[str, str]) -> dict[str, str]:
-    """Every file that derives from a state, by name; see ``scrape_targets`` for ``addresses``."""
-    return {
-        ROUTES_FILE: json.dumps(Routes.of(state).document(), indent=1) + "\n",
-        TARGETS_FILE: scrape_targets(state, addresses),
-    }
 
 
 def _headers(**values: str) -> dict[str, Any]:

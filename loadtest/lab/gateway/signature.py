@@ -12,13 +12,7 @@ from loadtest.canary.state import Note
 
 
 def sign(why: str, by: str | None = None, evidence: Mapping[str, Any] | None = None) -> Note:
-    """A note of now, by this person unless somebody else is named.
-
-    Args:
-        why: one line.
-        by: a controller's name.
-        evidence: what it decided upon.
-    """
+    """A note of now, by this person unless a controller is named."""
     now = datetime.now(UTC)
     # to the millisecond, as the file has it: what is read back is what was written
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from loadtest.canary.codec import STATE_FILE, decode, encode
-from loadtest.canary.state import State
-from loadtest.canary.store import Change
+from loadtest.canary.codec import STATE_FILE, decode
+from loadtest.canary.state import Change, State
 from loadtest.errors import ControllerError, LabError
-from loadtest.lab.gateway.folder_store import Derive, describe_owner, refusal
+from loadtest.lab.gateway.folder_store import describe_owner, refusal
+from loadtest.lab.gateway.route_change import RouteChange
 
 _END = b"end of state\n"
 _LEADS = "leads"
@@ -25,22 +25,10 @@ _LEAVE = 5.0
 
 
 class VolumeStore:
-    """A ``Store``: ``VolumeStore("loadproof-gateway-1", derive, confirm)``.
+    """A ``Store``: ``VolumeStore("loadproof-gateway-1", routes)``, by the container of the gateway."""
 
-    Args:
-        container: of the gateway.
-        derive: the files that derive from a state: text by name.
-        confirm: returns once the gateway has taken a state over, or raises ``LabError``.
-        program: the ``docker`` command.
-    """
-
-    def __init__(
-        self, container: str, derive: Derive, confirm: Callable[[State], None], program: str = "docker"
-    ) -> None:
-        self._container = container
-        self._derive = derive
-        self._confirm = confirm
-        self._program = program
+    def __init__(self, container: str, routes: RouteChange, program: str = "docker") -> None:
+        self._container, self._routes, self._program = container, routes, program
         self._leading: subprocess.Popen[bytes] | None = None
 
     def read(self) -> State:
@@ -67,7 +55,7 @@ class VolumeStore:
             finally:
                 if process.poll() is None:
                     process.kill()
-        self._confirm(state)
+        self._routes.confirm(state)
         return state
 
     @contextmanager
@@ -101,7 +89,7 @@ class VolumeStore:
         else:
             raise LabError(_reason(self._container, process.communicate(timeout=_SECONDS)[1]))
         state = change(self._decode(text))
-        _, err = process.communicate(_archive({STATE_FILE: encode(state), **self._derive(state)}), _SECONDS)
+        _, err = process.communicate(_archive(self._routes.files(state)), _SECONDS)
         if process.returncode:
             raise LabError(_reason(self._container, err))
         return state

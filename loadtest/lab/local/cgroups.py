@@ -47,12 +47,7 @@ class Group(NamedTuple):
 
 
 def group_of(controller: str, proc: Path) -> Group | None:
-    """The cgroup of a process that rules ``controller``, as a folder that can be seen from here.
-
-    Args:
-        controller: ``cpu`` or ``memory``.
-        proc: the process's folder in procfs.
-    """
+    """The cgroup that rules ``controller`` for a process, by its folder in procfs, as it is seen here."""
     paths: dict[str, str] = {}
     for line in (_read(proc / "cgroup") or "").splitlines():
         _, controllers, path = line.split(":", 2)

@@ -16,23 +16,19 @@ from pathlib import Path
 from typing import Self
 
 from contract.headers import MODEL_VERSION
-from loadtest.canary.store import Store
 from loadtest.errors import StartError
-from loadtest.experiment.experiment import Experiment, Fault
+from loadtest.experiment.experiment import Fault
 from loadtest.experiment.role import Role
+from loadtest.fetch import get, page
 from loadtest.lab.free_ports import HOST, free_port
-from loadtest.lab.gateway.envoy import confirm_routes, find_envoy
 from loadtest.lab.gateway.folder_store import FolderStore
-from loadtest.lab.gateway.initial_state import take_up
-from loadtest.lab.gateway.routes import TARGETS_FILE, Routes, derive
-from loadtest.lab.interface import CpuUsage, Endpoints, Version
-from loadtest.lab.load_ended import load_ended
-from loadtest.lab.local.commands import gateway_command, prometheus_command
+from loadtest.lab.gateway.route_change import TARGETS_FILE, RouteChange
+from loadtest.lab.interface import CpuUsage, Endpoints, Version, require_cpus
+from loadtest.lab.local.envoy import find_envoy, gateway_command
 from loadtest.lab.local.limits import LARGE_PAGES, limits_for
-from loadtest.lab.local.load_process import LocalLoad
+from loadtest.lab.local.load_process import COMMAND, LocalLoad
+from loadtest.lab.local.prometheus import prometheus_command
 from loadtest.lab.local.supervisor import Service, Supervisor, hint
-from loadtest.lab.services.cpu_check import require_cpus
-from loadtest.lab.services.http_probe import get
 from loadtest.lab.services.server_faults import ServerFaults
 
 ROOT = Path(__file__).parents[3]
@@ -40,8 +36,6 @@ ROOT = Path(__file__).parents[3]
 
 _START_ATTEMPTS = 3
 _POLL = 0.05
-LOAD_SLACK = 600.0
-"""Seconds that a load may take beside its own time before it is held to hang."""
 
 
 class LocalLab:
@@ -54,20 +48,9 @@ class LocalLab:
             requests.get(f"{lab.endpoints.gateway}/v2/models/shop")
 
     A version is ready when it says so itself and a request pinned to it comes back through the gateway.
-
-    Args:
-        versions: stable and candidate.
-        folder: for logs, configuration and Prometheus's data; made when absent, kept afterwards.
-        model: name of the model that both serve.
-        gateway_port: preferred; another one is taken when it is in use.
-        start_seconds: until a service must be ready.
-        server: command of the model server, without ``--model-dir``, ``--host`` and ``--port``.
-        load: command of the load generator, without ``--job`` and ``--host``.
-        state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
-        percent: the split of a new state.
-        allow_faults: let the model server be made slow, wrong or failing.
-        with_prometheus: start Prometheus where it is on the PATH.
-        clock: seconds that never go back; ``start_seconds`` are on it.
+    ``folder`` keeps logs, configuration and Prometheus's data; ``server`` and ``load`` are commands without
+    what names the model, the job and the addresses; a service must be ready within ``start_seconds``
+    of ``clock``. For the others see ``LabRequest``.
     """
 
     backend: str = "local"
@@ -81,7 +64,7 @@ class LocalLab:
         gateway_port: int = 8080,
         start_seconds: float = 120.0,
         server: Sequence[str] = (sys.executable, "-m", "services.model_server"),
-        load: Sequence[str] = (sys.executable, "-m", "loadtest.load", "--stream"),
+        load: Sequence[str] = COMMAND,
         state: Path | None = None,
         percent: float = 10.0,
         allow_faults: bool = False,
@@ -99,10 +82,12 @@ class LocalLab:
         self._percent = percent
         self._allow_faults = allow_faults
         self._clock = clock
-        self._store = FolderStore(
+        self.canary = FolderStore(
             self._state,
-            lambda state: derive(state, {role: f"{HOST}:{self._ports[role]}" for role in self._versions}),
-            lambda state: confirm_routes(self.endpoints.gateway, Routes.of(state), within=5.0),
+            RouteChange(
+                lambda: self._url("gateway"),
+                lambda: {v.role: f"{HOST}:{self._ports[v.role]}" for v in versions},
+            ),
         )
         self._faults = ServerFaults(lambda role: self._url(role))
         self._killed: set[str] = set()
@@ -126,7 +111,7 @@ class LocalLab:
                 self._start(role)
             for role in self._versions:
                 self._await(role)
-            take_up(self._store, self._versions.values(), self._percent)
+            self.canary.take_up({v.role: v.name for v in self._versions.values()}, self._percent)
             for name in ("gateway", *(("prometheus",) if self._prometheus else ())):
                 self._start(name)
                 self._await(name)
@@ -142,13 +127,7 @@ class LocalLab:
     @property
     def endpoints(self) -> Endpoints:
         """Where the services listen."""
-        return Endpoints(
-            self._url("gateway"),
-            self._url("stable"),
-            self._url("candidate"),
-            self._url("prometheus") if "prometheus" in self._ports else None,
-            self._url("stats"),
-        )
+        return Endpoints(**{name: self._url(name) for name in self._ports if name != "admin"})
 
     def enforced_cpus(self, role: Role) -> float | None:
         """The CPU limit that the kernel has in force for a version's process; None when there is none."""
@@ -163,11 +142,6 @@ class LocalLab:
     def cpu_usage(self, role: Role) -> CpuUsage | None:
         """The throttling counters of a version's cgroup now; None where there is none."""
         return self._services[role].limits.cpu_usage()
-
-    @property
-    def canary(self) -> Store:
-        """The canary's state; changes are in force when they return."""
-        return self._store
 
     def inject(self, role: Role, fault: Fault) -> None:
         """Make a version fail; see ``Lab.inject``."""
@@ -206,20 +180,8 @@ class LocalLab:
         self._await(service)
 
     def launch_load(self, job: Path) -> LocalLoad:
-        """Start the load generator on a job folder; its standard error goes to ``load.log``.
-
-        Args:
-            job: folder with ``experiment.toml``.
-
-        Raises:
-            ExperimentError: the job's experiment cannot be read.
-        """
-        job = job.absolute()
-        load = Experiment.load_file(str(job / "experiment.toml")).load
-        command = [*self._load_command, "--job", str(job), "--host", self.endpoints.gateway]
-        service = self._supervisor.start("load", command, stdout=subprocess.PIPE, essential=False)
-        # baseline answers and rows take their time before the load: the bound only ends a run that hangs
-        self._load = LocalLoad(service, self._supervisor, 3 * (load.warmup + load.duration) + LOAD_SLACK)
+        """Start the load generator on a job folder; see ``LocalLoad``."""
+        self._load = LocalLoad(self._supervisor, self._load_command, job, self.endpoints.gateway)
         return self._load
 
     def check(self) -> None:
@@ -229,8 +191,8 @@ class LocalLab:
             ServiceDied: one does not; carries its name and the last lines of its log.
         """
         self._supervisor.check()
-        if self._load and (how := self._load.failure()):
-            raise load_ended(how, self._load.tail())
+        if self._load:
+            self._load.check()
 
     def environment(self) -> dict[str, object]:
         """Facts for ``environment.json``: limits as the kernel has them in force, and what runs."""
@@ -292,8 +254,7 @@ class LocalLab:
         if name == "gateway":
             return all(self._pinned(role) for role in self._versions)
         path = "/-/ready" if name == "prometheus" else "/v2/health/ready"
-        answer = get(self._url(name) + path, timeout=2.0)
-        return answer is not None and answer.status == 200
+        return page(self._url(name) + path, timeout=2.0) is not None
 
     def _pinned(self, role: str) -> bool:
         url = f"{self._url('gateway')}/v2/models/{self._model}/ready"

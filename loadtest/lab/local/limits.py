@@ -14,13 +14,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from loadtest.lab.interface import CpuUsage
-from loadtest.lab.local.cgroups import Group, group_of, remove_group
-from loadtest.lab.local.systemd_scope import Scope, runs
+from loadtest.lab.local.cgroups import Group, group_of, kill_group, remove_group
 
 PERIOD_US = 100_000
 LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
@@ -29,17 +28,19 @@ LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 _JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 126; shift; done; shift; exec "$@"'
 
 
-class Limits(Protocol):
-    """How one version is limited here."""
+class Limits:
+    """How one version is limited here: not at all, unless a subclass can do better."""
 
-    how: str
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """The cgroup folders that ``remove`` removes."""
+    how = "none"
+    folders: tuple[Path, ...] = ()
+    """The cgroup folders that ``remove`` removes."""
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """The command that runs ``argv`` inside the limits from its first instruction on."""
+        return list(argv)
+
+    def change(self, cpus: float) -> None:
+        """Put another CPU limit into force, in cores. Whether it holds is for ``cpus`` to say."""
 
     def lift(self) -> None:
         """Hold the CPU limit off, where that can be done: starting is not what is measured."""
@@ -47,112 +48,108 @@ class Limits(Protocol):
     def enforce(self) -> None:
         """Put the CPU limit into force again; the counters then start from what they are."""
 
-    def change(self, cpus: float) -> None:
-        """Put another CPU limit into force. Whether it holds is for ``cpus`` to say."""
+    def group(self, controller: str, pid: int) -> Group | None:  # noqa: ARG002 - the port's shape
+        """The cgroup that rules a process, where it is the one that was made for it."""
+        return None
 
     def cpus(self, pid: int) -> float | None:
         """The CPU limit in force for the process, in cores; None: none of its own."""
+        return group.cpus() if (group := self.group("cpu", pid)) else None
 
     def memory(self, pid: int) -> int | None:
         """The memory limit in force for the process, in bytes; None: none of its own."""
+        return group.memory() if (group := self.group("memory", pid)) else None
 
     def cpu_usage(self) -> CpuUsage | None:
-        """The throttling counters; None where there are none."""
+        """The throttling counters, also after its processes have ended; None where there are none."""
+        return None
 
     def remove(self) -> None:
         """Kill what still runs inside, and remove what was made; idempotent."""
 
 
-class Unlimited:
-    """No limit could be had, or none was asked for."""
-
-    how = "none"
-    folders: tuple[Path, ...] = ()
-
-    def command(self, argv: Sequence[str]) -> list[str]:
-        """``argv`` itself."""
-        return list(argv)
-
-    def lift(self) -> None:
-        """Nothing to do."""
-
-    def enforce(self) -> None:
-        """Nothing to do."""
-
-    def change(self, cpus: float) -> None:
-        """Nothing to do."""
-
-    def cpus(self, pid: int) -> None:
-        """None."""
-
-    def memory(self, pid: int) -> None:
-        """None."""
-
-    def cpu_usage(self) -> None:
-        """None."""
-
-    def remove(self) -> None:
-        """Nothing to do."""
-
-
-class Cgroup:
+class Cgroup(Limits):
     """Limits by cgroups that this process made: one folder per controller on v1, one for all on v2."""
 
     def __init__(self, groups: dict[str, Group], cpus: float | None) -> None:
-        self._groups = groups
-        self._cpus = cpus
+        self._groups, self._cpus = groups, cpus
         self.how = f"cgroup v{next(iter(groups.values())).version}"
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """The folders, each once."""
-        return tuple(dict.fromkeys(group.folder for group in self._groups.values()))
+        self.folders = tuple(dict.fromkeys(group.folder for group in groups.values()))
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """A shell that joins the cgroups and then becomes ``argv``."""
         return ["/bin/sh", "-c", _JOIN, "sh", *(str(f / "cgroup.procs") for f in self.folders), "--", *argv]
-
-    def lift(self) -> None:
-        """Take the quota away; the processes stay in the cgroup."""
-        self._set_quota(None)
-
-    def enforce(self) -> None:
-        """Write the quota again. Whether it holds is for ``cpus`` to say."""
-        self._set_quota(self._cpus)
 
     def change(self, cpus: float) -> None:
         """Write another quota."""
         self._cpus = cpus
         self.enforce()
 
-    def cpus(self, pid: int) -> float | None:
-        """The limit of the process's own cgroup, if it is the one made for it."""
-        group = self._group_of(pid, "cpu")
-        return group.cpus() if group else None
+    def lift(self) -> None:
+        """Take the quota away; the processes stay in the cgroup."""
+        self._set_quota(None)
 
-    def memory(self, pid: int) -> int | None:
-        """The limit of the process's own cgroup, if it is the one made for it."""
-        group = self._group_of(pid, "memory")
-        return group.memory() if group else None
+    def enforce(self) -> None:
+        """Write the quota again."""
+        self._set_quota(self._cpus)
+
+    def group(self, controller: str, pid: int) -> Group | None:
+        """See ``Limits.group``."""
+        group = group_of(controller, Path(f"/proc/{pid}"))
+        return group if group and group == self._groups.get(controller) else None
 
     def cpu_usage(self) -> CpuUsage | None:
-        """The counters of the cgroup, also after its processes have ended."""
-        group = self._groups.get("cpu")
-        return group.cpu_usage() if group else None
+        """See ``Limits.cpu_usage``."""
+        return self._groups["cpu"].cpu_usage() if "cpu" in self._groups else None
 
     def remove(self) -> None:
-        """Kill what still runs inside and remove the folders."""
+        """See ``Limits.remove``."""
         for folder in self.folders:
             remove_group(folder)
 
     def _set_quota(self, cpus: float | None) -> None:
-        group = self._groups.get("cpu")
-        if group:
+        if group := self._groups.get("cpu"):
             _write(group, _quota(cpus, group.version))
 
-    def _group_of(self, pid: int, controller: str) -> Group | None:
-        group = group_of(controller, Path(f"/proc/{pid}"))
-        return group if group and group == self._groups.get(controller) else None
+
+class Scope(Limits):
+    """Limits by a transient scope of the user's systemd, which owns the cgroup; they cannot be lifted."""
+
+    how = "systemd-run"
+
+    def __init__(self, unit: str, cpus: float | None, memory: int | None) -> None:
+        self._unit = unit
+        self._properties = [_share(cpus)] if cpus else []
+        self._properties += [f"MemoryMax={memory}"] if memory else []
+        self._seen: Group | None = None
+
+    def command(self, argv: Sequence[str]) -> list[str]:
+        """``systemd-run --scope``, which moves itself into the scope and then becomes ``argv``."""
+        properties = [part for prop in self._properties for part in ("-p", prop)]
+        return [
+            "systemd-run", "--user", "--scope", "--quiet", "--collect", f"--unit={self._unit}", *properties,
+            "--", *argv,
+        ]  # fmt: skip
+
+    def change(self, cpus: float) -> None:
+        """Tell systemd."""
+        runs(["systemctl", "--user", "set-property", "--runtime", f"{self._unit}.scope", _share(cpus)])
+
+    def group(self, controller: str, pid: int) -> Group | None:  # noqa: ARG002 - one group has both
+        """See ``Limits.group``."""
+        group = group_of("cpu", Path(f"/proc/{pid}"))
+        if group and group.folder.name == f"{self._unit}.scope":
+            self._seen = group
+        return self._seen
+
+    def cpu_usage(self) -> CpuUsage | None:
+        """The counters of the scope while it lives."""
+        return self._seen.cpu_usage() if self._seen else None
+
+    def remove(self) -> None:
+        """Kill what still runs in the scope; systemd then removes it by itself."""
+        if self._seen:
+            kill_group(self._seen.folder)
 
 
 Announce = Callable[[Path], None]
@@ -162,16 +159,9 @@ Announce = Callable[[Path], None]
 def limits_for(
     role: str, cpus: float | None, memory: int | None, announce: Announce = lambda _: None
 ) -> Limits:
-    """The best way to limit a version on this machine.
-
-    Args:
-        role: the version, for the cgroup's name.
-        cpus: cores; None: no limit.
-        memory: bytes; None: no limit.
-        announce: is told of every folder before it is made.
-    """
+    """The best way to limit a version to ``cpus`` cores and ``memory`` bytes here; None: no limit."""
     if cpus is None and memory is None:
-        return Unlimited()
+        return Limits()
     name = f"loadproof-{role}-{os.getpid()}-{secrets.token_hex(3)}"
     made = make_cgroup(name, cpus, memory, Path("/proc/self"), announce)
     if made:
@@ -179,7 +169,7 @@ def limits_for(
     trial = Scope(f"{name}-trial", cpus, memory)
     if shutil.which("systemd-run") and runs(trial.command(["true"])):
         return Scope(name, cpus, memory)
-    return Unlimited()
+    return Limits()
 
 
 def make_cgroup(
@@ -188,13 +178,6 @@ def make_cgroup(
     """Make cgroups with these limits below or beside our own; None where that is not allowed.
 
     A memory limit that cannot be had does not stop the CPU limit: ``Cgroup.memory`` then says None.
-
-    Args:
-        name: of the new folders.
-        cpus: cores; None: no limit.
-        memory: bytes; None: no limit.
-        proc: our folder in procfs.
-        announce: is told of every folder before it is made.
     """
     groups: dict[str, Group] = {}
     for controller, value in (("cpu", cpus), ("memory", memory)):
@@ -211,6 +194,15 @@ def make_cgroup(
         return cgroup
     cgroup.remove()
     return None
+
+
+def runs(command: Sequence[str]) -> bool:
+    """Whether a command can be run and ends well within 10 s."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def _parents(controller: str, proc: Path) -> Iterator[Group]:
@@ -248,3 +240,7 @@ def _quota(cpus: float | None, version: int) -> dict[str, str]:
 def _write(group: Group, settings: dict[str, str]) -> None:
     for file, text in settings.items():
         (group.folder / file).write_text(text)
+
+
+def _share(cpus: float) -> str:
+    return f"CPUQuota={cpus * 100:g}%"

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import io
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from loadtest.errors import ExitCode
+from loadtest.data.run_folder import EXPERIMENT
+from loadtest.experiment.experiment import Experiment
 from loadtest.lab.local.process_stop import stop_families
-from loadtest.lab.local.supervisor import Service, Supervisor
+from loadtest.lab.local.supervisor import Supervisor
+from loadtest.lab.services.load_generator import did_its_job, load_ended, longest
 
-LOAD_CODES = (ExitCode.PASS, ExitCode.INVALID)
-"""Exit codes of a load generator that did its job."""
-
+COMMAND = (sys.executable, "-m", "loadtest.load", "--stream")
 _STOP_SECONDS = 30.0
 
 
 class LocalLoad:
     """A ``LoadProcess``: a supervised process whose standard output is a pipe.
 
-    Args:
-        service: the running process; its standard error goes to its log.
-        supervisor: stops it.
-        limit: seconds after which a generator that hangs is killed, so that a run always ends.
+    Its standard error goes to ``load.log``. A generator that hangs is killed, so that a run always ends.
+
+    Raises:
+        ExperimentError: the job's experiment cannot be read.
     """
 
-    def __init__(self, service: Service, supervisor: Supervisor, limit: float) -> None:
+    def __init__(self, supervisor: Supervisor, command: Sequence[str], job: Path, host: str) -> None:
+        limit = longest(Experiment.load_file(str(job / EXPERIMENT)))
+        argv = [*command, "--job", str(job.absolute()), "--host", host]
+        service = supervisor.start("load", argv, stdout=subprocess.PIPE, essential=False)
         assert service.process.stdout is not None  # noqa: S101 - for the type checker
         self._service = service
         self._supervisor = supervisor
@@ -66,14 +72,15 @@ class LocalLoad:
         self._supervisor.stop(self._service)
         return code
 
-    def failure(self) -> str | None:
-        """How it ended without having done its job, in words; None while it runs or when all is well."""
-        done = self._service.process.poll() in (*LOAD_CODES, *([ExitCode.INTERRUPTED] if self._asked else []))
-        return None if done else self._service.ended()
+    def check(self, *, elsewhere: bool = False) -> None:
+        """See that it runs, or did its job.
 
-    def tail(self) -> tuple[str, ...]:
-        """The last lines of its log."""
-        return self._service.tail()
+        Raises:
+            LoadproofError: it did not; see ``load_ended``.
+        """
+        how = self._service.ended()
+        if how and not did_its_job(self._service.process.poll(), asked=self._asked):
+            raise load_ended(how, self._service.tail(), elsewhere=elsewhere)
 
     def close(self) -> None:
         """Let go of it after the supervisor has stopped it."""

@@ -17,11 +17,6 @@ def stop_families(roots: Iterable[psutil.Process], grace: float, first: int = si
     """Ask ``roots`` to end, wait, and kill what is left of them, their descendants and their process groups.
 
     Only the roots are asked: a server that has workers ends them itself, in its own order.
-
-    Args:
-        roots: processes that lead a process group each.
-        grace: seconds to wait before the kill.
-        first: the signal that asks.
     """
     roots = list(roots)
     family = {*roots, *(child for root in roots for child in _descendants(root)), *_groups(roots)}

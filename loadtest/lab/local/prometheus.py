@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+
+from loadtest.lab.free_ports import HOST
 
 RULES = Path(__file__).parents[3] / "prometheus" / "rules"
 """The recording rules and alerts of both backends."""
@@ -13,6 +16,20 @@ _LATER = ("load", "canary")
 
 _OWN = "prometheus_(tsdb_head_series|rule_evaluation_failures_total)"
 """What is kept of Prometheus' own metrics."""
+
+
+def prometheus_command(program: str, folder: Path, targets: Path, ports: Mapping[str, int]) -> list[str]:
+    """Write ``prometheus.json`` into the lab's folder, for all of its data too, and return the command."""
+    config = folder / "prometheus.json"
+    own = f"{HOST}:{ports['prometheus']}"
+    config.write_text(scrape_config(targets, f"{HOST}:{ports['stats']}", own, targets.parent))
+    return [
+        program,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--web.listen-address={own}",
+        "--log.level=warn",
+    ]
 
 
 def scrape_config(targets: Path, gateway: str, own: str, later: Path) -> str:
@@ -54,21 +71,3 @@ def scrape_config(targets: Path, gateway: str, own: str, later: Path) -> str:
 
 def _files(path: Path) -> list[dict[str, object]]:
     return [{"files": [str(path)], "refresh_interval": "2s"}]
-
-
-def command(program: str, config: Path, storage: Path, address: str) -> list[str]:
-    """The command line: everything that Prometheus writes goes into ``storage``.
-
-    Args:
-        program: path of the program.
-        config: the scrape configuration.
-        storage: folder of the time series.
-        address: ``host:port`` to listen on.
-    """
-    return [
-        program,
-        f"--config.file={config}",
-        f"--storage.tsdb.path={storage}",
-        f"--web.listen-address={address}",
-        "--log.level=warn",
-    ]

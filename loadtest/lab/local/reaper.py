@@ -1,7 +1,7 @@
-"""The warden: a process of its own that cleans up behind a lab whose process was killed.
+"""The reaper: a process of its own that cleans up behind a lab whose process was killed.
 
 The lab tells it on standard input what runs (``+pid``), what was stopped (``-pid``) and which cgroups exist
-(``cgroup <folder>``). When the lab's process ends, however it ends, the pipe closes and the warden stops
+(``cgroup <folder>``). When the lab's process ends, however it ends, the pipe closes and the reaper stops
 whatever is left. After an orderly end nothing is left and it just goes.
 """
 
@@ -24,7 +24,7 @@ _GRACE = 3.0
 _POLL = 0.5
 
 
-class Warden:
+class Reaper:
     """The lab's end of the pipe.
 
     Args:

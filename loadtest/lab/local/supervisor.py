@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,15 +25,15 @@ import psutil
 
 from loadtest.errors import ServiceDied, StartError
 from loadtest.lab.interrupts import interrupts_deferred
-from loadtest.lab.local.limits import Limits, Unlimited
+from loadtest.lab.local.limits import Limits
 from loadtest.lab.local.process_stop import stop_families
-from loadtest.lab.local.reaper import Warden
+from loadtest.lab.local.reaper import Reaper
 
 GRACE = 5.0
 """Seconds that a service gets to end by itself."""
 
 _GATE = 'read -r _ && exec "$@" </dev/null'
-"""A service begins once it is told to: if we are killed before the warden knows of it, it never does."""
+"""A service begins once it is told to: if we are killed before the reaper knows of it, it never does."""
 
 _TAIL_LINES = 20
 _TAIL_BYTES = 64 * 1024
@@ -79,24 +81,18 @@ class Service:
 
 
 class Supervisor:
-    """Starts services and, when it is closed, stops them in reverse order.
+    """Starts services in ``cwd`` and, when it is closed, stops them in reverse order; logs in ``folder``."""
 
-    Args:
-        folder: where the logs go; it exists.
-        cwd: working directory of the services.
-        warden: makes the warden, from ``cwd``.
-    """
-
-    def __init__(self, folder: Path, cwd: Path, warden: Callable[[Path], Warden] = Warden) -> None:
+    def __init__(self, folder: Path, cwd: Path, reaper: Callable[[Path], Reaper] = Reaper) -> None:
         self._folder = folder
         self._cwd = cwd
-        self._make_warden = warden
+        self._make_reaper = reaper
         self._services: list[Service] = []
 
     def __enter__(self) -> Self:
-        """Start the warden."""
+        """Start the reaper."""
         with interrupts_deferred():
-            self._warden = self._make_warden(self._cwd)
+            self._reaper = self._make_reaper(self._cwd)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -104,7 +100,7 @@ class Supervisor:
         with interrupts_deferred():
             for service in reversed(self._services.copy()):
                 self.stop(service)
-            self._warden.close()
+            self._reaper.close()
 
     def start(
         self,
@@ -115,20 +111,12 @@ class Supervisor:
         env: Mapping[str, str] | None = None,
         essential: bool = True,
     ) -> Service:
-        """Start a service; its standard error, and by default its standard output, go to ``<name>.log``.
-
-        Args:
-            name: names it in messages and its log.
-            argv: the command.
-            limits: what it runs inside.
-            stdout: another file for its standard output, or ``subprocess.PIPE``.
-            env: variables to add to the environment.
-            essential: ``check`` looks after it.
+        """Start a service; standard error, and standard output unless told otherwise, go to ``<name>.log``.
 
         Raises:
             StartError: the program cannot be run.
         """
-        limits = limits or Unlimited()
+        limits = limits or Limits()
         log = self._folder / f"{name}.log"
         with (
             interrupts_deferred(),
@@ -148,7 +136,7 @@ class Supervisor:
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
                 start_new_session=True,
             )
-            self._warden.started(process.pid)
+            self._reaper.started(process.pid)
             assert process.stdin is not None  # noqa: S101 - for the type checker
             # whoever ended already says so by its exit code
             with contextlib.suppress(BrokenPipeError), process.stdin:
@@ -159,7 +147,7 @@ class Supervisor:
 
     def will_make(self, folder: Path) -> None:
         """Take note of a cgroup that is about to be made: it is gone after this supervisor at the latest."""
-        self._warden.will_make(folder)
+        self._reaper.will_make(folder)
 
     def check(self) -> None:
         """Look whether every service still runs.
@@ -172,19 +160,20 @@ class Supervisor:
                 raise ServiceDied(f"{service.name} {how}{hint(service)}", service.tail())
 
     def stop(self, service: Service, first: int = signal.SIGTERM, grace: float = GRACE) -> None:
-        """Stop a service with everything that it started; after that it is no longer checked.
-
-        Args:
-            service: what to stop; it may have ended by itself.
-            first: the signal that asks it to end.
-            grace: seconds until it is killed.
-        """
+        """Stop a service, which may have ended, with all that it started; after ``grace`` seconds, kill."""
         stop_families([service.handle], grace, first)
         service.process.wait()
         service.limits.remove()
-        self._warden.stopped(service.process.pid)
+        self._reaper.stopped(service.process.pid)
         if service in self._services:
             self._services.remove(service)
+
+
+def log_folder() -> Path:
+    """A folder for logs that goes when this process ends: errors carry the lines that matter."""
+    folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def hint(service: Service) -> str:

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from loadtest.canary.counters import GATEWAY, STATS
 from loadtest.errors import LabError
 from loadtest.experiment.role import Role
+from loadtest.fetch import page
 from loadtest.lab.interface import Endpoints
-from loadtest.lab.services.http_probe import get
 
 _READY = "/v2/health/ready"
 
@@ -24,22 +24,17 @@ class Pages(NamedTuple):
 
 
 class Scraper:
-    """``Scraper(lab.endpoints, {"stable": "stable", "candidate": "candidate"}, timeout=1.0)()``.
-
-    Args:
-        endpoints: where the services listen.
-        services: per role the service that plays it now.
-        timeout: seconds for each answer.
+    """``Scraper(lab.endpoints, state.services, timeout=1.0)()``; seconds for each answer.
 
     Raises:
         LabError: the lab does not show its gateway's counters.
     """
 
-    def __init__(self, endpoints: Endpoints, services: Mapping[Role, str], timeout: float) -> None:
+    def __init__(self, endpoints: Endpoints, services: Mapping[Role, Role], timeout: float) -> None:
         if endpoints.stats is None:
             raise LabError("the gateway's counters are not published; publish its port 9902 on 127.0.0.1")
-        urls = {role: str(getattr(endpoints, service)) for role, service in services.items()}
-        self._metrics = {GATEWAY: endpoints.stats + quote(STATS, safe="/?=")}
+        urls = {role: endpoints.of(service) for role, service in services.items()}
+        self._metrics: dict[str, str] = {GATEWAY: endpoints.stats + quote(STATS, safe="/?=")}
         self._metrics |= {role: f"{url}/metrics" for role, url in urls.items()}
         self._ready = {role: url + _READY for role, url in urls.items()}
         self._timeout = timeout
@@ -47,8 +42,8 @@ class Scraper:
 
     def __call__(self) -> Pages:
         """Ask everybody; takes as long as the slowest, at most the time-out."""
-        pages = {name: self._pool.submit(self._page, url) for name, url in self._metrics.items()}
-        ready = {role: self._pool.submit(self._page, url) for role, url in self._ready.items()}
+        pages = {name: self._pool.submit(page, url, self._timeout) for name, url in self._metrics.items()}
+        ready = {role: self._pool.submit(page, url, self._timeout) for role, url in self._ready.items()}
         return Pages(
             {name: asked.result() for name, asked in pages.items()},
             {role: asked.result() is not None for role, asked in ready.items()},
@@ -57,7 +52,3 @@ class Scraper:
     def close(self) -> None:
         """Let go of the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _page(self, url: str) -> str | None:
-        answer = get(url, self._timeout)
-        return answer.body if answer is not None and answer.status == 200 else None

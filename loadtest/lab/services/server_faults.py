@@ -9,7 +9,7 @@ from contract.faults import FAULTS_PATH
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Fault
 from loadtest.experiment.role import Role
-from loadtest.lab.services.http_probe import put
+from loadtest.fetch import put
 
 _SECONDS = 5.0
 _NO_SUCH_THING = (404, 405, 501)

@@ -9,27 +9,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from contract.shadow import ANSWERS_PATH
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.state import State
 from loadtest.errors import LabError
+from loadtest.fetch import get
 from loadtest.lab.interface import Endpoints
-from loadtest.lab.services.http_probe import get
 
 _PAGES = 20
 _NO_SUCH_THING = (404, 405, 501)
 
 
 class AnswersReader:
-    """Reads one server's answers; what was read is not read again.
-
-    Args:
-        url: base URL of the server.
-        timeout: seconds for each page.
-    """
+    """Reads one server's answers, ``timeout`` seconds a page; what was read is not read again."""
 
     def __init__(self, url: str, timeout: float = 2.0) -> None:
         self._url = url
@@ -77,20 +71,10 @@ class AnswersReader:
 
 
 class ShadowReader:
-    """Reads the answers of both versions into one join.
-
-    Args:
-        state: says who plays which role, and since when what is in force.
-        endpoints: where the services listen.
-        timeout: seconds for each page.
-    """
+    """Reads the answers of both versions into one join."""
 
     def __init__(self, state: State, endpoints: Endpoints, timeout: float = 2.0) -> None:
-        now = state.now
-        services: Mapping[str, str] = {"stable": now.stable.service, "candidate": now.candidate.service}
-        self._readers = [
-            AnswersReader(str(getattr(endpoints, service)), timeout) for service in services.values()
-        ]
+        self._readers = [AnswersReader(endpoints.of(service), timeout) for service in state.services.values()]
 
     def read_into(self, join: Join) -> None:
         """Hand over what is new on either side; a server that does not answer has nothing new.

@@ -9,10 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from contract.metric_names import CPU_LIMIT_CORES, CPU_PERIODS, CPU_THROTTLED_PERIODS
 from loadtest.data.exposition import MEMORY, read_exposition
+from loadtest.fetch import page
 
 _TIMEOUT = 2.0
 
@@ -34,17 +33,7 @@ def scrape(targets: Path | None) -> Scrape:
         addresses = {entry["labels"]["role"]: entry["targets"][0] for entry in entries}
     except (OSError, ValueError, LookupError, TypeError):
         return {}
-    return {role: _metrics(f"http://{address}/metrics") for role, address in addresses.items()}
-
-
-def _metrics(url: str) -> dict[str, float]:
-    with requests.Session() as session:
-        session.trust_env = False  # no proxy
-        try:
-            answer = session.get(url, timeout=_TIMEOUT)
-        except requests.RequestException:
-            return {}
-    return read_exposition(answer.text) if answer.ok else {}
+    return {role: read_exposition(page(f"http://{a}/metrics", _TIMEOUT)) for role, a in addresses.items()}
 
 
 def server_facts(before: Scrape, after: Scrape) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.canary.counters import STATS, Clusters, Meter
+from loadtest.canary.counters import STATS, Meter
 
 READY = {"stable": True, "candidate": True}
 
@@ -39,7 +39,7 @@ def version(correct=0, incorrect=0, unknown=0):
     )
 
 
-DEPLOYED = Clusters("stable", "canary")
+DEPLOYED = {"stable": "stable", "candidate": "canary"}
 
 
 def scrapes(*pages, clusters=DEPLOYED):
@@ -119,7 +119,7 @@ def test_without_the_gateways_page_nothing_is_known_of_ejections():
 
 
 def test_after_a_promotion_others_play_the_roles():
-    swapped = Clusters("candidate", "canary-swapped")
+    swapped = {"stable": "candidate", "candidate": "canary-swapped"}
     pages = [gateway(canary=(n, 0), ejected=n, cluster="canary-swapped") for n in (0, 10)]
     _, scrape = scrapes(*((page, "", "") for page in pages), clusters=swapped)
     assert scrape.counts["candidate"].requests == 10

@@ -14,10 +14,11 @@ from loadtest.cli.main import app
 from loadtest.cli.rollback import at_once
 from loadtest.errors import ControllerError, LabError
 from loadtest.lab.gateway.folder_store import FolderStore
-from loadtest.lab.gateway.routes import STATE_PATH, derive
+from loadtest.lab.gateway.routes import STATE_PATH
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.interface import Endpoints
 from loadtest.lab.registry import INSIDE, announced, claim, is_announced, running_lab
+from tests.gateway_doubles import NoGateway
 
 ADDRESSES = {"stable": "127.0.0.1:1", "candidate": "127.0.0.1:2"}
 
@@ -59,7 +60,7 @@ class Announced:
 @pytest.fixture
 def folder(tmp_path):
     """A running lab: v1 is stable, v2 the candidate at 10%."""
-    store = FolderStore(tmp_path, lambda state: derive(state, ADDRESSES), lambda _: None)
+    store = FolderStore(tmp_path, NoGateway(ADDRESSES))
     versions = Deployment("stable", "v1"), Deployment("candidate", "v2")
     store.start(lambda: State.begin(*versions, sign("a new lab", by="test"), 10))
     handler = type("Handler", (Gateway,), {"folder": tmp_path})
@@ -144,7 +145,7 @@ def test_a_candidate_that_is_not_ready_is_not_promoted_unless_somebody_insists(c
 
 
 def test_by_hand_nothing_is_changed_behind_a_controller_but_a_rollback_always_works(canary, folder):
-    controlled = FolderStore(folder, lambda state: derive(state, ADDRESSES), lambda _: None)
+    controlled = FolderStore(folder, NoGateway(ADDRESSES))
     with controlled.lead("auto"):
         for verb in (["set", "50"], ["promote"], ["shadow"]):
             with pytest.raises(ControllerError, match=r"auto .* controls this canary"):

@@ -16,8 +16,8 @@ from loadtest.canary.decision import Position
 from loadtest.canary.state import Deployment, Note, State
 from loadtest.errors import ExitCode, LabError, UsageError
 from loadtest.experiment.experiment import Experiment
+from loadtest.fetch import get
 from loadtest.lab.gateway.signature import sign
-from loadtest.lab.services.http_probe import get
 from loadtest.report.canary_terminal import CanaryDisplay
 from loadtest.workflows.canary_auto import Auto, resume
 from loadtest.workflows.canary_outputs import Annotations, Lines, Metrics

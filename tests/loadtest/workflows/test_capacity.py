@@ -10,8 +10,7 @@ import pytest
 from loadtest.errors import ExitCode, GateError, LabError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.verdict import Word
-from loadtest.lab.interface import Endpoints
-from loadtest.lab.services.cpu_check import require_cpus
+from loadtest.lab.interface import Endpoints, require_cpus
 from loadtest.workflows.capacity import Questions, capacity
 from tests.loadtest.made_samples import Sample, sample_set
 

@@ -3,7 +3,6 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +10,7 @@ from loadtest.canary.codec import decode, encode
 from loadtest.canary.state import Deployment, Note, State
 from loadtest.errors import ControllerError, LabError, StateError, UsageError
 from loadtest.lab.gateway.folder_store import FolderStore
-from loadtest.lab.gateway.initial_state import take_up
-from loadtest.lab.interface import Version
+from tests.gateway_doubles import NoGateway
 from tests.waiting import HUNG, eventually
 
 NOTE = Note("ann", "because", datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
@@ -28,14 +26,15 @@ for n in range(int(sys.argv[2])):
 """
 
 
-def derive(state):
-    return {"routes.json": json.dumps({"serial": state.now.serial}), "targets.json": "[]"}
+class Serials(NoGateway):
+    """In the routes file stands the serial of its state."""
+
+    def files(self, state):
+        return super().files(state) | {"routes.json": json.dumps({"serial": state.now.serial})}
 
 
-def store(folder, confirmed=None):
-    return FolderStore(
-        folder, derive, lambda state: None if confirmed is None else confirmed.append(state), HUNG
-    )
+def store(folder):
+    return FolderStore(folder, Serials(), HUNG)
 
 
 def begin():
@@ -62,11 +61,11 @@ def change_in_another_process(folder, times):
 
 
 def test_a_change_is_written_with_what_derives_from_it_and_confirmed(tmp_path):
-    confirmed = []
-    running = store(tmp_path, confirmed)
+    routes = Serials()
+    running = FolderStore(tmp_path, routes)
     running.start(begin)
     after = running.update(lambda state: state.set(10, NOTE))
-    assert running.read() == after == confirmed[-1]
+    assert running.read() == after == routes.confirmed[-1]
     assert serials(tmp_path) == (2, 2)
     # services in containers read it as other users, whatever the umask
     assert (tmp_path / "routes.json").stat().st_mode & 0o777 == 0o644
@@ -154,33 +153,21 @@ def test_what_a_killed_controller_leaves_is_taken_over(started, tmp_path):
         assert json.loads((tmp_path / "controller.json").read_text())["owner"] == "me"
 
 
-def deployed(**versions):
-    return [Version(role, Path(name), None, None) for role, name in versions.items()]
-
-
 def test_a_lab_goes_on_with_the_state_that_is_there(started, tmp_path):
     started.update(lambda state: state.set(25, NOTE))
     again = store(tmp_path)
-    versions = [
-        Version(role, tmp_path / name, None, None) for role, name in (("stable", "v1"), ("candidate", "v2"))
-    ]
-    state = take_up(again, versions, percent=0)
+    state = again.take_up({"stable": "v1", "candidate": "v2"}, percent=0)
     assert (state.now.serial, state.now.percent) == (2, 25)
     # other versions: of the new candidate nothing is known
-    others = [
-        Version(role, tmp_path / name, None, None) for role, name in (("stable", "v2"), ("candidate", "v3"))
-    ]
-    state = take_up(again, others, percent=50)
+    state = again.take_up({"stable": "v2", "candidate": "v3"}, percent=50)
     assert (state.now.action, state.now.percent, state.now.stable) == ("begin", 0, Deployment("stable", "v2"))
     assert len(state.history) == 3
 
 
 def test_a_promoted_version_is_still_stable_when_the_lab_starts_again(started, tmp_path):
     started.update(lambda state: state.promote(NOTE))
-    versions = [
-        Version(role, tmp_path / name, None, None) for role, name in (("stable", "v1"), ("candidate", "v2"))
-    ]
-    assert take_up(store(tmp_path), versions, percent=0).now.stable == Deployment("candidate", "v2")
+    state = store(tmp_path).take_up({"stable": "v1", "candidate": "v2"}, percent=0)
+    assert state.now.stable == Deployment("candidate", "v2")
 
 
 @pytest.mark.parametrize(
@@ -210,7 +197,7 @@ def test_a_command_that_hangs_with_the_lock_is_named(started, tmp_path):
     holder.start()
     inside.wait(HUNG)
     with pytest.raises(LabError, match=r"another command has held the state for 0\.05 s"):
-        FolderStore(tmp_path, derive, lambda _: None, patience=0.05).update(lambda state: state)
+        FolderStore(tmp_path, Serials(), patience=0.05).update(lambda state: state)
     done.set()
     holder.join()
 

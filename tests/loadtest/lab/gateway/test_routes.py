@@ -3,10 +3,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loadtest.canary.codec import encode
 from loadtest.canary.state import Deployment, Note, State
-from loadtest.lab.gateway.envoy import GATEWAY_FOLDER
-from loadtest.lab.gateway.routes import Routes, derive, scrape_targets
+from loadtest.experiment.role import ROLES
+from loadtest.lab.gateway.route_change import scrape_targets
+from loadtest.lab.gateway.routes import Routes
+from loadtest.lab.local.envoy import GATEWAY_FOLDER
+from tests.gateway_doubles import NoGateway
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 NOTE = Note("ann", "because", AT)
@@ -112,6 +114,11 @@ def test_routes_derive_from_the_state(state, expected):
     assert Routes.of(state) == expected
 
 
+def test_who_carries_whose_share_follows_the_roles():
+    assert Routes.of(STATE).clusters == {"stable": "stable", "candidate": "canary"}
+    assert Routes.of(PROMOTED).clusters == {"stable": "candidate", "candidate": "canary-swapped"}
+
+
 def test_a_promotion_swaps_pins_shares_shadows_and_the_names_in_the_answers():
     before, after = Routes.of(STATE).document(), Routes.of(PROMOTED.set(5, NOTE)).document()
     assert pins(before) == {"stable": "stable", "candidate": "candidate"}
@@ -153,7 +160,8 @@ def test_the_first_state_of_a_volume_is_what_the_code_makes():
     versions = Deployment("stable", "${STABLE_VERSION}"), Deployment("candidate", "${CANDIDATE_VERSION}")
     state = State.begin(*versions, Note("gateway", "a new volume", AT), 10)
     expected = {
-        "state.json": encode(state).replace("2026-03-04T05:06:07.000+00:00", "${NOW}"),
-        **derive(state, {role: f"{role}:8000" for role in ("stable", "candidate")}),
+        name: text.replace("2026-03-04T05:06:07.000+00:00", "${NOW}")
+        for name, text in NoGateway({role: f"{role}:8000" for role in ROLES}).files(state).items()
     }
+    assert set(expected) == {"state.json", "routes.json", "targets.json"}
     assert {name: (GATEWAY_FOLDER / name).read_text() for name in expected} == expected

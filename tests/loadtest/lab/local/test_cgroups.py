@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.lab.interface import CpuUsage
 from loadtest.lab.local.cgroups import Group, group_of
-from loadtest.lab.local.limits import Scope, Unlimited, limits_for, make_cgroup
+from loadtest.lab.local.limits import Limits, Scope, limits_for, make_cgroup
 
 
 def v2_tree(
@@ -203,7 +203,7 @@ def test_the_cpu_limit_is_lifted_while_a_version_starts_and_then_enforced(tmp_pa
 
 def test_no_limit_asked_for_is_no_limit():
     limits = limits_for("stable", None, None)
-    assert isinstance(limits, Unlimited)
+    assert type(limits) is Limits
     assert limits.command(["true"]) == ["true"]
     assert (limits.cpus(1), limits.memory(1), limits.cpu_usage()) == (None, None, None)
 

@@ -140,13 +140,13 @@ KILLED_TOO_SOON = """
 import os, signal, sys
 from pathlib import Path
 from loadtest.lab.local.supervisor import Supervisor
-from loadtest.lab.local.reaper import Warden
-class Never(Warden):
+from loadtest.lab.local.reaper import Reaper
+class Never(Reaper):
     def started(self, pid):
         print(pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 folder = Path(sys.argv[1])
-with Supervisor(folder, Path.cwd(), warden=Never) as supervisor:
+with Supervisor(folder, Path.cwd(), reaper=Never) as supervisor:
     supervisor.start("gateway", ["touch", str(folder / "it began")])
 """
 

@@ -1,0 +1,26 @@
+"""Local processes as a backend."""
+
+from __future__ import annotations
+
+from loadtest.experiment.experiment import Experiment
+from loadtest.lab.interface import IMAGE, Backend, LabRequest, OpenLab
+from loadtest.lab.local.envoy import find_envoy
+from loadtest.lab.local.lab import LocalLab
+from loadtest.lab.local.supervisor import log_folder
+
+
+def _refuses(experiment: Experiment) -> str | None:
+    named = (experiment.versions.stable, experiment.versions.candidate)
+    image = next((name for name in named if name.startswith(IMAGE)), None)
+    return image and f"{image!r} needs BACKEND=compose; local processes take folders"
+
+
+def _prepare(request: LabRequest) -> OpenLab:
+    find_envoy()
+    folder, (experiment, _, state, percent, faults) = log_folder(), request
+    return lambda versions: LocalLab(
+        versions, folder, experiment.model.name, state=state, percent=percent, allow_faults=faults
+    )
+
+
+BACKEND = Backend("local", "local processes", rank=2, prepare=_prepare, refuses=_refuses)
