@@ -1,1 +1,1 @@
-"""The load generator: arrivals drawn up front, sent by Locust, every sample recorded."""
+"""The load generator, a process of its own. May import data, experiment, stats; nothing imports it."""

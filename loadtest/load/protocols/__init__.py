@@ -1,4 +1,4 @@
-"""Protocols: one small codec each, without I/O."""
+"""Protocols: one small codec each, without I/O. May import data and below."""
 
 from __future__ import annotations
 
