@@ -66,7 +66,7 @@ class Gate:
     arguments: tuple[tuple[str, str], ...] = ()
 
     @property
-    def subject(self) -> str:
+    def measured(self) -> str:
         """What the gate is about: the metric and its slice, without the bound."""
         return re.sub(r" *[<>=]=[^<>=\]]*$", "", self.expression)
 

@@ -183,7 +183,7 @@ def _facts(before: Run, after: Run, role: Role) -> Iterator[Change]:
     }
     for name, read in readers.items():
         gate, own = Gate.beside_stable(name, relative=name == "memory"), (read(before), read(after))
-        measured: Measurement | str = "not observed in both runs"
+        measured: Measurement | str = "not measured in both runs"
         if own[0] is not None and own[1] is not None:
             if gate.relative:
                 measured = Measurement(Known(own[1] / own[0] - 1), 0.0, None, None) if own[0] else "it was 0"

@@ -35,7 +35,7 @@ def measure_restarts(
     dataset: Dataset,
     progress: Progress,
 ) -> None:
-    """Measure every restart; what is done lies whole in ``folder`` after each, whatever befalls the next.
+    """Measure every restart; ``folder`` is complete after each, whatever happens to the next.
 
     The version that is started first alternates, and each restart has arrivals and rows of its own.
 

@@ -148,7 +148,7 @@ def test_arguments_that_a_metric_does_not_take(text, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "subject"),
+    ("text", "measured"),
     [
         ("p99<=0.2s", "p99"),
         ("accuracy[segment=new] >= stable - 2pp", "accuracy[segment=new]"),
@@ -156,8 +156,8 @@ def test_arguments_that_a_metric_does_not_take(text, message):
         ("accuracy[size=a<=b] >= 30%", "accuracy[size=a<=b]"),
     ],
 )
-def test_the_subject_is_all_but_the_bound(text, subject):
-    assert Gate.parse(text).subject == subject
+def test_what_is_measured_is_all_but_the_bound(text, measured):
+    assert Gate.parse(text).measured == measured
 
 
 @given(st.text())

@@ -112,7 +112,7 @@ def line(found: Changes, role: str, metric: str) -> Change:
         (Day(memory=2**28), "candidate", "memory", "higher", 100),
         (Day(), "candidate", "memory", "the same", 0),
         # what cannot be compared says so
-        (Day(memory=None), "candidate", "memory", "not observed in both runs", None),
+        (Day(memory=None), "candidate", "memory", "not measured in both runs", None),
         (Day(rate=30.0), "stable", "goodput", "not comparable: other rates", None),
         (Day(labels=1), "candidate", "accuracy", "not comparable: other rows", None),
         (Day(seconds=10.0), "candidate", "p99", "a run is too short for time blocks", None),

@@ -86,7 +86,7 @@ def test_a_run_is_decided_before_its_limit(run, word, earliest, latest, says):
         # no margin: equal versions can never be told
         (replace(LONG, gates=("accuracy >= stable",)), "is possible"),
         # facts alone give nothing to stop for
-        (replace(LONG, gates=("memory <= 100m",)), "memory was not observed"),
+        (replace(LONG, gates=("memory <= 100m",)), "memory was not measured"),
         (replace(LONG, seconds=10.0, arrivals=500), "undecided"),
     ],
 )

@@ -218,7 +218,7 @@ RUNS = [
         Word.INCONCLUSIVE,
         "was not asked before the load",
     ),
-    ("memory unknown", Run(gates=("memory <= 512m",)), Word.INCONCLUSIVE, "was not observed on this backend"),
+    ("memory unknown", Run(gates=("memory <= 512m",)), Word.INCONCLUSIVE, "was not measured on this backend"),
     (
         "memory grew",
         Run(memory=(2**28, 2**29), gates=("memory <= stable + 20%",)),
