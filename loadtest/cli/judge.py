@@ -25,7 +25,7 @@ def judge(
         bool, typer.Option("--write", help="Write the verdict and the reports into the folder.")
     ] = False,
 ) -> None:
-    """Compute the verdict of a stored run again, under its own gates or others."""
+    """Compute the verdict of a stored run again, by its own gates or others."""
     if holds_rates(run):
         together = judge_rates_run(run, gate or (), write=write)
         print_rates(console, together, str(run.resolve()))

@@ -23,9 +23,9 @@ def worker(
     master: Annotated[str, typer.Option(help="HOST or HOST:PORT of the master (5557).")],
     target: Annotated[
         str | None,
-        typer.Option(help="URL of the gateway as this machine reaches it, where it is not the master's."),
+        typer.Option(help="URL of the gateway from this machine, if it is not the master's."),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Workers on this machine, one for a core.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Workers on this machine, at most one per core.")] = 1,
 ) -> None:
     """Send a share of the load from this machine, until the master quits or Ctrl-C."""
     host, port = address(master)
