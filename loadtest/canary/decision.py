@@ -131,7 +131,7 @@ def _missing(policy: Canary, position: Position, evidence: Evidence) -> str | No
     """What the next move still waits for; None: nothing."""
     if position.split >= 100:
         rest = policy.settle - (evidence.at - position.since)
-        return f"everybody has the candidate; it settles for {rest:.0f} s more" if rest > 0 else None
+        return f"all users have the candidate; it settles for {rest:.0f} s more" if rest > 0 else None
     if position.split == 0:
         if evidence.misses[Role.CANDIDATE]:
             return "the candidate is not ready"
@@ -149,7 +149,7 @@ def _missing(policy: Canary, position: Position, evidence: Evidence) -> str | No
 
 def _up(policy: Canary, position: Position) -> Decision:
     if position.split >= 100:
-        return Decision("promote", 0.0, "every gate is met, and everybody has had the candidate")
+        return Decision("promote", 0.0, "every gate is met, and all users have had the candidate")
     step = _next(policy, position.split)
     if position.split == 0:
         why = "the candidate is ready"

@@ -53,7 +53,9 @@ def address(master: str) -> tuple[str, int]:
         name, port = master, str(PORT)
     host = name.removeprefix("[").removesuffix("]")
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise UsageError(f"{master!r} is no address of a master; give HOST or HOST:PORT, such as lab:{PORT}")
+        raise UsageError(
+            f"{master!r} is not the address of a master; give HOST or HOST:PORT, such as lab:{PORT}"
+        )
     return host, int(port)
 
 

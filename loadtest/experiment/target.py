@@ -75,7 +75,7 @@ class Target(BaseModel):
         if "@" in url.split("//", 1)[-1].split("/", 1)[0]:
             raise ValueError("a URL with a password would be stored with the run; give a header from env:")
         if not url.startswith(("http://", "https://")):
-            raise ValueError(f"{url!r} is no URL of a server; give one such as http://127.0.0.1:8001")
+            raise ValueError(f"{url!r} is not the URL of a server; give one such as http://127.0.0.1:8001")
         return url
 
     def url(self, role: Role) -> str:

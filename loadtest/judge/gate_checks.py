@@ -45,7 +45,7 @@ def check_gates(experiment: Experiment, dataset: Dataset) -> None:
 def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset) -> str | None:
     """Why there is no such input of a metric (see ``Metric.needs``); None: there is."""
     if need == "baseline" and not experiment.load.baseline_time:
-        return "it needs the answers without load; give [load] baseline more than 0"
+        return "it needs baseline answers; set [load] baseline above 0"
     if need == "value" and dataset.values is None:
         return "the experiment names no value column; set [data] value"
     if need == "value" and dataset.values is not None and not np.isfinite(dataset.values).all():

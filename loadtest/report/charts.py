@@ -172,8 +172,8 @@ def _over_time(evidence: Evidence) -> Figure:
     return Figure(
         "Latency over time",
         chart.render(),
-        f"Median {bins.name()} (thick) and the slowest answer (thin). A stall is a peak that falls: "
-        "whoever was due during it waited for its end.",
+        f"Median {bins.name()} (thick) and the slowest answer (thin). A stall shows as a falling peak: "
+        "requests that were due during it waited for its end.",
     )
 
 

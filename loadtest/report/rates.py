@@ -126,7 +126,7 @@ def _quality_chart(verdict: RatesVerdict) -> Figure:
     return Figure(
         "Accuracy",
         chart.render(),
-        "Correct answers among all requests; one that never came, or after the time-out, is wrong. Band: the "
+        "Correct answers among all requests; a missing or late answer counts as wrong. Band: the "
         "interval of the change since the lowest rate, row by row.",
     )
 

@@ -42,7 +42,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._split = Gauge(
             "loadproof_canary_split_percent",
-            "The candidate's share that was decided.",
+            "The candidate's share as decided.",
             registry=self.registry,
         )
         self._decisions = Counter(

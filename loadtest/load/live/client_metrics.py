@@ -28,8 +28,8 @@ _COUNTERS = {
     "errors": "Requests without a usable answer.",
     "labelled": "Answers that are right or wrong; errors count as wrong.",
     "correct": "Answers that equal the label.",
-    "compared": "Answers to rows that the version had also answered without load.",
-    "mismatches": "Answers that differ from what the version said to that row without load.",
+    "compared": "Answers to rows that have a baseline answer.",
+    "mismatches": "Answers that differ from the baseline answer to the row.",
     "within_objective": "Usable answers within the latency objective.",
     "good": "Answers that are correct and within the latency objective (goodput).",
 }
@@ -176,7 +176,7 @@ def _counted(run: _Run) -> Iterator[Metric]:
     lag.add_metric([run.name], *run.lag.exposed())
     yield lag
     for name, text, value in (
-        ("offered", "Arrivals whose time has come.", run.offered),
+        ("offered", "Arrivals that are due.", run.offered),
         ("sent", "Arrivals sent.", run.sent),
     ):
         counter = CounterMetricFamily(f"loadproof_load_{name}", text, labels=["run"])

@@ -47,13 +47,13 @@ def add_options(parser: Any, **_: object) -> None:
         "--experiment",
         choices=list(dict.fromkeys([named, *bundled])),
         default=named,
-        help="what is compared, and under which gates",
+        help="what to compare, and by which gates",
     )
     parser.add_argument(
         "--traffic",
         choices=get_args(Load.model_fields["traffic"].annotation),
         default=load.traffic,
-        help="who gets the rows of an arrival",
+        help="which version gets the row of an arrival",
     )
     parser.add_argument(
         "--rate", type=float, env_var="LOADPROOF_RATE", default=load.rate, help="arrivals a second"
