@@ -1,4 +1,4 @@
-"""Answers that changed under load: which ones, and how a gate on them reads."""
+"""Mismatches: which ones, and how a gate on them reads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Changed(NamedTuple):
 
     def __str__(self) -> str:
         name = f"request {self.request_id}" if self.request_id else "a request"
-        got = "a broken answer" if self.under_load is None else repr(self.under_load)
+        got = "an unreadable answer" if self.under_load is None else repr(self.under_load)
         return f"{name} (row {self.row}: {got}" + (
             f" instead of {self.baseline!r})" if self.baseline is not None else ")"
         )
