@@ -91,8 +91,8 @@ def highest_rate(trial: Any, capacity: float) -> tuple[float, list[dict[str, flo
     """The highest rate at which the objective holds, by bisection between nothing and the closed loop's rate.
 
     Args:
-        trial: (requests a second, seed) to the ``Outcome`` of an open-loop run.
-        capacity: answers a second with every connection busy; no server can do more.
+        trial: (requests per second, seed) to the ``Outcome`` of an open-loop run.
+        capacity: answers per second with every connection busy; no server can do more.
 
     Returns:
         The highest rate that passed (0: none did), and what was tried.

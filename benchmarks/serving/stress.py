@@ -115,7 +115,7 @@ def overload(rows: list[list[float]], answers: dict[str, list[int]], _: Options)
 
 
 def _capacity(asked: list[bytes], expected: list[bytes] | None) -> float:
-    """Answers a second with 32 connections, which the queue has room for."""
+    """Answers per second with 32 connections, which the queue has room for."""
     sender = Sender(ADDRESS, asked, expected, 32)
     try:
         sender.closed(0.7)

@@ -4,7 +4,7 @@ In this order, the first that applies:
 
 1. **Roll back at once**: the candidate is dead or not ready, the gateway has ejected it, metrics are missing,
    or a rollback gate has failed. Not while stable itself is not ready: that would send everybody to it.
-2. **Pause**: an alarm, which is not proof. The split goes to 0 at once, and the candidate begins anew after
+2. **Pause**: an alarm, which is not proof. The split goes to 0 at once, and the candidate starts again after
    the pause, on fresh evidence; the last alarm of ``alarms`` is a rollback.
    In the shadow nobody is harmed: an alarm holds the candidate there until it fades or is proof.
 3. **Into the shadow** before the first step, where ``shadow`` asks for it.

@@ -188,7 +188,7 @@ def _answers(evidence: Evidence) -> Figure:
     }
     highest = max(float(max(answers.max(), errors.max())) for answers, errors in counted.values())
     chart = Chart(
-        "Answers and errors a second over time",
+        "Answers and errors per second over time",
         Axis.linear(0, bins.width * bins.number, "seconds of load", lambda s: f"{s:g} s"),
         Axis.linear(0, highest, "a second"),
         height=200,

@@ -98,7 +98,7 @@ def rates_to_html(verdict: RatesVerdict, experiment: Experiment, facts: dict[str
 
 
 def _rate_axis(verdict: RatesVerdict) -> Axis:
-    return Axis.linear(0, verdict.rates[-1].rate, "arrivals a second")
+    return Axis.linear(0, verdict.rates[-1].rate, "arrivals per second")
 
 
 def _series(chart: Chart, x: list[float], y: list[float], role: str, texts: list[str]) -> None:
@@ -148,7 +148,7 @@ def _goodput_chart(verdict: RatesVerdict) -> Figure:
     chart = Chart(
         "Goodput of both versions at each rate",
         _rate_axis(verdict),
-        Axis.linear(0, most, "good answers a second"),
+        Axis.linear(0, most, "good answers per second"),
     )
     chart.line([0, x[-1]], [0, x[-1]], "limit")
     for role in ROLES:

@@ -99,7 +99,7 @@ class VolumeStore:
 
     def _exec(self, *command: str) -> subprocess.Popen[bytes]:
         try:
-            # a session of its own: Ctrl-C reaches this process only, which then ends the command in order
+            # its own session: Ctrl-C reaches this process only, which then ends the command in order
             return subprocess.Popen(
                 [self._program, "exec", "--interactive", self._container, *command],
                 stdin=subprocess.PIPE,

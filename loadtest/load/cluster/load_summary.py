@@ -207,7 +207,7 @@ def _problem(
     if achieved < ENOUGH * offered:
         return (
             (
-                f"the load generator sent {achieved:.1f} arrivals a second of {offered:.1f} offered: "
+                f"the load generator sent {achieved:.1f} arrivals per second of {offered:.1f} offered: "
                 "lower the rate or add workers"
             ),
             ExitCode.INVALID,
