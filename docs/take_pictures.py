@@ -22,7 +22,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.free_ports import HOST, free_port
 from loadtest.lab.local.lab import LocalLab
-from loadtest.workflows.resolve_versions import resolve, train_if_absent
+from loadtest.workflows.prepare import resolve, train_if_absent
 
 PICTURES = Path(__file__).parent / "pictures"
 SECONDS_IN = 40

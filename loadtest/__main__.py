@@ -4,9 +4,9 @@ import sys
 
 
 def main() -> None:
-    """Entry point; Ctrl-C while the libraries load ends it as quietly as later.
+    """Entry point: the whole command, or a rollback, which does not wait for the command's libraries.
 
-    A rollback does not wait for those libraries.
+    Ctrl-C while these load ends it as quietly as later; what nobody expected is a bug, whatever the verb.
     """
     try:
         if sys.argv[1:3] == ["canary", "rollback"]:
@@ -16,9 +16,38 @@ def main() -> None:
             if code is not None:
                 sys.exit(code)
         from loadtest.cli.main import main as run
+
+        run()
     except KeyboardInterrupt:
         sys.exit(130)
-    run()
+    except Exception as error:
+        sys.exit(report_bug(error))
+
+
+def report_bug(error: BaseException) -> int:
+    """Write the traceback to a file, say in one line on standard error where, and return the exit code."""
+    import os
+    import tempfile
+    import traceback
+
+    from loadtest import __version__
+    from loadtest.errors import ExitCode
+
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="loadproof-bug-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"loadproof {__version__}, Python {sys.version}, {sys.platform}\n{sys.argv}\n\n")
+            traceback.print_exception(error, file=file)
+    except OSError as disk:
+        path = f"nowhere ({disk.strerror})"
+    sys.stderr.write(
+        f"loadproof: {what}; this is a bug of Loadproof and says nothing of the candidate; the traceback is "
+        f"in {path}; please report it with that file to Loadproof's issue tracker\n"
+    )
+    for note in getattr(error, "__notes__", ()):
+        sys.stderr.write(f"loadproof: {note}\n")
+    return ExitCode.BUG
 
 
 if __name__ == "__main__":

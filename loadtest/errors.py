@@ -16,7 +16,8 @@
         ├── StateError             the canary's state file cannot be read
         └── TargetError            a URL does not answer, or does not speak the protocol
 
-FAIL, INCONCLUSIVE and INVALID are answers, not errors: see ``ExitCode`` and ``loadtest.judge``.
+FAIL, INCONCLUSIVE and INVALID are answers, not errors: see ``ExitCode`` and ``loadtest.judge``. Any other
+exception is a bug of Loadproof: 6, see ``loadtest.__main__``.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class ExitCode(IntEnum):
     INCONCLUSIVE = 3
     INVALID = 4
     LAB = 5
+    BUG = 6
     INTERRUPTED = 130
 
 

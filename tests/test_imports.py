@@ -28,11 +28,12 @@ ARROWS = {
     "canary": BELOW,
     "report": {"judge", "capacity", "canary", "colours", *BELOW},
     "workflows": {"judge", "capacity", "canary", "report", *BELOW}
-    | {"lab.interface", "lab.gateway", "lab.services", "fetch"},
+    | {"lab.interface", "lab.gateway", "lab.services", "lab.select", "fetch"},
     "cli": {
         "workflows",
         "report",
         "canary",
+        "judge",
         "lab.registry",
         "lab.select",
         "lab.gateway",
@@ -41,15 +42,16 @@ ARROWS = {
         *BELOW,
     },
     # a rollback goes past the command's libraries
-    "__main__": {"cli"},
+    "__main__": {"cli", "errors"},
     # the load generator, a process of its own
+    "load.settings": set(),
     "load.protocols": BELOW,
     "load.sending": {"load.protocols", *BELOW},
     "load.baseline": {"load.sending", "load.protocols", *BELOW},
     "load.live": {"colours", *BELOW},
-    "load.cluster": {"load.baseline", "load.sending", "load.protocols", "load.live", *BELOW},
-    "load.web": {"load.cluster", "load.live", "colours", "fetch", *BELOW},
-    "load.headless": {"load.cluster", "load.sending", *BELOW},
+    "load.cluster": {"load.settings", "load.baseline", "load.sending", "load.protocols", "load.live", *BELOW},
+    "load.web": {"load.settings", "load.cluster", "load.live", "colours", "fetch", *BELOW},
+    "load.headless": {"load.settings", "load.cluster", "load.protocols", "load.sending", *BELOW},
     "load.locustfile": {"load.web", "load.cluster", "load.sending"},
     "load.__main__": {"load.headless", "errors"},
     # the lab: what every backend needs, the backends, and what chooses among them
@@ -61,7 +63,7 @@ ARROWS = {
     "lab.local": {"lab.*"},
     "lab.compose": {"lab.*"},
     # its load generator is a process on this machine
-    "lab.external": {"lab.*", "lab.local"},
+    "lab.external": {"lab.*", "lab.local", "load.protocols"},
     "lab.registry": {"lab.*", "lab.compose"},
     # the backends by the folders that they are
     "lab.select": {"lab.interface", *BELOW},
@@ -74,7 +76,7 @@ LAB = {
 """``lab.*``: what every backend may import."""
 LOCUST = {
     *("headless", "locustfile", "web.locust_ui", "cluster.wiring"),  # the ways to start it
-    *("cluster.coordinator", "cluster.worker", "cluster.load_shape"),  # what Locust calls
+    *("cluster.coordinator", "cluster.worker"),  # what Locust calls
     *("sending.driver", "sending.user_traffic"),
     *("sending.http_client", "sending.timer"),  # gevent's sockets and timers
 }

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.calibration.whole_runs import STRICT
 from loadtest.errors import ExitCode
 from loadtest.judge.verdict import Word
-from loadtest.workflows.stored_run import judge_run
+from loadtest.workflows.stored_run import judge_run, open_run
 
 DURATION = 30
 
@@ -34,8 +34,8 @@ def measure(number: int) -> dict[str, Any]:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode not in [ExitCode[word.name] for word in Word]:
             raise RuntimeError(done.stdout + done.stderr)
-        run = Path(results, "latest")
-        default, strict = judge_run(run), judge_run(run, STRICT)
+        stored = open_run(Path(results, "latest"))
+        default, strict = judge_run(stored), judge_run(stored, STRICT)
         return {
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "seed": number,

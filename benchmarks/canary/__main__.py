@@ -17,7 +17,7 @@ from benchmarks.canary import faults, report, rollbacks, shadowed
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.registry import claim
 from loadtest.lab.select import choose_lab
-from loadtest.workflows.resolve_versions import resolve, train_if_absent
+from loadtest.workflows.prepare import resolve, train_if_absent
 
 PARTS = ("rollbacks", "commands", "faults", "shadow")
 

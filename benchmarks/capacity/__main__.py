@@ -22,8 +22,10 @@ import pyarrow.parquet as pq
 from benchmarks.capacity import report
 from benchmarks.capacity.lab import running
 from benchmarks.capacity.queues import LIMIT, Queue, fixed, sweep_requests
+from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
 from loadtest.workflows.capacity import Questions, capacity
+from loadtest.workflows.prepare import Ready
 
 PAIRS = ((0.004, 0.005), (0.003, 0.006), (0.0035, 0.0045), (0.0025, 0.007), (0.002, 0.0055))
 """Service times of the two queues of a run, in seconds."""
@@ -72,9 +74,9 @@ def search(pair: tuple[float, float]) -> list[dict[str, Any]]:
             }
         )
         began = time.monotonic()
-        outcome = capacity(
-            experiment, lambda _: lab, (None, None), Path(folder) / "results", _Silent(), Questions()
-        )  # type: ignore[arg-type]  # the double is no whole lab, and has no versions
+        # the double is no whole lab, and has no versions
+        ready = Ready(experiment, Dataset.read(experiment.data), (None, None), lambda _: lab)  # type: ignore[arg-type]
+        outcome = capacity(ready, Path(folder) / "results", _Silent(), Questions())  # type: ignore[arg-type]
         took = time.monotonic() - began
     rows = []
     for role, seconds in service.items():

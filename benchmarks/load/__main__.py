@@ -32,7 +32,7 @@ from benchmarks.load.server import FEATURES, MODEL, running
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
-from loadtest.load.protocols import OpenInference
+from loadtest.load.protocols.oip import OpenInference
 
 RESULTS = Path(__file__).parent / "results.json"
 ROWS = 5000

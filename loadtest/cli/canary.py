@@ -11,21 +11,20 @@ import typer
 from contract.headers import MODEL_VERSION
 from loadtest.canary.codec import encode
 from loadtest.canary.shadow_join import Join
-from loadtest.canary.state import Change, State
+from loadtest.canary.state import Change
 from loadtest.cli.canary_auto import auto, run
-from loadtest.cli.canary_text import describe_change, describe_shadow, print_status
+from loadtest.cli.canary_text import describe_shadow, print_status
 from loadtest.cli.console import console
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, StableVersion
-from loadtest.cli.rollback import WHY, roll_back
+from loadtest.cli.rollback import WHY, apply, roll_back
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Experiment
 from loadtest.fetch import get
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.registry import FOLDER, PROJECT, RunningLab, claim, running_lab
-from loadtest.lab.select import choose_lab
 from loadtest.lab.services.shadow_answers import ShadowReader
-from loadtest.workflows.keep_lab_up import CHECK_EVERY, Keeper
-from loadtest.workflows.resolve_versions import resolve, train_if_absent
+from loadtest.workflows.canary_up import CHECK_EVERY, Keeper
+from loadtest.workflows.prepare import check_canary_up
 
 app = typer.Typer(
     no_args_is_help=True, help="Give the candidate a share of the traffic, promote it, roll it back."
@@ -112,14 +111,11 @@ def up(
 ) -> None:
     """Keep a lab running until Ctrl-C; the next one in the same folder continues with its split."""
     resolved = Experiment.load_file(experiment, {"versions": {"stable": stable, "candidate": candidate}})
-    stopping = f"the lab stops; its state stays in {lab}"
+    checked = check_canary_up(resolved, backend)
     try:
         with claim(lab) as claimed:
-            open_lab = choose_lab(
-                backend, resolved, console.print, state=lab, percent=0.0, allow_faults=faults
-            )
-            train_if_absent(resolved, console.print)
-            with open_lab(resolve(resolved)) as opened:
+            ready = checked.provide(console.print, state=lab, percent=0.0, allow_faults=faults)
+            with ready.open_lab(ready.versions) as opened:
                 claimed.announce(opened)
                 console.print(f"lab is up ({opened.backend}): gateway {opened.endpoints.gateway}")
                 print_status(console, f"the lab in {lab}", opened.canary.read())
@@ -129,21 +125,13 @@ def up(
                     keeper.check()
                     time.sleep(CHECK_EVERY)
     except KeyboardInterrupt:
-        console.print(stopping)
+        console.print(f"the lab stops; its state stays in {lab}")
 
 
 def _change(running: RunningLab, change: Change) -> None:
-    before: list[State] = []
-
-    def remembered(state: State) -> State:
-        before.append(state)
-        return change(state)
-
-    note = sign("")
     # a controller would undo it at once, or build on what it does not know of
-    with running.canary.lead(f"{note.by}, by hand"):
-        after = running.canary.update(remembered)
-    console.print(describe_change(before[0], after))
+    with running.canary.lead(f"{sign('').by}, by hand"):
+        console.print(apply(running, change))
 
 
 def _require_ready(running: RunningLab) -> None:

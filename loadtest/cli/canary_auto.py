@@ -13,21 +13,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from loadtest.canary.event import BY
 from loadtest.canary.live_evidence import check
 from loadtest.cli.console import console
-from loadtest.cli.interrupts import told_in_one_line
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, StableVersion
 from loadtest.errors import ExitCode, Interrupted
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.registry import FOLDER, PROJECT, announced, running_lab
-from loadtest.lab.select import choose_lab
 from loadtest.report.canary_terminal import CanaryDisplay
-from loadtest.workflows.canary_auto import Auto, End, Outlet
+from loadtest.workflows.canary_auto import End, Output, control
 from loadtest.workflows.canary_outputs import LOOPBACK, Annotations, Lines, Metrics
-from loadtest.workflows.canary_run import run_canary, watch
-from loadtest.workflows.fault_schedule import need_a_willing_server
-from loadtest.workflows.resolve_versions import check_input, resolve, train_if_absent
+from loadtest.workflows.canary_run import run_canary
+from loadtest.workflows.prepare import check_canary_run
 
 _WORDS = {ExitCode.PASS: "promoted", ExitCode.FAIL: "rolled back", ExitCode.INCONCLUSIVE: "undecided"}
 
@@ -35,7 +31,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per sc
 MetricsPort = Annotated[
     int, typer.Option(min=0, max=65535, help="Port of the controller's /metrics, on 127.0.0.1; 0: none.")
 ]
-ExperimentName = ExperimentName
 
 
 def auto(
@@ -54,23 +49,11 @@ def auto(
     resolved = Experiment.load_file(experiment)
     check(resolved)
     running = running_lab(lab, project)
-    with _outlets(json, metrics_port, running.state, metrics_address) as (outlets, _):
-        state = running.canary.read()
-        seen = watch(state, running.endpoints(), resolved.canary)
+    with _outputs(json, metrics_port, running.state, metrics_address) as (outputs, _):
         try:
-            with running.canary.lead(BY):
-                end = Auto(
-                    resolved,
-                    running.canary,
-                    seen.scraper,
-                    seen.meter,
-                    outlets,
-                    read_answers=seen.read_answers,
-                ).run()
+            end = control(resolved, running.canary, running.endpoints(), outputs)
         except KeyboardInterrupt:
             raise Interrupted("interrupted; the split stays as it is") from None
-        finally:
-            seen.scraper.close()
     _conclude(end, None, json=json)
 
 
@@ -92,33 +75,21 @@ def run(
         "load": {"rate": rate, "duration": duration},
         "limits": {"cpus": cpus},
     }
-    resolved = Experiment.load_file(experiment, overrides)
-    check(resolved)
-    check_input(resolved)
+    checked = check_canary_run(Experiment.load_file(experiment, overrides), backend, results)
+    faults = any(fault.by_server for fault in checked.experiment.faults)
     with ExitStack() as stack:
         state = Path(stack.enter_context(TemporaryDirectory(prefix="loadproof-")))
-        outlets, notes = stack.enter_context(_outlets(json, metrics_port, state))
+        outputs, notes = stack.enter_context(_outputs(json, metrics_port, state))
         announce = stack.enter_context(announced(results / FOLDER.name, state, notes.print))
-        with told_in_one_line():
-            open_lab = choose_lab(
-                backend,
-                resolved,
-                notes.print,
-                state=state,
-                percent=0.0,
-                allow_faults=need_a_willing_server(resolved.faults),
-            )
-            train_if_absent(resolved, notes.print)
-            outcome = run_canary(
-                resolved, open_lab, resolve(resolved), results, outlets, notes.print, announce
-            )
+        ready = checked.provide(notes.print, state=state, percent=0.0, allow_faults=faults)
+        outcome = run_canary(ready, results, outputs, notes.print, announce)
     _conclude(outcome.end, outcome.folder, json=json)
 
 
 @contextmanager
-def _outlets(
+def _outputs(
     json: bool, metrics_port: int, folder: Path | None = None, address: str = LOOPBACK
-) -> Iterator[tuple[list[Outlet], Console]]:
+) -> Iterator[tuple[list[Output], Console]]:
     """Where events go, and where notes for people go: with ``--json`` not to standard output.
 
     ``folder`` is that of a running lab of local processes, whose Prometheus is told of the metrics.
@@ -133,7 +104,7 @@ def _outlets(
         stack.callback(annotations.close)
         stack.callback(display.close)
         # plain print: one event is one line, however narrow the terminal is
-        shown: Outlet = Lines(lambda line: print(line, flush=True)) if json else display
+        shown: Output = Lines(lambda line: print(line, flush=True)) if json else display
         yield [shown, metrics, annotations], notes
 
 

@@ -9,16 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from loadtest.cli.console import console
-from loadtest.cli.interrupts import told_in_one_line
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, Seed, StableVersion
 from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.lab.select import choose_lab
 from loadtest.report.capacity import print_capacity
 from loadtest.report.terminal import TerminalProgress
 from loadtest.workflows.capacity import Questions
 from loadtest.workflows.capacity import capacity as run_capacity
-from loadtest.workflows.resolve_versions import check_input, resolve, train_if_absent
+from loadtest.workflows.prepare import check_capacity
 
 
 def capacity(
@@ -64,14 +62,11 @@ def capacity(
             "gates": gate,
         },
     }
-    resolved = Experiment.load_file(experiment, overrides)
-    progress = TerminalProgress(console)
-    with told_in_one_line(), closing(progress):
-        check_input(resolved)
-        lab = choose_lab(backend, resolved, progress.step)
-        train_if_absent(resolved, progress.step)
-        versions = resolve(resolved)
-        outcome = run_capacity(resolved, lab, versions, results, progress, Questions(limits, price, at_rate))
+    by_limit = {"--cpus": limits, "--price": price, "--at-rate": at_rate}
+    checked = check_capacity(Experiment.load_file(experiment, overrides), backend, results, by_limit)
+    with closing(TerminalProgress(console)) as progress:
+        ready = checked.provide(progress.step)
+        outcome = run_capacity(ready, results, progress, Questions(limits, price, at_rate))
     print_capacity(console, outcome.report, str(outcome.folder))
     raise typer.Exit(outcome.report.verdict.exit_code)
 

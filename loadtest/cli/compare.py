@@ -8,17 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from loadtest.cli.console import console
-from loadtest.cli.interrupts import told_in_one_line
+from loadtest.cli.console import conclude, console
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, Seed, StableVersion
 from loadtest.experiment.experiment import Experiment
-from loadtest.lab.select import choose_lab
-from loadtest.report.rates import print_rates
-from loadtest.report.terminal import TerminalProgress, print_verdict
-from loadtest.workflows.compare import check
+from loadtest.report.terminal import TerminalProgress
 from loadtest.workflows.compare import compare as run_compare
-from loadtest.workflows.rate_sweep import compare_at_rates
-from loadtest.workflows.resolve_versions import resolve, train_if_absent
+from loadtest.workflows.prepare import check_compare
 
 LIMIT = "10m"
 """The longest that a load lasts which is to end when it is decided, unless a duration is given."""
@@ -59,8 +54,7 @@ def compare(
         str | None, typer.Option(help="Instead of a lab: the server of the candidate.")
     ] = None,
     protocol: Annotated[
-        str | None,
-        typer.Option(help="What both servers speak: oip, kserve-v1, tfserving, mlflow or sagemaker."),
+        str | None, typer.Option(help="What both servers speak (oip); docs/any-server.md lists it all.")
     ] = None,
     stable_model: Annotated[str | None, typer.Option(help="The model's name on stable's server.")] = None,
     candidate_model: Annotated[
@@ -96,19 +90,7 @@ def compare(
     }
     if any(servers.values()):
         overrides["target"] = servers
-    resolved = Experiment.load_file(experiment, overrides, gates=gate or ())
-    progress = TerminalProgress(console)
-    with told_in_one_line(), closing(progress):
-        check(resolved)
-        lab = choose_lab(backend, resolved, progress.step)
-        train_if_absent(resolved, progress.step)
-        versions = resolve(resolved)
-        if resolved.load.rates:
-            at_rates = compare_at_rates(resolved, lab, versions, results, progress)
-        else:
-            outcome = run_compare(resolved, lab, versions, results, progress)
-    if resolved.load.rates:
-        print_rates(console, at_rates.verdict, str(at_rates.folder))
-        raise typer.Exit(at_rates.verdict.verdict.exit_code)
-    print_verdict(console, outcome.verdict, str(outcome.folder))
-    raise typer.Exit(outcome.verdict.verdict.exit_code)
+    checked = check_compare(Experiment.load_file(experiment, overrides, gates=gate or ()), backend, results)
+    with closing(TerminalProgress(console)) as progress:
+        outcome = run_compare(checked.provide(progress.step), results, progress)
+    conclude(*outcome)

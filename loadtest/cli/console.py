@@ -1,7 +1,35 @@
-"""Where every command prints."""
+"""Where every command prints, and how it ends."""
 
+from __future__ import annotations
+
+import os
 import sys
+from pathlib import Path
+from typing import NoReturn
 
+import typer
 from rich.console import Console
 
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+from loadtest.judge.rate_sweep import RatesVerdict
+from loadtest.judge.verdict import Verdict
+from loadtest.report.rates import print_rates
+from loadtest.report.terminal import print_verdict
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader that has enough (``| head``) ends no run: rich would exit with 1, which is FAIL."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+console = _Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+def conclude(verdict: Verdict | RatesVerdict, folder: Path) -> NoReturn:
+    """Print a verdict and end with its exit code."""
+    if isinstance(verdict, RatesVerdict):
+        print_rates(console, verdict, str(folder))
+    else:
+        print_verdict(console, verdict, str(folder))
+    raise typer.Exit(verdict.verdict.exit_code)

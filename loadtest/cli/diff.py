@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from loadtest.cli.console import console
+from loadtest.judge.diff import diff_runs
 from loadtest.report.diff_table import print_changes
-from loadtest.workflows.stored_run import diff_runs
+from loadtest.workflows.stored_run import open_run
 
 
 def diff(
@@ -18,7 +19,7 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Compare two stored runs: what changed, with an interval. No verdict."""
-    changes = diff_runs(before, after)
+    changes = diff_runs(open_run(before), open_run(after))
     if as_json:
         typer.echo(changes.model_dump_json(indent=2))
     else:

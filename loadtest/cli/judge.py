@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from loadtest.cli.console import console
-from loadtest.report.rates import print_rates
-from loadtest.report.terminal import print_verdict
+from loadtest.cli.console import conclude
 from loadtest.workflows.rate_sweep import holds_rates, judge_rates_run
-from loadtest.workflows.stored_run import judge_run
+from loadtest.workflows.stored_run import judge_run, open_run, write_reports
 
 
 def judge(
@@ -26,10 +24,12 @@ def judge(
     ] = False,
 ) -> None:
     """Compute the verdict of a stored run again, by its own gates or others."""
+    folder = run.resolve()
     if holds_rates(run):
-        together = judge_rates_run(run, gate or (), write=write)
-        print_rates(console, together, str(run.resolve()))
-        raise typer.Exit(together.verdict.exit_code)
-    verdict = judge_run(run, gate or (), write=write)
-    print_verdict(console, verdict, str(run.resolve()))
-    raise typer.Exit(verdict.verdict.exit_code)
+        conclude(judge_rates_run(run, gate or (), write=write), folder)
+    stored = open_run(run)
+    stored = stored.under(gate) if gate else stored
+    verdict = judge_run(stored)
+    if write:
+        write_reports(folder, stored, verdict)
+    conclude(verdict, folder)

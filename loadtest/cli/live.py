@@ -1,13 +1,18 @@
-"""``loadproof live``: sample lines in, the state of every gate out."""
+"""``loadproof live``, the pipe behind Locust's page: sample lines in, the state of every gate out."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from loadtest.cli.options import ExperimentName
+from loadtest.data.dataset import Dataset
+from loadtest.data.samples import SampleSet, read_line
 from loadtest.experiment.experiment import Experiment
-from loadtest.workflows.live_events import live_events
+from loadtest.judge.gate_checks import check_gates
+from loadtest.judge.live_view import LiveJudge
 
 
 def live(
@@ -19,3 +24,19 @@ def live(
     """
     for event in live_events(Experiment.load_file(experiment), sys.stdin):
         print(json.dumps(event, allow_nan=False), flush=True)
+
+
+def live_events(experiment: Experiment, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """An event of ``loadtest.judge.live_view`` after every analysis; other lines are passed over.
+
+    Raises:
+        UsageError: the evaluation set, a gate, or a line cannot be used.
+    """
+    dataset = Dataset.read(experiment.data)
+    check_gates(experiment, dataset)
+    judge = LiveJudge(experiment, dataset)
+    for line in lines:
+        content = read_line(line)
+        view = judge.feed(content) if isinstance(content, SampleSet) else None
+        if view is not None:
+            yield view.event()

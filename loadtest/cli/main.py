@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperGroup
 
 from loadtest import __version__
 from loadtest.cli import canary
@@ -20,10 +22,35 @@ from loadtest.cli.init import init
 from loadtest.cli.judge import judge
 from loadtest.cli.live import live
 from loadtest.cli.worker import worker
-from loadtest.errors import LabError, LoadproofError
+from loadtest.errors import Interrupted, LabError, LoadproofError
+
+
+class Verbs(TyperGroup):
+    """Of all verbs: what typer would end with a bare exit code, or with 1, is reported in one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb that was named.
+
+        Raises:
+            Interrupted: by Ctrl-C, or by a reader of the output that went away.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            # the notes say where samples were kept
+            words = ["interrupted; what was started is stopped", *getattr(stop, "__notes__", ())]
+            raise Interrupted(" ".join(words)) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush
+            raise Interrupted("the output is no longer read; what was started is stopped") from None
+
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
+    cls=Verbs,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 
@@ -42,8 +69,10 @@ def _root(
     """May the new version of a model go live? Load-test it beside the version it would replace."""
 
 
-for verb in (init, compare, capacity, judge, diff, live, worker):
+for verb in (init, compare, capacity, judge, diff, worker):
     app.command()(verb)
+# what Locust's page judges with while a run lasts: a pipe, and no verb for people
+app.command(hidden=True)(live)
 app.add_typer(canary.app, name="canary")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loadtest.canary.state import State
@@ -21,13 +21,18 @@ def roll_back(running: RunningLab, why: str) -> str:
     Raises:
         LabError: no lab runs, or its gateway did not take it over.
     """
+    return apply(running, lambda state: state.rollback(sign(why)) if state.can_roll_back else state)
+
+
+def apply(running: RunningLab, change: Callable[[State], State]) -> str:
+    """Change the canary's state, and say what was done."""
     before: list[State] = []
 
-    def change(state: State) -> State:
+    def remembered(state: State) -> State:
         before.append(state)
-        return state.rollback(sign(why)) if state.can_roll_back else state
+        return change(state)
 
-    after = running.canary.update(change)
+    after = running.canary.update(remembered)
     return describe_change(before[0], after)
 
 

@@ -8,8 +8,10 @@ folder behind if it holds samples, and the error says where.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +25,9 @@ EXPERIMENT = "experiment.toml"
 ENVIRONMENT = "environment.json"
 VERDICT = "verdict.json"
 RATES = "rates.json"
+
+
+_logger = logging.getLogger(__name__)
 
 
 def run_name(experiment: str, began: datetime) -> str:
@@ -86,13 +91,25 @@ class RunFolder:
         """Write one file of the run; see ``write_file``."""
         write_file(self.path, name, content)
 
-    def publish(self) -> Path:
-        """Rename the whole folder to its final name and point ``latest`` at it."""
+    def publish(self, say: Callable[[str], None] = _logger.warning) -> Path:
+        """Rename the whole folder to its final name and point ``latest`` at it.
+
+        A ``latest`` that cannot be pointed anywhere costs one line, which ``say`` takes, never the run.
+        """
         self.path.rename(self.final)
-        link = self.results / f".latest-{os.getpid()}"
-        link.unlink(missing_ok=True)
-        link.symlink_to(self.name)
-        link.replace(self.results / "latest")
+        latest, link = self.results / "latest", self.results / f".latest-{os.getpid()}"
+        try:
+            link.unlink(missing_ok=True)
+            link.symlink_to(self.name)
+            link.replace(latest)
+        except OSError as error:
+            link.unlink(missing_ok=True)
+            why = (
+                "is no link but a folder; move it away"
+                if latest.is_dir() and not latest.is_symlink()
+                else str(error.strerror)
+            )
+            say(f"{latest} does not point at this run: it {why}; the run is in {self.final}")
         return self.final
 
 
@@ -118,6 +135,8 @@ def find_run(run: Path) -> Path:
         UsageError: it is no run folder.
     """
     folder = run.resolve()
+    if not (folder / SAMPLES).is_file() and (one := next(folder.glob(f"*/{SAMPLES}"), None)):
+        raise UsageError(f"{run}: holds several runs; name one of them, such as {run / one.parent.name}")
     if not (folder / SAMPLES).is_file() or not (folder / EXPERIMENT).is_file():
         raise UsageError(f"{run}: no run folder ({SAMPLES} and {EXPERIMENT} must be there); see results/")
     return folder

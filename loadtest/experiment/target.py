@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from contract.headers import REQUEST_ID
 from loadtest.errors import UsageError
 from loadtest.experiment.role import Role
-
-Protocol = Literal["oip", "kserve-v1", "tfserving", "mlflow", "sagemaker"]
 
 TOKENS = {"stable": "LOADPROOF_STABLE_TOKEN", "candidate": "LOADPROOF_CANDIDATE_TOKEN"}
 """Variables whose value is sent as a bearer token."""
@@ -43,8 +40,8 @@ class Target(BaseModel):
     """Base URL of the version in production."""
     candidate: str
     """Base URL of the candidate."""
-    protocol: Protocol = "oip"
-    """The protocol that both servers speak."""
+    protocol: str = "oip"
+    """What both servers speak: `oip`, `kserve-v1`, `tfserving`, `mlflow` or `sagemaker`; see any-server.md."""
     stable_model: str | None = None
     """The model's name on stable's server, if it is not `[model] name`."""
     candidate_model: str | None = None

@@ -30,7 +30,7 @@ from loadtest.stats.quantiles import block_count, jackknife, log_level, log_rati
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
-def compare_runs(before: Run, after: Run) -> Changes:
+def diff_runs(before: Run, after: Run) -> Changes:
     """Compare two runs; what cannot be compared says why in place of an interval."""
     same_set = _same_set(before.dataset, after.dataset)
     same_arrivals = same_set and all(

@@ -15,8 +15,8 @@ from loadtest.judge.quality_tests import positive_class
 from loadtest.judge.run import rows_of_slice
 
 
-def check_gates(experiment: Experiment, dataset: Dataset) -> None:
-    """Refuse gates that these rows can never decide.
+def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
+    """Refuse gates that these rows can never decide; without rows yet, those that no row could.
 
     Raises:
         GateError: a gate names a column or value that is not there, or a metric of the other task.
@@ -32,22 +32,26 @@ def check_gates(experiment: Experiment, dataset: Dataset) -> None:
             why for need in gate.entry.needs if (why := _lacks(need, gate, experiment, dataset))
         ]:
             problem = missing[0]
-        elif gate.column is not None and gate.column not in dataset.columns.column_names:
+        elif dataset is None or gate.column is None:
+            pass
+        elif gate.column not in dataset.columns.column_names:
             names = ", ".join(dataset.columns.column_names)
             problem = f"the evaluation set has no column {gate.column!r}; it has {names}"
-        elif gate.column is not None and not rows_of_slice(gate, dataset).any():
+        elif not rows_of_slice(gate, dataset).any():
             seen = sorted({str(v) for v in dataset.columns[gate.column].unique().to_pylist()})
             problem = f"no row has {gate.column}={gate.value}; there are {', '.join(seen[:8])}"
         if problem:
             raise GateError(f"gate {gate.expression!r}: {problem}")
 
 
-def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset) -> str | None:
+def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | None) -> str | None:
     """Why there is no such input of a metric (see ``Metric.needs``); None: there is."""
     if need == "baseline" and not experiment.load.baseline_time:
         return "it needs baseline answers; set [load] baseline above 0"
-    if need == "value" and dataset.values is None:
+    if need == "value" and experiment.data.value is None:
         return "the experiment names no value column; set [data] value"
+    if dataset is None:
+        return None
     if need == "value" and dataset.values is not None and not np.isfinite(dataset.values).all():
         return f"the value column has empty cells; fill them in {dataset.path}"
     if need == "positive class":

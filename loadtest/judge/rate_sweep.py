@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from loadtest.judge.diff import compare_runs
+from loadtest.judge.diff import diff_runs
 from loadtest.judge.diff_lines import Changes
 from loadtest.judge.gate_test import Judged
 from loadtest.judge.judge import judge_gates
@@ -54,9 +54,7 @@ def judge_rates(runs: Sequence[Run]) -> RatesVerdict:
     for run in runs:
         rate = run.experiment.load.rate
         verdict, gates = judge_gates(run)
-        found.append(
-            AtRate(rate=rate, verdict=verdict, changes=compare_runs(runs[0], run) if found else None)
-        )
+        found.append(AtRate(rate=rate, verdict=verdict, changes=diff_runs(runs[0], run) if found else None))
         if verdict.verdict is Word.INVALID:
             invalid.append(f"at {rate:g}/s: {verdict.reason}")
         else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -88,12 +89,14 @@ class Run:
         dataset: the evaluation set that the rows came from.
         facts: of the lab and the load.
         evidence: both versions' outcomes, of the whole run or of the part that is looked at.
+        samples: one per request of the whole run; none in an analysis while it lasts.
     """
 
     experiment: Experiment
     dataset: Dataset
     facts: RunFacts
     evidence: Evidence
+    samples: SampleSet = field(default_factory=SampleSet.empty)
 
     @classmethod
     def gather(cls, experiment: Experiment, dataset: Dataset, samples: SampleSet, facts: RunFacts) -> Run:
@@ -108,12 +111,21 @@ class Run:
                 "judge with the evaluation set of the run"
             )
         evidence = Evidence.gather(experiment.load, samples, facts.load.duration_s)
-        return cls(experiment, dataset, facts, evidence)
+        return cls(experiment, dataset, facts, evidence, samples)
 
     @property
     def alpha(self) -> float:
         """What lies outside of an interval, on each side."""
         return 1 - self.experiment.confidence
+
+    def under(self, gates: Sequence[str]) -> Run:
+        """The same run, to be judged by other gates.
+
+        Raises:
+            GateError: a gate does not parse.
+        """
+        parsed = tuple(Gate.parse(gate) for gate in gates)
+        return replace(self, experiment=self.experiment.model_copy(update={"gates": parsed}))
 
     def until(self, seconds: float) -> Run:
         """What one of many analyses at it sees: the first ``seconds`` of load."""

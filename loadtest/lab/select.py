@@ -34,6 +34,24 @@ def backend_names(among: Sequence[Backend] | None = None) -> list[str]:
     return [AUTO, *(one.name for one in among or backends() if not one.external)]
 
 
+def check_backend(
+    backend: str, experiment: Experiment, among: Sequence[Backend] | None = None
+) -> list[Backend]:
+    """Refuse what a backend can never do, before anything is built for it; the backends to try, in order.
+
+    Raises:
+        UsageError: there is no such backend, or it does not take this experiment.
+    """
+    among = among or backends()
+    if backend not in backend_names(among):
+        raise UsageError(f"no backend {backend!r}; there are {', '.join(backend_names(among))}")
+    fitting = [one for one in among if one.external == (experiment.target is not None)]
+    left = [one for one in fitting if one.external or backend in (AUTO, one.name)]
+    if problem := left[0].refuses(experiment):
+        raise UsageError(problem)
+    return left
+
+
 def choose_lab(
     backend: str,
     experiment: Experiment,
@@ -50,11 +68,7 @@ def choose_lab(
         UsageError: there is no such backend, or it does not take this experiment.
         StartError: it cannot be had here; the message says why and names the remedy.
     """
-    among = among or backends()
-    if backend not in backend_names(among):
-        raise UsageError(f"no backend {backend!r}; there are {', '.join(backend_names(among))}")
-    fitting = [one for one in among if one.external == (experiment.target is not None)]
-    left = [one for one in fitting if one.external or backend in (AUTO, one.name)]
+    left = check_backend(backend, experiment, among)
     request = LabRequest(experiment, say, state, percent, allow_faults)
     while True:
         one = left.pop(0)
@@ -64,7 +78,11 @@ def choose_lab(
             return one.prepare(request)
         except StartError as error:
             if not left:
-                others = " or ".join(other.name for other in fitting if other is not one)
+                others = " or ".join(
+                    other.name
+                    for other in among or backends()
+                    if other.external == one.external and other is not one
+                )
                 remedy = f", or take BACKEND={others}" if others and backend != AUTO else ""
                 raise StartError(f"{error}{remedy}", error.log) from None
             say(f"taking {left[0].title}: {str(error).split('; ')[0]}")

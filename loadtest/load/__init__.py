@@ -1,1 +1,1 @@
-"""The load generator, a process of its own. May import data, experiment, stats; nothing imports it."""
+"""The load generator, a separate process. May import data and below; others import its protocols only."""

@@ -14,19 +14,20 @@ from gevent.event import Event
 from locust import runners
 from locust.env import Environment
 
-from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import EXPERIMENT
 from loadtest.data.samples import sample_line
 from loadtest.errors import ExitCode, LabError, StartError
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.cluster import files
-from loadtest.load.cluster.coordinator import Result
-from loadtest.load.cluster.load_shape import Arrivals
-from loadtest.load.cluster.settings import locate_data
-from loadtest.load.cluster.wiring import wire
+from loadtest.load.cluster.coordinator import FinishedRun, RunHooks
+from loadtest.load.cluster.run_inputs import RunInputs
+from loadtest.load.cluster.wiring import Arrivals, coordinate
+from loadtest.load.cluster.worker import Worker
+from loadtest.load.protocols import protocol_named
 from loadtest.load.sending.driver import Generator
 from loadtest.load.sending.recorder import MakeRecorder, Recorder
-from loadtest.load.sending.target_check import base_url
+from loadtest.load.sending.target import base_url
+from loadtest.load.settings import Settings
 
 _CONNECT = 60.0
 _QUIT = 5.0
@@ -62,28 +63,30 @@ def run(
         UsageError: the job, the evaluation set or the URL cannot be used.
         LabError: the target does not answer, or the generator broke.
     """
-    experiment = Experiment.load_file(str(job / EXPERIMENT))
+    inputs = RunInputs(Settings.read())
+    experiment = inputs.locate(Experiment.load_file(str(job / EXPERIMENT)))
+    if experiment.target is not None:
+        protocol_named(experiment.target.protocol)
     url = base_url(host)
     workers = workers or experiment.load.workers
     interrupted = Event()
     with _Workers(0 if workers == 1 else workers) as processes:
-        Dataset.read(locate_data(experiment).data)
+        inputs.dataset(experiment.data)
         environment = Environment(user_classes=[Generator], shape_class=Arrivals(), host=url)
-        runner: Any = (
-            environment.create_local_runner()
-            if workers == 1
-            else environment.create_master_runner(_LOOPBACK, 0)
-        )
-        coordinator = wire(
-            environment,
+        hooks = RunHooks(
             resolve=lambda: experiment,
-            conclude_run=lambda result: files.write(job, result.samples, result.outcome),
+            conclude=lambda run: files.write(job, run.samples, run.summary),
             show=lambda event: print(json.dumps(event), file=out, flush=True),
-            recorder=recorder,
             pass_on=(lambda samples: print(sample_line(samples), file=out, flush=True)) if stream else None,
         )
-        if coordinator is None:
-            raise LabError("this process coordinates no run")
+        runner: Any
+        if workers == 1:
+            runner = environment.create_local_runner()
+            coordinator = coordinate(environment, inputs, hooks)
+            Worker(environment, inputs, recorder)
+        else:
+            runner = environment.create_master_runner(_LOOPBACK, 0)
+            coordinator = coordinate(environment, inputs, hooks)
 
         def interrupt() -> None:
             if not interrupted.is_set():
@@ -104,12 +107,12 @@ def run(
     return _exit_code(coordinator.result, interrupted.is_set())
 
 
-def _exit_code(result: Result | None, interrupted: bool) -> ExitCode:
-    if result is not None and result.outcome.exit_code not in (ExitCode.PASS, ExitCode.INVALID):
-        raise LabError(result.outcome.reason or "the load generator broke")
+def _exit_code(result: FinishedRun | None, interrupted: bool) -> ExitCode:
+    if result is not None and result.summary.exit_code not in (ExitCode.PASS, ExitCode.INVALID):
+        raise LabError(result.summary.reason or "the load generator broke")
     if interrupted:
         return ExitCode.INTERRUPTED
-    return result.outcome.exit_code if result is not None else ExitCode.LAB
+    return result.summary.exit_code if result is not None else ExitCode.LAB
 
 
 class _Workers:
@@ -176,7 +179,7 @@ def _be_worker(receive: int) -> NoReturn:
         if port := os.read(receive, _PORT):
             environment = Environment(user_classes=[Generator])
             runner = environment.create_worker_runner(_LOOPBACK, int.from_bytes(port, "big"))
-            wire(environment, resolve=_no_master, conclude_run=_no_master)
+            Worker(environment, RunInputs(Settings.read()))
             gevent.spawn(_watch, os.getppid())
             runner.greenlet.join()
         code = ExitCode.PASS
@@ -188,7 +191,3 @@ def _watch(master: int) -> NoReturn:
     while os.getppid() == master:
         gevent.sleep(1)
     os._exit(ExitCode.LAB)
-
-
-def _no_master(*_: object) -> Any:
-    raise LabError("a worker concludes no run")

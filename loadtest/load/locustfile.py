@@ -1,13 +1,13 @@
 """For the ``locust`` command: ``locust -f loadtest/load/locustfile.py --host http://127.0.0.1:8080``.
 
-Wiring only. LOADPROOF_EXPERIMENT names the experiment; see ``loadtest.load.cluster.settings``.
+Wiring only. LOADPROOF_EXPERIMENT names the experiment; see ``loadtest.load.settings``.
 """
 
 from typing import Any
 
 from locust import events
 
-from loadtest.load.cluster.load_shape import Arrivals
+from loadtest.load.cluster.wiring import Arrivals
 from loadtest.load.sending.driver import Generator
 from loadtest.load.web.locust_ui import add_options, start
 

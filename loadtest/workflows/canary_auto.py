@@ -2,16 +2,14 @@
 
 All of the thinking is in ``loadtest.canary``; this loop only carries it out::
 
-    auto = Auto(experiment, store, scrape, meter, outlets)
-    with store.lead("auto"):
-        end = auto.run()
+    end = control(experiment, store, endpoints, outputs)
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from loadtest.canary.counters import Meter
@@ -23,8 +21,11 @@ from loadtest.canary.shadow_join import Join
 from loadtest.canary.state import State, Store
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Experiment
+from loadtest.lab.gateway.routes import Routes
 from loadtest.lab.gateway.signature import sign
-from loadtest.lab.services.scrape import Pages
+from loadtest.lab.interface import Endpoints
+from loadtest.lab.services.scrape import Pages, Scraper
+from loadtest.lab.services.shadow_answers import ShadowReader
 
 EVERY = 1.0
 """Seconds between two scrapes."""
@@ -33,7 +34,7 @@ _EQUAL = 50.0
 """As at this split, both versions have as much to do in the shadow: either may be called slow, or fast."""
 
 
-class Outlet(Protocol):
+class Output(Protocol):
     """Where events go: a terminal, metrics, Grafana."""
 
     def show(self, event: Event) -> None:
@@ -47,7 +48,8 @@ class End(NamedTuple):
     why: str
 
 
-class Auto:
+@dataclass
+class Controller:
     """The controller of one canary.
 
     Args:
@@ -56,35 +58,25 @@ class Auto:
         scrape: asks the lab's services.
         meter: makes scrapes of what they answer.
         read_answers: puts what is new of both versions' answers into a join, for the shadow.
-        outlets: take every event.
+        outputs: take every event.
         clock: seconds that never go back.
         sleep: waits for so many seconds.
         check: called at every scrape; raises when the lab broke in a way that is no finding on the candidate.
     """
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        store: Store,
-        scrape: Callable[[], Pages],
-        meter: Meter,
-        outlets: Sequence[Outlet],
-        *,
-        read_answers: Callable[[Join], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-        check: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._experiment = experiment
-        self._policy = experiment.canary
-        self._store = store
-        self._scrape = scrape
-        self._meter = meter
-        self._outlets = outlets
-        self._read_answers = read_answers
-        self._clock, self._sleep, self._check = clock, sleep, check
-        self._watch = Watch(experiment)
-        self._join = Join()
+    experiment: Experiment
+    store: Store
+    scrape: Callable[[], Pages]
+    meter: Meter
+    outputs: Sequence[Output]
+    read_answers: Callable[[Join], None] = lambda _: None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    check: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self._policy = self.experiment.canary
+        self._watch, self._join = Watch(self.experiment), Join()
 
     def run(self) -> End:
         """Go on until the candidate is promoted, rolled back, or left where it is.
@@ -92,26 +84,26 @@ class Auto:
         Raises:
             LabError: the gateway did not take a decision over, or ``check`` says that the lab broke.
         """
-        began = self._clock()
-        state = self._store.read()
+        began = self.clock()
+        state = self.store.read()
         position = resume(state)
         if not self._policy.shadow:
             position = position._replace(shadow=False)
         self._enter(position, state)
         for at in self._ticks(began):
-            self._check()
-            evidence = self._known(self._meter.read(at, *self._scrape()), position)
+            self.check()
+            evidence = self._known(self.meter.read(at, *self.scrape()), position)
             decision = decide(self._policy, position, evidence)
             event = Event(at, decision, position, evidence)
-            after = self._store.read() if decision.verb == "hold" else self._carry_out(event, state)
+            after = self.store.read() if decision.verb == "hold" else self._carry_out(event, state)
             last = after.now
             if last.serial != state.now.serial and last.note.by != BY:
                 return End(
                     ExitCode.INCONCLUSIVE, f"{last.note.by} took over ({last.action}): {last.note.why}"
                 )
             state = after
-            for outlet in self._outlets:
-                outlet.show(event)
+            for output in self.outputs:
+                output.show(event)
             if decision.verb in _ENDS:
                 return End(_ENDS[decision.verb], decision.why)
             if decision.verb != "hold":
@@ -124,7 +116,7 @@ class Auto:
     def _enter(self, position: Position, state: State, before: Position | None = None) -> None:
         """A step begins. The shadow's evidence is of servers, not of users: it stands by itself."""
         if position.shadow or (before and before.shadow):
-            self._watch = Watch(self._experiment)
+            self._watch = Watch(self.experiment)
             self._join = Join(state.since.timestamp())
         again = position.paused or bool(before and before.paused)
         self._watch.enter(position.since, _EQUAL if position.shadow else position.split, again=again)
@@ -133,7 +125,7 @@ class Auto:
         if not position.shadow:
             self._watch.add(scrape)
             return self._watch.evidence()
-        self._read_answers(self._join)
+        self.read_answers(self._join)
         self._watch.add(scrape._replace(counts=self._join.take(scrape.edges)))
         return replace(self._watch.evidence(), shadow=self._join.summary())
 
@@ -141,12 +133,12 @@ class Auto:
         due = began
         while True:
             due += EVERY
-            now = self._clock()
+            now = self.clock()
             if now < due:
-                self._sleep(due - now)
+                self.sleep(due - now)
             elif now > due + EVERY:
                 due = now  # what was missed is not made up for
-            yield self._clock() - began
+            yield self.clock() - began
 
     def _carry_out(self, event: Event, known: State) -> State:
         decision = event.decision
@@ -166,7 +158,42 @@ class Auto:
                     return state.shadow(note)
             return state.set(decision.split, note)
 
-        return self._store.update(change)
+        return self.store.update(change)
+
+
+def control(
+    experiment: Experiment,
+    store: Store,
+    endpoints: Endpoints,
+    outputs: Sequence[Output],
+    check: Callable[[], None] = lambda: None,
+) -> End:
+    """Lead a running lab's canary to its end, seen through those who play the roles now.
+
+    Args:
+        experiment: its gates and its ``[canary]`` part.
+        store: the lab's state.
+        endpoints: of the lab.
+        outputs: take every event.
+        check: see ``Controller``.
+
+    Raises:
+        ControllerError: another controller leads it.
+        LabError: the lab broke, does not show its gateway's counters, or cannot have the shadow asked for.
+    """
+    state, policy = store.read(), experiment.canary
+    meter = Meter(Routes.of(state).clusters)
+    answers = ShadowReader(state, endpoints, policy.timeout)
+    if policy.shadow:
+        answers.read_into(Join())
+    scraper = Scraper(endpoints, state.services, policy.timeout)
+    try:
+        with store.lead(BY):
+            return Controller(
+                experiment, store, scraper, meter, outputs, read_answers=answers.read_into, check=check
+            ).run()
+    finally:
+        scraper.close()
 
 
 _ENDS = {"promote": ExitCode.PASS, "rollback": ExitCode.FAIL, "stay": ExitCode.INCONCLUSIVE}

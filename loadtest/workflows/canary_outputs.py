@@ -22,6 +22,18 @@ LOOPBACK = "127.0.0.1"
 _THIS_MACHINE = (LOOPBACK, "localhost", "::1")
 GRAFANA_URL, GRAFANA_TOKEN = "GRAFANA_URL", "GRAFANA_TOKEN"
 _PATIENCE = 2.0
+_GAUGES = {
+    "split_percent": ("The candidate's share as decided.",),
+    "alarm_evidence": ("Evidence of harm by a rollback gate, as a share of what an alarm needs.", "gate"),
+    "interval": ("How much worse the candidate is than stable by a gate: both ends.", "gate", "end"),
+    "margin": ("How much worse a gate lets the candidate be, as a share of 1.", "gate"),
+    "shown": ("Evidence by a promotion gate, as a share of what a step to everybody needs.", "gate"),
+    "shadow_requests": ("Requests of the shadow: joined, of those failed, or unanswered.", "outcome"),
+    "shadow_agreement": ("Share of rows that both versions predict alike, and its 95% interval.", "value"),
+    "shadow_accuracy": ("Share of the shadow's rows with feedback that a version predicted.", "role"),
+    "shadow_latency_seconds": ("Quantiles of both servers' time for the same requests.", "role", "value"),
+}
+"""The gauges: what each says, and its labels."""
 
 
 class Lines:
@@ -40,11 +52,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._split = Gauge(
-            "loadproof_canary_split_percent",
-            "The candidate's share as decided.",
-            registry=self.registry,
-        )
+        self._gauges = {
+            name: Gauge(f"loadproof_canary_{name}", text, labels, registry=self.registry)
+            for name, (text, *labels) in _GAUGES.items()
+        }
         self._decisions = Counter(
             "loadproof_canary_decisions_total",
             "Decisions of the controller.",
@@ -54,55 +65,6 @@ class Metrics:
         # zeros from the start: a rate over the first decision sees it
         for verb in get_args(Verb):
             self._decisions.labels(verb)
-        self._evidence = Gauge(
-            "loadproof_canary_alarm_evidence",
-            "Evidence of harm by a rollback gate, as a share of what an alarm needs.",
-            ["gate"],
-            registry=self.registry,
-        )
-        self._interval = Gauge(
-            "loadproof_canary_interval",
-            "How much worse the candidate is than stable by a gate, as a share of 1: both ends.",
-            ["gate", "end"],
-            registry=self.registry,
-        )
-        self._margin = Gauge(
-            "loadproof_canary_margin",
-            "How much worse a gate lets the candidate be, as a share of 1.",
-            ["gate"],
-            registry=self.registry,
-        )
-        self._shown = Gauge(
-            "loadproof_canary_shown",
-            "Evidence by a promotion gate, as a share of what a step to everybody needs.",
-            ["gate"],
-            registry=self.registry,
-        )
-        self._copies = Gauge(
-            "loadproof_canary_shadow_requests",
-            "Requests of the shadow: joined (both answered), of those failed (by the candidate alone), or "
-            "unanswered by it.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self._agreement = Gauge(
-            "loadproof_canary_shadow_agreement",
-            "Share of rows that both versions predict alike in the shadow, and the ends of its 95% interval.",
-            ["value"],
-            registry=self.registry,
-        )
-        self._accuracy = Gauge(
-            "loadproof_canary_shadow_accuracy",
-            "Share of the shadow's rows with feedback that a version predicted.",
-            ["role"],
-            registry=self.registry,
-        )
-        self._latency = Gauge(
-            "loadproof_canary_shadow_latency_seconds",
-            "Quantiles of both servers' time for the same requests in the shadow.",
-            ["role", "value"],
-            registry=self.registry,
-        )
 
     def serve(self, port: int, folder: Path | None = None, address: str = LOOPBACK) -> Callable[[], None]:
         """Serve ``/metrics``; returns what ends it.
@@ -137,33 +99,37 @@ class Metrics:
 
     def show(self, event: Event) -> None:
         """Take over one event."""
-        self._split.set(event.decision.split)
+        evidence = event.evidence
         self._decisions.labels(event.decision.verb).inc()
-        for alarm in event.evidence.alarms:
+        self._gauges["split_percent"].set(event.decision.split)
+        for alarm in evidence.alarms:
             if alarm.evidence is not None:
-                self._evidence.labels(alarm.gate).set(alarm.evidence)
-        for proof in event.evidence.proofs:
-            self._shown.labels(proof.gate).set(proof.shown[-1])
-        for interval in event.evidence.intervals:
-            self._interval.labels(interval.gate, "low").set(interval.low)
-            self._interval.labels(interval.gate, "high").set(interval.high)
-            self._margin.labels(interval.gate).set(interval.margin)
-        if event.evidence.shadow:
-            self._show_shadow(event.evidence.shadow)
+                self._set("alarm_evidence", alarm.evidence, alarm.gate)
+        for proof in evidence.proofs:
+            self._set("shown", proof.shown[-1], proof.gate)
+        for interval in evidence.intervals:
+            self._set("interval", interval.low, interval.gate, "low")
+            self._set("interval", interval.high, interval.gate, "high")
+            self._set("margin", interval.margin, interval.gate)
+        if evidence.shadow:
+            self._show_shadow(evidence.shadow)
 
     def _show_shadow(self, shadow: Shadow) -> None:
         counts = {"joined": shadow.pairs, "failed": shadow.failed, "unanswered": shadow.unanswered}
         for outcome, count in counts.items():
-            self._copies.labels(outcome).set(count)
+            self._set("shadow_requests", count, outcome)
         if shadow.agreement is not None:
-            ends = zip(("low", "estimate", "high"), sorted([*shadow.interval, shadow.agreement]), strict=True)
-            for end, share in ends:
-                self._agreement.labels(end).set(share)
+            ends = sorted([*shadow.interval, shadow.agreement])
+            for end, share in zip(("low", "estimate", "high"), ends, strict=True):
+                self._set("shadow_agreement", share, end)
         for role, share in shadow.accuracy.items():
-            self._accuracy.labels(role).set(share)
+            self._set("shadow_accuracy", share, role)
         for role, seconds in shadow.latency.items():
             for quantile, value in zip(QUANTILES, seconds, strict=True):
-                self._latency.labels(role, f"p{quantile * 100:g}").set(value)
+                self._set("shadow_latency_seconds", value, role, f"p{quantile * 100:g}")
+
+    def _set(self, gauge: str, value: float, *labels: str) -> None:
+        self._gauges[gauge].labels(*labels).set(value)
 
 
 class Annotations:

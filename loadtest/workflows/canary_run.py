@@ -10,23 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loadtest.canary.codec import STATE_FILE, encode
-from loadtest.canary.counters import Meter
-from loadtest.canary.event import BY
-from loadtest.canary.live_evidence import check
-from loadtest.canary.shadow_join import Join
-from loadtest.canary.state import State
-from loadtest.data.dataset import Dataset
+from loadtest.data.run_environment import describe
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
-from loadtest.errors import ExitCode, ExperimentError, LabError
-from loadtest.experiment.experiment import Canary, Experiment
+from loadtest.errors import ExitCode, LabError
+from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
-from loadtest.lab.gateway.routes import Routes
-from loadtest.lab.interface import Endpoints, Lab, LoadProcess, Version
-from loadtest.lab.services.scrape import Scraper
-from loadtest.lab.services.shadow_answers import ShadowReader
-from loadtest.workflows.canary_auto import Auto, End, Outlet
+from loadtest.lab.interface import Lab, LoadProcess
+from loadtest.workflows.canary_auto import End, Output, control
 from loadtest.workflows.fault_schedule import FaultSchedule
-from loadtest.workflows.run_environment import describe
+from loadtest.workflows.prepare import Ready
 
 _START_SECONDS = 120.0
 
@@ -38,64 +30,34 @@ class Outcome(NamedTuple):
     folder: Path
 
 
-class Seen(NamedTuple):
-    """What the controller looks through; its scraper is to be closed."""
-
-    scraper: Scraper
-    meter: Meter
-    read_answers: Callable[[Join], None]
-
-
-def watch(state: State, endpoints: Endpoints, policy: Canary) -> Seen:
-    """Look at a lab through those who play the roles now, at the services and at the gateway.
-
-    Raises:
-        LabError: the lab does not show its gateway's counters, or cannot have the shadow that is asked for.
-    """
-    answers = ShadowReader(state, endpoints, policy.timeout)
-    if policy.shadow:
-        answers.read_into(Join())
-    return Seen(
-        Scraper(endpoints, state.services, policy.timeout),
-        Meter(Routes.of(state).clusters),
-        answers.read_into,
-    )
-
-
 def run_canary(
-    experiment: Experiment,
-    open_lab: Callable[[tuple[Version, Version]], Lab],
-    versions: tuple[Version, Version],
+    ready: Ready,
     results: Path,
-    outlets: Sequence[Outlet],
+    outputs: Sequence[Output],
     say: Callable[[str], None],
     announce: Callable[[Lab], None] = lambda _: None,
 ) -> Outcome:
     """Run one canary to its end; ``announce`` makes the lab known to other commands once it is up.
 
     Raises:
-        UsageError: a gate cannot be followed live, or the evaluation set cannot be used; nothing was started.
+        UsageError: the results folder cannot be used; nothing was started.
         LabError: the lab did not start or broke.
     """
-    check(experiment)
-    if experiment.load.traffic != "canary":
-        raise ExperimentError(f'{experiment.name}: a canary needs [load] traffic = "canary"')
-    Dataset.read(experiment.data)
+    experiment = ready.experiment
     with RunFolder(results, experiment.name) as folder:
-        data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
-        folder.write(EXPERIMENT, experiment.model_copy(update={"data": data}).to_toml())
-        with open_lab(versions) as lab:
+        folder.write(EXPERIMENT, experiment.to_toml())
+        with ready.open_lab(ready.versions) as lab:
             say(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
             announce(lab)
-            end = _control(experiment, lab, folder.path, outlets, say)
+            end = _control(experiment, lab, folder.path, outputs, say)
             folder.write(ENVIRONMENT, describe(lab.environment()))
             folder.write(STATE_FILE, encode(lab.canary.read()))
             say("stopping the lab")
-        return Outcome(end, folder.publish())
+        return Outcome(end, folder.publish(say))
 
 
 def _control(
-    experiment: Experiment, lab: Lab, job: Path, outlets: Sequence[Outlet], say: Callable[[str], None]
+    experiment: Experiment, lab: Lab, job: Path, outputs: Sequence[Output], say: Callable[[str], None]
 ) -> End:
     load = _Load(lab.launch_load(job))
     try:
@@ -110,20 +72,7 @@ def _control(
             if load.ended:
                 raise LabError("the load ended before the canary did; give it a longer --duration")
 
-        seen = watch(lab.canary.read(), lab.endpoints, experiment.canary)
-        try:
-            with lab.canary.lead(BY):
-                return Auto(
-                    experiment,
-                    lab.canary,
-                    seen.scraper,
-                    seen.meter,
-                    outlets,
-                    read_answers=seen.read_answers,
-                    check=check,
-                ).run()
-        finally:
-            seen.scraper.close()
+        return control(experiment, lab.canary, lab.endpoints, outputs, check)
     finally:
         load.stop()
 

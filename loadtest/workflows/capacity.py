@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,17 +16,19 @@ from loadtest.capacity.report import CapacityReport, Objective, Point, cheapest,
 from loadtest.capacity.search import Plan, Search
 from loadtest.data.baseline import Comparison
 from loadtest.data.dataset import Dataset
+from loadtest.data.run_environment import describe
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, RunFolder
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.verdict import Word
-from loadtest.lab.interface import Lab, Version
+from loadtest.lab.interface import Lab
 from loadtest.report.capacity import to_html
 from loadtest.workflows.capacity_trials import drain, run_trial
+from loadtest.workflows.deployment import opened
 from loadtest.workflows.load_follower import Progress
-from loadtest.workflows.run_environment import describe
+from loadtest.workflows.prepare import Ready
 
-Recover = Callable[[Lab, str, Role, float], None]
+Recover = Callable[[Lab, Experiment, Role], None]
 
 CAPACITY = "capacity.json"
 ROWS = "rows.parquet"
@@ -58,53 +61,41 @@ class _Invalid(Exception):  # noqa: N818 - it names what happened
 
 
 def capacity(
-    experiment: Experiment,
-    open_lab: Callable[[tuple[Version, Version]], Lab],
-    versions: tuple[Version, Version],
-    results: Path,
-    progress: Progress,
-    questions: Questions,
-    recover: Recover = drain,
+    ready: Ready, results: Path, progress: Progress, questions: Questions, recover: Recover = drain
 ) -> Outcome:
     """Search on a lab of its own, both versions in turns, and judge what was found.
 
     Args:
-        experiment: resolved.
-        open_lab: makes the lab that is searched on.
-        versions: stable and candidate.
+        ready: the experiment, and the lab that is searched on.
         results: folder that gets a run folder.
         progress: where live figures go.
         questions: what is asked beside the capacity.
         recover: waits after an overload until the version answers at once again; see ``drain``.
 
     Raises:
-        UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
+        UsageError: the results folder cannot be used; nothing was started.
         LabError: the lab did not start or broke; what was measured until then is kept.
     """
-    capacity_gates.check(experiment.capacity.gates)
-    dataset = Dataset.read(experiment.data)
+    experiment = ready.experiment
     with RunFolder(results, f"{experiment.name}-capacity") as folder:
-        data = experiment.data.model_copy(update={"path": experiment.data.path.absolute()})
-        folder.write(EXPERIMENT, experiment.model_copy(update={"data": data}).to_toml())
-        data = data.model_copy(update={"path": folder.path / ROWS})
-        _write_rows(dataset, experiment, data.path)
+        folder.write(EXPERIMENT, experiment.to_toml())
+        data = experiment.data.model_copy(update={"path": folder.path / ROWS})
+        _write_rows(ready.dataset, experiment, data.path)
         experiment = experiment.model_copy(update={"data": data})
-        with open_lab(versions) as lab:
-            progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
-            searching = _Searching(lab, experiment, folder.path, progress, questions, recover)
+        with opened(ready, progress) as lab:
+            searches = _Searches(lab, experiment, folder.path, progress, questions, recover)
             problem = None
             try:
                 for cpus in questions.cpus or (None,):
-                    searching.under(cpus)
+                    searches.under(cpus)
             except _Invalid as invalid:
                 problem = str(invalid)
             folder.write(ENVIRONMENT, describe(lab.environment()))
-            report = _report(experiment, lab.backend, searching, questions, problem)
-            progress.step("stopping the lab")
-        content = json.loads(report.model_dump_json()) | {"trials": searching.log}
+            report = _report(searches, problem)
+        content = json.loads(report.model_dump_json(by_alias=True)) | {"trials": searches.log}
         folder.write(CAPACITY, content)
         folder.write("capacity.html", to_html(report, experiment))
-        return Outcome(report, folder.publish())
+        return Outcome(report, folder.publish(progress.step))
 
 
 def _write_rows(dataset: Dataset, experiment: Experiment, path: Path) -> None:
@@ -116,24 +107,19 @@ def _write_rows(dataset: Dataset, experiment: Experiment, path: Path) -> None:
     path.chmod(0o644)
 
 
-class _Searching:
+@dataclass
+class _Searches:
     """Runs searches on a lab and keeps a line for each trial."""
 
-    def __init__(
-        self,
-        lab: Lab,
-        experiment: Experiment,
-        folder: Path,
-        progress: Progress,
-        questions: Questions,
-        recover: Recover,
-    ) -> None:
-        self._lab = lab
-        self._recover = recover
-        self._experiment = experiment
-        self._folder = folder
-        self._progress = progress
-        self._price = questions.price
+    lab: Lab
+    experiment: Experiment
+    folder: Path
+    progress: Progress
+    questions: Questions
+    recover: Recover
+
+    def __post_init__(self) -> None:
+        experiment = self.experiment
         self._dataset = Dataset.read(experiment.data)
         self._baseline: dict[str, Comparison] = {}
         self.log: list[dict[str, Any]] = []
@@ -142,7 +128,7 @@ class _Searching:
         """The same with intervals at the confidence at which one of all gates and limits must fail."""
         asked = experiment.capacity
         self._corrected = capacity_gates.corrected(
-            experiment.confidence, len(asked.gates) * max(len(questions.cpus), 1)
+            experiment.confidence, len(asked.gates) * max(len(self.questions.cpus), 1)
         )
         self._plan = Plan(
             start=asked.start,
@@ -157,20 +143,21 @@ class _Searching:
 
     def under(self, cpus: float | None) -> None:
         """Search both versions under one CPU limit (None: the one in force), a trial of each in turn."""
-        lab = self._lab
         if cpus is not None:
             for role in ROLES:
-                lab.set_cpus(role, cpus)
-        enforced = {role: lab.enforced_cpus(role) for role in ROLES}
-        searches = {role: Search(self._plan) for role in ROLES}
+                self.lab.set_cpus(role, cpus)
+        enforced = {role: self.lab.enforced_cpus(role) for role in ROLES}
+        each = {role: Search(self._plan) for role in ROLES}
         going = list(ROLES)
         while going:
             for role in list(going):
-                if not self._advance(searches[role], role, enforced[role]):
+                if not self._advance(each[role], role, enforced[role]):
                     going.remove(role)
-        for role, search in searches.items():
-            self.points[role].append(point(search.answer(), enforced[role], self._price))
-            self.wide[role].append(point(search.answer(self._corrected), enforced[role], self._price))
+        for role, search in each.items():
+            self.points[role].append(point(search.answer(), enforced[role], self.questions.price))
+            self.wide[role].append(
+                point(search.answer(self._corrected), enforced[role], self.questions.price)
+            )
 
     def _advance(self, search: Search, role: Role, cpus: float | None) -> bool:
         step = search.next()
@@ -178,11 +165,9 @@ class _Searching:
             return False
         for _ in range(_TRIES):
             number = len(self.log) + 1
-            folder = self._folder / "trials" / f"{number:03}-{role}"
-            done = run_trial(
-                self._lab, self._experiment, role, step, folder, self._experiment.load.seed + number,
-                self._baseline.get(role),
-            )  # fmt: skip
+            folder = self.folder / "trials" / f"{number:03}-{role}"
+            seed, known = self.experiment.load.seed + number, self._baseline.get(role)
+            done = run_trial(self.lab, self.experiment, role, step, folder, seed, known)
             trial = done.trial
             self._baseline.setdefault(role, Comparison(self._dataset, done.baseline))
             self.log.append(
@@ -196,7 +181,7 @@ class _Searching:
                 }
             )
             if trial.overloaded or done.problem:
-                self._recover(self._lab, self._experiment.model.name, role, self._experiment.capacity.latency)
+                self.recover(self.lab, self.experiment, role)
             if done.problem is None:
                 break
         else:
@@ -206,51 +191,44 @@ class _Searching:
         share = 100 * trial.late / max(trial.requests, 1)
         limit = "" if cpus is None else f" on {cpus:g} CPUs"
         mixed = f", {done.mismatches} of them mismatches" if done.mismatches else ""
-        self._progress.step(
+        self.progress.step(
             f"{role}{limit}: {trial.rate:,.4g}/s {word}, {share:.1f}% late, {trial.failed} failed{mixed}"
         )
         return True
 
 
-def _report(
-    experiment: Experiment,
-    backend: str,
-    searching: _Searching,
-    questions: Questions,
-    problem: str | None,
-) -> CapacityReport:
-    stable, candidate = (tuple(searching.points[role]) for role in ROLES)
+def _report(searches: _Searches, problem: str | None) -> CapacityReport:
+    experiment, asked = searches.experiment, searches.experiment.capacity
+    at = searches.questions.at_rate
+    stable, candidate = (tuple(searches.points[role]) for role in ROLES)
     results, wide = (
         [
             capacity_gates.judge(gate, s, c, experiment.confidence)
             for s, c in zip(points["stable"], points["candidate"], strict=True)
-            for gate in experiment.capacity.gates
+            for gate in asked.gates
         ]
-        for points in (searching.points, searching.wide)
+        for points in (searches.points, searches.wide)
     )
     proven = [result.verdict is Word.FAIL for result in wide]
     word, reason = capacity_gates.together(results, (*stable, *candidate), proven)
     if problem is not None:
         word, reason = Word.INVALID, f"the load generator: {problem}"
-    asked = experiment.capacity
-    at = questions.at_rate
+    by_role = {"stable": stable, "candidate": candidate}
     return CapacityReport.model_validate(
         {
             "schema": 1,
             "verdict": word,
             "reason": reason,
             "experiment": experiment.name,
-            "backend": backend,
+            "backend": searches.lab.backend,
             "objective": Objective(
                 latency_ms=1000 * asked.latency, quantile=asked.quantile, error_rate=asked.error_rate
             ),
             "confidence": experiment.confidence,
             "gates": tuple(results),
-            "versions": {"stable": stable, "candidate": candidate},
-            "price": questions.price,
+            "versions": by_role,
+            "price": searches.questions.price,
             "at_rate": at,
-            "cheapest": None
-            if at is None
-            else {"stable": cheapest(stable, at), "candidate": cheapest(candidate, at)},
+            "cheapest": None if at is None else {r: cheapest(p, at) for r, p in by_role.items()},
         }
     )

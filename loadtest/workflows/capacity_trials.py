@@ -32,7 +32,7 @@ _DRAIN_SECONDS = 60.0
 _POLL = 0.05
 
 
-class Measured(NamedTuple):
+class TrialResult(NamedTuple):
     """What one trial showed.
 
     Args:
@@ -58,7 +58,7 @@ def run_trial(
     folder: Path,
     seed: int,
     baseline: Comparison | None = None,
-) -> Measured:
+) -> TrialResult:
     """Run one trial and leave its experiment, samples and load.json in ``folder``.
 
     Args:
@@ -102,7 +102,7 @@ def run_trial(
     if not facts["valid"] and not overloaded:
         problem = str(facts["reason"])
     p99 = float(sorted(samples.latency)[int(0.99 * (len(samples) - 1))]) if len(samples) else None
-    return Measured(trial, problem, p99, int(mismatches.sum()), _matching(samples))
+    return TrialResult(trial, problem, p99, int(mismatches.sum()), _matching(samples))
 
 
 def _matching(samples: SampleSet) -> dict[int, str]:
@@ -120,24 +120,25 @@ def _mismatches(samples: SampleSet, baseline: Comparison) -> NDArray[np.bool_]:
     return np.asarray([same is False for same in baseline.agrees(rows, predictions).to_pylist()], np.bool_)
 
 
-def drain(lab: Lab, model: str, role: Role, within: float) -> None:
-    """Wait until an overloaded version answers at once again.
+def drain(lab: Lab, experiment: Experiment, role: Role) -> None:
+    """Wait until an overloaded version answers at once again: three times in a row within the objective.
 
-    Args:
-        lab: its gateway is asked.
-        model: the model's name.
-        role: the version.
-        within: seconds in which it must answer, three times in a row.
+    A lab's gateway is asked for the model's metadata. Of a server elsewhere any answer will do that is no
+    failure: not every protocol has a path for it.
 
     Raises:
         LabError: it does not recover.
     """
+    target, within = experiment.target, experiment.capacity.latency
+    url = lab.endpoints.gateway if target is None else target.url(role).rstrip("/")
+    headers = {MODEL_VERSION: role.value} if target is None else target.headers_of(role)
+    path = f"/v2/models/{experiment.model.name}"
     deadline, quick = time.monotonic() + _DRAIN_SECONDS, 0
     while quick < _DRAINED:
         began = time.monotonic()
-        answer = get(f"{lab.endpoints.gateway}/v2/models/{model}", 5.0, {MODEL_VERSION: role})
-        ok = answer is not None and answer.status == 200 and time.monotonic() - began < within
-        quick = quick + 1 if ok else 0
+        answer = get(url + path, 5.0, headers)
+        ok = answer is not None and answer.status < (300 if target is None else 500)
+        quick = quick + 1 if ok and time.monotonic() - began < within else 0
         if time.monotonic() > deadline:
             raise LabError(f"{role} did not recover within {_DRAIN_SECONDS:g} s from an overload")
         time.sleep(_POLL)

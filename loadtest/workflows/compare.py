@@ -2,76 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import EXPERIMENT, RunFolder
-from loadtest.errors import ExperimentError
-from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES
-from loadtest.judge.gate_checks import check_gates
+from loadtest.judge.judge import judge
+from loadtest.judge.rate_sweep import RatesVerdict
 from loadtest.judge.verdict import Verdict
-from loadtest.lab.interface import Lab, Version
 from loadtest.workflows.deployment import measure
 from loadtest.workflows.load_follower import Progress
-from loadtest.workflows.resolve_versions import check_input
+from loadtest.workflows.prepare import Ready
+from loadtest.workflows.rate_sweep import measure_rates
 from loadtest.workflows.restarts import measure_restarts
-from loadtest.workflows.stored_run import judge_run
+from loadtest.workflows.stored_run import gather_run, write_reports
 
 
 class Outcome(NamedTuple):
-    """A finished run: its verdict and the folder that holds everything."""
+    """A finished run: its verdict (over all rates where there are several) and the folder that holds all."""
 
-    verdict: Verdict
+    verdict: Verdict | RatesVerdict
     folder: Path
 
 
-def check(experiment: Experiment) -> None:
-    """Refuse what can be refused before a lab is looked for.
+def compare(ready: Ready, results: Path, progress: Progress) -> Outcome:
+    """Run an experiment that was checked on a lab of its own, and judge it.
 
     Raises:
-        UsageError: a version, the evaluation set or a gate cannot be used.
-    """
-    dataset = check_input(experiment)
-    if dataset is not None:
-        check_gates(experiment, dataset)
-
-
-def compare(
-    experiment: Experiment,
-    open_lab: Callable[[tuple[Version, Version]], Lab],
-    versions: tuple[Version, Version],
-    results: Path,
-    progress: Progress,
-) -> Outcome:
-    """Run one experiment on a lab of its own and judge it.
-
-    Raises:
-        UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
+        UsageError: the results folder cannot be used; nothing was started.
         LabError: the lab did not start or broke; samples measured until then are kept.
     """
-    if experiment.load.traffic in ROLES:
-        raise ExperimentError(
-            f"{experiment.load.traffic} traffic loads one version, there is nothing to compare; "
-            "use loadproof capacity"
-        )
-    if experiment.load.traffic == "shadow":
-        raise ExperimentError(
-            "shadow traffic has no answers of the candidate to compare; use loadproof canary"
-        )
-    if experiment.load.restarts > 1 and experiment.load.until_decided:
-        raise ExperimentError("restarts are judged when all are done: give --restarts or --until-decided")
-    dataset = Dataset.read(experiment.data)
-    check_gates(experiment, dataset)
+    experiment = ready.experiment
     with RunFolder(results, experiment.name) as folder:
-        resolved = experiment.with_absolute_data()
-        folder.write(EXPERIMENT, resolved.to_toml())
-        if experiment.load.restarts == 1:
-            measure(resolved, open_lab, versions, folder.path, dataset, progress)
+        folder.write(EXPERIMENT, experiment.to_toml())
+        verdict: Verdict | RatesVerdict
+        if experiment.load.rates:
+            verdict = measure_rates(ready, folder.path, progress)
         else:
-            measure_restarts(resolved, open_lab, versions, folder.path, dataset, progress)
-        progress.step("judging")
-        verdict = judge_run(folder.path, write=True)
-        return Outcome(verdict, folder.publish())
+            (measure if experiment.load.restarts == 1 else measure_restarts)(ready, folder.path, progress)
+            progress.step("judging")
+            run = gather_run(folder.path, experiment, ready.dataset)
+            verdict = judge(run)
+            write_reports(folder.path, run, verdict)
+        return Outcome(verdict, folder.publish(progress.step))

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.exposition import MEMORY, read_exposition
+from loadtest.data.run_environment import describe
 from loadtest.data.run_folder import ENVIRONMENT, write_file
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
 from loadtest.fetch import page
-from loadtest.lab.interface import CpuUsage, Lab, Version
+from loadtest.lab.interface import CpuUsage, Lab
 from loadtest.workflows.load_follower import Progress, run_load
-from loadtest.workflows.run_environment import describe
+from loadtest.workflows.prepare import Ready
 
 
-def measure(
-    experiment: Experiment,
-    open_lab: Callable[[tuple[Version, Version]], Lab],
-    versions: tuple[Version, Version],
-    job: Path,
-    dataset: Dataset,
-    progress: Progress,
-) -> None:
+def measure(ready: Ready, job: Path, progress: Progress) -> None:
     """Start a lab, put the load on it, stop it; the job folder then holds the files of a measurement.
-
-    Args:
-        experiment: resolved, as in the job's ``experiment.toml``.
-        open_lab: starts both versions, in the order given.
-        versions: both versions.
-        job: the folder.
-        dataset: the evaluation set.
-        progress: where steps and live figures go.
 
     Raises:
         LabError: the lab did not start or broke.
     """
-    with open_lab(versions) as lab:
-        if experiment.target is not None:
+    with opened(ready, progress) as lab:
+        measure_on(lab, ready.experiment, job, ready.dataset, progress)
+
+
+@contextmanager
+def opened(ready: Ready, progress: Progress) -> Iterator[Lab]:
+    """A lab, started in the order of ``ready.versions``, that says so and is stopped in the end."""
+    with ready.open_lab(ready.versions) as lab:
+        if ready.experiment.target is not None:
             progress.step(f"two servers: stable {lab.endpoints.stable}, candidate {lab.endpoints.candidate}")
         else:
             progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
-        measure_on(lab, experiment, job, dataset, progress)
+        yield lab
         progress.step("stopping the lab")
 
 

@@ -51,11 +51,6 @@ class FaultSchedule:
                     self._lab.inject(other.role, other)
 
 
-def need_a_willing_server(faults: Sequence[Fault]) -> bool:
-    """Whether the model server must be started so that it can be made to misbehave."""
-    return any(fault.by_server for fault in faults)
-
-
 def _words(fault: Fault) -> str:
     share = f" in {fault.share:.0%} of its answers" if fault.by_server and fault.share < 1 else ""
     return f"{fault.kind}{share}"

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,13 @@ def init(
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such folder; each version of the model is a folder in it")
     given = Data(path=data or _evaluation_set(folder), label=label)
-    dataset = _read(given, ignore)
+    whole = _read(given)
+    features = [name for name in whole.names if name not in ignore]
+    if not features:
+        raise DatasetError(f"{given.path}: no feature is left; name fewer columns with --ignore")
+    dataset = replace(
+        whole, features=whole.features[:, [name in features for name in whole.names]], names=tuple(features)
+    )
     described = {one.version: one for one in _describe(folder, dataset)}
     versions = list(described)
     first = described[versions[0]]
@@ -87,7 +93,7 @@ def init(
         say(f"{versions[0]} is the only version so far: it will be compared with itself")
     elif len(versions) > 2:
         say(f"{len(versions)} versions: {out} compares the first two; change [versions], or give --candidate")
-    _write(out, folder, versions, given, first)
+    _write(out, folder, versions, given, first, list(whole.names))
     return out
 
 
@@ -100,11 +106,9 @@ def _evaluation_set(folder: Path) -> Path:
     )
 
 
-def _read(data: Data, ignore: Sequence[str]) -> Dataset:
+def _read(data: Data) -> Dataset:
     try:
-        dataset = Dataset.read(data)
-        features = tuple(name for name in dataset.names if name not in ignore)
-        return Dataset.read(data.model_copy(update={"features": features})) if ignore else dataset
+        return Dataset.read(data)
     except DatasetError as error:
         raise DatasetError(str(error).replace(_UNDER_DATA, "Name the right one with --label")) from None
 
@@ -149,9 +153,10 @@ def _quality(version: str, described: _Described, dataset: Dataset) -> str:
     return f"right on {right / rows:.1%} of {of}"
 
 
-def _write(out: Path, folder: Path, versions: Sequence[str], data: Data, described: _Described) -> None:
+def _write(
+    out: Path, folder: Path, versions: Sequence[str], data: Data, described: _Described, numeric: list[str]
+) -> None:
     name = folder.absolute().name
-    numeric = list(Dataset.read(data).names)
     parts: dict[str, Any] = {
         "model": {"name": name, "folder": str(folder)},
         "data": {

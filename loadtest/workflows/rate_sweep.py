@@ -1,67 +1,43 @@
-"""The same load at several rates on one lab: how accuracy, mismatches and goodput depend on the load."""
+"""The same load at several rates on one lab: how accuracy, mismatches and goodput depend on the load.
+
+The run folder holds a whole run folder for each rate (``rate-20``), which ``open_run`` reads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from loadtest.data.dataset import Dataset
-from loadtest.data.run_folder import EXPERIMENT, RATES, RunFolder, write_file
-from loadtest.errors import ExperimentError, UsageError
-from loadtest.experiment.experiment import Experiment
-from loadtest.judge.gate_checks import check_gates
+from loadtest.data.run_folder import EXPERIMENT, RATES, write_file
 from loadtest.judge.rate_sweep import RatesVerdict, judge_rates
-from loadtest.lab.interface import Lab, Version
+from loadtest.judge.run import Run
 from loadtest.report.machine_formats import rates_to_junit
 from loadtest.report.rates import rates_to_html, rates_to_markdown
-from loadtest.workflows.deployment import measure_on
+from loadtest.workflows.deployment import measure_on, opened
 from loadtest.workflows.load_follower import Progress
-from loadtest.workflows.stored_run import read_environment, read_run, write_reports
+from loadtest.workflows.prepare import Ready
+from loadtest.workflows.stored_run import gather_run, open_run, read_environment, write_reports
 
 
-class RatesOutcome(NamedTuple):
-    """A finished run at several rates: its verdict and the folder that holds everything."""
-
-    verdict: RatesVerdict
-    folder: Path
-
-
-def compare_at_rates(
-    experiment: Experiment,
-    open_lab: Callable[[tuple[Version, Version]], Lab],
-    versions: tuple[Version, Version],
-    results: Path,
-    progress: Progress,
-) -> RatesOutcome:
-    """Run an experiment at each of its ``load.rates``, lowest first, on one lab, and judge them together.
-
-    The run folder holds a whole run folder for each rate (``rate-20``), which ``loadproof judge`` reads.
+def measure_rates(ready: Ready, folder: Path, progress: Progress) -> RatesVerdict:
+    """Measure at each of ``load.rates``, lowest first, on one lab, and judge them together.
 
     Raises:
-        UsageError: the evaluation set, a gate or the results folder cannot be used; nothing was started.
-        LabError: the lab did not start or broke; samples measured until then are kept.
+        LabError: the lab did not start or broke.
     """
-    if experiment.load.restarts > 1:
-        raise ExperimentError("rates and restarts do not go together; leave one of them out")
-    dataset = Dataset.read(experiment.data)
-    check_gates(experiment, dataset)
-    with RunFolder(results, experiment.name) as folder:
-        resolved = experiment.with_absolute_data()
-        folder.write(EXPERIMENT, resolved.to_toml())
-        with open_lab(versions) as lab:
-            progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
-            for rate in experiment.load.rates:
-                progress.step(f"{rate:g} arrivals a second")
-                part = folder.path / f"rate-{rate:g}"
-                part.mkdir()
-                single = resolved.at_rate(rate)
-                write_file(part, EXPERIMENT, single.to_toml())
-                measure_on(lab, single, part, dataset, progress)
-            progress.step("stopping the lab")
-        progress.step("judging")
-        verdict = judge_rates_run(folder.path, write=True)
-        return RatesOutcome(verdict, folder.publish())
+    parts: list[tuple[Path, Run]] = []
+    with opened(ready, progress) as lab:
+        for rate in ready.experiment.load.rates:
+            progress.step(f"{rate:g} arrivals a second")
+            part, single = folder / f"rate-{rate:g}", ready.experiment.at_rate(rate)
+            part.mkdir()
+            write_file(part, EXPERIMENT, single.to_toml())
+            measure_on(lab, single, part, ready.dataset, progress)
+            parts.append((part, gather_run(part, single, ready.dataset)))
+    progress.step("judging")
+    verdict = judge_rates([run for _, run in parts])
+    _write_reports(folder, dict(parts), verdict)
+    return verdict
 
 
 def holds_rates(run: Path) -> bool:
@@ -70,26 +46,28 @@ def holds_rates(run: Path) -> bool:
 
 
 def judge_rates_run(run: Path, gates: Sequence[str] = (), *, write: bool = False) -> RatesVerdict:
-    """Compute the verdict of a stored run at several rates again; see ``judge_run``.
+    """Compute the verdict of a stored run at several rates again; ``write`` its reports into the folder too.
 
     Raises:
         UsageError: a part of it is damaged, or its evaluation set is gone.
         GateError: a gate does not parse.
     """
     folder = run.resolve()
-    stored = sorted(
-        ((part, read_run(part, gates)) for part in folder.glob("rate-*")),
-        key=lambda each: each[1].experiment.load.rate,
-    )
-    if not stored:
-        raise UsageError(f"{run}: holds no run at any rate")
-    verdict = judge_rates([each for _, each in stored])
+    opened = ((part, open_run(part)) for part in folder.glob("rate-*"))
+    stored = {part: one.under(gates) if gates else one for part, one in opened}
+    parts = dict(sorted(stored.items(), key=lambda each: each[1].experiment.load.rate))
+    verdict = judge_rates(list(parts.values()))
     if write:
-        for (part, each), at in zip(stored, verdict.rates, strict=True):
-            write_reports(part, each, at.verdict)
-        lowest, experiment = stored[0][0], stored[0][1].experiment
-        write_file(folder, RATES, verdict.model_dump_json(indent=2) + "\n")
-        write_file(folder, "junit.xml", rates_to_junit(verdict))
-        write_file(folder, "summary.md", rates_to_markdown(verdict, experiment.versions))
-        write_file(folder, "report.html", rates_to_html(verdict, experiment, read_environment(lowest)))
+        _write_reports(folder, parts, verdict)
     return verdict
+
+
+def _write_reports(folder: Path, parts: Mapping[Path, Run], verdict: RatesVerdict) -> None:
+    """Write the reports of every rate, by ascending rate, and those of all together."""
+    for (part, run), at in zip(parts.items(), verdict.rates, strict=True):
+        write_reports(part, run, at.verdict)
+    lowest, experiment = next(iter(parts)), next(iter(parts.values())).experiment
+    write_file(folder, RATES, verdict.model_dump_json(by_alias=True, indent=2) + "\n")
+    write_file(folder, "junit.xml", rates_to_junit(verdict))
+    write_file(folder, "summary.md", rates_to_markdown(verdict, experiment.versions))
+    write_file(folder, "report.html", rates_to_html(verdict, experiment, read_environment(lowest)))

@@ -9,47 +9,30 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, write_file
 from loadtest.data.samples import SampleSet
-from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
-from loadtest.lab.interface import Lab, Version
 from loadtest.workflows.deployment import measure
 from loadtest.workflows.load_follower import Progress
+from loadtest.workflows.prepare import Ready
 
 Facts = dict[str, Any]
 
 
-def measure_restarts(
-    experiment: Experiment,
-    open_lab: Callable[[tuple[Version, Version]], Lab],
-    versions: tuple[Version, Version],
-    folder: Path,
-    dataset: Dataset,
-    progress: Progress,
-) -> None:
+def measure_restarts(ready: Ready, folder: Path, progress: Progress) -> None:
     """Measure every restart; ``folder`` is complete after each, whatever happens to the next.
 
     The version that is started first alternates, and each restart has arrivals and rows of its own.
 
-    Args:
-        experiment: resolved, with ``load.restarts``.
-        open_lab: starts both versions, in the order given.
-        versions: both versions.
-        folder: of the run.
-        dataset: the evaluation set.
-        progress: where steps and live figures go.
-
     Raises:
         LabError: a lab did not start or broke.
     """
+    experiment, (stable, candidate) = ready.experiment, ready.versions
     for index in range(experiment.load.restarts):
         progress.step(f"restart {index + 1} of {experiment.load.restarts}")
         load = experiment.load.model_copy(update={"restarts": 1, "seed": experiment.load.seed + index})
@@ -57,9 +40,9 @@ def measure_restarts(
         job = folder / f"restart-{index + 1}"
         job.mkdir()
         write_file(job, EXPERIMENT, part.to_toml())
-        order = versions if index % 2 == 0 else (versions[1], versions[0])
+        order = (candidate, stable) if index % 2 else (stable, candidate)
         try:
-            measure(part, open_lab, order, job, dataset, progress)
+            measure(ready._replace(experiment=part, versions=order), job, progress)
         finally:
             # a part that broke off is no restart to compare, and its samples are not thrown away either
             if (job / ENVIRONMENT).exists():

@@ -1,4 +1,4 @@
-"""Stored runs: read, judged, held side by side, and every file that a verdict becomes."""
+"""Stored runs: opened, judged again, and every file that a verdict becomes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, VER
 from loadtest.data.samples import SampleSet
 from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.judge.diff import compare_runs
-from loadtest.judge.diff_lines import Changes
 from loadtest.judge.judge import judge
 from loadtest.judge.run import Run, RunFacts
 from loadtest.judge.slices import by_slice
@@ -22,16 +20,25 @@ from loadtest.report.html import to_html
 from loadtest.report.machine_formats import to_json, to_junit, to_markdown
 
 
-def read_run(run: Path, gates: Sequence[str] = ()) -> Run:
-    """Read a run folder; ``gates`` replace the experiment's own.
+def open_run(run: str | Path) -> Run:
+    """Read a run folder, such as ``results/latest``.
 
     Raises:
         UsageError: it is no run folder, or its evaluation set is gone.
-        GateError: a gate does not parse.
         DatasetError: the samples do not belong to the evaluation set.
     """
-    folder = find_run(run)
-    experiment = Experiment.load_file(str(folder / EXPERIMENT), gates=gates)
+    folder = find_run(Path(run))
+    experiment = Experiment.load_file(str(folder / EXPERIMENT))
+    return gather_run(folder, experiment, Dataset.read(experiment.data))
+
+
+def gather_run(folder: Path, experiment: Experiment, dataset: Dataset) -> Run:
+    """The run whose samples and facts lie in ``folder``.
+
+    Raises:
+        UsageError: a file is damaged.
+        DatasetError: the samples do not belong to the evaluation set.
+    """
     environment = read_environment(folder)
     facts = RunFacts.model_validate(
         {
@@ -40,7 +47,16 @@ def read_run(run: Path, gates: Sequence[str] = ()) -> Run:
             "versions": environment.get("server_facts", {}),
         }
     )
-    return Run.gather(experiment, Dataset.read(experiment.data), SampleSet.read(folder / SAMPLES), facts)
+    return Run.gather(experiment, dataset, SampleSet.read(folder / SAMPLES), facts)
+
+
+def judge_run(run: Run, gates: Sequence[str] = ()) -> Verdict:
+    """Compute the verdict of a run from its samples; ``gates`` replace the experiment's own.
+
+    Raises:
+        GateError: a gate does not parse, or does not fit the evaluation set.
+    """
+    return judge(run.under(gates) if gates else run)
 
 
 def read_environment(folder: Path) -> dict[str, Any]:
@@ -52,40 +68,12 @@ def read_environment(folder: Path) -> dict[str, Any]:
     return _read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
 
 
-def judge_run(run: Path, gates: Sequence[str] = (), *, write: bool = False) -> Verdict:
-    """Compute the verdict of a stored run from its samples.
-
-    Args:
-        run: a run folder, or one that is being made.
-        gates: other gates than the experiment's; empty: the experiment's own.
-        write: also write verdict.json, junit.xml, summary.md and report.html into the folder.
-
-    Raises:
-        UsageError: it is no run folder, or its evaluation set is gone.
-        GateError: a gate does not parse.
-    """
-    stored = read_run(run, gates)
-    verdict = judge(stored)
-    if write:
-        write_reports(find_run(run), stored, verdict)
-    return verdict
-
-
 def write_reports(folder: Path, run: Run, verdict: Verdict) -> None:
     """Write verdict.json, junit.xml, summary.md and report.html of one run."""
     write_file(folder, VERDICT, to_json(verdict))
     write_file(folder, "junit.xml", to_junit(verdict))
     write_file(folder, "summary.md", to_markdown(verdict, run.experiment))
     write_file(folder, "report.html", to_html(verdict, run, by_slice(run), read_environment(folder)))
-
-
-def diff_runs(before: Path, after: Path) -> Changes:
-    """What changed from one stored run to another.
-
-    Raises:
-        UsageError: one of them is no run folder, or its evaluation set is gone.
-    """
-    return compare_runs(read_run(before), read_run(after))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

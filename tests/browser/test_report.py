@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from benchmarks.judging.run_of import write_run
-from loadtest.workflows.stored_run import judge_run
+from loadtest.workflows.stored_run import judge_run, open_run, write_reports
 
 CONTRAST = """
 const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3)
@@ -32,7 +32,8 @@ return [...document.querySelectorAll('figure svg')].map(svg => {
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser") / "run"
     write_run(folder, 15_000)
-    judge_run(folder, write=True)
+    run = open_run(folder)
+    write_reports(folder, run, judge_run(run))
     return folder / "report.html"
 
 

@@ -18,7 +18,7 @@ from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.interface import Version
 from loadtest.lab.local.lab import LocalLab
-from loadtest.workflows.keep_lab_up import Keeper
+from loadtest.workflows.canary_up import Keeper
 from tests.gateway_doubles import NoGateway
 from tests.waiting import HUNG, eventually
 

@@ -9,6 +9,7 @@ from benchmarks.capacity.lab import running
 from loadtest.capacity.search import Plan, Step
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 from loadtest.fetch import get
 from loadtest.workflows.capacity_trials import drain, run_trial
 
@@ -44,7 +45,7 @@ def test_an_overload_is_ended_early_and_drained(tmp_path):
     with running(SERVICE) as lab:
         before = run_trial(lab, patient, "candidate", CALM, tmp_path / "1", seed=1)
         overload = run_trial(lab, strict, "candidate", BEYOND, tmp_path / "2", seed=2)
-        drain(lab, "m", "candidate", 1.0)
+        drain(lab, patient, Role.CANDIDATE)
         queue = get(f"{lab.endpoints.gateway}/v2/models/m", 60, {"x-model-version": "candidate"})
         after = run_trial(lab, patient, "candidate", CALM, tmp_path / "3", seed=1)
     assert queue.headers["x-waited"] == "0"

@@ -45,6 +45,9 @@ def test_headless(double, job):
     # the loadproof command judged it
     verdict = json.loads((run / "verdict.json").read_text())
     assert (verdict["experiment"], verdict["backend"]) == ("known", "local")
+    # what it ran on is told as of any other run
+    told = json.loads((run / "environment.json").read_text())
+    assert {"loadproof", "python", "platform", "packages", "backend", "limits", "server_facts"} <= told.keys()
 
 
 def test_two_servers_by_their_urls_from_the_web_ui(double, job):

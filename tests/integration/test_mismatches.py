@@ -8,7 +8,7 @@ from benchmarks.load.run import launch
 from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode
 from loadtest.judge.verdict import Word
-from loadtest.workflows.stored_run import judge_run
+from loadtest.workflows.stored_run import judge_run, open_run
 
 pytestmark = pytest.mark.integration
 
@@ -17,7 +17,11 @@ def measure(folder, server, workers=1):
     process = launch(folder, server.url, workers)
     events = [json.loads(line) for line in process.lines()]
     assert process.wait() == ExitCode.PASS, (folder / "load.log").read_text()
-    return events, SampleSet.read(folder / "samples.parquet"), judge_run(folder, ["mismatches == 0"])
+    return (
+        events,
+        SampleSet.read(folder / "samples.parquet"),
+        judge_run(open_run(folder), ["mismatches == 0"]),
+    )
 
 
 def test_swapped_answers_are_named(double, job):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from loadtest.errors import ExperimentError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.external.lab import UrlsLab
 from loadtest.lab.interface import Backend, LabRequest, OpenLab
 from loadtest.lab.local.supervisor import log_folder
+from loadtest.load.protocols import protocol_named
 
 _TITLE = "two servers by their URLs"
 
 
 def _refuses(experiment: Experiment) -> str | None:
+    if experiment.target is not None:
+        try:
+            protocol_named(experiment.target.protocol)
+        except ExperimentError as error:
+            return str(error)
     if experiment.load.traffic != "duet" or experiment.load.restarts > 1:
         return f"{_TITLE} take duet traffic, and cannot be restarted"
     return None

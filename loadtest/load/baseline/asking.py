@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
 import gevent
+import numpy as np
 import pyarrow as pa
 
 from loadtest.data.baseline import BaselineAnswers, Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
-from loadtest.load.baseline.row_choice import rows_to_ask
 from loadtest.load.protocols import Codec
-from loadtest.load.sending.arrivals import draw
+from loadtest.load.sending.arrivals import Schedule, draw
 from loadtest.load.sending.http_client import Client
-from loadtest.load.sending.request_bodies import Payloads
-from loadtest.load.sending.response import read
-from loadtest.load.sending.role_clients import client_of
+from loadtest.load.sending.response import read_answer
+from loadtest.load.sending.target import client_of
 
 ASKED_AGAIN = 20
 """Rows that are asked a second time: a version that contradicts itself then has no baseline."""
@@ -47,17 +46,8 @@ class BaselineReach(NamedTuple):
     steady: bool
 
 
-class Asking:
-    """One version, asked row by row.
-
-    Args:
-        role: its name.
-        codec: its protocol.
-        dataset: the evaluation set.
-        rows: the rows, in the order in which they are asked.
-        client: the connection; never used for two requests at once.
-        run: names the run in request ids.
-    """
+class BaselineAsker:
+    """One version, asked row by row through a client that is never used for two requests at once."""
 
     def __init__(
         self, role: Role, codec: Codec, dataset: Dataset, rows: list[int], client: Client, run: str
@@ -67,46 +57,37 @@ class Asking:
         self._dataset = dataset
         self._rows = rows
         self._client = client
-        self._run = run
+        self._ids = f"{run}-{role}-baseline-"
         self._head = client.head(codec.path, role)
         self._requests = 0
-        self._steady = True
-        self._seconds = 0.0
         self.asked = 0
         self.answers: dict[int, str] = {}
 
-    @property
-    def reach(self) -> BaselineReach:
-        """How far it has come."""
-        answered = len(self.answers)
-        return BaselineReach(
-            len(self._rows), self.asked, answered, self._requests, self._seconds, self._steady
-        )
-
-    def run(self, until: float, is_wanted: Callable[[], bool]) -> None:
+    def run(self, until: float, is_wanted: Callable[[], bool]) -> BaselineReach:
         """Ask until all rows are answered, ``until`` (``perf_counter``) has passed, or nobody wants more."""
-        began = perf_counter()
-        payloads = Payloads(self._dataset, self._codec)
+        began, steady = perf_counter(), True
         for row in self._rows:
             if perf_counter() >= until or not is_wanted():
                 break
-            answer = self._ask(payloads, row)
+            answer = self._ask(row)
             self.asked += 1
             if answer is not None:
                 self.answers[row] = answer
         again = [row for row in self._rows[:ASKED_AGAIN] if row in self.answers]
         if again and is_wanted():
-            answers = pa.array([self._ask(payloads, row) for row in again], pa.string())
+            answers = pa.array([self._ask(row) for row in again], pa.string())
             same = Comparison(self._dataset, self.answers).agrees(pa.array(again, pa.int32()), answers)
-            self._steady = False not in same.to_pylist()
-        self._seconds = perf_counter() - began
+            steady = False not in same.to_pylist()
         self._client.close()
+        return BaselineReach(
+            len(self._rows), self.asked, len(self.answers), self._requests, perf_counter() - began, steady
+        )
 
-    def _ask(self, payloads: Payloads, row: int) -> str | None:
+    def _ask(self, row: int) -> str | None:
         self._requests += 1
-        request_id = f"{self._run}-{self._role}-baseline-{self._requests}".encode()
-        answer = self._client.post(self._head, payloads.encode(row), request_id)
-        return read(answer, self._role, self._codec)[1]
+        body = self._codec.encode(self._dataset.features[row])
+        answer = self._client.post(self._head, body, f"{self._ids}{self._requests}".encode())
+        return read_answer(answer, self._role, self._codec)[1]
 
 
 def ask_baseline(
@@ -136,15 +117,26 @@ def ask_baseline(
     """
     load = experiment.load
     rows = rows_to_ask([draw(load, len(dataset), worker, workers) for worker in range(workers)], load.seed)
-    asking = {
-        role: Asking(role, codec, dataset, rows, client_of(role, experiment, host, codec), run)
+    askers = {
+        role: BaselineAsker(role, codec, dataset, rows, client_of(role, experiment, host, codec), run)
         for role, codec in codecs.items()
     }
     until = perf_counter() + load.baseline_time
-    greenlets = [gevent.spawn(each.run, until, is_wanted) for each in asking.values()]
-    while not all(greenlet.ready() for greenlet in greenlets):
-        gevent.joinall(greenlets, timeout=_TICK)
-        show(sum(each.asked for each in asking.values()), len(rows) * len(asking))
-    gevent.joinall(greenlets, raise_error=True)
-    reach = {role: each.reach for role, each in asking.items()}
-    return {role: each.answers for role, each in asking.items() if reach[role].steady}, reach
+    greenlets = {role: gevent.spawn(asker.run, until, is_wanted) for role, asker in askers.items()}
+    while not all(greenlet.ready() for greenlet in greenlets.values()):
+        gevent.joinall(greenlets.values(), timeout=_TICK)
+        show(sum(asker.asked for asker in askers.values()), len(rows) * len(askers))
+    reach = {role: greenlet.get() for role, greenlet in greenlets.items()}
+    return {role: askers[role].answers for role in askers if reach[role].steady}, reach
+
+
+def rows_to_ask(schedules: Sequence[Schedule], seed: int) -> list[int]:
+    """The distinct rows that will be measured: those sent most often first, in random order among equals.
+
+    So the rows that the time does not suffice for are few samples, and spread over the whole run.
+    """
+    sent = np.concatenate([schedule.row[schedule.scheduled_at >= 0] for schedule in schedules])
+    rows, counts = np.unique(sent, return_counts=True)
+    order = np.lexsort((np.random.default_rng(seed).random(len(rows)), -counts))
+    asked: list[int] = rows[order].tolist()
+    return asked

@@ -4,8 +4,8 @@
 
     master                          worker
       ── Job ─────────────────────────▶   prepares: draws its arrivals, encodes its rows
-      ◀────────────────────────── Want ──  (only where the evaluation set here is not the master's)
-      ── Rows ────────────────────────▶
+      ◀───────────────── DatasetWanted ──  (only where the evaluation set here is not the master's)
+      ── DatasetContent ──────────────▶
       ◀──────────────── Report(ready) ──
       ── Go ──────────────────────────▶   sends, from the instant on that all workers share
       ◀────────────── Report(running) ──  every second, with the samples recorded since
@@ -18,18 +18,18 @@ Nothing of this is secret or signed: see docs/workers.md for the boundary that i
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeVar
 
+import pyarrow as pa
+
+from loadtest.data.baseline import BaselineAnswers
 from loadtest.errors import ExitCode
-
-JOB = "loadproof:job"
-WANT = "loadproof:want"
-ROWS = "loadproof:rows"
-GO = "loadproof:go"
-STOP = "loadproof:stop"
-REPORT = "loadproof:report"
+from loadtest.experiment.role import Role
 
 State = Literal["preparing", "ready", "running", "finished"]
+
+_ANSWERS = pa.schema([("role", pa.string()), ("row", pa.int32()), ("prediction", pa.string())])
 
 
 class Job(NamedTuple):
@@ -41,9 +41,9 @@ class Job(NamedTuple):
         workers: how many share the rate.
         host: base URL of the target.
         experiment: the resolved experiment, as TOML.
-        codecs: per version the arguments of its codec.
-        baseline: what each version answered without load; see ``row_choice.to_bytes``.
-        digest: of the master's evaluation set; see ``evaluation_set.digest``.
+        codecs: per version the protocol and the arguments of its codec.
+        baseline: what each version answered without load; see ``encode_answers``.
+        digest: SHA-256 of the master's evaluation set.
     """
 
     run: str
@@ -51,19 +51,19 @@ class Job(NamedTuple):
     workers: int
     host: str
     experiment: str
-    codecs: dict[str, list[str]]
+    codecs: dict[str, dict[str, Any]]
     baseline: bytes
     digest: str
 
 
-class Want(NamedTuple):
+class DatasetWanted(NamedTuple):
     """A worker has not got the evaluation set of the run."""
 
     run: str
     worker: int
 
 
-class Rows(NamedTuple):
+class DatasetContent(NamedTuple):
     """The content of the master's evaluation set, as it lies in its file."""
 
     run: str
@@ -82,6 +82,12 @@ class Go(NamedTuple):
     run: str
     began_at: float
     ahead: float
+
+
+class Stop(NamedTuple):
+    """An early end."""
+
+    run: str
 
 
 class Report(NamedTuple):
@@ -116,3 +122,41 @@ class Report(NamedTuple):
     warmup: tuple[int, int] = (0, 0)
     problem: str | None = None
     code: int = ExitCode.PASS
+
+
+Message = Job | DatasetWanted | DatasetContent | Go | Stop | Report
+_M = TypeVar("_M", Job, DatasetWanted, DatasetContent, Go, Stop, Report)
+
+
+def send(runner: Any, message: Message, client: str | None = None) -> None:
+    """Send a message: to the master, or to the worker that Locust calls ``client``."""
+    runner.send_message(_kind(type(message)), message._asdict(), client)
+
+
+def listen(runner: Any, message: type[_M], heard: Callable[[_M], None]) -> None:
+    """Call ``heard`` with every message of this type that comes to this process."""
+    runner.register_message(_kind(message), lambda msg, **_: heard(message(**msg.data)))
+
+
+def _kind(message: type) -> str:
+    return f"loadproof:{message.__name__}"
+
+
+def encode_answers(baseline: BaselineAnswers) -> bytes:
+    """The baseline answers as an Arrow IPC stream."""
+    records = [(v, row, text) for v, answers in baseline.items() for row, text in answers.items()]
+    columns: list[tuple[Any, ...]] = list(zip(*records, strict=True)) or [(), (), ()]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, _ANSWERS, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_table(pa.table(dict(zip(_ANSWERS.names, columns, strict=True)), schema=_ANSWERS))
+    return bytes(sink.getvalue())
+
+
+def decode_answers(data: bytes) -> BaselineAnswers:
+    """What ``encode_answers`` encoded; nothing gives none."""
+    baseline: dict[Role, dict[int, str]] = {}
+    if data:
+        columns = pa.ipc.open_stream(data).read_all().to_pydict()
+        for role, row, text in zip(*(columns[name] for name in _ANSWERS.names), strict=True):
+            baseline.setdefault(Role(role), {})[row] = text
+    return baseline

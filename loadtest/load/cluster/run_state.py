@@ -5,36 +5,75 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from gevent.event import Event
 
+from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.baseline.asking import BaselineReach
-from loadtest.load.cluster.worker_reports import Gathering
+from loadtest.load.cluster.load_summary import LoadSummary, summarise
+from loadtest.load.cluster.worker_reports import WorkerReports
+from loadtest.load.live.counts import LiveCounts
 from loadtest.load.live.progress import Progress
+
+GRACE = 10.0
+"""Seconds beyond the last time-out after which a run that has not ended is given up."""
 
 
 class RunInProgress:
-    """One run, from its start to its conclusion.
-
-    Args:
-        experiment: what is measured; the evaluation set's path is the one on this machine.
-        clients: Locust's ids of the workers, in the order of their indices.
-        digest: of the evaluation set.
-    """
+    """One run, from its start to its conclusion; ``clients`` are Locust's ids of the workers, in order."""
 
     def __init__(self, experiment: Experiment, clients: Sequence[str], digest: str) -> None:
         self.experiment = experiment
         self.digest = digest
-        self.gathering = Gathering(uuid.uuid4().hex[:12], clients)
-        self.progress = Progress()
+        self.name = uuid.uuid4().hex[:12]
+        self.reports = WorkerReports(self.name, clients)
+        self.counts = LiveCounts(experiment.objective.latency)
         self.baseline: dict[Role, BaselineReach] = {}
         self.began_at: float | None = None
         self.stopped_after: float | None = None
         self.over = Event()
+        self._progress = Progress(self.counts)
 
     @property
     def elapsed(self) -> float:
         """Seconds since time zero; before the start the whole warm-up is ahead."""
         return -self.experiment.load.warmup if self.began_at is None else time.time() - self.began_at
+
+    @property
+    def measured_seconds(self) -> float:
+        """How long it has measured."""
+        end = self.experiment.load.duration if self.stopped_after is None else self.stopped_after
+        return min(max(self.elapsed, 0.0), max(end, 0.0))
+
+    @property
+    def waits_for_go(self) -> bool:
+        """Every worker is prepared, and none was told to begin."""
+        return self.began_at is None and self.stopped_after is None and self.reports.ready
+
+    @property
+    def cannot_go_on(self) -> bool:
+        """A worker has a problem, or went missing before the start."""
+        missing = any(share.missing for share in self.reports.shares)
+        return self.reports.problem is not None or (self.began_at is None and missing)
+
+    def figures(self) -> dict[str, Any]:
+        """The live figures; see ``Progress.event``."""
+        return self._progress.event(self.elapsed, self.reports.sent)
+
+    def give_up_late_workers(self) -> None:
+        """Wait no longer for workers that should have finished; notice that all have."""
+        load = self.experiment.load
+        if self.elapsed > load.duration + load.timeout + GRACE:
+            self.reports.give_up("it did not finish in time")
+        if self.reports.over:
+            self.over.set()
+
+    def summary(self, samples: SampleSet) -> LoadSummary:
+        """What became of it."""
+        began_at = self.began_at if self.began_at is not None else time.time()
+        return summarise(
+            self.experiment.load, self.reports, samples, began_at, self.stopped_after, self.baseline
+        )

@@ -1,49 +1,60 @@
-"""Wiring: joins the coordinator and the worker of this process to Locust. The same in every way to run."""
+"""Wiring: joins the coordinator to Locust. The same in every way to run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 from typing import Any
 
+from locust import LoadTestShape
 from locust.env import Environment
-from locust.runners import LocalRunner, WorkerRunner
 
-from loadtest.experiment.experiment import Experiment
-from loadtest.load.cluster.coordinator import Coordinator, Result
-from loadtest.load.cluster.load_shape import Arrivals
-from loadtest.load.cluster.worker import Worker
-from loadtest.load.live.client_metrics import LoadMetrics
-from loadtest.load.sending.recorder import MakeRecorder, Recorder
+from loadtest.load.cluster.coordinator import Coordinator, RunHooks
+from loadtest.load.cluster.run_inputs import RunInputs
+
+logger = logging.getLogger(__name__)
 
 
-def wire(
-    environment: Environment,
-    resolve: Callable[[], Experiment],
-    conclude_run: Callable[[Result], None],
-    show: Callable[[dict[str, Any]], None] = lambda _: None,
-    recorder: MakeRecorder = Recorder,
-    metrics: LoadMetrics | None = None,
-    pass_on: Callable[[bytes], None] | None = None,
-) -> Coordinator | None:
-    """Make this process take its part in runs.
+class Arrivals(LoadTestShape):
+    """How Locust's notion of a test follows the run: one user per worker, until the run is over.
 
-    Args:
-        environment: Locust's, with a runner and, unless it is a worker's, the shape ``Arrivals``.
-        resolve: gives the experiment of a run that starts.
-        conclude_run: takes the result of every run.
-        show: takes live figures about once a second.
-        recorder: makes the recorder of a share.
-        metrics: counts along, for Prometheus.
-        pass_on: takes the samples of the run as they come, about once a second a worker.
-
-    Returns:
-        The coordinator; None on a worker.
+    Locust's form then asks for no users or run time.
     """
-    coordinator = None
-    # the coordinator hears first that a test stops: what the worker then reports is the end of a stopped run
-    if not isinstance(environment.runner, WorkerRunner) and isinstance(environment.shape_class, Arrivals):
-        coordinator = Coordinator(environment, resolve, conclude_run, show, metrics, pass_on)
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # locust is partly untyped
+        self._coordinator: Coordinator | None = None
+        self._users: tuple[int, float] | None = None
+
+    def follow(self, coordinator: Coordinator, environment: Environment) -> None:
+        """Take the beginning and the end of runs from ``coordinator``."""
+        self._coordinator = coordinator
+        events: Any = environment.events
+        events.test_stop.add_listener(self._forget)
+
+    def tick(self) -> tuple[int, float] | None:
+        """Users and spawn rate, the same during the whole run; None when it is over."""
+        coordinator = self._coordinator
+        if coordinator is None or coordinator.over:
+            return None
+        if self._users is None:
+            workers = len(coordinator.workers)
+            if not workers:
+                logger.error("no worker is connected; start one, then the test")
+                return None
+            self._users = (workers, workers)
+        return self._users
+
+    def _forget(self, **_: object) -> None:
+        self._users = None
+
+
+def coordinate(environment: Environment, inputs: RunInputs, hooks: RunHooks) -> Coordinator:
+    """Make this process, which is nobody's worker, run what Locust starts.
+
+    To be called before the process becomes a ``Worker``, if it sends, too: the coordinator hears first that a
+    test stops, so that what the worker then reports is the end of a stopped run.
+    """
+    coordinator = Coordinator(environment, inputs, hooks)
+    if isinstance(environment.shape_class, Arrivals):
         environment.shape_class.follow(coordinator, environment)
-    if isinstance(environment.runner, LocalRunner | WorkerRunner):
-        Worker(environment, recorder)
     return coordinator

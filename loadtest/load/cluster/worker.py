@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gevent
@@ -12,82 +14,65 @@ from locust.env import Environment
 
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ExitCode, LabError, LoadproofError
-from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.experiment import Data, Experiment
 from loadtest.experiment.role import ROLES, Role
-from loadtest.load.baseline.row_choice import from_bytes
-from loadtest.load.cluster.dataset_digest import is_here
 from loadtest.load.cluster.messages import (
-    GO,
-    JOB,
-    REPORT,
-    ROWS,
-    STOP,
-    WANT,
+    DatasetContent,
+    DatasetWanted,
     Go,
     Job,
     Report,
-    Rows,
     State,
-    Want,
+    Stop,
+    decode_answers,
+    listen,
+    send,
 )
-from loadtest.load.cluster.settings import locate_data, parse_toml, target_here
-from loadtest.load.protocols import OpenInference, from_words
+from loadtest.load.cluster.run_inputs import RunInputs
+from loadtest.load.protocols import codec_from
+from loadtest.load.protocols.oip import OpenInference
 from loadtest.load.sending.arrivals import draw
 from loadtest.load.sending.driver import PINNED, Driver
 from loadtest.load.sending.recorder import MakeRecorder, Recorder
-from loadtest.load.sending.request_bodies import Payloads
-from loadtest.load.sending.role_clients import clients_of
-from loadtest.load.sending.target_check import reach
+from loadtest.load.sending.request_bodies import encode_bodies
+from loadtest.load.sending.target import check_reachable, clients_of
 from loadtest.load.sending.user_traffic import UnpinnedDriver
 
 REPORT_EVERY = 1.0
 _METHOD = "POST"
-_ROWS_WITHIN = 60.0
+_CONTENT_WITHIN = 60.0
 _CLOCKS_AGREE = 0.5
 """Seconds; a worker whose clock is further off begins when it is told to, not when its clock says so."""
 
 
 class Worker:
-    """Listens for jobs: ``Worker(environment)`` once per process that sends.
+    """Listens for jobs: ``Worker(environment, inputs)`` once per process that sends."""
 
-    Args:
-        environment: Locust's; its runner connects to the master (or is both).
-        recorder: makes the recorder of a share.
-    """
-
-    def __init__(self, environment: Environment, recorder: MakeRecorder = Recorder) -> None:
+    def __init__(
+        self, environment: Environment, inputs: RunInputs, recorder: MakeRecorder = Recorder
+    ) -> None:
         self._environment = environment
+        self._inputs = inputs
         self._make_recorder = recorder
         self._share: _Share | None = None
         runner: Any = environment.runner
         events: Any = environment.events
-        runner.register_message(JOB, self._on_job)
-        runner.register_message(ROWS, self._on_rows)
-        runner.register_message(GO, self._on_go)
-        runner.register_message(STOP, self._on_stop)
+        listen(runner, Job, self._on_job)
+        listen(runner, DatasetContent, partial(self._tell_share, _Share.take_content))
+        listen(runner, Go, partial(self._tell_share, _Share.go))
+        listen(runner, Stop, partial(self._tell_share, _Share.stop))
         events.test_stopping.add_listener(self._drain)
         # before Locust's own listener, which says goodbye to the master
         events.quitting.add_listener(self._drain)
 
-    def _on_job(self, msg: Any, **_: object) -> None:
-        job = Job(**msg.data)
+    def _on_job(self, job: Job) -> None:
         if self._share is not None:
             self._share.stop()
-        self._share = _Share(job, self._environment, self._make_recorder)
+        self._share = _Share(job, self._environment, self._inputs, self._make_recorder)
 
-    def _on_rows(self, msg: Any, **_: object) -> None:
-        rows = Rows(**msg.data)
-        if self._share is not None and self._share.job.run == rows.run:
-            self._share.take_rows(rows.content)
-
-    def _on_go(self, msg: Any, **_: object) -> None:
-        go = Go(**msg.data)
-        if self._share is not None and self._share.job.run == go.run:
-            self._share.go(go)
-
-    def _on_stop(self, **_: object) -> None:
-        if self._share is not None:
-            self._share.stop()
+    def _tell_share(self, hear: Callable[[_Share, Any], None], message: Any) -> None:
+        if self._share is not None and self._share.job.run == message.run:
+            hear(self._share, message)
 
     def _drain(self, **_: object) -> None:
         if self._share is not None:
@@ -98,9 +83,10 @@ class Worker:
 class _Share:
     """One worker's part in one run, from the job to the last report."""
 
-    def __init__(self, job: Job, environment: Environment, recorder: MakeRecorder) -> None:
+    def __init__(self, job: Job, environment: Environment, inputs: RunInputs, recorder: MakeRecorder) -> None:
         self.job = job
         self._environment = environment
+        self._inputs = inputs
         self._make_recorder = recorder
         self._go = Event()
         self._origin: float | None = None
@@ -114,21 +100,21 @@ class _Share:
         self._reporting = RLock()
         self._greenlet = gevent.spawn(self._work)
 
-    def take_rows(self, content: bytes) -> None:
+    def take_content(self, message: DatasetContent) -> None:
         """The evaluation set that was asked for."""
-        self._content = content
+        self._content = message.content
         self._content_came.set()
 
-    def go(self, go: Go) -> None:
+    def go(self, message: Go) -> None:
         """Send from the run's time zero on."""
         # the wall clock is what workers share; from here on only the monotonic clock counts
-        ahead = go.began_at - time.time()
-        if abs(ahead - go.ahead) > _CLOCKS_AGREE:
-            ahead = go.ahead
+        ahead = message.began_at - time.time()
+        if abs(ahead - message.ahead) > _CLOCKS_AGREE:
+            ahead = message.ahead
         self._origin = time.perf_counter() + ahead
         self._go.set()
 
-    def stop(self) -> None:
+    def stop(self, _: Stop | None = None) -> None:
         """No more arrivals."""
         self._stopping = True
         self._content_came.set()
@@ -143,8 +129,8 @@ class _Share:
     def _work(self) -> None:
         try:
             self._report("preparing")
-            experiment = parse_toml(self.job.experiment)
-            dataset = self._rows(experiment)
+            experiment = self._inputs.from_toml(self.job.experiment)
+            dataset = self._dataset(experiment.data)
             if dataset is not None:
                 self._driver = self._prepare(experiment, dataset)
                 self._report("ready")
@@ -163,40 +149,38 @@ class _Share:
         except Exception as error:
             self._report("finished", f"the load generator failed ({type(error).__name__}: {error})")
 
-    def _rows(self, experiment: Experiment) -> Dataset | None:
+    def _dataset(self, data: Data) -> Dataset | None:
         """The master's evaluation set; None: the run was stopped before it came."""
-        data = locate_data(experiment).data
-        if is_here(data.path, self.job.digest):
-            return Dataset.read(data)
-        runner: Any = self._environment.runner
-        runner.send_message(WANT, Want(self.job.run, self.job.worker)._asdict())
-        self._content_came.wait(_ROWS_WITHIN)
+        dataset = self._inputs.dataset_with(data, self.job.digest)
+        if dataset is not None:
+            return dataset
+        send(self._environment.runner, DatasetWanted(self.job.run, self.job.worker))
+        self._content_came.wait(_CONTENT_WITHIN)
         if self._content is None and not self._stopping:
-            raise LabError(f"the evaluation set did not come from the master within {_ROWS_WITHIN:g} s")
-        return None if self._content is None else Dataset.read(data, self._content)
+            raise LabError(f"the evaluation set did not come from the master within {_CONTENT_WITHIN:g} s")
+        if self._content is None:
+            return None
+        return self._inputs.dataset_from(self._content, data, self.job.digest)
 
     def _prepare(self, experiment: Experiment, dataset: Dataset) -> Driver:
         job, load, target = self.job, experiment.load, experiment.target
-        host = target_here(job.host)
+        host = self._inputs.settings.target or job.host
         for base in [host] if target is None else {target.url(role) for role in ROLES}:
-            reach(base)
+            check_reachable(base)
         schedule = draw(load, len(dataset), job.worker, job.workers)
-        spoken = {role: from_words(job.codecs[role]) for role in ROLES}
-        codecs = [spoken[role] for role in ROLES]
-        payloads = [Payloads(dataset, codec) for codec in codecs]
-        if codecs[0] == codecs[1]:
-            payloads[1] = payloads[0]
-        for bodies in dict.fromkeys(payloads):
-            for _ in bodies.prepare(schedule.row):
-                gevent.sleep(0)
+        codecs = {role: codec_from(job.codecs[role]) for role in ROLES}
+        distinct = {
+            codec: encode_bodies(dataset, codec, schedule.row, lambda: gevent.sleep(0))
+            for codec in set(codecs.values())
+        }
         self._planned = schedule.measured
         ids = f"{job.run}-{job.worker}-"
-        self._recorder = self._make_recorder(dataset, job.worker, from_bytes(job.baseline), ids)
+        self._recorder = self._make_recorder(dataset, job.worker, decode_answers(job.baseline), ids)
         parts: dict[str, Any] = {
             "schedule": schedule,
-            "codecs": codecs,
-            "payloads": payloads,
-            "clients": clients_of(experiment, host, spoken),
+            "codecs": list(codecs.values()),
+            "bodies": [distinct[codec] for codec in codecs.values()],
+            "clients": clients_of(experiment, host, codecs),
             "recorder": self._recorder,
             "log": self._log,
             "timeout": load.timeout,
@@ -255,5 +239,4 @@ class _Share:
             code=int(code),
         )
         self._number += 1
-        runner: Any = self._environment.runner
-        runner.send_message(REPORT, report._asdict())
+        send(self._environment.runner, report)

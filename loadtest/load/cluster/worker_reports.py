@@ -1,9 +1,10 @@
-"""Gathering: what the master knows of a run from its workers' reports. No clock and no I/O."""
+"""What the master knows of a run from its workers' reports. No clock and no I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
@@ -14,10 +15,11 @@ from loadtest.load.cluster.messages import Report, State
 SILENT_TICKS = 10
 """Ticks without a report after which a worker that sends is given up (it reports every other tick)."""
 _SILENT_TICKS_PREPARING = 120
+_NOTHING_YET = Report("", 0, 0, "preparing")
 
 
 @dataclass
-class Share:
+class WorkerShare:
     """One worker's share as the master sees it.
 
     Args:
@@ -34,7 +36,7 @@ class Share:
     silent: int = 0
     gap: bool = False
     missing: str | None = None
-    last: Report | None = None
+    last: Report = _NOTHING_YET
     samples: list[SampleSet] = field(default_factory=list)
 
     @property
@@ -45,15 +47,37 @@ class Share:
     @property
     def lost(self) -> int:
         """Samples that the worker says it recorded and that did not arrive."""
-        return (self.last.recorded if self.last else 0) - self.received
+        return self.last.recorded - self.received
 
     @property
     def arrivals(self) -> int:
         """Measured arrivals of which at least one sample arrived."""
-        return len({at for part in self.samples for at in part.scheduled_at.tolist()})
+        return len({moment for part in self.samples for moment in part.scheduled_at.tolist()})
+
+    @property
+    def deserted(self) -> bool:
+        """It was stopped by itself, before all its arrivals' time had come."""
+        last = self.last
+        return last.state == "finished" and last.problem is None and last.scheduled < last.planned
+
+    def scheduled(self, part: float) -> float:
+        """Arrivals whose time came in this part of the duration; where it went missing, as planned."""
+        return self.last.planned * part if self.missing else self.last.scheduled
+
+    def loss(self, part: float) -> dict[str, Any]:
+        """One of ``LoadSummary.missing_workers``, of a run that lasted this part of its duration."""
+        arrivals = round(self.scheduled(part))
+        return {
+            "worker": self.worker,
+            "client": self.client,
+            "reason": self.missing,
+            "last_report_s": self.last.elapsed,
+            "arrivals": arrivals,
+            "missing_arrivals": max(arrivals - self.arrivals, 0),
+        }
 
 
-class Gathering:
+class WorkerReports:
     """The workers of one run and what they reported.
 
     Args:
@@ -63,7 +87,7 @@ class Gathering:
 
     def __init__(self, run: str, clients: Sequence[str]) -> None:
         self.run = run
-        self.shares = [Share(client, index) for index, client in enumerate(clients)]
+        self.shares = [WorkerShare(client, index) for index, client in enumerate(clients)]
 
     def accept(self, report: Report) -> SampleSet | None:
         """Take in one report; its samples, where it brings any.
@@ -114,6 +138,16 @@ class Gathering:
                 share.missing = reason
 
     @property
+    def sent(self) -> int:
+        """Measured arrivals sent."""
+        return sum(share.last.sent for share in self.shares)
+
+    @property
+    def scheduled(self) -> int:
+        """Measured arrivals whose time has come."""
+        return sum(share.last.scheduled for share in self.shares)
+
+    @property
     def ready(self) -> bool:
         """Every worker is prepared."""
         return all(share.state in ("ready", "running", "finished") for share in self.shares)
@@ -127,7 +161,7 @@ class Gathering:
     def problem(self) -> tuple[str, ExitCode] | None:
         """The first problem that a worker told, with its exit code."""
         for share in self.shares:
-            if share.last is not None and share.last.problem:
+            if share.last.problem:
                 where = f"worker {share.worker}: " if len(self.shares) > 1 else ""
                 return where + share.last.problem, ExitCode(share.last.code)
         return None

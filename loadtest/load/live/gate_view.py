@@ -1,7 +1,7 @@
-"""The gates of a run in Locust's web UI while it lasts: looked at by ``loadproof live``, beside this process.
+"""The gates of a run in Locust's web UI while it lasts, judged by ``loadproof live`` in a process of its own.
 
-Judging takes the processor for a while at each analysis; in Locust's own process the answers of the load
-would wait meanwhile, and count as slow.
+An analysis keeps the processor busy; in Locust's own process the answers of the load would wait for it, and
+count as slow.
 """
 
 from __future__ import annotations

@@ -1,30 +1,34 @@
-"""Protocols: one small codec each, without I/O. May import data and below."""
+"""The protocols of model servers: one file each, registered by being here. May import data; no I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
 
-from loadtest.load.protocols.codec import Codec
-from loadtest.load.protocols.invocations import MLflow, SageMaker
-from loadtest.load.protocols.oip import OpenInference
-from loadtest.load.protocols.predict import Predict
+from loadtest.errors import ExperimentError
+from loadtest.load.protocols.codec import PROTOCOLS, Codec
 
-__all__ = ["Codec", "MLflow", "OpenInference", "Predict", "SageMaker", "from_words"]
+__all__ = ["PROTOCOLS", "Codec", "codec_from", "protocol_named"]
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
 
 
-def from_words(words: Sequence[str]) -> Codec:
-    """The codec that ``Codec.words`` describes.
+def protocol_named(name: str) -> type[Codec]:
+    """The codec of a protocol that an experiment names.
 
     Raises:
-        ValueError: there is no such protocol.
+        ExperimentError: there is no such protocol.
     """
-    match list(words):
-        case ["oip", model, tensor, datatype]:
-            return OpenInference(model, tensor, datatype)
-        case ["kserve-v1" | "tfserving" as protocol, model]:
-            return Predict(protocol, model)
-        case ["mlflow", *columns]:
-            return MLflow(tuple(columns))
-        case ["sagemaker"]:
-            return SageMaker()
-    raise ValueError(f"no protocol {words!r}")
+    if name not in PROTOCOLS:
+        raise ExperimentError(f"no protocol {name!r}; there are {', '.join(sorted(PROTOCOLS))}")
+    return PROTOCOLS[name]
+
+
+def codec_from(words: Mapping[str, Any]) -> Codec:
+    """The codec that ``Codec.words`` describes."""
+    arguments = {name: tuple(v) if isinstance(v, list) else v for name, v in words.items()}
+    protocol = PROTOCOLS[str(arguments.pop("protocol"))]
+    return protocol(**arguments)

@@ -1,31 +1,65 @@
-"""The contract of a protocol: a row becomes the body of a request, the body of an answer a prediction."""
+"""The contract of a protocol: a row becomes the body of a request, the body of an answer a prediction.
+
+::
+
+    @register("mine")
+    @dataclass(frozen=True)
+    class Mine(Codec):
+        model: str
+        path = "/predict"
+
+        def encode(self, row): return orjson.dumps({"model": self.model, "row": row.tolist()})
+        def decode(self, body): return prediction(body, "label")
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from contract.label_text import label_text
 
+PROTOCOLS: dict[str, type[Codec]] = {}
+"""Every protocol's codec by the protocol's name."""
 
-class Codec(Protocol):
-    """What the load side needs to know of a protocol."""
 
-    content_type: ClassVar[str]
+class Codec(ABC):
+    """What the load side needs to know of a protocol; subclasses are frozen dataclasses of texts."""
+
+    protocol: ClassVar[str]
+    content_type: ClassVar[str] = "application/json"
+
+    @classmethod
+    def for_model(cls, model: str, features: Sequence[str], ask: Callable[[str], Any]) -> Self:  # noqa: ARG003
+        """The codec for a model on a server; here for protocols whose only argument is the model's name.
+
+        Args:
+            model: what the server calls it.
+            features: names of the feature columns, in the order in which they are sent.
+            ask: gives the decoded JSON that the server answers to a GET of a path.
+
+        Raises:
+            TargetError: the server does not answer, or the model takes what this codec cannot send.
+            ExperimentError: the model takes other features than the evaluation set has.
+        """
+        return cls(model)  # type: ignore[call-arg]
 
     @property
+    @abstractmethod
     def path(self) -> str:
         """Where requests go, below the target's base URL."""
 
-    @property
-    def words(self) -> list[str]:
-        """The protocol's name and the codec's arguments, from which ``from_words`` makes an equal one."""
-
+    @abstractmethod
     def encode(self, row: NDArray[np.float64]) -> bytes:
         """The body of the request for one row; shape (features,)."""
 
+    @abstractmethod
     def decode(self, body: bytes) -> str:
         """The prediction in the body of an answer, as ``label_text`` writes it.
 
@@ -33,13 +67,44 @@ class Codec(Protocol):
             ValueError: it is not an answer to one row.
         """
 
+    @property
+    def words(self) -> dict[str, Any]:
+        """The protocol and the arguments, for the way to a worker, which makes an equal codec of them."""
+        arguments = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        return {"protocol": self.protocol, **arguments}
 
-def single(data: Any) -> str:
-    """The one prediction in an answer to one row, however many lists and names it is wrapped in.
+
+_C = TypeVar("_C", bound=Codec)
+
+
+def register(name: str) -> Callable[[type[_C]], type[_C]]:
+    """Make a codec known under its protocol's name."""
+
+    def known(codec: type[_C]) -> type[_C]:
+        codec.protocol = name
+        PROTOCOLS[name] = codec
+        return codec
+
+    return known
+
+
+def prediction(body: bytes, *keys: str | int) -> str:
+    """The one prediction in a JSON answer to one row: below ``keys``, in however many lists and names.
 
     Raises:
         ValueError: there is none, or more than one.
     """
+    try:
+        data = orjson.loads(body)
+        for key in keys:
+            data = data[key]
+    except (LookupError, TypeError) as error:
+        raise ValueError(f"no {'.'.join(map(str, keys))} in the answer") from error
+    return single(data)
+
+
+def single(data: Any) -> str:
+    """The one prediction in decoded JSON; see ``prediction``."""
     while isinstance(data, list | dict):
         if isinstance(data, dict) and "predicted_label" in data:  # beside its score
             data = data["predicted_label"]

@@ -5,9 +5,9 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, Self
 from urllib.parse import quote
 
 import numpy as np
@@ -15,12 +15,15 @@ import orjson
 from numpy.typing import NDArray
 
 from contract.datatypes import FLOATS, INTEGERS
-from contract.label_text import label_text
 from loadtest.errors import ExperimentError, TargetError
+from loadtest.load.protocols.codec import Codec, prediction, register
+
+_ANY_TENSOR = "input-0"
 
 
+@register("oip")
 @dataclass(frozen=True)
-class OpenInference:
+class OpenInference(Codec):
     """The Open Inference Protocol v2: ``OpenInference("shop", "features", "FP64")``.
 
     Args:
@@ -32,7 +35,6 @@ class OpenInference:
     model: str
     tensor: str
     datatype: str
-    content_type: ClassVar[str] = "application/json"
 
     @staticmethod
     def metadata_path(model: str) -> str:
@@ -40,18 +42,16 @@ class OpenInference:
         return f"/v2/models/{quote(model, safe='')}"
 
     @classmethod
-    def from_metadata(cls, model: str, metadata: Any, features: Sequence[str]) -> OpenInference:
-        """Read what a server says of its model, and hold it against the evaluation set.
+    def for_model(cls, model: str, features: Sequence[str], ask: Callable[[str], Any]) -> Self:
+        """The codec that fits the model's metadata; a model without any takes what comes."""
+        metadata = ask(cls.metadata_path(model))
+        if isinstance(metadata, dict) and not metadata.get("inputs"):
+            return cls(model, _ANY_TENSOR, "FP64")
+        return cls.from_metadata(model, metadata, features)
 
-        Args:
-            model: the model's name.
-            metadata: the decoded answer to ``metadata_path``.
-            features: names of the feature columns, in the order in which they are sent.
-
-        Raises:
-            TargetError: it is no metadata, or the model takes what this codec cannot send.
-            ExperimentError: the model takes other features than the evaluation set has.
-        """
+    @classmethod
+    def from_metadata(cls, model: str, metadata: Any, features: Sequence[str]) -> Self:
+        """Read what a server says of its model: the decoded answer to ``metadata_path``."""
         try:
             inputs = [(i["name"], i["datatype"], list(i["shape"])) for i in metadata["inputs"]]
             columns = (metadata.get("parameters") or {}).get("columns")
@@ -81,11 +81,6 @@ class OpenInference:
         return cls(model, name, datatype)
 
     @property
-    def words(self) -> list[str]:
-        """``["oip", model, tensor, datatype]``."""
-        return ["oip", self.model, self.tensor, self.datatype]
-
-    @property
     def path(self) -> str:
         """The infer endpoint."""
         return f"{self.metadata_path(self.model)}/infer"
@@ -98,10 +93,4 @@ class OpenInference:
 
     def decode(self, body: bytes) -> str:
         """The one element of the first output."""
-        try:
-            data = orjson.loads(body)["outputs"][0]["data"]
-            while isinstance(data, list):
-                (data,) = data
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise ValueError("no output with exactly one element") from error
-        return label_text(data)
+        return prediction(body, "outputs", 0, "data")

@@ -58,12 +58,12 @@ def draw(load: Load, rows: int, worker: int = 0, workers: int = 1) -> Schedule:
     order, *shares = np.random.SeedSequence(load.seed).spawn(workers + 1)
     # every worker draws all shares: only so does it know which rows the others use up
     drawn = [_draw_share(load, seed, workers) for seed in shares]
-    everyone = np.sort(np.concatenate([at for at, _ in drawn]))
-    at, candidate_first = drawn[worker]
+    everyone = np.sort(np.concatenate([times for times, _ in drawn]))
+    scheduled_at, candidate_first = drawn[worker]
     # the first arrival after zero takes the first row; the warm-up counts backwards from there
-    rank = np.searchsorted(everyone, at) - np.searchsorted(everyone, 0.0)
+    rank = np.searchsorted(everyone, scheduled_at) - np.searchsorted(everyone, 0.0)
     permutation = np.random.default_rng(order).permutation(rows).astype(np.int32)
-    return Schedule(at, permutation[rank % rows], candidate_first)
+    return Schedule(scheduled_at, permutation[rank % rows], candidate_first)
 
 
 def _draw_share(

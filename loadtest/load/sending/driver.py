@@ -23,9 +23,8 @@ from loadtest.load.protocols import Codec
 from loadtest.load.sending.arrivals import Schedule
 from loadtest.load.sending.http_client import Answer, Client
 from loadtest.load.sending.recorder import Recorder
-from loadtest.load.sending.request_bodies import Payloads
-from loadtest.load.sending.response import read
-from loadtest.load.sending.timer import Alarm
+from loadtest.load.sending.response import read_answer
+from loadtest.load.sending.timer import Timer
 
 HOPELESS = 5.0
 """Seconds behind schedule at which the generator gives up."""
@@ -63,23 +62,16 @@ PINNED: Mapping[str, Callable[[bool], tuple[int, ...]]] = {
 class Driver:
     """Sends one worker's arrivals as pinned traffic and records what comes back.
 
-    Args:
-        schedule: its arrivals.
-        codecs: stable's and the candidate's.
-        payloads: stable's and the candidate's request bodies.
-        clients: stable's and the candidate's connections to the target.
-        recorder: takes the samples.
-        log: see ``Log``.
-        timeout: the time-out of a request in seconds.
-        ids: what request ids begin with, before the request's serial.
-        versions: see ``PINNED``.
+    Codecs, bodies (by row) and clients are stable's and the candidate's; ``ids`` is what request
+    ids begin with, before the request's serial; ``timeout`` is a request's, in seconds; for ``versions`` see
+    ``PINNED``.
     """
 
     def __init__(
         self,
         schedule: Schedule,
         codecs: Sequence[Codec],
-        payloads: Sequence[Payloads],
+        bodies: Sequence[Mapping[int, bytes]],
         clients: Sequence[Client],
         recorder: Recorder,
         log: Log,
@@ -89,7 +81,7 @@ class Driver:
     ) -> None:
         self._schedule = schedule
         self._codecs = codecs
-        self._payloads = payloads
+        self._bodies = bodies
         self._clients = clients
         self._recorder = recorder
         self._log = log
@@ -113,12 +105,12 @@ class Driver:
     @property
     def scheduled(self) -> int:
         """Measured arrivals whose time has come (had come, when sending was ended early)."""
-        at = self._schedule.scheduled_at
+        arrivals = self._schedule.scheduled_at
         elapsed = min(perf_counter(), self._until) - self._origin
-        return max(int(at.searchsorted(elapsed)) - int(at.searchsorted(0.0)), 0)
+        return max(int(arrivals.searchsorted(elapsed)) - int(arrivals.searchsorted(0.0)), 0)
 
     def stop(self) -> None:
-        """No more arrivals from this instant on; what is due is still sent, what is in flight waited for."""
+        """No more arrivals from this instant on; what is late is still sent, what is in flight waited for."""
         self._until = min(self._until, perf_counter())
 
     def fail(self, problem: str, code: ExitCode) -> None:
@@ -143,7 +135,7 @@ class Driver:
             client.close()
 
     def _send_all(self) -> None:
-        schedule, origin, alarm = self._schedule, self._origin, Alarm()
+        schedule, origin, timer = self._schedule, self._origin, Timer()
         try:
             arrivals = zip(
                 schedule.scheduled_at.tolist(),
@@ -151,24 +143,24 @@ class Driver:
                 schedule.candidate_first.tolist(),
                 strict=True,
             )
-            for at, row, candidate_first in arrivals:
-                scheduled_at = origin + at
-                late = perf_counter() - scheduled_at
+            for scheduled_at, row, candidate_first in arrivals:
+                moment = origin + scheduled_at
+                late = perf_counter() - moment
                 if late >= 0:
                     gevent.sleep(0)  # behind: answers must still be read
-                while late < 0 and self._is_wanted(scheduled_at):
-                    alarm.wait_until(min(scheduled_at, perf_counter() + _POLL))
-                    late = perf_counter() - scheduled_at
-                if self._is_wanted(scheduled_at):
+                while late < 0 and self._is_wanted(moment):
+                    timer.wait_until(min(moment, perf_counter() + _POLL))
+                    late = perf_counter() - moment
+                if self._is_wanted(moment):
                     self._check(late)
-                if not self._is_wanted(scheduled_at):
+                if not self._is_wanted(moment):
                     return
-                self._arrive(at, row, candidate_first)
+                self._arrive(scheduled_at, row, candidate_first)
         finally:
-            alarm.close()
+            timer.close()
 
-    def _is_wanted(self, scheduled_at: float) -> bool:
-        return self.problem is None and scheduled_at <= self._until
+    def _is_wanted(self, moment: float) -> bool:
+        return self.problem is None and moment <= self._until
 
     def _check(self, late: float) -> None:
         if late > HOPELESS:
@@ -184,22 +176,22 @@ class Driver:
                 ExitCode.INVALID,
             )
 
-    def _arrive(self, at: float, row: int, candidate_first: bool) -> None:
-        if at >= 0:
+    def _arrive(self, scheduled_at: float, row: int, candidate_first: bool) -> None:
+        if scheduled_at >= 0:
             self.sent += 1
         for role in self._versions(candidate_first):
-            if at < 0:
+            if scheduled_at < 0:
                 self.warmup[role] += 1
             self._in_flight += 1
             self._serial += 1
-            gevent.spawn_raw(self._send, role, at, row, self._serial)
+            gevent.spawn_raw(self._send, role, scheduled_at, row, self._serial)
 
-    def _send(self, role: int, at: float, row: int, serial: int) -> None:
+    def _send(self, role: int, scheduled_at: float, row: int, serial: int) -> None:
         try:
             request_id = b"%b%d" % (self._ids, serial)
-            answer = self._clients[role].post(self._heads[role], self._payloads[role][row], request_id)
-            if at >= 0:
-                self._record(answer, role, at, row, serial)
+            answer = self._clients[role].post(self._heads[role], self._bodies[role][row], request_id)
+            if scheduled_at >= 0:
+                self._record(answer, role, scheduled_at, row, serial)
         except Exception as error:
             # a sample that is lost must not go unnoticed
             self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
@@ -208,14 +200,22 @@ class Driver:
             if not self._in_flight:
                 self._drained.set()
 
-    def _record(self, answer: Answer, role: int, at: float, row: int, serial: int) -> None:
+    def _record(self, answer: Answer, role: int, scheduled_at: float, row: int, serial: int) -> None:
         name, origin = ROLES[role], self._origin
-        error, prediction = read(answer, name, self._codecs[role])
+        error, prediction = read_answer(answer, name, self._codecs[role])
         done_at = answer.done_at - origin
         self._recorder.add(
-            row, role, at, answer.sent_at - origin, done_at, answer.status, error, prediction, serial
+            row,
+            role,
+            scheduled_at,
+            answer.sent_at - origin,
+            done_at,
+            answer.status,
+            error,
+            prediction,
+            serial,
         )
-        self._log(name, done_at - at, len(answer.body), error)
+        self._log(name, done_at - scheduled_at, len(answer.body), error)
 
 
 def _raise_file_limit() -> int:

@@ -11,7 +11,7 @@ BROKEN = (MALFORMED, TRUNCATED)
 """Errors of answers that came, but not whole or not readable: a server that answers so does not match."""
 
 
-def read(answer: Answer, role: Role, codec: Codec) -> tuple[str | None, str | None]:
+def read_answer(answer: Answer, role: Role, codec: Codec) -> tuple[str | None, str | None]:
     """The error and the prediction of an answer; one of them is None."""
     if answer.error:
         return answer.error, None

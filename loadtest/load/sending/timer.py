@@ -23,8 +23,8 @@ class _TimerSpec(ctypes.Structure):
     _fields_ = (("interval", ctypes.c_long * 2), ("expiry", ctypes.c_long * 2))
 
 
-class Alarm:
-    """``Alarm().wait_until(moment)`` returns at ``moment`` (``perf_counter``), seldom early, little late."""
+class Timer:
+    """``Timer().wait_until(moment)`` returns at ``moment`` (``perf_counter``), seldom early, little late."""
 
     def __init__(self) -> None:
         self._fd = -1

@@ -30,14 +30,10 @@ _LATEST = 10.0
 
 
 class UnpinnedDriver(Driver):
-    """Sends one worker's arrivals as ``Driver`` does, without a pin.
+    """Sends one worker's arrivals as ``Driver`` does, without a pin; ``driver`` are its arguments.
 
-    Args:
-        load: the population, the delay of feedback (exponential) and the seed.
-        dataset: for the labels.
-        worker: index of the worker.
-        feedback_path: where feedback goes, below the target's base URL.
-        driver: the arguments of ``Driver``.
+    ``load`` says the population, the mean delay of feedback (exponential) and the seed; ``feedback_path`` is
+    below the target's base URL.
     """
 
     def __init__(
@@ -66,27 +62,27 @@ class UnpinnedDriver(Driver):
         if self.feedback["refused"]:
             log.warning("feedback: %(accepted)d accepted, %(refused)d refused or lost", self.feedback)
 
-    def _arrive(self, at: float, row: int, candidate_first: bool) -> None:  # noqa: ARG002 - as for pinned
-        if at >= 0:
+    def _arrive(self, scheduled_at: float, row: int, candidate_first: bool) -> None:  # noqa: ARG002 - as for pinned
+        if scheduled_at >= 0:
             self.sent += 1
         number = self._serial
         self._serial += 1
         self._in_flight += 1
-        gevent.spawn_raw(self._send_unpinned, number, at, row)
+        gevent.spawn_raw(self._send_unpinned, number, scheduled_at, row)
 
-    def _send_unpinned(self, number: int, at: float, row: int) -> None:
+    def _send_unpinned(self, number: int, scheduled_at: float, row: int) -> None:
         user, request_id = self._users[number], b"%b%d" % (self._ids, number)
         try:
             head = self._client.head(self._path, None, {USER_ID: f"user-{user}"})
-            answer = self._client.post(head, self._payloads[0][row], request_id)
+            answer = self._client.post(head, self._bodies[0][row], request_id)
             # an answer that names nobody is laid to whom the user had last: users stay where they are
             named = ROLES.index(answer.role) if answer.role in ROLES else None
             role = self._last.get(user, ROLES.index(Role.STABLE)) if named is None else named
             self._last[user] = role
-            if at < 0:
+            if scheduled_at < 0:
                 self.warmup[role] += 1
             else:
-                self._record(answer, role, at, row, number)
+                self._record(answer, role, scheduled_at, row, number)
             if answer.status == 200 and named is not None:
                 self._late.start(
                     gevent.Greenlet(self._report_truth, self._delays[number], role, request_id, row)

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, jsonify, render_template_string, request
+from flask import Blueprint, Flask, Response, jsonify, render_template_string, request, send_from_directory
 from markupsafe import Markup
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 
 from loadtest.colours import (
     VERDICT_COLOURS,
@@ -88,12 +90,7 @@ class LivePage:
         self._state, self._reason = "judging", "the load is over"
 
     def judged(self, run: str, verdict: dict[str, Any]) -> None:
-        """The verdict of the run.
-
-        Args:
-            run: name of its folder.
-            verdict: the content of verdict.json.
-        """
+        """The content of the ``verdict.json`` of the run whose folder has this name."""
         self._state, self._reason = "over", verdict["reason"]
         self._gates = verdict["gates"]
         self._verdict = {"verdict": verdict["verdict"], "report": f"/runs/{run}/report.html"}
@@ -128,12 +125,7 @@ class LivePage:
         return [{"name": said, "stable": "", "candidate": ""}, *shown]
 
     def extend(self, app: Flask, template_args: dict[str, Any]) -> None:
-        """Add the tab and the page to Locust's web UI.
-
-        Args:
-            app: Locust's Flask application, before its first request.
-            template_args: what Locust hands to its pages.
-        """
+        """Add the tab and the page to Locust's application, before its first request, and to its pages."""
         template_args["extended_tabs"] = [TAB]
         template_args["extended_tables"] = [TABLE]
         blueprint = Blueprint("loadproof", __name__, url_prefix="/loadproof")
@@ -167,6 +159,19 @@ class LivePage:
             page = answer.get_data(as_text=True)
             answer.set_data(page.replace("</body>", '<script src="./loadproof/tab.js"></script></body>'))
         return answer
+
+
+def add_routes(app: Flask, registry: CollectorRegistry, results: Path) -> None:
+    """Let Locust's own web server answer ``/metrics``, and ``/runs/<run>/report.html`` out of ``results``."""
+
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    def report(run: str) -> Response:
+        return send_from_directory(results.absolute(), f"{run}/report.html")
+
+    app.add_url_rule("/metrics", view_func=metrics)
+    app.add_url_rule("/runs/<run>/report.html", view_func=report)
 
 
 def _text(value: float | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from contract.metric_names import CPU_LIMIT_CORES, CPU_PERIODS, CPU_THROTTLED_PERIODS
 from loadtest.data.exposition import MEMORY, read_exposition
+from loadtest.experiment.experiment import Experiment
 from loadtest.fetch import page
 
 _TIMEOUT = 2.0
@@ -59,3 +60,25 @@ def _facts(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
         else None,
         "memory_bytes": None if memory is None else int(memory),
     }
+
+
+def lab_facts(experiment: Experiment, backend: str, servers: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What is known here of the lab, under the names that ``Lab.environment()`` gives.
+
+    Args:
+        experiment: says whether there is a lab at all.
+        backend: of the lab.
+        servers: per role what its server says; see ``server_facts``.
+    """
+    target = experiment.target
+    where = (
+        {"backend": backend, "limits": {role: {"cpus": facts["cpus"]} for role, facts in servers.items()}}
+        if target is None
+        else {
+            "backend": "urls",
+            "protocol": target.protocol,
+            "stable": target.stable,
+            "candidate": target.candidate,
+        }
+    )
+    return where | {"server_facts": servers}

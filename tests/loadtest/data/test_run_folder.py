@@ -34,6 +34,23 @@ def test_two_runs_in_one_second_do_not_meet_and_latest_is_the_newer(tmp_path):
     assert (tmp_path / "latest").resolve() == finals[1]
 
 
+@pytest.mark.parametrize(
+    ("stands", "why"),
+    [
+        (lambda latest: (latest / "mine").mkdir(parents=True), "is no link but a folder; move it away"),
+        # an empty one would be replaced by a rename of a folder, not of a link
+        (lambda latest: latest.mkdir(), "is no link but a folder; move it away"),
+    ],
+)
+def test_a_latest_that_cannot_be_replaced_costs_a_line_and_no_run(tmp_path, stands, why):
+    stands(tmp_path / "latest")
+    said = []
+    with RunFolder(tmp_path, "compare", NOW) as folder:
+        final = folder.publish(said.append)
+    assert said == [f"{tmp_path / 'latest'} does not point at this run: it {why}; the run is in {final}"]
+    assert names(tmp_path) == {final.name, "latest"}
+
+
 def test_a_run_that_breaks_before_it_measured_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="broke"), RunFolder(tmp_path, "compare", NOW):
         raise ValueError("broke")

@@ -10,7 +10,7 @@ import pytest
 
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
-from loadtest.judge.diff import compare_runs
+from loadtest.judge.diff import diff_runs
 from loadtest.judge.diff_lines import Change, Changes
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence
@@ -78,7 +78,7 @@ class Day:
 
 
 def changes(before: Day, after: Day) -> Changes:
-    found = compare_runs(before.run(), after.run())
+    found = diff_runs(before.run(), after.run())
     # neither NaN nor infinity is JSON
     json.loads(found.model_dump_json(by_alias=True), parse_constant=pytest.fail)
     return found
@@ -155,5 +155,5 @@ def test_conditions_name_every_difference():
 def test_two_streams_of_a_canary_have_no_ratio_to_follow():
     before, after = Day().run(), Day().run()
     apart = replace(after.evidence, paired=False)
-    found = compare_runs(before, replace(after, evidence=apart))
+    found = diff_runs(before, replace(after, evidence=apart))
     assert line(found, "candidate against stable", "p99").reading.startswith("needs paired traffic")

@@ -10,7 +10,7 @@ from loadtest.errors import StartError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.compose.backend import prepare
 from loadtest.lab.interface import Backend, Version
-from loadtest.lab.select import backend_names, backends, choose_lab
+from loadtest.lab.select import backend_names, backends, check_backend, choose_lab
 
 VERSIONS = tuple(Version(role, Path("/models/shop/v1"), 0.25, 2**29) for role in ("stable", "candidate"))
 SERVICES = {
@@ -83,7 +83,7 @@ def test_local_does_not_ask_docker(fake_docker, experiment):
 
 def test_unknown_backend(experiment):
     with pytest.raises(UsageError, match="no backend 'swarm'; there are auto, compose, local"):
-        choose_lab("swarm", experiment, lambda _: None)
+        check_backend("swarm", experiment)
 
 
 def test_every_folder_with_a_backend_is_one():
@@ -129,6 +129,8 @@ TARGET = {"stable": "http://127.0.0.1:8001", "candidate": "http://127.0.0.1:8002
         # servers of somebody else's are asked, and nothing more
         ({"target": TARGET, "load": {"restarts": 3}}, "auto", "two servers by their URLs take duet traffic"),
         ({"target": TARGET, "load": {"traffic": "stable"}}, "local", "two servers by their URLs take duet"),
+        # in a protocol that there is
+        ({"target": TARGET | {"protocol": "soap"}}, "auto", "soap"),
     ],
 )
 def test_a_backend_refuses_an_experiment_before_anything_starts(fake_docker, overrides, asked, message):

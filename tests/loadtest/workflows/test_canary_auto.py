@@ -19,7 +19,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.fetch import get
 from loadtest.lab.gateway.signature import sign
 from loadtest.report.canary_terminal import CanaryDisplay
-from loadtest.workflows.canary_auto import Auto, resume
+from loadtest.workflows.canary_auto import Controller, resume
 from loadtest.workflows.canary_outputs import Annotations, Lines, Metrics
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,11 +74,13 @@ class World:
         return Scrape(at, counts, ready={"stable": True, "candidate": alive})
 
 
-def auto(world, *outlets, **canary):
+def auto(world, *outputs, **canary):
     experiment = Experiment.load_file(
         "canary", {"canary": {"rollback": ["error_rate <= stable", "accuracy >= stable"]} | canary}
     )
-    return Auto(experiment, world.store, world.scrape, world, outlets, clock=world.clock, sleep=world.sleep)
+    return Controller(
+        experiment, world.store, world.scrape, world, outputs, clock=world.clock, sleep=world.sleep
+    )
 
 
 def actions(store):
@@ -124,18 +126,18 @@ class Mirror:
             join.add([{"at": now, "id": name, "truth": ["a"]}], now)
 
 
-def in_shadow(world, wrong, *outlets, **canary):
+def in_shadow(world, wrong, *outputs, **canary):
     experiment = Experiment.load_file(
         "canary",
         {"canary": {"rollback": ["error_rate <= stable", "accuracy >= stable"], "shadow": 30.0} | canary},
     )
     mirror = Mirror(world, wrong)
-    controller = Auto(
+    controller = Controller(
         experiment,
         world.store,
         world.scrape,
         world,
-        outlets,
+        outputs,
         read_answers=mirror.read_into,
         clock=world.clock,
         sleep=world.sleep,

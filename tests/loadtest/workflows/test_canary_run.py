@@ -1,30 +1,13 @@
-"""A whole canary, as far as it goes without a lab: what is refused before anything starts."""
+"""A whole canary, as far as it goes without a lab."""
 
 import pytest
 
-from loadtest.errors import GateError, LabError, UsageError
+from loadtest.data.dataset import Dataset
+from loadtest.errors import LabError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.interface import Endpoints
 from loadtest.workflows.canary_run import run_canary
-
-
-def refuse(versions):
-    raise AssertionError("nothing may start")
-
-
-@pytest.mark.parametrize(
-    ("overrides", "gates", "error", "says"),
-    [
-        ({"load": {"traffic": "duet"}}, (), UsageError, "traffic"),
-        ({}, ["f1 >= stable - 1pp"], GateError, "f1 cannot be followed live"),
-        ({"data": {"path": "nowhere.parquet"}}, (), UsageError, "nowhere.parquet"),
-    ],
-)
-def test_what_cannot_be_run_is_told_before_anything_starts(tmp_path, overrides, gates, error, says):
-    experiment = Experiment.load_file("canary", overrides, gates=gates)
-    with pytest.raises(error, match=says):
-        run_canary(experiment, refuse, (), tmp_path, [], print)
-    assert list(tmp_path.iterdir()) == []
+from loadtest.workflows.prepare import Ready
 
 
 class Lab:
@@ -61,6 +44,7 @@ def test_a_load_that_does_not_start_is_an_error_of_the_lab_and_everything_is_sto
         "canary", {"data": {"path": str(data), "label": "label", "value": "a", "features": ["a"]}}
     )
     lab = Lab()
+    ready = Ready(experiment, Dataset.read(experiment.data), (), lambda versions: lab)
     with pytest.raises(LabError, match="the load did not start"):
-        run_canary(experiment, lambda versions: lab, (), tmp_path / "results", [], print)
+        run_canary(ready, tmp_path / "results", [], print)
     assert lab.stopped

@@ -7,11 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loadtest.errors import ExitCode, GateError, LabError
+from loadtest.data.dataset import Dataset
+from loadtest.errors import ExitCode, LabError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import Endpoints, require_cpus
 from loadtest.workflows.capacity import Questions, capacity
+from loadtest.workflows.prepare import Ready
 from tests.loadtest.made_samples import Sample, sample_set
 
 
@@ -71,10 +73,10 @@ class FakeLoad:
 class FakeLab:
     """Both versions scale with their CPU limit."""
 
-    backend = "local"
     endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
 
-    def __init__(self, per_cpu=None, valid=True, enforces=True, mixes=np.inf):
+    def __init__(self, per_cpu=None, valid=True, enforces=True, mixes=np.inf, backend="local"):
+        self.backend = backend
         self.per_cpu = per_cpu or {"stable": 400.0, "candidate": 400.0}
         self.valid, self.enforces, self.mixes = valid, enforces, mixes
         self.cpus = dict.fromkeys(self.per_cpu, 0.5)
@@ -129,14 +131,12 @@ def run(tmp_path):
             }
         )
         outcome = capacity(
-            experiment,
-            lab,
-            None,
+            Ready(experiment, Dataset.read(experiment.data), (None, None), lab),
             tmp_path / "results",
             Silent(),
             questions or Questions(),
             # the double answers at once: nothing has to be waited for
-            lambda lab, model, role, within: lab.recovered.append((model, role, within)),
+            lambda lab, _, role: lab.recovered.append(role),
         )
         return outcome, json.loads((outcome.folder / "capacity.json").read_text())
 
@@ -161,10 +161,20 @@ def test_a_sweep_gives_the_curve_its_cost_and_the_cheapest_limit(run):
     # an overloaded version recovers before the next trial
     overloaded = [t["role"] for t in trials if t["overloaded"]]
     assert overloaded
-    assert lab.recovered == [("m", version, 0.1) for version in overloaded]
+    assert lab.recovered == overloaded
     page = (outcome.folder / "capacity.html").read_text()
     assert "<svg" in page
     assert "http://" not in page.replace("http://127.0.0.1", "")
+
+
+def test_two_servers_by_their_urls_have_a_capacity_too_though_no_known_limit(run):
+    lab = FakeLab(backend="urls")
+    lab.enforced_cpus = lambda role: None
+    _, content = run(lab, questions=Questions(price=0.04, at_rate=50.0))
+    assert content["backend"] == "urls"
+    for (point,) in content["versions"].values():
+        assert point["capacity"] == pytest.approx(200, rel=0.06)
+        assert (point["cpus"], point["cost_per_million"]) == (None, None)
 
 
 def test_a_candidate_that_bears_half_fails_its_gate(run):
@@ -196,11 +206,6 @@ def test_a_generator_that_is_too_slow_is_invalid(run):
 def test_a_limit_that_is_not_in_force_ends_the_search(run):
     with pytest.raises(LabError, match=r"stable was to get 0.25 CPUs, in force is 0.5"):
         run(FakeLab(enforces=False), questions=Questions((0.25,)))
-
-
-def test_gates_on_anything_else_are_refused_before_the_lab_starts(run):
-    with pytest.raises(GateError, match="knows one metric"):
-        run(None, ["p99 <= 100ms"])
 
 
 def test_servers_that_already_run_have_a_capacity_too(run):

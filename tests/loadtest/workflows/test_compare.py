@@ -1,6 +1,7 @@
 """The main job against a lab that is injected: what is written, and what happens when a part breaks."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -10,14 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
-from loadtest.errors import DatasetError, LabError, ServiceDied
+from loadtest.errors import LabError, ServiceDied
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import CpuUsage, Endpoints, Version
 from loadtest.workflows.compare import compare
-from loadtest.workflows.stored_run import judge_run
+from loadtest.workflows.prepare import Ready
+from loadtest.workflows.stored_run import judge_run, open_run
 from tests.loadtest.made_samples import Sample, sample_set
 
 FILES = {
@@ -97,8 +100,11 @@ class FakeLab:
 
 
 class Quiet:
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
     def step(self, text: str) -> None:
-        pass
+        self.steps.append(text)
 
     def tick(self, event: dict[str, object], view: LiveView | None) -> None:
         assert event["done"] == 10
@@ -119,9 +125,10 @@ def experiment(tmp_path) -> Experiment:
     )
 
 
-def run(experiment, lab, tmp_path):
+def run(experiment, lab, tmp_path, progress=None):
     versions = tuple(Version(role, tmp_path, 0.25, None) for role in ("stable", "candidate"))
-    return compare(experiment, lab, versions, tmp_path / "results", Quiet())
+    ready = Ready(experiment, Dataset.read(experiment.data), versions, lab)
+    return compare(ready, tmp_path / "results", progress or Quiet())
 
 
 @pytest.mark.parametrize(("wrong", "word"), [(0.0, Word.PASS), (0.05, Word.FAIL)])
@@ -140,17 +147,41 @@ def test_a_run_is_written_whole_and_the_lab_is_stopped(experiment, tmp_path, wro
     assert verdict["versions"]["candidate"]["memory_bytes"] is None
 
 
+READ: list[str] = []
+
+
+def note(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("experiment.toml") and arguments[1] == "r":
+        READ.append(str(arguments[0]))
+
+
+sys.addaudithook(note)
+
+
+def test_what_was_read_is_handed_on(experiment, tmp_path):
+    ready = Ready(experiment, Dataset.read(experiment.data), (None, None), FakeLab())
+    (tmp_path / "rows.parquet").unlink()
+    READ.clear()
+    outcome = compare(ready, tmp_path / "results", Quiet())
+    # once, by the stand-in of the load, which is another process
+    assert len(READ) == 1
+    assert {path.name for path in outcome.folder.iterdir()} == FILES
+
+
+def test_a_verdict_stands_where_latest_cannot_be_pointed_at_it(experiment, tmp_path):
+    (tmp_path / "results" / "latest" / "mine").mkdir(parents=True)
+    said = Quiet()
+    outcome = run(experiment, FakeLab(0.05), tmp_path, said)
+    assert outcome.verdict.verdict is Word.FAIL
+    assert (outcome.folder / "verdict.json").exists()
+    assert "latest does not point at this run" in said.steps[-1]
+
+
 def test_a_stored_run_is_judged_again_to_the_same_verdict_and_under_other_gates(experiment, tmp_path):
     outcome = run(experiment, FakeLab(0.05), tmp_path)
-    assert judge_run(tmp_path / "results" / "latest") == outcome.verdict
-    assert judge_run(outcome.folder, ["p99 <= 250ms"]).verdict is Word.PASS
-
-
-def test_a_bad_evaluation_set_is_found_before_anything_starts(experiment, tmp_path):
-    (tmp_path / "rows.parquet").write_text("broken")
-    with pytest.raises(DatasetError):
-        run(experiment, pytest.fail, tmp_path)
-    assert not (tmp_path / "results").exists()
+    stored = open_run(tmp_path / "results" / "latest")
+    assert judge_run(stored) == outcome.verdict
+    assert judge_run(stored, ["p99 <= 250ms"]).verdict is Word.PASS
 
 
 @pytest.mark.parametrize(

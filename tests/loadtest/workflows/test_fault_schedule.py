@@ -2,7 +2,7 @@ import pytest
 
 from loadtest.errors import ExperimentError
 from loadtest.experiment.experiment import Experiment, Fault
-from loadtest.workflows.fault_schedule import FaultSchedule, need_a_willing_server
+from loadtest.workflows.fault_schedule import FaultSchedule
 
 
 class Lab:
@@ -48,14 +48,6 @@ def test_healing_one_fault_leaves_the_others_of_the_same_version_in_place():
     del lab.done[:]
     faults.advance(3)
     assert lab.done == [("candidate", "healed"), ("candidate", "wrong")]
-
-
-@pytest.mark.parametrize(
-    ("kind", "needed"),
-    [("killed", False), ("paused", False), ("slowed", True), ("wrong", True), ("failing", True)],
-)
-def test_which_faults_the_model_server_must_make_itself(kind, needed):
-    assert need_a_willing_server([Fault(kind="killed"), Fault(kind=kind)]) is needed
 
 
 @pytest.mark.parametrize(

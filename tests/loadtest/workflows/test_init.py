@@ -10,9 +10,9 @@ from skops.io import dump
 from loadtest.data.dataset import Dataset
 from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.workflows.compare import check_gates
+from loadtest.judge.gate_checks import check_gates
 from loadtest.workflows.init import init
-from loadtest.workflows.resolve_versions import resolve
+from loadtest.workflows.prepare import resolve
 
 X = np.random.default_rng(1).normal(size=(60, 2))
 Y = (X[:, 0] > 0).astype(int)

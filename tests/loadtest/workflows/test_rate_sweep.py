@@ -12,11 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtest.cli.main import app
-from loadtest.errors import ExperimentError, ServiceDied
+from loadtest.data.dataset import Dataset
+from loadtest.errors import ServiceDied
 from loadtest.experiment.experiment import Experiment, Load
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import Endpoints, Version
-from loadtest.workflows.rate_sweep import compare_at_rates, judge_rates_run
+from loadtest.workflows.compare import compare
+from loadtest.workflows.prepare import Ready
+from loadtest.workflows.rate_sweep import judge_rates_run
 from tests.loadtest.made_samples import Sample, sample_set
 
 ROWS, SECONDS = 6000, 40.0
@@ -115,7 +118,8 @@ def run(tmp_path, lab, gates=("p99 <= 250ms", "accuracy >= stable - 2pp"), rates
         "test",
     )
     versions = tuple(Version(role, tmp_path, 0.25, None) for role in ("stable", "candidate"))
-    return compare_at_rates(experiment, lab, versions, tmp_path / "results", Quiet())
+    ready = Ready(experiment, Dataset.read(experiment.data), versions, lab)
+    return compare(ready, tmp_path / "results", Quiet())
 
 
 def test_a_candidate_that_holds_at_one_rate_and_not_at_another(tmp_path):
@@ -174,12 +178,6 @@ def test_what_was_measured_is_kept_when_the_lab_breaks_at_the_second_rate(tmp_pa
     (partial,) = (tmp_path / "results").iterdir()
     assert (partial / "rate-40" / "samples.parquet").exists()
     assert str(partial) in caught.value.__notes__[0]
-
-
-def test_rates_and_restarts_exclude_each_other(tmp_path):
-    with pytest.raises(ExperimentError, match="rates and restarts do not go together"):
-        run(tmp_path, pytest.fail, restarts=3)
-    assert not (tmp_path / "results").exists()
 
 
 def test_rates_are_read_in_any_order():

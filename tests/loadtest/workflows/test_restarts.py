@@ -9,14 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from loadtest.data.samples import SampleSet
-from loadtest.errors import ExperimentError, ServiceDied
+from loadtest.errors import ServiceDied
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import Version
-from loadtest.workflows.compare import compare
-from loadtest.workflows.stored_run import judge_run
+from loadtest.workflows.stored_run import judge_run, open_run
 from tests.loadtest.made_samples import Sample, sample_set
-from tests.loadtest.workflows.test_compare import FILES, FakeLab, FakeLoad, Quiet
+from tests.loadtest.workflows.test_compare import FILES, FakeLab, FakeLoad, run
 
 SECONDS, RATE = 40, 50
 
@@ -81,11 +80,6 @@ def experiment(tmp_path) -> Experiment:
     )
 
 
-def run(experiment, lab, tmp_path):
-    versions = tuple(Version(role, tmp_path, 0.25, None) for role in ("stable", "candidate"))
-    return compare(experiment, lab, versions, tmp_path / "results", Quiet())
-
-
 def test_restarts_become_one_run_folder_that_is_judged_again_to_the_same_verdict(experiment, tmp_path):
     lab = Deployments([0.0, 0.0002, -0.0002, 0.0001])
     outcome = run(experiment, lab, tmp_path)
@@ -106,8 +100,8 @@ def test_restarts_become_one_run_folder_that_is_judged_again_to_the_same_verdict
     assert "restarts" not in verdict.gates[2].reason
     assert verdict.versions["stable"].requests == 4 * SECONDS * RATE
     assert verdict.versions["stable"].throughput_rps == pytest.approx(RATE)
-    assert judge_run(outcome.folder) == verdict
-    assert judge_run(outcome.folder, ["p50 <= stable + 0.05ms"]).verdict is Word.INCONCLUSIVE
+    assert judge_run(open_run(outcome.folder)) == verdict
+    assert judge_run(open_run(outcome.folder), ["p50 <= stable + 0.05ms"]).verdict is Word.INCONCLUSIVE
 
 
 def test_what_differs_from_one_deployment_to_the_next_decides(experiment, tmp_path):
@@ -135,7 +129,7 @@ def test_restarts_that_were_measured_are_kept_when_a_later_one_breaks(experiment
     assert len(SampleSet.read(partial / "samples.parquet")) == 2 * 2 * SECONDS * RATE
     # what the third had sent until then
     assert (partial / "restart-3" / "samples.parquet").exists()
-    assert judge_run(partial).verdict in (Word.PASS, Word.INCONCLUSIVE)
+    assert judge_run(open_run(partial)).verdict in (Word.PASS, Word.INCONCLUSIVE)
 
 
 def test_a_first_restart_that_breaks_keeps_its_samples_too(experiment, tmp_path):
@@ -143,9 +137,3 @@ def test_a_first_restart_that_breaks_keeps_its_samples_too(experiment, tmp_path)
         run(experiment, Deployments([0.0] * 4, dies_at=1), tmp_path)
     (partial,) = (tmp_path / "results").iterdir()
     assert (partial / "restart-1" / "samples.parquet").exists()
-
-
-def test_restarts_and_early_ends_exclude_each_other(experiment, tmp_path):
-    load = experiment.load.model_copy(update={"until_decided": True})
-    with pytest.raises(ExperimentError, match="--restarts or --until-decided"):
-        run(experiment.model_copy(update={"load": load}), pytest.fail, tmp_path)

@@ -6,8 +6,10 @@ import pyarrow as pa
 import pytest
 
 from loadtest.data.dataset import Dataset
-from loadtest.load.baseline.asking import ASKED_AGAIN, Asking
-from loadtest.load.protocols import OpenInference
+from loadtest.experiment.experiment import Load
+from loadtest.load.baseline.asking import ASKED_AGAIN, BaselineAsker, rows_to_ask
+from loadtest.load.protocols.oip import OpenInference
+from loadtest.load.sending.arrivals import draw
 from loadtest.load.sending.http_client import Answer
 
 ROWS = 50
@@ -42,19 +44,19 @@ class FakeClient:
 
 def asked(behave, until=float("inf"), is_wanted=lambda: True):
     client = FakeClient(behave)
-    asking = Asking(
+    asking = BaselineAsker(
         "candidate", OpenInference("m", "x", "FP64"), DATASET, list(range(ROWS - 1, -1, -1)), client, "run"
     )
-    asking.run(until, is_wanted)
+    reach = asking.run(until, is_wanted)
     assert client.closed
-    return asking, client
+    return asking, reach, client
 
 
 def test_every_row_once_and_some_again():
-    asking, client = asked(lambda row, _: f"c{row}")
+    asking, reach, client = asked(lambda row, _: f"c{row}")
     assert asking.answers == {row: f"c{row}" for row in range(ROWS)}
-    assert asking.reach[:4] == (ROWS, ROWS, ROWS, ROWS + ASKED_AGAIN)
-    assert asking.reach.steady
+    assert reach[:4] == (ROWS, ROWS, ROWS, ROWS + ASKED_AGAIN)
+    assert reach.steady
     assert len(set(client.ids)) == ROWS + ASKED_AGAIN
     assert client.ids[0] == "run-candidate-baseline-1"
 
@@ -73,16 +75,32 @@ def test_every_row_once_and_some_again():
     ],
 )
 def test_what_a_version_may_do_alone(behave, answered, steady):
-    asking, _ = asked(behave)
-    assert (asking.reach.answered, asking.reach.steady) == (answered, steady)
+    _, reach, _ = asked(behave)
+    assert (reach.answered, reach.steady) == (answered, steady)
 
 
 def test_when_the_time_is_up_the_rest_goes_without():
-    asking, client = asked(lambda row, _: f"c{row}", until=0.0)
-    assert (asking.reach.rows, asking.reach.asked, client.ids) == (ROWS, 0, [])
+    _, reach, client = asked(lambda row, _: f"c{row}", until=0.0)
+    assert (reach.rows, reach.asked, client.ids) == (ROWS, 0, [])
 
 
 def test_nobody_wants_more():
     wanted = iter([True] * 5 + [False] * 2)
-    asking, client = asked(lambda row, _: f"c{row}", is_wanted=lambda: next(wanted))
-    assert (asking.reach.asked, len(client.ids)) == (5, 5)
+    _, reach, client = asked(lambda row, _: f"c{row}", is_wanted=lambda: next(wanted))
+    assert (reach.asked, len(client.ids)) == (5, 5)
+
+
+def test_the_rows_of_the_load_are_asked_those_sent_most_often_first():
+    load = Load(rate=50, duration=10, warmup=5)
+    schedules = [draw(load, 300, worker, 3) for worker in range(3)]
+    sent = np.concatenate([schedule.row[schedule.scheduled_at >= 0] for schedule in schedules])
+    counts = np.bincount(sent, minlength=300)
+    rows = rows_to_ask(schedules, seed=1)
+    # every measured row once, and none of the warm-up's alone
+    assert sorted(rows) == np.flatnonzero(counts).tolist()
+    assert (np.diff(counts[rows]) <= 0).all()
+    # what time does not suffice for is spread over the run
+    first = {row: at for s in schedules for at, row in zip(s.scheduled_at[::-1], s.row[::-1], strict=True)}
+    asked = [first[row] for row in rows[: len(rows) // 4]]
+    assert max(asked) > 6
+    assert rows == rows_to_ask(schedules, seed=1)

@@ -5,9 +5,9 @@ import pytest
 
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
-from loadtest.load.cluster.load_summary import conclude
+from loadtest.load.cluster.load_summary import summarise
 from loadtest.load.cluster.messages import Report
-from loadtest.load.cluster.worker_reports import Gathering
+from loadtest.load.cluster.worker_reports import WorkerReports
 from tests.loadtest.made_samples import Sample, sample_set
 
 LOAD = Load(rate=10, duration=10, max_lag=0.05)
@@ -21,8 +21,8 @@ def samples(arrivals, lag=0.001, last=10.0):
     ]
 
 
-def concluded(recorded, *, stopped_after=None, missing=None, **more):
-    gathering = Gathering("run", ["a", "there_1"])
+def summarised(recorded, *, stopped_after=None, missing=None, **more):
+    reports = WorkerReports("run", ["a", "there_1"])
     content = sample_set(recorded).to_bytes()
     ends = {
         "recorded": len(recorded),
@@ -31,19 +31,19 @@ def concluded(recorded, *, stopped_after=None, missing=None, **more):
         "sent": len(recorded) // 2,
         "warmup": (5, 6),
     }
-    gathering.accept(Report("run", 0, 0, "finished", content, **(ends | more)))
+    reports.accept(Report("run", 0, 0, "finished", content, **(ends | more)))
     if missing:
         half = sample_set(samples(45)).to_bytes()
-        gathering.accept(Report("run", 1, 0, "running", half, 90, 90, scheduled=45, sent=45, elapsed=4.2))
+        reports.accept(Report("run", 1, 0, "running", half, 90, 90, scheduled=45, sent=45, elapsed=4.2))
     else:
-        gathering.accept(Report("run", 1, 0, "finished"))
-    gathering.shares[1].missing = missing
-    return conclude(LOAD, gathering, gathering.samples(), 1e9, stopped_after)
+        reports.accept(Report("run", 1, 0, "finished"))
+    reports.shares[1].missing = missing
+    return summarise(LOAD, reports, reports.samples(), 1e9, stopped_after)
 
 
 def test_a_good_run():
-    outcome = concluded(samples(100))
-    assert json.loads(json.dumps(outcome.to_json())) == {
+    summary = summarised(samples(100))
+    assert json.loads(json.dumps(summary.to_json())) == {
         "offered_rps": 10.0,
         "achieved_rps": 10.0,
         "schedule_lag_ms_p99": pytest.approx(1.0),
@@ -59,13 +59,13 @@ def test_a_good_run():
         "valid": True,
         "reason": None,
     }
-    assert outcome.exit_code is ExitCode.PASS
+    assert summary.exit_code is ExitCode.PASS
 
 
 def test_a_stopped_run_is_good_for_the_time_it_lasted():
-    outcome = concluded(samples(40, last=4.0), stopped_after=4.0, scheduled=40)
-    assert (outcome.valid, outcome.ended, outcome.duration_s) == (True, "stopped", 4.0)
-    assert (outcome.offered_rps, outcome.achieved_rps) == (10.0, 10.0)
+    summary = summarised(samples(40, last=4.0), stopped_after=4.0, scheduled=40)
+    assert (summary.valid, summary.ended, summary.duration_s) == (True, "stopped", 4.0)
+    assert (summary.offered_rps, summary.achieved_rps) == (10.0, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -101,15 +101,15 @@ def test_a_stopped_run_is_good_for_the_time_it_lasted():
     ],
 )
 def test_a_bad_measurement_is_invalid_and_says_why(case, ended, reason):
-    outcome = concluded(**case)
-    assert (outcome.valid, outcome.ended, outcome.exit_code) == (False, ended, ExitCode.INVALID)
-    assert reason in outcome.reason
+    summary = summarised(**case)
+    assert (summary.valid, summary.ended, summary.exit_code) == (False, ended, ExitCode.INVALID)
+    assert reason in summary.reason
 
 
 def test_what_a_missing_worker_owes_ends_with_the_run():
     # half of its 90 arrivals were due, and all of those it had reported
-    outcome = concluded(samples(50, last=5.0), stopped_after=5.0, scheduled=50, missing="no report for 5 s")
-    assert outcome.missing_workers == [
+    summary = summarised(samples(50, last=5.0), stopped_after=5.0, scheduled=50, missing="no report for 5 s")
+    assert summary.missing_workers == [
         {
             "worker": 1,
             "client": "there_1",
@@ -122,14 +122,14 @@ def test_what_a_missing_worker_owes_ends_with_the_run():
 
 
 def test_lost_samples_are_counted():
-    gathering = Gathering("run", ["a"])
+    reports = WorkerReports("run", ["a"])
     content = sample_set(samples(100)).to_bytes()
-    gathering.accept(Report("run", 0, 0, "finished", content, 203, 100, 100, 100))
-    outcome = conclude(LOAD, gathering, gathering.samples(), 1e9, None)
-    assert (outcome.valid, outcome.missing_samples) == (False, 3)
-    assert "3 samples were lost" in outcome.reason
+    reports.accept(Report("run", 0, 0, "finished", content, 203, 100, 100, 100))
+    summary = summarise(LOAD, reports, reports.samples(), 1e9, None)
+    assert (summary.valid, summary.missing_samples) == (False, 3)
+    assert "3 samples were lost" in summary.reason
 
 
 def test_a_recorder_that_failed_is_no_verdict_but_an_error():
-    outcome = concluded(samples(10), problem="recording failed", code=ExitCode.LAB)
-    assert (outcome.valid, outcome.exit_code) == (False, ExitCode.LAB)
+    summary = summarised(samples(10), problem="recording failed", code=ExitCode.LAB)
+    assert (summary.valid, summary.exit_code) == (False, ExitCode.LAB)

@@ -2,7 +2,7 @@ import pytest
 
 from loadtest.errors import ExitCode
 from loadtest.load.cluster.messages import Report
-from loadtest.load.cluster.worker_reports import SILENT_TICKS, Gathering
+from loadtest.load.cluster.worker_reports import SILENT_TICKS, WorkerReports
 from tests.loadtest.made_samples import Sample, sample_set
 
 SAMPLE = Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)
@@ -14,22 +14,22 @@ def report(worker, number, state, samples=0, recorded=0, **more):
 
 
 def test_reports_of_all_workers_come_together():
-    gathering = Gathering("run", ["a", "b"])
-    assert not gathering.ready
+    reports = WorkerReports("run", ["a", "b"])
+    assert not reports.ready
     for worker in (0, 1):
-        gathering.accept(report(worker, 0, "ready"))
-    assert gathering.ready
-    assert not gathering.over
-    gathering.accept(report(0, 1, "running", 3, 3))
-    gathering.accept(report(1, 1, "finished", 2, 2))
-    gathering.accept(report(0, 2, "finished", 1, 4))
-    assert gathering.over
-    assert len(gathering.samples()) == 6
-    assert [share.lost for share in gathering.shares] == [0, 0]
+        reports.accept(report(worker, 0, "ready"))
+    assert reports.ready
+    assert not reports.over
+    reports.accept(report(0, 1, "running", 3, 3))
+    reports.accept(report(1, 1, "finished", 2, 2))
+    reports.accept(report(0, 2, "finished", 1, 4))
+    assert reports.over
+    assert len(reports.samples()) == 6
+    assert [share.lost for share in reports.shares] == [0, 0]
 
 
 @pytest.mark.parametrize(
-    ("reports", "received", "lost", "gap"),
+    ("sent", "received", "lost", "gap"),
     [
         ([report(0, 0, "ready"), report(0, 1, "finished", 3, 3)], 3, 0, False),
         # the report with two samples never came
@@ -40,47 +40,47 @@ def test_reports_of_all_workers_come_together():
         ([report(0, 0, "running", 2, 2), report(0, 2, "finished", 0, 2)], 2, 0, True),
     ],
 )
-def test_what_is_lost_is_known(reports, received, lost, gap):
-    gathering = Gathering("run", ["a"])
-    for each in reports:
-        gathering.accept(each)
-    (share,) = gathering.shares
-    assert (len(gathering.samples()), share.lost, share.gap) == (received, lost, gap)
+def test_what_is_lost_is_known(sent, received, lost, gap):
+    reports = WorkerReports("run", ["a"])
+    for each in sent:
+        reports.accept(each)
+    (share,) = reports.shares
+    assert (len(reports.samples()), share.lost, share.gap) == (received, lost, gap)
 
 
 def test_reports_of_another_run_are_ignored():
-    gathering = Gathering("run", ["a"])
-    assert gathering.accept(report(0, 0, "finished", 2, 2)._replace(run="before")) is None
-    assert not gathering.over
-    assert len(gathering.samples()) == 0
+    reports = WorkerReports("run", ["a"])
+    assert reports.accept(report(0, 0, "finished", 2, 2)._replace(run="before")) is None
+    assert not reports.over
+    assert len(reports.samples()) == 0
 
 
 def test_unreadable_samples_are_an_error():
     with pytest.raises(ValueError, match="worker 0 cannot be read"):
-        Gathering("run", ["a"]).accept(report(0, 0, "running")._replace(samples=b"not arrow"))
+        WorkerReports("run", ["a"]).accept(report(0, 0, "running")._replace(samples=b"not arrow"))
 
 
 def test_a_silent_worker_is_given_up_and_what_it_reported_kept():
-    gathering = Gathering("run", ["a", "b"])
+    reports = WorkerReports("run", ["a", "b"])
     for worker in (0, 1):
-        gathering.accept(report(worker, 0, "running", 2, 2))
+        reports.accept(report(worker, 0, "running", 2, 2))
     for number in range(1, SILENT_TICKS + 2):
-        gathering.tick()
-        gathering.accept(report(0, number, "running"))
-    alive, silent = gathering.shares
+        reports.tick()
+        reports.accept(report(0, number, "running"))
+    alive, silent = reports.shares
     assert alive.missing is None
     assert silent.missing == "no report for 5.5 s"
-    assert len(gathering.samples()) == 4
+    assert len(reports.samples()) == 4
 
 
 def test_a_worker_may_prepare_for_long():
-    gathering = Gathering("run", ["a"])
+    reports = WorkerReports("run", ["a"])
     for _ in range(SILENT_TICKS * 5):
-        gathering.tick()
-    assert gathering.shares[0].missing is None
+        reports.tick()
+    assert reports.shares[0].missing is None
 
 
 def test_the_first_problem_is_told():
-    gathering = Gathering("run", ["a", "b"])
-    gathering.accept(report(1, 0, "finished", problem="disk full", code=ExitCode.LAB))
-    assert gathering.problem == ("worker 1: disk full", ExitCode.LAB)
+    reports = WorkerReports("run", ["a", "b"])
+    reports.accept(report(1, 0, "finished", problem="disk full", code=ExitCode.LAB))
+    assert reports.problem == ("worker 1: disk full", ExitCode.LAB)

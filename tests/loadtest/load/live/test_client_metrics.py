@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from contract.latency_buckets import LATENCY_BUCKETS
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.live.client_metrics import LoadMetrics
+from loadtest.load.live.counts import LiveCounts
 from tests.loadtest.made_samples import Sample, sample_set
 
 RUN = "20260101T000000Z-known"
@@ -33,6 +34,13 @@ VERDICT = {
 def sample(role, latency=0.01, correct=True, error=None, matches=None):
     status = 0 if error else 200
     return Sample(0, role, 1.0, 1.002, 1.0 + latency, status, error, "1", correct, matches, 0)
+
+
+def begun(metrics, run=RUN):
+    """A run begins; its counts."""
+    counts = LiveCounts(EXPERIMENT.objective.latency)
+    metrics.begin(run, EXPERIMENT, counts)
+    return counts
 
 
 @pytest.fixture
@@ -80,8 +88,8 @@ def metrics(registry):
     ],
 )
 def test_counts(metrics, registry, samples, counted):
-    metrics.begin(RUN, EXPERIMENT)
-    metrics.add(sample_set(samples))
+    counts = begun(metrics)
+    counts.add(sample_set(samples))
     names = (
         "requests",
         "errors",
@@ -98,9 +106,9 @@ def test_counts(metrics, registry, samples, counted):
 
 
 def test_latency_counts_from_the_intended_send_in_cumulative_buckets(metrics, registry):
-    metrics.begin(RUN, EXPERIMENT)
+    counts = begun(metrics)
     for latency in (0.0005, 0.25, 0.2501, 11.0):
-        metrics.add(sample_set([sample("candidate", latency)]))
+        counts.add(sample_set([sample("candidate", latency)]))
     labels = {"run": RUN, "role": "candidate"}
 
     def value(suffix, **more):
@@ -121,7 +129,7 @@ def test_latency_counts_from_the_intended_send_in_cumulative_buckets(metrics, re
 def test_the_load_and_the_verdict(metrics, registry):
     assert registry.get_sample_value("loadproof_load_workers") == 3
     assert registry.get_sample_value("loadproof_load_info", {"pages": "http://127.0.0.1:8089"}) == 1
-    metrics.begin(RUN, EXPERIMENT)
+    begun(metrics)
     metrics.progress(1.5, 70, 69)
     assert registry.get_sample_value("loadproof_run_seconds", {"run": RUN}) == 1.5
     assert registry.get_sample_value("loadproof_load_offered_total", {"run": RUN}) == 70
@@ -147,10 +155,10 @@ def test_the_load_and_the_verdict(metrics, registry):
 
 
 def test_the_next_run_begins_at_zero_under_its_own_name(metrics, registry):
-    metrics.begin(RUN, EXPERIMENT)
-    metrics.add(sample_set([sample("stable")]))
+    counts = begun(metrics)
+    counts.add(sample_set([sample("stable")]))
     metrics.judged(RUN, VERDICT)
-    metrics.begin("next", EXPERIMENT)
+    begun(metrics, "next")
     assert (
         registry.get_sample_value("loadproof_client_requests_total", {"run": "next", "role": "stable"}) == 0
     )
@@ -159,8 +167,8 @@ def test_the_next_run_begins_at_zero_under_its_own_name(metrics, registry):
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not on the PATH")
 def test_promtool_finds_nothing(metrics, registry):
-    metrics.begin(RUN, EXPERIMENT)
-    metrics.add(sample_set([sample("stable"), sample("candidate", matches=True)]))
+    counts = begun(metrics)
+    counts.add(sample_set([sample("stable"), sample("candidate", matches=True)]))
     metrics.progress(2.0, 1, 1)
     metrics.judged(RUN, VERDICT)
     page = generate_latest(registry)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from loadtest.load.live.counts import LiveCounts
 from loadtest.load.live.progress import Progress
 from tests.loadtest.made_samples import Sample, sample_set
 
@@ -10,7 +11,7 @@ def sample(role, latency, correct=True, error=None):
 
 
 def test_nothing_yet():
-    event = Progress().event(-3.04, 0)
+    event = Progress(LiveCounts(0.25)).event(-3.04, 0)
     assert (event["elapsed"], event["done"], event["lag_ms_p99"]) == (-3.0, 0, None)
     assert event["versions"]["stable"] == {
         "done": 0,
@@ -25,17 +26,19 @@ def test_nothing_yet():
 
 def test_quantiles_are_within_a_percent():
     latency = np.random.default_rng(1).lognormal(-4, 1, 20_000)
-    progress = Progress()
+    counts = LiveCounts(0.25)
+    progress = Progress(counts)
     for part in np.array_split(latency, 5):
-        progress.add(sample_set([sample("candidate", x) for x in part]))
+        counts.add(sample_set([sample("candidate", x) for x in part]))
     seen = progress.event(60.0, 20_000)["versions"]["candidate"]
     for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
         assert seen[name] == pytest.approx(np.quantile(latency, share) * 1000, rel=0.012)
 
 
 def test_versions_are_counted_apart():
-    progress = Progress()
-    progress.add(
+    counts = LiveCounts(0.25)
+    progress = Progress(counts)
+    counts.add(
         sample_set(
             [
                 sample("stable", 0.01),
@@ -54,16 +57,18 @@ def test_versions_are_counted_apart():
 
 
 def test_a_regression_has_no_accuracy():
-    progress = Progress()
-    progress.add(sample_set([sample("stable", 0.01, correct=None)]))
+    counts = LiveCounts(0.25)
+    progress = Progress(counts)
+    counts.add(sample_set([sample("stable", 0.01, correct=None)]))
     assert progress.event(1.0, 1)["versions"]["stable"]["accuracy"] is None
 
 
 def test_recent_quantiles_forget():
-    progress = Progress()
+    counts = LiveCounts(0.25)
+    progress = Progress(counts)
 
     def add(seconds):
-        progress.add(
+        counts.add(
             sample_set(
                 Sample(0, "stable", 0.0, 0.0, seconds, 200, None, "a", True, None, 0) for _ in range(10)
             )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loadtest.errors import ExperimentError, TargetError
-from loadtest.load.protocols import OpenInference
+from loadtest.load.protocols.oip import OpenInference
 
 
 def metadata(datatype="FP64", shape=(-1, 2), inputs=1, **more):

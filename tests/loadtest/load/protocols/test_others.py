@@ -1,12 +1,18 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from loadtest.load.protocols import MLflow, OpenInference, Predict, SageMaker, from_words
+from loadtest.errors import ExperimentError
+from loadtest.load.protocols import PROTOCOLS, codec_from, protocol_named
+from loadtest.load.protocols.kserve_v1 import KServeV1, TensorFlowServing
+from loadtest.load.protocols.mlflow import MLflow
+from loadtest.load.protocols.oip import OpenInference
+from loadtest.load.protocols.sagemaker import SageMaker
 
 ROW = np.array([1.0, 2.5])
-KSERVE, TENSORFLOW = Predict("kserve-v1", "a b"), Predict("tfserving", "m")
+KSERVE, TENSORFLOW = KServeV1("a b"), TensorFlowServing("m")
 MLFLOW, SAGEMAKER = MLflow(("age", "income")), SageMaker()
 
 
@@ -30,14 +36,29 @@ def test_requests(codec, path, content_type, body):
     assert (sent.decode() if isinstance(body, str) else json.loads(sent)) == body
 
 
-@pytest.mark.parametrize("codec", [KSERVE, TENSORFLOW, MLFLOW, SAGEMAKER, OpenInference("m", "x", "FP64")])
+CODECS = [KSERVE, TENSORFLOW, MLFLOW, SAGEMAKER, OpenInference("m", "x", "FP64")]
+
+
+@pytest.mark.parametrize("codec", CODECS)
 def test_codecs_travel_as_words(codec):
-    assert from_words(codec.words) == codec
+    # as msgpack brings them: lists for tuples
+    made = codec_from(json.loads(json.dumps(codec.words)))
+    assert (type(made), made) == (type(codec), codec)
+
+
+def test_every_file_of_a_protocol_registers_it():
+    assert {codec.protocol: type(codec) for codec in CODECS} == PROTOCOLS
+
+
+@pytest.mark.parametrize("page", ["docs/any-server.md", "docs/experiments.md"])
+def test_the_docs_list_every_protocol(page):
+    told = Path(page).read_text()
+    assert [name for name in PROTOCOLS if f"`{name}`" not in told] == []
 
 
 def test_no_such_protocol():
-    with pytest.raises(ValueError, match="no protocol"):
-        from_words(["soap", "m"])
+    with pytest.raises(ExperimentError, match="no protocol 'soap'; there are kserve-v1, "):
+        protocol_named("soap")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from loadtest.data.dataset import Dataset
-from loadtest.load.sending.request_bodies import Payloads
+from loadtest.load.sending.request_bodies import encode_bodies
 
 
 class Comma:
@@ -28,8 +28,10 @@ def test_only_the_rows_that_are_sent_are_encoded_once():
         values=None,
         columns=pa.table({}),
     )
-    payloads = Payloads(data, Comma())
-    assert list(payloads.prepare(np.array([7, 2, 7], np.int32))) == []
-    assert (len(payloads), payloads[7], payloads[2]) == (2, b"14,15", b"4,5")
+    pauses = []
+    bodies = encode_bodies(data, Comma(), np.array([7, 2, 7], np.int32), lambda: pauses.append(7))
+    assert bodies == {7: b"14,15", 2: b"4,5"}
+    assert not pauses
     # a long preparation lets others run in between
-    assert list(payloads.prepare(np.arange(1200, dtype=np.int32))) == [500, 1000]
+    long = encode_bodies(data, Comma(), np.arange(1200, dtype=np.int32), lambda: pauses.append(1))
+    assert (len(long), pauses) == (1200, [1, 1])

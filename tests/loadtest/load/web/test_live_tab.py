@@ -7,6 +7,7 @@ from flask import Flask, jsonify
 
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Experiment
+from loadtest.load.live.counts import LiveCounts
 from loadtest.load.live.progress import Progress
 from loadtest.load.web.live_tab import LivePage
 from tests.loadtest.made_samples import Sample, sample_set
@@ -53,9 +54,10 @@ def web():
     return Web()
 
 
-def event(elapsed, requests=10, progress=None):
-    progress = progress or Progress()
-    progress.add(
+def event(elapsed, requests=10):
+    counts = LiveCounts(0.25)
+    progress = Progress(counts)
+    counts.add(
         sample_set(
             Sample(i, v, i / 10, i / 10, i / 10 + 0.02, 200, None, "a", True, None, 0)
             for i in range(requests)

@@ -6,7 +6,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from loadtest.load.web.server_facts import scrape, server_facts
+from loadtest.experiment.experiment import Experiment
+from loadtest.load.web.server_facts import lab_facts, scrape, server_facts
 
 PAGE = "loadproof_cpu_limit_cores 0.25\nprocess_resident_memory_bytes 1e+08\n"
 SAID = {"loadproof_cpu_limit_cores": 0.25, "process_resident_memory_bytes": 1e8}
@@ -74,3 +75,21 @@ def test_throttling_is_that_of_the_run(before, after, ratio):
 def test_a_server_that_says_nothing():
     nothing = {"cpus": None, "cpu_throttled_ratio": None, "memory_bytes": None}
     assert server_facts({}, {"stable": {}}) == {"stable": nothing}
+
+
+RAW = {"name": "e", "model": {"name": "m", "folder": "m"}, "data": {"path": "e.csv"}}
+SERVERS = {"stable": {"cpus": 0.25, "cpu_throttled_ratio": None, "memory_bytes": 7}}
+TARGET = {"stable": "http://a", "candidate": "http://b", "protocol": "mlflow"}
+
+
+@pytest.mark.parametrize(
+    ("more", "facts"),
+    [
+        ({}, {"backend": "compose", "limits": {"stable": {"cpus": 0.25}}}),
+        # somebody else's servers, whatever the lab beside them is
+        ({"target": TARGET, "gates": ["p99 <= 1s"]}, {"backend": "urls", **TARGET}),
+    ],
+)
+def test_facts_of_the_lab(more, facts):
+    experiment = Experiment.parse(RAW | more, "test")
+    assert lab_facts(experiment, "compose", SERVERS) == facts | {"server_facts": SERVERS}

@@ -2,7 +2,7 @@ import pytest
 from flask import Flask
 from prometheus_client import CollectorRegistry, Gauge
 
-from loadtest.load.web.endpoints import add_routes
+from loadtest.load.web.live_tab import add_routes
 
 
 @pytest.fixture

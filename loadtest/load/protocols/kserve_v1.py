@@ -7,33 +7,21 @@ https://www.tensorflow.org/tfx/serving/api_rest#predict_api
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 from urllib.parse import quote
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from loadtest.load.protocols.codec import single
+from loadtest.load.protocols.codec import Codec, prediction, register
 
 
+@register("kserve-v1")
 @dataclass(frozen=True)
-class Predict:
-    """``Predict("kserve-v1", "shop")``.
+class KServeV1(Codec):
+    """``KServeV1("shop")``."""
 
-    Args:
-        protocol: ``kserve-v1`` or ``tfserving``.
-        model: the model's name in the path.
-    """
-
-    protocol: str
     model: str
-    content_type: ClassVar[str] = "application/json"
-
-    @property
-    def words(self) -> list[str]:
-        """``[protocol, model]``."""
-        return [self.protocol, self.model]
 
     @property
     def path(self) -> str:
@@ -46,7 +34,9 @@ class Predict:
 
     def decode(self, body: bytes) -> str:
         """The one element of ``predictions``."""
-        try:
-            return single(orjson.loads(body)["predictions"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError("no predictions with exactly one element") from error
+        return prediction(body, "predictions")
+
+
+@register("tfserving")
+class TensorFlowServing(KServeV1):
+    """``TensorFlowServing("shop")``."""

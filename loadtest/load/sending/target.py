@@ -1,4 +1,4 @@
-"""The target before the load: does it answer, and what does it want to be sent?"""
+"""The target: its servers' URLs, whether they answer and what they take, and a client for each role."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from loadtest.data.dataset import Dataset
 from loadtest.errors import TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
-from loadtest.experiment.target import Target
-from loadtest.load.protocols import Codec, MLflow, OpenInference, Predict, SageMaker
+from loadtest.load.protocols import Codec, protocol_named
+from loadtest.load.protocols.oip import OpenInference
+from loadtest.load.sending.http_client import Client
 
 _TIMEOUT = 5.0
-_ANY_TENSOR = "input-0"
 
 
 def base_url(host: str) -> str:
@@ -38,7 +38,7 @@ def base_url(host: str) -> str:
     return host.rstrip("/")
 
 
-def reach(host: str) -> None:
+def check_reachable(host: str) -> None:
     """Open a connection to a target, to see whether this machine can: a worker may stand elsewhere.
 
     Args:
@@ -59,7 +59,7 @@ def reach(host: str) -> None:
         ) from None
 
 
-def ask(experiment: Experiment, host: str, dataset: Dataset) -> dict[str, Codec]:
+def ask_target(experiment: Experiment, host: str, dataset: Dataset) -> dict[Role, Codec]:
     """Ask both versions what they want to be sent, and whether they answer.
 
     Args:
@@ -71,45 +71,30 @@ def ask(experiment: Experiment, host: str, dataset: Dataset) -> dict[str, Codec]
         The codec of each version.
 
     Raises:
-        UsageError: the URL is none, or the features are not those of the model.
+        UsageError: the URL is none, the protocol unknown, or the features are not those of the model.
         TargetError: nothing answers there, or not in this protocol.
     """
-    name, target = experiment.model.name, experiment.target
     with requests.Session() as session:
         session.trust_env = False  # no proxy
+        # OpenSSL's own variable, which the connections of the load obey by themselves
         session.verify = os.environ.get("SSL_CERT_FILE") or True
-        if target is not None:
-            return {role: _ask_server(session, target, role, name, dataset) for role in ROLES}
+        return {role: _ask(session, role, experiment, host, dataset) for role in ROLES}
+
+
+def _ask(session: requests.Session, role: Role, experiment: Experiment, host: str, dataset: Dataset) -> Codec:
+    name, target = experiment.model.name, experiment.target
+    if target is None:
+        # the gateway of a lab; its servers say what they take
         url = base_url(host) + OpenInference.metadata_path(name)
-        return {
-            role: OpenInference.from_metadata(
-                name,
-                _json(_send(session, "GET", url, role, {MODEL_VERSION: role}), role),
-                dataset.names,
-            )
-            for role in ROLES
-        }
-
-
-def _ask_server(session: requests.Session, target: Target, role: Role, name: str, dataset: Dataset) -> Codec:
-    """The codec of one server of two, which has answered one row in it."""
+        metadata = _json(_send(session, "GET", url, role, {MODEL_VERSION: role}), role, OpenInference)
+        return OpenInference.from_metadata(name, metadata, dataset.names)
+    protocol = protocol_named(target.protocol)
     base, headers = base_url(target.url(role)), target.headers_of(role)
-    model = target.model(role, name)
-    codec: Codec
-    match target.protocol:
-        case "oip":
-            url = base + OpenInference.metadata_path(model)
-            metadata = _json(_send(session, "GET", url, role, headers), role)
-            if isinstance(metadata, dict) and not metadata.get("inputs"):
-                codec = OpenInference(model, _ANY_TENSOR, "FP64")  # it does not say, and takes what comes
-            else:
-                codec = OpenInference.from_metadata(model, metadata, dataset.names)
-        case "mlflow":
-            codec = MLflow(dataset.names)
-        case "sagemaker":
-            codec = SageMaker()
-        case protocol:
-            codec = Predict(protocol, model)
+    codec = protocol.for_model(
+        target.model(role, name),
+        dataset.names,
+        lambda path: _json(_send(session, "GET", base + path, role, headers), role, protocol),
+    )
     url = base + codec.path
     headers = {**headers, "Content-Type": codec.content_type}
     answer = _send(session, "POST", url, role, headers, codec.encode(dataset.features[0]))
@@ -153,9 +138,28 @@ def _send(
     return answer
 
 
-def _json(answer: requests.Response, role: Role) -> Any:
-    url = answer.url
+def _json(answer: requests.Response, role: Role, protocol: type[Codec]) -> Any:
     try:
         return answer.json()
     except ValueError:
-        raise TargetError(f"{url}: {role} does not speak the Open Inference Protocol") from None
+        raise TargetError(f"{answer.url}: {role} does not speak the protocol {protocol.protocol}") from None
+
+
+def client_of(role: Role, experiment: Experiment, host: str, codec: Codec) -> Client:
+    """A client of one version.
+
+    Raises:
+        UsageError: a URL is none, or a variable with a header's value is not set.
+    """
+    target, timeout = experiment.target, experiment.load.timeout
+    if target is None:
+        return Client(host, timeout)
+    url, headers = base_url(target.url(role)), target.headers_of(role)
+    return Client(url, timeout, headers, pins=False, content_type=codec.content_type)
+
+
+def clients_of(experiment: Experiment, host: str, codecs: Mapping[Role, Codec]) -> list[Client]:
+    """The clients of all versions; behind a gateway they are the same one, which shares its connections."""
+    if experiment.target is None:
+        return [client_of(ROLES[0], experiment, host, codecs[ROLES[0]])] * len(ROLES)
+    return [client_of(role, experiment, host, codecs[role]) for role in ROLES]

@@ -1,7 +1,7 @@
 import itertools
 
 from loadtest.errors import StartError
-from loadtest.workflows.keep_lab_up import Keeper
+from loadtest.workflows.canary_up import Keeper
 
 
 class Lab:

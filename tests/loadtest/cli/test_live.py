@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from loadtest.cli.live import live_events
 from loadtest.cli.main import app
 from loadtest.data.samples import sample_line
 from loadtest.errors import UsageError
-from loadtest.workflows.live_events import live_events
 from tests.loadtest.judge.test_judge import Arm, Run
 
 RUN = Run(

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 
 from loadtest.data.dataset import Dataset
-from loadtest.errors import TargetError, UsageError
+from loadtest.errors import ExperimentError, TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.load.protocols import OpenInference, Predict
-from loadtest.load.sending.target_check import ask, base_url
+from loadtest.load.protocols.kserve_v1 import KServeV1
+from loadtest.load.protocols.oip import OpenInference
+from loadtest.load.sending.target import ask_target, base_url
 
 EXPERIMENT = Experiment.parse(
     {"name": "e", "model": {"name": "m", "folder": "m"}, "data": {"path": "e.csv"}}, "test"
@@ -53,7 +54,7 @@ def server():
 
 def test_both_versions_are_asked(server):
     server.answers["candidate"] = (200, json.dumps(METADATA).replace("FP64", "FP32").encode())
-    codecs = ask(EXPERIMENT, server.url, DATASET)
+    codecs = ask_target(EXPERIMENT, server.url, DATASET)
     assert codecs == {"stable": OpenInference("m", "x", "FP64"), "candidate": OpenInference("m", "x", "FP32")}
 
 
@@ -62,14 +63,14 @@ def test_both_versions_are_asked(server):
     [
         (404, b'{"error": "no such model"}', "candidate answered HTTP 404 .*no such model"),
         (503, b"", "HTTP 503"),
-        (200, b"hello", "does not speak the Open Inference Protocol"),
+        (200, b"hello", "does not speak the protocol oip"),
         (200, b"{}", "not that of the Open Inference Protocol"),
     ],
 )
 def test_what_is_no_target(server, status, body, message):
     server.answers["candidate"] = (status, body)
     with pytest.raises(TargetError, match=message):
-        ask(EXPERIMENT, server.url, DATASET)
+        ask_target(EXPERIMENT, server.url, DATASET)
 
 
 def at_urls(server, protocol):
@@ -85,8 +86,8 @@ def at_urls(server, protocol):
 
 def test_servers_without_metadata_answer_one_row(server):
     server.predicts = b'{"predictions": [1]}'
-    codecs = ask(at_urls(server, "kserve-v1"), "", DATASET)
-    assert codecs == dict.fromkeys(("stable", "candidate"), Predict("kserve-v1", "m"))
+    codecs = ask_target(at_urls(server, "kserve-v1"), "", DATASET)
+    assert codecs == dict.fromkeys(("stable", "candidate"), KServeV1("m"))
     assert server.asked == [("/v1/models/m:predict", "shop", b'{"instances":[[1.0]]}')] * 2
 
 
@@ -95,13 +96,26 @@ def test_servers_of_another_protocol(server):
     with pytest.raises(
         TargetError, match=r"does not answer in the protocol mlflow .*name another --protocol"
     ):
-        ask(at_urls(server, "mlflow"), "", DATASET)
+        ask_target(at_urls(server, "mlflow"), "", DATASET)
+
+
+def test_servers_without_an_input_in_their_metadata_take_what_comes(server):
+    server.answers[None] = (200, b'{"name": "m", "inputs": []}')
+    server.predicts = b'{"outputs": [{"data": [1]}]}'
+    codecs = ask_target(at_urls(server, "oip"), "", DATASET)
+    assert codecs == dict.fromkeys(("stable", "candidate"), OpenInference("m", "input-0", "FP64"))
+
+
+def test_a_protocol_that_is_none_names_those_that_are(server):
+    with pytest.raises(ExperimentError, match="no protocol 'soap'; there are kserve-v1, mlflow, oip, "):
+        ask_target(at_urls(server, "soap"), "", DATASET)
+    assert not server.asked
 
 
 def test_nothing_there(server):
     server.server_close()
     with pytest.raises(TargetError, match="nothing answers there; start the lab first"):
-        ask(EXPERIMENT, "http://127.0.0.1:1", DATASET)
+        ask_target(EXPERIMENT, "http://127.0.0.1:1", DATASET)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""``/invocations`` of SageMaker's containers: CSV in, CSV or JSON out, as the built-in algorithms give it.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-inference.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from contract.label_text import label_text
+from loadtest.load.protocols.codec import Codec, register, single
+
+
+@register("sagemaker")
+@dataclass(frozen=True)
+class SageMaker(Codec):
+    """``SageMaker()``."""
+
+    content_type: ClassVar[str] = "text/csv"
+    path: ClassVar[str] = "/invocations"
+
+    @classmethod
+    def for_model(cls, model: str, features: Sequence[str], ask: Callable[[str], Any]) -> Self:  # noqa: ARG003
+        """One container has one model, which takes columns by their order."""
+        return cls()
+
+    def encode(self, row: NDArray[np.float64]) -> bytes:
+        """The features, by commas; whole ones without a point."""
+        return ",".join(f"{x:.0f}" if x.is_integer() else repr(x) for x in row.tolist()).encode()
+
+    def decode(self, body: bytes) -> str:
+        """The one prediction."""
+        try:
+            answer = orjson.loads(body)
+        except ValueError:
+            (text,) = body.decode("utf-8").strip().splitlines() or [""]
+            if not text or "," in text or text[0] in "{[<":
+                raise ValueError("not one prediction") from None
+            return label_text(text.strip().strip('"'))
+        wrapped = isinstance(answer, dict) and "predictions" in answer
+        return single(answer["predictions"] if wrapped else answer)

@@ -1,0 +1,55 @@
+"""What the environment says to the load generator where Locust, and not the loadproof command, starts it.
+
+====================  =================================================  ==========================
+variable              meaning                                            default
+====================  =================================================  ==========================
+LOADPROOF_EXPERIMENT  name of a bundled experiment, or path of a file    compare
+LOADPROOF_DATA        path of the evaluation set on this machine         the experiment's
+LOADPROOF_RESULTS     folder of the run folders                          results
+LOADPROOF_TARGET      base URL of the gateway as a worker reaches it     the master's --host
+LOADPROOF_TARGETS     file that names the versions' servers to Prometheus  none
+LOADPROOF_PAGES       URL at which a browser finds Locust's web UI       where Locust listens
+LOADPROOF_BACKEND     what runs the lab, for the record                  local
+LOADPROOF_RATE        arrivals a second; Locust's option --rate          the experiment's
+LOADPROOF_DURATION    measured time; Locust's option --duration          the experiment's
+====================  =================================================  ==========================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``Settings.read()``; empty variables count as not set. See the module for what each one means."""
+
+    experiment: str = "compare"
+    data: Path | None = None
+    results: Path = Path("results")
+    target: str | None = None
+    targets: Path | None = None
+    pages: str | None = None
+    backend: str = "local"
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """The settings of this process."""
+
+        def said(name: str) -> str | None:
+            return environ.get(f"LOADPROOF_{name}") or None
+
+        data, targets = said("DATA"), said("TARGETS")
+        return cls(
+            experiment=said("EXPERIMENT") or cls.experiment,
+            data=Path(data) if data else None,
+            results=Path(said("RESULTS") or cls.results),
+            target=said("TARGET"),
+            targets=Path(targets) if targets else None,
+            pages=said("PAGES"),
+            backend=said("BACKEND") or cls.backend,
+        )

@@ -1,0 +1,96 @@
+"""What becomes of a run that Locust's web UI or ``locust --headless`` started: its folder and its verdict."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import gevent
+
+from loadtest.data.run_folder import VERDICT
+from loadtest.experiment.experiment import Experiment
+from loadtest.load.cluster import files
+from loadtest.load.cluster.coordinator import FinishedRun
+from loadtest.load.live.client_metrics import LoadMetrics
+from loadtest.load.live.gate_view import LiveGates
+from loadtest.load.settings import Settings
+from loadtest.load.web.live_tab import LivePage
+from loadtest.load.web.server_facts import Scrape, lab_facts, scrape, server_facts
+
+_JUDGING = 300.0
+
+logger = logging.getLogger(__name__)
+
+
+class RunPublisher:
+    """Writes the run folder of every run and lets the loadproof command judge it, beside Locust's pages."""
+
+    def __init__(self, settings: Settings, metrics: LoadMetrics, page: LivePage) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._page = page
+        self._experiment: Experiment | None = None
+        self._gates: LiveGates | None = None
+        self._judging: gevent.Greenlet | None = None
+        self._servers: Scrape = {}
+
+    def begin(self, experiment: Experiment) -> None:
+        """A run begins; its gates are judged from its first samples on."""
+        self._close_gates()
+        self._experiment = experiment
+        self._servers = scrape(self._settings.targets)
+
+    def pass_on(self, samples: bytes) -> None:
+        """Samples came in."""
+        if self._gates is None and self._experiment is not None:
+            self._gates = LiveGates(self._experiment, self._page.show_gates)
+        if self._gates is not None:
+            self._gates.add(samples)
+
+    def _close_gates(self) -> None:
+        gates, self._gates = self._gates, None
+        if gates is not None:
+            gates.close()
+
+    def publish(self, run: FinishedRun) -> None:
+        """Write the run folder, then judge it."""
+        facts = server_facts(self._servers, scrape(self._settings.targets))
+        lab = lab_facts(run.experiment, self._settings.backend, facts)
+        folder = files.publish(self._settings.results, *run, lab)
+        logger.info("run folder: %s", folder)
+        self._page.judging()
+        self._judging = gevent.spawn(self._judge, folder)
+
+    def _judge(self, folder: Path) -> None:
+        self._close_gates()
+        judge(folder)
+        try:
+            verdict = json.loads((folder / VERDICT).read_text(encoding="utf-8"))
+        except OSError:
+            self._page.failed("the run was measured, but not judged; Locust's log says why")
+            return
+        self._metrics.judged(folder.name, verdict)
+        self._page.judged(folder.name, verdict)
+
+    def finish(self, **_: object) -> None:
+        """Wait for the verdict of the last run."""
+        if self._judging is not None:
+            self._judging.join()
+
+
+def judge(folder: Path) -> None:
+    """Let ``loadproof judge`` write the verdict and the reports into a run folder, where it is installed."""
+    if importlib.util.find_spec("loadtest.__main__") is None:
+        return
+    command = [sys.executable, "-m", "loadtest", "judge", str(folder), "--write"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_JUDGING, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        logger.warning("%s: not judged (%s)", folder, error)
+        return
+    said = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    logger.info("%s: %s", folder.name, said[-1] if said else f"judge ended with code {done.returncode}")

@@ -1,0 +1,248 @@
+"""What every verb does before its load: check all of the experiment, then provide images, demo and versions.
+
+::
+
+    checked = check_compare(experiment, "auto", Path("results"))   # nothing was built, trained or started
+    ready = checked.provide(progress.step)
+    compare(ready, Path("results"), progress)
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from contract.model_toml import MODEL_TOML, ModelTomlError, read_model_toml
+from loadtest.canary import live_evidence
+from loadtest.capacity import gates as capacity_gates
+from loadtest.data.dataset import Dataset
+from loadtest.errors import ExperimentError, ModelError, UsageError
+from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.gate_checks import check_gates
+from loadtest.lab.interface import IMAGE, OpenLab, Version
+from loadtest.lab.select import check_backend, choose_lab
+
+CheckGates = Callable[[Experiment, Dataset | None], None]
+
+
+class Ready(NamedTuple):
+    """An experiment that can start: its evaluation set in memory, its versions on disk, its lab at hand.
+
+    Args:
+        experiment: resolved; its data path is absolute, so that it can be read from another folder.
+        dataset: the evaluation set.
+        versions: stable and candidate.
+        open_lab: makes the lab that starts both.
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    versions: tuple[Version, Version]
+    open_lab: OpenLab
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An experiment that a verb can do. ``found`` is None where the demo has yet to be trained."""
+
+    experiment: Experiment
+    backend: str
+    found: tuple[Dataset, tuple[Version, Version]] | None
+    gates: CheckGates
+
+    def provide(self, say: Callable[[str], None], **lab: Any) -> Ready:
+        """Choose the backend, build its images and train the demo, as far as they are missing.
+
+        Args:
+            say: takes one line at a time.
+            lab: of ``choose_lab``: ``state``, ``percent``, ``allow_faults``.
+
+        Raises:
+            UsageError: the demo, once trained, does not fit the experiment.
+            StartError: the backend cannot be had.
+        """
+        open_lab = choose_lab(self.backend, self.experiment, say, **lab)
+        train_if_absent(self.experiment, say)
+        dataset, versions = self.found or _find(self.experiment, self.gates)
+        return Ready(self.experiment.with_absolute_data(), dataset, versions, open_lab)
+
+
+def check_compare(experiment: Experiment, backend: str, results: Path) -> Checked:
+    """Check what ``loadproof compare`` is to do.
+
+    Raises:
+        UsageError: it cannot be done.
+    """
+    load = experiment.load
+    if load.traffic in ROLES:
+        raise ExperimentError(
+            f"{load.traffic} traffic loads one version, there is nothing to compare; use loadproof capacity"
+        )
+    if load.traffic == "shadow":
+        raise ExperimentError(
+            "shadow traffic has no answers of the candidate to compare; use loadproof canary"
+        )
+    if load.restarts > 1 and load.until_decided:
+        raise ExperimentError("restarts are judged when all are done: give --restarts or --until-decided")
+    if load.restarts > 1 and load.rates:
+        raise ExperimentError("rates and restarts do not go together; leave one of them out")
+    return _check(experiment, backend, check_gates, results)
+
+
+def check_capacity(
+    experiment: Experiment, backend: str, results: Path, by_limit: Mapping[str, object]
+) -> Checked:
+    """Check what ``loadproof capacity`` is to do.
+
+    Args:
+        experiment: resolved.
+        backend: its name.
+        results: folder of the run folders.
+        by_limit: the options that are about CPU limits, by name; None or empty: not given.
+
+    Raises:
+        UsageError: it cannot be done.
+    """
+    if experiment.target is not None and (option := next((o for o, v in by_limit.items() if v), None)):
+        raise UsageError(
+            f"{option} needs CPU limits, which two servers by their URLs do not tell; leave it out"
+        )
+    return _check(experiment, backend, lambda e, _: capacity_gates.check(e.capacity.gates), results)
+
+
+def check_canary_run(experiment: Experiment, backend: str, results: Path) -> Checked:
+    """Check what ``loadproof canary run`` is to do.
+
+    Raises:
+        UsageError: it cannot be done.
+    """
+    live_evidence.check(experiment)
+    if experiment.load.traffic != "canary":
+        raise ExperimentError(f'{experiment.name}: a canary needs [load] traffic = "canary"')
+    return _check(experiment, backend, lambda *_: None, results)
+
+
+def check_canary_up(experiment: Experiment, backend: str) -> Checked:
+    """Check what ``loadproof canary up`` is to do.
+
+    Raises:
+        UsageError: it cannot be done.
+    """
+    if experiment.target is not None:
+        raise ExperimentError("two servers by their URLs have no gateway for a canary; leave out [target]")
+    return _check(experiment, backend, lambda *_: None)
+
+
+def _check(experiment: Experiment, backend: str, gates: CheckGates, results: Path | None = None) -> Checked:
+    check_backend(backend, experiment)
+    gates(experiment, None)
+    untrained = experiment.model.trainer is not None and not experiment.data.path.exists()
+    found = None if untrained else _find(experiment, gates)
+    if results is not None:
+        _require_writable(results)
+    return Checked(experiment, backend, found, gates)
+
+
+def _require_writable(results: Path) -> None:
+    """Without writing there: the nearest folder that exists must take new ones."""
+    nearest = next(path for path in (results, *results.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(f"{results}: cannot write the run there; choose another --results")
+
+
+def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:
+    """Train the demo versions that the experiment names, unless they are there.
+
+    Raises:
+        ModelError: the trainer failed; carries its last line.
+    """
+    trainer, folder = experiment.model.trainer, experiment.model.folder
+    if trainer is None or experiment.data.path.exists():
+        return
+    say(f"training the demo versions of {trainer!r} into {folder} (once)")
+    command = [sys.executable, "-m", "services.trainer", trainer, "--out", str(folder)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise ModelError(f"training {trainer!r} failed: {last[0]}")
+
+
+def _find(experiment: Experiment, gates: CheckGates) -> tuple[Dataset, tuple[Version, Version]]:
+    """The evaluation set and the versions, held against the experiment and its gates."""
+    versions = resolve(experiment)
+    dataset = Dataset.read(experiment.data)
+    gates(experiment, dataset)
+    for version in versions:
+        if experiment.target is None and version.image is None:
+            _check_model_toml(version.folder, experiment, dataset)
+    return dataset, versions
+
+
+def _check_model_toml(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
+    try:
+        model = read_model_toml(folder)
+    except ModelTomlError as error:
+        raise ModelError(str(error)) from None
+    path = folder / MODEL_TOML
+    for name, said, key, wanted in (
+        ("name", model.name, "[model] name", experiment.model.name),
+        ("task", model.task, "[data] task", experiment.data.task),
+    ):
+        if said != wanted:
+            raise ModelError(
+                f"{path}: {name} is {said!r}, {key} in the experiment is {wanted!r}; make them agree"
+            )
+    features, columns = model.input.shape[1], model.input.columns
+    if features != len(dataset.names) or (columns and columns != dataset.names):
+        raise ModelError(
+            f"{path}: the model takes {features} features{_listed(columns)}, the experiment would send "
+            f"{len(dataset.names)}{_listed(dataset.names)}; name them in the model's order under "
+            "[data] features"
+        )
+
+
+def _listed(names: Sequence[str] | None) -> str:
+    """A few of them, in brackets."""
+    return f" ({', '.join(map(str, names[:5]))}{', ...' if len(names) > 5 else ''})" if names else ""
+
+
+def resolve(experiment: Experiment) -> tuple[Version, Version]:
+    """The stable and the candidate version of an experiment: folders, images, or servers elsewhere.
+
+    Raises:
+        ModelError: a version is no image, no folder below ``model.folder`` and no path.
+    """
+    stable, candidate = (
+        Version(role, Path(), None, None)
+        if experiment.target is not None
+        else _version(experiment, role, getattr(experiment.versions, role))
+        for role in ROLES
+    )
+    return stable, candidate
+
+
+def _version(experiment: Experiment, role: Role, name: str) -> Version:
+    folder, limits = experiment.model.folder, experiment.limits
+    if name.startswith(IMAGE):
+        image = name.removeprefix(IMAGE)
+        if not image:
+            raise ModelError(f"{role} {name!r}: names no image; write for example {IMAGE}registry/mine:2")
+        return Version(role, Path(), limits.cpus, limits.memory, image)
+    for path in (folder / name, Path(name)):
+        if (path / MODEL_TOML).is_file():
+            return Version(role, path.absolute(), limits.cpus, limits.memory)
+    known = ", ".join(sorted(p.parent.name for p in folder.glob(f"*/{MODEL_TOML}"))) or "none"
+    model = next((p for p in sorted((folder / name).glob("model.*")) if p.suffix != ".toml"), None)
+    if model is not None:
+        raise ModelError(
+            f"{role} {name!r}: no model.toml beside {model}; `loadproof init {folder}` writes it"
+        )
+    raise ModelError(
+        f"{role} {name!r}: no version folder with a model.toml at {folder / name}; versions there: {known}"
+    )

@@ -1,0 +1,132 @@
+"""How the command ends when something goes wrong: never with 1, which is FAIL, and never with a traceback."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from benchmarks.judging.run_of import write_run
+from loadtest.__main__ import report_bug
+from loadtest.cli.main import Verbs
+from loadtest.errors import ExitCode, Interrupted
+
+LOADPROOF = [sys.executable, "-m", "loadtest"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("main") / "run"
+    write_run(folder, 3_000)
+    return folder
+
+
+def test_a_bug_is_one_line_with_a_file_that_holds_the_traceback(capsys):
+    error = ValueError("two\nlines")
+    error.add_note("what was measured is kept in here")
+    assert report_bug(error) is ExitCode.BUG
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("loadproof: ValueError: two lines; this is a bug of Loadproof")
+    assert said[1:] == ["loadproof: what was measured is kept in here"]
+    file = Path(re.search(r"traceback is in (\S+);", said[0])[1])
+    assert "ValueError: two\nlines" in file.read_text()
+    file.unlink()
+
+
+AT_IMPORT = "raise ArithmeticError('this is broken')\n"
+AT_USE = f"def __getattr__(name):\n    {AT_IMPORT}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "library", "breaks"),
+    [
+        (["compare"], "tomllib", AT_USE),
+        (["capacity"], "tomllib", AT_USE),
+        (["judge", "{run}"], "tomllib", AT_USE),
+        (["diff", "{run}", "{run}"], "tomllib", AT_USE),
+        (["live"], "tomllib", AT_USE),
+        (["canary", "up"], "tomllib", AT_USE),
+        (["canary", "run"], "tomllib", AT_USE),
+        (["canary", "auto"], "tomllib", AT_USE),
+        # while the command's libraries are imported
+        (["worker", "--master", "127.0.0.1"], "typer", AT_USE),
+        (["init", "nowhere"], "tomllib", AT_IMPORT),
+        (["canary", "status"], "fcntl", AT_IMPORT),
+        # past the command's libraries
+        (["canary", "rollback"], "fcntl", AT_IMPORT),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_a_library_that_breaks_is_a_bug_whatever_the_verb(tmp_path, run, arguments, library, breaks):
+    (tmp_path / f"{library}.py").write_text(breaks)
+    done = subprocess.run(
+        [*LOADPROOF, *(argument.format(run=run) for argument in arguments)],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{Path.cwd()}", "TMPDIR": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert re.fullmatch(r"loadproof: ArithmeticError: this is broken; this is a bug .* issue tracker", line)
+    (file,) = tmp_path.glob("loadproof-bug-*.txt")
+    assert f"traceback is in {file};" in line
+    assert "Traceback" in file.read_text()
+
+
+def closed_pipe():
+    read, write = os.pipe()
+    os.close(read)
+    return write
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        # the verdict's own code, though nobody reads it
+        (["judge", "{run}", "--gate", "error_rate <= 50%"], ExitCode.PASS, ""),
+        # half of a document is none
+        (["diff", "{run}", "{run}", "--json"], ExitCode.INTERRUPTED, "the output is no longer read"),
+    ],
+)
+def test_a_reader_that_went_away_is_no_fail(run, arguments, code, says):
+    out = closed_pipe()
+    done = subprocess.run(
+        [*LOADPROOF, *(argument.format(run=run) for argument in arguments)],
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(out)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == bool(says)
+
+
+def verbs(error):
+    app = typer.Typer(cls=Verbs)
+
+    @app.command()
+    def one():
+        raise error
+
+    app.command()(lambda: None)
+    return CliRunner().invoke(app, ["one"]).exception
+
+
+def test_ctrl_c_is_told_with_what_was_noted_on_its_way():
+    interrupt = KeyboardInterrupt()
+    interrupt.add_note("(120 samples are kept in here)")
+    said = verbs(interrupt)
+    assert isinstance(said, Interrupted)
+    assert str(said) == "interrupted; what was started is stopped (120 samples are kept in here)"
+
+
+def test_anything_else_passes():
+    assert isinstance(verbs(ZeroDivisionError()), ZeroDivisionError)
