@@ -41,7 +41,7 @@ class Target(BaseModel):
     candidate: str
     """Base URL of the candidate."""
     protocol: str = "oip"
-    """What both servers speak: `oip`, `kserve-v1`, `tfserving`, `mlflow` or `sagemaker`; see any-server.md."""
+    """What both servers speak: `oip`, `kserve-v1`, `tfserving`, `mlflow` or `sagemaker` (any-server.md)."""
     stable_model: str | None = None
     """The model's name on stable's server, if it is not `[model] name`."""
     candidate_model: str | None = None
