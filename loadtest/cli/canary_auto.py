@@ -1,4 +1,4 @@
-"""``loadproof canary auto`` and ``run``: the canary by itself, on a lab that runs or on one of its own."""
+"""``loadproof canary auto`` and ``run``: the controller, on a running lab or on a lab of its own."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Dataset:
         path: where it was read from.
         features: float64, shape (rows, features), in the order of ``names``.
         names: the feature columns.
-        labels: what truly happened, one per row: text for a classification, float64 for a regression.
+        labels: the true outcome, one per row: text for a classification, float64 for a regression.
         values: what the row's sale earned, one per row; None when the experiment names no value column.
         columns: every column by name, for slices.
     """

@@ -69,7 +69,7 @@ def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
         ("candidate", one.versions.candidate, two.versions.candidate),
         ("backend", before.facts.backend, after.facts.backend),
         ("traffic", one.load.traffic, two.load.traffic),
-        ("arrivals a second", f"{one.load.rate:g}", f"{two.load.rate:g}"),
+        ("arrivals per second", f"{one.load.rate:g}", f"{two.load.rate:g}"),
         ("seconds of load", f"{before.evidence.duration:.0f}", f"{after.evidence.duration:.0f}"),
         ("seed", one.load.seed, two.load.seed),
         ("time-out in seconds", f"{one.load.timeout:g}", f"{two.load.timeout:g}"),

@@ -84,7 +84,7 @@ class LatencySummary(Document):
 class VersionSummary(Document):
     """What one version did in the run. None: not known, never zero instead.
 
-    ``compared`` answers were held against the one that the version gave to the row without load;
+    ``compared`` answers were compared with the baseline answer to the row;
     ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``).
     """
 
@@ -104,7 +104,7 @@ class VersionSummary(Document):
 
 
 class LoadSummary(Document):
-    """What the generator did: rates in arrivals a second (each sends to both versions in duet traffic)."""
+    """What the generator did: rates in arrivals per second (each sends to both versions in duet traffic)."""
 
     offered_rps: float
     achieved_rps: float

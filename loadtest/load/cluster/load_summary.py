@@ -23,7 +23,7 @@ Ended = Literal["completed", "stopped", "broken"]
 
 @dataclass(frozen=True)
 class LoadSummary:
-    """What the generator did; rates in arrivals a second.
+    """What the generator did; rates in arrivals per second.
 
     Args:
         offered_rps: arrivals whose time came, by the duration.

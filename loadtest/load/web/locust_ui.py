@@ -38,7 +38,7 @@ def add_options(parser: Any, **_: object) -> None:
     add("--experiment", choices=experiments, default=named, help="what to compare, and by which gates")
     traffic = get_args(Load.model_fields["traffic"].annotation)
     add("--traffic", choices=traffic, default=load.traffic, help="which version gets the row of an arrival")
-    add("--rate", type=float, env_var="LOADPROOF_RATE", default=load.rate, help="arrivals a second")
+    add("--rate", type=float, env_var="LOADPROOF_RATE", default=load.rate, help="arrivals per second")
     duration = f"{load.duration:g}s"
     about = "measured time, such as 60s or 2m"
     add("--duration", type=str, env_var="LOADPROOF_DURATION", default=duration, help=about)

@@ -144,7 +144,7 @@ def test_the_same_seed_is_paired_by_block_and_row_and_another_by_the_rows_in_bot
 def test_conditions_name_every_difference():
     found = changes(Day(), Day(seed=3, rate=30.0, seconds=90.0, labels=1))
     assert found.conditions == (
-        "arrivals a second: 50 before, 30 after",
+        "arrivals per second: 50 before, 30 after",
         "seconds of load: 60 before, 90 after",
         "seed: 1 before, 3 after",
         "other evaluation sets: quality is not compared",
