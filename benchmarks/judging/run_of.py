@@ -85,12 +85,13 @@ def _role(
     n = len(at)
     answer = np.where(rng.random(ROWS) < 0.7, label, rng.integers(0, CLASSES, ROWS))[row]
     failed = rng.random(n) < ERRORS
+    late = rng.exponential(0.0005, n)
     columns = {
         "row": row,
         "role": np.full(n, role),
         "scheduled_at": at,
-        "sent_at": at + rng.exponential(0.0005, n),
-        "done_at": at + np.where(failed, 2.0, rng.lognormal(np.log(0.01), 0.6, n)),
+        "sent_at": at + late,
+        "done_at": at + late + np.where(failed, 2.0, rng.lognormal(np.log(0.01), 0.6, n)),
         "status": np.where(failed, 0, 200),
         "error": pa.array(np.full(n, "timeout"), mask=~failed),
         "prediction": pa.array(names[answer], mask=failed),

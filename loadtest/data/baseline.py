@@ -1,8 +1,9 @@
 """Baseline answers: whether an answer under load is the one that the version gave to the row without load.
 
-An answer matches when it has the text of the baseline answer. A regression's answers may differ by 1e-5 of
-the larger of the baseline answer and the labels' standard deviation: a batch adds up floats in another order
-than a single row does, single precision keeps 7 digits, and no two rows' answers are told apart by less.
+An answer matches when it has the text of the baseline answer. A regression's answers may differ a little, as
+a batch adds up floats in another order than a single row does: by 1e-5 of the spread of the version's own
+baseline answers, so that answers far from zero are told apart as well as others, and by the last digits of
+the precision that these answers have, of which single precision keeps 7.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from loadtest.experiment.role import Role
 BaselineAnswers = Mapping[Role, Mapping[int, str]]
 """Per role and row the answer without load, as text; rows and roles that were not asked are absent."""
 TOLERANCE = 1e-5
-"""How far a regression's answer may lie from its baseline answer, as a share."""
+"""How far a regression's answer may lie from its baseline answer, as a share of the answers' spread."""
+_LAST_DIGITS = 8
+"""How many units in the last place a sum in another order may differ by."""
+_TAIL = 0.01
+"""Share of the answers on each side that does not count in their spread: one absurd answer is no spread."""
 
 
 class Comparison:
@@ -33,8 +38,9 @@ class Comparison:
 
     def __init__(self, dataset: Dataset, answers: Mapping[int, str]) -> None:
         self._texts = pa.array([answers.get(row) for row in range(len(dataset))], pa.string())
-        labels = dataset.labels
-        self._spread = float(labels.std()) if labels.dtype.kind == "f" else None
+        self._numbers = _numbers(self._texts) if dataset.labels.dtype.kind == "f" else None
+        known = np.array([]) if self._numbers is None else self._numbers[np.isfinite(self._numbers)]
+        self._spread, self._precision = _spread(known), _precision(known)
 
     def of(self, rows: pa.Array) -> pa.Array:
         """The baseline answer of each of ``rows``; null where there is none."""
@@ -44,12 +50,32 @@ class Comparison:
         """Whether each prediction is its row's baseline answer; null where one of them is missing."""
         baseline = self.of(rows)
         same = pc.equal(predictions, baseline)
-        if self._spread is None:
+        if self._numbers is None:
             return same
-        got, known = _numbers(predictions), _numbers(baseline)
-        with np.errstate(invalid="ignore"):  # infinities
-            near = np.abs(got - known) <= TOLERANCE * np.maximum(np.abs(known), self._spread)
+        got, known = _numbers(predictions), self._numbers[np.asarray(rows)]
+        with np.errstate(invalid="ignore", over="ignore"):  # infinities
+            last_digits = _LAST_DIGITS * self._precision * np.abs(known)
+            near = np.abs(got - known) <= np.maximum(TOLERANCE * self._spread, last_digits)
         return pc.or_(same, pa.array(near))
+
+
+def _spread(answers: NDArray[np.float64]) -> float:
+    """Their standard deviation without the tails, counted from their median; 0 where there is none."""
+    if not len(answers):
+        return 0.0
+    low, median, high = np.quantile(answers, [_TAIL, 0.5, 1 - _TAIL])
+    with np.errstate(over="ignore"):
+        spread = float(np.std(np.clip(answers, low, high) - median))
+    return spread if np.isfinite(spread) else 0.0
+
+
+def _precision(answers: NDArray[np.float64]) -> float:
+    """The relative step between numbers of the type that the answers were computed in."""
+    with np.errstate(over="ignore"):
+        single = answers.astype(np.float32).astype(np.float64) == answers
+        # single precision holds small whole numbers exactly: they say nothing of the type
+        counts = (answers == np.round(answers)) & (np.abs(answers) < 2**24)
+    return float(np.finfo(np.float32 if single.all() and not counts.all() else np.float64).eps)
 
 
 def _numbers(texts: pa.Array) -> NDArray[np.float64]:

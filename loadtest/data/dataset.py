@@ -7,6 +7,7 @@ values and slice columns by row. Row ``i`` of a sample is line ``i`` of this fil
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from contract.label_text import label_text
+from loadtest.data.row_content import contents
 from loadtest.errors import DatasetError
 from loadtest.experiment.experiment import Data
 
@@ -43,6 +45,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @cached_property
+    def content(self) -> NDArray[np.intp]:
+        """For each row the first row with the same features and label, shape (rows,)."""
+        return contents(self.features, self.labels)
 
     @classmethod
     def read(cls, data: Data, content: bytes | None = None) -> Dataset:

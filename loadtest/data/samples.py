@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Iterable
 from functools import cached_property
@@ -22,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from loadtest.data.sample_checks import problem
 from loadtest.errors import UsageError
 from loadtest.experiment.role import Role
 
@@ -67,8 +69,10 @@ class SampleSet:
         >>> np.quantile(samples.of("candidate").latency, 0.99)  # seconds, from the intended send
     """
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: pa.Table, digest: str | None = None) -> None:
         self.table = table.combine_chunks()
+        self.digest = digest
+        """SHA-256 of the file that these samples were read from, in hexadecimal; None: of no file."""
 
     @classmethod
     def empty(cls) -> SampleSet:
@@ -97,25 +101,42 @@ class SampleSet:
 
     @classmethod
     def read(cls, path: Path) -> SampleSet:
-        """Read ``samples.parquet``.
+        """Read ``samples.parquet``, against the checksum beside it where there is one.
 
         Raises:
-            UsageError: the file is absent or is no sample file.
+            UsageError: the file is absent or no sample file, differs from what was written, or holds what
+                cannot be.
         """
         try:
-            table = pq.read_table(path)
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            stated = _stated(path)
+            if stated not in (None, digest):
+                raise UsageError(
+                    f"{path}: not what was measured, its SHA-256 is not the one in {checksum_of(path).name}; "
+                    "take the file from a copy of the run, or measure again"
+                )
+            table = pq.read_table(pa.BufferReader(content))
             for name in _LATER:  # absent in older runs
                 if name not in table.column_names:
                     table = table.append_column(name, pa.nulls(len(table), pa.string()))
-            return cls(table.select(SCHEMA.names).cast(SCHEMA))
+            samples = cls(table.select(SCHEMA.names).cast(SCHEMA), digest)
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-            raise UsageError(f"{path}: not a readable sample file ({error})") from error
+            reason = " ".join(str(error).split())
+            raise UsageError(f"{path}: not a readable sample file ({reason})") from error
+        if wrong := problem(samples.table):
+            raise UsageError(f"{path}: no samples of a run: {wrong}")
+        return samples
 
     def write(self, path: Path) -> None:
-        """Write Parquet, whole or not at all."""
+        """Write Parquet, whole or not at all, and beside it the checksum as ``sha256sum`` writes it."""
         partial = path.with_name(path.name + ".partial")
         pq.write_table(self.table, partial, compression="zstd")
+        digest = hashlib.sha256(partial.read_bytes()).hexdigest()
+        # without the old one until the new file is there: a checksum of other samples would refuse them
+        checksum_of(path).unlink(missing_ok=True)
         partial.replace(path)
+        checksum_of(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -185,6 +206,19 @@ class SampleSet:
         return np.asarray(
             column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
         )
+
+
+def checksum_of(path: Path) -> Path:
+    """The file beside a sample file that holds its SHA-256."""
+    return path.with_name(path.name + ".sha256")
+
+
+def _stated(path: Path) -> str | None:
+    """The SHA-256 that stands beside a sample file; None: none does, as in older runs."""
+    try:
+        return (checksum_of(path).read_text(encoding="utf-8").split() or [""])[0]
+    except FileNotFoundError:
+        return None
 
 
 def sample_line(samples: bytes) -> str:

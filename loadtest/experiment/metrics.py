@@ -61,7 +61,7 @@ class Metric:
         test: the function of ``loadtest.judge.metric_tests`` that measures it.
         task: the only task that it fits; None: any.
         needs: what it is computed from beside answers and labels: ``baseline`` answers, the ``value`` column,
-            or a ``positive class``.
+            a ``positive class`` among the labels, ``two classes`` of them, or labels that ``vary``.
         interim: how a run that is judged while it lasts treats it: by its interval at each analysis
             (``estimated``, or ``bets`` where pairs are bet on, which is exact from the first one on), as a
             count that may FAIL at any (``counted``), or at the end only (``read``).
@@ -112,6 +112,10 @@ def _of_labels(name: str, *needs: str) -> Metric:
 
 
 _SCORES = ("f1", "precision", "recall", "jaccard")
+_ONE_CLASS = dict.fromkeys(_SCORES, ("positive class",)) | {
+    # beside no other class it is 100% whatever is answered
+    "precision": ("positive class", "two classes")
+}
 _QUANTILES = Metric("p99", LATENCY, "lower", "latency", restarts="each", live="latency", best=0.0)
 
 METRICS: Mapping[str, Metric] = {
@@ -124,19 +128,19 @@ METRICS: Mapping[str, Metric] = {
             task="classification", interim="bets", live="answers", best=1.0,
         ),
         _of_labels("balanced_accuracy"),
-        _of_labels("matthews_corrcoef"),
+        _of_labels("matthews_corrcoef", "two classes"),
         *(
-            _of_labels(score + average, *([] if average else ["positive class"]))
+            _of_labels(score + average, *([] if average else _ONE_CLASS[score]))
             for score in _SCORES
             for average in ("", "_macro", "_micro", "_weighted")
         ),
         Metric(
             *("positive_likelihood_ratio", NUMBER, "higher", "classification"),
-            task="classification", needs=("positive class",), useless=1.0,
+            task="classification", needs=("positive class", "two classes"), useless=1.0,
         ),
         Metric(
             *("negative_likelihood_ratio", NUMBER, "lower", "classification"),
-            task="classification", needs=("positive class",), useless=1.0, best=0.0,
+            task="classification", needs=("positive class", "two classes"), useless=1.0, best=0.0,
         ),
         Metric("goodput", RATE, "higher", "goodput", restarts="each"),
         Metric("throughput", RATE, "higher", "throughput", restarts="each"),
@@ -152,7 +156,7 @@ METRICS: Mapping[str, Metric] = {
             per_row=_squared, of_sums=scores.root_mean,
         ),
         Metric(
-            *("r2", SCORE, "higher", "regression"), task="regression", best=1.0,
+            *("r2", SCORE, "higher", "regression"), task="regression", best=1.0, needs=("vary",),
             per_row=_squared, of_sums=scores.r2,
         ),
         Metric("mismatches", COUNT, "lower", "mismatches", needs=("baseline",), interim="counted"),

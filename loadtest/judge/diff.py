@@ -24,9 +24,11 @@ from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.quality_tests import Rows
 from loadtest.judge.run import Run
+from loadtest.stats.censored import reaches_censored
 from loadtest.stats.estimate import Known, StudentEstimate, independent_difference
 from loadtest.stats.quantiles import block_count, jackknife, log_level, log_ratio
 
+_HIDDEN = "{} lies among requests without an answer in time {}"
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -96,7 +98,7 @@ def _latencies(before: Run, after: Run, role: Role, *, same_arrivals: bool) -> I
     one, two = before.evidence.of(role), after.evidence.of(role)
     for name, q in QUANTILES.items():
         gate = Gate.beside_stable(name, relative=True)
-        own = tuple(float(np.quantile(o.latency, q)) if len(o) else None for o in (one, two))
+        own = (_known_quantile(before, role, q), _known_quantile(after, role, q))
         cuts = [block_count(run.evidence.duration) for run in (before, after)]
         measured: Measurement | str
         compared = "unpaired"
@@ -107,12 +109,27 @@ def _latencies(before: Run, after: Run, role: Role, *, same_arrivals: bool) -> I
                 run.evidence.blocked(o, n)
                 for run, o, n in zip((before, after), (one, two), cuts, strict=True)
             )
+            hidden = [
+                reaches_censored(values, q, run.experiment.load.timeout)
+                for run, values in ((before, s), (after, c))
+            ]
+            if any(hidden):
+                measured = _HIDDEN.format(name, "before" if hidden[0] else "after")
+                yield line(role, gate, measured, own, "not compared", after.experiment.confidence)
+                continue
             if same_arrivals and cuts[0] == cuts[1]:
                 compared, estimate = "paired by time block", log_ratio(s, c, q)
             else:
                 estimate = independent_difference(log_level(s, q), log_level(c, q))
             measured = Measurement(estimate, 0.0, None, None, to_base=math.expm1)
-        yield line(role, gate, measured, (own[0], own[1]), compared, after.experiment.confidence)
+        yield line(role, gate, measured, own, compared, after.experiment.confidence)
+
+
+def _known_quantile(run: Run, role: Role, q: float) -> float | None:
+    """A version's own quantile, seconds; None where there is no sample or the time-out hides it."""
+    latency = run.evidence.of(role).latency
+    value = float(np.quantile(latency, q)) if len(latency) else math.inf
+    return value if value < run.experiment.load.timeout else None
 
 
 def _shares(before: Run, after: Run, role: Role, *, same_set: bool) -> Iterator[Change]:
@@ -207,11 +224,15 @@ def _against_stable(before: Run, after: Run, *, same_set: bool) -> Iterator[Chan
             yield line("candidate against stable", gate, why, (None, None), "not compared", confidence)
             continue
         ratios = []
-        for run, n in zip((before, after), cuts, strict=True):
+        for when, run, n in zip(("before", "after"), (before, after), cuts, strict=True):
             s, c = (run.evidence.blocked(run.evidence.of(role), n) for role in ROLES)
+            if any(reaches_censored(values, q, run.experiment.load.timeout) for values in (s, c)):
+                why = _HIDDEN.format(name, when)
+                yield line("candidate against stable", gate, why, (None, None), "not compared", confidence)
+                break
             ratios.append(log_ratio(s, c, q))
-        estimate = independent_difference(*ratios)
-        yield _ratio_change(gate, estimate, ratios, confidence)
+        else:
+            yield _ratio_change(gate, independent_difference(*ratios), ratios, confidence)
     if same_set and after.experiment.data.task == "classification":
         yield _accuracy_against_stable(before, after)
 
@@ -233,7 +254,7 @@ def _accuracy_against_stable(before: Run, after: Run) -> Change:
     for run in (before, after):
         per_row = np.full((2, len(run.dataset)), np.nan)
         for i, role in enumerate(ROLES):
-            rows = Rows.of(run.evidence.of(role))
+            rows = Rows.of(run.evidence.of(role), run.dataset)
             per_row[i, rows.rows] = rows.mean(run.evidence.of(role).correct.astype(np.float64))
         gains.append(per_row[1] - per_row[0])
     moved = gains[1] - gains[0]

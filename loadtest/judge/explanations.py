@@ -10,6 +10,7 @@ from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.significance import Level
 from loadtest.stats.estimate import Known
 
+_FIFTEEN_DIGITS = 1e15
 HOPELESS = 400
 """Times the run's length beyond which a longer run is no advice."""
 
@@ -18,6 +19,8 @@ def amount(value: float | None, unit: str, *, signed: bool = False) -> str:
     """A figure with its unit, to three significant digits."""
     if value is None:
         return "no limit"
+    if abs(value) >= _FIFTEEN_DIGITS:
+        return f"{value:+.3g}{unit}" if signed else f"{value:.3g}{unit}"
     digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
     text = f"{value:+,.{min(digits, 4)}f}" if signed else f"{value:,.{min(digits, 4)}f}"
     if "." in text:
@@ -48,7 +51,16 @@ def decided(gate: Gate, measured: Measurement, level: Level, *, passed: bool) ->
     end = amount(low if at_least else high, unit, signed=signed)
     words = "at least" if at_least else "at most"
     over = f" over {measured.restarts} restarts" if measured.restarts else ""
-    return f"{words} {end} {level.words}{over}, {'within' if passed else 'beyond'} {limit}"
+    because = f"; {measured.censored}" if measured.censored else ""
+    return f"{words} {end} {level.words}{over}, {'within' if passed else 'beyond'} {limit}{because}"
+
+
+def hidden(gate: Gate, measured: Measurement) -> str:
+    """Why a gate is open whose quantile the time-out hides: more of the same would not show it."""
+    return (
+        f"{measured.censored}: whether that is within {limit_text(gate, measured)} cannot be told; "
+        "find why requests fail, or give [load] a longer timeout"
+    )
 
 
 def undecided(

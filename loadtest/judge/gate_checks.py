@@ -11,7 +11,7 @@ from loadtest.experiment.gate import Gate
 from loadtest.experiment.metrics import QUALITY
 from loadtest.judge.metric_tests import TESTS
 from loadtest.judge.paired_outcomes import NoEvidence
-from loadtest.judge.quality_tests import positive_class
+from loadtest.judge.quality_tests import LARGEST, positive_class
 from loadtest.judge.run import rows_of_slice
 
 
@@ -28,20 +28,33 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
         elif gate.entry.task not in (None, experiment.data.task):
             task, fits = gate.entry.task, QUALITY[experiment.data.task]
             problem = f"{gate.metric} is for {task}s; set [data] task = {task!r}, or gate {fits}"
+        elif beyond := _beyond_timeout(gate, experiment.load.timeout):
+            problem = beyond
+        elif dataset is not None and gate.column not in (None, *dataset.columns.column_names):
+            names = ", ".join(dataset.columns.column_names)
+            problem = f"the evaluation set has no column {gate.column!r}; it has {names}"
+        elif dataset is not None and not rows_of_slice(gate, dataset).any():
+            seen = sorted({str(v) for v in dataset.columns[gate.column].unique().to_pylist()})
+            problem = f"no row has {gate.column}={gate.value}; there are {', '.join(seen[:8])}"
         elif missing := [
             why for need in gate.entry.needs if (why := _lacks(need, gate, experiment, dataset))
         ]:
             problem = missing[0]
-        elif dataset is None or gate.column is None:
-            pass
-        elif gate.column not in dataset.columns.column_names:
-            names = ", ".join(dataset.columns.column_names)
-            problem = f"the evaluation set has no column {gate.column!r}; it has {names}"
-        elif not rows_of_slice(gate, dataset).any():
-            seen = sorted({str(v) for v in dataset.columns[gate.column].unique().to_pylist()})
-            problem = f"no row has {gate.column}={gate.value}; there are {', '.join(seen[:8])}"
+        elif dataset is not None and gate.entry.task == "regression":
+            problem = _huge_labels(dataset)
         if problem:
             raise GateError(f"gate {gate.expression!r}: {problem}")
+
+
+def _beyond_timeout(gate: Gate, timeout: float) -> str | None:
+    """Why a latency gate can never fail: requests are given up at the time-out; nothing beyond it is seen."""
+    if gate.quantile is None or gate.unit == "%" or gate.bound < timeout:
+        return None
+    what = "margin" if gate.against == "stable" else "bound"
+    return (
+        f"the {what} does not lie below [load] timeout of {timeout:g} s, after which nothing is measured; "
+        f"give a longer timeout or a smaller {what}"
+    )
 
 
 def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | None) -> str | None:
@@ -54,9 +67,25 @@ def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | Non
         return None
     if need == "value" and dataset.values is not None and not np.isfinite(dataset.values).all():
         return f"the value column has empty cells; fill them in {dataset.path}"
+    if need not in ("positive class", "two classes", "vary"):
+        return None
+    where = f" with {gate.column}={gate.value}" if gate.column else ""
+    seen = np.unique(dataset.labels[rows_of_slice(gate, dataset)])
     if need == "positive class":
+        classes = np.unique(np.asarray(dataset.labels, dtype=str))
         try:
-            positive_class(gate, np.unique(np.asarray(dataset.labels, dtype=str)))
+            positive = classes[positive_class(gate, classes)]
         except NoEvidence as reason:
             return str(reason)
-    return None
+        return None if positive in seen else f"no row{where} is labelled {positive}, so it would be 0/0"
+    instead = QUALITY[experiment.data.task]
+    says_nothing = f"every row{where} is labelled {seen[0]}, so it would say nothing; gate {instead}"
+    return says_nothing if len(seen) == 1 else None
+
+
+def _huge_labels(dataset: Dataset) -> str | None:
+    labels = np.asarray(dataset.labels, dtype=np.float64)
+    huge = np.flatnonzero(np.abs(labels) > LARGEST)
+    if not huge.size:
+        return None
+    return f"row {huge[0]} is labelled {labels[huge[0]]:g}, and no errors of that size can be added up"

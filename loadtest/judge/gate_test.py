@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from loadtest.experiment.gate import Gate
-from loadtest.judge.explanations import decided, undecided
+from loadtest.judge.explanations import decided, hidden, undecided
 from loadtest.judge.measurement import shown
 from loadtest.judge.mismatches import counted
 from loadtest.judge.paired_outcomes import NoEvidence
@@ -52,6 +52,8 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
     seconds = None
     if harmed or met:
         word, reason = Word.FAIL if harmed else Word.PASS, decided(gate, measured, level, passed=met)
+    elif measured.censored:
+        word, reason = Word.INCONCLUSIVE, hidden(gate, measured)
     else:
         word = Word.INCONCLUSIVE
         reason, seconds = undecided(gate, measured, run.evidence, level)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.foreign_answers import foreign, no_labels
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.gate_test import Judged, decide
 from loadtest.judge.interim import judge_until_decided
@@ -24,12 +25,15 @@ from loadtest.judge.metric_tests import good
 from loadtest.judge.mismatches import changed
 from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
+from loadtest.judge.saturation import with_saturation
 from loadtest.judge.significance import Level
-from loadtest.judge.verdict import LatencySummary, LoadSummary, Verdict, VersionSummary, Word
+from loadtest.judge.verdict import LatencySummary, LoadSummary, RowsSummary, Verdict, VersionSummary, Word
 from loadtest.stats.quantiles import latency_quantiles
 
 MAX_UNMATCHED = 0.005
 """Share of samples that may lack the other version's (a run that was stopped); more is a bad measurement."""
+MOST_STABLE_ERRORS = 0.5
+"""Share of requests that stable may fail: two versions that are equally broken look equal."""
 MOST_IDS = 100
 """Mismatches that verdict.json names; samples.parquet holds all."""
 
@@ -62,8 +66,11 @@ def judge_gates(run: Run) -> Judgement:
         judged, decided_after = judge_until_decided(run)
     else:
         judged = [decide(gate, run, Level(run.alpha)) for gate in run.experiment.gates]
-    problem = _measurement_problem(run) or _foreign_labels(run)
+    problem = _measurement_problem(run) or no_labels(run)
+    judged, saturated = with_saturation(judged, run)
     word, reason = (Word.INVALID, problem) if problem else together(judged, run.alpha)
+    if saturated and saturated not in reason:
+        reason += f"; {saturated}"
     if decided_after is not None and not problem:
         reason += f"; decided after {decided_after:.0f} s"
     load = run.facts.load
@@ -76,6 +83,8 @@ def judge_gates(run: Run) -> Judgement:
         decided_after_s=decided_after,
         gates=tuple(j.result for j in judged),
         versions={role: _summarise(role, run) for role in ROLES},
+        rows=_rows(run),
+        samples_sha256=run.samples.digest,
         load=LoadSummary(
             offered_rps=load.offered_rps,
             achieved_rps=load.achieved_rps,
@@ -95,25 +104,27 @@ def _measurement_problem(run: Run) -> str | None:
         return "no sample was recorded"
     if evidence.unmatched > MAX_UNMATCHED * samples:
         return f"{evidence.unmatched:,} of {samples:,} samples stand alone, without the other version's"
-    if len(evidence.stable) and evidence.stable.failed.all():
-        return f"stable answered none of {len(evidence.stable):,} requests: there is nothing to compare with"
+    failed, asked = int(evidence.stable.failed.sum()), len(evidence.stable)
+    if asked and failed == asked:
+        return f"stable answered none of {asked:,} requests: there is nothing to compare with"
+    if failed > MOST_STABLE_ERRORS * asked:
+        return (
+            f"stable failed {failed:,} of {asked:,} requests: what half answers is nothing to compare with; "
+            "see its errors, lower the rate or give it more CPU"
+        )
     cpus = [facts.of(role).cpus for role in ROLES]
     if None not in cpus and cpus[0] != cpus[1]:
         return f"stable ran on {cpus[0]:g} CPUs, the candidate on {cpus[1]:g}: nothing can be compared"
     return None
 
 
-def _foreign_labels(run: Run) -> str | None:
-    """Labels in other words than the answers would make both versions wrong alike, and so equally good."""
-    stable = run.evidence.stable
-    if run.experiment.data.task != "classification" or stable.correct.any():
-        return None
-    answers = set(stable.prediction.drop_null().unique().to_pylist())
-    labels = set(run.dataset.labels.tolist())
-    if not answers or answers & labels:
-        return None
-    given, read = (", ".join(repr(text) for text in sorted(some)[:3]) for some in (answers, labels))
-    return f"stable answers {given}, the labels read {read}: write labels as the model does"
+def _rows(run: Run) -> RowsSummary:
+    content = run.dataset.content
+    distinct, sent = (np.zeros(len(content), dtype=bool) for _ in range(2))
+    distinct[content] = True
+    for role in ROLES:
+        sent[content[run.evidence.of(role).row]] = True
+    return RowsSummary(rows=len(content), distinct=int(distinct.sum()), sent=int(sent.sum()))
 
 
 def _summarise(role: Role, run: Run) -> VersionSummary:
@@ -128,6 +139,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
             earned = 1000 * float(np.mean(values[outcomes.row] * outcomes.correct))
             value = earned if math.isfinite(earned) else None
     quantiles = latency_quantiles(outcomes.latency)
+    unknown = foreign(outcomes, run) if n else None
     return VersionSummary(
         requests=n,
         errors=errors,
@@ -138,7 +150,14 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         mismatches=int(outcomes.mismatch.sum()) if outcomes.compared.any() else None,
         mismatch_ids=tuple(c.request_id for c in changed(outcomes, MOST_IDS) if c.request_id),
         compared=int(outcomes.compared.sum()) if outcomes.compared.any() else None,
+        foreign_answers=None if unknown is None else unknown.count,
+        foreign_examples=() if unknown is None else unknown.examples,
         latency_ms=LatencySummary(**{k: None if v is None else 1000 * v for k, v in quantiles.items()}),
+        latency_at_least=tuple(
+            name
+            for name, value in quantiles.items()
+            if errors and value is not None and value >= run.experiment.load.timeout
+        ),
         cpus=facts.cpus,
         cpu_throttled_ratio=facts.cpu_throttled_ratio,
         memory_bytes=facts.memory_bytes,

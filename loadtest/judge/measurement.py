@@ -26,6 +26,7 @@ class Measurement:
         rows_left: rows of the evaluation set (or of the slice) that the run has not used yet.
         restarts: deployments of both versions that the estimate compares; 0: the run was one deployment, or
             the gate does not depend on it.
+        censored: what the time-out hides of the gate, as a clause; empty: nothing.
     """
 
     estimate: Estimate
@@ -36,6 +37,7 @@ class Measurement:
     rows: int | None = None
     rows_left: int = 0
     restarts: int = 0
+    censored: str = ""
 
 
 def shown(value: float | None, unit: str) -> float | None:

@@ -13,11 +13,13 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
 from loadtest.judge import quality_tests
+from loadtest.judge.censored_latency import censored_latency
 from loadtest.judge.measurement import Measurement
-from loadtest.judge.mismatches import not_compared
+from loadtest.judge.mismatches import LEAST_COMPARED, compared_share, not_compared, too_few_compared
 from loadtest.judge.outcomes import Flags, Floats, Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.run import Run, VersionFacts, rows_of_slice
+from loadtest.stats.censored import reaches_censored
 from loadtest.stats.estimate import Estimate, Known, StudentEstimate
 from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share
 from loadtest.stats.quantiles import (
@@ -31,8 +33,6 @@ from loadtest.stats.quantiles import (
     log_ratio,
 )
 
-STEADY_BLOCK = 10.0
-"""Seconds of a block from which on the level of one version alone is looked at as its error says."""
 MIN_BEYOND = 10
 """Fewest samples above (and below) a quantile that its interval may rest on."""
 
@@ -60,7 +60,9 @@ def measure(gate: Gate, run: Run) -> Measurement:
             where = f" in {gate.column}={gate.value}" if gate.column else ""
             raise NoEvidence(f"no samples of {name}{where}")
     measured = test(gate, run)
-    return measured if measured.rows is None else replace(measured, rows_left=int(rows.sum()) - measured.rows)
+    if measured.rows is None:
+        return measured
+    return replace(measured, rows_left=len(np.unique(run.dataset.content[rows])) - measured.rows)
 
 
 def _blocks(gate: Gate, evidence: Evidence) -> int:
@@ -95,6 +97,9 @@ def _latency(gate: Gate, run: Run) -> Measurement:
             seconds=factor * evidence.duration,
         )
     own_s, own_c = s.quantile(q), c.quantile(q)
+    timeout = run.experiment.load.timeout
+    if reaches_censored(c, q, timeout) or (gate.against == "stable" and reaches_censored(s, q, timeout)):
+        return censored_latency(gate, run, s, c)
     if gate.against == "absolute":
         estimate = _alone(log_level(c, q), evidence)
         return Measurement(estimate, math.log(gate.bound), own_s, own_c, to_base=math.exp)
@@ -104,11 +109,7 @@ def _latency(gate: Gate, run: Run) -> Measurement:
 
 
 def _alone(estimate: StudentEstimate, evidence: Evidence) -> StudentEstimate:
-    """One version's own level: early analyses cannot see the drift that blocks of ten seconds would hold."""
-    if not evidence.often:
-        return estimate
-    short = max(1.0, LEVEL_BLOCKS * STEADY_BLOCK / evidence.duration)
-    return replace(estimate, error=estimate.error * short**2)
+    return replace(estimate, error=estimate.error * evidence.early_drift)
 
 
 def _more(requests: float, seconds: float) -> str:
@@ -178,6 +179,11 @@ def _mismatches(gate: Gate, run: Run) -> Measurement:
     if not candidate.compared.any():
         raise NoEvidence(not_compared(run.facts))
     s, c = float(stable.mismatch.sum()), float(candidate.mismatch.sum())
+    proven = gate.against == "absolute" and c > gate.bound
+    for name, outcomes in (("stable", stable), ("the candidate", candidate)):
+        counts = name != "stable" or gate.against == "stable"
+        if counts and not proven and compared_share(outcomes) < LEAST_COMPARED:
+            raise NoEvidence(too_few_compared(name, outcomes))
     return Measurement(Known(c - s if gate.against == "stable" else c), gate.bound, s, c)
 
 

@@ -12,6 +12,8 @@ from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import RunFacts
 
+LEAST_COMPARED = 0.9
+"""Share of the answers that must have been compared for 'none changed' to mean anything."""
 NAMED = 5
 """Requests that a gate's reason names; verdict.json and the samples name more."""
 
@@ -60,6 +62,21 @@ def counted(gate: Gate, evidence: Evidence) -> str:
         more = f" and {count - len(named):,} more" if count > len(named) else ""
         text += f": {', '.join(map(str, named))}{more}"
     return text
+
+
+def compared_share(outcomes: Outcomes) -> float:
+    """Share of a version's answers that could be held against a baseline answer."""
+    answers = int(np.count_nonzero(~outcomes.failed | outcomes.compared))
+    return float(outcomes.compared.sum()) / answers if answers else 0.0
+
+
+def too_few_compared(name: str, outcomes: Outcomes) -> str:
+    """Why the count of changed answers says nothing of the others."""
+    compared = int(outcomes.compared.sum())
+    return (
+        f"only {compared:,} answers of {name} ({compared_share(outcomes):.1%}) could be compared, "
+        f"{LEAST_COMPARED:.0%} are needed; give [load] baseline more time"
+    )
 
 
 def not_compared(facts: RunFacts) -> str:

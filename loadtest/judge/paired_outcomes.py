@@ -13,12 +13,16 @@ from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import Role
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.stats.proportions import design_effect
-from loadtest.stats.quantiles import SHORTEST_BLOCK, Blocked, block_count
+from loadtest.stats.quantiles import LEVEL_BLOCKS, SHORTEST_BLOCK, Blocked, block_count
 
 _MOMENT = 1e-6
 FIRST_ANALYSIS = 15.0
 """Seconds of load that an analysis which is one of many must see, unless its test is exact: before, there are
 too few blocks of time to know how much an estimate varies."""
+
+
+STEADY_BLOCK = 10.0
+"""Seconds of a block from which on the level of one version alone is looked at as its error says."""
 
 
 class NoEvidence(Exception):  # noqa: N818 - an answer that the judge reports, no error
@@ -84,6 +88,12 @@ class Evidence:
             raise NoEvidence(f"the first analysis is after {FIRST_ANALYSIS:g} s of load", seconds=rest)
 
     @property
+    def early_drift(self) -> float:
+        """Factor of the standard error of one version's own level: early analyses cannot see the drift that
+        blocks of ten seconds would hold."""
+        return max(1.0, LEVEL_BLOCKS * STEADY_BLOCK / self.duration) ** 2 if self.often else 1.0
+
+    @property
     def burst_blocks(self) -> int:
         """Into how many time blocks bursts are looked for; short runs have fewer than latency needs."""
         return block_count(self.duration) or int(self.duration // SHORTEST_BLOCK)
@@ -128,10 +138,14 @@ class Evidence:
         )
         return Evidence(stable, candidate, self.paired, 0, duration)
 
-    def first_of_each_row(self) -> Evidence:
-        """Only the first arrival of each row, of pairs."""
+    def first_of_each_row(self, content: Places) -> Evidence:
+        """Only the first arrival of each distinct row, of pairs.
+
+        Args:
+            content: of each row of the evaluation set, the first row with the same content.
+        """
         kept = np.zeros(len(self.stable), dtype=bool)
-        kept[np.unique(self.stable.row, return_index=True)[1]] = True
+        kept[np.unique(content[self.stable.row], return_index=True)[1]] = True
         if kept.all():
             return self
         stable, candidate = self.stable.where(kept), self.candidate.where(kept)

@@ -1,9 +1,12 @@
-"""Gates on the quality of answers. Rows are the unit: a row that was replayed ten times is one row."""
+"""Gates on the quality of answers. Distinct rows are the unit: a row that was replayed ten times is one row,
+and so are ten rows with the same content (``loadtest.data.row_content``)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -22,21 +25,28 @@ from loadtest.stats.estimate import Estimate
 from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share
 from loadtest.stats.sequential import PairedBets
 
+LARGEST = 1e75
+"""Of an answer or a label, what can still be squared, added up and squared again."""
+
 
 @dataclass(frozen=True)
 class Rows:
-    """The distinct rows of one version's outcomes, and each arrival's weight: the row's share of replays."""
+    """The distinct rows of one version's outcomes, and each arrival's weight: the row's share of replays.
+
+    Of rows with the same content, ``rows`` names the first.
+    """
 
     rows: NDArray[np.intp]
     place: NDArray[np.intp]
     weight: Floats
 
     @classmethod
-    def of(cls, outcomes: Outcomes) -> Rows:
+    def of(cls, outcomes: Outcomes, dataset: Dataset) -> Rows:
         """The distinct rows among ``outcomes``."""
-        replays = np.bincount(outcomes.row)
-        place = np.cumsum(replays > 0)[outcomes.row] - 1
-        return cls(np.flatnonzero(replays), place, 1 / replays[outcomes.row])
+        row = dataset.content[outcomes.row]
+        replays = np.bincount(row)
+        place = np.cumsum(replays > 0)[row] - 1
+        return cls(np.flatnonzero(replays), place, 1 / replays[row])
 
     def mean(self, per_arrival: Floats) -> Floats:
         """The mean over the replays of each distinct row, shape (distinct rows,)."""
@@ -51,8 +61,8 @@ def accuracy(gate: Gate, run: Run) -> Measurement:
     """
     evidence = run.evidence
     if evidence.often and evidence.paired:
-        evidence = evidence.first_of_each_row()
-    s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
+        evidence = evidence.first_of_each_row(run.dataset.content)
+    s_rows, c_rows = Rows.of(evidence.stable, run.dataset), Rows.of(evidence.candidate, run.dataset)
     s = s_rows.mean(evidence.stable.correct.astype(np.float64))
     c = c_rows.mean(evidence.candidate.correct.astype(np.float64))
     estimate: Estimate
@@ -94,8 +104,10 @@ def _bursts(evidence: Evidence, outcomes: Outcomes) -> float:
 def classification(gate: Gate, run: Run) -> Measurement:
     """A score of scikit-learn that is a function of hits, answers and truths per class."""
     classes = np.unique(np.asarray(run.dataset.labels, dtype=str))
-    metric = scores.classification(gate.metric, positive_class(gate, classes))
-    return _resampled(gate, run, metric, _classification_sums, gate.entry.useless or 0.0)
+    positive = positive_class(gate, classes)
+    metric = scores.classification(gate.metric, positive)
+    behind = partial(scores.rows_behind, gate.metric, positive)
+    return _resampled(gate, run, metric, _classification_sums, gate.entry.useless or 0.0, behind)
 
 
 def value(gate: Gate, run: Run) -> Measurement:
@@ -110,21 +122,41 @@ def regression(gate: Gate, run: Run) -> Measurement:
     if per_row is None:
         raise TypeError(f"the metric {entry.name} has no formula")
 
-    def sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
-        labels = np.asarray(dataset.labels, dtype=np.float64)
+    labels = np.asarray(run.dataset.labels, dtype=np.float64)
+    centre = float(labels.mean())
+
+    def sums(
+        outcomes: Outcomes,
+        dataset: Dataset,  # noqa: ARG001 - one shape for all
+        rows: Rows,
+        group: NDArray[np.intp],
+    ) -> Floats:
         truth = labels[outcomes.row]
         # an answer that never came is worth what no model is worth: the mean of the labels
-        guess = np.where(outcomes.failed, labels.mean(), _numbers(outcomes.prediction))
-        guess = np.where(np.isfinite(guess), guess, labels.mean())
-        columns = (rows.mean(column) for column in (per_row(truth, guess), truth, truth**2))
+        guess = np.where(outcomes.failed, centre, _numbers(outcomes.prediction))
+        with np.errstate(all="ignore"):
+            part = per_row(truth, guess)
+        _refuse_huge(outcomes, guess, part, "stable" if outcomes is run.evidence.stable else "the candidate")
+        apart = truth - centre
+        columns = (rows.mean(column) for column in (part, apart, apart**2))
         return _sums([*columns, np.ones(len(rows.rows))], group)
 
     useless = entry.useless
     if useless is None:
-        labels = np.asarray(run.dataset.labels, dtype=np.float64)
-        part = per_row(labels, np.full(len(labels), labels.mean()))
+        part = per_row(labels, np.full(len(labels), centre))
         useless = float(entry.of_sums(np.array([[part.mean(), 0.0, 0.0, 1.0]]))[0])
     return _resampled(gate, run, entry.of_sums, sums, useless)
+
+
+def _refuse_huge(outcomes: Outcomes, guess: Floats, part: Floats, name: str) -> None:
+    """Raise ``NoEvidence`` on an answer of which no error can be added up: infinite, or 1e239 for a price."""
+    with np.errstate(invalid="ignore"):
+        fine = (np.abs(guess) <= LARGEST) & np.isfinite(part)
+    if not fine.all():
+        bad = np.flatnonzero(~fine)
+        text, row = outcomes.prediction[int(bad[0])].as_py(), int(outcomes.row[bad[0]])
+        more = f" (and {len(bad) - 1:,} more answers)" if len(bad) > 1 else ""
+        raise NoEvidence(f"{name} answers {text} to row {row}{more}, and no error of that can be added up")
 
 
 def _resampled(
@@ -133,20 +165,40 @@ def _resampled(
     metric: bootstrap.Metric,
     sums: Callable[[Outcomes, Dataset, Rows, NDArray[np.intp]], Floats],
     useless: float,
+    behind: Callable[[Floats], float] | None = None,
 ) -> Measurement:
-    """Any metric that is a function of sums over rows; ``useless`` is its value when every answer is."""
+    """Any metric that is a function of sums over rows.
+
+    Args:
+        gate: that names the metric.
+        run: whose answers are measured.
+        metric: from sums to the metric.
+        sums: of one version's outcomes, over groups of its rows.
+        useless: the metric's value when every answer is.
+        behind: from the sums to how many of the rows the metric rests on; None: on all.
+    """
     evidence = run.evidence
-    s_rows, c_rows = Rows.of(evidence.stable), Rows.of(evidence.candidate)
+    s_rows, c_rows = Rows.of(evidence.stable, run.dataset), Rows.of(evidence.candidate, run.dataset)
     s_sums = sums(evidence.stable, run.dataset, s_rows, bootstrap.groups(len(s_rows.rows)))
     c_sums = sums(evidence.candidate, run.dataset, c_rows, bootstrap.groups(len(c_rows.rows)))
     own_s, own_c = (float(metric(each.sum(axis=0, keepdims=True))[0]) for each in (s_sums, c_sums))
+    counted = [("stable", own_s)] if gate.against == "stable" else []
+    undefined = [name for name, own in (*counted, ("the candidate", own_c)) if not np.isfinite(own)]
+    if undefined:
+        raise NoEvidence(f"{gate.metric} of {' and '.join(undefined)} is undefined on these rows: it is 0/0")
     reach = abs(useless - own_c)
-    n = min(len(s_rows.rows), len(c_rows.rows))
+    n = float(min(len(s_rows.rows), len(c_rows.rows)))
+    if behind is not None:
+        n = min(n, behind(c_sums), *([behind(s_sums)] if gate.against == "stable" else []))
     # the far tails that many analyses need would take more replicates than a second has time for
     resample = not evidence.often
     estimate: Estimate
     if gate.against == "absolute":
-        estimate = bootstrap.level(c_sums, metric, rows=n, reach=reach, resample=resample)
+        level = bootstrap.level(c_sums, metric, rows=n, reach=reach, resample=resample)
+        best = gate.entry.best
+        if best is not None:
+            level = replace(level, within=(-math.inf, best) if gate.higher_is_better else (best, math.inf))
+        estimate = level
     else:
         if gate.relative and own_s <= 0:
             raise NoEvidence(f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing")
@@ -174,7 +226,7 @@ def _sums(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
 def _value_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
     if dataset.values is None:
         raise NoEvidence("the experiment names no value column; set [data] value")
-    earned = dataset.values[rows.rows] * rows.mean(outcomes.correct.astype(np.float64))
+    earned = rows.mean(dataset.values[outcomes.row] * outcomes.correct)
     if not np.isfinite(earned).all():
         raise NoEvidence("the value column has empty cells; fill them")
     return _sums([earned, np.ones(len(earned))], group)
@@ -224,8 +276,10 @@ def positive_class(gate: Gate, classes: NDArray[np.str_]) -> int | None:
     """
     if "positive class" not in gate.entry.needs:
         return None
-    for name in ("1", "1.0", "True", "true"):
-        if len(classes) == 2 and name in classes:
-            return int(np.flatnonzero(classes == name)[0])
+    for yes, no in (("1", "0"), ("1.0", "0.0"), ("True", "False"), ("true", "false")):
+        if yes in classes and len(classes) <= 2:
+            return int(np.flatnonzero(classes == yes)[0])
+        if list(classes) == [no]:
+            raise NoEvidence(f"no row is labelled {yes}, so it would be 0/0")
     instead = f"; write {gate.metric}_macro" if f"{gate.metric}_macro" in METRICS else ""
     raise NoEvidence(f"{gate.metric} is for the labels 0 and 1{instead}")

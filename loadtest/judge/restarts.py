@@ -9,6 +9,7 @@ deployment: gates on quality count each row of the whole run once, as in any oth
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
@@ -58,6 +59,11 @@ def measure_restarts(gate: Gate, run: Run) -> Measurement:
     if len(restarts) < 2:
         raise NoEvidence("one deployment of both versions was measured, and an interval needs two or more")
     each = [measure(gate, run.between(one.begins_s, one.duration_s)) for one in restarts]
+    if any(one.censored for one in each):
+        # what a time-out hides has no value to compare: each deployment must show it, and all of them
+        pooled = measure(gate, run)
+        widest = reduce(Wider, [one.estimate for one in each], pooled.estimate)
+        return replace(pooled, estimate=widest, censored=pooled.censored or _first_censored(each))
     values = np.array([one.estimate.value for one in each])
     if not np.isfinite(values).all():
         raise NoEvidence(f"{gate.metric} is undefined in one of the restarts")
@@ -73,6 +79,10 @@ def measure_restarts(gate: Gate, run: Run) -> Measurement:
         candidate=_mean([one.candidate for one in each]),
         restarts=len(each),
     )
+
+
+def _first_censored(each: list[Measurement]) -> str:
+    return next(f"in a restart, {one.censored}" for one in each if one.censored)
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from loadtest.stats.censored import CensoredQuantile
 from loadtest.stats.estimate import Estimate, Known, StudentEstimate
 from loadtest.stats.sequential import PairedBets, anytime_p, level_at
 
@@ -52,7 +53,7 @@ def _cautious(estimate: Estimate) -> Estimate:
 
     Half the degrees of freedom allow for that: found by simulation, see docs/statistics.md.
     """
-    if isinstance(estimate, StudentEstimate):
+    if isinstance(estimate, StudentEstimate | CensoredQuantile):
         return replace(estimate, freedom=estimate.freedom / 2)
     return estimate
 

@@ -85,7 +85,10 @@ class VersionSummary(Document):
     """What one version did in the run. None: not known, never zero instead.
 
     ``compared`` answers were compared with the baseline answer to the row;
-    ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``).
+    ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``). The quantiles
+    of ``latency_ms`` that ``latency_at_least`` names lie among requests without an answer in time: they are
+    the time-out, or more. ``foreign_answers`` are no label of the evaluation set, such as
+    ``foreign_examples``; None for a regression.
     """
 
     requests: int
@@ -97,14 +100,26 @@ class VersionSummary(Document):
     mismatches: int | None
     mismatch_ids: tuple[str, ...] = ()
     compared: int | None = None
+    foreign_answers: int | None = None
+    foreign_examples: tuple[str, ...] = ()
     latency_ms: LatencySummary
+    latency_at_least: tuple[str, ...] = ()
     cpus: float | None
     cpu_throttled_ratio: float | None
     memory_bytes: int | None = None
 
 
+class RowsSummary(Document):
+    """The evaluation set: its rows, how many of them differ in features or label, and how many of those were
+    sent. Intervals on quality count distinct rows."""
+
+    rows: int
+    distinct: int
+    sent: int
+
+
 class LoadSummary(Document):
-    """What the generator did: rates in arrivals per second (each sends to both versions in duet traffic)."""
+    """What the generator did: rates in arrivals a second (each sends to both versions in duet traffic)."""
 
     offered_rps: float
     achieved_rps: float
@@ -116,7 +131,7 @@ class Verdict(Document):
     """The answer to one question: may the candidate go live?
 
     ``decided_after_s``: seconds of load after which a run that was to end as soon as it is decided was; None
-    where it was not, and for any other run.
+    where it was not, and for any other run. ``samples_sha256`` is of the sample file that was judged.
     """
 
     schema_: Literal[1] = Field(default=1, alias="schema")
@@ -127,4 +142,6 @@ class Verdict(Document):
     decided_after_s: float | None = None
     gates: tuple[GateResult, ...]
     versions: dict[Role, VersionSummary]
+    rows: RowsSummary | None = None
+    samples_sha256: str | None = None
     load: LoadSummary

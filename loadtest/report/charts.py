@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.slices import Slice
 from loadtest.judge.verdict import GateResult
 from loadtest.report import number_format
+from loadtest.report.sections import Sections
 from loadtest.report.svg import Axis, Chart
 from loadtest.stats.quantiles import Blocked, block_count, difference
 
@@ -35,17 +36,25 @@ class Figure(NamedTuple):
     caption: str
 
 
-def figures(evidence: Evidence, objective: float, alpha: float) -> list[Figure]:
-    """Every chart for which there is evidence; ``objective``: the latency of a good answer, seconds."""
+def figures(evidence: Evidence, objective: float, alpha: float, sections: Sections) -> list[Figure]:
+    """Every chart for which there is evidence.
+
+    Args:
+        evidence: of the run.
+        objective: the latency of a good answer, seconds.
+        alpha: what lies outside of an interval, on each side.
+        sections: told of a chart that cannot be drawn.
+    """
     if not len(evidence.stable) or not len(evidence.candidate):
         return []
-    drawn = [
-        _distribution(evidence, objective),
-        _shift(evidence, alpha),
-        _over_time(evidence),
-        _answers(evidence),
+    drawn: list[tuple[str, Callable[[], Figure | None]]] = [
+        ("Latency", lambda: _distribution(evidence, objective)),
+        ("Shift of latency", lambda: _shift(evidence, alpha)),
+        ("Latency over time", lambda: _over_time(evidence)),
+        ("Throughput and errors", lambda: _answers(evidence)),
     ]
-    return [figure for figure in drawn if figure is not None]
+    made = [sections.make(name, draw, None) for name, draw in drawn]
+    return [figure for figure in made if figure is not None]
 
 
 def _of(evidence: Evidence) -> dict[str, Outcomes]:

@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from loadtest.experiment.role import ROLES
-from loadtest.judge.mismatches import changed
+from markupsafe import Markup
+
+from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.mismatches import Changed, changed
 from loadtest.judge.run import Run
-from loadtest.judge.slices import Slice
+from loadtest.judge.slices import Slice, by_slice
 from loadtest.judge.verdict import Verdict
 from loadtest.report import charts
+from loadtest.report.sections import Sections
 from loadtest.report.templating import templates
 
 _MOST_CHANGED = 100
 
 
-def to_html(verdict: Verdict, run: Run, slices: Sequence[Slice], facts: dict[str, Any]) -> str:
-    """The whole report of a run as one HTML document; ``facts`` is the content of environment.json."""
+def to_html(
+    verdict: Verdict,
+    run: Run,
+    facts: dict[str, Any],
+    slices: Callable[[Run], Sequence[Slice]] = by_slice,
+) -> str:
+    """The whole report of a run as one HTML document.
+
+    What is only shown cannot lose what was judged: a section that fails is replaced by one line.
+
+    Args:
+        verdict: of the run.
+        run: whose samples the charts are of.
+        facts: the content of environment.json.
+        slices: finds the quality by slice.
+    """
     experiment, evidence = run.experiment, run.evidence
+    sections = Sections()
+    nothing: Sequence[Any] = ()
+
+    def cut() -> Sequence[tuple[Slice, Markup]]:
+        found = slices(run)
+        return list(zip(found, charts.slice_strips(found), strict=True))
+
+    def differing() -> Sequence[tuple[Role, Changed]]:
+        return [(role, each) for role in ROLES for each in changed(evidence.of(role), _MOST_CHANGED)]
+
     page = templates().get_template("report.html.j2")
     return page.render(
         verdict=verdict,
         versions=experiment.versions,
         experiment=experiment.to_toml(),
-        changed=[(role, each) for role in ROLES for each in changed(evidence.of(role), _MOST_CHANGED)],
+        changed=sections.make("Answers that changed under load", differing, nothing),
         objective_ms=1000 * experiment.objective.latency,
         facts=facts,
-        figures=charts.figures(evidence, experiment.objective.latency, run.alpha),
+        figures=charts.figures(evidence, experiment.objective.latency, run.alpha, sections),
         gate_strip=charts.gate_strip,
-        slices=list(zip(slices, charts.slice_strips(slices), strict=True)),
+        slices=sections.make("Quality by slice", cut, nothing),
+        missing=sections.missing,
         quality="absolute error" if experiment.data.task == "regression" else "accuracy",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtest.judge.verdict import GateResult, VersionSummary, Word
+from loadtest.judge.verdict import GateResult, RowsSummary, VersionSummary, Word
 
 MARKS = {Word.PASS: "✓", Word.FAIL: "✗", Word.INCONCLUSIVE: "?", Word.INVALID: "!"}
 
@@ -16,12 +16,18 @@ QUANTILES = ("p50", "p95", "p99")
 """The latency quantiles of every table."""
 
 
+_FIFTEEN_DIGITS = 1e15
+"""From here on a figure in full is digits without meaning, and as wide as a page."""
+
+
 def quantity(value: float | None, unit: str) -> str:
     """A figure with its unit, to the digits that carry meaning; a dash where it is not known."""
     if value is None:
         return "–"
     if unit in ("%", "pp"):
         return f"{value:.2f}{unit}" if unit == "pp" else f"{value:.2f}%"
+    if abs(value) >= _FIFTEEN_DIGITS:
+        return f"{value:.3g}" + (f" {unit}" if unit not in ("", "/s") else unit)
     # a plain whole number is a count
     digits = (
         0
@@ -33,6 +39,12 @@ def quantity(value: float | None, unit: str) -> str:
         else 3
     )
     return f"{value:,.{digits}f}" + (f" {unit}" if unit not in ("", "/s") else unit)
+
+
+def latency(version: VersionSummary, name: str) -> str:
+    """One of a version's latency quantiles; ``≥`` where it is only known to be the time-out or more."""
+    shown = quantity(getattr(version.latency_ms, name), "ms")
+    return f"≥ {shown}" if name in version.latency_at_least else shown
 
 
 def tick(milliseconds: float) -> str:
@@ -50,6 +62,14 @@ def is_difference(gate: GateResult) -> bool:
     return gate.gate.against == "stable"
 
 
+def rows(counted: RowsSummary) -> str:
+    """How many rows the evaluation set has, how many are distinct, and how many of those were sent."""
+    text = f"{counted.rows:,} rows in the evaluation set"
+    if counted.distinct < counted.rows:
+        text += f", {counted.distinct:,} of them distinct (the same features and label count once)"
+    return f"{text}, {counted.sent:,} sent"
+
+
 def share(value: float | None) -> str:
     """A share of 1 in per cent."""
     return "–" if value is None else f"{100 * value:.1f}%"
@@ -60,6 +80,15 @@ def changed(version: VersionSummary) -> str:
     if version.mismatches is None:
         return "–"
     return f"{version.mismatches:,}" + ("" if version.compared is None else f" of {version.compared:,}")
+
+
+def foreign(version: VersionSummary) -> str:
+    """How many answers are no label of the evaluation set, with examples."""
+    if not version.foreign_answers:
+        return "–" if version.foreign_answers is None else "0"
+    return f"{version.foreign_answers:,}, such as " + ", ".join(
+        repr(text) for text in version.foreign_examples
+    )
 
 
 def limit(cpus: float | None) -> str:

@@ -14,7 +14,7 @@ from loadtest.judge.diff_lines import Change
 from loadtest.judge.rate_sweep import AtRate, RatesVerdict
 from loadtest.judge.verdict import VersionSummary
 from loadtest.report.charts import Figure
-from loadtest.report.number_format import MARKS, quantity, share, signed, tick
+from loadtest.report.number_format import MARKS, latency, quantity, share, signed, tick
 from loadtest.report.svg import Axis, Chart
 from loadtest.report.templating import templates
 from loadtest.report.terminal import print_last_line, print_unmet, table
@@ -41,7 +41,7 @@ def rows(verdict: RatesVerdict) -> list[tuple[str, ...]]:
                     _against(at, role),
                     "–" if seen.mismatches is None else f"{seen.mismatches:,}",
                     quantity(seen.goodput_rps, "/s"),
-                    quantity(seen.latency_ms.p99, "ms"),
+                    latency(seen, "p99"),
                     f"{seen.errors:,}",
                 )
             )

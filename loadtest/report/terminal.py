@@ -21,11 +21,14 @@ from loadtest.report.number_format import (
     changed,
     drawn,
     estimate,
+    foreign,
     interval,
+    latency,
     limit,
     limit_of,
     memory,
     quantity,
+    rows,
     share,
 )
 
@@ -122,8 +125,10 @@ def version_table(verdict: Verdict) -> Table:
     shown.add_row("requests", *(f"{v.requests:,}" for v in both))
     shown.add_row("errors", *(f"{v.errors:,}" for v in both))
     shown.add_row("mismatches", *(changed(v) for v in both))
+    if any(v.foreign_answers for v in both):
+        shown.add_row("answers that are no label", *(foreign(v) for v in both))
     for q in QUANTILES:
-        shown.add_row(f"{q} latency", *(quantity(getattr(v.latency_ms, q), "ms") for v in both))
+        shown.add_row(f"{q} latency", *(latency(v, q) for v in both))
     shown.add_row("accuracy", *(share(v.accuracy) for v in both))
     if both[0].value_per_1000 is not None:
         shown.add_row("value per 1,000", *(quantity(v.value_per_1000, "") for v in both))
@@ -151,6 +156,8 @@ def print_verdict(console: Console, verdict: Verdict, folder: str | None) -> Non
     console.print()
     console.print(gate_table(verdict, wide=console.width >= _WIDE))
     console.print()
+    if verdict.rows is not None:
+        console.print(Text(rows(verdict.rows), style="dim"), soft_wrap=True)
     print_unmet(console, verdict.gates)
     print_last_line(console, verdict.verdict, verdict.reason, folder)
 

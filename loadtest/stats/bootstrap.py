@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -28,27 +28,34 @@ GROUPS = 1_000
 REPLICATES = 4_000
 
 
+ANYTHING = (-math.inf, math.inf)
+
+
 @dataclass(frozen=True)
 class Unseen:
     """Changes too rare to have been seen: an estimate from rows whose interval never closes quite.
 
     Args:
         value: the point estimate.
-        rows: rows behind the estimate.
+        rows: rows behind the estimate; fractions are fine.
         reach: how far the estimate would move if every row changed its answer. Changes too rare to have been
             seen in ``rows`` rows cannot be resampled, so no interval is narrower than Tango's without any
             discordant row: z^2 / (rows + z^2) of ``reach`` on each side.
+        within: the values that are possible at all; no interval ends beyond them.
     """
 
     value: float
-    rows: int
+    rows: float
     reach: float
+    within: tuple[float, float] = field(default=ANYTHING, kw_only=True)
 
     def widen(self, low: float, high: float, alpha: float) -> tuple[float, float]:
         """The ends of an interval that allows for them."""
         squared = float(ndtri(alpha)) ** 2
         unseen = self.reach * squared / (self.rows + squared)
-        return min(low, self.value - unseen), max(high, self.value + unseen)
+        lowest, highest = self.within
+        low, high = min(low, self.value - unseen), max(high, self.value + unseen)
+        return max(low, lowest), min(high, highest)
 
     def bridges(self, distance: float) -> float:
         """The level at which they could bridge ``distance``."""
@@ -146,7 +153,7 @@ def difference(
     *,
     relative: bool,
     paired: bool,
-    rows: int,
+    rows: float,
     reach: float,
     resample: bool = True,
 ) -> Estimate:
@@ -182,7 +189,9 @@ def difference(
     return _estimate(value, replicates, np.concatenate(without), rows, reach)
 
 
-def level(sums: Floats, metric: Metric, *, rows: int, reach: float, resample: bool = True) -> Estimate:
+def level(
+    sums: Floats, metric: Metric, *, rows: float, reach: float, resample: bool = True
+) -> JackknifeEstimate | BootstrapEstimate:
     """One version's own metric; ``sums``, shape (groups, features), and the rest as in ``difference``."""
     whole = sums.sum(axis=0, keepdims=True)
     value, without = float(metric(whole)[0]), metric(whole - sums)
@@ -201,7 +210,7 @@ def _times(count: int, seed: int) -> Floats:
     return times.reshape(REPLICATES, count).astype(np.float64)
 
 
-def _jackknifed(value: float, without: list[Floats], rows: int, reach: float) -> JackknifeEstimate:
+def _jackknifed(value: float, without: list[Floats], rows: float, reach: float) -> JackknifeEstimate:
     """From the metric without each group, an array a version (or one for both, of pairs)."""
     finite = [w[np.isfinite(w)] for w in without]
     fewest = min(len(w) for w in finite)
@@ -212,11 +221,13 @@ def _jackknifed(value: float, without: list[Floats], rows: int, reach: float) ->
 
 
 def _estimate(
-    value: float, replicates: Floats, without: Floats, rows: int, reach: float
+    value: float, replicates: Floats, without: Floats, rows: float, reach: float
 ) -> BootstrapEstimate:
     finite = np.sort(replicates[np.isfinite(replicates)])
     without = without[np.isfinite(without)]
     influence = without.mean() - without if len(without) else without
+    # scaled by a power of two, which rounds nothing, or cubes of large numbers would overflow
+    influence = np.ldexp(influence, -np.frexp(np.max(np.abs(influence), initial=0.0))[1])
     scale = float(np.sum(influence**2)) ** 1.5
     acceleration = float(np.sum(influence**3)) / (6 * scale) if scale > 0 else 0.0
     replicates = finite if len(finite) else np.array([value])

@@ -80,7 +80,7 @@ class Blocked:
         return cls(values[order], block[order], blocks)
 
     @cached_property
-    def _positions(self) -> list[NDArray[np.intp]]:
+    def positions(self) -> list[NDArray[np.intp]]:
         """For each block, the places of its values in the sorted whole."""
         order = np.argsort(self.block.astype(np.int16), kind="stable")  # small integers sort by radix
         ends = np.cumsum(np.bincount(self.block, minlength=self.blocks))
@@ -89,7 +89,7 @@ class Blocked:
     @property
     def smallest_rest(self) -> int:
         """How many values are left when the fullest block is deleted."""
-        return len(self.values) - max(len(p) for p in self._positions)
+        return len(self.values) - max(len(p) for p in self.positions)
 
     def quantile(self, q: float) -> float:
         """The quantile of all values (linear interpolation, as ``numpy.quantile``)."""
@@ -105,7 +105,7 @@ class Blocked:
 
     def leave_one_out(self, q: float) -> Floats:
         """The quantile with each block deleted in turn, shape (blocks,)."""
-        return np.array([self._without(places, q) for places in self._positions])
+        return np.array([self._without(places, q) for places in self.positions])
 
     def _without(self, places: NDArray[np.intp], q: float) -> float:
         rank = q * (len(self.values) - len(places) - 1)

@@ -1,13 +1,15 @@
 """Metrics of whole sets of answers as functions of sums over rows, for the bootstrap.
 
 Classification sums are, per class: hits, answers, truths (three equal runs of columns, the last class of
-each standing for answers that are no label); definitions and names are scikit-learn's. Regression sums
-are what the metric adds up (such as |error|), label, label squared, rows.
+each standing for answers that are no label); definitions and names are scikit-learn's. A score of one class,
+or of Matthews, that is 0/0 is NaN: undefined is no evidence. In an average over classes such a class counts
+as 0, as with scikit-learn. Regression sums are what the metric adds up (such as |error|), label, label
+squared, rows, with labels counted from their mean, or squares far from zero would lose their last digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +53,9 @@ def classification(name: str, positive: int | None) -> Callable[[Floats], Floats
     if name == "matthews_corrcoef":
         return _matthews
     base, _, average = name.partition("_")
-    score = {"precision": _precision, "recall": _recall, "f1": _f1, "jaccard": _jaccard}[base]
+    if positive is not None:
+        return _of_one_class(base, positive)
+    score = _SCORES[base]
 
     def metric(sums: Floats) -> Floats:
         hits, answers, truths = _parts(sums)
@@ -60,11 +64,53 @@ def classification(name: str, positive: int | None) -> Callable[[Floats], Floats
             return score(*totals)[:, 0]
         # answers that are no label are missed truths, but no class of their own
         per_class = score(hits[:, :-1], answers[:, :-1], truths[:, :-1])
-        if positive is not None:
-            return per_class[:, positive]
         if average == "weighted":
             return _ratio((per_class * truths[:, :-1]).sum(axis=1), truths[:, :-1].sum(axis=1))
         return _mean_where(per_class, (answers + truths)[:, :-1] > 0)
+
+    return metric
+
+
+_BEHIND: Mapping[str, Callable[[Floats, Floats, Floats], Floats]] = {
+    "precision": lambda hits, answers, truths: answers,  # noqa: ARG005 - one shape for all
+    "recall": lambda hits, answers, truths: truths,  # noqa: ARG005
+    "f1": lambda hits, answers, truths: answers + truths - hits,
+    "jaccard": lambda hits, answers, truths: answers + truths - hits,
+}
+"""How many rows a score of one class rests on; of none, it is undefined."""
+
+
+def rows_behind(name: str, positive: int | None, sums: Floats) -> float:
+    """How many of the rows a classification metric rests on, by its rarest class.
+
+    One row moves a recall of 20 positives as much as it moves an accuracy of 20 rows, however many negatives
+    stand beside them.
+
+    Args:
+        name: of the metric.
+        positive: the class that counts as yes, for a name without an average.
+        sums: shape (groups, features).
+    """
+    hits, answers, truths = _parts(sums.sum(axis=0, keepdims=True))
+    rows = float(truths.sum())
+    there = truths[0, :-1][truths[0, :-1] > 0]
+    if positive is not None:
+        base = name.partition("_")[0]
+        if base not in _BEHIND:  # likelihood ratios need both classes
+            return float(truths[0, :-1].min())
+        return float(_BEHIND[base](hits, answers, truths)[0, positive])
+    if name.endswith(("_micro", "_weighted")) or not len(there):
+        return rows
+    return min(rows, len(there) * float(there.min()))
+
+
+def _of_one_class(base: str, positive: int) -> Callable[[Floats], Floats]:
+    score = _SCORES[base]
+
+    def metric(sums: Floats) -> Floats:
+        parts = _parts(sums)
+        values = score(*parts)[:, positive]
+        return np.where(_BEHIND[base](*parts)[:, positive] > 0, values, np.nan)
 
     return metric
 
@@ -95,14 +141,15 @@ def _jaccard(hits: Floats, answers: Floats, truths: Floats) -> Floats:
 
 
 def _likelihood_ratio(positive: int, *, by_yes: bool) -> Callable[[Floats], Floats]:
-    """Of two classes; NaN where it is undefined. An answer that is no label is a wrong one of its class."""
+    """Of two classes. An answer that is no label is a wrong one of its class."""
 
     def metric(sums: Floats) -> Floats:
         hits, _, truths = _parts(sums)
         rates = _recall(hits, hits, truths)
         sensitivity, specificity = rates[:, positive], rates[:, 1 - positive]
         above, below = (sensitivity, 1 - specificity) if by_yes else (1 - sensitivity, specificity)
-        return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+        defined = (below > 0) & (truths[:, :-1].min(axis=1) > 0)
+        return np.divide(above, below, out=np.full_like(above, np.nan), where=defined)
 
     return metric
 
@@ -116,4 +163,7 @@ def _matthews(sums: Floats) -> Floats:
     rows = truths.sum(axis=1)
     together = hits.sum(axis=1) * rows - (answers * truths).sum(axis=1)
     apart = (rows**2 - (answers**2).sum(axis=1)) * (rows**2 - (truths**2).sum(axis=1))
-    return _ratio(together, np.sqrt(np.maximum(apart, 0)))
+    return np.where(apart > 0, _ratio(together, np.sqrt(np.maximum(apart, 0))), np.nan)
+
+
+_SCORES = {"precision": _precision, "recall": _recall, "f1": _f1, "jaccard": _jaccard}

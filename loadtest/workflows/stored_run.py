@@ -14,7 +14,6 @@ from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
 from loadtest.judge.run import Run, RunFacts
-from loadtest.judge.slices import by_slice
 from loadtest.judge.verdict import Verdict
 from loadtest.report.html import to_html
 from loadtest.report.machine_formats import to_json, to_junit, to_markdown
@@ -47,7 +46,22 @@ def gather_run(folder: Path, experiment: Experiment, dataset: Dataset) -> Run:
             "versions": environment.get("server_facts", {}),
         }
     )
-    return Run.gather(experiment, dataset, SampleSet.read(folder / SAMPLES), facts)
+    samples = SampleSet.read(folder / SAMPLES)
+    _check_digest(folder, samples)
+    return Run.gather(experiment, dataset, samples, facts)
+
+
+def _check_digest(folder: Path, samples: SampleSet) -> None:
+    """Refuse other samples than those that the verdict beside them was computed from."""
+    try:
+        judged = json.loads((folder / VERDICT).read_text(encoding="utf-8")).get("samples_sha256")
+    except (OSError, ValueError, AttributeError):
+        return  # none, or a damaged one, which judging again replaces
+    if judged not in (None, samples.digest):
+        raise UsageError(
+            f"{folder / SAMPLES}: not the samples that {VERDICT} was computed from; take them from a copy of "
+            f"the run, or remove {VERDICT} to judge these"
+        )
 
 
 def judge_run(run: Run, gates: Sequence[str] = ()) -> Verdict:
@@ -73,7 +87,7 @@ def write_reports(folder: Path, run: Run, verdict: Verdict) -> None:
     write_file(folder, VERDICT, to_json(verdict))
     write_file(folder, "junit.xml", to_junit(verdict))
     write_file(folder, "summary.md", to_markdown(verdict, run.experiment))
-    write_file(folder, "report.html", to_html(verdict, run, by_slice(run), read_environment(folder)))
+    write_file(folder, "report.html", to_html(verdict, run, read_environment(folder)))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

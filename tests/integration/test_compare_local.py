@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 WHOLE = {
-    "experiment.toml", "environment.json", "load.json", "samples.parquet",
+    "experiment.toml", "environment.json", "load.json", "samples.parquet", "samples.parquet.sha256",
     "verdict.json", "junit.xml", "summary.md", "report.html",
 }  # fmt: skip
 

@@ -25,7 +25,7 @@ RUN = Run(
 @pytest.fixture
 def experiment(tmp_path):
     labels = np.where(np.arange(RUN.rows) % 2, "1", "0")
-    pq.write_table(pa.table({"a": np.zeros(RUN.rows), "label": labels}), tmp_path / "rows.parquet")
+    pq.write_table(pa.table({"a": np.arange(float(RUN.rows)), "label": labels}), tmp_path / "rows.parquet")
     whole = replace(RUN).experiment()
     data = whole.data.model_copy(update={"path": tmp_path / "rows.parquet", "value": None})
     return whole.model_copy(update={"data": data})

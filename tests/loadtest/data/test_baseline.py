@@ -32,14 +32,27 @@ def test_a_label_is_the_same_to_the_letter(baseline, prediction, same):
     assert agrees(["0", "1"], baseline, prediction) is same
 
 
+def regression(baseline, prediction, others):
+    """Whether an answer to row 0 agrees with the baseline answer, beside ``others`` to other rows."""
+    answers = dict(enumerate([baseline, *map(repr, map(float, others))]))
+    if baseline is None:
+        del answers[0]
+    comparison = Comparison(dataset(np.zeros(len(others) + 1)), answers)
+    return comparison.agrees(pa.array([0], pa.int32()), pa.array([prediction], pa.string())).to_pylist()[0]
+
+
+SPREAD_50 = np.linspace(65.0, 235.0, 400) + 1 / 3
+"""A standard deviation of 50, in double precision."""
+
+
 @pytest.mark.parametrize(
     ("baseline", "prediction", "same"),
     [
         ("150.25", "150.25", True),
-        # single precision, added up in another order
-        ("150.25", "150.25002", True),
+        # added up in another order
+        ("150.25", "150.2502", True),
         ("150.25", "150.26", False),
-        # near zero the labels' spread (50) is the scale
+        # near zero the spread of the answers is the scale
         ("0.0001", "0.0003", True),
         ("0.0", "0.001", False),
         ("nan", "nan", True),
@@ -52,4 +65,39 @@ def test_a_label_is_the_same_to_the_letter(baseline, prediction, same):
     ],
 )
 def test_a_regression_may_differ_by_rounding(baseline, prediction, same):
-    assert agrees([100.0, 200.0], baseline, prediction) is same
+    assert regression(baseline, prediction, SPREAD_50) is same
+
+
+@pytest.mark.parametrize(
+    ("baseline", "prediction", "others", "same"),
+    [
+        # epoch seconds of one day: an hour later is another answer, a microsecond later is not
+        ("1764000000.25", "1764003600.25", 1764000000 + 500 * SPREAD_50, False),
+        ("1764000000.25", "1764000000.250001", 1764000000 + 500 * SPREAD_50, True),
+        # epoch milliseconds
+        ("1764000000000.5", "1764000060000.5", 1764e9 + 5e5 * SPREAD_50, False),
+        # below zero
+        ("-1764000000.25", "-1764000100.25", -1764000000 + 500 * SPREAD_50, False),
+        # single precision keeps 7 digits of a large number: its last ones are no other answer
+        ("1764000000.0", "1764000128.0", (1764000000 + 5 * SPREAD_50).astype(np.float32), True),
+        ("1764000000.0", "1764003584.0", (1764000000 + 500 * SPREAD_50).astype(np.float32), False),
+        # one absurd answer does not make all others alike
+        ("150.25", "170.25", [*SPREAD_50, 1e239], False),
+        ("150.25", "170.25", [*SPREAD_50, -np.inf], False),
+        # every answer is the same
+        ("7.5", "7.6", [7.5] * 400, False),
+        ("7.5", "7.5000001", [7.5] * 400, True),
+        # counts: one more is another answer, however large
+        ("10000000.0", "10000001.0", 10000000 + np.arange(400), False),
+    ],
+)  # fmt: skip
+def test_answers_far_from_zero_are_told_apart_as_well_as_others(baseline, prediction, others, same):
+    assert regression(baseline, prediction, others) is same
+
+
+def test_answers_that_are_mixed_up_are_found():
+    rng = np.random.default_rng(6)
+    answers = rng.normal(1.76e12, 3.6e6, 500)
+    comparison = Comparison(dataset(np.zeros(500)), {row: repr(float(a)) for row, a in enumerate(answers)})
+    mixed = pa.array([repr(float(a)) for a in np.roll(answers, 1)])
+    assert comparison.agrees(pa.array(np.arange(500, dtype=np.int32)), mixed).true_count < 3

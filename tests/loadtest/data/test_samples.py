@@ -1,9 +1,12 @@
+import hashlib
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from loadtest.data.samples import SCHEMA, SampleSet, read_line, sample_line
+from loadtest.data.samples import SCHEMA, SampleSet, checksum_of, read_line, sample_line
 from loadtest.errors import UsageError
 from tests.loadtest.made_samples import Sample, sample_set
 
@@ -46,6 +49,96 @@ def test_an_unreadable_file_is_named(tmp_path):
     (tmp_path / "samples.parquet").write_text("no parquet")
     with pytest.raises(UsageError, match=r"samples.parquet: not a readable sample file"):
         SampleSet.read(tmp_path / "samples.parquet")
+
+
+def stored(path, samples) -> None:
+    """As a stranger's tool would write them: without a checksum."""
+    pq.write_table(samples.table, path)
+
+
+@pytest.mark.parametrize(
+    ("sample", "says"),
+    [
+        (OK._replace(row=-1), "sample 1: there is no row -1"),
+        (OK._replace(role="control9"), "sample 1: no version has the role 'control9'"),
+        (OK._replace(worker=-2), "sample 1: there is no worker -2"),
+        (OK._replace(done_at=0.5), "sample 1: done at 0.5 s, before it was sent at 1.001 s"),
+        (OK._replace(sent_at=0.9), "sample 1: sent at 0.9 s, before its 1 s"),
+        (OK._replace(scheduled_at=float("nan")), "sample 1: scheduled_at is nan"),
+        (OK._replace(done_at=float("inf")), "sample 1: done_at is inf"),
+        (OK._replace(status=7), "sample 1: there is no HTTP status 7"),
+        (OK._replace(status=-200), "sample 1: there is no HTTP status -200"),
+        # a failure without any answer, and no failure with one
+        (OK._replace(error="timeout"), r"sample 1: it failed \(timeout\) and yet has an answer"),
+        (LOST._replace(error=None), "sample 1: it did not fail and yet has no answer"),
+        (LOST._replace(correct=True), r"sample 1: it failed \(timeout\) and yet is correct"),
+        # the same answer twice
+        (WRONG, "samples 0 and 1 are of the same version, row, worker and moment"),
+        (WRONG._replace(done_at=1.75, prediction="tea"), "samples 0 and 1 are of the same version"),
+    ],
+)
+def test_what_cannot_be_is_refused_on_reading(tmp_path, sample, says):
+    path = tmp_path / "samples.parquet"
+    stored(path, sample_set([WRONG, sample]))
+    with pytest.raises(UsageError, match=rf"samples.parquet: no samples of a run: {says}"):
+        SampleSet.read(path)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        # one arrival of each version, two workers, two rows, two moments
+        WRONG._replace(role="stable"),
+        WRONG._replace(worker=1),
+        WRONG._replace(row=4),
+        WRONG._replace(scheduled_at=np.nextafter(1.0, 0.0)),
+        # a sum of floats
+        WRONG._replace(scheduled_at=1.002 + 1e-9, row=9),
+    ],
+)
+def test_what_differs_in_one_thing_is_another_sample(tmp_path, other):
+    stored(tmp_path / "samples.parquet", sample_set([WRONG, other]))
+    assert len(SampleSet.read(tmp_path / "samples.parquet")) == 2
+
+
+def test_a_missing_cell_is_refused_where_there_can_be_none(tmp_path):
+    table = sample_set([OK, WRONG]).table
+    place = table.schema.get_field_index("done_at")
+    gaps = table.set_column(place, pa.field("done_at", pa.float64()), pa.array([1.5, None]))
+    pq.write_table(gaps, tmp_path / "samples.parquet")
+    with pytest.raises(UsageError, match="done_at"):
+        SampleSet.read(tmp_path / "samples.parquet")
+
+
+def test_any_flipped_byte_is_found(tmp_path, samples):
+    path = tmp_path / "samples.parquet"
+    samples.write(path)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 41):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(UsageError, match="not what was measured, its SHA-256 is not the one in") as error:
+            SampleSet.read(path)
+        assert "\n" not in str(error.value)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(UsageError, match="not what was measured"):
+        SampleSet.read(path)
+    path.write_bytes(whole)
+    assert SampleSet.read(path).digest == hashlib.sha256(whole).hexdigest()
+
+
+def test_the_checksum_is_of_the_samples_that_were_written_last(tmp_path, samples):
+    path = tmp_path / "samples.parquet"
+    samples.write(path)
+    sample_set([OK]).write(path)
+    assert len(SampleSet.read(path)) == 1
+    # as sha256sum --check reads it
+    assert (
+        checksum_of(path).read_text() == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  samples.parquet\n"
+    )
+    # an empty checksum is none that fits
+    checksum_of(path).write_text("")
+    with pytest.raises(UsageError, match="not what was measured"):
+        SampleSet.read(path)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, samples):

@@ -52,7 +52,9 @@ class Day:
         }
         labels = np.full(ROWS, str(self.labels))
         table = pa.table({"x": np.zeros(ROWS)})
-        dataset = Dataset(Path("r"), np.zeros((ROWS, 1)), ("x",), labels, np.full(ROWS, 20.0), table)
+        dataset = Dataset(
+            Path("r"), np.arange(float(ROWS))[:, None], ("x",), labels, np.full(ROWS, 20.0), table
+        )
         facts = VersionFacts(cpus=0.25, memory_bytes=self.memory)
         load = LoadFacts(offered_rps=self.rate, achieved_rps=self.rate, duration_s=self.seconds)
         run_facts = RunFacts(backend="local", load=load, versions={"stable": facts, "candidate": facts})

@@ -108,7 +108,7 @@ def test_what_came_after_the_decision_changes_nothing():
 
 def test_a_decided_gate_stays_decided_though_later_analyses_would_not_say_so():
     # the candidate becomes slow long after everything was shown
-    run = replace(LONG, candidate=Arm(burst=(100.0, 120.0)), gates=DEFAULT)
+    run = replace(LONG, candidate=Arm(burst=(80.0, 120.0)), gates=DEFAULT)
     assert decided(run).verdict is Word.PASS
     assert run.judge().verdict is Word.FAIL
 
@@ -116,7 +116,7 @@ def test_a_decided_gate_stays_decided_though_later_analyses_would_not_say_so():
 def test_one_gate_of_many_must_fail_beyond_chance():
     run = replace(LONG, candidate=Arm(accuracy=0.75), gates=("accuracy >= stable - 1pp",))
     alone = decided(run)
-    among = decided(replace(run, gates=(*run.gates, *[f"p{q} <= {q}s" for q in range(50, 60)])))
+    among = decided(replace(run, gates=(*run.gates, *[f"p{q} <= 1{q}0ms" for q in range(50, 60)])))
     assert among.verdict is alone.verdict is Word.FAIL
     assert among.decided_after_s > alone.decided_after_s
 

@@ -51,7 +51,7 @@ class Run:
     gates: tuple[str, ...] = DEFAULT
     valid: bool = True
     traffic: str = "duet"
-    compared: bool = True
+    compared: bool | float = True
     lost: int = 0
     cpus: tuple[float | None, float | None] = (0.25, 0.25)
     memory: tuple[int | None, int | None] = (None, None)
@@ -87,8 +87,8 @@ class Run:
                     "correct": right[row] & ~failed,
                     "matches": (
                         ~np.isin(np.arange(self.arrivals), arm.mismatches)
-                        if self.compared
-                        else [None] * self.arrivals
+                        if self.compared is True
+                        else np.where(row >= self.compared * self.rows, None, True).tolist()
                     ),
                     "worker": np.zeros(self.arrivals),
                     "request_id": [f"r{i}" if i in arm.mismatches else None for i in range(self.arrivals)],
@@ -108,7 +108,7 @@ class Run:
     def dataset(self) -> Dataset:
         segment = np.where(np.arange(self.rows) % 10 == 0, "new", "known")
         return Dataset(
-            Path("rows.parquet"), np.zeros((self.rows, 1)), ("a",), self.labels(),
+            Path("rows.parquet"), np.arange(float(self.rows))[:, None], ("a",), self.labels(),
             np.full(self.rows, 20.0), pa.table({"segment": segment}),
         )  # fmt: skip
 
@@ -218,6 +218,22 @@ RUNS = [
         Word.INCONCLUSIVE,
         "has no baseline answers",
     ),
+    # 12 of 3,000 answers say nothing of the others, and nor do 89%
+    (
+        "few compared",
+        Run(compared=0.004, gates=("mismatches == 0",)),
+        Word.INCONCLUSIVE,
+        "only 12 answers of the candidate (0.4%) could be compared, 90% are needed",
+    ),
+    ("too few compared", Run(compared=0.89, gates=("mismatches == 0",)), Word.INCONCLUSIVE, "(89.0%)"),
+    ("enough compared", Run(compared=0.91, gates=("mismatches == 0",)), Word.PASS, "the gate is met"),
+    # what failed gave no answer that could be compared
+    (
+        "errors are not compared",
+        Run(candidate=Arm(errors=0.3), gates=("mismatches == 0",)),
+        Word.PASS,
+        "the gate is met",
+    ),
     ("memory unknown", Run(gates=("memory <= 512m",)), Word.INCONCLUSIVE, "was not measured on this backend"),
     (
         "memory grew",
@@ -311,9 +327,9 @@ def test_labels_in_other_words_make_no_run_pass():
     dataset = replace(run.dataset(), labels=np.where(run.labels() == "1", "yes", "no"))
     verdict = judge(replace(run.gather(), dataset=dataset))
     assert verdict.verdict is Word.INVALID
-    assert (
-        verdict.reason
-        == "stable answers '0', '1', the labels read 'no', 'yes': write labels as the model does"
+    assert verdict.reason == (
+        "3,000 of 3,000 answers of stable are no label: it answers '0', '1', the labels read 'no', 'yes'; "
+        "write labels as the model does, or serve an output that is a label"
     )
     # wrong, but in the labels' words: that is for the gates
     assert run.judge().verdict is not Word.INVALID

@@ -8,6 +8,7 @@ from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.slices import Slice
 from loadtest.judge.verdict import GateResult, Word
 from loadtest.report.charts import figures, gate_strip, slice_strips
+from loadtest.report.sections import Sections
 
 
 def outcomes(latency, at, failed=None):
@@ -31,7 +32,7 @@ def evidence(seconds=60.0, rate=50, slower=1.5, **candidate) -> Evidence:
 
 
 def drawn(found: Evidence) -> dict[str, str]:
-    return {figure.title: figure.chart for figure in figures(found, 0.25, 0.05)}
+    return {figure.title: figure.chart for figure in figures(found, 0.25, 0.05, Sections())}
 
 
 def lines(chart: str, kind: str) -> list[np.ndarray]:
@@ -77,7 +78,9 @@ def test_errors_are_bars_where_they_happened():
     failed = np.zeros(3000, bool)
     failed[1500:1510] = True
     figure = next(
-        f for f in figures(evidence(failed=failed), 0.25, 0.05) if f.title == "Throughput and errors"
+        f
+        for f in figures(evidence(failed=failed), 0.25, 0.05, Sections())
+        if f.title == "Throughput and errors"
     )
     assert "10 errors" in figure.caption
     bars = [float(x) for x in re.findall(r'<rect class="error candidate" x="([\d.]+)"', figure.chart)]
@@ -87,7 +90,7 @@ def test_errors_are_bars_where_they_happened():
 
 def test_no_answers_no_charts():
     empty = outcomes(np.zeros(0), np.zeros(0))
-    assert figures(Evidence(empty, empty, True, 0, 1.0), 0.25, 0.05) == []
+    assert figures(Evidence(empty, empty, True, 0, 1.0), 0.25, 0.05, Sections()) == []
 
 
 def gate(name, verdict, estimate, interval, margin, unit="ms") -> GateResult:

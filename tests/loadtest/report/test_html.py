@@ -33,7 +33,7 @@ def run(seconds: int) -> Run:
 
 @pytest.fixture
 def page(verdict) -> str:
-    return to_html(verdict, run(60), SLICES, {"backend": "local"})
+    return to_html(verdict, run(60), {"backend": "local"}, lambda _: SLICES)
 
 
 def test_it_needs_nothing_from_elsewhere(page):
@@ -63,6 +63,16 @@ def test_every_picture_says_what_it_shows(page):
 
 
 def test_a_run_without_samples_still_has_a_report(verdict):
-    page = to_html(verdict, run(0), [], {})
+    page = to_html(verdict, run(0), {})
     assert "FAIL" in page
     assert "<figure>" not in page
+
+
+def test_a_section_that_fails_says_so_and_takes_no_other_with_it(verdict):
+    def broken(_: Run) -> list[Slice]:
+        raise ZeroDivisionError("a slice of\nnothing")
+
+    page = to_html(verdict, run(60), {}, broken)
+    assert "Quality by slice: not shown, it could not be made (ZeroDivisionError: a slice of nothing)" in page
+    assert "accuracy is worse" in page
+    assert page.count("<figure>") == 4

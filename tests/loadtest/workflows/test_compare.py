@@ -1,5 +1,6 @@
 """The main job against a lab that is injected: what is written, and what happens when a part breaks."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
-from loadtest.errors import LabError, ServiceDied
+from loadtest.errors import LabError, ServiceDied, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import Word
@@ -24,7 +25,7 @@ from loadtest.workflows.stored_run import judge_run, open_run
 from tests.loadtest.made_samples import Sample, sample_set
 
 FILES = {
-    "experiment.toml", "environment.json", "load.json", "samples.parquet",
+    "experiment.toml", "environment.json", "load.json", "samples.parquet", "samples.parquet.sha256",
     "verdict.json", "junit.xml", "summary.md", "report.html",
 }  # fmt: skip
 
@@ -182,6 +183,20 @@ def test_a_stored_run_is_judged_again_to_the_same_verdict_and_under_other_gates(
     stored = open_run(tmp_path / "results" / "latest")
     assert judge_run(stored) == outcome.verdict
     assert judge_run(stored, ["p99 <= 250ms"]).verdict is Word.PASS
+
+
+def test_other_samples_than_the_judged_ones_are_refused(experiment, tmp_path):
+    folder = run(experiment, FakeLab(), tmp_path).folder
+    path = folder / "samples.parquet"
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert verdict["samples_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    # with a checksum that fits
+    samples = SampleSet.read(path)
+    samples.where(samples.row < 2_000).write(path)
+    with pytest.raises(UsageError, match="not the samples that verdict"):
+        judge_run(open_run(folder))
+    (folder / "verdict.json").unlink()
+    assert judge_run(open_run(folder)).rows.sent == 2_000
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,11 @@ EXPERIMENT = Experiment.model_validate(
 
 def test_a_job_folder_gets_both_files(tmp_path):
     write(tmp_path, SAMPLES, SUMMARY)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["load.json", "samples.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "load.json",
+        "samples.parquet",
+        "samples.parquet.sha256",
+    ]
     assert SampleSet.read(tmp_path / "samples.parquet").table.equals(SAMPLES.table)
     assert json.loads((tmp_path / "load.json").read_text()) == json.loads(json.dumps(SUMMARY.to_json()))
 
@@ -39,6 +43,7 @@ def test_run_folders_are_whole_and_never_overwritten(tmp_path):
         "experiment.toml",
         "load.json",
         "samples.parquet",
+        "samples.parquet.sha256",
     ]
     facts = json.loads((folders[0] / "environment.json").read_text())
     # this machine and its software beside the lab, as for any other run

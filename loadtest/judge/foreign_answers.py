@@ -1,0 +1,67 @@
+"""Answers of a classification that are no label of the evaluation set: of another task, or in other words.
+
+A server that answers probabilities, or numbers where the labels are names, is wrong on every row whichever
+version it serves, and two versions that are wrong alike differ by nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+
+from loadtest.experiment.role import ROLES
+from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.run import Run
+
+LEAST_LABELS = 0.5
+"""Share of a version's answers that must be labels for its quality to mean anything."""
+_SHOWN = 3
+_OPPOSITES = ({"0", "1"}, {"0.0", "1.0"}, {"False", "True"}, {"false", "true"})
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """How many of a version's ``answers`` are no label, and examples of them, the most frequent first."""
+
+    count: int
+    answers: int
+    examples: tuple[str, ...]
+
+
+def foreign(outcomes: Outcomes, run: Run) -> Foreign | None:
+    """Count what is no label of the evaluation set; None for a regression."""
+    if run.experiment.data.task != "classification":
+        return None
+    labels = set(run.dataset.labels.tolist())
+    if len(labels) == 1:  # known frauds alone: an answer of 0 is wrong, and yet a label
+        labels = next((pair for pair in _OPPOSITES if labels <= pair), labels)
+    # what the recorder called correct is a label, in whatever words
+    unsure = outcomes.prediction.filter(~(outcomes.correct | outcomes.failed))
+    counts = {c["values"]: c["counts"] for c in pc.value_counts(unsure).to_pylist()}
+    unknown = {text: n for text, n in counts.items() if text is not None and text not in labels}
+    examples = sorted(unknown, key=lambda text: (-unknown[text], text))[:_SHOWN]
+    return Foreign(
+        sum(unknown.values()), int(np.count_nonzero(~outcomes.failed)), tuple(text[:40] for text in examples)
+    )
+
+
+def no_labels(run: Run) -> str | None:
+    """Why nothing can be compared: most of a version's answers are no labels; None where they are."""
+    for role in ROLES:
+        found = foreign(run.evidence.of(role), run)
+        if found and found.answers and found.answers - found.count < LEAST_LABELS * found.answers:
+            name = "stable" if role == "stable" else "the candidate"
+            labels = _quoted(sorted(set(run.dataset.labels.tolist())))
+            return (
+                f"{found.count:,} of {found.answers:,} answers of {name} are no label: it answers "
+                f"{_quoted(found.examples)}, the labels read {labels}; "
+                "write labels as the model does, or serve an output that is a label"
+            )
+    return None
+
+
+def _quoted(texts: Iterable[str]) -> str:
+    return ", ".join(repr(text) for text in list(texts)[:_SHOWN])

@@ -1,0 +1,92 @@
+"""Whether a version keeps up with the rate: where it does not, its backlog grows as long as the load lasts.
+
+The latency of such a version is a matter of the load's length, and more load would settle no gate on it. The
+backlog is what has arrived and is not answered yet; where most requests wait for half of the time-out or
+more, those that were given up have not been answered either. Its growth from one time block to the next
+varies independently while it grows, and cancels out while it does not, so Student's t over the blocks is an
+interval for the slope that errs on the side of no growth.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.gate_test import Judged
+from loadtest.judge.outcomes import Floats, Outcomes
+from loadtest.judge.run import Run
+from loadtest.judge.verdict import Word
+from loadtest.stats.estimate import StudentEstimate
+
+FEWEST_BLOCKS = 6
+LEAST_GROWTH = 0.01
+"""Share of the arrivals that must be left over for a backlog to be called growing."""
+_LONG_WAIT = 0.5
+"""Share of the time-out that most requests wait where those given up count as not answered."""
+_CONCERNED = {"latency", "goodput", "throughput", "errors"}
+"""The tests of metrics that a backlog decides."""
+
+
+def growth(outcomes: Outcomes, duration: float, blocks: int, timeout: float) -> StudentEstimate | None:
+    """By how many requests a second a version's backlog grows; None: too little load to tell.
+
+    Args:
+        outcomes: of one version, in order of time.
+        duration: seconds of load.
+        blocks: equal time blocks to cut it into.
+        timeout: seconds after which a request is given up.
+    """
+    if blocks < FEWEST_BLOCKS or not len(outcomes):
+        return None
+    ends = duration / blocks * np.arange(1, blocks + 1)
+    late = outcomes.scheduled_at >= duration / 2
+    waiting = late.any() and float(np.median(outcomes.latency[late])) >= _LONG_WAIT * timeout
+    gone = outcomes.scheduled_at + outcomes.latency
+    answered = np.sort(gone[~outcomes.failed] if waiting else gone)
+    # of the first block only its end: from an empty start every backlog grows
+    backlog: Floats = np.searchsorted(outcomes.scheduled_at, ends) - np.searchsorted(answered, ends).astype(
+        float
+    )
+    steps = np.diff(backlog) * (blocks / duration)
+    error = float(steps.std(ddof=1)) / len(steps) ** 0.5
+    return StudentEstimate(float(steps.mean()), error, len(steps) - 1)
+
+
+def over_saturated(run: Run, role: Role) -> str | None:
+    """The line that says so of a version; None: it keeps up, or the run is too short to tell."""
+    restarts = run.facts.load.restarts
+    parts = [run.between(one.begins_s, one.duration_s) for one in restarts] if restarts else [run]
+    for part in parts:
+        evidence = part.evidence
+        outcomes, seconds = evidence.of(role), evidence.duration
+        found = growth(outcomes, seconds, evidence.burst_blocks, run.experiment.load.timeout)
+        if found is None:
+            continue
+        low, high = found.interval(run.alpha)
+        rate = len(outcomes) / seconds
+        if low > LEAST_GROWTH * rate:
+            name = "stable's" if role == Role.STABLE else "the candidate's"
+            return (
+                f"over-saturated at this rate: {name} backlog grows by {low:.1f} to {high:.1f} requests a "
+                f"second, of {rate:.1f} that arrive; lower the rate or give it more CPU"
+            )
+    return None
+
+
+def with_saturation(judged: list[Judged], run: Run) -> tuple[list[Judged], str]:
+    """The gates that are not met because a version does not keep up say so; and what they say, or nothing."""
+    lines = [line for role in ROLES if (line := over_saturated(run, role))]
+    concerned = [j.result.gate.entry.test in _CONCERNED and j.result.verdict is not Word.PASS for j in judged]
+    if not lines or not any(concerned):
+        return judged, ""
+    text = "; ".join(lines)
+    explained = [
+        j._replace(
+            result=j.result.model_copy(update={"reason": f"{j.result.reason}; {text}"}),
+            seconds=None,  # the backlog would only be longer
+        )
+        if mine
+        else j
+        for j, mine in zip(judged, concerned, strict=True)
+    ]
+    return explained, text

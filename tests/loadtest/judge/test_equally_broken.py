@@ -1,0 +1,102 @@
+"""Two versions that are equally broken look equal: stable is held against the labels before any margin."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from loadtest.judge.judge import judge
+from loadtest.judge.verdict import Word
+from loadtest.report.html import to_html
+from loadtest.report.machine_formats import to_markdown
+from tests.loadtest.judge.test_judge import ALWAYS_FAILING, Arm, Run
+
+EQUAL = ("accuracy >= stable - 5pp", "error_rate <= stable + 5pp", "p50 <= stable + 25ms")
+
+
+@pytest.mark.parametrize(
+    ("stable", "candidate", "word", "reason"),
+    [
+        # both fail 71%: no difference, and nothing that could go live
+        (0.71, 0.71, Word.INVALID, "stable failed 8,"),
+        (0.51, 0.0, Word.INVALID, "stable failed 6,"),
+        (0.3, 0.3, Word.PASS, "all 3 gates are met"),
+        # the candidate's errors are for the gates
+        (0.0, 0.71, Word.FAIL, "at most −"),
+    ],
+)
+def test_stable_must_answer_half_of_its_requests(stable, candidate, word, reason):
+    run = Run(
+        Arm(errors=stable), Arm(errors=candidate), gates=EQUAL, arrivals=12_000, rows=12_000, seconds=120
+    )
+    verdict = run.judge()
+    assert verdict.verdict is word, verdict.reason
+    assert reason in verdict.reason
+
+
+def answering(run, role: str, text: str, share: float, *, correct: bool = False):
+    """The same run, where ``role`` gives one answer to a share of its requests."""
+    outcomes = getattr(run.evidence, role)
+    changed = np.arange(len(outcomes)) % 1000 < 1000 * share
+    texts = np.where(changed, text, np.asarray(outcomes.prediction.to_pylist(), dtype=object))
+    right = np.where(changed, correct, outcomes.correct)
+    other = replace(outcomes, prediction=pa.array(texts.tolist(), pa.string()), correct=right)
+    return replace(run, evidence=replace(run.evidence, **{role: other}))
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "share", "invalid"),
+    [
+        # probabilities for labels, on 98.8% of the requests: both versions are then right in about 1%
+        ("stable", "0.0123", 0.988, True),
+        ("candidate", "0.0123", 0.988, True),
+        ("candidate", "[0.2, 0.8]", 0.51, True),
+        ("stable", "", 0.6, True),
+        # a few answers of a class that the rows do not have
+        ("stable", "2", 0.3, False),
+        ("candidate", "nan", 0.008, False),
+        # wrong, but labels
+        ("stable", "1", 1.0, False),
+    ],
+)
+def test_most_answers_must_be_labels(role, text, share, invalid):
+    verdict = judge(answering(Run(gates=EQUAL).gather(), role, text, share))
+    assert (verdict.verdict is Word.INVALID) is invalid, verdict.reason
+    if invalid:
+        name = "stable" if role == "stable" else "the candidate"
+        assert f"answers of {name} are no label: it answers {text!r}" in verdict.reason
+        assert "the labels read '0', '1'" in verdict.reason
+
+
+def test_what_was_called_correct_is_a_label_in_whatever_words():
+    verdict = judge(answering(Run(gates=EQUAL).gather(), "stable", "yes", 1.0, correct=True))
+    assert verdict.verdict is not Word.INVALID
+    assert verdict.versions["stable"].foreign_answers == 0
+
+
+def test_answers_to_a_set_of_one_class_may_be_of_the_other():
+    # three frauds in five are not recognised: that is for the gates
+    run = Run(Arm(accuracy=0.4), Arm(accuracy=0.4), gates=("accuracy >= stable - 5pp",))
+    frauds = replace(run.dataset(), labels=np.full(run.rows, "1"))
+    verdict = judge(replace(run.gather(), dataset=frauds))
+    assert verdict.verdict is not Word.INVALID
+    # labels that have no opposite
+    named = replace(run.dataset(), labels=np.full(run.rows, "fraud"))
+    assert judge(replace(run.gather(), dataset=named)).verdict is Word.INVALID
+
+
+def test_nothing_answered_is_no_foreign_label():
+    verdict = Run(candidate=ALWAYS_FAILING, gates=EQUAL).judge()
+    assert verdict.verdict is Word.FAIL
+    assert verdict.versions["candidate"].foreign_answers == 0
+
+
+def test_a_few_answers_that_are_no_label_are_counted_and_shown():
+    run = answering(Run(gates=EQUAL).gather(), "candidate", "<internal | error>", 0.008)
+    verdict = judge(run)
+    assert verdict.versions["stable"].foreign_answers == 0
+    assert verdict.versions["candidate"].foreign_answers == 24
+    assert verdict.versions["candidate"].foreign_examples == ("<internal | error>",)
+    assert "24, such as &#39;&lt;internal | error&gt;&#39;" in to_html(verdict, run, {})
+    assert "24, such as '&lt;internal \\| error>'" in to_markdown(verdict, run.experiment)

@@ -1,0 +1,120 @@
+"""A version slower than the rate: its backlog grows, and that is the reason."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from loadtest.judge.judge import judge
+from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.saturation import growth
+from loadtest.judge.verdict import Word
+from tests.loadtest.judge.test_judge import Arm, Run
+
+SECONDS, RATE, BLOCKS = 120.0, 50.0, 24
+
+
+def queue(
+    rng, service: float, timeout: float, rate: float = RATE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Poisson arrivals at one server with exponential service times; what is given up is served all the same.
+
+    Returns:
+        Arrivals, latencies (no longer than the time-out), and which were given up.
+    """
+    at = np.sort(rng.uniform(0, SECONDS, round(SECONDS * rate)))
+    free, done = 0.0, np.empty(len(at))
+    for i, (arrival, work) in enumerate(zip(at, rng.exponential(service, len(at)), strict=True)):
+        # a request that has been given up costs nothing when its turn comes
+        if max(free, arrival) - arrival < timeout:
+            free = max(free, arrival) + work
+            done[i] = free
+        else:
+            done[i] = arrival + timeout
+    latency = np.minimum(done - at, timeout)
+    return at, latency, done - at >= timeout
+
+
+def outcomes(at, latency, failed) -> Outcomes:
+    base = Run(arrivals=len(at), rows=len(at), seconds=SECONDS).gather().evidence.stable
+    return replace(base, scheduled_at=at, latency=latency, failed=failed, correct=base.correct & ~failed)
+
+
+@pytest.mark.parametrize(
+    ("service", "timeout", "grows"),
+    [
+        # 45 of 50 a second are served; they wait longer and longer
+        (1 / 45, 600.0, (3.0, 7.0)),
+        # or are given up after two seconds, some of them while they are served
+        (1 / 45, 2.0, (6.0, 12.0)),
+        (1 / 10, 2.0, (40.0, 50.0)),
+        # half of what it could serve, and nearly all
+        (1 / 100, 2.0, None),
+        (1 / 55, 2.0, None),
+        (1 / 55, 600.0, None),
+    ],
+)
+def test_the_backlog_grows_by_what_is_not_served(service, timeout, grows):
+    found = growth(outcomes(*queue(np.random.default_rng(1), service, timeout)), SECONDS, BLOCKS, timeout)
+    low, high = found.interval(0.05)
+    if grows is None:
+        assert low <= 0.5
+    else:
+        assert 0.5 < low < found.value < high
+        assert grows[0] < found.value < grows[1]
+
+
+def test_a_server_that_keeps_up_is_rarely_called_over_saturated():
+    rng, runs = np.random.default_rng(2), 100
+    steady = [growth(outcomes(*queue(rng, 1 / 60, 2.0)), SECONDS, BLOCKS, 2.0) for _ in range(runs)]
+    assert sum(one.interval(0.05)[0] > 0.01 * RATE for one in steady) <= 0.05 * runs
+
+
+def judged(service: float, gates, timeout: float = 2.0, role: str = "candidate"):
+    run = Run(
+        arrivals=round(SECONDS * RATE), rows=round(SECONDS * RATE), seconds=SECONDS, gates=gates
+    ).gather()
+    at, latency, failed = queue(np.random.default_rng(3), service, timeout)
+    both = {name: replace(getattr(run.evidence, name), scheduled_at=at) for name in ("stable", "candidate")}
+    slow = both[role]
+    both[role] = replace(slow, latency=latency, failed=failed, correct=slow.correct & ~failed)
+    return judge(replace(run, evidence=replace(run.evidence, **both)))
+
+
+LATENCY = "p99 <= stable + 100ms"
+
+
+@pytest.mark.parametrize(
+    ("service", "gate", "word", "said"),
+    [
+        (1 / 45, LATENCY, Word.FAIL, True),
+        (1 / 45, "goodput >= stable - 1%", Word.FAIL, True),
+        (1 / 45, "error_rate <= stable + 0.5pp", Word.FAIL, True),
+        # slow, and yet it keeps up
+        (1 / 60, "p50 <= stable + 10ms", Word.FAIL, False),
+        # what is met needs no reason
+        (1 / 45, "throughput >= 5/s", Word.PASS, False),
+    ],
+)
+def test_gates_that_are_not_met_say_so(service, gate, word, said):
+    verdict = judged(service, (gate,))
+    assert verdict.verdict is word
+    text = "over-saturated at this rate: the candidate's backlog grows by"
+    assert (text in verdict.gates[0].reason) is said
+    assert verdict.reason.count(text) == said
+
+
+def test_quality_is_not_blamed_on_the_rate_and_stable_is_named_too():
+    gates = ("accuracy >= stable - 1pp", LATENCY)
+    slow = judged(1 / 45, gates)
+    assert "over-saturated" not in slow.gates[0].reason
+    stable = judged(1 / 45, (LATENCY, "p95 <= stable"), role="stable")
+    for gate in stable.gates:
+        assert gate.verdict is Word.PASS or "over-saturated at this rate: stable's backlog" in gate.reason
+
+
+def test_short_runs_and_failures_without_a_queue_are_no_backlog():
+    assert growth(Run().gather().evidence.stable, 60.0, 5, 2.0) is None
+    failing = Run(candidate=Arm(errors=0.3, fast_errors=True), gates=("error_rate <= 1%",)).judge()
+    assert failing.verdict is Word.FAIL
+    assert "over-saturated" not in failing.reason
