@@ -70,17 +70,17 @@ canary: install ## give users the candidate step by step, or roll it back: BACKE
 	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION))
 
 .PHONY: capacity
-capacity: install ## find how much each version can take: BACKEND EXPERIMENT STABLE CANDIDATE CPUS PRICE
+capacity: install ## find the highest rate that each version sustains: BACKEND EXPERIMENT STABLE CANDIDATE CPUS PRICE
 	@$(BIN)/loadproof capacity --experiment $(EXPERIMENT) --backend $(BACKEND) --results $(RESULTS) \
 	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
 	  $(if $(CPUS),--cpus $(CPUS)) $(if $(PRICE),--price $(PRICE))
 
 .PHONY: up
-up: ## start the lab with its pages on Docker Compose
+up: ## start the whole lab on Docker Compose
 	docker compose up --detach --build --wait
 
 .PHONY: master
-master: ## as up, and lets workers on other machines join by the address BIND
+master: ## like up, and workers on other machines can join at the address BIND
 	BIND=$(BIND) docker compose --file compose.yaml --file compose.workers.yaml up --detach --build --wait
 
 .PHONY: worker
@@ -89,19 +89,19 @@ worker: install ## lend this machine to the lab at MASTER: MASTER TARGET PROCESS
 	@$(BIN)/loadproof worker --master $(MASTER) $(if $(TARGET),--target $(TARGET)) --processes $(PROCESSES)
 
 .PHONY: swarm-stack
-swarm-stack: install ## write build/stack.yaml, the stack file that derives from compose.yaml: WORKERS PUBLISH
+swarm-stack: install ## write build/stack.yaml, generated from compose.yaml: WORKERS PUBLISH
 	@mkdir -p build
 	@$(BIN)/python -m deploy.swarm $(if $(WORKERS),--workers $(WORKERS)) $(addprefix --publish ,$(PUBLISH)) > build/stack.yaml
 
 .PHONY: swarm-up
-swarm-up: swarm-stack ## deploy it on the swarm of this node, which is to be the lab's
+swarm-up: swarm-stack ## deploy the lab on this node's swarm
 	@node=$$(docker info --format '{{if .Swarm.ControlAvailable}}{{.Swarm.NodeID}}{{end}}') && test -n "$$node" \
 	  || { echo "this node manages no swarm; docker swarm init makes one"; exit 2; }; \
 	  docker node update --label-add loadproof=lab "$$node" > /dev/null
 	docker stack deploy --compose-file build/stack.yaml loadproof
 
 .PHONY: swarm-down
-swarm-down: ## stop it; models, results and metrics stay in their volumes
+swarm-down: ## stop the lab on the swarm; models, results and metrics stay in their volumes
 	docker stack rm --detach=false loadproof
 
 .PHONY: down
@@ -114,7 +114,7 @@ canary-up: install ## keep a lab running for a canary, until Ctrl-C: BACKEND EXP
 	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE))
 
 .PHONY: canary-status
-canary-status: install ## who gets which version of the running lab, since when, by whom and why
+canary-status: install ## show the split of the running lab, who set it, when and why
 	@$(BIN)/loadproof canary status
 
 .PHONY: canary-set
@@ -134,15 +134,15 @@ test: setup ## run the tests; those that need a Docker Engine are skipped where 
 	@$(BIN)/python -m pytest --numprocesses logical --dist loadscope --no-loadscope-reorder
 
 .PHONY: test-busy
-test-busy: setup ## the same beside one busy loop per core
+test-busy: setup ## run the tests beside one busy loop per core
 	@$(BIN)/python -m tests.slow_machine busy $(MAKE) test
 
 .PHONY: test-one-core
-test-one-core: setup ## the same, bound to a single core
+test-one-core: setup ## run the tests on a single core
 	@$(BIN)/python -m tests.slow_machine one-core $(MAKE) test
 
 .PHONY: bench
-bench: setup ## measure what Loadproof says of its own speed, beside named peers
+bench: setup ## measure the speeds that the docs state, beside named peers
 	@$(BIN)/python -m benchmarks.judging
 	@$(BIN)/python -m benchmarks.load
 	@$(BIN)/python -m benchmarks.load.workers
@@ -169,7 +169,7 @@ push: | $(BIN)/python ## build, tag by version and git commit, and push to any r
 	@$(BIN)/python -m deploy.images push --only "$(IMAGES)" --registry "$(REGISTRY)" --platforms "$(PLATFORMS)"
 
 .PHONY: push-ecr
-push-ecr: $(VENV)/.push ## the same to Amazon's registry; makes repositories that scan and keep their tags: AWS_REGION REPOSITORY
+push-ecr: $(VENV)/.push ## push to Amazon's registry; creates repositories with scanning and immutable tags: AWS_REGION REPOSITORY
 	@$(BIN)/python -m deploy.images push-ecr --only "$(IMAGES)" --region "$(AWS_REGION)" --prefix $(REPOSITORY)
 
 .PHONY: sbom
@@ -177,11 +177,11 @@ sbom: setup ## write what is in each image to sbom/*.cdx.json (CycloneDX)
 	@$(BIN)/python -m deploy.images sbom --only "$(IMAGES)"
 
 .PHONY: audit
-audit: setup ## look the pinned packages up among known vulnerabilities; needs the network
+audit: setup ## check the pinned packages for known vulnerabilities; needs the network
 	@$(BIN)/python -m deploy.audit
 
 .PHONY: scan
-scan: ## look the images up among known vulnerabilities, by trivy or docker scout
+scan: ## check the images for known vulnerabilities, with trivy or docker scout
 	@if command -v trivy > /dev/null; then scan="trivy image --exit-code 1 --ignore-unfixed --severity HIGH,CRITICAL"; \
 	  elif docker scout version > /dev/null 2>&1; then scan="docker scout cves --exit-code --only-severity high,critical"; \
 	  else echo "scan needs trivy (trivy.dev) or docker scout: neither is here"; exit 2; fi; \
@@ -203,7 +203,7 @@ lint: setup ## ruff, mypy, hadolint, shellcheck, yamllint, promtool, and the sch
 	else echo "promtool is not on the PATH: the rules of Prometheus are not checked"; fi
 
 .PHONY: validate-circleci
-validate-circleci: setup ## check .circleci/config.yml: by the circleci command where it is, else by its published schema
+validate-circleci: setup ## check .circleci/config.yml: with the circleci command if it is installed, else against the published schema
 	@if command -v circleci >/dev/null; then circleci config validate .circleci/config.yml; \
 	  else echo "no circleci command here: checking against the published schema"; \
 	  $(call schema,circle-ci,.circleci/config.yml); fi

@@ -1,1 +1,1 @@
-"""What both sides of the wire must agree on: each thing once. Imports the standard library alone."""
+"""What services and loadtest must agree on, each thing once. May import the standard library only."""

@@ -1,4 +1,4 @@
-"""``make audit``: the pinned packages, held against the published advisories by pip-audit.
+"""``make audit``: the pinned packages, checked against the published advisories by pip-audit.
 
 Exit code 0: none is known; 1: there are some, listed; 2: the advisories cannot be reached.
 """

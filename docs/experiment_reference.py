@@ -32,26 +32,27 @@ _HEAD = """\
 
 <!-- written by `make docs` from loadtest/experiment -->
 
-An experiment is a TOML file that says what is compared, under which load, and what the candidate must meet.
-`loadproof compare --experiment` takes the path of one, or the name of a bundled one; `loadproof init` writes
-one for a model of yours. Only `name`, `[model]` and `[data]` have to be there. A key that is not listed here
-is an error, and so is everything else that makes no sense, before anything starts. Paths are relative to
-where the command runs.
+An experiment is a TOML file that says what to compare, under which load, and what the candidate must meet.
+`loadproof compare --experiment` takes its path, or the name of a bundled one; `loadproof init` writes one for
+your model. Only `name`, `[model]` and `[data]` are required. A key that is not listed here is an error, like
+every other mistake, before anything starts. Paths are relative to the folder in which the command runs.
 
 A duration is a number of seconds, or text such as `"250ms"`, `"60s"`, `"2m"`.
 """
 _ABOUT_GATES = """\
-- `p95 <= stable + 10%` is a margin relative to stable, `accuracy >= stable - 1pp` one in percentage points,
-  `p99 <= 200ms` a bound.
-- `accuracy[segment=new] >= stable - 2pp` is about the rows whose column `segment` reads `new`.
-- A metric that is better when lower takes `<=`, one that is better when higher `>=`; only `mismatches` takes
-  `==`. A share may be written as `0.3` or `30%`.
-- `memory` is the serving process's when the load ends. `cpu_throttled` is the share of the CPU limit's
-  periods in which the kernel stopped the version. `value` is what 1,000 requests earn.
-- The names of quality are scikit-learn's. `f1`, `precision`, `recall`, `jaccard` and the likelihood ratios
-  without an average are for the labels 0 and 1. Scores of probabilities (`roc_auc`, `neg_log_loss`) are no
-  gates: an answer carries its label.
-- `capacity` is what `loadproof capacity` finds; no other command knows it."""
+- `p95 <= stable + 10%` is a margin relative to stable, `accuracy >= stable - 1pp` is a margin in percentage
+  points, and `p99 <= 200ms` is a bound.
+- `accuracy[segment=new] >= stable - 2pp` covers only the rows whose column `segment` is `new`.
+- A metric for which lower is better takes `<=`, one for which higher is better takes `>=`; only `mismatches`
+  takes `==`. A share may be written as `0.3` or `30%`.
+- `mismatches` counts answers under load that differ from the version's baseline answer to the same row.
+  `goodput` is answers per second that are correct and within `[objective] latency`. `memory` is what the
+  serving process holds when the load ends. `cpu_throttled` is the share of the CPU limit's periods in which
+  the kernel paused the version. `value` is what 1,000 requests earn.
+- Quality metrics have scikit-learn's names. `f1`, `precision`, `recall`, `jaccard` and the likelihood ratios
+  without an average are for the labels 0 and 1. Metrics of probabilities (`roc_auc`, `neg_log_loss`) cannot
+  be gates, because only the label of an answer is kept.
+- `capacity` is for `loadproof capacity` only."""
 _BOUNDS = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
 
 
@@ -64,7 +65,7 @@ def page() -> str:
             *_bundled(),
             "\n## At the top\n",
             *_table(Experiment, skip=PARTS),
-            "\nWithout `gates` there are these; for a regression, `mae` takes the place of `accuracy`:\n",
+            "\nThe default gates; a regression has `mae` in place of `accuracy`:\n",
             f"```toml\n{_list('gates', DEFAULT_GATES)}\n```",
             f"```toml\n{_list('gates', DEFAULT_REGRESSION_GATES)}\n```",
             *(line for name, part in PARTS.items() for line in _part(name, part)),
@@ -76,7 +77,7 @@ def page() -> str:
 
 
 def _bundled() -> list[str]:
-    rows = ["| name | what it asks |", "|---|---|"]
+    rows = ["| name | the question |", "|---|---|"]
     for path in sorted(EXPERIMENTS.glob("*.toml")):
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         rows.append(
@@ -100,7 +101,7 @@ def _about(part: type[BaseModel]) -> str:
 
 
 def _table(part: type[BaseModel], skip: Any = ()) -> list[str]:
-    rows = ["| key | kind | default | what it is |", "|---|---|---|---|"]
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in part.model_fields.items():
         if name not in skip:
             text = " ".join((field.description or "").split())
@@ -180,7 +181,7 @@ def _list(key: str, values: tuple[str, ...]) -> str:
 def _gates() -> list[str]:
     grammar = re.search(r"Grammar::\n\n(.*?)\n\n(?=\S)", gate.__doc__ or "", re.S)
     assert grammar  # noqa: S101 - the module has it
-    rows = ["| metric | better | a bound reads | a margin on stable reads |", "|---|---|---|---|"]
+    rows = ["| metric | better | unit of a bound | unit of a margin on stable |", "|---|---|---|---|"]
     seen: dict[tuple[str, str, str], list[str]] = {}
     rare = [metric for name in ("p995", "p999", "p9999") if (metric := find(name))]
     for metric in (replace(rare[0], name="p10 .. p99"), *rare, *METRICS.values()):
@@ -190,7 +191,7 @@ def _gates() -> list[str]:
     for (better, absolute, margin), metrics in seen.items():
         rows.append(f"| {', '.join(f'`{m}`' for m in metrics)} | {better} | {absolute} | {margin} |")
     return [
-        "A gate is one condition, as a person would say it.\n",
+        "A gate is one condition that the candidate must meet.\n",
         f"```\n{inspect.cleandoc(grammar[1])}\n```\n",
         *rows,
         "",

@@ -21,8 +21,8 @@ def _interval(title: str, gates: str, text: str) -> timeseries.Panel:
             "{{gate}}: {{end}}": f"max by (gate, end) (loadproof_canary_interval{chosen})",
             "limit of {{gate}}": f"max by (gate) (loadproof_canary_margin{chosen})",
         },
-        f"{text} The truth lies between both ends, at all analyses together: wholly below the limit the gate "
-        "is met, wholly above it is broken.",
+        f"{text} The interval holds at all times together. If all of it is below the limit, the gate "
+        "is met; if all of it is above, the gate is broken.",
         signed=True,
     )
 
@@ -43,7 +43,7 @@ def page() -> Page:
                     "candidate": "loadproof:split:ratio_rate1m",
                     "set": "max(loadproof_canary_split_percent) / 100",
                 },
-                "Share of the users that the candidate truly gets, and what the controller has set.",
+                "The candidate's actual share of the users, and the share that the controller has set.",
                 "no users",
             ),
             tile(
@@ -56,7 +56,7 @@ def page() -> Page:
                 "Accuracy from feedback",
                 SHARE,
                 both("role:loadproof_feedback_accuracy:ratio_rate5m{$role}"),
-                "Of the predictions whose truth came back, last five minutes.",
+                "Of the predictions with feedback, over the last five minutes.",
                 "no feedback",
             ),
             tile(
@@ -73,19 +73,19 @@ def page() -> Page:
                 "Harm",
                 SHARE,
                 {"{{gate}}": "max by (gate) (loadproof_canary_alarm_evidence)", "limit": "vector(1)"},
-                "Evidence against the candidate by rollback gate; at 100% it alarms.",
+                "Evidence against the candidate by rollback gate; 100% is an alarm.",
             ),
             chart(
                 "Shown to be safe",
                 SHARE,
                 {"{{gate}}": "max by (gate) (loadproof_canary_shown)", "limit": "vector(1)"},
-                "Evidence for the candidate by promotion gate; at 100% it may go to everybody.",
+                "Evidence for the candidate by promotion gate; at 100% all users may get it.",
             ),
             chart(
                 "Decisions",
                 NUMBER,
                 {"{{decision}}": "sum by (decision) (increase(loadproof_canary_decisions_total[1m]))"},
-                "Of the last minute; most decisions are to hold.",
+                "Over the last minute; most decisions are to hold.",
             ),
         )
         .row(
@@ -95,7 +95,7 @@ def page() -> Page:
             _interval(
                 "More slow answers",
                 "p[0-9]+.*|latency.*|median.*",
-                "Requests beyond the gate's limit, more often than it allows; from ten windows on.",
+                "How much more often requests exceed the gate's limit than it allows; from ten windows on.",
             ),
         )
         .title("Shadow")
@@ -119,14 +119,14 @@ def page() -> Page:
                 "p99 in the shadow",
                 SECONDS,
                 {"{{role}}": 'max by (role) (loadproof_canary_shadow_latency_seconds{value="p99"})'},
-                "Both servers' time for the same requests.",
+                "Server time for the same requests.",
                 log=True,
             ),
             chart(
                 "Copies",
                 NUMBER,
                 {"{{outcome}}": "max by (outcome) (loadproof_canary_shadow_requests)"},
-                "Joined by request id, of those failed by the candidate alone, and unanswered.",
+                "Joined by request id; of those, failed on the candidate only; and unanswered.",
             ),
         )
         .title("Users")
@@ -139,7 +139,7 @@ def page() -> Page:
                     "candidate": "loadproof:split:ratio_rate1m",
                     "set": "max(loadproof_canary_split_percent) / 100",
                 },
-                "Step by step, as measured at the gateway over the last minute and as the controller set it.",
+                "As measured at the gateway over the last minute, and as the controller set it.",
                 most=1,
             ),
             chart(
@@ -163,13 +163,13 @@ def page() -> Page:
                 "Errors in the server",
                 SHARE,
                 both("role:loadproof_request_errors:ratio_rate1m{$role}"),
-                "Of all requests, pinned ones included: what an ejection hides from users.",
+                "Of all requests, including pinned ones: these are hidden from users by an ejection.",
             ),
             chart(
                 "Ejections",
                 NUMBER,
                 {"candidate": "sum(increase(envoy_cluster_outlier_detection_ejections_enforced_total[1m]))"},
-                "Times that the gateway took the candidate out, last minute.",
+                "How often the gateway ejected the candidate, over the last minute.",
             ),
         )
         .title("Quality")
@@ -186,13 +186,13 @@ def page() -> Page:
                 "Feedback",
                 NUMBER,
                 both("role:loadproof_feedback:increase5m{$role}"),
-                "Rows of the last five minutes: how much evidence there is.",
+                "Rows over the last five minutes: how much evidence there is.",
             ),
             chart(
                 "Absolute error from feedback",
                 NUMBER,
                 both("role:loadproof_feedback_absolute_error:mean_rate5m{$role}"),
-                "Of a regression, which has no right and wrong; last five minutes.",
+                "For a regression, which has no right and wrong; over the last five minutes.",
             ),
             chart(
                 "CPU throttled",

@@ -43,7 +43,7 @@ def page() -> Page:
                 "Split",
                 SHARE,
                 {"candidate": "loadproof:split:ratio_rate1m"},
-                "Share of unpinned traffic that the gateway sends the candidate's way.",
+                "Share of the unpinned traffic that the gateway sends to the candidate.",
                 "no unpinned traffic",
             ),
             *(
@@ -75,19 +75,19 @@ def page() -> Page:
                 "Throughput",
                 RATE,
                 both(f"{_CLIENT}_requests:per_second{{{_RUN}}}"),
-                "Requests a second; in duet traffic both get the same.",
+                "Requests per second; in duet traffic both versions get the same.",
             ),
             tile(
                 "Goodput",
                 RATE,
                 both(f"{_CLIENT}_good:per_second{{{_RUN}}}"),
-                "Answers a second that are correct and within the latency objective.",
+                "Answers per second that are correct and within the latency objective.",
             ),
             tile(
                 "CPU throttled",
                 SHARE,
                 both("role:loadproof_cpu_throttled:ratio_rate30s{$role}"),
-                "Periods of the CPU limit in which the kernel stopped the version, in the last 30 s.",
+                "Share of the CPU limit's periods in which the kernel paused the version, last 30 s.",
                 "no CPU limit",
             ),
             widths=(5, 5, 4, 5, 5),
@@ -112,15 +112,22 @@ def page() -> Page:
                     "margin": _gate("margin"),
                 },
                 "gate",
-                "What the candidate must meet: estimate and interval must lie within the margin.",
+                "What the candidate must meet: the whole interval must be within the margin.",
                 "no verdict yet",
             ),
         )
         .title("Over time")
         .row(
             7,
-            chart("Throughput", RATE, both(f"{_CLIENT}_requests:rate30s{{{_SHOWN}}}"), "Requests a second."),
-            chart("Goodput", RATE, both(f"{_CLIENT}_good:rate30s{{{_SHOWN}}}"), "Correct, and in time."),
+            chart(
+                "Throughput", RATE, both(f"{_CLIENT}_requests:rate30s{{{_SHOWN}}}"), "Requests per second."
+            ),
+            chart(
+                "Goodput",
+                RATE,
+                both(f"{_CLIENT}_good:rate30s{{{_SHOWN}}}"),
+                "Answers per second that are correct and in time.",
+            ),
             chart("Errors", SHARE, both(f"{_CLIENT}_errors:ratio_rate30s{{{_SHOWN}}}"), "Of all requests."),
         )
         .row(
@@ -140,11 +147,11 @@ def page() -> Page:
                 most=1,
             ),
             tile(
-                "Answers that change under load",
+                "Mismatches",
                 SHARE,
                 both(f"{_CLIENT}_mismatches:ratio{{{_SHOWN}}}"),
                 "Should be none: each answer is compared with the version's baseline answer to that row. "
-                "A batcher that mixes answers up does so only under load.",
+                "A batcher that mixes up answers does so only under load.",
                 "not checked",
             ),
             chart(
@@ -165,7 +172,7 @@ def page() -> Page:
                 spread(
                     f"Latency of {role}",
                     f"sum by (le) (rate({_BUCKETS}{{{matcher}}}[30s]))",
-                    "Where the answers lie: two bands are two kinds of answer.",
+                    "How latencies are distributed: two bands are two kinds of answer.",
                 )
                 for role, matcher in both(_RUN).items()
             ),

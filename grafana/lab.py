@@ -53,7 +53,7 @@ def page() -> Page:
                 "Arrivals",
                 RATE,
                 {"offered": 'run:loadproof_load_offered:rate30s{run="$run"}'},
-                "Arrivals whose time came, a second; in duet traffic each is sent to both versions.",
+                "Arrivals due per second; in duet traffic each is sent to both versions.",
             ),
             chart(
                 "Sent of what was due",
@@ -70,19 +70,19 @@ def page() -> Page:
                 "CPU",
                 NUMBER,
                 both("role:process_cpu_seconds:rate30s{$role}") | {"limit": f"max({CPU_LIMIT_CORES})"},
-                "Cores used, and the limit in force.",
+                "Cores used, and the CPU limit.",
             ),
             chart(
                 "Stopped by the CPU limit",
                 SHARE,
                 both("role:loadproof_cpu_throttled_seconds:rate30s{$role}"),
-                "Share of time for which the kernel stopped the version's threads (summed over threads).",
+                "Share of time for which the kernel paused the version's threads (summed over threads).",
             ),
             chart(
                 "Memory",
                 BYTES,
                 both('max(process_resident_memory_bytes{job="versions", $role})'),
-                "Resident, of the version's process.",
+                "Resident memory of the version's process.",
             ),
         )
         .row(
@@ -119,7 +119,7 @@ def page() -> Page:
                 "Requests",
                 RATE,
                 both("role:loadproof_requests:rate1m{$role}"),
-                "All that the server answered.",
+                "All answers of the server.",
             ),
             chart(
                 "In the server",
@@ -129,7 +129,7 @@ def page() -> Page:
                     for name, metric in (("in flight", "requests_in_flight"), ("waiting", "queue_depth"))
                     for role, query in both(f"max(loadproof_{metric}{{$role}})").items()
                 },
-                "Requests now; those that wait, wait for the model.",
+                "Requests in the server now, and those waiting for the model.",
             ),
             chart(
                 "Predictions",
@@ -161,7 +161,7 @@ def page() -> Page:
                         ("refused: too many waiting", "pending_overflow"),
                     )
                 },
-                "What the gateway did beside passing requests on.",
+                "What the gateway did besides forwarding requests.",
             ),
             chart(
                 "Connections",
@@ -177,7 +177,7 @@ def page() -> Page:
                 "Time of a scrape",
                 SECONDS,
                 {"{{job}} {{role}}": "max by (job, role) (scrape_duration_seconds)"},
-                "Above 1.5 s a scrape is given up.",
+                "A scrape times out at 1.5 s.",
             ),
             chart("Series", NUMBER, {"in memory": "prometheus_tsdb_head_series"}, "Kept by Prometheus."),
             chart(

@@ -1,1 +1,1 @@
-"""The services of the lab. They share nothing with the load side but wire contracts and files."""
+"""The services of the lab. May import contract, never loadtest."""

@@ -1,5 +1,7 @@
 """What stays true of the tree as a whole."""
 
+import ast
+import re
 import subprocess
 from pathlib import Path
 
@@ -28,6 +30,53 @@ def test_files_stay_short():
 
 def test_names_say_something():
     assert not [p for p in TRACKED if p.stem.removesuffix("s") in {"util", "common", "helper", "misc"}]
+
+
+OLD_WORDS = {
+    # mismatch
+    r"\w*faithful\w*": ["CHANGELOG.md"],
+    # run facts; a paper's title and an estimated share keep their term
+    r"observ(ed|ations?)": ["CHANGELOG.md", "loadtest/stats/proportions.py", "loadtest/stats/quantiles.py"],
+    # baseline answer; a quantile that another is compared with keeps statistics' term
+    r"references?": [
+        *("CHANGELOG.md", "loadtest/judge/censored_latency.py"),
+        *("loadtest/stats/censored.py", "tests/loadtest/stats/test_censored.py"),
+    ],
+    # role
+    r"subjects?": [],
+    # the reaper of the local lab
+    r"wardens?": [],
+    # the checks of an experiment's gates, and of its target
+    r"preflights?": [],
+    # the role that a fault is injected into
+    r"befalls?": [],
+}
+"""Words that CONTRIBUTING's list replaced, and the files that may have them all the same."""
+TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".j2", ".js", ".sh", ".ipynb"}
+
+
+@pytest.mark.parametrize("word", OLD_WORDS)
+def test_words_are_todays(word):
+    pattern = re.compile(rf"\b_?{word}\b", re.IGNORECASE)
+    allowed = {*OLD_WORDS[word], "tests/test_tree.py"}
+    found = {
+        path.as_posix()
+        for path in TRACKED
+        if path.suffix in TEXT and pattern.search((ROOT / path).read_text(encoding="utf-8"))
+    }
+    assert found - allowed == set()
+    assert set(OLD_WORDS[word]) <= found
+
+
+PACKAGES = [
+    path for path in TRACKED if path.name == "__init__.py" and path.parts[0] in {"loadtest", "contract"}
+]
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: path.parent.as_posix())
+def test_every_package_says_what_it_may_import(path):
+    if path.parent != Path("loadtest"):
+        assert "May import " in (ast.get_docstring(ast.parse((ROOT / path).read_text())) or "")
 
 
 def test_tests_mirror_the_source():

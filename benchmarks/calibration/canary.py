@@ -35,7 +35,7 @@ class Case:
 
     Args:
         what: what the table calls it.
-        rate: requests a second.
+        rate: requests per second.
         errors: shares of stable and of the candidate; None: bursts of both.
         wrong: shares of wrong answers of stable and of the candidate.
         steps: the splits.

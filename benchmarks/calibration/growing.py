@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 _LOWEST, _HIGHEST, _BINS = 3e-4, 6e1, 3_000
 _STEP = np.log(_HIGHEST / _LOWEST) / _BINS
 TICKS = 4
-"""Counts a second: block edges are rounded to them."""
+"""Counts per second: block edges are rounded to them."""
 
 
 class AnalysisSeries(NamedTuple):

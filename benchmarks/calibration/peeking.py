@@ -127,7 +127,7 @@ def _p99_ratio(arms: tuple[Floats, Floats, Floats, Floats], begin: float, end: f
 
 
 def _answers(runs: int, seed: int) -> list[dict[str, Any]]:
-    """Accuracy of two versions that disagree on a tenth of the rows, 50 rows a second for two minutes."""
+    """Accuracy of two versions that disagree on a tenth of the rows, 50 rows per second for two minutes."""
     counts = np.random.default_rng([seed, 19]).multinomial(50, [0.05, 0.05, 0.9], (10 * runs, 120))
     gained, lost = counts[..., 0].cumsum(axis=1), counts[..., 1].cumsum(axis=1)
     n = np.broadcast_to(50 * np.arange(1, 121), gained.shape)

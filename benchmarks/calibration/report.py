@@ -95,7 +95,7 @@ def _levels(rows: Rows) -> str:
 
 def _shares(rows: Rows) -> str:
     return _table(
-        ("what", "size", "runs", "alarm", "PASS if equal", "wrong PASS at the margin", "the usual way"),
+        ("what", "size", "runs", "alarm", "PASS if equal", "wrong PASS at the margin", "a common method"),
         [
             (
                 r["what"], r["size"], str(r["runs"]),

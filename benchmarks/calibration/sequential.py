@@ -126,7 +126,7 @@ def _z_found(kc: Counts, nc: Counts, ks: Counts, ns: Counts) -> Floats:
 
 
 def _duet_answers(runs: int, rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Accuracy within 1 point, row by row, looked at each second; 50 new rows a second."""
+    """Accuracy within 1 point, row by row, looked at each second; 50 new rows per second."""
     rows = []
     n = np.arange(1, LIMIT + 1) * DUET_RATE
     cases = [

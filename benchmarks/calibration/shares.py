@@ -78,7 +78,7 @@ def accuracy_unpaired(
 
 
 def errors(seconds: float, bursts: bool, runs: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Error rates of two equal versions at 200 arrivals a second, 0.5% of errors on average."""
+    """Error rates of two equal versions at 200 arrivals per second, 0.5% of errors on average."""
     blocks, n = block_count(seconds), round(200 * seconds)
     alarms, naive, passes = [], [], []
     for _ in range(runs):

@@ -92,7 +92,7 @@ class Runs(NamedTuple):
 
 
 def simulate(host: Host, runs: int, seconds: float, rate: float, rng: np.random.Generator) -> Runs:
-    """Simulate ``runs`` runs of both versions at ``rate`` arrivals a second."""
+    """Simulate ``runs`` runs of both versions at ``rate`` arrivals per second."""
     at = _arrivals(host, runs, seconds, rate, rng)
     shared = _shared_speed(host, runs, seconds, rng)
     return Runs(at, *(_latencies(host, at, shared, rng) for _ in range(2)))
@@ -103,7 +103,7 @@ def replicate(
 ) -> tuple[Floats, Floats]:
     """What one version might have shown had a run happened ``copies`` times under the same conditions.
 
-    The copies of a run share its drift and its shared neighbours; all else is drawn anew.
+    The copies of a run share its drift and its shared neighbours; all else is drawn again.
 
     Returns:
         arrivals and latencies in seconds, shape (runs, copies, arrivals).

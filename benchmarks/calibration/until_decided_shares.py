@@ -1,4 +1,4 @@
-"""Answers and errors in runs that end as soon as they are decided: 50 arrivals a second, in duet traffic."""
+"""Answers and errors in runs that end as soon as they are decided: 50 arrivals per second, duet traffic."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _rollbacks(results: dict[str, Any]) -> str:
     r = results["rollbacks"]
     ms = r["ms"]
     what = (
-        f"{r['rollbacks']} rollbacks from {r['from_percent']}%, at {r['rate']:g} requests a second; "
+        f"{r['rollbacks']} rollbacks from {r['from_percent']}%, at {r['rate']:g} requests per second; "
         f"{r['by_candidate']:,} of {r['requests']:,} requests were answered by the candidate, and "
         f"{r['failed'] or 'none'} failed ({results['machine']})."
     )
@@ -57,16 +57,16 @@ def _rollbacks(results: dict[str, Any]) -> str:
         "",
         "| milliseconds from the command to | median | 95% | longest |",
         "|---|---|---|---|",
-        _row("the sending of the last request that the candidate still answered", ms["sent"]),
-        _row("the candidate's answer to such a request", ms["answered"]),
-        _row("the candidate's last answer to requests that it had at the command", ms["in_flight"]),
-        _row("the gateway's word that the routes are in force", ms["confirmed"]),
+        _row("the last send of a request that the candidate answered", ms["sent"]),
+        _row("the candidate's answer to it", ms["answered"]),
+        _row("the candidate's last answer to a request that was in flight at the command", ms["in_flight"]),
+        _row("the gateway's confirmation of the new routes", ms["confirmed"]),
     ]
     if c := results.get("commands"):
         lines += [
-            _row("the end of `loadproof canary rollback`, a process of its own", c["ms"]["whole"]),
+            _row("the end of `loadproof canary rollback`, as a separate process", c["ms"]["whole"]),
             _row("the candidate's last answer, with that process", c["ms"]["answered"]),
-            _row("beside it: the end of `python -c pass`", c["ms"]["python"]),
+            _row("for comparison: the end of `python -c pass`", c["ms"]["python"]),
         ]
     return "\n".join(lines)
 
@@ -80,7 +80,7 @@ def _faults(results: dict[str, Any]) -> str:
         f"| {_WORDS[r['kind']]} | {r['requests']:,} | {r['failed']} | {r['late']} | {r['longest_s']:.2f} s |"
         for r in results["faults"]
     ]
-    head = ["| fault | requests after it | failed | over 0.5 s | the longest |", "|---|---|---|---|---|"]
+    head = ["| fault | requests after it | failed | over 0.5 s | longest |", "|---|---|---|---|---|"]
     return "\n".join([*head, *rows])
 
 
@@ -92,8 +92,11 @@ def _shadow(results: dict[str, Any]) -> str:
         for name in ("p50", "p99")
     ]
     what = (
-        f"{r['pairs']} pairs of blocks at {r['rate']:g} requests a second, in turn with a shadow whose "
-        f"candidate takes {r['delay_s']:g} s, and without; {r['failed'] or 'no'} requests failed."
+        f"{r['pairs']} pairs of blocks at {r['rate']:g} requests per second, with a shadow whose "
+        f"candidate takes {r['delay_s']:g} s, and without, in turn; {r['failed'] or 'no'} requests failed."
     )
-    head = ["| users' latency | without | with the shadow | ratio | 95% interval |", "|---|---|---|---|---|"]
+    head = [
+        "| users' latency | without shadow | with shadow | ratio | 95% interval |",
+        "|---|---|---|---|---|",
+    ]
     return "\n".join([what, "", *head, *rows])

@@ -21,7 +21,7 @@ _BEFORE, _AFTER = 0.2, 0.3
 
 
 def measure(lab: Lab, model: str, rate: float, times: int) -> dict[str, Any]:
-    """Roll back again and again, under ``rate`` requests a second.
+    """Roll back again and again, under ``rate`` requests per second.
 
     Returns:
         Requests, failures, and milliseconds from the command on: see ``rows``.

@@ -1,9 +1,9 @@
 """Users who ask at a steady rate, whatever becomes of their requests: ``python -m benchmarks.canary.steady``.
 
-Arguments: the gateway's base URL, the model's name, requests a second, seconds. Every request is sent at its
-time, by one of 1,000 users, unpinned. Prints one JSON list: for each request when it was due, when it was
-sent, when its answer was there (seconds of the machine's monotonic clock), its status (0: none in 2 s), and
-who answered.
+Arguments: the gateway's base URL, the model's name, requests per second, seconds. Every request is sent on
+schedule, by one of 1,000 users, unpinned. Prints one JSON list: for each request when it was due, when it was
+sent, when its answer came (seconds of the machine's monotonic clock), its status (0: none in 2 s), and the
+role that answered.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Users:
 
 
 async def steady(url: str, model: str, rate: float, seconds: float) -> list[Record]:
-    """Send ``rate`` requests a second and return what came of each, in the order of the answers."""
+    """Send ``rate`` requests per second and return what came of each, in the order of the answers."""
     users = Users(url, model)
     began = time.monotonic()
     async with asyncio.TaskGroup() as requests:

@@ -1,4 +1,4 @@
-"""What the live searches found: stored, as a table in docs/capacity.md, and held against the bars."""
+"""What the live searches found: stored, as a table in docs/capacity.md, and compared with the bars."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The load side's speed: requests a second from one core, beside a bare Locust user."""
+"""The load side's speed: requests per second from one core, beside a bare Locust user."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.load``: how many requests a second one core sends, beside a bare Locust user.
+"""``python -m benchmarks.load``: how many requests per second one core sends, beside a bare Locust user.
 
 Both drive the same server, which has the other core to itself. A round measures, in random order: the peer
 (a bare ``FastHttpUser`` that records nothing, as fast as it goes), our generator as fast as it goes with
@@ -111,7 +111,7 @@ def _bare(url: str, data: Path, seconds: float) -> dict[str, float]:
 
 
 def _ours(url: str, data: Path, rate: float, seconds: float) -> dict[str, float]:
-    """One run of our generator at ``rate`` requests a second, half of them to each version."""
+    """One run of our generator at ``rate`` requests per second, half of them to each version."""
     job = data.parent
     (job / "experiment.toml").write_text(experiment_at(data, rate / 2, seconds).to_toml())
     _run_pinned(["-m", "loadtest.load", "--job", str(job), "--host", url], {})
@@ -125,7 +125,7 @@ def _ours(url: str, data: Path, rate: float, seconds: float) -> dict[str, float]
 
 
 def experiment_at(data: Path, rate: float, seconds: float) -> Experiment:
-    """Duet load of so many arrivals a second for so long."""
+    """Duet load of so many arrivals per second for so long."""
     return Experiment.model_validate(
         {
             "name": "bench",

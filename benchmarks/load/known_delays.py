@@ -51,7 +51,7 @@ _STALL = 1.0
 _SLOW = 0.2
 """Seconds that no request waits without a stall."""
 _RATES = {"steady": 80, "stall": 20}
-"""Arrivals a second: what piled up in a stall must be worked off at once; else more samples say more."""
+"""Arrivals per second: what piled up in a stall must be worked off at once; else more samples say more."""
 _PLACE = re.compile(r"(<!-- clock -->\n).*?(<!-- /clock -->)", re.S)
 
 

@@ -34,7 +34,7 @@ from loadtest.load.sending.recorder import Recorder
 RESULTS = Path(__file__).with_name("workers.json")
 PAGE = Path(__file__).parents[2] / "docs" / "sizing.md"
 RATE = 4000
-"""Requests a second of all workers together."""
+"""Requests per second of all workers together."""
 
 _SECONDS = 8.0
 _FROM, _TO = 1.5, 7.0

@@ -39,7 +39,7 @@ def measure(
     with running(server, programs, model, log) as (limits, pid):
         address = ("127.0.0.1", PORT)
         requests = [server.request(number, row) for number, row in enumerate(rows)]
-        expected = reference(server, requests, answers, address)
+        expected = baseline_answers(server, requests, answers, address)
         sender = Sender(address, requests, expected, CONNECTIONS)
         try:
             sender.closed(_WARM_UP)
@@ -66,10 +66,10 @@ def measure(
         }
 
 
-def reference(
+def baseline_answers(
     server: Server, requests: list[bytes], answers: list[int], address: tuple[str, int]
 ) -> list[bytes] | None:
-    """The body that each request gets alone.
+    """The body that each request gets without load.
 
     Raises:
         RuntimeError: the labels in them are not scikit-learn's.
@@ -91,8 +91,8 @@ def highest_rate(trial: Any, capacity: float) -> tuple[float, list[dict[str, flo
     """The highest rate at which the objective holds, by bisection between nothing and the closed loop's rate.
 
     Args:
-        trial: (requests a second, seed) to the ``Outcome`` of an open-loop run.
-        capacity: answers a second with every connection busy; no server can do more.
+        trial: (requests per second, seed) to the ``Outcome`` of an open-loop run.
+        capacity: answers per second with every connection busy; no server can do more.
 
     Returns:
         The highest rate that passed (0: none did), and what was tried.

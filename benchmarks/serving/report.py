@@ -54,7 +54,7 @@ def tables() -> dict[str, str]:
 def _overload(cells: list[dict[str, Any]]) -> list[str]:
     titles = MODELS | {"boosting": "boosting over histograms, 200 trees"}
     lines = [
-        "| model | capacity, req/s | goodput at 3 times | p99, ms | 503s | their p50, p99 | memory, MiB |",
+        "| model | capacity, req/s | goodput at 3 times | p99, ms | 503s | 503s: p50, p99 | memory, MiB |",
         "|---|---|---|---|---|---|---|",
     ]
     for cell in cells:
@@ -70,11 +70,11 @@ def _overload(cells: list[dict[str, Any]]) -> list[str]:
 
 def _others(stress: dict[str, Any]) -> list[str]:
     lines = []
-    if faithful := stress.get("faithful"):
-        answers = faithful["same"] + faithful["different"]
+    if compared := stress.get("mismatches"):
+        answers = compared["same"] + compared["different"]
         lines.append(
-            f"- {answers:,} answers in batches of {faithful['rows_a_batch']:.1f} rows: "
-            f"{faithful['different']} differ from what the row got alone."
+            f"- {answers:,} answers in batches of {compared['rows_a_batch']:.1f} rows: "
+            f"{compared['different']} differ from the row's baseline answer."
         )
     if lone := stress.get("lone"):
         low, high = lone["spread"]
@@ -92,7 +92,7 @@ def _setting(results: dict[str, Any]) -> str:
     return (
         f"{on['processor']}, {on['cores']} cores, {on['memory_gib']} GiB, Linux {on['kernel']}, "
         f"Python {on['python']}; each server limited to {results['cpus']:g} CPU, {results['connections']} "
-        f"connections, one row a request; {rounds} rounds: median (lowest to highest)."
+        f"connections, one row per request; {rounds} rounds: median (lowest to highest)."
     )
 
 

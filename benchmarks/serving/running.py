@@ -1,4 +1,4 @@
-"""One server as a process of its own, in its environment and under the CPU limit."""
+"""One server as a separate process, in its environment and under the CPU limit."""
 
 from __future__ import annotations
 

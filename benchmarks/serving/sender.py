@@ -135,7 +135,7 @@ class Sender:
         """Poisson arrivals at ``rate`` a second; latency runs from the arrival.
 
         Args:
-            rate: arrivals a second.
+            rate: arrivals per second.
             seconds: how long they come.
             seed: of the draw.
             give_up: an arrival that finds every connection busy is not sent, instead of waiting.

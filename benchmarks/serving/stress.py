@@ -1,10 +1,10 @@
-"""``python -m benchmarks.serving.stress``: our server in overload, a million answers, and a request alone.
+"""``python -m benchmarks.serving.stress``: our server in overload, a million answers, and a lone request.
 
 ::
 
     overload   3 times what the server can answer, open-loop, over 256 connections, under the CPU limit
-    faithful   a million answers while 64 connections keep the batches full, each compared, byte for byte,
-               with the one that the server gave to the same row alone
+    mismatches a million answers while 64 connections keep the batches full, each compared, byte for byte,
+               with the server's baseline answer to the same row
     lone       what batching costs a request that has the server to itself, in one process, block by block
 """
 
@@ -25,7 +25,7 @@ import requests
 from prometheus_client import CollectorRegistry
 
 from benchmarks.serving import report
-from benchmarks.serving.measure import reference
+from benchmarks.serving.measure import baseline_answers
 from benchmarks.serving.models import prepare
 from benchmarks.serving.running import PORT, install, running
 from benchmarks.serving.sender import Sender
@@ -45,7 +45,7 @@ FULL = 64
 
 @dataclass(frozen=True)
 class Options:
-    """Of the part ``faithful``: answers that are wanted, minutes that it may take, and what is known."""
+    """Of the part ``mismatches``: how many answers to get, in how many minutes, and the results so far."""
 
     answers: int
     minutes: float
@@ -53,18 +53,18 @@ class Options:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure the parts that were asked for, into stress.json."""
+    """Measure the requested parts and write stress.json."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving.stress", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append", help="these parts; others stay as they are")
-    parser.add_argument("--answers", type=int, default=ANSWERS, help="of the part `faithful`")
+    parser.add_argument("--answers", type=int, default=ANSWERS, help="how many answers `mismatches` gets")
     parser.add_argument(
-        "--minutes", type=float, default=60.0, help="stop `faithful` after so many; the next call goes on"
+        "--minutes", type=float, default=60.0, help="stop `mismatches` after this long; the next call goes on"
     )
     options = parser.parse_args(arguments)
     results = json.loads(report.STRESS.read_text()) if report.STRESS.exists() else {}
     rows, answers = prepare(CACHE / "models")
     for part in options.only or PARTS:
-        known = results.get(part, {}) if part == "faithful" else {}
+        known = results.get(part, {}) if part == "mismatches" else {}
         if known.get("same", 0) + known.get("different", 0) >= options.answers:
             known = {}
         wanted = Options(options.answers, options.minutes, known)
@@ -83,7 +83,7 @@ def overload(rows: list[list[float]], answers: dict[str, list[int]], _: Options)
         folder = CACHE / "models" / model
         asked = [server.request(number, row) for number, row in enumerate(rows)]
         with running(server, install(server, CACHE), folder, CACHE / "stress.log") as (_limits, pid):
-            expected = reference(server, asked, answers[model], ADDRESS)
+            expected = baseline_answers(server, asked, answers[model], ADDRESS)
             sender = Sender(ADDRESS, asked, expected, OVERLOAD_CONNECTIONS)
             try:
                 sender.closed(0.7)
@@ -115,7 +115,7 @@ def overload(rows: list[list[float]], answers: dict[str, list[int]], _: Options)
 
 
 def _capacity(asked: list[bytes], expected: list[bytes] | None) -> float:
-    """Answers a second with 32 connections, which the queue has room for."""
+    """Answers per second with 32 connections, which the queue has room for."""
     sender = Sender(ADDRESS, asked, expected, 32)
     try:
         sender.closed(0.7)
@@ -125,8 +125,8 @@ def _capacity(asked: list[bytes], expected: list[bytes] | None) -> float:
     return len(busy.latencies) / busy.seconds
 
 
-def faithful(rows: list[list[float]], answers: dict[str, list[int]], options: Options) -> dict[str, Any]:
-    """Answers under full batching that are not, byte for byte, those that the rows got alone."""
+def mismatches(rows: list[list[float]], answers: dict[str, list[int]], options: Options) -> dict[str, Any]:
+    """Answers under full batching that differ from the baseline answers by at least a byte."""
     server = next(server for server in SERVERS if server.name == "loadproof")
     asked = [server.request(number, row) for number, row in enumerate(rows)]
     same, different, refused = (options.known.get(key, 0) for key in ("same", "different", "refused"))
@@ -134,7 +134,7 @@ def faithful(rows: list[list[float]], answers: dict[str, list[int]], options: Op
     with running(
         server, install(server, CACHE), CACHE / "models" / "forest", CACHE / "stress.log", cpus=None
     ):
-        expected = reference(server, asked, answers["forest"], ADDRESS)
+        expected = baseline_answers(server, asked, answers["forest"], ADDRESS)
         sender = Sender(ADDRESS, asked, expected, FULL)
         try:
             while same + different < options.answers and time.monotonic() < end:
@@ -204,7 +204,7 @@ def _quantile(values: list[float], share: float) -> float:
 
 PARTS: dict[str, Callable[[list[list[float]], dict[str, list[int]], Options], Any]] = {
     "overload": overload,
-    "faithful": faithful,
+    "mismatches": mismatches,
     "lone": lone,
 }
 

@@ -109,7 +109,7 @@ def require_platforms(docker: Docker, platforms: Sequence[str]) -> None:
     """
     for platform in platforms:
         if not re.fullmatch(r"[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?", platform):
-            raise UsageError(f"PLATFORMS: {platform!r} is no platform; give linux/amd64,linux/arm64")
+            raise UsageError(f"PLATFORMS: {platform!r} is not a platform; give linux/amd64,linux/arm64")
     try:
         told = docker.run("buildx", "inspect", timeout=30)
     except LabError as error:

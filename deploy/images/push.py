@@ -31,7 +31,7 @@ def check_registry(registry: str) -> str:
 
 
 def stamp_of(docker: Docker, image: Image) -> Stamp:
-    """What an image says of itself.
+    """The labels of an image.
 
     Raises:
         UsageError: it is not here.

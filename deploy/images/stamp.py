@@ -1,4 +1,4 @@
-"""What an image says of itself, and the tags that follow from it: the version, the git commit, the source."""
+"""The labels of an image, and the tags that follow from it: the version, the git commit, the source."""
 
 from __future__ import annotations
 

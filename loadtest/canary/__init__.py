@@ -1,1 +1,1 @@
-"""The canary: how much of the traffic the candidate gets, who decided that and why."""
+"""The canary: its state, the evidence, the decision. May import data, experiment, stats; no I/O, no clock."""

@@ -28,7 +28,7 @@ def decode(text: str, source: str) -> State:
     """Read a state back; ``source`` names the file in messages.
 
     Raises:
-        StateError: it is no state, or its history has a hole.
+        StateError: it is no state, or its history has a gap.
     """
     try:
         document = json.loads(text)
@@ -42,7 +42,7 @@ def decode(text: str, source: str) -> State:
         ) from None
     serials = [entry.serial for entry in history]
     if not history or serials != list(range(1, len(history) + 1)):
-        raise StateError(f"{source}: the history has a hole; move the file away and the lab begins a new one")
+        raise StateError(f"{source}: the history has a gap; move the file away and the lab begins a new one")
     return State(history)
 
 

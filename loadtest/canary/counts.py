@@ -14,7 +14,7 @@ class Counts(NamedTuple):
     Args:
         requests: unpinned requests that ended.
         errors: those that did not end well, for whatever reason a user would see.
-        judged: answers of which it became known what truly happened (they may be older).
+        judged: answers whose true outcome became known (they may be older).
         wrong: those that were wrong.
         timed: requests whose latency is known.
         slower: how many of those took longer than each of ``Scrape.edges``.

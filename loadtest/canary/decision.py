@@ -4,7 +4,7 @@ In this order, the first that applies:
 
 1. **Roll back at once**: the candidate is dead or not ready, the gateway has ejected it, metrics are missing,
    or a rollback gate has failed. Not while stable itself is not ready: that would send everybody to it.
-2. **Pause**: an alarm, which is not proof. The split goes to 0 at once, and the candidate begins anew after
+2. **Pause**: an alarm, which is not proof. The split goes to 0 at once, and the candidate starts again after
    the pause, on fresh evidence; the last alarm of ``alarms`` is a rollback.
    In the shadow nobody is harmed: an alarm holds the candidate there until it fades or is proof.
 3. **Into the shadow** before the first step, where ``shadow`` asks for it.
@@ -131,7 +131,7 @@ def _missing(policy: Canary, position: Position, evidence: Evidence) -> str | No
     """What the next move still waits for; None: nothing."""
     if position.split >= 100:
         rest = policy.settle - (evidence.at - position.since)
-        return f"everybody has the candidate; it settles for {rest:.0f} s more" if rest > 0 else None
+        return f"all users have the candidate; it settles for {rest:.0f} s more" if rest > 0 else None
     if position.split == 0:
         if evidence.misses[Role.CANDIDATE]:
             return "the candidate is not ready"
@@ -149,7 +149,7 @@ def _missing(policy: Canary, position: Position, evidence: Evidence) -> str | No
 
 def _up(policy: Canary, position: Position) -> Decision:
     if position.split >= 100:
-        return Decision("promote", 0.0, "every gate is met, and everybody has had the candidate")
+        return Decision("promote", 0.0, "every gate is met, and all users have had the candidate")
     step = _next(policy, position.split)
     if position.split == 0:
         why = "the candidate is ready"

@@ -36,7 +36,7 @@ class LatencyTest:
 
     def __init__(self, gate: Gate, alpha: float, window: float) -> None:
         if gate.quantile is None:
-            raise ValueError(f"{gate} is no gate of latency")
+            raise ValueError(f"{gate} is not a latency gate")
         self.gate = gate
         self._tail = 1 - gate.quantile
         self._alpha = alpha

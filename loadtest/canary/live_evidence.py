@@ -165,7 +165,7 @@ class Watch:
         self._heard: dict[str, float] = {}
 
     def enter(self, at: float, split: float, *, again: bool = False) -> None:
-        """A step begins; ``again``: after an alarm, so the bets that made it begin anew."""
+        """A step begins; ``again``: after an alarm, so the bets that made it start again."""
         self._at, self._split, self._answers = at, split, 0.0
         self._began = at if self._began is None else self._began
         for source in ("gateway", *ROLES):

@@ -49,7 +49,7 @@ class Shadow(NamedTuple):
         agreement: share of rows that both versions predict alike, None before the first: texts and whole
             numbers are alike when they are equal, fractions when they differ by at most 0.1%.
         interval: the ends of its 95% interval (Clopper and Pearson 1934).
-        judged: rows of which it is known what truly happened; classification only.
+        judged: rows whose true outcome is known; classification only.
         accuracy: per role the share of them that it predicted; empty before the first.
         latency: per role the quantiles ``QUANTILES`` in seconds, in the server, over the same requests; empty
             before the first.

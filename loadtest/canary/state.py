@@ -198,7 +198,7 @@ class Store(Protocol):
 
         Raises:
             StateError: the file cannot be read.
-            LabError: the gateway did not take the routes over; the state says what was asked for.
+            LabError: the gateway did not apply the routes; the state says what was asked for.
         """
 
     def lead(self, owner: str) -> AbstractContextManager[None]:

@@ -1,1 +1,1 @@
-"""Capacity: the highest rate at which a version meets its objective. Pure: no clock and no I/O."""
+"""The highest rate at which a version meets its objective. May import judge and below; no I/O, no clock."""

@@ -34,7 +34,7 @@ _BEYOND_ALL = 50.0
 
 
 class Root(NamedTuple):
-    """A rate with its interval, in requests a second, and the slope there (probits by log rate)."""
+    """A rate with its interval, in requests per second, and the slope there (probits by log rate)."""
 
     rate: float
     low: float
@@ -46,7 +46,7 @@ def find_root(rate: Floats, bad: Floats, total: Floats, allowed: float, alpha: f
     """The rate at which the share of bad answers is ``allowed``.
 
     Args:
-        rate: of each trial, in requests a second, shape (trials,).
+        rate: of each trial, in requests per second, shape (trials,).
         bad: bad answers of each trial, same shape.
         total: all answers of each trial, same shape.
         allowed: the share that the objective allows, in (0, 1).

@@ -11,7 +11,7 @@ from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import shown
 from loadtest.judge.verdict import Word
 
-_UNPROVEN = "fails on its own, but one of {} answers does so by chance too often; more trials would prove it"
+_UNPROVEN = "fails on its own, but with {} answers one fails by chance too often; more trials would settle it"
 
 
 def check(gates: Sequence[Gate]) -> None:
@@ -81,8 +81,8 @@ def together(
     if any(p.capacity is None for p in points):
         return Word.FAIL, "a version does not meet the objective at any rate that was tried"
     if not all(p.precise for p in points):
-        return Word.INCONCLUSIVE, "an interval is wider than was asked: allow more or longer trials"
-    return Word.PASS, "capacity was found as precisely as was asked; there is no gate on it"
+        return Word.INCONCLUSIVE, "an interval is wider than requested: allow more or longer trials"
+    return Word.PASS, "capacity was found as precisely as requested; there is no gate on it"
 
 
 def _compare(gate: Gate, stable: Point, candidate: Point) -> tuple[float, float, float]:
@@ -112,4 +112,4 @@ def _undecided(stable: Point, candidate: Point, gate: Gate) -> str:
     for role, p in (("the candidate", candidate), ("stable", stable)):
         if p.capacity is None and (role == "the candidate" or gate.against == "stable"):
             return f"{role} met the objective at no rate that was tried: begin lower, or loosen it"
-    return "the interval holds the margin: more or longer trials would narrow it"
+    return "the interval contains the margin: more or longer trials would narrow it"

@@ -13,7 +13,7 @@ from loadtest.judge.verdict import Document, GateResult, Word
 
 
 class Point(Document):
-    """One version under one CPU limit. Rates in requests a second; None: not known, never zero instead.
+    """One version under one CPU limit. Rates in requests per second; None: not known, never zero instead.
 
     Args:
         cpus: the limit as enforced, in cores; None: none is.
@@ -95,6 +95,6 @@ def point(capacity: Capacity, cpus: float | None, price: float | None) -> Point:
 
 
 def cheapest(points: tuple[Point, ...], rate: float) -> float | None:
-    """The smallest CPU limit that surely bears ``rate`` requests a second; None: none of these."""
+    """The smallest CPU limit that surely bears ``rate`` requests per second; None: none of these."""
     enough = [p.cpus for p in points if p.cpus is not None and (p.interval[0] or 0.0) >= rate]
     return min(enough, default=None)

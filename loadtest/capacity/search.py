@@ -38,7 +38,7 @@ class Plan:
     """How a capacity is looked for.
 
     Args:
-        start: rate of the first trial, in requests a second.
+        start: rate of the first trial, in requests per second.
         late: share of answers that the objective allows to be late (0.01 for p99).
         failed: share of requests that may fail.
         seconds: length of a trial near the answer; the first ones last half of it.
@@ -59,7 +59,7 @@ class Plan:
 
 
 class Step(NamedTuple):
-    """The next trial: requests a second, for how many seconds."""
+    """The next trial: requests per second, for how many seconds."""
 
     rate: float
     seconds: float
@@ -70,7 +70,7 @@ class Trial:
     """What one trial showed.
 
     Args:
-        rate: requests a second.
+        rate: requests per second.
         requests: how many were measured.
         late: those answered later than the objective's limit, or not at all.
         failed: those without a usable answer.
@@ -92,7 +92,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Capacity:
-    """The answer, in requests a second.
+    """The answer, in requests per second.
 
     Args:
         rate: the highest rate at which the objective is met; None: no rate that was tried met it.

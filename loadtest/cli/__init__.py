@@ -1,1 +1,1 @@
-"""The verbs of the ``loadproof`` command, one file a verb; ``loadtest.cli.main`` puts them together."""
+"""The ``loadproof`` command: one file per verb, joined by ``main``. May import workflows and all below."""

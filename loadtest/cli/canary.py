@@ -34,7 +34,7 @@ app.command()(run)
 app.command()(auto)
 
 LabFolder = Annotated[Path, typer.Option("--lab", help="Folder of a lab that `canary up` keeps running.")]
-Project = Annotated[str, typer.Option(help="Compose project, where no lab runs in that folder.")]
+Project = Annotated[str, typer.Option(help="Compose project to use if no lab runs in that folder.")]
 Why = Annotated[str, typer.Option(help="One line for the history.")]
 
 
@@ -42,9 +42,9 @@ Why = Annotated[str, typer.Option(help="One line for the history.")]
 def status(
     lab: LabFolder = FOLDER,
     project: Project = PROJECT,
-    json: Annotated[bool, typer.Option("--json", help="Print the state file itself.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the state file.")] = False,
 ) -> None:
-    """Show which version gets what, since when, by whom and why."""
+    """Show the split, who set it, when and why."""
     running = running_lab(lab, project)
     state = running.canary.read()
     if json:
@@ -83,9 +83,9 @@ def promote(
     lab: LabFolder = FOLDER,
     project: Project = PROJECT,
     why: Why = "promoted by hand",
-    force: Annotated[bool, typer.Option("--force", help="Although it is not ready.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Promote even if it is not ready.")] = False,
 ) -> None:
-    """Make the candidate the new stable; the old one stays, ready for a rollback."""
+    """Make the candidate the new stable; the old one stays ready for a rollback."""
     running = running_lab(lab, project)
     if not force:
         _require_ready(running)
@@ -106,10 +106,10 @@ def up(
     backend: Backend = "auto",
     lab: LabFolder = FOLDER,
     faults: Annotated[
-        bool, typer.Option("--faults", help="Let the versions be made slow, wrong or failing.")
+        bool, typer.Option("--faults", help="Allow faults to be injected into the versions.")
     ] = False,
 ) -> None:
-    """Keep a lab running until Ctrl-C; the next one in the same folder goes on with the split of this one."""
+    """Keep a lab running until Ctrl-C; the next one in the same folder continues with its split."""
     resolved = Experiment.load_file(experiment, {"versions": {"stable": stable, "candidate": candidate}})
     checked = check_canary_up(resolved, backend)
     try:

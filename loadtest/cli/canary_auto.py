@@ -1,4 +1,4 @@
-"""``loadproof canary auto`` and ``run``: the canary by itself, on a lab that runs or on one of its own."""
+"""``loadproof canary auto`` and ``run``: the controller, on a running lab or on a lab of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from loadtest.workflows.prepare import check_canary_run
 
 _WORDS = {ExitCode.PASS: "promoted", ExitCode.FAIL: "rolled back", ExitCode.INCONCLUSIVE: "undecided"}
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line for every scrape.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per scrape.")]
 MetricsPort = Annotated[
     int, typer.Option(min=0, max=65535, help="Port of the controller's /metrics, on 127.0.0.1; 0: none.")
 ]
@@ -37,15 +37,15 @@ def auto(
     experiment: ExperimentName = "canary",
     lab: Annotated[Path, typer.Option(help="Folder of a lab that `canary up` keeps running.")] = FOLDER,
     project: Annotated[
-        str, typer.Option(help="Compose project, where no lab runs in that folder.")
+        str, typer.Option(help="Compose project to use if no lab runs in that folder.")
     ] = PROJECT,
     json: Json = False,
     metrics_port: MetricsPort = 0,
     metrics_address: Annotated[
-        str, typer.Option(help="Where that port listens; inside a container 0.0.0.0.")
+        str, typer.Option(help="Address that port listens on; in a container 0.0.0.0.")
     ] = LOOPBACK,
 ) -> None:
-    """Take the candidate from step to step by what its users see; roll it back as soon as it harms them."""
+    """Step the candidate up while its users are well; roll it back as soon as it harms them."""
     resolved = Experiment.load_file(experiment)
     check(resolved)
     running = running_lab(lab, project)
@@ -62,14 +62,14 @@ def run(
     stable: StableVersion = None,
     candidate: CandidateVersion = None,
     backend: Backend = "auto",
-    rate: Annotated[float | None, typer.Option(help="Requests a second, of all users together.")] = None,
-    duration: Annotated[str | None, typer.Option(help="Longest time of the load, such as 15m.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Requests per second, of all users together.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Maximum length of the load, such as 15m.")] = None,
     cpus: Annotated[float | None, typer.Option(help="CPU limit of each version, in cores.")] = None,
     results: Results = Path("results"),
     json: Json = False,
     metrics_port: MetricsPort = 0,
 ) -> None:
-    """Start a lab, put users on it, and take the candidate from 1% to everybody, or back."""
+    """Start a lab, send it users, and take the candidate from 1% to 100%, or back."""
     overrides: dict[str, Any] = {
         "versions": {"stable": stable, "candidate": candidate},
         "load": {"rate": rate, "duration": duration},

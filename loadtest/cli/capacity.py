@@ -25,21 +25,22 @@ def capacity(
     candidate: CandidateVersion = None,
     backend: Backend = "auto",
     latency: Annotated[
-        str | None, typer.Option(help="Limit that 99% of the answers must keep, such as 100ms.")
+        str | None, typer.Option(help="Latency within which 99% of the answers must come, such as 100ms.")
     ] = None,
     trial: Annotated[str | None, typer.Option(help="Length of a trial, such as 6s.")] = None,
     start: Annotated[
-        float | None, typer.Option(help="Rate of the first trial, in requests a second.")
+        float | None, typer.Option(help="Rate of the first trial, in requests per second.")
     ] = None,
     precision: Annotated[
-        float | None, typer.Option(help="Half-width of the interval to reach, such as 0.05.")
+        float | None, typer.Option(help="Relative half-width of the interval to reach, such as 0.05.")
     ] = None,
     cpus: Annotated[str | None, typer.Option(help="CPU limits to sweep, such as 0.25,0.5,1.")] = None,
     price: Annotated[
-        float | None, typer.Option(min=0, help="Price of a vCPU-hour: what a million predictions cost.")
+        float | None,
+        typer.Option(min=0, help="Price of a vCPU-hour, to show what a million predictions cost."),
     ] = None,
     at_rate: Annotated[
-        float | None, typer.Option(min=0, help="Requests a second to bear: the cheapest limit that does.")
+        float | None, typer.Option(min=0, help="Name the smallest CPU limit that sustains this rate.")
     ] = None,
     seed: Seed = None,
     gate: Annotated[

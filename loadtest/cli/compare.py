@@ -24,7 +24,9 @@ def compare(
     stable: StableVersion = None,
     candidate: CandidateVersion = None,
     backend: Backend = "auto",
-    rate: Annotated[float | None, typer.Option(help="Arrivals a second; each goes to both versions.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Arrivals per second; each goes to both versions.")
+    ] = None,
     rates: Annotated[
         str | None,
         typer.Option(help="Several rates on the same lab, one after the other, such as 20,100,180."),
@@ -33,11 +35,11 @@ def compare(
     until_decided: Annotated[
         bool,
         typer.Option(
-            "--until-decided", help="End as soon as the verdict is certain; --duration is the limit (10m)."
+            "--until-decided", help="End as soon as every gate is decided; --duration is the limit (10m)."
         ),
     ] = False,
     restarts: Annotated[
-        int | None, typer.Option(help="Deploy both versions anew so many times, for final decisions.")
+        int | None, typer.Option(help="Deploy both versions this many times, for a final decision.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
     seed: Seed = None,
@@ -49,20 +51,22 @@ def compare(
         str | None, typer.Option(help="Instead of a lab: the server of the version in production.")
     ] = None,
     candidate_url: Annotated[
-        str | None, typer.Option(help="Instead of a lab: the server of the version that wants to be.")
+        str | None, typer.Option(help="Instead of a lab: the server of the candidate.")
     ] = None,
     protocol: Annotated[
         str | None, typer.Option(help="What both servers speak (oip); docs/any-server.md lists it all.")
     ] = None,
-    stable_model: Annotated[str | None, typer.Option(help="What stable's server calls the model.")] = None,
-    candidate_model: Annotated[str | None, typer.Option(help="What the candidate's calls it.")] = None,
+    stable_model: Annotated[str | None, typer.Option(help="The model's name on stable's server.")] = None,
+    candidate_model: Annotated[
+        str | None, typer.Option(help="The model's name on the candidate's server.")
+    ] = None,
     header: Annotated[
         list[str] | None,
         typer.Option(help="'Name: value' or 'Name: env:VARIABLE' for both servers; may be repeated."),
     ] = None,
     results: Results = Path("results"),
 ) -> None:
-    """Put the same load on both versions and say PASS, FAIL, INCONCLUSIVE or INVALID."""
+    """Send both versions the same load and judge: PASS, FAIL, INCONCLUSIVE or INVALID."""
     overrides: dict[str, Any] = {
         "versions": {"stable": stable, "candidate": candidate},
         "load": {

@@ -15,10 +15,10 @@ from loadtest.workflows.stored_run import open_run
 
 def diff(
     before: Annotated[Path, typer.Argument(help="A run folder.")],
-    after: Annotated[Path, typer.Argument(help="The run folder to hold beside it.")],
+    after: Annotated[Path, typer.Argument(help="The run folder to compare it with.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Hold two stored runs side by side: what changed, by how much at least and at most. No verdict."""
+    """Compare two stored runs: what changed, with an interval. No verdict."""
     changes = diff_runs(open_run(before), open_run(after))
     if as_json:
         typer.echo(changes.model_dump_json(indent=2))

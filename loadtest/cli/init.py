@@ -13,21 +13,25 @@ from loadtest.workflows.init import init as make_ready
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(help="Of the model: a folder a version in it, each with one model file.")
+        Path,
+        typer.Argument(help="The model's folder: one folder per version in it, each with one model file."),
     ],
     data: Annotated[
         Path | None,
-        typer.Option(help="The labelled evaluation set: CSV or Parquet; else evaluation.* in the folder."),
+        typer.Option(
+            help="The labelled evaluation set, CSV or Parquet; by default evaluation.* in the folder."
+        ),
     ] = None,
     label: Annotated[str, typer.Option(help="Its label column.")] = "label",
     ignore: Annotated[
-        list[str] | None, typer.Option(help="A numeric column that is no feature; may be repeated.")
+        list[str] | None, typer.Option(help="A numeric column that is not a feature; may be repeated.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The experiment to write; else the folder's name, with .toml, here.")
+        Path | None,
+        typer.Option(help="The experiment to write; by default the folder's name with .toml, here."),
     ] = None,
 ) -> None:
-    """Make your own model ready: write its model.toml files and an experiment, and try every version."""
+    """Prepare your own model: write its model.toml files and an experiment, and try every version."""
 
     def say(line: str) -> None:
         console.print(f"• {line}", markup=False, soft_wrap=True)

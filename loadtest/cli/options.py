@@ -14,8 +14,8 @@ StableVersion = Annotated[
     str | None, typer.Option(help="The version in production: a name, a folder, or image:NAME on Compose.")
 ]
 CandidateVersion = Annotated[
-    str | None, typer.Option(help="The version that wants to be: a name, a folder, or image:NAME on Compose.")
+    str | None, typer.Option(help="The new version: a name, a folder, or image:NAME on Compose.")
 ]
 Backend = Annotated[str, typer.Option(help=f"{', '.join(backend_names()[:-1])} or {backend_names()[-1]}.")]
-Seed = Annotated[int | None, typer.Option(help="Same seed, same arrivals and rows.")]
+Seed = Annotated[int | None, typer.Option(help="The same seed gives the same arrivals and rows.")]
 Results = Annotated[Path, typer.Option(help="Where the run folder goes.")]

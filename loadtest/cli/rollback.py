@@ -19,7 +19,7 @@ def roll_back(running: RunningLab, why: str) -> str:
     """Roll back, whoever controls the canary, and say what was done.
 
     Raises:
-        LabError: no lab runs, or its gateway did not take it over.
+        LabError: no lab runs, or its gateway did not apply it.
     """
     return apply(running, lambda state: state.rollback(sign(why)) if state.can_roll_back else state)
 

@@ -23,9 +23,9 @@ def worker(
     master: Annotated[str, typer.Option(help="HOST or HOST:PORT of the master (5557).")],
     target: Annotated[
         str | None,
-        typer.Option(help="URL of the gateway as this machine reaches it, where it is not the master's."),
+        typer.Option(help="URL of the gateway from this machine, if it is not the master's."),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Workers on this machine, one for a core.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Workers on this machine, at most one per core.")] = 1,
 ) -> None:
     """Send a share of the load from this machine, until the master quits or Ctrl-C."""
     host, port = address(master)
@@ -53,7 +53,9 @@ def address(master: str) -> tuple[str, int]:
         name, port = master, str(PORT)
     host = name.removeprefix("[").removesuffix("]")
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise UsageError(f"{master!r} is no address of a master; give HOST or HOST:PORT, such as lab:{PORT}")
+        raise UsageError(
+            f"{master!r} is not the address of a master; give HOST or HOST:PORT, such as lab:{PORT}"
+        )
     return host, int(port)
 
 

@@ -1,1 +1,1 @@
-"""Files and nothing else: evaluation set, samples, run folder. Imports experiment and errors."""
+"""Files and nothing else: evaluation set, samples, run folder. May import experiment, stats, errors."""

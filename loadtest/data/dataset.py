@@ -34,7 +34,7 @@ class Dataset:
         path: where it was read from.
         matrix: the sent columns as float64, shape (rows, features); None where they are no finite numbers.
         names: the columns that are sent, in the order in which they are.
-        labels: what truly happened, one per row: text for a classification, float64 for a regression.
+        labels: the true outcome, one per row: text for a classification, float64 for a regression.
         values: what the row's sale earned, one per row; None when the experiment names no value column.
         columns: every column that has a name of its own and cells that are text or numbers; float64, int64,
             bool or string, null where a cell is missing.

@@ -1,4 +1,4 @@
-"""Prometheus's text format: what a server says of itself on ``/metrics``."""
+"""Prometheus's text format: what a server reports about itself on ``/metrics``."""
 
 from __future__ import annotations
 

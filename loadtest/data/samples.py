@@ -1,4 +1,4 @@
-"""Samples: the raw record of a run, one row a request, and their Parquet codec.
+"""Samples: the raw record of a run, one row per request, and their Parquet codec.
 
 Everything a verdict, a table or a chart says is derived from these columns. Samples travel from workers
 to the master as Arrow IPC bytes and rest in ``samples.parquet``; a sample is never dropped, rounded or

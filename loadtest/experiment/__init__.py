@@ -1,1 +1,1 @@
-"""Text to objects: what an experiment's file and its gates say. May import ``stats`` and ``errors``."""
+"""From text to objects: the experiment file and its gates. May import stats and errors."""

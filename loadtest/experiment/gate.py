@@ -1,4 +1,4 @@
-"""Gate expressions: one condition that the candidate must meet, as a person would say it.
+"""Gate expressions: one condition that the candidate must meet.
 
 Grammar::
 
@@ -73,7 +73,7 @@ class Gate:
     arguments: tuple[tuple[str, str], ...] = ()
 
     @property
-    def subject(self) -> str:
+    def measured(self) -> str:
         """What the gate is about: the metric and its slice, without the bound."""
         return re.sub(r" *[<>=]=[^<>=\]]*$", "", self.expression)
 
@@ -190,7 +190,7 @@ def _arguments(
             shown = f"@{text}" if key == "@" else f"[{text}]"
             raise GateError(f"{entry.name} takes no {shown}; a slice reads [column=value]")
     if "[]" in found and not re.fullmatch(r"\d+(?:\.\d+)?", found["[]"]):
-        raise GateError(f"[{found['[]']}] is no number; write for example {entry.name}[0.9]")
+        raise GateError(f"[{found['[]']}] is not a number; write for example {entry.name}[0.9]")
     for key, example in (("@", "@10"), ("[]", "[0.9]")):
         if key in entry.takes and key not in found:
             raise GateError(f"{entry.name} lacks its number; write for example {entry.name}{example}")
@@ -264,7 +264,7 @@ def _check_bound(gate: Gate) -> None:
     if whole and gate.bound != int(gate.bound):
         raise GateError(f"{gate.metric} is counted, so its bound is a whole number")
     if gate.relative and gate.higher_is_better and gate.bound >= 1:
-        raise GateError("stable - 100% is nothing at all; a margin that can be lost lies below 100%")
+        raise GateError("stable - 100% is 0; a margin must be below 100%")
     if gate.against == "absolute" and best is not None:
         within = gate.bound < best if gate.higher_is_better else gate.bound > best
         if not within:

@@ -189,7 +189,7 @@ def why_unknown(name: str) -> str:
     if reason := why_not(name):
         return reason
     if re.fullmatch(r"p\d+", name):
-        return f"{name} is no latency quantile; there are p10 to p99, p995, p999 and p9999"
+        return f"{name} is not a latency quantile; there are p10 to p99, p995, p999 and p9999"
     near = _ALIASES.get(name) or next(iter(difflib.get_close_matches(name, METRICS, 1)), None)
     if near:
         return f"unknown metric {name!r}; did you mean {near!r}?"

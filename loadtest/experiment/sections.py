@@ -1,6 +1,6 @@
-"""The parts of an experiment: one small frozen object a table of its TOML file, unknown keys are errors.
+"""The parts of an experiment: one small frozen object per table of its TOML file. Unknown keys are errors.
 
-The docstrings of the keys are their reference: ``make docs`` writes docs/experiments.md from them.
+The docstrings of the keys document them: ``make docs`` writes docs/experiments.md from them.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Part(BaseModel):
 
 
 class Model(Part):
-    """Which model, and where its versions lie: ``Model(name="shop", folder="models/shop")``."""
+    """The model, and where its versions are: ``Model(name="shop", folder="models/shop")``."""
 
     name: str = Field(pattern=NAME)
-    """What the versions' `model.toml` call it, and the path of its requests."""
+    """The name in each version's `model.toml`, and in the path of its requests."""
     folder: Path
-    """The versions are the folders in it."""
+    """The folder of the versions, one folder each."""
     trainer: str | None = None
-    """The demo that is trained into `folder` where it is absent."""
+    """The demo to train into `folder` if the folder does not exist."""
 
 
 class Data(Part):
@@ -47,14 +47,14 @@ class Data(Part):
     path: Path
     """CSV, Parquet or JSON, one object per row; also as `.gz`."""
     label: str = "label"
-    """The column that says what truly happened."""
+    """The column of the true outcome."""
     value: str | None = None
-    """The column that says what a row's sale earned, for the gate `value`."""
+    """The column of what a right answer to the row earns, for the gate `value`."""
     features: tuple[str, ...] = ()
-    """The columns that are sent, in the model's order. Empty: every numeric column but the label and the
-    value; other columns serve as slices."""
+    """The columns to send, in the model's order. Empty: every numeric column except the label and the value;
+    the other columns serve as slices."""
     task: Literal["classification", "regression"] = "classification"
-    """Whether answers are right or wrong, or off by something."""
+    """`classification`: an answer is right or wrong. `regression`: it is off by some amount."""
 
 
 class Versions(Part):
@@ -63,42 +63,42 @@ class Versions(Part):
     stable: str = "v1"
     """The version in production: a folder in `[model] folder`, a path, or `image:NAME` on Compose."""
     candidate: str = "v2"
-    """The version that wants to be."""
+    """The version to replace it, named in the same way."""
 
 
 class Load(Part):
     """The traffic: ``Load(rate=50, duration="60s")`` is Poisson arrivals at 50 a second."""
 
     traffic: Literal["duet", "canary", "shadow", "stable", "candidate"] = "duet"
-    """`duet`: each arrival sends its row to both versions. `canary` and `shadow`: an arrival is a user's, and
-    the gateway chooses whom it goes to. `stable`, `candidate`: to that version alone."""
+    """`duet`: each arrival sends its row to both versions. `canary` and `shadow`: each arrival is a user's
+    request, and the gateway chooses the version. `stable`, `candidate`: only that version gets the load."""
     rate: float = Field(default=50.0, gt=0)
-    """Arrivals a second."""
+    """Arrivals per second."""
     rates: Rates = ()
-    """Several rates in turn, instead of `rate`."""
+    """Several rates, one after the other, instead of `rate`."""
     duration: PositiveSeconds = 60.0
     """Length of the measured load."""
     until_decided: bool = False
-    """End as soon as the verdict is certain, allowing for the many analyses; `duration` at the latest."""
+    """End as soon as every gate is decided, corrected for the repeated analyses; `duration` is the limit."""
     restarts: int = Field(default=1, ge=1)
-    """Deploy both versions anew so many times; the differences between deployments decide."""
+    """How many times to deploy both versions; the spread between deployments then counts in the verdict."""
     warmup: Seconds = 5.0
-    """Load before the measured one, which is not counted."""
+    """Load before the measurement starts; it is not counted."""
     baseline: Seconds | None = None
-    """Before any load each version answers every row once, without load, for at most so long; 0: not at all.
-    Without it: half of `duration`."""
+    """The most time to spend on baseline answers before the load: each version answers every row once. 0:
+    none. If absent: half of `duration`."""
     timeout: PositiveSeconds = 2.0
-    """An answer that takes longer is an error, and wrong."""
+    """An answer that takes longer is an error and counts as wrong."""
     max_lag: PositiveSeconds = 0.05
-    """A run whose generator is later than this, at the 99th percentile, is INVALID."""
+    """If the generator sends later than this at the 99th percentile, the run is INVALID."""
     seed: int = Field(default=1, ge=0)
     """The same seed gives the same arrivals and rows."""
     workers: int = Field(default=1, ge=1)
     """Processes of the load generator."""
     users: int = Field(default=10_000, ge=1)
-    """In `canary` and `shadow` traffic: how many there are."""
+    """In `canary` and `shadow` traffic: how many users there are."""
     feedback_delay: Seconds = 5.0
-    """In `canary` and `shadow` traffic: after how long, on average, a user reports what truly happened."""
+    """In `canary` and `shadow` traffic: the mean time after which a user reports the true outcome."""
 
     @property
     def baseline_time(self) -> float:
@@ -107,34 +107,34 @@ class Load(Part):
 
 
 class Limits(Part):
-    """What each version gets, equal for both: ``Limits(cpus=0.25, memory="512m")``."""
+    """The limits of each version, the same for both: ``Limits(cpus=0.25, memory="512m")``."""
 
     cpus: Cpus = 0.25
-    """CPU limit in cores; 0: none."""
+    """CPU limit in cores; 0: no limit."""
     memory: Bytes = 512 * 2**20
-    """Memory limit, such as `512m`; 0: none."""
+    """Memory limit, such as `512m`; 0: no limit."""
 
 
 class Fault(Part):
-    """A failure that the lab injects, to see what a canary does about it.
+    """A fault to inject, to see how a canary reacts.
 
     ``Fault(at="20s", kind="failing", share=0.5)``: twenty seconds after the load began, the candidate answers
     500 to half of its requests.
     """
 
     kind: Literal["killed", "paused", ServerFault]
-    """`killed` and `paused` befall the whole version; the others a share of what it is asked, which
-    Loadproof's own model server can do on demand."""
+    """`killed` and `paused` hit the whole version. `slowed`, `wrong` and `failing` hit a share of its
+    requests; Loadproof's own model server injects them on demand."""
     at: Seconds = 0.0
-    """When, after the load began."""
+    """How long after the start of the load."""
     lasts: Seconds = 0.0
-    """For how long; 0: until the end."""
+    """How long it lasts; 0: until the end."""
     role: Role = Role.CANDIDATE
-    """Whom it befalls."""
+    """The role to inject the fault into."""
     share: float = Field(default=1.0, gt=0, le=1)
-    """Of `slowed`, `wrong`, `failing`: the share of requests."""
+    """The share of requests that `slowed`, `wrong` or `failing` hits."""
     delay: Annotated[float, BeforeValidator(seconds), Field(ge=0, le=MAX_DELAY)] = 0.0
-    """Of `slowed`: by how much."""
+    """How much `slowed` delays an answer."""
 
     @property
     def by_server(self) -> bool:
@@ -143,75 +143,75 @@ class Fault(Part):
 
 
 class Objective(Part):
-    """What a good answer is, for goodput: ``Objective(latency="250ms")``."""
+    """What counts as a good answer, for goodput: ``Objective(latency="250ms")``."""
 
     latency: PositiveSeconds = 0.25
-    """A good answer is correct, and not later than this."""
+    """A good answer is correct and takes at most this long."""
 
 
 class Capacity(Part):
     """How `loadproof capacity` finds the highest rate: ``Capacity(latency="100ms")``."""
 
     latency: PositiveSeconds = 0.1
-    """The objective: the `quantile` of latency stays within it."""
+    """The latency objective: `quantile` of the latency is at most this."""
     quantile: float = Field(default=0.99, ge=0.5, lt=1)
-    """See `latency`."""
+    """The quantile that `latency` bounds."""
     error_rate: float = Field(default=0.001, gt=0, lt=1)
-    """The objective: no larger share of errors than this."""
+    """The error objective: the largest share of errors."""
     trial: PositiveSeconds = 6.0
-    """A trial lasts so long at least."""
+    """The minimum length of a trial."""
     requests: int = Field(default=400, ge=50)
-    """A trial sends so many requests at least."""
+    """The minimum number of requests per trial."""
     start: float = Field(default=50.0, gt=0)
     """The rate of the first trial."""
     precision: float = Field(default=0.07, gt=0, lt=1)
-    """The search ends when the interval's half width is below this share."""
+    """The search ends when the relative half-width of the interval is below this."""
     trials: int = Field(default=30, ge=4)
-    """The search ends after so many trials of a version at the latest."""
+    """The most trials per version."""
     gates: tuple[GateExpression, ...] = ()
-    """What the capacity must be, such as `capacity >= stable - 5%`."""
+    """What the capacity must meet, such as `capacity >= stable - 5%`."""
 
 
 DEFAULT_ROLLBACK = ("error_rate <= stable", "accuracy >= stable", "p99 <= 250ms")
 
 
 class Canary(Part):
-    """How the candidate is let into live traffic, and what takes it out: ``Canary(steps=(10, 50, 100))``.
+    """How the candidate enters live traffic, and what takes it out: ``Canary(steps=(10, 50, 100))``.
 
-    The experiment's ``gates`` are what must be *shown* before everybody gets the candidate; ``rollback`` are
-    gates of which a *refutation* takes it out.
+    The experiment's ``gates`` must be *shown to hold* before every user gets the candidate. The candidate is
+    rolled back when one of the ``rollback`` gates is *shown not to hold*.
     """
 
     shadow: Seconds = 0.0
-    """For so long before the first split it is sent a copy of the traffic; 0: not at all."""
+    """How long the candidate gets a copy of the traffic before the first step; 0: no shadow."""
     steps: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(
         default=(1, 5, 10, 25, 50, 100), min_length=1
     )
-    """The splits in percent, ascending; the last is 100."""
+    """The splits in percent, in ascending order; the last is 100."""
     rollback: tuple[GateExpression, ...] = Field(
         default=tuple(Gate.parse(g) for g in DEFAULT_ROLLBACK), min_length=1
     )
-    """Roll back as soon as one of these is refuted; `<= stable` allows no harm that can be seen."""
+    """Roll back as soon as one of these is shown not to hold; `<= stable` tolerates no detectable harm."""
     answers: int = Field(default=20, ge=1)
-    """The candidate's answers that every step needs at least."""
+    """The fewest answers of the candidate per step."""
     window: PositiveSeconds = 10.0
-    """One window of latency, and of errors in bursts."""
+    """The length of a window of latency, and of errors in bursts."""
     alarms: int = Field(default=2, ge=1)
-    """The first sign of harm takes the split to 0 before it is beyond doubt; the last of so many is final."""
+    """How many alarms end in a rollback. Each earlier one takes the split to 0 for `pause`."""
     pause: Seconds = 10.0
-    """So long after an alarm the candidate begins anew, on fresh evidence."""
+    """How long after an alarm the candidate restarts at the first step, on fresh evidence."""
     timeout: PositiveSeconds = 1.0
-    """In this time a version must answer a health check, and show its metrics."""
+    """How long a version may take to answer a health check or a scrape of its metrics."""
     misses: int = Field(default=2, ge=1)
-    """Health checks in a row that the candidate may not pass until it is rolled back."""
+    """How many health checks in a row the candidate fails before it is rolled back."""
     missing: PositiveSeconds = 3.0
-    """So long without metrics rolls back."""
+    """Roll back after this long without metrics."""
     settle: Seconds = 10.0
-    """So long at 100% before the candidate becomes the new stable."""
+    """How long the candidate stays at 100% before it becomes the new stable."""
     hold: PositiveSeconds = 600.0
-    """So long a step may take; then `undecided` says what happens."""
+    """The longest that a step may take; then `undecided` applies."""
     undecided: Literal["rollback", "stay"] = "rollback"
-    """`rollback`, or `stay` at the split that was reached."""
+    """After `hold`: roll back, or stay at the split that was reached."""
 
     @field_validator("steps")
     @classmethod

@@ -39,16 +39,16 @@ class Target(BaseModel):
     stable: str
     """Base URL of the version in production."""
     candidate: str
-    """Base URL of the version that wants to be."""
+    """Base URL of the candidate."""
     protocol: str = "oip"
-    """What both speak: `oip`, `kserve-v1`, `tfserving`, `mlflow` or `sagemaker` (docs/any-server.md)."""
+    """What both servers speak: `oip`, `kserve-v1`, `tfserving`, `mlflow` or `sagemaker` (any-server.md)."""
     stable_model: str | None = None
-    """What stable's server calls the model, where not as `[model] name`."""
+    """The model's name on stable's server, if it is not `[model] name`."""
     candidate_model: str | None = None
-    """What the candidate's server calls it."""
+    """The model's name on the candidate's server."""
     headers: tuple[str, ...] = ()
-    """`Name: value`, or `Name: env:VARIABLE`, whose value is neither printed nor written anywhere; what looks
-    like a secret must be given so."""
+    """`Name: value`, or `Name: env:VARIABLE` for a secret, whose value is neither printed nor stored. A
+    header that looks like a secret must be given as the second."""
 
     @field_validator("headers")
     @classmethod
@@ -72,7 +72,7 @@ class Target(BaseModel):
         if "@" in url.split("//", 1)[-1].split("/", 1)[0]:
             raise ValueError("a URL with a password would be stored with the run; give a header from env:")
         if not url.startswith(("http://", "https://")):
-            raise ValueError(f"{url!r} is no URL of a server; give one such as http://127.0.0.1:8001")
+            raise ValueError(f"{url!r} is not the URL of a server; give one such as http://127.0.0.1:8001")
         return url
 
     def url(self, role: Role) -> str:

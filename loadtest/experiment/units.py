@@ -51,11 +51,11 @@ def _ascending(given: object) -> object:
     if isinstance(given, str):
         given = given.split(",")
     if not isinstance(given, list | tuple):
-        raise ValueError(f"{given!r} is no list of rates such as [20, 100, 180]")
+        raise ValueError(f"{given!r} is not a list of rates such as [20, 100, 180]")
     try:
         rates = sorted(float(rate) for rate in given)
     except (TypeError, ValueError):
-        raise ValueError(f"{given!r} are no numbers; write for example [20, 100, 180]") from None
+        raise ValueError(f"{given!r} are not numbers; write for example [20, 100, 180]") from None
     if rates and (rates[0] <= 0 or len(set(rates)) < max(len(rates), 2)):
         raise ValueError(f"{given!r}: two different rates or more, each above 0, such as [20, 100, 180]")
     return rates

@@ -1,1 +1,1 @@
-"""From samples to a verdict: pure, so that a stored run can be judged again."""
+"""From samples to a verdict. May import data, experiment, stats; no I/O, no clock: runs can be rejudged."""

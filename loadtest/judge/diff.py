@@ -71,7 +71,7 @@ def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
         ("candidate", one.versions.candidate, two.versions.candidate),
         ("backend", before.facts.backend, after.facts.backend),
         ("traffic", one.load.traffic, two.load.traffic),
-        ("arrivals a second", f"{one.load.rate:g}", f"{two.load.rate:g}"),
+        ("arrivals per second", f"{one.load.rate:g}", f"{two.load.rate:g}"),
         ("seconds of load", f"{before.evidence.duration:.0f}", f"{after.evidence.duration:.0f}"),
         ("seed", one.load.seed, two.load.seed),
         ("time-out in seconds", f"{one.load.timeout:g}", f"{two.load.timeout:g}"),
@@ -200,7 +200,7 @@ def _facts(before: Run, after: Run, role: Role) -> Iterator[Change]:
     }
     for name, read in readers.items():
         gate, own = Gate.beside_stable(name, relative=name == "memory"), (read(before), read(after))
-        measured: Measurement | str = "not observed in both runs"
+        measured: Measurement | str = "not measured in both runs"
         if own[0] is not None and own[1] is not None:
             if gate.relative:
                 measured = Measurement(Known(own[1] / own[0] - 1), 0.0, None, None) if own[0] else "it was 0"

@@ -12,7 +12,7 @@ from loadtest.stats.estimate import Known
 
 _FIFTEEN_DIGITS = 1e15
 HOPELESS = 400
-"""Times the run's length beyond which more of the same is no advice."""
+"""Times the run's length beyond which a longer run is no advice."""
 
 
 def amount(value: float | None, unit: str, *, signed: bool = False) -> str:
@@ -76,13 +76,14 @@ def undecided(
     # the smallest distance from the margin that would have been called, on the base scale
     seen = abs(measured.to_base(margin + half) - measured.to_base(margin))
     text = (
-        f"anything from {ends[0]} to {ends[1]} is possible, {limit_text(gate, measured)} lies between; "
-        f"this run could tell {amount(shown(seen, unit), unit)} from it; "
+        f"the true value may be anywhere from {ends[0]} to {ends[1]}, "
+        f"and {limit_text(gate, measured)} is in between; "
+        f"this run could detect a difference of {amount(shown(seen, unit), unit)} from it; "
     )
     distance = abs(value - margin)
     factor = (half / distance) ** 2 - 1 if distance > 0 and math.isfinite(half) else math.inf
     if factor > HOPELESS:
-        return text + "so near the margin, more of the same would not settle it", None
+        return text + "so close to the margin, a longer run would not settle it", None
     if measured.restarts:
         more = max(1, math.ceil(factor * measured.restarts))
         return f"{text}about {more:,} more restarts of this length would settle it", None
@@ -90,10 +91,10 @@ def undecided(
     if measured.rows is not None and factor * measured.rows > measured.rows_left:
         rows, there = two_digits(math.ceil((factor + 1) * measured.rows)), measured.rows + measured.rows_left
         where = f" with {gate.column}={gate.value}" if gate.column else ""
-        text += f"about {rows:,} distinct rows{where} would settle it, the evaluation set has {there:,}"
-        return text + ": more of the same would not", None
+        text += f"about {rows:,} distinct rows{where} would settle it; the evaluation set has {there:,}"
+        return text + ", so a longer run would not", None
     seconds = requests / evidence.rate
-    side = "" if good_side else " (for the worse, as it looks)"
+    side = "" if good_side else " (probably as a FAIL)"
     needed = f"{two_digits(requests):,} more requests, about {math.ceil(seconds):,} s at this rate"
     return f"{text}{needed}, would settle it{side}", seconds
 

@@ -76,7 +76,7 @@ def _beyond_timeout(gate: Gate, timeout: float) -> str | None:
 def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | None) -> str | None:
     """Why there is no such input of a metric (see ``Metric.needs``); None: there is."""
     if need == "baseline" and not experiment.load.baseline_time:
-        return "it needs the answers without load; give [load] baseline more than 0"
+        return "it needs baseline answers; set [load] baseline above 0"
     if need == "value" and experiment.data.value is None:
         return "the experiment names no value column; set [data] value"
     if dataset is None:

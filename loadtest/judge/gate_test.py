@@ -1,4 +1,4 @@
-"""One gate, decided: by its interval, held against its margin."""
+"""One gate, decided: by its interval, compared with its margin."""
 
 from __future__ import annotations
 

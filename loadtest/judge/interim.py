@@ -64,7 +64,7 @@ class InterimAnalyses:
             unmeasured(
                 gate,
                 experiment.confidence,
-                "read at the end of the run" if gate.entry.interim == "read" else "no analysis was made yet",
+                "read at the end of the run" if gate.entry.interim == "read" else "no analysis yet",
             )
             for gate in experiment.gates
         ]

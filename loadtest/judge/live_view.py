@@ -14,7 +14,7 @@ The event that pages and terminals show, one JSON object::
                 "estimate": 3.1,               in ``unit``; null where nothing is known yet
                 "interval": [-1.9, 8.4],       holds at all analyses; an end is null where unbounded
                 "margin": 10.0, "unit": "%",
-                "reason": "anything from ..."}]}
+                "reason": "the true value may be ..."}]}
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ def _mismatches(gate: Gate, run: Run) -> Measurement:
 def _read(gate: Gate, run: Run, read: Callable[[VersionFacts], float | None]) -> Measurement:
     s, c = (read(run.facts.of(role)) for role in ROLES)
     if c is None or (gate.against == "stable" and s is None):
-        raise NoEvidence(f"{gate.metric} was not observed on this backend")
+        raise NoEvidence(f"{gate.metric} was not measured on this backend")
     value = c
     if gate.against == "stable" and s is not None:
         if gate.relative and s <= 0:

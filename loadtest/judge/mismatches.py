@@ -1,4 +1,4 @@
-"""Answers that changed under load: which ones, and how a gate on them reads."""
+"""Mismatches: which ones, and how a gate on them reads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Changed(NamedTuple):
 
     def __str__(self) -> str:
         name = f"request {self.request_id}" if self.request_id else "a request"
-        got = "a broken answer" if self.under_load is None else repr(self.under_load)
+        got = "an unreadable answer" if self.under_load is None else repr(self.under_load)
         return f"{name} (row {self.row}: {got}" + (
             f" instead of {self.baseline!r})" if self.baseline is not None else ")"
         )
@@ -54,7 +54,7 @@ def counted(gate: Gate, evidence: Evidence) -> str:
     candidate = evidence.candidate
     count, compared, all_ = int(candidate.mismatch.sum()), int(candidate.compared.sum()), len(candidate)
     part = "" if compared == all_ else f" ({compared / all_:.0%} of its answers could be compared)"
-    text = f"{count:,} of {compared:,} answers differ from the one given to the row without load{part}"
+    text = f"{count:,} of {compared:,} answers differ from the baseline answer to the same row{part}"
     if gate.against == "stable":
         text += f", stable's {int(evidence.stable.mismatch.sum()):,}"
     if count:
@@ -83,7 +83,7 @@ def not_compared(facts: RunFacts) -> str:
     """Why there is nothing to compare with."""
     asked = facts.load.baseline.get(Role.CANDIDATE)
     if asked is None or not asked.asked:
-        return "the candidate was not asked before the load, so no answer can be compared"
+        return "the candidate has no baseline answers, so no answer can be compared"
     if not asked.steady:
-        return "the candidate contradicts itself even without load: what changes under load cannot be told"
+        return "the candidate contradicts itself even without load, so mismatches cannot be detected"
     return f"the candidate answered none of {asked.asked:,} rows before the load, so nothing can be compared"

@@ -75,7 +75,7 @@ class Evidence:
 
     @property
     def rate(self) -> float:
-        """Arrivals a second."""
+        """Arrivals per second."""
         return self.arrivals / self.duration
 
     def await_first_analysis(self) -> None:

@@ -21,7 +21,7 @@ from loadtest.judge.verdict import Document, Verdict, Word
 
 
 class AtRate(Document):
-    """What was seen at one rate (arrivals a second); ``changes`` is against the lowest rate, None there."""
+    """What was seen at one rate (arrivals per second); ``changes`` is against the lowest rate, None there."""
 
     rate: float
     verdict: Verdict

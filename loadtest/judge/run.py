@@ -40,7 +40,7 @@ class BaselineFacts(_Facts):
 
 
 class LoadFacts(_Facts):
-    """What the load generator says of itself (``load.json``).
+    """What the load generator reports about itself (``load.json``).
 
     ``valid`` is False, with a ``reason``, when the measurement itself is bad: the run is then INVALID.
     """

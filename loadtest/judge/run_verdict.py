@@ -27,7 +27,7 @@ def together(judged: Sequence[Judged], alpha: float) -> tuple[Word, str]:
     alone = [j for j in open_ if j.result.verdict is Word.FAIL]
     if alone:
         name = alone[0].name
-        why = f"{name} fails on its own, but one of {count} gates does so by chance too often"
+        why = f"{name} fails on its own, but with {count} gates one fails by chance too often"
         return Word.INCONCLUSIVE, f"{why}: not proven after Holm's correction; run longer"
     names = ", ".join(j.name for j in open_)
     if len(open_) == 1:

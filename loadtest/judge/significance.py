@@ -49,7 +49,7 @@ class Level:
 
 
 def _cautious(estimate: Estimate) -> Estimate:
-    """An estimate whose standard error is estimated anew at each analysis, of which the smallest counts.
+    """An estimate whose standard error is estimated again at each analysis, of which the smallest counts.
 
     Half the degrees of freedom allow for that: found by simulation, see docs/statistics.md.
     """

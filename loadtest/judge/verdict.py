@@ -84,7 +84,7 @@ class LatencySummary(Document):
 class VersionSummary(Document):
     """What one version did in the run. None: not known, never zero instead.
 
-    ``compared`` answers were held against the one that the version gave to the row without load;
+    ``compared`` answers were compared with the baseline answer to the row;
     ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``). The quantiles
     of ``latency_ms`` that ``latency_at_least`` names lie among requests without an answer in time: they are
     the time-out, or more. ``foreign_answers`` are no label of the evaluation set, such as

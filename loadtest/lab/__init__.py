@@ -1,1 +1,1 @@
-"""The running services behind one port, on Docker Compose or as local processes."""
+"""The running services behind one port: Compose, local processes or two URLs. May import canary and below."""

@@ -1,1 +1,1 @@
-"""The load generator: arrivals drawn up front, sent by Locust, every sample recorded."""
+"""The load generator, a separate process. May import data and below; others import its protocols only."""

@@ -10,7 +10,7 @@ LOADPROOF_TARGET      base URL of the gateway as a worker reaches it     the mas
 LOADPROOF_TARGETS     file that names the versions' servers to Prometheus  none
 LOADPROOF_PAGES       URL at which a browser finds Locust's web UI       where Locust listens
 LOADPROOF_BACKEND     what runs the lab, for the record                  local
-LOADPROOF_RATE        arrivals a second; Locust's option --rate          the experiment's
+LOADPROOF_RATE        arrivals per second; Locust's option --rate          the experiment's
 LOADPROOF_DURATION    measured time; Locust's option --duration          the experiment's
 ====================  =================================================  ==========================
 """

@@ -1,1 +1,1 @@
-"""A verdict as text, JSON, JUnit, Markdown and HTML; formats, never computes."""
+"""A verdict as text, JSON, JUnit, Markdown and HTML: formats, no computing. May import judge and below."""

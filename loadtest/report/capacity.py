@@ -54,7 +54,7 @@ def answers(report: CapacityReport) -> list[str]:
     lines = []
     for role in ROLES:
         cpus = report.cheapest.get(role)
-        found = "no limit that was tried is enough" if cpus is None else f"{cpus:g} CPUs are enough"
+        found = "none of the limits is enough" if cpus is None else f"{cpus:g} CPUs are enough"
         lines.append(f"{role} at {report.at_rate:g}/s: {found}")
     return lines
 
@@ -118,7 +118,7 @@ def _chart(report: CapacityReport) -> str:
     chart = Chart(
         "Capacity of both versions over the CPU limit",
         Axis.linear(0, widest, "CPU limit (cores)"),
-        Axis.linear(0, top, "requests a second within the objective"),
+        Axis.linear(0, top, "requests per second within the objective"),
     )
     for role in ROLES:
         mine = [p for p in known if p in report.versions[role]]

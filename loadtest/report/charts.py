@@ -181,8 +181,8 @@ def _over_time(evidence: Evidence) -> Figure:
     return Figure(
         "Latency over time",
         chart.render(),
-        f"Median {bins.name()} (thick) and the slowest answer (thin). A stall is a peak that falls: "
-        "whoever was due during it waited for its end.",
+        f"Median {bins.name()} (thick) and the slowest answer (thin). A stall shows as a falling peak: "
+        "requests that were due during it waited for its end.",
     )
 
 
@@ -197,7 +197,7 @@ def _answers(evidence: Evidence) -> Figure:
     }
     highest = max(float(max(answers.max(), errors.max())) for answers, errors in counted.values())
     chart = Chart(
-        "Answers and errors a second over time",
+        "Answers and errors per second over time",
         Axis.linear(0, bins.width * bins.number, "seconds of load", lambda s: f"{s:g} s"),
         Axis.linear(0, highest, "a second"),
         height=200,

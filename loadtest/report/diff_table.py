@@ -30,9 +30,9 @@ def print_changes(console: Console, changes: Changes) -> None:
     )
 
 
-def _table(subject: str, changes: list[Change]) -> Table:
-    headings = (subject, "before", "after", "change", "interval", "", "compared")
-    shown = table(headings, (subject, "", "compared"), wrapped=["compared"])
+def _table(title: str, changes: list[Change]) -> Table:
+    headings = (title, "before", "after", "change", "interval", "", "compared")
+    shown = table(headings, (title, "", "compared"), wrapped=["compared"])
     for change in changes:
         if change.before is None and change.after is None and change.estimate is None:
             continue

@@ -76,7 +76,7 @@ def share(value: float | None) -> str:
 
 
 def changed(version: VersionSummary) -> str:
-    """How many answers differ from the one given to the row without load, of those that could be compared."""
+    """How many answers differ from the baseline answer to the same row, of those that could be compared."""
     if version.mismatches is None:
         return "–"
     return f"{version.mismatches:,}" + ("" if version.compared is None else f" of {version.compared:,}")

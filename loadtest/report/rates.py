@@ -98,7 +98,7 @@ def rates_to_html(verdict: RatesVerdict, experiment: Experiment, facts: dict[str
 
 
 def _rate_axis(verdict: RatesVerdict) -> Axis:
-    return Axis.linear(0, verdict.rates[-1].rate, "arrivals a second")
+    return Axis.linear(0, verdict.rates[-1].rate, "arrivals per second")
 
 
 def _series(chart: Chart, x: list[float], y: list[float], role: str, texts: list[str]) -> None:
@@ -126,7 +126,7 @@ def _quality_chart(verdict: RatesVerdict) -> Figure:
     return Figure(
         "Accuracy",
         chart.render(),
-        "Correct answers among all requests; one that never came, or after the time-out, is wrong. Band: the "
+        "Correct answers among all requests; a missing or late answer counts as wrong. Band: the "
         "interval of the change since the lowest rate, row by row.",
     )
 
@@ -148,7 +148,7 @@ def _goodput_chart(verdict: RatesVerdict) -> Figure:
     chart = Chart(
         "Goodput of both versions at each rate",
         _rate_axis(verdict),
-        Axis.linear(0, most, "good answers a second"),
+        Axis.linear(0, most, "good answers per second"),
     )
     chart.line([0, x[-1]], [0, x[-1]], "limit")
     for role in ROLES:

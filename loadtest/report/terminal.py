@@ -93,7 +93,7 @@ def gates_line(view: LiveView) -> str:
     for gate in view.gates:
         open_ = gate.verdict is Word.INCONCLUSIVE
         between = f" {interval(gate)} of {limit_of(gate)}" if open_ and gate.estimate is not None else ""
-        parts.append(f"{OPEN if open_ else MARKS[gate.verdict]} {gate.gate.subject}{between}")
+        parts.append(f"{OPEN if open_ else MARKS[gate.verdict]} {gate.gate.measured}{between}")
     return f"{view.elapsed:5.0f} s  │ gates: " + ", ".join(parts)
 
 

@@ -1,1 +1,1 @@
-"""Pure statistics on arrays: summaries and paired comparison. No I/O, no clock."""
+"""Statistics on arrays: intervals and tests. May import NumPy and SciPy only; no I/O, no clock."""

@@ -1,7 +1,7 @@
 """Quantiles of latency, and their uncertainty by a delete-one-block jackknife over time blocks.
 
 Latencies of neighbouring requests are not independent: a pause or a throttled CPU period delays many at
-once, and counts of slow requests a second vary about ten times more than independence allows. Blocks of
+once, and counts of slow requests per second vary about ten times more than independence allows. Blocks of
 seconds are nearly independent, so the jackknife deletes one block of time at a time, of both versions
 together, and lets the spread of the results speak (Künsch 1989, The jackknife and the bootstrap for
 general stationary observations, Annals of Statistics 17(3)).

@@ -1,4 +1,4 @@
-"""Always-valid tests: they may be looked at as often as one likes, and stop at any moment.
+"""Always-valid tests: they may be looked at as often as you like, and stop at any moment.
 
 Each keeps an e-process: evidence that a hypothesis is false, which under that hypothesis exceeds 1/alpha
 *ever* with a chance of at most alpha (Ville's inequality). Three kinds, by what the traffic gives:

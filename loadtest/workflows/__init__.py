@@ -1,1 +1,1 @@
-"""What a person does with a lab, one file a verb."""
+"""What a user does, one file per verb; joins lab, judge and report. May import all but cli and load."""

@@ -82,7 +82,7 @@ class Controller:
         """Go on until the candidate is promoted, rolled back, or left where it is.
 
         Raises:
-            LabError: the gateway did not take a decision over, or ``check`` says that the lab broke.
+            LabError: the gateway did not apply a decision, or ``check`` says that the lab broke.
         """
         began = self.clock()
         state = self.store.read()
@@ -202,7 +202,7 @@ _ENDS = {"promote": ExitCode.PASS, "rollback": ExitCode.FAIL, "stay": ExitCode.I
 def resume(state: State) -> Position:
     """Where a controller that comes back finds the candidate: its split, and how often it was paused.
 
-    Evidence begins anew: a step that was under way is done once more.
+    Evidence starts again: a step that was under way is done once more.
     """
     alarms, paused, shadow = 0, False, state.now.mode == "shadow"
     for entry in reversed(state.history):

@@ -23,7 +23,7 @@ _THIS_MACHINE = (LOOPBACK, "localhost", "::1")
 GRAFANA_URL, GRAFANA_TOKEN = "GRAFANA_URL", "GRAFANA_TOKEN"
 _PATIENCE = 2.0
 _GAUGES = {
-    "split_percent": ("The candidate's share that was decided.",),
+    "split_percent": ("The candidate's share as decided.",),
     "alarm_evidence": ("Evidence of harm by a rollback gate, as a share of what an alarm needs.", "gate"),
     "interval": ("How much worse the candidate is than stable by a gate: both ends.", "gate", "end"),
     "margin": ("How much worse a gate lets the candidate be, as a share of 1.", "gate"),

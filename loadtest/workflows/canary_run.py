@@ -1,4 +1,4 @@
-"""A whole canary on a lab of its own: start it, put users on it, let the controller decide, keep a record."""
+"""A whole canary on its own lab: start it, put users on it, let the controller decide, keep a record."""
 
 from __future__ import annotations
 

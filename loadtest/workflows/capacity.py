@@ -41,7 +41,7 @@ class Questions(NamedTuple):
     Args:
         cpus: CPU limits to sweep, in cores; empty: the experiment's own.
         price: of a vCPU-hour, for the cost of a million predictions.
-        at_rate: requests a second that must be borne, for the cheapest limit.
+        at_rate: requests per second that must be sustained, for the cheapest limit.
     """
 
     cpus: tuple[float, ...] = ()
@@ -63,7 +63,7 @@ class _Invalid(Exception):  # noqa: N818 - it names what happened
 def capacity(
     ready: Ready, results: Path, progress: Progress, questions: Questions, recover: Recover = drain
 ) -> Outcome:
-    """Search on a lab of its own, both versions in turns, and judge what was found.
+    """Search on its own lab, both versions in turns, and judge what was found.
 
     Args:
         ready: the experiment, and the lab that is searched on.

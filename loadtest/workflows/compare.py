@@ -25,7 +25,7 @@ class Outcome(NamedTuple):
 
 
 def compare(ready: Ready, results: Path, progress: Progress) -> Outcome:
-    """Run an experiment that was checked on a lab of its own, and judge it.
+    """Run a checked experiment on a lab of its own, and judge it.
 
     Raises:
         UsageError: the results folder cannot be used; nothing was started.

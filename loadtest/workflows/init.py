@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class _Described:
-    """What a version says of itself; see ``services.model_server.describe``."""
+    """What a version reports about itself; see ``services.model_server.describe``."""
 
     version: str
     wrote: bool

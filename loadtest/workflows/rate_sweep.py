@@ -28,7 +28,7 @@ def measure_rates(ready: Ready, folder: Path, progress: Progress) -> RatesVerdic
     parts: list[tuple[Path, Run]] = []
     with opened(ready, progress) as lab:
         for rate in ready.experiment.load.rates:
-            progress.step(f"{rate:g} arrivals a second")
+            progress.step(f"{rate:g} arrivals per second")
             part, single = folder / f"rate-{rate:g}", ready.experiment.at_rate(rate)
             part.mkdir()
             write_file(part, EXPERIMENT, single.to_toml())

@@ -25,7 +25,7 @@ Facts = dict[str, Any]
 
 
 def measure_restarts(ready: Ready, folder: Path, progress: Progress) -> None:
-    """Measure every restart; what is done lies whole in ``folder`` after each, whatever befalls the next.
+    """Measure every restart; ``folder`` is complete after each, whatever happens to the next.
 
     The version that is started first alternates, and each restart has arrivals and rows of its own.
 

@@ -16,7 +16,7 @@ class Rows:
 
     Args:
         features: float64, shape (rows, columns of the demo).
-        labels: what truly happened, shape (rows,).
+        labels: the true outcome, shape (rows,).
         others: further columns by name, shape (rows,) each: the value of a row, slices. No model sees them.
     """
 

@@ -81,7 +81,7 @@ def test_a_second_controller_is_refused_and_a_killed_one_is_replaced(store, gate
         store._leading.kill()
         store._leading.wait()
         # whoever led must not go on as if it did
-        with pytest.raises(ControllerError, match="leads no more"):
+        with pytest.raises(ControllerError, match="no longer leads"):
             store.update(lambda state: state)
         eventually(lambda: leads(other))
 

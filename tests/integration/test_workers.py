@@ -122,7 +122,7 @@ def test_a_worker_that_cannot_reach_the_target_says_so_before_anything_is_sent(d
     ("master", "code", "says"),
     [
         ("127.0.0.1:1", 5, "127.0.0.1:1: no master can be reached there"),
-        ("lab:x", 2, "'lab:x' is no address"),
+        ("lab:x", 2, "'lab:x' is not the address"),
     ],
 )
 def test_what_is_no_master_is_one_line(master, code, says):

@@ -1,1 +1,1 @@
-"""The lab on Docker Compose. Imports gateway, services and the load process of the local lab."""
+"""The lab on Docker Compose. May import the lab's gateway, services and interface."""

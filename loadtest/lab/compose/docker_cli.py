@@ -55,7 +55,7 @@ class Docker:
             LabError: it failed, took too long or cannot be run; carries the last lines that it wrote.
         """
         try:
-            # a session of its own: Ctrl-C reaches this process only, which then ends the command in order
+            # its own session: Ctrl-C reaches this process only, which then ends the command in order
             process = subprocess.Popen(
                 [self.program, *arguments],
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,

@@ -39,7 +39,7 @@ class ComposeLoad:
         self._stopped = False
         self._code: int | None = None
         docker.run("cp", "-", f"{self._id}:{_JOB}", stdin=_archive(job), timeout=_COPY_SECONDS)
-        # a session of its own: on Ctrl-C the flow asks it to stop, and what was measured is kept
+        # its own session: on Ctrl-C the flow asks it to stop, and what was measured is kept
         self._process = subprocess.Popen(
             [docker.program, "start", "--attach", self._id],
             stdin=subprocess.DEVNULL,

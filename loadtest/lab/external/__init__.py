@@ -1,1 +1,1 @@
-"""No lab: two servers that already run somewhere. Imports services and the load process of the local lab."""
+"""No lab: two servers that already run. May import the lab's services and the local load process."""

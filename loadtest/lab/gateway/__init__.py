@@ -1,1 +1,1 @@
-"""The gateway and the canary's state that it serves. Imports canary and the lab's own rooms."""
+"""The gateway: its routes and the canary's state that it serves. May import canary and below."""

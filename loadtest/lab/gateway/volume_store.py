@@ -43,11 +43,11 @@ class VolumeStore:
         """Read, change and write; see ``Store.update``.
 
         Raises:
-            ControllerError: this controller leads no more, because the gateway was restarted meanwhile.
+            ControllerError: this controller no longer leads, because the gateway was restarted meanwhile.
         """
         if self._leading and self._leading.poll() is not None:
             raise ControllerError(
-                "the gateway was restarted, and this controller leads no more; start it again"
+                "the gateway was restarted, and this controller no longer leads; start it again"
             )
         with self._exec("canary-state", "change") as process:
             try:
@@ -99,7 +99,7 @@ class VolumeStore:
 
     def _exec(self, *command: str) -> subprocess.Popen[bytes]:
         try:
-            # a session of its own: Ctrl-C reaches this process only, which then ends the command in order
+            # its own session: Ctrl-C reaches this process only, which then ends the command in order
             return subprocess.Popen(
                 [self._program, "exec", "--interactive", self._container, *command],
                 stdin=subprocess.PIPE,

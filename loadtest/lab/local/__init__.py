@@ -1,1 +1,1 @@
-"""The lab as local processes, limited through cgroups. Imports gateway and services."""
+"""The lab as local processes, limited through cgroups. May import the lab's gateway, services, interface."""

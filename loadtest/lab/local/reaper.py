@@ -1,4 +1,4 @@
-"""The reaper: a process of its own that cleans up behind a lab whose process was killed.
+"""The reaper: a separate process that cleans up behind a lab whose process was killed.
 
 The lab tells it on standard input what runs (``+pid``), what was stopped (``-pid``) and which cgroups exist
 (``cgroup <folder>``). When the lab's process ends, however it ends, the pipe closes and the reaper stops
@@ -32,7 +32,7 @@ class Reaper:
     """
 
     def __init__(self, root: Path) -> None:
-        # a session of its own: Ctrl-C at the terminal must not end it before its work
+        # its own session: Ctrl-C at the terminal must not end it before its work
         self._process = subprocess.Popen(
             [sys.executable, "-m", "loadtest.lab.local.reaper", str(os.getpid())],
             stdin=subprocess.PIPE,

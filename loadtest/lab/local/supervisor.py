@@ -126,7 +126,7 @@ class Supervisor:
             if shutil.which(argv[0]) is None:
                 limits.remove()
                 raise StartError(f"{name}: cannot run {argv[0]} (no such program)")
-            # a session of its own: Ctrl-C at the terminal reaches us alone, and we stop it in order
+            # its own session: Ctrl-C at the terminal reaches us alone, and we stop it in order
             process = subprocess.Popen(
                 ["/bin/sh", "-c", _GATE, "sh", *limits.command(argv)],
                 stdin=subprocess.PIPE,

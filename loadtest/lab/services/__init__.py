@@ -1,1 +1,1 @@
-"""Over HTTP: what the services of a lab say of themselves. Imports data, and no backend."""
+"""What the services of a lab report over HTTP. May import canary, data and fetch, but no backend."""

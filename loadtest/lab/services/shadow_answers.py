@@ -3,7 +3,7 @@
 ::
 
     reader = AnswersReader("http://127.0.0.1:8002")
-    reader.read_into(join)      # what is new, as often as one likes
+    reader.read_into(join)      # what is new, as often as you like
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class AnswersReader:
         ring, records = page["ring"], page["records"]
         if ring != self._ring:
             self._ring = ring
-            if self._next:  # started again: its numbers begin anew
+            if self._next:  # started again: its numbers start again
                 self._next = 0
                 return True
         if page["first"] > self._next and records:

@@ -1,1 +1,1 @@
-"""The baseline answers: which rows to ask, and asking each version without load. Imports sending."""
+"""The baseline answers: which rows to ask, and asking each version without load. May import sending."""

@@ -1,1 +1,1 @@
-"""Master and workers: messages, shares, the files of a load. Imports sending, baseline and live."""
+"""Master and workers: messages, shares, files of a load. May import sending, baseline and live."""

@@ -23,7 +23,7 @@ Ended = Literal["completed", "stopped", "broken"]
 
 @dataclass(frozen=True)
 class LoadSummary:
-    """What the generator did; rates in arrivals a second.
+    """What the generator did; rates in arrivals per second.
 
     Args:
         offered_rps: arrivals whose time came, by the duration.
@@ -161,7 +161,7 @@ def _doubt(
         )
     if achieved < ENOUGH * offered:
         return (
-            f"the load generator sent {achieved:.1f} arrivals a second of {offered:.1f} offered: "
+            f"the load generator sent {achieved:.1f} arrivals per second of {offered:.1f} offered: "
             "lower the rate or add workers"
         )
     return None

@@ -1,1 +1,1 @@
-"""What is shown of a run while it lasts: figures, metrics, gates. Imports data and experiment."""
+"""What is shown of a run while it lasts: figures, metrics, gates. May import data and experiment."""

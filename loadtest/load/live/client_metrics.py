@@ -22,8 +22,8 @@ _COUNTERS = {
     "errors": "Requests without a usable answer.",
     "labelled": "Answers that are right or wrong; errors count as wrong.",
     "correct": "Answers that equal the label.",
-    "compared": "Answers to rows that the version had also answered without load.",
-    "mismatches": "Answers that differ from what the version said to that row without load.",
+    "compared": "Answers to rows that have a baseline answer.",
+    "mismatches": "Answers that differ from the baseline answer to the row.",
     "within_objective": "Usable answers within the latency objective.",
     "good": "Answers that are correct and within the latency objective (goodput).",
 }
@@ -94,7 +94,7 @@ class LoadMetrics(Collector):
         )
         lag.add_metric([run], *counts.lag.exposed(LAG_BUCKETS))
         yield lag
-        yield _counter("load_offered", "Arrivals whose time has come.", ["run"], [(run, self._offered)])
+        yield _counter("load_offered", "Arrivals that are due.", ["run"], [(run, self._offered)])
         yield _counter("load_sent", "Arrivals sent.", ["run"], [(run, self._sent)])
         if self._verdict is not None:
             yield from _judged(run, self._verdict)

@@ -1,4 +1,4 @@
-"""The gates of a run in Locust's web UI while it lasts, judged by ``loadproof live`` in a process of its own.
+"""The gates of a run in Locust's web UI while it lasts, judged by ``loadproof live`` in a separate process.
 
 An analysis keeps the processor busy; in Locust's own process the answers of the load would wait for it, and
 count as slow.

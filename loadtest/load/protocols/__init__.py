@@ -1,4 +1,4 @@
-"""The protocols of model servers: one file each, registered by being here. No I/O."""
+"""The protocols of model servers: one file each, registered by being here. May import data; no I/O."""
 
 from __future__ import annotations
 

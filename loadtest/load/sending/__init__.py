@@ -1,1 +1,1 @@
-"""Arrivals and requests: what a worker does at each intended send. Imports data, experiment and protocols."""
+"""Arrivals and requests: what a worker does at each intended send. May import data and protocols."""

@@ -45,7 +45,7 @@ def draw(load: Load, rows: int, worker: int = 0, workers: int = 1) -> Schedule:
     A Poisson process over ``[-warmup, duration)``: the number is Poisson, the times are uniform.
 
     Args:
-        load: rate (arrivals a second, of all workers together), duration, warm-up and seed.
+        load: rate (arrivals per second, of all workers together), duration, warm-up and seed.
         rows: number of rows of the evaluation set.
         worker: index of this worker, from 0.
         workers: number of workers that share the rate.

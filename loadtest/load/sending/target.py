@@ -34,7 +34,7 @@ def base_url(host: str) -> str:
     except ValueError:
         usable = False
     if not usable or parts.query or parts.fragment:
-        raise UsageError(f"{host!r} is no URL of a target; give one such as http://127.0.0.1:8080")
+        raise UsageError(f"{host!r} is not the URL of a target; give one such as http://127.0.0.1:8080")
     return host.rstrip("/")
 
 

@@ -1,7 +1,7 @@
 """Unpinned traffic: users with identities, whom the gateway gives a version, and what they report later.
 
 Each arrival is one user out of a population, and one request without a pin; its sample names who answered.
-Some seconds after a usable answer, what truly happened is posted as feedback to the version that gave it: as
+Some seconds after a usable answer, the true outcome is posted as feedback to the version that gave it: as
 in production, accuracy is known late.
 """
 

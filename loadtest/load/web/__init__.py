@@ -1,1 +1,1 @@
-"""Locust's web UI: options, the live tab, further endpoints. Imports cluster and live; nothing imports it."""
+"""Locust's web UI: options, the live tab, endpoints. May import cluster and live; nothing imports it."""

@@ -36,7 +36,7 @@ TABLE = {
 }
 _POINTS = 600
 _SHOWN = {"done": "answers", "errors": "errors", "p50": "p50 ms", "p95": "p95 ms", "p99": "p99 ms"}
-_CLAIM = "Each interval holds at all analyses together, so looking often does no harm."
+_CLAIM = "Each interval is valid over all analyses together, so watching does no harm."
 
 
 class LivePage:

@@ -35,10 +35,10 @@ def add_options(parser: Any, **_: object) -> None:
     # not in a group: Locust's start form shows only what the parser itself was given
     add = parser.add_argument
     experiments = list(dict.fromkeys([named, *bundled]))
-    add("--experiment", choices=experiments, default=named, help="what is compared, and under which gates")
+    add("--experiment", choices=experiments, default=named, help="what to compare, and by which gates")
     traffic = get_args(Load.model_fields["traffic"].annotation)
-    add("--traffic", choices=traffic, default=load.traffic, help="who gets the rows of an arrival")
-    add("--rate", type=float, env_var="LOADPROOF_RATE", default=load.rate, help="arrivals a second")
+    add("--traffic", choices=traffic, default=load.traffic, help="which version gets the row of an arrival")
+    add("--rate", type=float, env_var="LOADPROOF_RATE", default=load.rate, help="arrivals per second")
     duration = f"{load.duration:g}s"
     about = "measured time, such as 60s or 2m"
     add("--duration", type=str, env_var="LOADPROOF_DURATION", default=duration, help=about)

@@ -1,4 +1,4 @@
-"""What the versions' servers say of themselves around a run that Locust's web UI started: limits and memory.
+"""What the versions' servers report around a run that Locust's web UI started: limits and memory.
 
 The loadproof command asks the lab instead, which it has started itself.
 """

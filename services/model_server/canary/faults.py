@@ -32,7 +32,7 @@ class Fault:
 
     Args:
         kind: one of ``SERVER_FAULTS``.
-        share: of the requests (``wrong``: of the rows) that it befalls, above 0 and up to 1.
+        share: the share of requests (``wrong``: of rows) to hit, above 0 and up to 1.
         delay: seconds that ``slowed`` waits.
     """
 
@@ -69,7 +69,7 @@ class Faults:
         return [asdict(fault) for fault in self._faults]
 
     def before(self) -> None:
-        """Befall a request before the model runs.
+        """Inject what happens before the model runs.
 
         Raises:
             RequestError: 500, it fails.
@@ -81,7 +81,7 @@ class Faults:
                 raise RequestError(500, "an injected fault: this version fails on purpose")
 
     def after(self, results: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        """Befall the results of a request: its predictions, an array of one per row, under ``predict``."""
+        """Inject wrong predictions into the results of a request: ``predict``, an array of one per row."""
         share = max((fault.share for fault in self._faults if fault.kind == "wrong"), default=0.0)
         if not share:
             return results

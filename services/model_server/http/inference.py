@@ -93,7 +93,7 @@ class Inference:
         self._metrics = metrics
         self._recent = recent
         self._settings = settings
-        run = self._observed(version.run)
+        run = self._timed(version.run)
         self._batcher = (
             Batcher(run, max_rows=settings.max_rows, max_queue=settings.max_queue)
             if settings.batching
@@ -158,16 +158,16 @@ class Inference:
         kept = [_BINARY, (JSON_LENGTH, str(length))]
         return Answer(200, kept, body), labels, answer_id
 
-    def _observed(self, run: Run) -> Run:
+    def _timed(self, run: Run) -> Run:
         observe = self._metrics.batch
 
-        def observed(rows: Rows, outputs: frozenset[str]) -> Results:
+        def timed(rows: Rows, outputs: frozenset[str]) -> Results:
             started = time.monotonic()
             results = run(rows, outputs)
             observe(time.monotonic() - started, len(rows))
             return results
 
-        return observed
+        return timed
 
 
 def read_body(environ: Mapping[str, Any], limit: int) -> bytes:

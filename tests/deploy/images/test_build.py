@@ -49,7 +49,7 @@ def test_what_a_builder_lacks(docker, driver, platforms, store, asked, says):
 
 
 def test_not_a_platform(docker):
-    with pytest.raises(UsageError, match="PLATFORMS: 'arm' is no platform"):
+    with pytest.raises(UsageError, match="PLATFORMS: 'arm' is not a platform"):
         require_platforms(docker.client, ["arm"])
     assert docker.asked == []
 

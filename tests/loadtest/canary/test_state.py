@@ -114,9 +114,9 @@ def test_the_file_says_first_what_is_in_force():
         ("[]", "not a canary state"),
         ('{"schema": 1}', "not a canary state"),
         ('{"schema": 2, "history": []}', "schema 2 is not 1; update loadproof"),
-        ('{"schema": 1, "history": []}', "the history has a hole"),
+        ('{"schema": 1, "history": []}', "the history has a gap"),
         # an entry was taken out by hand
-        (encode(State(new().set(1, note()).set(2, note()).history[1:])), "the history has a hole"),
+        (encode(State(new().set(1, note()).set(2, note()).history[1:])), "the history has a gap"),
         (encode(new()).replace('"off"', '"on"'), "not a canary state"),
         (encode(new()).replace('"service": "stable"', '"service": "blue"'), "not a canary state"),
     ],

@@ -22,7 +22,7 @@ def test_addresses(master, found):
 
 @pytest.mark.parametrize("master", ["", ":5557", "lab:", "lab:0", "lab:65536", "lab:x", "http://lab:5557"])
 def test_what_is_no_address(master):
-    with pytest.raises(UsageError, match="no address of a master"):
+    with pytest.raises(UsageError, match="not the address of a master"):
         address(master)
 
 

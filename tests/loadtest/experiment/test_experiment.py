@@ -69,7 +69,11 @@ def test_durations(text, expected):
             ExperimentError,
             ["target.candidate: missing; both", "--candidate-url"],
         ),
-        ('[target]\nstable = "ftp://x"\ncandidate = "http://x"', ExperimentError, ["'ftp://x' is no URL"]),
+        (
+            '[target]\nstable = "ftp://x"\ncandidate = "http://x"',
+            ExperimentError,
+            ["'ftp://x' is not the URL"],
+        ),
         ("[load\n", ExperimentError, ["not readable as TOML"]),
     ],
 )

@@ -104,8 +104,8 @@ def test_quantiles(metric, quantile):
         ("acuracy >= 0.3", "did you mean 'accuracy'"),
         ("latency <= 3ms", "did you mean 'p99'"),
         ("xyzzy <= 3ms", "unknown metric 'xyzzy'; there are p50"),
-        ("p100 <= 3ms", "no latency quantile"),  # would read as the 10th percentile
-        ("p05 <= 3ms", "no latency quantile"),
+        ("p100 <= 3ms", "not a latency quantile"),  # would read as the 10th percentile
+        ("p05 <= 3ms", "not a latency quantile"),
         ("roc_auc >= 80%", "needs probabilities"),
         ("p95 >= 3ms", "lower p95 is better"),
         ("accuracy <= 0.3", "higher accuracy is better"),
@@ -119,7 +119,7 @@ def test_quantiles(metric, quantile):
         ("goodput >= 50", "write '50/s'"),
         ("accuracy >= 130%", "cannot exceed 100%"),
         ("error_rate <= stable + 101pp", "cannot exceed 100%"),
-        ("value >= stable - 100%", "lies below 100%"),
+        ("value >= stable - 100%", "must be below 100%"),
         ("r2 >= 1", "no number of requests can show"),
         ("r2 >= 1.5", "no number of requests can show"),  # beyond what there is
         ("negative_likelihood_ratio <= 0", "no number of requests can show"),
@@ -173,7 +173,7 @@ def test_names_with_arguments(text, arguments, part):
     [
         ("ndcg >= 30%", "ndcg lacks its number; write for example ndcg@10"),
         ("pinball <= 3", "write for example pinball[0.9]"),
-        ("pinball[most] <= 3", "[most] is no number"),
+        ("pinball[most] <= 3", "[most] is not a number"),
         ("pinball[0.9][0.5] <= 3", "[0.5] is one too many"),
         ("mae@10 <= 3", "mae takes no @10"),
         ("mae[0.9] <= 3", "mae takes no [0.9]; a slice reads [column=value]"),
@@ -187,7 +187,7 @@ def test_arguments_that_a_metric_does_not_take(text, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "subject"),
+    ("text", "measured"),
     [
         ("p99<=0.2s", "p99"),
         ("accuracy[segment=new] >= stable - 2pp", "accuracy[segment=new]"),
@@ -195,8 +195,8 @@ def test_arguments_that_a_metric_does_not_take(text, message):
         ("accuracy[size=a<=b] >= 30%", "accuracy[size=a<=b]"),
     ],
 )
-def test_the_subject_is_all_but_the_bound(text, subject):
-    assert Gate.parse(text).subject == subject
+def test_what_is_measured_is_all_but_the_bound(text, measured):
+    assert Gate.parse(text).measured == measured
 
 
 @given(st.text())

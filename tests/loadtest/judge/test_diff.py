@@ -114,7 +114,7 @@ def line(found: Changes, role: str, metric: str) -> Change:
         (Day(memory=2**28), "candidate", "memory", "higher", 100),
         (Day(), "candidate", "memory", "the same", 0),
         # what cannot be compared says so
-        (Day(memory=None), "candidate", "memory", "not observed in both runs", None),
+        (Day(memory=None), "candidate", "memory", "not measured in both runs", None),
         (Day(rate=30.0), "stable", "goodput", "not comparable: other rates", None),
         (Day(labels=1), "candidate", "accuracy", "not comparable: other rows", None),
         (Day(seconds=10.0), "candidate", "p99", "a run is too short for time blocks", None),
@@ -146,7 +146,7 @@ def test_the_same_seed_is_paired_by_block_and_row_and_another_by_the_rows_in_bot
 def test_conditions_name_every_difference():
     found = changes(Day(), Day(seed=3, rate=30.0, seconds=90.0, labels=1))
     assert found.conditions == (
-        "arrivals a second: 50 before, 30 after",
+        "arrivals per second: 50 before, 30 after",
         "seconds of load: 60 before, 90 after",
         "seed: 1 before, 3 after",
         "other evaluation sets: quality is not compared",

@@ -84,9 +84,9 @@ def test_a_run_is_decided_before_its_limit(run, word, earliest, latest, says):
     ("run", "says"),
     [
         # no margin: equal versions can never be told
-        (replace(LONG, gates=("accuracy >= stable",)), "is possible"),
+        (replace(LONG, gates=("accuracy >= stable",)), "true value may be"),
         # facts alone give nothing to stop for
-        (replace(LONG, gates=("memory <= 100m",)), "memory was not observed"),
+        (replace(LONG, gates=("memory <= 100m",)), "memory was not measured"),
         (replace(LONG, seconds=10.0, arrivals=500), "undecided"),
     ],
 )

@@ -184,16 +184,16 @@ RUNS = [
         "few rows",
         Run(rows=200, candidate=Arm(accuracy=0.79), gates=("accuracy >= stable - 2pp",)),
         Word.INCONCLUSIVE,
-        "the evaluation set has 200: more of the same would not",
+        "the evaluation set has 200, so a longer run would not",
     ),
     # a margin of nothing can never be shown for equal versions
-    ("no margin", Run(gates=("accuracy >= stable",)), Word.INCONCLUSIVE, "so near the margin"),
+    ("no margin", Run(gates=("accuracy >= stable",)), Word.INCONCLUSIVE, "so close to the margin"),
     # one second of a hundred errors is one event: bad luck or a fault, this run cannot say
     (
         "one burst of errors",
         Run(candidate=Arm(burst=(30.0, 31.0)), gates=("error_rate <= stable + 0.5pp",)),
         Word.INCONCLUSIVE,
-        "anything from",
+        "the true value may be",
     ),
     # 5 points worse on a tenth of the rows, better on average
     (
@@ -210,13 +210,13 @@ RUNS = [
         "mismatches",
         Run(candidate=Arm(mismatches=(7, 9)), gates=("mismatches == 0",)),
         Word.FAIL,
-        "2 of 3,000 answers differ from the one given to the row without load: request r7 (row ",
+        "2 of 3,000 answers differ from the baseline answer to the same row: request r7 (row ",
     ),
     (
         "no baseline answer",
         Run(compared=False, gates=("mismatches == 0",)),
         Word.INCONCLUSIVE,
-        "was not asked before the load",
+        "has no baseline answers",
     ),
     # 12 of 3,000 answers say nothing of the others, and nor do 89%
     (
@@ -234,7 +234,7 @@ RUNS = [
         Word.PASS,
         "the gate is met",
     ),
-    ("memory unknown", Run(gates=("memory <= 512m",)), Word.INCONCLUSIVE, "was not observed on this backend"),
+    ("memory unknown", Run(gates=("memory <= 512m",)), Word.INCONCLUSIVE, "was not measured on this backend"),
     (
         "memory grew",
         Run(memory=(2**28, 2**29), gates=("memory <= stable + 20%",)),
@@ -258,7 +258,7 @@ RUNS = [
     ),
     ("goodput", Run(candidate=Arm(slower=0.3), gates=("goodput >= stable - 5%",)), Word.FAIL, "goodput"),
     ("throughput", Run(gates=("throughput >= 40/s",)), Word.PASS, "met"),
-    ("unpaired", Run(traffic="canary"), Word.INCONCLUSIVE, "accuracy >= stable - 1pp: anything from"),
+    ("unpaired", Run(traffic="canary"), Word.INCONCLUSIVE, "accuracy >= stable - 1pp: the true value may be"),
     ("unpaired, worse", Run(traffic="canary", candidate=Arm(accuracy=0.7)), Word.FAIL, "accuracy"),
 ]  # fmt: skip
 

@@ -74,7 +74,7 @@ def test_a_stopped_run_is_good_for_the_time_it_lasted():
         # late, but everything was sent
         ({"recorded": samples(100, lag=0.06)}, "completed", "60 ms late at the 99th percentile"),
         # in time, but not everything was sent
-        ({"recorded": samples(90)}, "completed", "sent 9.0 arrivals a second of 10.0"),
+        ({"recorded": samples(90)}, "completed", "sent 9.0 arrivals per second of 10.0"),
         # all were sent, but it took longer
         ({"recorded": samples(100, lag=0.04, last=11.0)}, "completed", "sent 9.1 arrivals"),
         (

@@ -122,7 +122,7 @@ def test_nothing_there(server):
     "host", ["", "127.0.0.1:8080", "ftp://x", "http://", "http://x:99999", "http://x/?a=1"]
 )
 def test_what_is_no_url(host):
-    with pytest.raises(UsageError, match="no URL of a target"):
+    with pytest.raises(UsageError, match="not the URL of a target"):
         base_url(host)
 
 

@@ -106,7 +106,7 @@ def test_a_run_from_the_form_to_the_verdict(web):
     live = web.live()
     assert (live["state"], len(live["history"]), live["gates"]) == ("running", 1, VERDICT["gates"])
     assert live["history"][0]["stable"]["p50"] == pytest.approx(20, rel=0.02)
-    assert "at all analyses together" in live["claim"]
+    assert "over all analyses together" in live["claim"]
     web.page.judging()
     assert web.live()["state"] == "judging"
     web.page.judged("20260101T000000Z-compare", VERDICT)
