@@ -72,7 +72,7 @@ class LiveGates:
     def _run(self, experiment: Experiment, command: Sequence[str]) -> None:
         try:
             self._follow(experiment, command)
-        except (OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
+        except Exception as error:  # whatever it is, the run goes on
             logger.warning("the gates are not seen live any more (%s)", error)
 
     def _follow(self, experiment: Experiment, command: Sequence[str]) -> None:

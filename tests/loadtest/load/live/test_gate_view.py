@@ -9,11 +9,11 @@ import pytest
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.live.gate_view import LiveGates
 from tests.loadtest.made_samples import Sample, sample_set
+from tests.waiting import HUNG
 
 EXPERIMENT = Experiment.load_file("compare")
 SAMPLES = sample_set([Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)]).to_bytes()
 
-HUNG = 60.0
 ECHO = """
 import json, sys
 from loadtest.experiment.experiment import Experiment
