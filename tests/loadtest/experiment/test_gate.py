@@ -85,7 +85,7 @@ def test_any_value_can_be_written(written, column, value):
 def test_quoted_is_read_as_it_was(column, value):
     gate = Gate.parse(f"accuracy[{quoted(column)}={quoted(value)}] >= stable - 2pp")
     assert (gate.column, gate.value) == (column, value)
-    assert gate.subject == f"accuracy[{quoted(column)}={quoted(value)}]"
+    assert gate.measured == f"accuracy[{quoted(column)}={quoted(value)}]"
 
 
 @pytest.mark.parametrize(
