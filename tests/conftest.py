@@ -1,6 +1,6 @@
 """For all tests: who runs beside whom, and the demo versions.
 
-``make test`` spreads the test files over the cores. A file stays in one process, and so do the tests of
+``make test`` spreads the test files over two workers per core. A file stays in one process, and so do the tests of
 each of the two labs on Compose. What takes long begins first, so that no core is idle at the end.
 """
 
@@ -58,9 +58,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """A worker per core that this process may use; two on one core, since many tests only wait."""
+    """Two workers per core that this process may use, and four more than cores at most: most tests wait."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(2, cores)
+    return min(2 * cores, cores + 4)
 
 
 def pytest_collection_modifyitems(items):

@@ -50,4 +50,4 @@ def test_broken_answers_are_named_too_and_workers_know_the_baseline_answers(doub
     assert {request_id for request_id, error in errors.items() if error is None} <= set(swapped)
     assert set(table["worker"].to_pylist()) == {0, 1}
     assert verdict.verdict is Word.FAIL
-    assert "a broken answer instead of" in verdict.reason
+    assert "an unreadable answer instead of" in verdict.reason
