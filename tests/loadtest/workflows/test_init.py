@@ -107,7 +107,7 @@ def test_columns_that_are_not_sent_do_not_matter(mine, header, row, ignore):
         (lambda f: None, {"ignore": ["a", "b"]}, "no numeric column is left beside what --ignore names"),
         (lambda f: write(f, {**SET, "id": [10**18] * 60}), {}, "beyond 2.53.*; what is no feature, --ignore"),
         (lambda f: (f / "evaluation.csv").write_text("a,a,b,label\n1,1,2,0\n1,1,2,1\n"), {},
-         r"has 1 numeric .*not sent: a \(stands there 2 times"),
+         r"has 1 columns .*not sent: a \(stands there 2 times"),
         (lambda f: write(f, {"a": X[:, 0], "b": X[:, 1], "truth": Y}), {}, "no column 'label'.*with --label"),
         (lambda f: (f / "evaluation.csv").unlink(), {}, "no evaluation.parquet or evaluation.csv .* --data"),
         (lambda f: (f / "evaluation.csv").rename(f / "x.csv"), {"data": "y.csv"}, "y.csv: no such file"),
