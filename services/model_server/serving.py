@@ -78,6 +78,7 @@ def serve(
 
     def load_worker() -> Callable[..., list[bytes]]:
         _end_with_parent()
+        _hear_signals_in_a_thread()
         # a quarter of the threads stays free to say quickly that the queue is full
         settings = Settings(batching=batching, max_queue=max(threads * 3 // 4, 1))
         app = create_app(
@@ -123,6 +124,27 @@ def serve(
     except SystemExit as end:
         return 1 if end.code else 0
     return 0
+
+
+def _hear_signals_in_a_thread() -> None:
+    """Hand SIGTERM and SIGINT to granian's handler from a thread that waits for them.
+
+    Python runs a handler in the main thread only, and granian's sleeps in a lock there, from which a signal
+    did not always wake it: one stop in ten of a worker with requests in flight was heard by nobody. It
+    went on accepting until it was killed, and its requests were lost.
+    """
+    told = {signal.SIGTERM, signal.SIGINT}
+    # every thread that is started from here on inherits the mask
+    signal.pthread_sigmask(signal.SIG_BLOCK, told)
+
+    def hear() -> None:
+        while True:
+            signum = signal.sigwait(told)
+            handler = signal.getsignal(signum)
+            if callable(handler):
+                handler(signum, None)
+
+    threading.Thread(target=hear, name="signals", daemon=True).start()
 
 
 def cost_of_a_row(version: LoadedVersion) -> float:
