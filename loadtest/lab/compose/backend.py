@@ -5,22 +5,35 @@ from __future__ import annotations
 from loadtest.lab.compose.docker_cli import Docker
 from loadtest.lab.compose.images import provide_images
 from loadtest.lab.compose.lab import ComposeLab
-from loadtest.lab.interface import Backend, LabRequest, OpenLab
+from loadtest.lab.compose.own_image import own_image
+from loadtest.lab.interface import Backend, LabRequest, OpenLab, Version
+from loadtest.lab.own_runtime import own_runtime
 
 
 def prepare(request: LabRequest, docker: Docker | None = None) -> OpenLab:
     """Ask the Engine, build our images, pull the others'; see ``Backend.prepare``."""
     client = docker or Docker()
     client.versions()
-    prometheus = provide_images(client, request.say)
-    return lambda versions: ComposeLab(
-        versions,
-        client,
-        prometheus=prometheus,
-        state=request.state,
-        percent=request.percent,
-        allow_faults=request.experiment.model.name if request.allow_faults else "",
-    )
+    images = provide_images(client, request.say)
+
+    def open_lab(versions: tuple[Version, Version]) -> ComposeLab:
+        return ComposeLab(
+            versions,
+            client,
+            prometheus=images.prometheus,
+            state=request.state,
+            percent=request.percent,
+            allow_faults=request.experiment.model.name if request.allow_faults else "",
+            own_images={
+                version.role: own_image(
+                    client, images.servers[version.role], runtime, version.folder, request.say
+                )
+                for version in versions
+                if version.image is None and (runtime := own_runtime(version.folder))
+            },
+        )
+
+    return open_lab
 
 
 BACKEND = Backend("compose", "Docker Compose", rank=1, prepare=prepare)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from loadtest.errors import LabError, StartError
+from loadtest.lab.interrupts import interrupts_deferred
 
 OLDEST_ENGINE = (25, 0)
 """The first that knows ``start_interval`` of health checks."""
@@ -54,25 +55,27 @@ class Docker:
         Raises:
             LabError: it failed, took too long or cannot be run; carries the last lines that it wrote.
         """
+        process: subprocess.Popen[bytes] | None = None
         try:
-            # its own session: Ctrl-C reaches this process only, which then ends the command in order
-            process = subprocess.Popen(
-                [self.program, *arguments],
-                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                env={**os.environ, **(environment or {})},
-            )
-        except OSError as error:
-            raise LabError(f"no {self.program} command can be run ({error.strerror})") from None
-        try:
+            # Ctrl-C while it starts must not leave a command behind that nobody knows of
+            with interrupts_deferred():
+                # its own session: Ctrl-C reaches this process only, which then ends the command in order
+                process = subprocess.Popen(
+                    [self.program, *arguments],
+                    stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                    env={**os.environ, **(environment or {})},
+                )
             out, err = process.communicate(stdin, timeout)
-        except subprocess.TimeoutExpired:
-            _end(process, self.leave)
-            raise LabError(f"docker {_verb(arguments)} did not end within {timeout:g} s") from None
-        except BaseException:
-            _end(process, self.leave)
+        except BaseException as error:
+            if process is None and isinstance(error, OSError):
+                raise LabError(f"no {self.program} command can be run ({error.strerror})") from None
+            if process is not None:
+                _end(process, self.leave)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise LabError(f"docker {_verb(arguments)} did not end within {timeout:g} s") from None
             raise
         if process.returncode:
             lines = [line for line in err.decode(errors="replace").splitlines() if line.strip()]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import NamedTuple
 
 from loadtest.errors import LabError, StartError
+from loadtest.experiment.role import ROLES, Role
 from loadtest.lab.compose.docker_cli import Docker
 from loadtest.lab.compose.project import COMPOSE_FILE, Project
 
@@ -15,11 +17,15 @@ _BUILD_SECONDS = 1200.0
 _PULL_SECONDS = 300.0
 
 
-def provide_images(docker: Docker, say: Callable[[str], None]) -> bool:
-    """Build what is ours and pull what is not.
+class Images(NamedTuple):
+    """Whether there is an image for Prometheus, which a lab can do without; what serves each version."""
 
-    Returns:
-        whether there is an image for Prometheus; a lab can do without.
+    prometheus: bool
+    servers: dict[Role, str]
+
+
+def provide_images(docker: Docker, say: Callable[[str], None]) -> Images:
+    """Build what is ours and pull what is not.
 
     Raises:
         StartError: an image can be neither built nor pulled; carries the last lines of the attempt.
@@ -43,10 +49,11 @@ def provide_images(docker: Docker, say: Callable[[str], None]) -> bool:
     for service in _BUILT:
         if service not in ours:
             require_image(docker, images[service], service)
+    servers = {role: images[role] for role in ROLES}
     if _have(docker, images["prometheus"]):
-        return True
+        return Images(prometheus=True, servers=servers)
     say(f"no image {images['prometheus']}: this lab runs without Prometheus")
-    return False
+    return Images(prometheus=False, servers=servers)
 
 
 def require_image(docker: Docker, image: str, service: str) -> None:

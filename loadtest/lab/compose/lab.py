@@ -6,6 +6,7 @@ import secrets
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -59,6 +60,7 @@ class ComposeLab:
         state: Path | None = None,
         percent: float = 10.0,
         allow_faults: str = "",
+        own_images: Mapping[Role, str] | None = None,
     ) -> None:
         self._versions = versions
         self._docker = docker or Docker()
@@ -66,6 +68,7 @@ class ComposeLab:
         self._state = state
         self._percent = percent
         self._allow_faults = allow_faults
+        self._own_images = own_images or {}
         self._faults = ServerFaults(lambda role: self.endpoints.of(role))
         self._stricken: set[str] = set()
         # a pause ends Docker's health check, and the next one is a day away: see write_override
@@ -94,7 +97,7 @@ class ComposeLab:
             ),
         )
         self.canary.take_up({v.role: v.name for v in self._versions}, self._percent)
-        override = write_override(self._folder, self._versions, state, self._allow_faults)
+        override = write_override(self._folder, self._versions, state, self._allow_faults, self._own_images)
         self._project = Project(self._docker, self._project.name, (COMPOSE_FILE, override))
         try:
             self._containers = start(self._project, self._services)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from loadtest.errors import ModelError
+from loadtest.experiment.role import Role
 from loadtest.lab.interface import Version
 
 _RESET = "!reset"
 """Compose's own tag: what ``compose.yaml`` says here is taken back."""
 
 
-def write_override(folder: Path, versions: Sequence[Version], state: Path, allow_faults: str = "") -> Path:
+def write_override(
+    folder: Path,
+    versions: Sequence[Version],
+    state: Path,
+    allow_faults: str = "",
+    own_images: Mapping[Role, str] | None = None,
+) -> Path:
     """Write the lab's override file; the gateway and Prometheus read the canary's ``state``, a folder.
+
+    ``own_images`` serve the versions that have packages of their own.
 
     Nothing is restarted in a lab: a service that ends must show. And a version's health is not checked again
     once it is ready: a check takes 25 ms of CPU time, a whole 100 ms period of a limit of 0.25.
@@ -25,6 +34,7 @@ def write_override(folder: Path, versions: Sequence[Version], state: Path, allow
             "restart": "no",
             "healthcheck": {"interval": "24h"},
             **_served(version, allow_faults),
+            **({"image": own_images[version.role]} if own_images and version.role in own_images else {}),
             # 0 is Docker's word for no limit
             "cpus": version.cpus or 0,
             "mem_limit": version.memory or 0,

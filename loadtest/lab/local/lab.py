@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -50,7 +50,8 @@ class LocalLab:
     A version is ready when it says so itself and a request pinned to it comes back through the gateway.
     ``folder`` keeps logs, configuration and Prometheus's data; ``server`` and ``load`` are commands without
     what names the model, the job and the addresses; a service must be ready within ``start_seconds``
-    of ``clock``. For the others see ``LabRequest``.
+    of ``clock``; ``pythons`` are the interpreters of versions with packages of their own. For the others see
+    ``LabRequest``.
     """
 
     backend: str = "local"
@@ -69,6 +70,7 @@ class LocalLab:
         percent: float = 10.0,
         allow_faults: bool = False,
         with_prometheus: bool = True,
+        pythons: Mapping[Role, Path] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._versions: dict[str, Version] = {version.role: version for version in versions}
@@ -82,6 +84,7 @@ class LocalLab:
         self._percent = percent
         self._allow_faults = allow_faults
         self._clock = clock
+        self._pythons: Mapping[Role, Path] = pythons or {}
         self.canary = FolderStore(
             self._state,
             RouteChange(
@@ -208,7 +211,8 @@ class LocalLab:
         self._ports[name] = free_port(self._ports.get(name, self._gateway_port if name == "gateway" else 0))
         if name in self._versions:
             version = self._versions[name]
-            argv = [*self._server, "--model-dir", str(version.folder.absolute()), "--host", HOST]
+            server = [str(self._pythons.get(version.role, self._server[0])), *self._server[1:]]
+            argv = [*server, "--model-dir", str(version.folder.absolute()), "--host", HOST]
             limits = limits_for(name, version.cpus, version.memory, self._supervisor.will_make)
             # a version starts at full speed, inside its cgroup, and is limited as soon as it is ready
             limits.lift()

@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import gevent
-from gevent import subprocess
+from gevent.fileobject import FileObject
+from gevent.monkey import get_original
 from gevent.queue import Full, Queue
 
 from loadtest.data.samples import sample_line
@@ -24,6 +26,11 @@ from loadtest.experiment.experiment import Experiment
 COMMAND = (sys.executable, "-m", "loadtest", "live", "--experiment")
 _WAITING = 120
 _PATIENCE = 5.0
+_POLL = 0.02
+
+_POPEN = get_original("subprocess", "Popen")
+"""Python's own: gevent's runs Python code between fork and exec, which never ends where another thread held a
+lock at the fork."""
 
 logger = logging.getLogger(__name__)
 
@@ -79,25 +86,25 @@ class LiveGates:
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
             file.write(experiment.to_toml())
             file.flush()
-            process = subprocess.Popen(
-                [*command, file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            writer = gevent.spawn(self._write, process)
+            process = _POPEN([*command, file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            writer = gevent.spawn(self._write, FileObject(process.stdin, "wb"))
             try:
-                for line in process.stdout or ():
-                    self._show(json.loads(line)["gates"])
-                if code := process.wait(timeout=self._patience):
-                    raise ChildProcessError(f"loadproof live ended with code {code}")
+                with FileObject(process.stdout, "rb") as lines:
+                    for line in lines:
+                        self._show(json.loads(line)["gates"])
+                with gevent.Timeout(self._patience, False):
+                    while process.poll() is None:
+                        gevent.sleep(_POLL)
+                if process.returncode:
+                    raise ChildProcessError(f"loadproof live ended with code {process.returncode}")
             finally:
                 writer.kill()
                 process.kill()
                 process.wait()
 
-    def _write(self, process: subprocess.Popen[str]) -> None:
-        if process.stdin is None:
-            return
+    def _write(self, pipe: Any) -> None:
         # an end of the judge closes the pipe; what it says goes to Locust's log
-        with contextlib.suppress(OSError), process.stdin as pipe:
+        with contextlib.suppress(OSError), pipe:
             while (line := self._lines.get()) is not None:
-                pipe.write(line + "\n")
+                pipe.write(line.encode() + b"\n")
                 pipe.flush()

@@ -2,11 +2,11 @@
 
 ::
 
-    PLAIN      scikit-learn's own Python objects: they only hold settings and arrays, which NumPy checks when
-    they
-               are used
+    PLAIN      scikit-learn's own Python objects: they only hold settings and arrays, which NumPy checks
+               when they are used
     FUNCTIONS  functions of scikit-learn and NumPy that compute on arrays; none touches a file, a process or
-    memory CHECKED    what C code follows without checking: ``tree_check`` checks it, or builds it again
+               memory
+    CHECKED    what C code follows without checking: ``tree_check`` checks it, or builds it again
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ PLAIN = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
+    "sklearn.compose._column_transformer._RemainderColsList",  # up to scikit-learn 1.6
     "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
     "sklearn.metrics._scorer._CurveScorer",

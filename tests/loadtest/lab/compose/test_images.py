@@ -22,7 +22,7 @@ def config(**images):
 def test_builds_ours_and_finds_prometheus(fake_docker):
     docker = fake_docker({" config ": config()})
     said = []
-    assert provide_images(docker.client, said.append)
+    assert provide_images(docker.client, said.append).prometheus
     assert next(line for line in docker.asked if " build " in line).endswith(
         "build stable candidate gateway load"
     )
@@ -41,7 +41,7 @@ def test_images_from_a_registry_are_pulled_and_none_is_built(fake_docker):
     pushed = {name: image.replace("loadproof/", "ghcr.io/me/loadproof/") for name, image in OURS.items()}
     docker = fake_docker({" config ": config(**pushed)} | dict.fromkeys(["image inspect ghcr.io"], MISSING))
     said = []
-    assert provide_images(docker.client, said.append)
+    assert provide_images(docker.client, said.append).prometheus
     assert not [line for line in docker.asked if " build" in line]
     assert f"image pull {pushed['load']}" in docker.asked
     assert said == []
@@ -50,7 +50,7 @@ def test_images_from_a_registry_are_pulled_and_none_is_built(fake_docker):
 def test_does_without_prometheus(fake_docker):
     docker = fake_docker({" config ": config(), "image ": MISSING})
     said = []
-    assert not provide_images(docker.client, said.append)
+    assert not provide_images(docker.client, said.append).prometheus
     assert said[-1] == "no image prom/prometheus:v3.5.3: this lab runs without Prometheus"
 
 

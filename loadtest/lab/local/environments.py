@@ -1,0 +1,87 @@
+"""Environments of versions with packages of their own, made by uv and kept by what they hold."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from loadtest.errors import ModelError, StartError
+from loadtest.lab.own_runtime import REQUIREMENTS, OwnRuntime
+
+FOLDER = Path(__file__).parents[3] / ".cache" / "environments"
+
+_INSTALL = ("pip", "install", "--quiet", "--only-binary", ":all:")
+_SECONDS = 1200.0
+
+
+def environment_python(
+    runtime: OwnRuntime,
+    version: Path,
+    say: Callable[[str], None],
+    folder: Path = FOLDER,
+    uv: str | None = None,
+) -> Path:
+    """The interpreter of the environment that holds a version's packages; it is made where it is missing.
+
+    Only wheels are installed: a package that must be built would run its code here.
+
+    Args:
+        runtime: its packages.
+        version: its folder, for messages.
+        say: takes one line at a time.
+        folder: of all such environments.
+        uv: the program; None: the one of this environment, or on the PATH.
+
+    Raises:
+        ModelError: its packages cannot be had together, or not as wheels for this Python.
+        StartError: there is no uv.
+    """
+    home = folder / f"{runtime.digest}-py{sys.version_info.major}{sys.version_info.minor}"
+    python = home / "bin" / "python"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{home.name}.lock").open("w") as lock:
+        # two labs that need the same packages: the second waits, and finds them
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "complete").exists():
+            say(f"{version.name}: installing its {REQUIREMENTS} into an environment of its own (once)")
+            shutil.rmtree(home, ignore_errors=True)
+            _make(home, python, runtime, version, uv or _find_uv())
+            (home / "complete").touch()
+    return python
+
+
+def _make(home: Path, python: Path, runtime: OwnRuntime, version: Path, uv: str) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as listed:
+        listed.write("\n".join(runtime.packages))
+        listed.flush()
+        for command in (
+            [uv, "venv", "--quiet", "--python", sys.executable, str(home)],
+            [uv, *_INSTALL, "--python", str(python), "-r", listed.name],
+        ):
+            try:
+                done = subprocess.run(
+                    command, capture_output=True, text=True, check=False, timeout=_SECONDS, cwd=home.parent
+                )
+            except subprocess.TimeoutExpired:
+                raise StartError(f"{version / REQUIREMENTS}: not installed within {_SECONDS:g} s") from None
+            if done.returncode:
+                raise ModelError(f"{version / REQUIREMENTS}: cannot be installed: {_reason(done.stderr)}")
+
+
+def _reason(said: str) -> str:
+    """What uv says, as one line without its drawing; the package and the version are in it."""
+    words = re.sub(r"[^\x20-\x7e]+", " ", said).split()
+    return " ".join(words).removeprefix("error: ")[:500] or "uv said nothing"
+
+
+def _find_uv() -> str:
+    for found in (Path(sys.executable).with_name("uv"), shutil.which("uv")):
+        if found and Path(found).exists():
+            return str(found)
+    raise StartError(f"a version with a {REQUIREMENTS} needs uv; run pip install uv")

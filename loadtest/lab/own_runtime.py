@@ -1,0 +1,87 @@
+"""The runtime of a version whose folder holds a ``requirements.txt``: its packages, and ours beside them.
+
+::
+
+    runtime = own_runtime(Path("models/churn/v1"))   # None: it runs on the model server's own packages
+    runtime.packages                                 # ("scikit-learn==1.5.2", ..., "granian==2.8.7", ...)
+    runtime.digest                                   # names the environment or the image that holds them
+
+Stable may so run on another scikit-learn than the candidate, which is what a new version often is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from loadtest.errors import ModelError
+
+REQUIREMENTS = "requirements.txt"
+
+_SERVER = Path(__file__).parents[2] / "requirements" / "model_server.in"
+
+_PINNED = frozenset({"flask", "granian", "orjson", "prometheus-client"})
+"""What answers requests stays as it is tested; what computes follows the version's own packages."""
+
+_LARGEST = 100_000
+
+
+@dataclass(frozen=True)
+class OwnRuntime:
+    """``own``: the lines of the version's file; ``packages``: they, and what the model server needs."""
+
+    own: tuple[str, ...]
+    packages: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal packages, whatever the order of their lines."""
+        return hashlib.sha256("\n".join(sorted(self.packages)).encode()).hexdigest()[:16]
+
+
+def own_runtime(folder: Path, server: Path = _SERVER) -> OwnRuntime | None:
+    """Read the ``requirements.txt`` of a version's folder; None where it has none.
+
+    Args:
+        folder: of the version.
+        server: what the model server needs, one pinned requirement a line.
+
+    Raises:
+        ModelError: a line is no requirement, or names a package by a path or a URL.
+    """
+    path = folder / REQUIREMENTS
+    try:
+        text = path.read_bytes()[: _LARGEST + 1].decode("utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); write it as UTF-8 text") from None
+    if len(text) > _LARGEST:
+        raise ModelError(f"{path}: more than {_LARGEST} characters; list the packages that the model needs")
+    own = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        stated = line.split(" #")[0].split(" --hash")[0].rstrip("\\ \t").strip()
+        if stated and not stated.startswith(("#", "--hash")):
+            requirement = _requirement(stated, f"{path}: line {number}")
+            own[canonicalize_name(requirement.name)] = str(requirement)
+    ours = (Requirement(line) for line in server.read_text("utf-8").splitlines() if not line.startswith("#"))
+    beside = (str(one) if one.name in _PINNED else one.name for one in ours if one.name not in own)
+    return OwnRuntime(tuple(own.values()), (*own.values(), *beside))
+
+
+def _requirement(stated: str, where: str) -> Requirement:
+    if stated.startswith("-"):
+        raise ModelError(f"{where}: {stated!r} is an option of pip; list packages alone, like numpy==2.3.5")
+    try:
+        requirement = Requirement(stated)
+    except InvalidRequirement:
+        raise ModelError(
+            f"{where}: {stated!r} is no package; write a name and a version: numpy==2.3.5"
+        ) from None
+    if requirement.url:
+        raise ModelError(f"{where}: {stated!r} names a URL; take a release from the package index")
+    return requirement

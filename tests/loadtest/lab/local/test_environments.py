@@ -1,0 +1,52 @@
+"""Environments of versions with packages of their own; a double of uv notes what it is asked for."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtest.errors import ModelError
+from loadtest.lab.local.environments import environment_python
+from loadtest.lab.own_runtime import OwnRuntime
+
+RUNTIME = OwnRuntime(("scikit-learn==1.5.2",), ("scikit-learn==1.5.2", "numpy"))
+
+
+@pytest.fixture
+def uv(tmp_path):
+    program = tmp_path / "uv"
+
+    def write(script=""):
+        program.write_text(
+            f"#!{sys.executable}\nimport sys\nfrom pathlib import Path\n"
+            f"asked = Path({str(tmp_path / 'asked')!r})\n"
+            "if 'pip' in sys.argv:\n"
+            "    asked.open('a').write(Path(sys.argv[-1]).read_text() + '|')\n"
+            f"    {script or 'pass'}\n"
+            "else:\n    Path(sys.argv[-1], 'bin').mkdir(parents=True)\n"
+        )
+        program.chmod(0o755)
+        return str(program)
+
+    return write
+
+
+def test_an_environment_is_made_once(tmp_path, uv):
+    said = []
+    pythons = {
+        environment_python(RUNTIME, Path("models/m/v1"), said.append, tmp_path / "kept", uv())
+        for _ in range(2)
+    }
+    assert (tmp_path / "asked").read_text() == "scikit-learn==1.5.2\nnumpy|"
+    assert said == ["v1: installing its requirements.txt into an environment of its own (once)"]
+
+
+def test_one_that_failed_is_tried_again_and_its_reason_is_one_line(tmp_path, uv):
+    failing = uv("print('  * No solution:\\n  - numpy==99 does not exist', file=sys.stderr); sys.exit(1)")
+    with pytest.raises(ModelError) as caught:
+        environment_python(RUNTIME, Path("models/m/v1"), [].append, tmp_path / "kept", failing)
+    assert str(caught.value) == (
+        "models/m/v1/requirements.txt: cannot be installed: * No solution: - numpy==99 does not exist"
+    )
+    environment_python(RUNTIME, Path("models/m/v1"), [].append, tmp_path / "kept", uv())
+    assert (tmp_path / "asked").read_text().count("|") == 2
