@@ -58,6 +58,7 @@ ARROWS = {
     "lab.interface": {"canary", *BELOW},
     "lab.free_ports": set(),
     "lab.interrupts": set(),
+    "lab.own_runtime": {"errors"},
     "lab.services": {"lab.interface", "canary", "fetch", *BELOW},
     "lab.gateway": {"canary", "fetch", *BELOW},
     "lab.local": {"lab.*"},
@@ -70,7 +71,7 @@ ARROWS = {
 }
 """What the modules of a room may import of ``loadtest``; a room is a folder, or a module outside of one."""
 LAB = {
-    *("lab.interface", "lab.free_ports", "lab.interrupts", "lab.services", "lab.gateway"),
+    *("lab.interface", "lab.free_ports", "lab.interrupts", "lab.own_runtime", "lab.services", "lab.gateway"),
     *("canary", "fetch", *BELOW),
 }
 """``lab.*``: what every backend may import."""

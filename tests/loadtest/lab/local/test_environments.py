@@ -33,10 +33,8 @@ def uv(tmp_path):
 
 def test_an_environment_is_made_once(tmp_path, uv):
     said = []
-    pythons = {
+    for _ in range(2):
         environment_python(RUNTIME, Path("models/m/v1"), said.append, tmp_path / "kept", uv())
-        for _ in range(2)
-    }
     assert (tmp_path / "asked").read_text() == "scikit-learn==1.5.2\nnumpy|"
     assert said == ["v1: installing its requirements.txt into an environment of its own (once)"]
 
