@@ -139,8 +139,12 @@ def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVe
     """The matrix if the model gives the same answers to it as to the frame that it was fitted on."""
     try:
         right: Answers = tried(columns)[1]
-    except VersionError:
-        return tried(matrix)  # type: ignore[no-any-return]
+    except VersionError as error:
+        try:
+            return tried(matrix)  # type: ignore[no-any-return]
+        except VersionError:
+            # what is wrong with a matrix may be that the model takes columns
+            raise error from None
     try:
         found: tuple[LoadedVersion, Answers] = tried(matrix)
         if all(_alike(right[name], found[1][name]) for name in right):
@@ -208,12 +212,14 @@ def _features_among(cells: Cells, names: Sequence[str] | None, features: int | N
     """The model's features among the columns of the evaluation set, in the model's order."""
     columns = list(cells)
     if names:
-        if missing := [name for name in names if name not in columns]:
+        # LightGBM's file has underscores for blanks
+        known = {name.replace(" ", "_"): name for name in columns} | {name: name for name in columns}
+        if missing := [name for name in names if name not in known]:
             raise VersionError(
                 f"{path}: takes the features {', '.join(names)}; the evaluation set has no column "
                 f"{', '.join(missing)}"
             )
-        return list(names)
+        return [known[name] for name in names]
     if features in (None, len(columns)):
         return columns
     numeric = [name for name in columns if datatype_of(cells[name]) != "BYTES"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,15 @@ class LoadedVersion:
         version: the version's name.
         task: ``classification`` or ``regression``.
         description: what a person wrote about it.
-        platform: ``sklearn``, ``xgboost`` or ``onnxruntime_onnx``.
+        platform: ``sklearn``, ``xgboost``, ``lightgbm`` or ``onnxruntime_onnx``.
         input: the matrix, or the columns.
         example: one row of it.
         columns: the names of the features; None where nobody named them.
         outputs: the output tensors by name, ``predict`` first.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
         run: (rows, names of outputs) to an array per output.
-        runner: what runs the model: ``onnxruntime``, ``numpy``, ``scikit-learn`` or ``xgboost``.
+        runner: what runs the model: ``onnxruntime``, ``numpy``, ``scikit-learn``, ``xgboost`` or
+            ``lightgbm``.
         reason: why that and not something faster, or what it was checked for; one line, may be empty.
         notes: what the model's own code warned of, a line each.
     """
@@ -148,10 +149,15 @@ def _check_features(runtime: Runtime, toml: ModelToml, folder: Path) -> None:
         raise VersionError(
             f"{path}: {says} {features} features, the model takes {runtime.features}; make them agree"
         )
-    if runtime.columns and declared.columns and runtime.columns != list(declared.columns):
+    if runtime.columns and declared.columns and _plain(runtime.columns) != _plain(declared.columns):
         raise VersionError(
             f"{path}: columns differ from those that the model was trained on; use {runtime.columns}"
         )
+
+
+def _plain(names: Sequence[str]) -> list[str]:
+    """Names as LightGBM's file has them, with underscores for blanks."""
+    return [name.replace(" ", "_") for name in names]
 
 
 def _typed(runtime: Runtime) -> Run:

@@ -61,7 +61,7 @@ def find_versions(folder: Path) -> list[str]:
         return sorted(found)
     files = {suffix: one.file for one in formats() for suffix in one.suffixes}
     stray = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix in files)
-    hint = f"for example {folder / 'v1' / formats()[0].file}"
+    hint = f"for example {folder / 'v1' / 'model.skops'}"
     if stray:
         place = stray[0].parent if stray[0].parent != folder else folder / "v1"
         hint = f"{stray[0]} must become {place / files[stray[0].suffix]}"
