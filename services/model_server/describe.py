@@ -123,7 +123,7 @@ def _first_that_fits(
             which = ", ".join(f"{name!r} {why}" for name, why in [*unfit.items()][:5])
             raise VersionError(f"{path}: takes a matrix of numbers, {which}; {_LEAVE_OUT}")
         return tried(matrix)
-    if unfit:
+    if unfit or said.takes_frame:
         return tried(as_columns)
     if said.columns is None:
         return tried(matrix)

@@ -53,12 +53,16 @@ class Original(Runtime, Protocol):
 
 
 class Description(NamedTuple):
-    """What a model file says of itself, of which ``model.toml`` is made."""
+    """What a model file says of itself, of which ``model.toml`` is made.
+
+    ``takes_frame``: it is given a data frame even where all is numbers.
+    """
 
     task: Task
     datatype: InputDatatype
     features: int | None
     columns: list[str] | None
+    takes_frame: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Format:
         takes_columns: named columns of any type can be its input, not only a matrix of numbers.
         runs_code: loading runs code that the file chooses: the model must be allowed by name.
         suffixes: of files that people have in this format.
+        code: what a file that runs code is.
+        instead: what to do if nobody may allow it.
     """
 
     file: str
@@ -80,3 +86,5 @@ class Format:
     takes_columns: bool = False
     runs_code: bool = False
     suffixes: tuple[str, ...] = ()
+    code: str = "a pickle"
+    instead: str = "save the model with skops"

@@ -31,15 +31,14 @@ class LoadedVersion:
         version: the version's name.
         task: ``classification`` or ``regression``.
         description: what a person wrote about it.
-        platform: ``sklearn``, ``xgboost``, ``lightgbm`` or ``onnxruntime_onnx``.
+        platform: ``sklearn``, ``onnxruntime_onnx``, or the library's name.
         input: the matrix, or the columns.
         example: one row of it.
         columns: the names of the features; None where nobody named them.
         outputs: the output tensors by name, ``predict`` first.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
         run: (rows, names of outputs) to an array per output.
-        runner: what runs the model: ``onnxruntime``, ``numpy``, ``scikit-learn``, ``xgboost`` or
-            ``lightgbm``.
+        runner: what runs the model: ``onnxruntime``, ``numpy``, ``scikit-learn``, or the platform's name.
         reason: why that and not something faster, or what it was checked for; one line, may be empty.
         notes: what the model's own code warned of, a line each.
     """
@@ -91,7 +90,7 @@ def load_version(
 
     Args:
         folder: the version folder.
-        allow_pickle: names of models whose ``model.joblib`` may be loaded, although it runs code.
+        allow_pickle: names of models whose file may be loaded, although it runs code.
         compilation: whether a scikit-learn model may be served by ONNX Runtime; ``compile`` in model.toml too
             must not forbid it.
 

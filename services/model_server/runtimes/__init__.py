@@ -45,9 +45,9 @@ def check_allowed(kind: Format, path: Path, name: str, allowed: Collection[str])
     """
     if kind.runs_code and name not in allowed:
         raise VersionError(
-            f"{path}: loading a pickle runs the code in it; if you trust whoever made it, allow it by name "
-            f"with --allow-pickle {name} or ALLOW_PICKLE={name} in the environment, or save the model with "
-            "skops instead"
+            f"{path}: loading {kind.code} runs the code in it; if you trust whoever made it, allow it by "
+            f"name with --allow-pickle {name} or ALLOW_PICKLE={name} in the environment, or "
+            f"{kind.instead} instead"
         )
 
 
