@@ -15,6 +15,7 @@ the model's own code said.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -117,6 +118,8 @@ def _first_that_fits(
 
     matrix = Input("features", said.datatype, (-1, len(names)), tuple(names))
     as_columns = Columns(tuple((name, datatype_of(column)) for name, column in taken.items()))
+    if said.datatype.startswith("INT") and not said.takes_frame:
+        _check_whole(taken, said.datatype, path)
     unfit = {name: why for name, column in taken.items() if (why := no_matrix(column))}
     if not kind.takes_columns:
         if unfit:
@@ -128,6 +131,22 @@ def _first_that_fits(
     if said.columns is None:
         return tried(matrix)
     return _same_answers(tried, matrix, as_columns)
+
+
+def _check_whole(taken: Cells, datatype: str, path: Path) -> None:
+    """Refuse cells that a matrix of integers would change."""
+    bounds = np.iinfo(datatype.lower())
+    for name, of_column in taken.items():
+        wrong = [
+            cell
+            for cell in of_column
+            if isinstance(cell, int | float) and not (cell == cell // 1 and bounds.min <= cell <= bounds.max)
+        ]
+        if wrong:
+            raise VersionError(
+                f"{path}: takes {datatype}, and {name!r} has {wrong[0]!r}; export it with an input of "
+                "FP64 or FP32"
+            )
 
 
 _LEAVE_OUT = (
@@ -205,7 +224,8 @@ def no_matrix(cells: Sequence[Any]) -> str:
 
 
 def _width(loaded: LoadedVersion) -> int:
-    return len(loaded.input) if isinstance(loaded.input, tuple) else loaded.input.shape[1]
+    given = loaded.input
+    return len(given) if isinstance(given, tuple) else math.prod(given.shape[1:])
 
 
 def _features_among(cells: Cells, names: Sequence[str] | None, features: int | None, path: Path) -> list[str]:

@@ -28,6 +28,7 @@ class Runtime(Protocol):
         columns: their names; None where nobody named them.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
         has_proba: whether it has probabilities.
+        named: other outputs of its own, by their names; a runtime without any need not have it.
     """
 
     platform: str
@@ -55,7 +56,7 @@ class Original(Runtime, Protocol):
 class Description(NamedTuple):
     """What a model file says of itself, of which ``model.toml`` is made.
 
-    ``takes_frame``: it is given a data frame even where all is numbers.
+    ``takes_frame``: it is given named columns even where all is numbers.
     """
 
     task: Task

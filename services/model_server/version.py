@@ -165,7 +165,10 @@ def _typed(runtime: Runtime) -> Run:
     def run(rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         results = runtime.run(rows, outputs)
         for name, array in results.items():
-            array = array.reshape(len(rows), -1) if name == "predict_proba" else array.reshape(len(rows))
+            if name == "predict_proba":
+                array = array.reshape(len(rows), -1)
+            elif name == "predict":
+                array = array.reshape(len(rows))
             results[name] = array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
         return results
 
@@ -174,7 +177,8 @@ def _typed(runtime: Runtime) -> Run:
 
 def _try(run: Run, runtime: Runtime, examples: Rows, task: Task, path: Path) -> dict[str, TensorSpec]:
     """The outputs, read off the answers to rows that exist."""
-    names = ("predict", "predict_proba") if runtime.has_proba else ("predict",)
+    named: tuple[str, ...] = getattr(runtime, "named", ())
+    names = ("predict", *(("predict_proba",) if runtime.has_proba else ()), *named)
     try:
         results = run(examples, frozenset(names))
     except Exception as error:
@@ -198,4 +202,7 @@ def _try(run: Run, runtime: Runtime, examples: Rows, task: Task, path: Path) -> 
     specs = {"predict": TensorSpec("predict", datatype, (-1,))}
     if runtime.has_proba:
         specs["predict_proba"] = TensorSpec("predict_proba", "FP64", (-1, results["predict_proba"].shape[1]))
+    for name in named:
+        array = results[name]
+        specs[name] = TensorSpec(name, _DATATYPES[array.dtype.kind], (-1, *array.shape[1:]))
     return specs
