@@ -79,6 +79,7 @@ class Format:
         suffixes: of files that people have in this format.
         code: what a file that runs code is.
         instead: what to do if nobody may allow it.
+        inner: of a file that describes others beside it: (file, every format) to the model's format and file.
     """
 
     file: str
@@ -89,3 +90,4 @@ class Format:
     suffixes: tuple[str, ...] = ()
     code: str = "a pickle"
     instead: str = "save the model with skops"
+    inner: Callable[[Path, tuple[Format, ...]], tuple[Format, Path]] | None = None

@@ -31,6 +31,9 @@ def model_file(folder: Path) -> tuple[Format, Path]:
         VersionError: there is none, or more than one.
     """
     found = [(one, folder / one.file) for one in formats() if (folder / one.file).exists()]
+    for one, path in found:
+        if one.inner:
+            return one.inner(path, formats())
     if len(found) != 1:
         there = " and ".join(path.name for _, path in found) or "none"
         raise VersionError(f"{folder}: needs exactly one of {_names()}; there is {there}")

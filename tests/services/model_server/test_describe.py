@@ -103,7 +103,7 @@ def test_features_go_by_the_models_own_names_and_others_are_left_out(tmp_path):
         (
             lambda _: None,
             {},
-            "needs exactly one of .*model.joblib, model.py; there is none",
+            "needs exactly one of .*model.joblib, MLmodel, model.py; there is none",
         ),
         (lambda f: (f / "model.skops").write_bytes(b"no"), {}, "model.skops: not readable by skops"),
         (lambda f: (f / "model.onnx").write_bytes(b"no"), {}, "model.onnx: not readable by ONNX Runtime"),

@@ -87,7 +87,7 @@ class Custom(BaseEstimator):
         (
             lambda f, m: (f / "model.skops").unlink(),
             {},
-            "model.joblib, model.py; there is none",
+            "model.joblib, MLmodel, model.py; there is none",
         ),
         (lambda f, m: (f / "model.onnx").touch(), {}, "there is model.onnx and model.skops"),
         # model.toml

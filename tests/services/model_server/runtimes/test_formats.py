@@ -26,7 +26,7 @@ def test_every_module_is_a_format_and_those_that_run_code_come_last() -> None:
 def test_the_registry_imports_no_format_s_library() -> None:
     heavy = (
         "{'sklearn', 'skops', 'joblib', 'onnxruntime', 'onnx', 'scipy', 'pandas', 'fastparquet', 'xgboost', "
-        "'lightgbm'}"
+        "'lightgbm', 'mlflow', 'yaml'}"
     )
     program = (
         f"import sys; from services.model_server.runtimes import formats; formats(); "
