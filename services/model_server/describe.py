@@ -42,7 +42,7 @@ from services.model_server.examples import EXAMPLES, write_examples
 from services.model_server.foreign_code import printed_by, warnings_of
 from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
-from services.model_server.version import LoadedVersion, load_version
+from services.model_server.version import LoadedVersion, exits, load_version
 
 _EXACT = 2**53
 
@@ -105,7 +105,10 @@ def _first_that_fits(
     folder: Path, kind: Format, path: Path, name: str, version: str, cells: Cells, allow_pickle: Sequence[str]
 ) -> tuple[LoadedVersion, Answers]:
     """Write ``model.toml``: with a matrix, which is fast, unless named columns get other answers."""
-    said = kind.describe(path)
+    try:
+        said = kind.describe(path)
+    except SystemExit as error:
+        raise exits(path, error) from error
     names = _features_among(cells, said.columns, said.features, path)
     taken = {name: cells[name] for name in names}
 

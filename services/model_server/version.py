@@ -109,7 +109,10 @@ def load_version(
             f"{folder / MODEL_TOML}: names [columns], {path.name} takes a matrix of numbers; write [[inputs]]"
         )
     with warnings_of(path) as notes:
-        original = kind.load(path, toml.task, spec)
+        try:
+            original = kind.load(path, toml.task, spec)
+        except SystemExit as error:
+            raise exits(path, error) from error
         _check_features(original, toml, folder)
         examples = read_examples(folder, spec, toml.input.columns)
         outputs = _try(_typed(original), original, examples, toml.task, path)
@@ -131,6 +134,11 @@ def load_version(
         reason=reason,
         notes=tuple(notes),
     )
+
+
+def exits(path: Path, error: SystemExit) -> VersionError:
+    """What is said of a file whose code ends the process."""
+    return VersionError(f"{path}: its code calls sys.exit({error.code!r}) when it is loaded; correct it")
 
 
 def _input(toml: ModelToml) -> Input:
@@ -163,7 +171,11 @@ def _typed(runtime: Runtime) -> Run:
     """The model with its outputs in the shapes and types in which they travel."""
 
     def run(rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
-        results = runtime.run(rows, outputs)
+        try:
+            results = dict(runtime.run(rows, outputs))
+        except SystemExit as error:
+            # it would end the thread that runs the model, and every request would wait for it
+            raise RuntimeError(f"the model's code calls sys.exit({error.code!r})") from error
         for name, array in results.items():
             if name == "predict_proba":
                 array = array.reshape(len(rows), -1)
