@@ -22,6 +22,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tomllib
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ class Input:
     Args:
         name: of the tensor.
         datatype: of its elements.
-        shape: -1 (any number of rows), features.
+        shape: -1 (any number of rows), features; or of a row as a matrix, such as (-1, 1, 8, 8).
         columns: the names of the features, in the model's order; None where nobody named them.
     """
 
@@ -61,7 +62,7 @@ class Input:
     @property
     def features(self) -> int:
         """How many there are in a row."""
-        return self.shape[1]
+        return math.prod(self.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -195,8 +196,8 @@ def _problems(document: dict[str, Any]) -> Iterator[str]:
         return
     if not all(isinstance(column, str) for column in columns):
         yield "inputs.columns: must be a list of text"
-    if len(columns) != shape[1]:
-        yield f"inputs.columns: has {len(columns)} columns for {shape[1]} features"
+    if len(columns) != (features := math.prod(shape[1:])):
+        yield f"inputs.columns: has {len(columns)} columns for {features} features"
 
 
 def _wrong_columns(document: dict[str, Any]) -> Iterator[str]:

@@ -15,6 +15,7 @@ the model's own code said.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ from services.model_server.examples import EXAMPLES, write_examples
 from services.model_server.foreign_code import printed_by, warnings_of
 from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
-from services.model_server.version import LoadedVersion, load_version
+from services.model_server.version import LoadedVersion, exits, load_version
 
 _EXACT = 2**53
 
@@ -104,7 +105,10 @@ def _first_that_fits(
     folder: Path, kind: Format, path: Path, name: str, version: str, cells: Cells, allow_pickle: Sequence[str]
 ) -> tuple[LoadedVersion, Answers]:
     """Write ``model.toml``: with a matrix, which is fast, unless named columns get other answers."""
-    said = kind.describe(path)
+    try:
+        said = kind.describe(path)
+    except SystemExit as error:
+        raise exits(path, error) from error
     names = _features_among(cells, said.columns, said.features, path)
     taken = {name: cells[name] for name in names}
 
@@ -117,17 +121,35 @@ def _first_that_fits(
 
     matrix = Input("features", said.datatype, (-1, len(names)), tuple(names))
     as_columns = Columns(tuple((name, datatype_of(column)) for name, column in taken.items()))
+    if said.datatype.startswith("INT") and not said.takes_frame:
+        _check_whole(taken, said.datatype, path)
     unfit = {name: why for name, column in taken.items() if (why := no_matrix(column))}
     if not kind.takes_columns:
         if unfit:
             which = ", ".join(f"{name!r} {why}" for name, why in [*unfit.items()][:5])
             raise VersionError(f"{path}: takes a matrix of numbers, {which}; {_LEAVE_OUT}")
         return tried(matrix)
-    if unfit:
+    if unfit or said.takes_frame:
         return tried(as_columns)
     if said.columns is None:
         return tried(matrix)
     return _same_answers(tried, matrix, as_columns)
+
+
+def _check_whole(taken: Cells, datatype: str, path: Path) -> None:
+    """Refuse cells that a matrix of integers would change."""
+    bounds = np.iinfo(datatype.lower())
+    for name, of_column in taken.items():
+        wrong = [
+            cell
+            for cell in of_column
+            if isinstance(cell, int | float) and not (cell == cell // 1 and bounds.min <= cell <= bounds.max)
+        ]
+        if wrong:
+            raise VersionError(
+                f"{path}: takes {datatype}, and {name!r} has {wrong[0]!r}; export it with an input of "
+                "FP64 or FP32"
+            )
 
 
 _LEAVE_OUT = (
@@ -139,8 +161,12 @@ def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVe
     """The matrix if the model gives the same answers to it as to the frame that it was fitted on."""
     try:
         right: Answers = tried(columns)[1]
-    except VersionError:
-        return tried(matrix)  # type: ignore[no-any-return]
+    except VersionError as error:
+        try:
+            return tried(matrix)  # type: ignore[no-any-return]
+        except VersionError:
+            # what is wrong with a matrix may be that the model takes columns
+            raise error from None
     try:
         found: tuple[LoadedVersion, Answers] = tried(matrix)
         if all(_alike(right[name], found[1][name]) for name in right):
@@ -201,19 +227,22 @@ def no_matrix(cells: Sequence[Any]) -> str:
 
 
 def _width(loaded: LoadedVersion) -> int:
-    return len(loaded.input) if isinstance(loaded.input, tuple) else loaded.input.shape[1]
+    given = loaded.input
+    return len(given) if isinstance(given, tuple) else math.prod(given.shape[1:])
 
 
 def _features_among(cells: Cells, names: Sequence[str] | None, features: int | None, path: Path) -> list[str]:
     """The model's features among the columns of the evaluation set, in the model's order."""
     columns = list(cells)
     if names:
-        if missing := [name for name in names if name not in columns]:
+        # LightGBM's file has underscores for blanks
+        known = {name.replace(" ", "_"): name for name in columns} | {name: name for name in columns}
+        if missing := [name for name in names if name not in known]:
             raise VersionError(
                 f"{path}: takes the features {', '.join(names)}; the evaluation set has no column "
                 f"{', '.join(missing)}"
             )
-        return list(names)
+        return [known[name] for name in names]
     if features in (None, len(columns)):
         return columns
     numeric = [name for name in columns if datatype_of(cells[name]) != "BYTES"]

@@ -47,6 +47,6 @@ class DeadlinePassed(RequestError):  # noqa: N818 - it names what happened
         super().__init__(504, "the deadline passed before the model had an answer")
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """What somebody else's exception says, in at most 200 characters."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]

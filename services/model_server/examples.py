@@ -67,6 +67,10 @@ def read_examples(folder: Path, given: Input, names: tuple[str, ...] | None) -> 
         raise VersionError(
             f"{path}: a matrix has no missing cells; correct it, or name [columns] in model.toml"
         )
+    if given.datatype.startswith("INT") and (matrix % 1).any():
+        raise VersionError(
+            f"{path}: has fractions, the model takes {given.datatype}; correct it or the model"
+        )
     return matrix.astype(DTYPES[given.datatype]).reshape(-1, *given.shape[1:])
 
 

@@ -28,6 +28,7 @@ class Runtime(Protocol):
         columns: their names; None where nobody named them.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
         has_proba: whether it has probabilities.
+        named: other outputs of its own, by their names; a runtime without any need not have it.
     """
 
     platform: str
@@ -53,12 +54,16 @@ class Original(Runtime, Protocol):
 
 
 class Description(NamedTuple):
-    """What a model file says of itself, of which ``model.toml`` is made."""
+    """What a model file says of itself, of which ``model.toml`` is made.
+
+    ``takes_frame``: it is given named columns even where all is numbers.
+    """
 
     task: Task
     datatype: InputDatatype
     features: int | None
     columns: list[str] | None
+    takes_frame: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,9 @@ class Format:
         takes_columns: named columns of any type can be its input, not only a matrix of numbers.
         runs_code: loading runs code that the file chooses: the model must be allowed by name.
         suffixes: of files that people have in this format.
+        code: what a file that runs code is.
+        instead: what to do if nobody may allow it.
+        inner: of a file that describes others beside it: (file, every format) to the model's format and file.
     """
 
     file: str
@@ -80,3 +88,6 @@ class Format:
     takes_columns: bool = False
     runs_code: bool = False
     suffixes: tuple[str, ...] = ()
+    code: str = "a pickle"
+    instead: str = "save the model with skops"
+    inner: Callable[[Path, tuple[Format, ...]], tuple[Format, Path]] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,14 @@ class LoadedVersion:
         version: the version's name.
         task: ``classification`` or ``regression``.
         description: what a person wrote about it.
-        platform: ``sklearn``, ``xgboost`` or ``onnxruntime_onnx``.
+        platform: ``sklearn``, ``onnxruntime_onnx``, or the library's name.
         input: the matrix, or the columns.
         example: one row of it.
         columns: the names of the features; None where nobody named them.
         outputs: the output tensors by name, ``predict`` first.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
         run: (rows, names of outputs) to an array per output.
-        runner: what runs the model: ``onnxruntime``, ``numpy``, ``scikit-learn`` or ``xgboost``.
+        runner: what runs the model: ``onnxruntime``, ``numpy``, ``scikit-learn``, or the platform's name.
         reason: why that and not something faster, or what it was checked for; one line, may be empty.
         notes: what the model's own code warned of, a line each.
     """
@@ -90,7 +90,7 @@ def load_version(
 
     Args:
         folder: the version folder.
-        allow_pickle: names of models whose ``model.joblib`` may be loaded, although it runs code.
+        allow_pickle: names of models whose file may be loaded, although it runs code.
         compilation: whether a scikit-learn model may be served by ONNX Runtime; ``compile`` in model.toml too
             must not forbid it.
 
@@ -109,7 +109,10 @@ def load_version(
             f"{folder / MODEL_TOML}: names [columns], {path.name} takes a matrix of numbers; write [[inputs]]"
         )
     with warnings_of(path) as notes:
-        original = kind.load(path, toml.task, spec)
+        try:
+            original = kind.load(path, toml.task, spec)
+        except SystemExit as error:
+            raise exits(path, error) from error
         _check_features(original, toml, folder)
         examples = read_examples(folder, spec, toml.input.columns)
         outputs = _try(_typed(original), original, examples, toml.task, path)
@@ -133,6 +136,11 @@ def load_version(
     )
 
 
+def exits(path: Path, error: SystemExit) -> VersionError:
+    """What is said of a file whose code ends the process."""
+    return VersionError(f"{path}: its code calls sys.exit({error.code!r}) when it is loaded; correct it")
+
+
 def _input(toml: ModelToml) -> Input:
     given = toml.input
     if isinstance(given, Columns):
@@ -148,19 +156,31 @@ def _check_features(runtime: Runtime, toml: ModelToml, folder: Path) -> None:
         raise VersionError(
             f"{path}: {says} {features} features, the model takes {runtime.features}; make them agree"
         )
-    if runtime.columns and declared.columns and runtime.columns != list(declared.columns):
+    if runtime.columns and declared.columns and _plain(runtime.columns) != _plain(declared.columns):
         raise VersionError(
             f"{path}: columns differ from those that the model was trained on; use {runtime.columns}"
         )
+
+
+def _plain(names: Sequence[str]) -> list[str]:
+    """Names as LightGBM's file has them, with underscores for blanks."""
+    return [name.replace(" ", "_") for name in names]
 
 
 def _typed(runtime: Runtime) -> Run:
     """The model with its outputs in the shapes and types in which they travel."""
 
     def run(rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
-        results = runtime.run(rows, outputs)
+        try:
+            results = dict(runtime.run(rows, outputs))
+        except SystemExit as error:
+            # it would end the thread that runs the model, and every request would wait for it
+            raise RuntimeError(f"the model's code calls sys.exit({error.code!r})") from error
         for name, array in results.items():
-            array = array.reshape(len(rows), -1) if name == "predict_proba" else array.reshape(len(rows))
+            if name == "predict_proba":
+                array = array.reshape(len(rows), -1)
+            elif name == "predict":
+                array = array.reshape(len(rows))
             results[name] = array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
         return results
 
@@ -169,7 +189,8 @@ def _typed(runtime: Runtime) -> Run:
 
 def _try(run: Run, runtime: Runtime, examples: Rows, task: Task, path: Path) -> dict[str, TensorSpec]:
     """The outputs, read off the answers to rows that exist."""
-    names = ("predict", "predict_proba") if runtime.has_proba else ("predict",)
+    named: tuple[str, ...] = getattr(runtime, "named", ())
+    names = ("predict", *(("predict_proba",) if runtime.has_proba else ()), *named)
     try:
         results = run(examples, frozenset(names))
     except Exception as error:
@@ -193,4 +214,7 @@ def _try(run: Run, runtime: Runtime, examples: Rows, task: Task, path: Path) -> 
     specs = {"predict": TensorSpec("predict", datatype, (-1,))}
     if runtime.has_proba:
         specs["predict_proba"] = TensorSpec("predict_proba", "FP64", (-1, results["predict_proba"].shape[1]))
+    for name in named:
+        array = results[name]
+        specs[name] = TensorSpec(name, _DATATYPES[array.dtype.kind], (-1, *array.shape[1:]))
     return specs

@@ -31,6 +31,9 @@ def model_file(folder: Path) -> tuple[Format, Path]:
         VersionError: there is none, or more than one.
     """
     found = [(one, folder / one.file) for one in formats() if (folder / one.file).exists()]
+    for one, path in found:
+        if one.inner:
+            return one.inner(path, formats())
     if len(found) != 1:
         there = " and ".join(path.name for _, path in found) or "none"
         raise VersionError(f"{folder}: needs exactly one of {_names()}; there is {there}")
@@ -45,9 +48,9 @@ def check_allowed(kind: Format, path: Path, name: str, allowed: Collection[str])
     """
     if kind.runs_code and name not in allowed:
         raise VersionError(
-            f"{path}: loading a pickle runs the code in it; if you trust whoever made it, allow it by name "
-            f"with --allow-pickle {name} or ALLOW_PICKLE={name} in the environment, or save the model with "
-            "skops instead"
+            f"{path}: loading {kind.code} runs the code in it; if you trust whoever made it, allow it by "
+            f"name with --allow-pickle {name} or ALLOW_PICKLE={name} in the environment, or "
+            f"{kind.instead} instead"
         )
 
 
@@ -61,7 +64,7 @@ def find_versions(folder: Path) -> list[str]:
         return sorted(found)
     files = {suffix: one.file for one in formats() for suffix in one.suffixes}
     stray = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix in files)
-    hint = f"for example {folder / 'v1' / formats()[0].file}"
+    hint = f"for example {folder / 'v1' / 'model.skops'}"
     if stray:
         place = stray[0].parent if stray[0].parent != folder else folder / "v1"
         hint = f"{stray[0]} must become {place / files[stray[0].suffix]}"

@@ -103,7 +103,7 @@ def test_features_go_by_the_models_own_names_and_others_are_left_out(tmp_path):
         (
             lambda _: None,
             {},
-            "needs exactly one of .*model.skops, model.ubj, model.json, model.joblib; there is none",
+            "needs exactly one of .*model.joblib, MLmodel, model.py; there is none",
         ),
         (lambda f: (f / "model.skops").write_bytes(b"no"), {}, "model.skops: not readable by skops"),
         (lambda f: (f / "model.onnx").write_bytes(b"no"), {}, "model.onnx: not readable by ONNX Runtime"),
@@ -113,7 +113,7 @@ def test_features_go_by_the_models_own_names_and_others_are_left_out(tmp_path):
         (as_skops(with_names()), {"columns": ["a", "b"]}, "the evaluation set has no column c"),
         # exported for one row at a time, as PyTorch does unless it is told
         (as_onnx(regressor(), rows=1), {}, "takes exactly 1 row"),
-        (two_tensors(), {}, "export it with one numeric input tensor"),
+        (two_tensors(), {}, "takes 1 features, the evaluation set has 3 columns"),
     ],
     ids=["none", "no-skops", "no-onnx", "pickle", "clusters", "more", "fewer", "one-row", "text"],
 )

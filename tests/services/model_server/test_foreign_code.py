@@ -15,12 +15,14 @@ import lightgbm
 import numpy as np
 import pytest
 import sklearn
+from prometheus_client import CollectorRegistry
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.linear_model import LogisticRegression
 
 from services.model_server.describe import describe
 from services.model_server.errors import VersionError
 from services.model_server.foreign_code import printed_by, warnings_of
+from services.model_server.http.app import create_app
 from services.model_server.version import load_version
 
 PATH = Path("models/old/v1/model.joblib")
@@ -79,6 +81,42 @@ def test_a_chatty_model_is_described_all_the_same(tmp_path: Path) -> None:
     printed = [note for note in answer["notes"] if "feature_fraction is set=0.8" in note]
     assert len(printed) == 1
     assert printed[0].startswith(f"{tmp_path}/v1/model.joblib: prints")
+
+
+class Leaves:
+    def __reduce__(self) -> Any:
+        return (sys.exit, (3,))
+
+
+LEAVES_IN_PREDICT = """
+import sys
+class M:
+    task = "regression"
+    def predict(self, frame):
+        if (frame.a > 90).any():
+            sys.exit(5)
+        return frame.a
+"""
+
+
+def test_code_that_ends_the_process_when_it_is_loaded_is_one_line(tmp_path: Path) -> None:
+    joblib.dump(Leaves(), tmp_path / "model.joblib")
+    with pytest.raises(VersionError, match=r"model\.joblib: its code calls sys\.exit\(3\) when it is loaded"):
+        describe(tmp_path, "m", "v1", ["a"], [[1.0]], ["m"])
+
+
+def test_code_that_ends_the_process_in_predict_fails_only_its_own_request(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(LEAVES_IN_PREDICT, encoding="utf-8")
+    with pytest.raises(VersionError, match=r"RuntimeError: the model's code calls sys\.exit\(5\)"):
+        describe(tmp_path, "m", "v1", ["a"], [[91.0]], ["m"])
+    assert describe(tmp_path, "m", "v1", ["a"], [[1.0]], ["m"])["predictions"] == [1.0]
+    app = create_app(load_version(tmp_path, ["m"]), CollectorRegistry())
+    statuses = []
+    for cell in (91.0, 2.0):
+        tensor = {"name": "a", "datatype": "FP64", "shape": [1], "data": [cell]}
+        answer = app.test_client().post("/v2/models/m/infer", json={"inputs": [tensor]})
+        statuses.append(answer.status_code)
+    assert statuses == [500, 200]
 
 
 def test_a_pickle_of_another_scikit_learn_is_served_with_a_note(tmp_path: Path) -> None:

@@ -84,7 +84,11 @@ class Custom(BaseEstimator):
         # the folder
         (lambda f, m: None, None, "no such version folder"),
         (lambda f, m: (f / "model.toml").unlink(), {}, "model.toml: missing"),
-        (lambda f, m: (f / "model.skops").unlink(), {}, "needs exactly one of model.onnx, model.skops"),
+        (
+            lambda f, m: (f / "model.skops").unlink(),
+            {},
+            "model.joblib, MLmodel, model.py; there is none",
+        ),
         (lambda f, m: (f / "model.onnx").touch(), {}, "there is model.onnx and model.skops"),
         # model.toml
         (lambda f, m: (f / "model.toml").write_text("= 3"), {}, "model.toml: not readable as TOML"),

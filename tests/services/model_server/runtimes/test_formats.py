@@ -25,7 +25,8 @@ def test_every_module_is_a_format_and_those_that_run_code_come_last() -> None:
 
 def test_the_registry_imports_no_format_s_library() -> None:
     heavy = (
-        "{'sklearn', 'skops', 'joblib', 'onnxruntime', 'onnx', 'scipy', 'pandas', 'fastparquet', 'xgboost'}"
+        "{'sklearn', 'skops', 'joblib', 'onnxruntime', 'onnx', 'scipy', 'pandas', 'fastparquet', 'xgboost', "
+        "'lightgbm', 'mlflow', 'yaml'}"
     )
     program = (
         f"import sys; from services.model_server.runtimes import formats; formats(); "
@@ -53,7 +54,7 @@ def test_versions_are_folders_with_a_model_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "hint"),
     [
-        (["notes.txt"], "for example {}/v1/model.onnx"),
+        (["notes.txt"], "for example {}/v1/model.skops"),
         (["best.onnx"], "{}/best.onnx must become {}/v1/model.onnx"),
         (["v1/best.pkl"], "{}/v1/best.pkl must become {}/v1/model.joblib"),
         (["v1/best.pickle", "v2/best.skops"], "{}/v1/best.pickle must become {}/v1/model.joblib"),
@@ -63,4 +64,6 @@ def test_a_folder_without_versions_says_what_to_rename(tmp_path: Path, files: li
     with pytest.raises(VersionError) as caught:
         find_versions(touched(tmp_path, *files))
     assert str(caught.value).endswith(hint.replace("{}", str(tmp_path)))
-    assert "one of model.onnx, model.skops, model.ubj, model.json, model.joblib" in str(caught.value)
+    assert "one of model.txt, model.onnx, model.skops, model.ubj, model.json, model.joblib" in str(
+        caught.value
+    )

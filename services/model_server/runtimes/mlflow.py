@@ -1,0 +1,186 @@
+"""``MLmodel``: an MLflow model folder. Its model file is loaded as any other of its format.
+
+So a flavour that MLflow saved by skops or in its library's own file runs no code, whatever
+``skops_trusted_types`` says: who wrote the file wrote that, too. Pickles and what has no flavour but
+python_function must be allowed by name; only the latter needs mlflow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contract.model_toml import MODEL_TOML, Task
+from services.model_server.columns import Columns, Rows
+from services.model_server.errors import VersionError, one_line
+from services.model_server.runtime import Description, Format, Runtime
+from services.model_server.tensors import Input
+
+_FLAVOURS = {
+    "sklearn": "pickled_model", "xgboost": "data", "lightgbm": "data", "catboost": "data", "onnx": "data",
+}  # fmt: skip
+"""The flavours of model formats that are known here, and which key names their file."""
+
+_SUFFIXES = {".skops": "model.skops", ".ubj": "model.ubj", ".json": "model.json", ".lgb": "model.txt",
+             ".cbm": "model.cbm", ".onnx": "model.onnx", ".pkl": "model.joblib"}  # fmt: skip
+"""Of a flavour's file, and the file whose format that is."""
+
+
+def find(path: Path, formats: tuple[Format, ...]) -> tuple[Format, Path]:
+    """The format and the file of the model in an MLflow folder.
+
+    Args:
+        path: the folder's ``MLmodel``.
+        formats: all that there are.
+
+    Raises:
+        VersionError: the file is broken, or names a file that is not in the folder.
+    """
+    document = _read(path)
+    flavours = document["flavors"]
+    by_file = {one.file: one for one in formats}
+    for flavour, key in _FLAVOURS.items():
+        if flavour not in flavours:
+            continue
+        named = str((flavours[flavour] or {}).get(key, ""))
+        file = path.parent / named
+        if not named or not file.resolve().is_relative_to(path.parent.resolve()) or not file.is_file():
+            raise VersionError(
+                f"{path}: names {named!r} as the file of its flavour {flavour}, and the folder has no such "
+                "file; save the model again"
+            )
+        if kind := by_file.get(_SUFFIXES.get(file.suffix, "")):
+            return replace(kind, describe=_with_names(kind, _columns(document))), file
+    if "python_function" not in flavours:
+        raise VersionError(
+            f"{path}: has the flavours {', '.join(flavours)}, none of which is known here; save it with "
+            "python_function too"
+        )
+    return _PYTHON_FUNCTION, path
+
+
+def _with_names(kind: Format, names: list[str]) -> Any:
+    """A format's ``describe``, with the signature's columns for a model that knows none."""
+
+    def describe(path: Path) -> Description:
+        said = kind.describe(path)
+        unnamed = said.columns is None and said.features in (None, len(names))
+        return said._replace(columns=names) if names and unnamed else said
+
+    return describe
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise VersionError(
+            f"{path}: not readable as YAML ({one_line(error)}); save the model again"
+        ) from error
+    if not isinstance(document, dict) or not isinstance(document.get("flavors"), dict):
+        raise VersionError(f"{path}: has no flavors, so it is no MLflow model; save the model again")
+    return document
+
+
+def _columns(document: Mapping[str, Any]) -> list[str]:
+    """The names of the columns in the signature; none where it has no names."""
+    return [str(column["name"]) for column in _schema(document, "inputs") if column.get("name")]
+
+
+def _schema(document: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        found = json.loads((document.get("signature") or {}).get(key) or "[]")
+    except (AttributeError, TypeError, ValueError):
+        return
+    yield from (one for one in found if isinstance(one, dict))
+
+
+class PythonFunction:
+    """A model of which only MLflow knows how it is run.
+
+    Raises:
+        VersionError: mlflow is missing, or cannot load it.
+    """
+
+    platform = "mlflow"
+    has_proba = False
+
+    def __init__(self, path: Path, task: Task, given: Input) -> None:
+        self.columns = _columns(_read(path)) or None
+        self.features = len(self.columns) if self.columns else None
+        self.classes: list[Any] | None = None
+        self._task = task
+        self._model = _load(path)
+        if not isinstance(given, tuple):
+            raise VersionError(
+                f"{path}: takes a data frame; name [columns] in {MODEL_TOML} instead of [[inputs]]"
+            )
+        from services.model_server.scikit_learn.frames import for_model
+
+        names = [spec.name for spec in given]
+        fitted = SimpleNamespace(feature_names_in_=names)
+        self._to_model = for_model(fitted, names, [spec.datatype for spec in given])
+
+    def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:  # noqa: ARG002
+        """Run the model on columns."""
+        assert isinstance(rows, Columns)  # noqa: S101 - this format takes no matrix
+        array = np.asarray(self._model.predict(self._to_model(rows)))
+        if self._task == "regression" and array.dtype.kind in "iub":
+            array = array.astype(np.float64)
+        return {"predict": array}
+
+    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:  # noqa: ARG002
+        """MLflow itself."""
+        return self, "mlflow", ""
+
+
+def _load(path: Path) -> Any:
+    try:
+        from mlflow import pyfunc
+    except ModuleNotFoundError as error:
+        raise VersionError(
+            f"{path}: needs the package mlflow (or mlflow-skinny), which is not installed here; install it "
+            "beside the model server, or save the model in its library's own flavour"
+        ) from error
+    try:
+        return pyfunc.load_model(str(path.parent), suppress_warnings=True)
+    except (Exception, SystemExit) as error:
+        # unpickling can raise anything
+        raise VersionError(
+            f"{path}: not readable by MLflow ({one_line(error)}); save the model again"
+        ) from error
+
+
+def _describe(path: Path) -> Description:
+    document = _read(path)
+    names = _columns(document) or None
+    outputs = list(_schema(document, "outputs"))
+    types = {str(one.get("type")) for one in outputs}
+    types |= {str((one.get("tensor-spec") or {}).get("dtype")) for one in outputs}
+    # whole numbers and text are labels unless model.toml says that they are not
+    is_regression = bool(types & {"double", "float", "float64", "float32"})
+    task: Task = "regression" if is_regression else "classification"
+    return Description(task, "FP64", len(names) if names else None, names, takes_frame=True)
+
+
+_PYTHON_FUNCTION = Format(
+    "MLmodel",
+    PythonFunction,
+    _describe,
+    takes_columns=True,
+    runs_code=True,
+    code="MLflow's python_function",
+    instead="save the model in its library's own flavour",
+    inner=find,
+)
+
+FORMATS = (_PYTHON_FUNCTION,)
