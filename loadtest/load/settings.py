@@ -9,6 +9,7 @@ LOADPROOF_RESULTS     folder of the run folders                          results
 LOADPROOF_TARGET      base URL of the gateway as a worker reaches it     the master's --host
 LOADPROOF_TARGETS     file that names the versions' servers to Prometheus  none
 LOADPROOF_PAGES       URL at which a browser finds Locust's web UI       where Locust listens
+LOADPROOF_PAGE_HOSTS  other names of it in a browser, with commas         none
 LOADPROOF_BACKEND     what runs the lab, for the record                  local
 LOADPROOF_RATE        arrivals per second; Locust's option --rate          the experiment's
 LOADPROOF_DURATION    measured time; Locust's option --duration          the experiment's
@@ -34,6 +35,7 @@ class Settings:
     target: str | None = None
     targets: Path | None = None
     pages: str | None = None
+    page_hosts: tuple[str, ...] = ()
     backend: str = "local"
 
     @classmethod
@@ -51,5 +53,10 @@ class Settings:
             target=said("TARGET"),
             targets=Path(targets) if targets else None,
             pages=said("PAGES"),
+            page_hosts=_names(said("PAGE_HOSTS")),
             backend=said("BACKEND") or cls.backend,
         )
+
+
+def _names(listed: str | None) -> tuple[str, ...]:
+    return tuple(name for part in (listed or "").split(",") if (name := part.strip()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import gevent
 from flask import request
@@ -20,6 +21,7 @@ from loadtest.load.cluster.wiring import coordinate
 from loadtest.load.cluster.worker import Worker
 from loadtest.load.live.client_metrics import LoadMetrics
 from loadtest.load.settings import Settings
+from loadtest.load.web.border import Border
 from loadtest.load.web.live_tab import LivePage, add_routes
 from loadtest.load.web.run_publisher import RunPublisher
 
@@ -72,6 +74,7 @@ def start(environment: Environment, **_: object) -> None:
         registry.register(metrics)
         add_routes(web.app, registry, settings.results)
         page.extend(web.app, web.template_args)
+        web.app.wsgi_app = Border(web.app.wsgi_app, [*settings.page_hosts, *_host_of(pages)])
         web.app.before_request(lambda: _before_stop(environment))
     hooks = RunHooks(resolve, publisher.publish, page.show, metrics, publisher.pass_on if web else None)
     coordinator = None if options.worker else coordinate(environment, inputs, hooks)
@@ -90,6 +93,12 @@ def _before_stop(environment: Environment) -> None:
         with gevent.Timeout(_PREPARING, False):
             while runner.shape_greenlet is not None and runner.state == STATE_INIT:
                 gevent.sleep(0.05)
+
+
+def _host_of(pages: str) -> list[str]:
+    host = urlsplit(pages).hostname
+    # a browser at one port of this machine is no reason to trust those at its other ports
+    return [host] if host and host not in ("127.0.0.1", "localhost", "::1") else []
 
 
 def _workers(environment: Environment) -> int:
