@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 import gevent
 from flask import request
 from locust.env import Environment
-from locust.runners import STATE_INIT, MasterRunner
+from locust.runners import STATE_INIT, MasterRunner, WorkerRunner
 from prometheus_client import CollectorRegistry
 
 from loadtest.errors import LoadproofError
 from loadtest.experiment.experiment import EXPERIMENTS, Experiment, Load
 from loadtest.load.cluster.coordinator import Coordinator, RunHooks
+from loadtest.load.cluster.permits import Permits, is_local
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.cluster.wiring import coordinate
 from loadtest.load.cluster.worker import Worker
@@ -79,7 +80,7 @@ def start(environment: Environment, **_: object) -> None:
     hooks = RunHooks(resolve, publisher.publish, page.show, metrics, publisher.pass_on if web else None)
     coordinator = None if options.worker else coordinate(environment, inputs, hooks)
     if not isinstance(environment.runner, MasterRunner):
-        Worker(environment, inputs)
+        Worker(environment, inputs, permits=_permits(environment, settings))
     events: Any = environment.events
     events.quitting.add_listener(publisher.finish)
     if coordinator is not None and options.headless:
@@ -95,10 +96,20 @@ def _before_stop(environment: Environment) -> None:
                 gevent.sleep(0.05)
 
 
+def _permits(environment: Environment, settings: Settings) -> Permits | None:
+    """What the owner of this machine lets a master elsewhere ask for; None: nobody else's master."""
+    runner = environment.runner
+    if not isinstance(runner, WorkerRunner):
+        return None
+    own = (urlsplit(settings.target).netloc,) if settings.target else ()
+    hosts = (*settings.worker_hosts, *own)
+    return Permits(hosts, settings.worker_variables, local=is_local(runner.master_host))
+
+
 def _host_of(pages: str) -> list[str]:
     host = urlsplit(pages).hostname
     # a browser at one port of this machine is no reason to trust those at its other ports
-    return [host] if host and host not in ("127.0.0.1", "localhost", "::1") else []
+    return [host] if host and host and not is_local(host) else []
 
 
 def _workers(environment: Environment) -> int:
