@@ -134,7 +134,7 @@ def test_what_is_no_master_is_one_line(master, code, says):
 
 
 def test_a_rogue_master_reads_no_variable_of_a_worker(double, job):
-    """It names a server of its own and asks for a secret in a header; nothing reaches the server from the worker."""
+    """It asks for a secret in a header to a server of its own, which the worker sends nothing to."""
     with double() as server:
         folder = job(
             rate=50, target={"stable": server.url, "candidate": server.url, "headers": ["X-A: env:SECRET"]}
