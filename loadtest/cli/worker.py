@@ -26,6 +26,14 @@ def worker(
         typer.Option(help="URL of the gateway from this machine, if it is not the master's."),
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Workers on this machine, at most one per core.")] = 1,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Host or HOST:PORT that the master may have sent to; may be repeated."),
+    ] = None,
+    allow_variable: Annotated[
+        list[str] | None,
+        typer.Option(help="Variable of this machine that headers may contain; may be repeated."),
+    ] = None,
 ) -> None:
     """Send a share of the load from this machine, until the master quits or Ctrl-C."""
     host, port = address(master)
@@ -39,6 +47,10 @@ def worker(
     variables = dict(os.environ)
     if target is not None:
         variables["LOADPROOF_TARGET"] = target.rstrip("/")
+    if allow_host:
+        variables["LOADPROOF_WORKER_HOSTS"] = ",".join(allow_host)
+    if allow_variable:
+        variables["LOADPROOF_WORKER_VARIABLES"] = ",".join(allow_variable)
     os.execve(sys.executable, command(host, port, processes), variables)  # noqa: S606 - signals reach Locust itself
 
 

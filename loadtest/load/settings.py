@@ -9,6 +9,10 @@ LOADPROOF_RESULTS     folder of the run folders                          results
 LOADPROOF_TARGET      base URL of the gateway as a worker reaches it     the master's --host
 LOADPROOF_TARGETS     file that names the versions' servers to Prometheus  none
 LOADPROOF_PAGES       URL at which a browser finds Locust's web UI       where Locust listens
+LOADPROOF_PAGE_HOSTS  other names of it in a browser, with commas         none
+LOADPROOF_WORKER_TOKEN  shared by the master and its workers, who sign with it  none
+LOADPROOF_WORKER_HOSTS  hosts, with commas, that a worker's master may name    none
+LOADPROOF_WORKER_VARIABLES  variables that it may take headers from            none
 LOADPROOF_BACKEND     what runs the lab, for the record                  local
 LOADPROOF_RATE        arrivals per second; Locust's option --rate          the experiment's
 LOADPROOF_DURATION    measured time; Locust's option --duration          the experiment's
@@ -19,7 +23,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +38,10 @@ class Settings:
     target: str | None = None
     targets: Path | None = None
     pages: str | None = None
+    page_hosts: tuple[str, ...] = ()
+    worker_token: str | None = field(default=None, repr=False)
+    worker_hosts: tuple[str, ...] = ()
+    worker_variables: tuple[str, ...] = ()
     backend: str = "local"
 
     @classmethod
@@ -51,5 +59,13 @@ class Settings:
             target=said("TARGET"),
             targets=Path(targets) if targets else None,
             pages=said("PAGES"),
+            page_hosts=_names(said("PAGE_HOSTS")),
+            worker_token=said("WORKER_TOKEN"),
+            worker_hosts=_names(said("WORKER_HOSTS")),
+            worker_variables=_names(said("WORKER_VARIABLES")),
             backend=said("BACKEND") or cls.backend,
         )
+
+
+def _names(listed: str | None) -> tuple[str, ...]:
+    return tuple(name for part in (listed or "").split(",") if (name := part.strip()))

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import requests
 
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
@@ -123,6 +124,24 @@ def test_the_web_ui_starts_stops_and_starts_again(double, job):
         assert page.is_up()
         until(lambda: (second / "verdict.json").exists())
     assert "Traceback" not in (folder / "locust.log").read_text()
+
+
+def test_another_site_cannot_drive_the_web_ui(double, job):
+    page = Page()
+    with double() as server, locust(job(rate=50), *page.options, "--host", server.url):
+        until(page.is_up)
+        foreign = {"Origin": "https://evil.example"}
+        for path in ("/swarm", "/stop"):
+            assert requests.post(page.url + path, headers=foreign, timeout=60).status_code == 403
+        for path in ("/", "/metrics", "/loadproof/live.json", "/runs/latest/report.html"):
+            for headers in (foreign, {"Host": "evil.example"}):
+                refused = requests.get(page.url + path, headers=headers, timeout=60)
+                assert (refused.status_code, refused.text.count("\n")) == (403, 1)
+        assert page.stats()["state"] == "ready"
+        ours = page.get("/loadproof/live.json")
+        assert ours.ok
+        assert not [name for name in ours.headers if name.lower().startswith("access-control")]
+        assert total([]) == seen(server)
 
 
 def test_the_web_ui_over_several_workers(double, job):

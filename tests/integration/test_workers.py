@@ -20,9 +20,10 @@ WORKER = [sys.executable, "-m", "loadtest", "worker"]
 
 
 @contextmanager
-def worker(folder, port, *arguments):
+def worker(folder, port, *arguments, **variables):
     """``loadproof worker`` in an empty folder, as on a machine that has nothing of the run."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOADPROOF_")}
+    environment |= variables
     environment["PYTHONPATH"] = os.getcwd()  # noqa: PTH109
     (folder / "elsewhere").mkdir(exist_ok=True)
     with (folder / "worker.log").open("a") as log:
@@ -130,3 +131,39 @@ def test_what_is_no_master_is_one_line(master, code, says):
     assert done.returncode == code
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"loadproof: {says}")
+
+
+def test_a_rogue_master_reads_no_variable_of_a_worker(double, job):
+    """It asks for a secret in a header to a server of its own, which the worker sends nothing to."""
+    with double() as server:
+        folder = job(
+            rate=50, target={"stable": server.url, "candidate": server.url, "headers": ["X-A: env:SECRET"]}
+        )
+        secret = {"SECRET": "worth-a-lot"}
+        with (
+            master(folder, "", SECRET="the-masters-own") as (page, port),
+            worker(folder, port, **secret),
+        ):
+            until(lambda: page.stats()["worker_count"] == 1)
+            page.start()
+            _, load, _ = ended(folder)
+    assert "the master asks for the variable 'SECRET', which this worker does not allow" in load["reason"]
+    assert load["requests"] == {"stable": 0, "candidate": 0}
+
+
+def test_a_worker_joins_only_with_the_masters_token(double, job):
+    folder = job(rate=50, duration=1)
+    token = {"LOADPROOF_WORKER_TOKEN": "shared"}
+    with (
+        double() as server,
+        master(folder, server.url, **token) as (page, port),
+        worker(folder, port, LOADPROOF_WORKER_TOKEN="guessed"),
+        worker(folder, port, **token),
+    ):
+        until(lambda: page.stats()["worker_count"] == 2)
+        log = folder / "locust.log"
+        until(lambda: "was not signed with the token in LOADPROOF_WORKER_TOKEN" in log.read_text())
+        until(lambda: "knows the token and takes part" in log.read_text())
+        page.start()
+        _, load, _ = ended(folder)
+    assert (load["valid"], load["workers"]) == (True, 1), load["reason"]

@@ -87,6 +87,11 @@ def _bind(source: Path, target: str) -> dict[str, object]:
 
 
 def _write(path: Path, services: dict[str, Any]) -> Path:
-    text = json.dumps({"services": services}, indent=1).replace(f'"{_RESET}"', f"{_RESET} null")
+    # a `$` in a path is no variable for Compose to fill in
+    text = (
+        json.dumps({"services": services}, indent=1)
+        .replace("$", "$$")
+        .replace(f'"{_RESET}"', f"{_RESET} null")
+    )
     path.write_text(text, encoding="utf-8")
     return path

@@ -21,17 +21,17 @@ from loadtest.errors import ExperimentError, LabError, LoadproofError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.baseline.asking import ask_baseline
+from loadtest.load.cluster.channel import Channel
 from loadtest.load.cluster.load_summary import LoadSummary
 from loadtest.load.cluster.messages import (
     DatasetContent,
     DatasetWanted,
     Go,
     Job,
+    Joined,
     Report,
     Stop,
     encode_answers,
-    listen,
-    send,
 )
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.cluster.run_state import GRACE, RunInProgress
@@ -84,8 +84,11 @@ class Coordinator:
         self.error: LoadproofError | None = None
         self.closed = Event()
         self._runner: Any = environment.runner
-        listen(self._runner, Report, self._on_report)
-        listen(self._runner, DatasetWanted, self._on_dataset_wanted)
+        self._joined: set[str] = set()
+        self._channel = Channel(self._runner, inputs.settings.worker_token)
+        self._channel.listen(Joined, self._on_joined)
+        self._channel.listen(Report, self._on_report)
+        self._channel.listen(DatasetWanted, self._on_dataset_wanted)
         events: Any = environment.events
         events.test_start.add_listener(self._begin)
         events.test_stopping.add_listener(self._stop)
@@ -98,7 +101,10 @@ class Coordinator:
         if not isinstance(runner, MasterRunner):
             return [runner.client_id]
         nodes = runner.clients.ready + runner.clients.spawning + runner.clients.running
-        return sorted((node.id for node in nodes), key=runner.get_worker_index)
+        there = {node.id for node in nodes}
+        if self._inputs.settings.worker_token is not None:
+            there &= self._joined
+        return sorted(there, key=runner.get_worker_index)
 
     @property
     def over(self) -> bool:
@@ -164,7 +170,7 @@ class Coordinator:
                 baseline=baseline,
                 digest=run.digest,
             )
-            send(self._runner, job, share.client)
+            self._channel.send(job, share.client)
         self._watch(run)
 
     def _ask_baseline(
@@ -184,9 +190,14 @@ class Coordinator:
         )
         return encode_answers(baseline)
 
-    def _on_report(self, report: Report) -> None:
+    def _on_joined(self, joined: Joined, sender: str) -> None:
+        if joined.worker == sender and sender not in self._joined:
+            logger.info("worker %s knows the token and takes part", sender)
+            self._joined.add(sender)
+
+    def _on_report(self, report: Report, sender: str) -> None:
         run = self._run
-        if run is None:
+        if run is None or not run.reports.is_of(sender, report.worker):
             return
         with self._failing("recording failed at the master", run):
             samples = run.reports.accept(report)
@@ -205,21 +216,21 @@ class Coordinator:
             self._hooks.metrics.begin(run_name(run.experiment.name, began), run.experiment, run.counts)
         self._tell(run, Go(run.name, run.began_at, run.began_at - time.time()))
 
-    def _on_dataset_wanted(self, wanted: DatasetWanted) -> None:
+    def _on_dataset_wanted(self, wanted: DatasetWanted, sender: str) -> None:
         run = self._run
-        if run is None or run.name != wanted.run:
+        if run is None or run.name != wanted.run or not run.reports.is_of(sender, wanted.worker):
             return
         with self._failing("the evaluation set could not be sent", run):
             try:
                 content = DatasetContent(run.name, run.experiment.data.path.read_bytes())
             except OSError as error:
                 raise LabError(f"the evaluation set is gone ({error})") from None
-            send(self._runner, content, run.reports.shares[wanted.worker].client)
+            self._channel.send(content, run.reports.shares[wanted.worker].client)
 
     def _tell(self, run: RunInProgress, message: Go | Stop) -> None:
         for share in run.reports.shares:
             if not share.over:
-                send(self._runner, message, share.client)
+                self._channel.send(message, share.client)
 
     def _check(self, run: RunInProgress) -> None:
         """End a run that cannot go on, and notice the end of one that is over."""

@@ -13,20 +13,25 @@
       ◀───────────── Report(finished) ──  when every request is answered or timed out
 
 Reports are numbered, and say how many samples the worker recorded in all: the master knows what is missing.
-Nothing of this is secret or signed: see docs/workers.md for the boundary that it needs.
+Where there is a token, a worker says Joined at every heartbeat, and all messages are signed with it, but not
+encrypted (docs/workers.md). Every field is checked and bounded when it arrives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pyarrow as pa
+from pydantic import Field, FiniteFloat
 
 from loadtest.data.baseline import BaselineAnswers
 from loadtest.errors import ExitCode
 from loadtest.experiment.role import Role
 
+Name = Annotated[str, Field(max_length=200)]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Samples = Annotated[bytes, Field(max_length=64 * 2**20)]
+"""Of one report, which has those of about a second."""
 State = Literal["preparing", "ready", "running", "finished"]
 
 _ANSWERS = pa.schema([("role", pa.string()), ("row", pa.int32()), ("prediction", pa.string())])
@@ -46,9 +51,9 @@ class Job(NamedTuple):
         digest: SHA-256 of the master's evaluation set.
     """
 
-    run: str
-    worker: int
-    workers: int
+    run: Name
+    worker: Count
+    workers: Count
     host: str
     experiment: str
     codecs: dict[str, dict[str, Any]]
@@ -56,17 +61,23 @@ class Job(NamedTuple):
     digest: str
 
 
+class Joined(NamedTuple):
+    """A worker is there, and knows the token where there is one; ``worker`` is Locust's id of it."""
+
+    worker: Name
+
+
 class DatasetWanted(NamedTuple):
     """A worker has not got the evaluation set of the run."""
 
-    run: str
-    worker: int
+    run: Name
+    worker: Count
 
 
 class DatasetContent(NamedTuple):
     """The content of the master's evaluation set, as it lies in its file."""
 
-    run: str
+    run: Name
     content: bytes
 
 
@@ -79,15 +90,15 @@ class Go(NamedTuple):
         ahead: how far time zero lay ahead when this was sent, in seconds.
     """
 
-    run: str
-    began_at: float
-    ahead: float
+    run: Name
+    began_at: FiniteFloat
+    ahead: FiniteFloat
 
 
 class Stop(NamedTuple):
     """An early end."""
 
-    run: str
+    run: Name
 
 
 class Report(NamedTuple):
@@ -109,37 +120,22 @@ class Report(NamedTuple):
         code: exit code of that problem.
     """
 
-    run: str
-    worker: int
-    number: int
+    run: Name
+    worker: Count
+    number: Count
     state: State
-    samples: bytes = b""
-    recorded: int = 0
-    planned: int = 0
-    scheduled: int = 0
-    sent: int = 0
-    elapsed: float | None = None
-    warmup: tuple[int, int] = (0, 0)
-    problem: str | None = None
-    code: int = ExitCode.PASS
+    samples: Samples = b""
+    recorded: Count = 0
+    planned: Count = 0
+    scheduled: Count = 0
+    sent: Count = 0
+    elapsed: FiniteFloat | None = None
+    warmup: tuple[Count, Count] = (0, 0)
+    problem: Annotated[str, Field(max_length=5000)] | None = None
+    code: ExitCode = ExitCode.PASS
 
 
-Message = Job | DatasetWanted | DatasetContent | Go | Stop | Report
-_M = TypeVar("_M", Job, DatasetWanted, DatasetContent, Go, Stop, Report)
-
-
-def send(runner: Any, message: Message, client: str | None = None) -> None:
-    """Send a message: to the master, or to the worker that Locust calls ``client``."""
-    runner.send_message(_kind(type(message)), message._asdict(), client)
-
-
-def listen(runner: Any, message: type[_M], heard: Callable[[_M], None]) -> None:
-    """Call ``heard`` with every message of this type that comes to this process."""
-    runner.register_message(_kind(message), lambda msg, **_: heard(message(**msg.data)))
-
-
-def _kind(message: type) -> str:
-    return f"loadproof:{message.__name__}"
+Message = Job | Joined | DatasetWanted | DatasetContent | Go | Stop | Report
 
 
 def encode_answers(baseline: BaselineAnswers) -> bytes:

@@ -16,18 +16,19 @@ from loadtest.data.dataset import Dataset
 from loadtest.errors import ExitCode, LabError, LoadproofError
 from loadtest.experiment.experiment import Data, Experiment
 from loadtest.experiment.role import ROLES, Role
+from loadtest.load.cluster.channel import Channel
 from loadtest.load.cluster.messages import (
     DatasetContent,
     DatasetWanted,
     Go,
     Job,
+    Joined,
     Report,
     State,
     Stop,
     decode_answers,
-    listen,
-    send,
 )
+from loadtest.load.cluster.permits import Permits
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.protocols import codec_from
 from loadtest.load.protocols.oip import OpenInference
@@ -46,10 +47,21 @@ _CLOCKS_AGREE = 0.5
 
 
 class Worker:
-    """Listens for jobs: ``Worker(environment, inputs)`` once per process that sends."""
+    """Listens for jobs: ``Worker(environment, inputs)`` once per process that sends.
+
+    Args:
+        environment: Locust's.
+        inputs: of this process.
+        recorder: makes what records the samples.
+        permits: what the master may ask for; None: anything, because it started this process itself.
+    """
 
     def __init__(
-        self, environment: Environment, inputs: RunInputs, recorder: MakeRecorder = Recorder
+        self,
+        environment: Environment,
+        inputs: RunInputs,
+        recorder: MakeRecorder = Recorder,
+        permits: Permits | None = None,
     ) -> None:
         self._environment = environment
         self._inputs = inputs
@@ -57,20 +69,26 @@ class Worker:
         self._share: _Share | None = None
         runner: Any = environment.runner
         events: Any = environment.events
-        listen(runner, Job, self._on_job)
-        listen(runner, DatasetContent, partial(self._tell_share, _Share.take_content))
-        listen(runner, Go, partial(self._tell_share, _Share.go))
-        listen(runner, Stop, partial(self._tell_share, _Share.stop))
+        self._permits = permits
+        channel = self._channel = Channel(runner, inputs.settings.worker_token)
+        channel.listen(Job, self._on_job)
+        channel.listen(DatasetContent, partial(self._tell_share, _Share.take_content))
+        channel.listen(Go, partial(self._tell_share, _Share.go))
+        channel.listen(Stop, partial(self._tell_share, _Share.stop))
+        if inputs.settings.worker_token is not None:
+            events.heartbeat_received.add_listener(lambda **_: channel.send(Joined(runner.client_id)))
         events.test_stopping.add_listener(self._drain)
         # before Locust's own listener, which says goodbye to the master
         events.quitting.add_listener(self._drain)
 
-    def _on_job(self, job: Job) -> None:
+    def _on_job(self, job: Job, _: str) -> None:
         if self._share is not None:
             self._share.stop()
-        self._share = _Share(job, self._environment, self._inputs, self._make_recorder)
+        self._share = _Share(
+            job, self._environment, self._inputs, self._make_recorder, self._permits, self._channel
+        )
 
-    def _tell_share(self, hear: Callable[[_Share, Any], None], message: Any) -> None:
+    def _tell_share(self, hear: Callable[[_Share, Any], None], message: Any, _: str) -> None:
         if self._share is not None and self._share.job.run == message.run:
             hear(self._share, message)
 
@@ -83,8 +101,18 @@ class Worker:
 class _Share:
     """One worker's part in one run, from the job to the last report."""
 
-    def __init__(self, job: Job, environment: Environment, inputs: RunInputs, recorder: MakeRecorder) -> None:
+    def __init__(
+        self,
+        job: Job,
+        environment: Environment,
+        inputs: RunInputs,
+        recorder: MakeRecorder,
+        permits: Permits | None,
+        channel: Channel,
+    ) -> None:
         self.job = job
+        self._permits = permits
+        self._channel = channel
         self._environment = environment
         self._inputs = inputs
         self._make_recorder = recorder
@@ -130,6 +158,8 @@ class _Share:
         try:
             self._report("preparing")
             experiment = self._inputs.from_toml(self.job.experiment)
+            if self._permits is not None:
+                self._permits.check(experiment, self._inputs.settings.target or self.job.host)
             dataset = self._dataset(experiment.data)
             if dataset is not None:
                 self._driver = self._prepare(experiment, dataset)
@@ -154,7 +184,7 @@ class _Share:
         dataset = self._inputs.dataset_with(data, self.job.digest)
         if dataset is not None:
             return dataset
-        send(self._environment.runner, DatasetWanted(self.job.run, self.job.worker))
+        self._channel.send(DatasetWanted(self.job.run, self.job.worker))
         self._content_came.wait(_CONTENT_WITHIN)
         if self._content is None and not self._stopping:
             raise LabError(f"the evaluation set did not come from the master within {_CONTENT_WITHIN:g} s")
@@ -236,7 +266,7 @@ class _Share:
             elapsed=None if self._origin is None else time.perf_counter() - self._origin,
             warmup=(driver.warmup[0], driver.warmup[1]) if driver else (0, 0),
             problem=problem,
-            code=int(code),
+            code=code,
         )
         self._number += 1
-        send(self._environment.runner, report)
+        self._channel.send(report)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from loadtest.data.samples import SampleSet
+from loadtest.data.sample_checks import problem
+from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.errors import ExitCode
 from loadtest.load.cluster.messages import Report, State
 
@@ -89,13 +90,17 @@ class WorkerReports:
         self.run = run
         self.shares = [WorkerShare(client, index) for index, client in enumerate(clients)]
 
+    def is_of(self, sender: str, worker: int) -> bool:
+        """Whether Locust calls the worker of this index ``sender`` (``local``: the only process)."""
+        return worker < len(self.shares) and sender in (self.shares[worker].client, "local")
+
     def accept(self, report: Report) -> SampleSet | None:
         """Take in one report; its samples, where it brings any.
 
         Raises:
             ValueError: its samples cannot be read.
         """
-        if report.run != self.run:
+        if report.run != self.run or report.worker >= len(self.shares):
             return None
         share = self.shares[report.worker]
         if report.number < share.reports:  # delivered twice
@@ -104,8 +109,10 @@ class WorkerReports:
         if report.samples:
             try:
                 samples = SampleSet.from_bytes(report.samples)
-            except pa.ArrowException as error:
+            except (pa.ArrowException, OSError, ValueError) as error:
                 raise ValueError(f"the samples of worker {report.worker} cannot be read ({error})") from error
+            if wrong := _problem(samples, report):
+                raise ValueError(f"the samples of worker {report.worker} cannot be: {wrong}")
             share.samples.append(samples)
             share.received += len(samples)
         share.gap |= report.number != share.reports
@@ -169,3 +176,14 @@ class WorkerReports:
     def samples(self) -> SampleSet:
         """All samples that arrived."""
         return SampleSet.concat([part for share in self.shares for part in share.samples])
+
+
+def _problem(samples: SampleSet, report: Report) -> str | None:
+    """Why these samples are none of the worker that reported them; None: they can be its own."""
+    if not samples.table.schema.equals(SCHEMA):
+        return "their columns are not those of this version"
+    samples.table.validate(full=True)
+    if wrong := problem(samples.table):
+        return wrong
+    others = set(samples.table["worker"].unique().to_pylist()) - {report.worker}
+    return f"they are of worker {others.pop()}" if others else None

@@ -15,9 +15,15 @@ TRUNCATED = "truncated answer"
 """The error of an answer that broke off after its first bytes."""
 
 
+class TooLargeError(OSError):
+    """An answer has more bytes than any answer may have."""
+
+
 def phrase_of(error: Exception) -> str:
     """The phrase of an error of the connection."""
     match error:
+        case TooLargeError():
+            return "answer too large"
         case TimeoutError():
             return "timeout"
         case ConnectionRefusedError():

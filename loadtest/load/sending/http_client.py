@@ -18,10 +18,13 @@ import gevent.ssl
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 
 from contract.headers import MODEL_VERSION, REQUEST_ID
-from loadtest.load.sending.error_phrases import TRUNCATED, phrase_of
+from loadtest.load.sending.error_phrases import TRUNCATED, TooLargeError, phrase_of
 
 MAX_IDLE = 1.5
 """Seconds after which an unused connection is not used again: servers close theirs after 2 s and more."""
+
+LARGEST = 16 * 2**20
+"""Bytes of an answer with its head; hundreds may come at once."""
 
 _CHUNK = 65536
 _REQUEST_ID = REQUEST_ID.encode()
@@ -125,6 +128,7 @@ class _Connection:
         Raises:
             _Stale: the server had closed the connection; not one byte was sent.
             TimeoutError: the deadline passed.
+            TooLargeError: the answer has more than ``LARGEST`` bytes.
             OSError, HTTPParseError: the connection broke, or the answer is not HTTP.
         """
         sock, parser = self._sock, self.parser
@@ -140,9 +144,13 @@ class _Connection:
             sock.settimeout(_left(deadline, self._clock()))
             sent += sock.send(memoryview(request)[sent:])
         self.used = True
+        received = 0
         while not parser.whole:
             sock.settimeout(_left(deadline, self._clock()))
             data = sock.recv(_CHUNK)
+            received += len(data)
+            if received > LARGEST:
+                raise TooLargeError
             if data:
                 parser.feed(data)
             else:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from contract.headers import MODEL_VERSION
 from loadtest.data.dataset import Dataset
@@ -17,9 +20,10 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
 from loadtest.load.protocols import Codec, protocol_named
 from loadtest.load.protocols.oip import OpenInference
-from loadtest.load.sending.http_client import Client
+from loadtest.load.sending.http_client import LARGEST, Client
 
 _TIMEOUT = 5.0
+_PART = 65536
 
 
 def base_url(host: str) -> str:
@@ -115,11 +119,9 @@ def _send(
     role: Role,
     headers: Mapping[str, str],
     body: bytes | None = None,
-) -> requests.Response:
+) -> _Answer:
     try:
-        answer = session.request(
-            method, url, headers=dict(headers), data=body, timeout=_TIMEOUT, allow_redirects=False
-        )
+        answer = _whole(session, method, url, headers=dict(headers), data=body, allow_redirects=False)
     except requests.Timeout:
         raise TargetError(
             f"{url}: {role} gave no answer within {_TIMEOUT:g} s; is the version running?"
@@ -130,17 +132,61 @@ def _send(
         ) from None
     except requests.RequestException:
         raise TargetError(f"{url}: nothing answers there; start the lab first, or give its URL") from None
-    if answer.status_code != 200:
+    if answer.status != 200:
         raise TargetError(
-            f"{url}: {role} answered HTTP {answer.status_code} ({answer.text[:200].strip()}); "
+            f"{url}: {role} answered HTTP {answer.status} ({_excerpt(answer.content)}); "
             "is it ready, and is the model's name right?"
         )
     return answer
 
 
-def _json(answer: requests.Response, role: Role, protocol: type[Codec]) -> Any:
+class _Answer(NamedTuple):
+    url: str
+    status: int
+    content: bytes
+
+
+def _whole(session: requests.Session, method: str, url: str, **more: Any) -> _Answer:
+    """The answer to a request; what requests calls a time-out is one of each read, and a drip has none.
+
+    Raises:
+        TargetError: the answer has more than ``LARGEST`` bytes.
+        requests.RequestException: there is none, or its end did not come within ``_TIMEOUT``.
+    """
+    ended: list[_Answer | Exception] = []
+
+    def ask() -> None:
+        try:
+            with session.request(method, url, timeout=_TIMEOUT, stream=True, **more) as answer:
+                body = bytearray()
+                while part := answer.raw.read1(_PART, decode_content=True):
+                    body += part
+                    if len(body) > LARGEST:
+                        raise TargetError(f"{url}: its answer has more than {LARGEST >> 20} MiB")
+                ended.append(_Answer(url, answer.status_code, bytes(body)))
+        except HTTPError as error:
+            ended.append(requests.ConnectionError(error))
+        except Exception as error:
+            ended.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_TIMEOUT)
+    ending = ended[0] if ended else requests.Timeout()
+    if isinstance(ending, Exception):
+        raise ending
+    return ending
+
+
+def _excerpt(body: bytes) -> str:
+    """Its first words, without what would steer a terminal."""
+    text = body[:200].decode("utf-8", errors="replace")
+    return "".join(each if each.isprintable() else " " for each in text).strip()
+
+
+def _json(answer: _Answer, role: Role, protocol: type[Codec]) -> Any:
     try:
-        return answer.json()
+        return json.loads(answer.content)
     except ValueError:
         raise TargetError(f"{answer.url}: {role} does not speak the protocol {protocol.protocol}") from None
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import gevent
 from flask import request
 from locust.env import Environment
-from locust.runners import STATE_INIT, MasterRunner
+from locust.runners import STATE_INIT, MasterRunner, WorkerRunner
 from prometheus_client import CollectorRegistry
 
 from loadtest.errors import LoadproofError
 from loadtest.experiment.experiment import EXPERIMENTS, Experiment, Load
 from loadtest.load.cluster.coordinator import Coordinator, RunHooks
+from loadtest.load.cluster.permits import Permits, is_local
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.cluster.wiring import coordinate
 from loadtest.load.cluster.worker import Worker
 from loadtest.load.live.client_metrics import LoadMetrics
 from loadtest.load.settings import Settings
+from loadtest.load.web.border import Border
 from loadtest.load.web.live_tab import LivePage, add_routes
 from loadtest.load.web.run_publisher import RunPublisher
 
@@ -72,11 +75,12 @@ def start(environment: Environment, **_: object) -> None:
         registry.register(metrics)
         add_routes(web.app, registry, settings.results)
         page.extend(web.app, web.template_args)
+        web.app.wsgi_app = Border(web.app.wsgi_app, [*settings.page_hosts, *_host_of(pages)])
         web.app.before_request(lambda: _before_stop(environment))
     hooks = RunHooks(resolve, publisher.publish, page.show, metrics, publisher.pass_on if web else None)
     coordinator = None if options.worker else coordinate(environment, inputs, hooks)
     if not isinstance(environment.runner, MasterRunner):
-        Worker(environment, inputs)
+        Worker(environment, inputs, permits=_permits(environment, settings))
     events: Any = environment.events
     events.quitting.add_listener(publisher.finish)
     if coordinator is not None and options.headless:
@@ -90,6 +94,22 @@ def _before_stop(environment: Environment) -> None:
         with gevent.Timeout(_PREPARING, False):
             while runner.shape_greenlet is not None and runner.state == STATE_INIT:
                 gevent.sleep(0.05)
+
+
+def _permits(environment: Environment, settings: Settings) -> Permits | None:
+    """What the owner of this machine lets a master elsewhere ask for; None: nobody else's master."""
+    runner = environment.runner
+    if not isinstance(runner, WorkerRunner):
+        return None
+    own = (urlsplit(settings.target).netloc,) if settings.target else ()
+    hosts = (*settings.worker_hosts, *own)
+    return Permits(hosts, settings.worker_variables, local=is_local(runner.master_host))
+
+
+def _host_of(pages: str) -> list[str]:
+    host = urlsplit(pages).hostname
+    # a browser at one port of this machine is no reason to trust those at its other ports
+    return [host] if host and host and not is_local(host) else []
 
 
 def _workers(environment: Environment) -> int:

@@ -12,10 +12,12 @@ from services.model_server.scikit_learn import format_of
 def _read(path: Path) -> Any:
     from skops.io import get_untrusted_types, load
 
+    from services.model_server.scikit_learn.archive_check import check_archive
     from services.model_server.scikit_learn.tree_check import check_model
     from services.model_server.scikit_learn.trusted_types import TRUSTED
 
     try:
+        check_archive(path)
         untrusted = sorted(set(get_untrusted_types(file=path)) - TRUSTED)
         model = None if untrusted else load(path, trusted=sorted(TRUSTED))
         check_model(model)

@@ -8,6 +8,7 @@ prediction,
 - the trees of nearest neighbours are built again from the rows, by the library, and what was stored is
 dropped;
 - splines are built again, which checks their knots;
+- boosting and support vector machines must fit together (``estimator_check``);
 - sparse matrices are checked, and the labels of a neighbours model, both of which skops trusts;
 - a function with bound arguments must be one that scikit-learn itself keeps so.
 """
@@ -30,6 +31,7 @@ from sklearn.neighbors._base import NeighborsBase
 from sklearn.tree._tree import Tree
 
 from services.model_server.errors import VersionError, one_line
+from services.model_server.scikit_learn.estimator_check import check_estimator
 from services.model_server.scikit_learn.trusted_types import PARTIAL_OF
 
 
@@ -44,6 +46,7 @@ def check_model(model: object) -> None:
     for part in parts_of(model):
         try:
             _check_part(part, owned)
+            check_estimator(part)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise VersionError(f"a {type(part).__name__} in it is corrupt ({one_line(error)})") from error
 
@@ -149,9 +152,10 @@ def _inside(part: Any) -> list[Any]:
 def _check_categories(tree: Any, owner: Any, inner: NDArray[np.bool_]) -> None:
     categorical = inner & (tree.nodes["is_categorical"] != 0)
     if categorical.any():
-        known = owner.is_categorical_
-        _require(np.array([known is not None and len(known) == owner.n_features_in_]))
-        _require(np.asarray(known)[tree.nodes["feature_idx"][categorical]])
+        # not the owner's own order: its preprocessor puts categories first
+        known = owner._bin_mapper.is_categorical_
+        _require(np.array([len(known) == owner.n_features_in_]))
+        _require(np.asarray(known, dtype=bool)[tree.nodes["feature_idx"][categorical]])
         _require(tree.nodes["bitset_idx"][categorical] < len(tree.raw_left_cat_bitsets))
 
 

@@ -21,6 +21,7 @@ from loadtest.load.settings import Settings
                 "LOADPROOF_TARGET": "http://gateway:8080",
                 "LOADPROOF_TARGETS": "/routes/targets.json",
                 "LOADPROOF_PAGES": "http://127.0.0.1:8089",
+                "LOADPROOF_PAGE_HOSTS": "lab.example, ml.example,",
                 "LOADPROOF_BACKEND": "compose",
             },
             Settings(
@@ -30,6 +31,7 @@ from loadtest.load.settings import Settings
                 target="http://gateway:8080",
                 targets=Path("/routes/targets.json"),
                 pages="http://127.0.0.1:8089",
+                page_hosts=("lab.example", "ml.example"),
                 backend="compose",
             ),
         ),

@@ -72,3 +72,11 @@ def test_folders_that_containers_may_not_read(tmp_path, item, mode, blocked):
 def test_a_missing_folder(tmp_path):
     with pytest.raises(ModelError, match="v9: no such file or folder"):
         require_readable(tmp_path / "v9")
+
+
+def test_a_dollar_in_a_path_is_none_of_composes_variables(tmp_path):
+    folder = tmp_path / "$HOME" / "${MODELS}"
+    written = write_override(tmp_path, [Version("stable", folder, 1, 1)], tmp_path)
+    (mount,) = services(written)["stable"]["volumes"]
+    # Compose reads two as one
+    assert mount["source"] == str(tmp_path / "$$HOME" / "$${MODELS}")

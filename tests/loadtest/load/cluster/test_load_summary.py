@@ -33,7 +33,7 @@ def summarised(recorded, *, stopped_after=None, missing=None, **more):
     }
     reports.accept(Report("run", 0, 0, "finished", content, **(ends | more)))
     if missing:
-        half = sample_set(samples(45)).to_bytes()
+        half = sample_set([each._replace(worker=1) for each in samples(45)]).to_bytes()
         reports.accept(Report("run", 1, 0, "running", half, 90, 90, scheduled=45, sent=45, elapsed=4.2))
     else:
         reports.accept(Report("run", 1, 0, "finished"))

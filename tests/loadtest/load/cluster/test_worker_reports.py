@@ -1,3 +1,4 @@
+import pyarrow as pa
 import pytest
 
 from loadtest.errors import ExitCode
@@ -9,7 +10,9 @@ SAMPLE = Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)
 
 
 def report(worker, number, state, samples=0, recorded=0, **more):
-    content = sample_set([SAMPLE] * samples).to_bytes() if samples else b""
+    # a worker asks nothing twice at one moment
+    asked = [SAMPLE._replace(row=row, worker=worker) for row in range(samples)]
+    content = sample_set(asked).to_bytes() if samples else b""
     return Report("run", worker, number, state, content, recorded, **more)
 
 
@@ -58,6 +61,41 @@ def test_reports_of_another_run_are_ignored():
 def test_unreadable_samples_are_an_error():
     with pytest.raises(ValueError, match="worker 0 cannot be read"):
         WorkerReports("run", ["a"]).accept(report(0, 0, "running")._replace(samples=b"not arrow"))
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        # another worker's, a row and a role that cannot be, other columns
+        (sample_set([SAMPLE._replace(worker=1)]), "of worker 1"),
+        (sample_set([SAMPLE._replace(row=-1)]), "no row -1"),
+        (sample_set([SAMPLE._replace(done_at=float("inf"))]), "done_at is inf"),
+        (sample_set([SAMPLE, SAMPLE]), "samples 0 and 1"),
+    ],
+)
+def test_samples_that_cannot_be_are_an_error(samples, reason):
+    told = report(0, 0, "running")._replace(samples=samples.to_bytes())
+    with pytest.raises(ValueError, match=f"worker 0 cannot be: .*{reason}"):
+        WorkerReports("run", ["a"]).accept(told)
+
+
+def test_samples_of_other_columns_are_an_error():
+    sink = pa.BufferOutputStream()
+    table = pa.table({"row": [1]})
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    told = report(0, 0, "running")._replace(samples=bytes(sink.getvalue()))
+    with pytest.raises(ValueError, match="columns are not those of this version"):
+        WorkerReports("run", ["a"]).accept(told)
+
+
+def test_a_worker_speaks_for_itself_alone():
+    reports = WorkerReports("run", ["a", "b"])
+    assert reports.is_of("a", 0)
+    assert reports.is_of("local", 0)
+    assert not reports.is_of("b", 0)
+    assert not reports.is_of("a", 7)
+    assert reports.accept(report(7, 0, "finished")) is None
 
 
 def test_a_silent_worker_is_given_up_and_what_it_reported_kept():

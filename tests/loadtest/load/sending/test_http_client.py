@@ -6,9 +6,10 @@ import time
 
 import pytest
 
-from loadtest.load.sending.http_client import MAX_IDLE, Client
+from loadtest.load.sending.http_client import LARGEST, MAX_IDLE, Client
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Model-Version: stable\r\n\r\nhi"
+HEAVY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 HUNG = 60.0
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n"
 
@@ -107,6 +108,10 @@ def post(client, role="stable"):
         ([b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nh", b"i"], "close", 200, b"hi", None),
         ([b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"], "keep", 503, b"", None),
         ([b"HTTP/1.1 204 None\r\n\r\n"], "keep", 204, b"", None),
+        # more than any answer may have, in its body, in its head, and without an end
+        ([HEAVY % LARGEST + b"." * LARGEST], "keep", 0, b"", "answer too large"),
+        ([b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * (LARGEST // 4)], "keep", 0, b"", "answer too large"),
+        ([b"HTTP/1.1 200 OK\r\n\r\n" + b"." * LARGEST], "hang", 0, b"", "answer too large"),
         ([], "close", 0, b"", "connection closed"),
         ([OK[:-1]], "close", 0, b"", "truncated answer"),
         # the head alone

@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -12,6 +13,7 @@ from loadtest.errors import ExperimentError, TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.protocols.kserve_v1 import KServeV1
 from loadtest.load.protocols.oip import OpenInference
+from loadtest.load.sending.http_client import LARGEST
 from loadtest.load.sending.target import ask_target, base_url
 
 EXPERIMENT = Experiment.parse(
@@ -50,6 +52,45 @@ def server():
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield server
         server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        # a file, or a stream, that would fill the memory
+        ((200, b"[" * (LARGEST + 1)), "more than 16 MiB"),
+        # what a terminal would obey: a title, a colour, a carriage return
+        ((500, b"\x1b]0;owned\x07\x1b[31mred\rgone\x9b2J"), r"HTTP 500 \(\]0;owned  \[31mred gone.2J\)"),
+    ],
+)
+def test_an_answer_is_bounded_and_cannot_steer_a_terminal(server, answer, reason):
+    server.answers["candidate"] = answer
+    with pytest.raises(TargetError, match=reason) as error:
+        ask_target(EXPERIMENT, server.url, DATASET)
+    assert str(error.value).isprintable()
+
+
+def test_an_answer_that_drips_is_given_up():
+    """Each byte comes in time, and the last one never."""
+    given_up = threading.Event()
+
+    def drip(listener):
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n[")
+            while not given_up.wait(0.1):
+                connection.sendall(b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dripping = threading.Thread(target=drip, args=(listener,))
+        dripping.start()
+        try:
+            with pytest.raises(TargetError, match="gave no answer within 5 s"):
+                ask_target(EXPERIMENT, f"http://127.0.0.1:{listener.getsockname()[1]}", DATASET)
+        finally:
+            given_up.set()
+            dripping.join(60)
 
 
 def test_both_versions_are_asked(server):
