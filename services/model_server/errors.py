@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class VersionError(Exception):
     """The version folder is missing, broken or not allowed; ``str(error)`` names the file and the remedy."""
@@ -45,6 +47,14 @@ class DeadlinePassed(RequestError):  # noqa: N818 - it names what happened
 
     def __init__(self) -> None:
         super().__init__(504, "the deadline passed before the model had an answer")
+
+
+def needs_columns(path: Path, why: str) -> VersionError:
+    """What is said where ``model.toml`` has a matrix and the model takes named columns."""
+    return VersionError(
+        f"{path}: {why}; delete model.toml, and `loadproof init {path.parent.parent}` writes it "
+        "with [columns]"
+    )
 
 
 def one_line(error: BaseException) -> str:

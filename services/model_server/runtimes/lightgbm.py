@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, one_line
+from services.model_server.errors import VersionError, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
 
@@ -101,9 +101,8 @@ def _to_model(booster: Any, path: Path, given: Input) -> Callable[[Columns], Any
         )
     if not isinstance(given, tuple):
         if kept:
-            raise VersionError(
-                f"{path}: learnt from categories, and numbers of a matrix would be taken for their codes; "
-                "name [columns] in model.toml instead of [[inputs]]"
+            raise needs_columns(
+                path, "learnt from categories, and numbers of a matrix would be taken for their codes"
             )
         return None
     from services.model_server.scikit_learn.frames import for_model

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.datatypes import InputDatatype
-from contract.model_toml import MODEL_TOML, Task
+from contract.model_toml import Task
 from services.model_server.columns import Rows
-from services.model_server.errors import RequestError, VersionError, one_line
+from services.model_server.errors import RequestError, VersionError, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
 
@@ -98,9 +98,7 @@ class OnnxSession:
         if isinstance(given, tuple):
             self._check_columns(path, [spec.datatype for spec in given], [spec.name for spec in given])
         elif len(self._inputs) > 1 or self._inputs[0].dtype.kind == "O":
-            raise VersionError(
-                f"{path}: takes {_listed(self._inputs)}; name [columns] in {MODEL_TOML} instead of [[inputs]]"
-            )
+            raise needs_columns(path, f"takes {_listed(self._inputs)}")
         elif given.datatype.startswith("INT") != (self._inputs[0].dtype.kind == "i"):
             raise VersionError(
                 f"{path}: takes {self._session.get_inputs()[0].type}, model.toml says {given.datatype}; "

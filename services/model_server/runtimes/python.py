@@ -30,9 +30,9 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.model_toml import MODEL_TOML, Task
+from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, one_line
+from services.model_server.errors import VersionError, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
 
@@ -55,9 +55,7 @@ class Program:
         classes = getattr(self._model, "classes", None) if task == "classification" else None
         self.classes: list[Any] | None = None if classes is None else np.asarray(classes).tolist()
         if not isinstance(given, tuple):
-            raise VersionError(
-                f"{path}: takes a data frame; name [columns] in {MODEL_TOML} instead of [[inputs]]"
-            )
+            raise needs_columns(path, "takes a data frame")
         from services.model_server.scikit_learn.frames import for_model
 
         names = [spec.name for spec in given]

@@ -160,7 +160,7 @@ def test_early_stopping_keeps_the_best_round(tmp_path: Path) -> None:
         (
             lambda: classifier().fit(FRAME[["age"]].assign(store=pd.Categorical(STORE)), TWO),
             '[[inputs]]\nname = "x"\ndatatype = "FP64"\nshape = [-1, 2]\n',
-            r"taken for their codes; name \[columns\] in model\.toml",
+            r"taken for their codes; delete model\.toml, and `loadproof init",
         ),
         (
             lambda: classifier().fit(FRAME[["age"]].assign(store=pd.Categorical(STORE)), TWO),

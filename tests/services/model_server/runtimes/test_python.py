@@ -180,5 +180,5 @@ def test_a_matrix_is_not_what_it_takes(tmp_path: Path) -> None:
         '[[inputs]]\nname = "x"\ndatatype = "FP64"\nshape = [-1, 3]\n',
         encoding="utf-8",
     )
-    with pytest.raises(VersionError, match=r"takes a data frame; name \[columns\] in model.toml"):
+    with pytest.raises(VersionError, match=r"takes a data frame; delete model\.toml, and `loadproof init"):
         load_version(tmp_path, ["mine"])
