@@ -109,12 +109,10 @@ class DirectPipeline:
 
 def rows_of(rows: Columns) -> list[Cells]:
     """Cells by row, NaN where one is missing."""
-    columns = []
-    for array in rows.arrays.values():
-        cells = array.tolist()
-        if array.dtype == object and None in cells:
-            cells = [np.nan if cell is None else cell for cell in cells]
-        columns.append(cells)
+    columns = [
+        [np.nan if cell is None else cell for cell in cells] if None in cells else cells
+        for cells in rows.cells
+    ]
     return list(zip(*columns, strict=True))
 
 
