@@ -38,16 +38,56 @@ class Columns:
             is float64, as in pandas.
     """
 
-    __slots__ = ("arrays",)
+    __slots__ = ("_arrays", "_cells", "_specs")
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.arrays = arrays
+        self._arrays: Mapping[str, NDArray[Any]] | None = arrays
+        self._cells: list[list[Any]] | None = None
+        self._specs: Sequence[TensorSpec] = ()
+
+    @classmethod
+    def of_cells(cls, cells: list[list[Any]], specs: Sequence[TensorSpec]) -> Columns:
+        """Rows of checked cells by column, of which arrays are made only where somebody asks for them.
+
+        Args:
+            cells: a list per column: floats and NaN, int64 and truth values without gaps, text and None.
+            specs: the columns, in the model's order.
+        """
+        made = cls.__new__(cls)
+        made._arrays, made._cells, made._specs = None, cells, specs
+        return made
+
+    @property
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The columns by name."""
+        if self._arrays is None:
+            assert self._cells is not None  # noqa: S101 - it has one of both
+            pairs = zip(self._specs, self._cells, strict=True)
+            self._arrays = {spec.name: column(cells, spec.datatype) for spec, cells in pairs}
+        return self._arrays
+
+    @property
+    def cells(self) -> list[list[Any]]:
+        """The cells of every column, in the model's order; missing ones are NaN or None."""
+        return [array.tolist() for array in self.arrays.values()] if self._cells is None else self._cells
 
     def __len__(self) -> int:
-        return len(next(iter(self.arrays.values())))
+        return len(self._cells[0] if self._cells is not None else next(iter(self.arrays.values())))
 
     def __getitem__(self, rows: slice) -> Columns:
+        if self._cells is not None:
+            return Columns.of_cells([cells[rows] for cells in self._cells], self._specs)
         return Columns({name: array[rows] for name, array in self.arrays.items()})
+
+    @staticmethod
+    def joined(parts: Sequence[Columns]) -> Columns | None:
+        """All rows of parts that are cells; None where one is not."""
+        lists = [part._cells for part in parts if part._cells is not None]
+        if len(lists) < len(parts):
+            return None
+        return Columns.of_cells(
+            [[*chain.from_iterable(column)] for column in zip(*lists, strict=True)], parts[0]._specs
+        )
 
 
 Rows = NDArray[Any] | Columns
@@ -64,6 +104,8 @@ def concatenate(parts: Sequence[Rows]) -> Rows:
     if not columns:
         # a loop would cost small models more than the model does
         return np.concatenate(parts)  # type: ignore[arg-type]
+    if joined := Columns.joined(columns):
+        return joined
     arrays = {}
     for name in columns[0].arrays:
         of_all = [part.arrays[name] for part in columns]

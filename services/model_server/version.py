@@ -38,7 +38,8 @@ class LoadedVersion:
         outputs: the output tensors by name, ``predict`` first.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
         run: (rows, names of outputs) to an array per output.
-        runner: what runs the model: ``onnxruntime``, ``numpy``, ``scikit-learn``, or the platform's name.
+        runner: what runs the model: ``direct``, ``onnxruntime``, ``numpy``, ``scikit-learn`` or the
+            name of the platform.
         reason: why that and not something faster, or what it was checked for; one line, may be empty.
         notes: what the model's own code warned of, a line each.
     """

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from services.model_server.columns import Rows, read_columns
 from services.model_server.errors import RequestError
+from services.model_server.plain_columns import plain_columns
 from services.model_server.tensors import Input, TensorSpec, from_bytes, from_json, tensors_of, to_bytes
 from services.model_server.version import LoadedVersion
 
@@ -93,7 +94,8 @@ def _rows(inputs: object, binary: memoryview, wanted: Input) -> Rows:
         how_many = f"{len(others) + 1} tensors, the first" if others else "one tensor,"
         raise RequestError(400, f'inputs must be a list with {how_many} {{"name": "{first.name}", ...}}')
     if isinstance(wanted, tuple):
-        return read_columns(inputs, wanted, binary)
+        plain = None if len(binary) else plain_columns(inputs, wanted)
+        return read_columns(inputs, wanted, binary) if plain is None else plain
     names = [tensor.get("name") for tensor in inputs]
     if names != [wanted.name]:
         raise RequestError(400, f"inputs must be exactly {[wanted.name]}, got {names}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sklearn
@@ -15,11 +16,15 @@ from sklearn.base import is_classifier, is_regressor
 
 from contract.model_toml import MODEL_TOML
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError
+from services.model_server.errors import VersionError, one_line
+from services.model_server.examples import read_examples
 from services.model_server.runtime import Description, Runtime
 from services.model_server.scikit_learn.plain_numpy import Direct, direct, is_linear
 from services.model_server.scikit_learn.sample_rows import sample_rows
 from services.model_server.tensors import Input, TensorSpec
+
+if TYPE_CHECKING:
+    from services.model_server.scikit_learn.direct.pipeline import DirectPipeline
 
 
 def describe(model: Any, path: Path) -> Description:
@@ -55,7 +60,9 @@ class Estimator:
         if not hasattr(model, "predict"):
             raise VersionError(f"{path}: a {type(model).__name__} has no predict; save a fitted model")
         self.model = model
+        self._path = path
         self._direct: Direct | None = None
+        self._columns_direct: DirectPipeline | None = None
         self.has_proba = task == "classification" and hasattr(model, "predict_proba")
         self._thread = threading.local()
         self.features: int | None = getattr(model, "n_features_in_", None)
@@ -83,7 +90,7 @@ class Estimator:
     def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:
         """NumPy alone, ONNX Runtime, or scikit-learn; the faster two only where they give its own answers."""
         if isinstance(spec, tuple):
-            return self, "scikit-learn", "it takes named columns"
+            return self, *self._direct_columns(spec, forbidden)
         if len(spec.shape) != 2:
             return self, "scikit-learn", ""
         from services.model_server.scikit_learn.compilation import TOLERANCE, CompiledEstimator, NotCompiled
@@ -106,6 +113,27 @@ class Estimator:
             return self, runner, str(reason)
         return compiled, "onnxruntime", f"labels equal scikit-learn's, numbers within {TOLERANCE:g}"
 
+    def _direct_columns(self, spec: tuple[TensorSpec, ...], forbidden: str) -> tuple[str, str]:
+        # imported late: the shapes of a matrix do without
+        from services.model_server.scikit_learn.direct.pipeline import TOLERANCE, direct_pipeline
+        from services.model_server.scikit_learn.direct.step import NotDirect
+
+        names = frozenset(["predict", "predict_proba"] if self.has_proba else ["predict"])
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                # of categories that are made up
+                warnings.simplefilter("ignore")
+                examples = read_examples(self._path.parent, spec, None)
+                assert isinstance(examples, Columns)  # noqa: S101 - the input is columns
+                made = direct_pipeline(self.model, examples, self.run, names, onnx=not forbidden)
+        except NotDirect as reason:
+            return "scikit-learn", str(reason)
+        except Exception as error:
+            # a step of another release may have other attributes; the library serves all the same
+            return "scikit-learn", f"it has no direct way ({one_line(error)})"
+        self._columns_direct = made
+        return "direct", f"labels equal scikit-learn's, numbers within {TOLERANCE:g}"
+
     def _is_equal(self, short: Direct, rows: NDArray[Any]) -> bool:
         """Whether the short way gives the same answers, bit by bit, to rows alone and together."""
         outputs = frozenset(["predict", "predict_proba"] if self.has_proba else ["predict"])
@@ -115,6 +143,13 @@ class Estimator:
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on a matrix of shape (rows, features), or on columns."""
+        if self._columns_direct and isinstance(rows, Columns):
+            try:
+                with np.errstate(all="ignore"):
+                    return self._columns_direct.run(rows, outputs)
+            except Exception:  # noqa: S110
+                # whatever it is that the direct way does not know, the library does, or says what is wrong
+                pass
         if self._direct and isinstance(rows, np.ndarray):
             with np.errstate(all="ignore"):
                 return self._direct(rows, outputs)

@@ -30,7 +30,7 @@ def for_model(model: Any, columns: Sequence[str], datatypes: Sequence[str]) -> T
     Raises:
         VersionError: it was fitted on categories that cannot be known, or that the column cannot hold.
     """
-    missing = None if _fitted_on_none(model) else np.nan
+    missing = None if fitted_on_none(model) else np.nan
     categories = categories_of(model, columns)
     for name, datatype in zip(columns, datatypes, strict=True):
         _check_kind(name, datatype, categories.get(name))
@@ -115,7 +115,7 @@ def _keeps_values(booster: Any) -> bool:
     return get is not None and not get().empty()
 
 
-def _fitted_on_none(model: Any) -> bool:
+def fitted_on_none(model: Any) -> bool:
     """Whether an imputer or encoder in it takes None for a missing cell."""
     for part in parts_of(model):
         if getattr(part, "missing_values", 0) is None:

@@ -1,0 +1,55 @@
+"""Columns as nearly all requests bring them: flat JSON in the model's order, nothing special, nothing wrong.
+
+To make and check an array of one element takes longer than a small model takes to answer. Here a column stays
+the list that JSON made, and whatever is special about a request is left to ``columns.read_columns``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.model_server.columns import Columns
+from services.model_server.tensors import TensorSpec
+
+_CELLS: Mapping[str, frozenset[type]] = {
+    "FP64": frozenset([float, int, type(None)]),
+    "INT64": frozenset([int]),
+    "BOOL": frozenset([bool]),
+    "BYTES": frozenset([str, type(None)]),
+}
+"""What a column may hold; integers with gaps become floats, which has rules of its own."""
+
+_FLOATS = {float}
+
+
+def plain_columns(tensors: Sequence[Mapping[str, Any]], wanted: Sequence[TensorSpec]) -> Columns | None:
+    """The columns of a request without binary tensors; None where it is another kind of request, or wrong."""
+    if len(tensors) != len(wanted):
+        return None
+    columns = []
+    rows = 0
+    for tensor, spec in zip(tensors, wanted, strict=True):
+        get, datatype = tensor.get, spec.datatype
+        data, shape = get("data"), get("shape")
+        if get("name") != spec.name or get("datatype") != datatype or get("parameters"):
+            return None
+        if type(data) is not list:
+            return None
+        kinds = {*map(type, data)}
+        if not kinds <= _CELLS[datatype]:
+            return None
+        rows = rows or len(data)
+        # true and 1.0 are equal to 1 as well
+        if not rows or len(data) != rows or shape not in ([rows], [rows, 1]) or {*map(type, shape)} != {int}:
+            return None
+        if datatype == "FP64":
+            if kinds != _FLOATS:
+                data = [math.nan if cell is None else float(cell) for cell in data]
+            if math.inf in data or -math.inf in data:
+                return None
+        elif datatype == "INT64" and not (min(data) >= -(2**63) and max(data) < 2**63):
+            return None
+        columns.append(data)
+    return Columns.of_cells(columns, wanted)

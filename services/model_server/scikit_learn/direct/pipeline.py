@@ -1,0 +1,199 @@
+"""A whole model on rows of typed cells, and the proof that it answers as the library does.
+
+Proved when a version is loaded, on three kinds of rows: ``examples.parquet``; rows of cells made from the
+examples, the model's own categories and numbers, gaps and unseen values; and, for the last step alone, rows
+at its thresholds. A row that the library refuses must be refused here, which hands it to the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.pipeline import Pipeline
+
+from services.model_server.columns import Columns
+from services.model_server.scikit_learn.direct.compose import chained, compile_step
+from services.model_server.scikit_learn.direct.head import compile_head
+from services.model_server.scikit_learn.direct.made_rows import made_rows
+from services.model_server.scikit_learn.direct.step import Cells, NotDirect, Unsure
+from services.model_server.scikit_learn.frames import fitted_on_none
+from services.model_server.scikit_learn.sample_rows import sample_rows
+from services.model_server.tensors import TensorSpec
+
+MAX_ROWS = 256
+"""Of more rows the library takes less time for each."""
+
+TOLERANCE = 1e-6
+"""How far a probability (absolute) or a value (relative, and absolute below 1) may be off."""
+
+_TRIES = 20
+"""The most times that the library is asked for made rows, each of which costs up to 40 ms."""
+
+_ALONE = 4
+"""The examples that are compared alone as well: the library may go another way for one row."""
+
+Results = dict[str, NDArray[Any]]
+Run = Callable[[Columns, frozenset[str]], Results]
+
+
+class DirectPipeline:
+    """A fitted model as functions on cells.
+
+    Args:
+        model: fitted, with scikit-learn's interface.
+        width: how many columns it takes.
+        onnx: whether ONNX Runtime may be used for its trees.
+
+    Raises:
+        NotDirect: a step is not known.
+    """
+
+    def __init__(self, model: Any, width: int, *, onnx: bool) -> None:
+        if fitted_on_none(model):
+            raise NotDirect("it was fitted on None for missing cells")
+        steps: list[tuple[str, Any]] = [("model", model)]
+        while type(steps[-1][1]) is Pipeline:
+            steps[-1:] = steps[-1][1].steps
+        last = steps[-1][1]
+        before = compile_step(Pipeline(steps[:-1]), width) if len(steps) > 1 else None
+        runs = [before.run] if before else []
+        width = before.width if before else width
+        sparse = before is not None and before.sparse
+        if isinstance(last, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
+            if last._preprocessor is not None:
+                inner = compile_step(last._preprocessor, width, "model")
+                runs.append(inner.run)
+                width = inner.width
+            if sparse:
+                raise NotDirect("boosting over histograms takes no sparse matrix")
+        self._row = chained(runs)
+        self._last = last
+        self._width = width
+        self._head = compile_head(last, sparse=sparse, onnx=onnx)
+
+    def run(self, rows: Columns, outputs: frozenset[str]) -> Results:
+        """Answer rows.
+
+        Raises:
+            Exception: of any kind; the library must answer.
+        """
+        if len(rows) > MAX_ROWS:
+            raise Unsure
+        row = self._row
+        matrix = np.array([row(cells) for cells in rows_of(rows)], np.float64)
+        results = self._head(matrix, outputs)
+        return {name: results[name] for name in outputs}
+
+    def check_last_step(self, names: frozenset[str]) -> None:
+        """Compare the last step alone, on rows at its thresholds.
+
+        Raises:
+            NotDirect: it does not agree.
+        """
+        if getattr(self._last, "_preprocessor", None) is not None:
+            return
+        rows = sample_rows(self._last, TensorSpec("rows", "FP64", (-1, self._width)))
+        for part in (rows, *np.split(rows[:16], 16)):
+            try:
+                got = self._head(part, names)
+                wanted = {name: np.asarray(getattr(self._last, name)(part)) for name in names}
+            except Unsure:
+                continue
+            if problem := difference(got, wanted, names):
+                raise NotDirect(f"its last step, a {type(self._last).__name__}, {problem}")
+
+
+def rows_of(rows: Columns) -> list[Cells]:
+    """Cells by row, NaN where one is missing."""
+    columns = [
+        [np.nan if cell is None else cell for cell in cells] if None in cells else cells
+        for cells in rows.cells
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def direct_pipeline(
+    model: Any, examples: Columns, original: Run, names: frozenset[str], *, onnx: bool
+) -> DirectPipeline:
+    """The direct way for a model, compared with its original.
+
+    Args:
+        model: fitted, with scikit-learn's interface.
+        examples: rows of its columns.
+        original: the library's way.
+        names: all outputs.
+        onnx: whether ONNX Runtime may be used.
+
+    Raises:
+        NotDirect: there is none, or it does not agree.
+    """
+    made = DirectPipeline(model, len(examples.arrays), onnx=onnx)
+    _check(made, examples, original, names, whole=True)
+    budget = [_TRIES]
+    for rows in made_rows(model, examples):
+        _check_halves(made, rows, original, names, budget)
+    alone = [examples[number : number + 1] for number in range(min(_ALONE, len(examples)))]
+    answered = sum(_check(made, row, original, names, whole=True) for row in alone)
+    if not answered:
+        raise NotDirect("its direct way leaves the examples to scikit-learn")
+    made.check_last_step(names)
+    return made
+
+
+def _check_halves(
+    made: DirectPipeline, rows: Columns, original: Run, names: frozenset[str], budget: list[int]
+) -> None:
+    """Compare rows of which the library may refuse some, and with them all that are given along."""
+    if budget[0] <= 0:
+        return
+    budget[0] -= 1
+    if _check(made, rows, original, names, whole=False) or len(rows) == 1:
+        return
+    middle = len(rows) // 2
+    _check_halves(made, rows[:middle], original, names, budget)
+    _check_halves(made, rows[middle:], original, names, budget)
+
+
+def _check(made: DirectPipeline, rows: Columns, original: Run, names: frozenset[str], *, whole: bool) -> bool:
+    """Whether both answered.
+
+    Raises:
+        NotDirect: the answers differ, one is given to what the library refuses, or none to an example.
+    """
+    try:
+        got = made.run(rows, names)
+    except Exception as error:
+        # what is refused here is the library's to answer, but not all that exists
+        if whole and not isinstance(error, Unsure):
+            raise NotDirect(f"its direct way fails on the examples ({type(error).__name__})") from error
+        got = None
+    try:
+        wanted = original(rows, names)
+    except Exception as error:
+        if got is not None:
+            raise NotDirect("its direct way answers what scikit-learn refuses") from error
+        return False
+    if got is None:
+        return False
+    if problem := difference(got, wanted, names):
+        raise NotDirect(f"its direct way {problem}")
+    return True
+
+
+def difference(got: Results, wanted: Results, names: Sequence[str] | frozenset[str]) -> str:
+    """How answers differ, as the end of a sentence; empty: they do not."""
+    for name in names:
+        one, other = got[name], wanted[name]
+        if one.shape != other.shape or one.dtype.kind != other.dtype.kind:
+            return "gives answers of another shape or type"
+        if other.dtype.kind == "f":
+            off = np.abs(one - other)
+            if not (off <= TOLERANCE * np.maximum(1, np.abs(other))).all():
+                return f"is off by {np.nanmax(off):.1g}"
+        elif (one != other).any():
+            return "gives other labels"
+    return ""
