@@ -98,7 +98,7 @@ def write_rows(data: Path) -> None:
 def _bare(url: str, data: Path, seconds: float) -> dict[str, float]:
     codec = OpenInference(MODEL, "x", "FP64")
     experiment = experiment_at(data, 1, 1)
-    body = codec.encode(Dataset.read(experiment.data).features[0])
+    body = codec.encode(Dataset.read(experiment.data).row(0))
     command = ["-m", "locust", "-f", str(Path(__file__).with_name("bare.py")), "--headless", "--json"]
     command += ["--users", str(USERS), "--spawn-rate", str(USERS), "--run-time", f"{seconds + 2:g}s"]
     done = _run_pinned([*command, "--host", url], {"BARE_BODY": body.decode(), "BARE_PATH": codec.path})

@@ -24,7 +24,7 @@ def init(
     ] = None,
     label: Annotated[str, typer.Option(help="Its label column.")] = "label",
     ignore: Annotated[
-        list[str] | None, typer.Option(help="A numeric column that is not a feature; may be repeated.")
+        list[str] | None, typer.Option(help="A column that is not a feature; may be repeated.")
     ] = None,
     out: Annotated[
         Path | None,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from contract.label_text import label_text
-from loadtest.data.column_types import EXACT
-from loadtest.data.row_content import contents
+from loadtest.data.column_arrays import as_matrix, floats_of, labels_of, matrix_or_none
+from loadtest.data.row_content import codes_of, contents
 from loadtest.data.table_file import TableFile, read_table_file
 from loadtest.errors import DatasetError
 from loadtest.experiment.experiment import Data
@@ -32,7 +33,7 @@ class Dataset:
 
     Args:
         path: where it was read from.
-        matrix: the sent columns as float64, shape (rows, features); None where they are no finite numbers.
+        matrix: the sent columns as float64, shape (rows, features); None unless all are finite numbers.
         names: the columns that are sent, in the order in which they are.
         labels: the true outcome, one per row: text for a classification, float64 for a regression.
         values: what the row's sale earned, one per row; None when the experiment names no value column.
@@ -63,12 +64,33 @@ class Dataset:
         Raises:
             DatasetError: they are no matrix of finite numbers; the message names the column.
         """
-        return _as_matrix(self.sent, self.path) if self.matrix is None else self.matrix
+        return as_matrix(self.sent, self.path) if self.matrix is None else self.matrix
 
     @property
     def sent(self) -> pa.Table:
         """The columns that are sent, each in its own type, in the order of ``names``."""
         return self.columns.select(list(self.names))
+
+    def row(self, row: int) -> list[Any]:
+        """The sent cells of a row in the order of ``names``: floats of a matrix, else as the file has them.
+
+        A cell is a float, int, bool or text; None: it is missing.
+        """
+        if self.matrix is not None:
+            cells: list[Any] = self.matrix[row].tolist()
+            return cells
+        return [column[row].as_py() for column in self._cells]
+
+    @cached_property
+    def _cells(self) -> list[pa.Array]:
+        # a cell of a chunked array is found ten times slower
+        return [pa.concat_arrays(column.chunks) for column in self.sent.columns]
+
+    def sends_what(self, other: Dataset) -> bool:
+        """Whether the two send the same cells, row by row."""
+        if self.matrix is not None and other.matrix is not None:
+            return np.array_equal(self.matrix, other.matrix)
+        return bool(self.sent.equals(other.sent))
 
     def rows_where(self, column: str, value: str) -> NDArray[np.bool_]:
         """The rows whose cell reads ``value`` as a label would, shape (rows,); a missing cell reads ""."""
@@ -95,7 +117,9 @@ class Dataset:
     @cached_property
     def content(self) -> NDArray[np.intp]:
         """For each row the first row with the same features and label, shape (rows,)."""
-        return contents(self.features, self.labels)
+        if self.matrix is not None:
+            return contents(self.matrix, self.labels)
+        return contents(np.column_stack([codes_of(cells) for cells in self._cells]), self.labels)
 
     @cached_property
     def repeats(self) -> bool:
@@ -103,13 +127,14 @@ class Dataset:
         return not np.array_equal(self.content, np.arange(len(self)))
 
     @classmethod
-    def read(cls, data: Data, content: bytes | None = None, *, numeric: bool = True) -> Dataset:
+    def read(cls, data: Data, content: bytes | None = None, *, every: bool = False) -> Dataset:
         """Read the file that an experiment's ``[data]`` names.
 
         Args:
             data: names the file and its columns.
             content: of the file, where it is not on this machine; None: it is.
-            numeric: refuse columns to send that are no matrix of finite numbers.
+            every: where ``data`` names no features, send text columns, too, and no column that stands there
+                twice; else numeric ones alone.
 
         Raises:
             DatasetError: the file is missing, empty or unreadable, or lacks a column.
@@ -132,28 +157,30 @@ class Dataset:
         names = data.features or tuple(
             column.name
             for column in file.columns.values()
-            if column.is_number and column.name not in (data.label, data.value, *file.index)
+            if (column.is_number or (every and column.holds is None))
+            and column.name not in (data.label, data.value, *file.index)
         )
         left_out = _left_out(file)
         if not names:
             why = f"; left out: {_listed(left_out.items())}" if left_out else ""
             raise DatasetError(
-                f"{data.path}: no numeric feature columns beside the label; name them in [data] features{why}"
+                f"{data.path}: no {'' if every else 'numeric '}feature columns beside the label; "
+                f"name them in [data] features{why}"
             )
-        if numeric and not data.features and file.doubled:
+        if not (every or data.features) and file.doubled:
             _check_doubles(file, data.path)
         table = pa.table(
             {c.name: c.cells for c in file.columns.values() if not pa.types.is_null(c.cells.type)}
         )
         labels = (
-            _labels(table[data.label], data) if labels_are_text else _floats(table, data.label, data.path)
+            labels_of(table[data.label], data) if labels_are_text else floats_of(table, data.label, data.path)
         )
         return cls(
             path=data.path,
-            matrix=_as_matrix(table.select(list(names)), data.path) if numeric else None,
+            matrix=matrix_or_none(table.select(list(names)), data.path),
             names=names,
             labels=labels,
-            values=_floats(table, data.value, data.path) if data.value else None,
+            values=floats_of(table, data.value, data.path) if data.value else None,
             columns=table,
             left_out=left_out,
             written={c.name: c.written for c in file.columns.values() if c.written is not None},
@@ -202,14 +229,12 @@ def _left_out(file: TableFile) -> dict[str, str]:
 
 
 def _not_sent(table: pa.Table, names: Iterable[str], data: Data, left_out: Mapping[str, str]) -> list[str]:
-    """The line that says which columns are not sent; empty where the experiment names those that are."""
+    """The line that says which columns are not sent, and why; empty where all are."""
     sent = {*names, data.label, data.value}
     why = {name: reason for name, reason in left_out.items() if name not in sent}
-    if data.features:
-        return []
     for name in table.column_names:
         if name not in sent and name not in why:
-            why[name] = "text"
+            why[name] = "not among the features" if data.features else "text"
     return [f"not sent: {_listed(why.items())}"] if why else []
 
 
@@ -223,62 +248,6 @@ def _shown(name: str) -> str:
     """A name as it is, in quotes where it would be lost in a line."""
     plain = name and name == name.strip() and name.isprintable() and not set(name) & set(",;")
     return name if plain else repr(name)
-
-
-def _labels(column: pa.ChunkedArray, data: Data) -> NDArray[np.str_]:
-    """The labels of a classification as ``label_text`` writes them."""
-    empty = pc.fill_null(pc.equal(column.cast(pa.string()), ""), True)
-    if missing := pc.sum(empty).as_py():
-        raise DatasetError(
-            f"{data.path}: {missing} rows have no {data.label!r}; label or drop them "
-            f"(the first is row {pc.index(empty, True).as_py() + 1})"
-        )
-    encoded = pa.concat_arrays(column.chunks).dictionary_encode()
-    try:
-        texts = np.asarray([label_text(value) for value in encoded.dictionary.to_pylist()])
-    except ValueError as error:
-        raise DatasetError(f"{data.path}: column {data.label!r}: {error}; label or drop these rows") from None
-    labels: NDArray[np.str_] = texts[encoded.indices.to_numpy(zero_copy_only=False)]
-    return labels
-
-
-def _as_matrix(table: pa.Table, path: Path) -> NDArray[np.float64]:
-    return np.column_stack([_floats(table, name, path) for name in table.column_names])
-
-
-def _floats(table: pa.Table, name: str, path: Path) -> NDArray[np.float64]:
-    """A column as float64, which holds each of its cells exactly."""
-    column = table[name]
-    if pa.types.is_string(column.type):
-        text = next((cell for cell in column.to_pylist() if cell and not _is_float(cell)), "")
-        raise DatasetError(f"{path}: column {name!r} is not numeric{f' (it reads {text!r})' if text else ''}")
-    if gaps := column.null_count:
-        raise DatasetError(
-            f"{path}: column {name!r} has {gaps} gaps; fill them as the caller in production does"
-        )
-    if pa.types.is_integer(column.type) and not _is_exact(column):
-        raise DatasetError(
-            f"{path}: column {name!r} holds whole numbers beyond 2^53, such as {pc.max(column).as_py()}, "
-            "which float64 does not; name the columns to send, without it, under [data] features"
-        )
-    values = np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-    if infinite := int(np.count_nonzero(~np.isfinite(values))):
-        raise DatasetError(f"{path}: column {name!r} has {infinite} infinite cells; send finite numbers")
-    return values
-
-
-def _is_exact(whole: pa.ChunkedArray) -> bool:
-    """Whether float64 has all these whole numbers."""
-    low, high = pc.min_max(whole).as_py().values()
-    return low is None or (low >= -EXACT and high <= EXACT)
-
-
-def _is_float(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _cell_text(cell: object) -> str:

@@ -7,6 +7,8 @@ in a file are 400 rows, not 6,000. Every interval on quality counts distinct con
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 _MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -34,6 +36,14 @@ def contents(
         found = _mixed(found * _STEP + _bits(column))
     first, inverse = np.unique(found, return_index=True, return_inverse=True)[1:]
     return np.arange(rows) if len(first) == rows else first[inverse]
+
+
+def codes_of(cells: pa.Array) -> NDArray[np.float64]:
+    """A number per cell, the same for the same cells, shape (rows,); NaN where a cell is missing."""
+    if pa.types.is_floating(cells.type):
+        return np.asarray(cells.to_numpy(zero_copy_only=False), np.float64)
+    codes = cells.dictionary_encode().indices.cast(pa.float64())
+    return np.asarray(pc.fill_null(codes, np.nan).to_numpy(zero_copy_only=False), np.float64)
 
 
 def _bits(values: NDArray[np.float64]) -> NDArray[np.uint64]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import tomli_w
 
 from contract.label_text import label_text
@@ -54,7 +56,7 @@ def init(
         say: where it says what it did, a line at a time.
         data: the labelled evaluation set; None: ``evaluation.parquet`` or ``.csv`` in ``folder``.
         label: its label column.
-        ignore: numeric columns that are no features.
+        ignore: columns that are no features.
         out: the experiment; None: the name of ``folder``, with ``.toml``, here.
 
     Returns:
@@ -70,29 +72,34 @@ def init(
         raise ModelError(f"{folder}: no such folder; each version of the model is a folder in it")
     given = Data(path=data or _evaluation_set(folder), label=label)
     dataset = _read(given, ignore)
-    for note in dataset.notes:
-        say(f"{given.path}: {note}")
-    described = {one.version: one for one in _describe(folder, dataset)}
+    rows = _tried(dataset)
+    described = {one.version: one for one in _describe(folder, dataset, rows)}
     versions = list(described)
     first = described[versions[0]]
     for version, other in described.items():
-        if (other.task, other.columns) != (first.task, first.columns):
+        if other.task != first.task:
             raise ModelError(
-                f"{folder}: {versions[0]} and {version} differ in their task or their features; "
-                "only versions that answer the same requests can be compared"
+                f"{folder}: {versions[0]} is a {first.task}, {version} a {other.task}; "
+                "only versions that answer the same question can be compared"
             )
-    if first.task == "regression":
-        dataset = Dataset.read(given.model_copy(update={"task": "regression", "features": dataset.names}))
+    taken = tuple(dict.fromkeys(name for one in described.values() for name in one.columns))
+    given = given.model_copy(update={"task": first.task, "features": taken})
+    dataset = Dataset.read(given)
+    for note in dataset.notes:
+        say(f"{given.path}: {note}")
     for version, one in described.items():
         wrote = f"; wrote {MODEL_TOML}" if one.wrote else ""
-        say(f"{version}: {one.task}, {len(one.columns)} features, {_quality(version, one, dataset)}{wrote}")
+        quality = _quality(version, one, dataset, rows)
+        say(f"{version}: {one.task}, {len(one.columns)} features, {quality}{wrote}")
+        if rest := [name for name in taken if name not in one.columns]:
+            say(f"{version}: is not sent {', '.join(rest)}, which it does not take")
         for note in one.notes:
             say(f"{version}: {note}")
     if len(versions) == 1:
         say(f"{versions[0]} is the only version so far: it will be compared with itself")
     elif len(versions) > 2:
         say(f"{len(versions)} versions: {out} compares the first two; change [versions], or give --candidate")
-    _write(out, folder, versions, given, first, dataset, ignored=bool(ignore))
+    _write(out, folder, versions, given)
     return out
 
 
@@ -107,31 +114,53 @@ def _evaluation_set(folder: Path) -> Path:
 
 def _read(data: Data, ignore: Sequence[str]) -> Dataset:
     try:
-        dataset = Dataset.read(data, numeric=False)
+        dataset = Dataset.read(data, every=True)
     except DatasetError as error:
         raise DatasetError(str(error).replace(_UNDER_DATA, "Name the right one with --label")) from None
     for name in ignore:
         if name not in {*dataset.columns.column_names, *dataset.left_out}:
             raise UsageError(f"--ignore {name!r}: {data.path} has no such column")
-    names = tuple(name for name in dataset.names if name not in ignore)
+    names = [name for name in dataset.names if name not in ignore]
+    infinite = [name for name in names if not _is_finite(dataset.columns[name])]
+    names = [name for name in names if name not in infinite]
+    notes = (f"not sent: {name} (has infinite cells)" for name in infinite)
     if not names:
-        raise UsageError(f"{data.path}: no numeric column is left beside what --ignore names")
-    dataset = replace(dataset, names=names)
-    try:
-        return replace(dataset, matrix=dataset.features)
-    except DatasetError as error:
-        raise DatasetError(f"{error}; what is no feature, --ignore leaves out") from None
+        raise UsageError(f"{data.path}: no column is left beside what --ignore names")
+    return replace(dataset, names=tuple(names), matrix=None, notes=(*dataset.notes, *notes))
 
 
 _UNDER_DATA = "Name the right one under [data] in the experiment"
 
 
-def _describe(folder: Path, dataset: Dataset) -> list[_Described]:
+def _is_finite(cells: pa.ChunkedArray) -> bool:
+    return not pa.types.is_floating(cells.type) or pc.all(pc.is_finite(cells), min_count=0).as_py()
+
+
+def _tried(dataset: Dataset) -> list[int]:
+    """The rows to try: the first ones, and of each column a cell that is missing and one that is not."""
+    first, rows = min(ROWS, len(dataset)), set[int]()
+    for cells in dataset.sent.columns:
+        missing = cells.is_null()
+        rows.update(pc.index(missing, there).as_py() for there in (True, False))
+    rows.discard(-1)
+    return sorted({*rows, *range(first - sum(row >= first for row in rows))})
+
+
+def _without_being_named(data: Data) -> tuple[str, ...] | None:
+    """The columns that are sent where the experiment names none; None: another file may well have others."""
+    try:
+        dataset = Dataset.read(data.model_copy(update={"features": ()}))
+    except DatasetError:
+        return None
+    return None if dataset.left_out else dataset.names
+
+
+def _describe(folder: Path, dataset: Dataset, rows: Sequence[int]) -> list[_Described]:
     asked = {
         "folder": str(folder),
         "name": folder.absolute().name,
         "columns": dataset.names,
-        "rows": dataset.features[:ROWS].tolist(),
+        "rows": [dataset.row(row) for row in rows],
     }
     command = [sys.executable, "-m", "services.model_server.describe"]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
@@ -142,15 +171,13 @@ def _describe(folder: Path, dataset: Dataset) -> list[_Described]:
     return [_Described(**json.loads(line)) for line in done.stdout.splitlines()]
 
 
-def _quality(version: str, described: _Described, dataset: Dataset) -> str:
-    """How good the answers to the first rows are; labels that no answer can ever equal are refused."""
-    rows = len(described.predictions)
-    of = f"{rows:,} rows"
+def _quality(version: str, described: _Described, dataset: Dataset, tried: Sequence[int]) -> str:
+    """How good the answers to the tried rows are; labels that no answer can ever equal are refused."""
+    labels, of = dataset.labels[list(tried)], f"{len(tried):,} rows"
     if described.task == "regression":
-        labels = np.asarray(dataset.labels[:rows], dtype=np.float64)
-        return f"off by {np.abs(labels - np.asarray(described.predictions)).mean():.4g} on average of {of}"
+        true = np.asarray(labels, dtype=np.float64)
+        return f"off by {np.abs(true - np.asarray(described.predictions)).mean():.4g} on average of {of}"
     answers = [label_text(answer) for answer in described.predictions]
-    labels = dataset.labels[:rows].tolist()
     if not set(answers) & set(dataset.labels.tolist()):
         given, read = (
             ", ".join(repr(text) for text in sorted(set(some))[:3])
@@ -160,31 +187,19 @@ def _quality(version: str, described: _Described, dataset: Dataset) -> str:
             f"{dataset.path}: {version} answers {given}, the labels read {read}; "
             "write labels as the model does"
         )
-    right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
-    return f"right on {right / rows:.1%} of {of}"
+    right = sum(answer == label for answer, label in zip(answers, labels.tolist(), strict=True))
+    return f"right on {right / len(tried):.1%} of {of}"
 
 
-def _write(
-    out: Path,
-    folder: Path,
-    versions: Sequence[str],
-    data: Data,
-    described: _Described,
-    dataset: Dataset,
-    *,
-    ignored: bool,
-) -> None:
+def _write(out: Path, folder: Path, versions: Sequence[str], data: Data) -> None:
     name = folder.absolute().name
-    # what is left out of this file might be a feature of the next
-    everything = None if dataset.left_out or ignored else list(dataset.names)
     parts: dict[str, Any] = {
         "model": {"name": name, "folder": str(folder)},
         "data": {
             "path": str(data.path),
             "label": data.label,
-            **({"task": described.task} if described.task != "classification" else {}),
-            # without this, all numeric columns are features, in the file's order
-            **({"features": described.columns} if described.columns != everything else {}),
+            **({"task": data.task} if data.task != "classification" else {}),
+            **({"features": list(data.features)} if data.features != _without_being_named(data) else {}),
         },
         "versions": {"stable": versions[0], "candidate": versions[:2][-1]},
         "load": {"rate": 50, "duration": "60s"},

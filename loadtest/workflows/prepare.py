@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from contract.model_toml import MODEL_TOML, ModelTomlError, read_model_toml
+from contract.model_toml import MODEL_TOML, ModelToml, ModelTomlError, read_model_toml
 from loadtest.canary import live_evidence
 from loadtest.capacity import gates as capacity_gates
 from loadtest.data.dataset import Dataset
@@ -27,6 +27,7 @@ from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.gate_checks import check_gates
 from loadtest.lab.interface import IMAGE, OpenLab, Version
 from loadtest.lab.select import check_backend, choose_lab
+from loadtest.workflows.columns_sent import check_input, read_for, sent_lines
 
 CheckGates = Callable[[Experiment, Dataset | None], None]
 
@@ -47,13 +48,22 @@ class Ready(NamedTuple):
     open_lab: OpenLab
 
 
+class _Found(NamedTuple):
+    """What an experiment names, held against each other; ``sent`` says which columns go to which version."""
+
+    experiment: Experiment
+    dataset: Dataset
+    versions: tuple[Version, Version]
+    sent: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Checked:
     """An experiment that a verb can do. ``found`` is None where the demo has yet to be trained."""
 
     experiment: Experiment
     backend: str
-    found: tuple[Dataset, tuple[Version, Version]] | None
+    found: _Found | None
     gates: CheckGates
 
     def provide(self, say: Callable[[str], None], **lab: Any) -> Ready:
@@ -69,10 +79,10 @@ class Checked:
         """
         open_lab = choose_lab(self.backend, self.experiment, say, **lab)
         train_if_absent(self.experiment, say)
-        dataset, versions = self.found or _find(self.experiment, self.gates)
-        for note in dataset.notes:
-            say(f"{dataset.path.name}: {note}")
-        return Ready(self.experiment.with_absolute_data(), dataset, versions, open_lab)
+        found = self.found or _find(self.experiment, self.gates)
+        for note in (*found.dataset.notes, *found.sent):
+            say(f"{found.dataset.path.name}: {note}")
+        return Ready(found.experiment.with_absolute_data(), found.dataset, found.versions, open_lab)
 
 
 def check_compare(experiment: Experiment, backend: str, results: Path) -> Checked:
@@ -175,18 +185,27 @@ def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:
         raise ModelError(f"training {trainer!r} failed: {last[0]}")
 
 
-def _find(experiment: Experiment, gates: CheckGates) -> tuple[Dataset, tuple[Version, Version]]:
+def _find(experiment: Experiment, gates: CheckGates) -> _Found:
     """The evaluation set and the versions, held against the experiment and its gates."""
     versions = resolve(experiment)
-    dataset = Dataset.read(experiment.data)
+    models = {
+        version.role: _read_model_toml(version.folder, experiment)
+        for version in versions
+        if experiment.target is None and version.image is None
+    }
+    inputs = {
+        version.role: models[version.role].input if version.role in models else None for version in versions
+    }
+    data, dataset = read_for(experiment.data, [model.input for model in models.values()])
+    experiment = experiment.model_copy(update={"data": data})
     gates(experiment, dataset)
     for version in versions:
-        if experiment.target is None and version.image is None:
-            _check_model_toml(version.folder, experiment, dataset)
-    return dataset, versions
+        if version.role in models:
+            check_input(version.folder / MODEL_TOML, models[version.role].input, dataset)
+    return _Found(experiment, dataset, versions, sent_lines(inputs, dataset))
 
 
-def _check_model_toml(folder: Path, experiment: Experiment, dataset: Dataset) -> None:
+def _read_model_toml(folder: Path, experiment: Experiment) -> ModelToml:
     try:
         model = read_model_toml(folder)
     except ModelTomlError as error:
@@ -200,18 +219,7 @@ def _check_model_toml(folder: Path, experiment: Experiment, dataset: Dataset) ->
             raise ModelError(
                 f"{path}: {name} is {said!r}, {key} in the experiment is {wanted!r}; make them agree"
             )
-    features, columns = model.input.features, model.input.columns
-    if features != len(dataset.names) or (columns and columns != dataset.names):
-        raise ModelError(
-            f"{path}: the model takes {features} features{_listed(columns)}, the experiment would send "
-            f"{len(dataset.names)}{_listed(dataset.names)}; name them in the model's order under "
-            "[data] features"
-        )
-
-
-def _listed(names: Sequence[str] | None) -> str:
-    """A few of them, in brackets."""
-    return f" ({', '.join(map(str, names[:5]))}{', ...' if len(names) > 5 else ''})" if names else ""
+    return model
 
 
 def resolve(experiment: Experiment) -> tuple[Version, Version]:

@@ -85,7 +85,7 @@ class BaselineAsker:
 
     def _ask(self, row: int) -> str | None:
         self._requests += 1
-        body = self._codec.encode(self._dataset.features[row])
+        body = self._codec.encode(self._dataset.row(row))
         answer = self._client.post(self._head, body, f"{self._ids}{self._requests}".encode())
         return read_answer(answer, self._role, self._codec)[1]
 

@@ -8,7 +8,7 @@
         model: str
         path = "/predict"
 
-        def encode(self, row): return orjson.dumps({"model": self.model, "row": row.tolist()})
+        def encode(self, row): return orjson.dumps({"model": self.model, "row": row})
         def decode(self, body): return prediction(body, "label")
 """
 
@@ -19,11 +19,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, ClassVar, Self, TypeVar
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from contract.label_text import label_text
+from loadtest.data.dataset import Dataset
 
 PROTOCOLS: dict[str, type[Codec]] = {}
 """Every protocol's codec by the protocol's name."""
@@ -55,9 +54,16 @@ class Codec(ABC):
     def path(self) -> str:
         """Where requests go, below the target's base URL."""
 
+    def check(self, dataset: Dataset) -> None:  # noqa: B027 - JSON takes every cell
+        """Make sure that every cell of the evaluation set arrives as it is.
+
+        Raises:
+            UsageError: one does not; the message names the column.
+        """
+
     @abstractmethod
-    def encode(self, row: NDArray[np.float64]) -> bytes:
-        """The body of the request for one row; shape (features,)."""
+    def encode(self, row: Sequence[Any]) -> bytes:
+        """The body of the request for one row, which is as ``Dataset.row`` gives it."""
 
     @abstractmethod
     def decode(self, body: bytes) -> str:

@@ -6,12 +6,12 @@ https://www.tensorflow.org/tfx/serving/api_rest#predict_api
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from loadtest.load.protocols.codec import Codec, prediction, register
 
@@ -28,9 +28,9 @@ class KServeV1(Codec):
         """The predict endpoint."""
         return f"/v1/models/{quote(self.model, safe='')}:predict"
 
-    def encode(self, row: NDArray[np.float64]) -> bytes:
+    def encode(self, row: Sequence[Any]) -> bytes:
         """The row format: one instance, a list of features."""
-        return orjson.dumps({"instances": [row.tolist()]})
+        return orjson.dumps({"instances": [row]})
 
     def decode(self, body: bytes) -> str:
         """The one element of ``predictions``."""

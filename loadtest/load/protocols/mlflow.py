@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from loadtest.load.protocols.codec import Codec, prediction, register
 
@@ -29,9 +27,9 @@ class MLflow(Codec):
         """One server has one model, which takes columns by name."""
         return cls(tuple(features))
 
-    def encode(self, row: NDArray[np.float64]) -> bytes:
+    def encode(self, row: Sequence[Any]) -> bytes:
         """The row as ``dataframe_split``."""
-        return orjson.dumps({"dataframe_split": {"columns": self.columns, "data": [row.tolist()]}})
+        return orjson.dumps({"dataframe_split": {"columns": self.columns, "data": [row]}})
 
     def decode(self, body: bytes) -> str:
         """The one element of ``predictions`` (before MLflow 2: of the list that is the answer)."""

@@ -10,31 +10,39 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from contract.datatypes import FLOATS, INTEGERS
+from loadtest.data.dataset import Dataset
+from loadtest.data.input_checks import check_cells
 from loadtest.errors import ExperimentError, TargetError
 from loadtest.load.protocols.codec import Codec, prediction, register
 
 _ANY_TENSOR = "input-0"
+_OTHERS = {"BOOL": bool, "BYTES": str}
 
 
 @register("oip")
 @dataclass(frozen=True)
 class OpenInference(Codec):
-    """The Open Inference Protocol v2: ``OpenInference("shop", "features", "FP64")``.
+    """The Open Inference Protocol v2: one matrix tensor, or one tensor per column.
+
+    ::
+
+        OpenInference("shop", "features", "FP64")
+        OpenInference("shop", ("city", "age"), ("BYTES", "FP64"), (3, 0))
 
     Args:
         model: the model's name in the path.
-        tensor: the name of its input tensor.
-        datatype: the datatype of that tensor.
+        tensor: the name of its matrix, or the names of its columns.
+        datatype: of the matrix, or of each column.
+        places: where the features stand in a row, in the model's order; empty: the row is all of them.
     """
 
     model: str
-    tensor: str
-    datatype: str
+    tensor: str | tuple[str, ...]
+    datatype: str | tuple[str, ...]
+    places: tuple[int, ...] = ()
 
     @staticmethod
     def metadata_path(model: str) -> str:
@@ -54,43 +62,94 @@ class OpenInference(Codec):
         """Read what a server says of its model: the decoded answer to ``metadata_path``."""
         try:
             inputs = [(i["name"], i["datatype"], list(i["shape"])) for i in metadata["inputs"]]
-            columns = (metadata.get("parameters") or {}).get("columns")
+            named = (metadata.get("parameters") or {}).get("columns")
         except (TypeError, KeyError, AttributeError):
             raise TargetError(
                 f"model {model!r}: its metadata is not that of the Open Inference Protocol"
             ) from None
-        if len(inputs) != 1:
-            raise TargetError(
-                f"model {model!r} has {len(inputs)} input tensors; one with all features is needed"
-            )
+        for name, datatype, _ in inputs:
+            if datatype not in {*FLOATS, *INTEGERS, "BOOL", "BYTES"}:
+                raise TargetError(
+                    f"model {model!r}: its input {name!r} is of datatype {datatype}, which is unknown"
+                )
+        if not inputs:
+            raise TargetError(f"model {model!r}: its metadata names no input")
         name, datatype, shape = inputs[0]
-        if datatype not in FLOATS | INTEGERS:
-            raise TargetError(
-                f"model {model!r}: its input is of datatype {datatype}; a numeric one is needed"
-            )
+        if len(inputs) > 1 or len(shape) == 1 or datatype in ("BOOL", "BYTES"):
+            return cls._by_columns(model, inputs, features)
+        if named:
+            places = _places(model, named, features)
+            # the usual case stays short: the row is the model's, as it is
+            return cls(model, name, datatype, () if list(named) == list(features) else places)
         if shape and shape[-1] not in (-1, len(features)):
             raise ExperimentError(
                 f"model {model!r} takes {shape[-1]} features, the evaluation set has {len(features)} "
                 f"({', '.join(features)}); name the right columns under [data] features"
             )
-        if columns and list(columns) != list(features):
-            raise ExperimentError(
-                f"model {model!r} takes the features {', '.join(columns)}, the evaluation set would send "
-                f"{', '.join(features)}; name them in the model's order under [data] features"
-            )
         return cls(model, name, datatype)
+
+    @classmethod
+    def _by_columns(
+        cls, model: str, inputs: Sequence[tuple[str, str, list[int]]], features: Sequence[str]
+    ) -> Self:
+        for name, _, shape in inputs:
+            if len(shape) > 2 or shape[1:] not in ([], [1], [-1]):
+                raise TargetError(
+                    f"model {model!r}: its input {name!r} has the shape {shape}; one matrix of all "
+                    "features, or one tensor of shape [-1] or [-1, 1] per column is needed"
+                )
+        names = tuple(name for name, _, _ in inputs)
+        datatypes = tuple(datatype for _, datatype, _ in inputs)
+        return cls(model, names, datatypes, _places(model, names, features))
+
+    def check(self, dataset: Dataset) -> None:
+        """Hold the datatypes against every cell of the columns that this model is sent."""
+        names = [dataset.names[place] for place in self.places or range(len(dataset.names))]
+        if isinstance(self.datatype, str):
+            if self.datatype == "FP64" and dataset.matrix is not None:
+                return
+            check_cells(f"model {self.model!r}", dataset, dict.fromkeys(names, self.datatype), gaps=False)
+        else:
+            datatypes = dict(zip(names, self.datatype, strict=True))
+            check_cells(f"model {self.model!r}", dataset, datatypes, gaps=True)
 
     @property
     def path(self) -> str:
         """The infer endpoint."""
         return f"{self.metadata_path(self.model)}/infer"
 
-    def encode(self, row: NDArray[np.float64]) -> bytes:
-        """One row as one tensor of shape (1, features)."""
-        values = (row.astype(np.int64) if self.datatype in INTEGERS else row).tolist()
-        tensor = {"name": self.tensor, "shape": [1, len(values)], "datatype": self.datatype, "data": values}
-        return orjson.dumps({"inputs": [tensor]})
+    def encode(self, row: Sequence[Any]) -> bytes:
+        """One row as one tensor of shape (1, features), or as a tensor of shape (1,) per column."""
+        cells = [row[place] for place in self.places] if self.places else row
+        if isinstance(self.tensor, str):
+            number = int if self.datatype in INTEGERS else float
+            data = [number(cell) for cell in cells]
+            tensor = {"name": self.tensor, "shape": [1, len(data)], "datatype": self.datatype, "data": data}
+            return orjson.dumps({"inputs": [tensor]})
+        inputs = [_column(*column) for column in zip(self.tensor, self.datatype, cells, strict=True)]
+        # MLServer's word for a data frame of these columns
+        return orjson.dumps({"parameters": {"content_type": "pd"}, "inputs": inputs})
 
     def decode(self, body: bytes) -> str:
         """The one element of the first output."""
         return prediction(body, "outputs", 0, "data")
+
+
+def _column(name: str, datatype: str, cell: Any) -> dict[str, Any]:
+    """The tensor of one cell; ``null`` where it is missing."""
+    if cell is not None:
+        kind = float if datatype in FLOATS else int if datatype in INTEGERS else _OTHERS[datatype]
+        cell = kind(cell)
+    tensor = {"name": name, "shape": [1], "datatype": datatype, "data": [cell]}
+    # without this, MLServer hands the model bytes
+    return tensor | {"parameters": {"content_type": "str"}} if datatype == "BYTES" else tensor
+
+
+def _places(model: str, names: Sequence[str], features: Sequence[str]) -> tuple[int, ...]:
+    """Where the model's columns are among the features."""
+    if missing := [name for name in names if name not in features]:
+        raise ExperimentError(
+            f"model {model!r} takes {', '.join(missing)}, which the evaluation set would not send "
+            f"({', '.join(features)}); name the model's columns under [data] features"
+        )
+    return tuple(features.index(name) for name in names)

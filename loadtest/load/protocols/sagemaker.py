@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from contract.label_text import label_text
+from loadtest.data.dataset import Dataset
+from loadtest.errors import DatasetError
 from loadtest.load.protocols.codec import Codec, register, single
 
 
@@ -30,9 +30,16 @@ class SageMaker(Codec):
         """One container has one model, which takes columns by their order."""
         return cls()
 
-    def encode(self, row: NDArray[np.float64]) -> bytes:
+    def check(self, dataset: Dataset) -> None:
+        """The built-in algorithms read numbers alone."""
+        try:
+            _ = dataset.features
+        except DatasetError as error:
+            raise DatasetError(f"{error}; the protocol sagemaker sends finite numbers only") from None
+
+    def encode(self, row: Sequence[Any]) -> bytes:
         """The features, by commas; whole ones without a point."""
-        return ",".join(f"{x:.0f}" if x.is_integer() else repr(x) for x in row.tolist()).encode()
+        return ",".join(f"{x:.0f}" if x.is_integer() else repr(x) for x in row).encode()
 
     def decode(self, body: bytes) -> str:
         """The one prediction."""

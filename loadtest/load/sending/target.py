@@ -75,7 +75,8 @@ def ask_target(experiment: Experiment, host: str, dataset: Dataset) -> dict[Role
         The codec of each version.
 
     Raises:
-        UsageError: the URL is none, the protocol unknown, or the features are not those of the model.
+        UsageError: the URL is none, the protocol unknown, or the features are not those of the model or
+            would not arrive as they are.
         TargetError: nothing answers there, or not in this protocol.
     """
     with requests.Session() as session:
@@ -91,7 +92,9 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
         # the gateway of a lab; its servers say what they take
         url = base_url(host) + OpenInference.metadata_path(name)
         metadata = _json(_send(session, "GET", url, role, {MODEL_VERSION: role}), role, OpenInference)
-        return OpenInference.from_metadata(name, metadata, dataset.names)
+        taken = OpenInference.from_metadata(name, metadata, dataset.names)
+        taken.check(dataset)
+        return taken
     protocol = protocol_named(target.protocol)
     base, headers = base_url(target.url(role)), target.headers_of(role)
     codec = protocol.for_model(
@@ -99,9 +102,10 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
         dataset.names,
         lambda path: _json(_send(session, "GET", base + path, role, headers), role, protocol),
     )
+    codec.check(dataset)
     url = base + codec.path
     headers = {**headers, "Content-Type": codec.content_type}
-    answer = _send(session, "POST", url, role, headers, codec.encode(dataset.features[0]))
+    answer = _send(session, "POST", url, role, headers, codec.encode(dataset.row(0)))
     try:
         codec.decode(answer.content)
     except ValueError as error:

@@ -93,14 +93,10 @@ def test_an_empty_cell_is_no_label(tmp_path):
         (TABLE.drop_columns(["label"]), {}, r"no column 'label'; it has age, .*\[data\]"),
         (TABLE, {"value": "price"}, "no column 'price'"),
         (TABLE, {"features": ("age", "height")}, "no column 'height'"),
-        (TABLE, {"features": ("segment",)}, "'segment' is not numeric"),
         (TABLE, {"label": "segment", "task": "regression"}, "'segment' is not numeric"),
         (TABLE.slice(0, 0), {}, "no rows"),
         (TABLE.select(["segment", "label"]), {}, "no numeric feature columns"),
         (pa.table({"x": [1.0, 2.0], "label": ["a", None]}), {}, "1 rows have no 'label'"),
-        # a gap would reach a server as NaN, which JSON does not have
-        (pa.table({"x": [1.0, None], "label": ["a", "b"]}), {}, "column 'x' has 1 gaps"),
-        (pa.table({"x": [1.0, float("nan")], "label": ["a", "b"]}), {}, "column 'x' has 1 gaps"),
     ],
 )
 def test_bad_sets_name_the_file_and_the_column(tmp_path, table, data, says):
@@ -203,7 +199,9 @@ def test_columns_are_sent_in_their_own_types(tmp_path):
         "id,age,city,member,label\n1234567890123456789,,Köln,True,a\n2,3.5,,,b\n"
     )
     data = Data(path=tmp_path / "rows.csv", features=("id", "age", "city", "member"))
-    dataset = Dataset.read(data, numeric=False)
+    dataset = Dataset.read(data)
+    assert dataset.matrix is None
+    assert dataset.row(0) == [1234567890123456789, None, "Köln", True]
     assert dataset.sent.to_pylist() == [
         {"id": 1234567890123456789, "age": None, "city": "Köln", "member": True},
         {"id": 2, "age": 3.5, "city": None, "member": None},
@@ -215,9 +213,26 @@ def test_columns_are_sent_in_their_own_types(tmp_path):
         ("city", r"column 'city' is not numeric \(it reads 'Köln'\)"),
     ):
         with pytest.raises(DatasetError, match=says):
-            Dataset.read(Data(path=data.path, features=(name,)))
-        with pytest.raises(DatasetError, match=says):
-            _ = Dataset.read(Data(path=data.path, features=(name,)), numeric=False).features
+            _ = Dataset.read(Data(path=data.path, features=(name,))).features
+    # of which nobody says what are features, all may be
+    assert Dataset.read(Data(path=data.path), every=True).names == ("id", "age", "city", "member")
+    assert Dataset.read(Data(path=data.path)).names == ("id", "age", "member")
+
+
+def test_a_nan_is_a_missing_cell(tmp_path):
+    pq.write_table(pa.table({"x": [1.0, float("nan")], "label": ["a", "b"]}), tmp_path / "rows.parquet")
+    assert Dataset.read(Data(path=tmp_path / "rows.parquet")).row(1) == [None]
+
+
+def test_rows_of_mixed_cells_that_are_the_same(tmp_path):
+    lines = ["city,n,label", "Köln,1,a", ",1,a", "Köln,1,a", "Köln,,a", ",1,a", "Köln,1,b", "Basel,1,a"]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    data = Data(path=tmp_path / "rows.csv", features=("city", "n"))
+    dataset = Dataset.read(data)
+    assert dataset.content.tolist() == [0, 1, 0, 3, 1, 5, 6]
+    assert dataset.sends_what(Dataset.read(data))
+    (tmp_path / "rows.csv").write_text("\n".join([*lines[:-1], "Bern,1,a"]))
+    assert not dataset.sends_what(Dataset.read(data))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,17 @@ from loadtest.errors import DatasetError, ModelError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.workflows.prepare import check_canary_up, check_compare, resolve, train_if_absent
 
+MANIFEST = """
+name = "mine"
+version = "v1"
+task = "classification"
+[[inputs]]
+name = "features"
+datatype = "FP64"
+shape = [-1, 2]
+columns = ["a", "b"]
+"""
+
 
 def experiment(folder, stable="v1", candidate="v2", trainer=None) -> Experiment:
     return Experiment.parse(
@@ -31,7 +42,7 @@ def experiment(folder, stable="v1", candidate="v2", trainer=None) -> Experiment:
 def models(tmp_path):
     for name in ("models/v1", "models/v2", "elsewhere/new"):
         (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "model.toml").write_text("")
+        (tmp_path / name / "model.toml").write_text(MANIFEST)
     return tmp_path / "models"
 
 
@@ -78,40 +89,25 @@ def test_what_cannot_be_used_is_refused_before_anything_is_built(models, spoil, 
         check_canary_up(experiment(models), "local")
 
 
-MANIFEST = """
-name = "mine"
-version = "v1"
-task = "classification"
-[[inputs]]
-name = "features"
-datatype = "FP64"
-shape = [-1, 2]
-columns = ["a", "b"]
-"""
-
-
 @pytest.mark.parametrize(
     ("was", "now", "says"),
     [
         ('name = "mine"', 'name = "other"', "name is 'other', .* is 'mine'; make them agree"),
         ("classification", "regression", "task is 'regression', .* is 'classification'; make them agree"),
         ('-1, 2]\ncolumns = ["a", "b"]', "-1, 3]", r"takes 3 features, the experiment would send 2 \(a, b\)"),
-        (
-            '"a", "b"',
-            '"b", "a"',
-            r"takes 2 features \(b, a\), .* in the model's order under \[data\] features",
-        ),
+        # by their names, their order does not matter
+        ('"a", "b"', '"b", "c"', "no column 'c'; it has a, b, label.*; the versions take a, b, c"),
         # what the server would refuse, seen before there is one
         ("[[inputs]]", "[[inputs", "not readable as TOML"),
         ("shape = [-1, 2]", "", "inputs.shape: is missing"),
     ],
-    ids=["name", "task", "number", "order", "broken", "incomplete"],
+    ids=["name", "task", "number", "names", "broken", "incomplete"],
 )
 def test_a_model_that_the_experiment_does_not_fit(models, was, now, says):
     pq.write_table(pa.table({"a": [1.0], "b": [2.0], "label": ["x"]}), models / "evaluation.parquet")
     (models / "v1" / "model.toml").write_text(MANIFEST)
     (models / "v2" / "model.toml").write_text(MANIFEST.replace(was, now))
-    with pytest.raises(ModelError, match=f"v2/model.toml: .*{says}"):
+    with pytest.raises((ModelError, DatasetError), match=f"(v2/model.toml|evaluation.parquet): .*{says}"):
         check_canary_up(experiment(models), "local")
 
 
@@ -125,7 +121,9 @@ def test_the_evaluation_set_is_read_once(models):
         (models / version / "model.toml").write_text(MANIFEST)
     checked = check_compare(experiment(models), "local", models / "results")
     (models / "evaluation.parquet").unlink()
-    ready = checked.provide(pytest.fail)
+    said = []
+    ready = checked.provide(said.append)
+    assert said == ["evaluation.parquet: sent to both versions: a, b"]
     assert len(ready.dataset) == 1
     assert [version.name for version in ready.versions] == ["v1", "v2"]
 

@@ -1,17 +1,18 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from loadtest.errors import ExperimentError
+from loadtest.data.dataset import Dataset
+from loadtest.errors import DatasetError, ExperimentError
+from loadtest.experiment.experiment import Data
 from loadtest.load.protocols import PROTOCOLS, codec_from, protocol_named
 from loadtest.load.protocols.kserve_v1 import KServeV1, TensorFlowServing
 from loadtest.load.protocols.mlflow import MLflow
 from loadtest.load.protocols.oip import OpenInference
 from loadtest.load.protocols.sagemaker import SageMaker
 
-ROW = np.array([1.0, 2.5])
+ROW = [1.0, 2.5]
 KSERVE, TENSORFLOW = KServeV1("a b"), TensorFlowServing("m")
 MLFLOW, SAGEMAKER = MLflow(("age", "income")), SageMaker()
 
@@ -36,14 +37,31 @@ def test_requests(codec, path, content_type, body):
     assert (sent.decode() if isinstance(body, str) else json.loads(sent)) == body
 
 
+@pytest.mark.parametrize("codec", [KSERVE, TENSORFLOW, MLFLOW])
+def test_cells_are_sent_in_their_own_types(codec):
+    assert b'[["K\xc3\xb6ln",null,true,3]]' in codec.encode(["Köln", None, True, 3])
+
+
+def test_sagemaker_sends_numbers_alone(tmp_path):
+    (tmp_path / "rows.csv").write_text("age,city,label\n1,Basel,a\n2,,b\n")
+    SAGEMAKER.check(Dataset.read(Data(path=tmp_path / "rows.csv")))
+    mixed = Dataset.read(Data(path=tmp_path / "rows.csv", features=("age", "city")))
+    with pytest.raises(
+        DatasetError, match=r"'city' is not numeric \(it reads 'Basel'\); the protocol sagemaker"
+    ):
+        SAGEMAKER.check(mixed)
+
+
 CODECS = [KSERVE, TENSORFLOW, MLFLOW, SAGEMAKER, OpenInference("m", "x", "FP64")]
+COLUMNS = OpenInference("m", ("city", "age"), ("BYTES", "FP64"), (1, 0))
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("codec", [*CODECS, COLUMNS])
 def test_codecs_travel_as_words(codec):
     # as msgpack brings them: lists for tuples
     made = codec_from(json.loads(json.dumps(codec.words)))
-    assert (type(made), made) == (type(codec), codec)
+    # a worker keeps bodies by codec
+    assert (type(made), made, hash(made)) == (type(codec), codec, hash(codec))
 
 
 def test_every_file_of_a_protocol_registers_it():

@@ -19,7 +19,7 @@ from loadtest.load.sending.target import ask_target, base_url
 EXPERIMENT = Experiment.parse(
     {"name": "e", "model": {"name": "m", "folder": "m"}, "data": {"path": "e.csv"}}, "test"
 )
-DATASET = Dataset(Path("e.csv"), np.array([[1.0]]), ("a",), np.array(["1"]), None, pa.table({}))
+DATASET = Dataset(Path("e.csv"), np.array([[1.0]]), ("a",), np.array(["1"]), None, pa.table({"a": [1.0]}))
 METADATA = {"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 1]}]}
 
 

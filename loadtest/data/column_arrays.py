@@ -1,0 +1,84 @@
+"""Columns of a table as NumPy arrays: labels as text, numbers as float64 that is each cell exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from contract.label_text import label_text
+from loadtest.data.column_types import EXACT
+from loadtest.errors import DatasetError
+from loadtest.experiment.experiment import Data
+
+
+def labels_of(column: pa.ChunkedArray, data: Data) -> NDArray[np.str_]:
+    """The labels of a classification as ``label_text`` writes them."""
+    empty = pc.fill_null(pc.equal(column.cast(pa.string()), ""), True)
+    if missing := pc.sum(empty).as_py():
+        raise DatasetError(
+            f"{data.path}: {missing} rows have no {data.label!r}; label or drop them "
+            f"(the first is row {pc.index(empty, True).as_py() + 1})"
+        )
+    encoded = pa.concat_arrays(column.chunks).dictionary_encode()
+    try:
+        texts = np.asarray([label_text(value) for value in encoded.dictionary.to_pylist()])
+    except ValueError as error:
+        raise DatasetError(f"{data.path}: column {data.label!r}: {error}; label or drop these rows") from None
+    labels: NDArray[np.str_] = texts[encoded.indices.to_numpy(zero_copy_only=False)]
+    return labels
+
+
+def as_matrix(table: pa.Table, path: Path) -> NDArray[np.float64]:
+    """All columns as float64, shape (rows, columns).
+
+    Raises:
+        DatasetError: they are no matrix of finite numbers; the message names the column.
+    """
+    return np.column_stack([floats_of(table, name, path) for name in table.column_names])
+
+
+def matrix_or_none(table: pa.Table, path: Path) -> NDArray[np.float64] | None:
+    """The same; None where they are no such matrix."""
+    try:
+        return as_matrix(table, path)
+    except DatasetError:
+        return None
+
+
+def floats_of(table: pa.Table, name: str, path: Path) -> NDArray[np.float64]:
+    """A column as float64, which holds each of its cells exactly."""
+    column = table[name]
+    if pa.types.is_string(column.type):
+        text = next((cell for cell in column.to_pylist() if cell and not _is_float(cell)), "")
+        raise DatasetError(f"{path}: column {name!r} is not numeric{f' (it reads {text!r})' if text else ''}")
+    if gaps := column.null_count:
+        raise DatasetError(
+            f"{path}: column {name!r} has {gaps} gaps; fill them as the caller in production does"
+        )
+    if pa.types.is_integer(column.type) and not _is_exact(column):
+        raise DatasetError(
+            f"{path}: column {name!r} holds whole numbers beyond 2^53, such as {pc.max(column).as_py()}, "
+            "which float64 does not; name the columns to send, without it, under [data] features"
+        )
+    values = np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    if infinite := int(np.count_nonzero(~np.isfinite(values))):
+        raise DatasetError(f"{path}: column {name!r} has {infinite} infinite cells; send finite numbers")
+    return values
+
+
+def _is_exact(whole: pa.ChunkedArray) -> bool:
+    """Whether float64 has all these whole numbers."""
+    low, high = pc.min_max(whole).as_py().values()
+    return low is None or (low >= -EXACT and high <= EXACT)
+
+
+def _is_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""Which columns of the evaluation set are sent to which version, and whether each cell arrives as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from contract.model_toml import Columns, Input
+from loadtest.data.dataset import Dataset
+from loadtest.data.input_checks import check_cells
+from loadtest.errors import DatasetError, ModelError
+from loadtest.experiment.experiment import Data
+from loadtest.experiment.role import Role
+
+_SHOWN = 12
+
+
+def read_for(data: Data, inputs: Sequence[Input | Columns]) -> tuple[Data, Dataset]:
+    """Read the evaluation set with the columns that the models name, unless ``data`` names some.
+
+    Args:
+        data: names the file.
+        inputs: of all versions, as far as they have a ``model.toml``.
+
+    Returns:
+        ``data``, with the features where the models name others than it would send, and the set.
+
+    Raises:
+        DatasetError: the file cannot be read, or lacks a column.
+    """
+    named = [given.columns for given in inputs if given.columns]
+    taken = tuple(dict.fromkeys(name for columns in named for name in columns))
+    if data.features or not taken or len(named) < len(inputs):
+        return data, Dataset.read(data)
+    try:
+        dataset = Dataset.read(data)
+        if set(dataset.names) == set(taken):
+            return data, dataset
+    except DatasetError:
+        # such as a column that stands there twice, and that no model takes
+        pass
+    data = data.model_copy(update={"features": taken})
+    try:
+        return data, Dataset.read(data)
+    except DatasetError as error:
+        raise DatasetError(f"{error}; the versions take {_listed(taken)}") from None
+
+
+def check_input(path: Path, given: Input | Columns, dataset: Dataset) -> None:
+    """Hold what a version takes against every row of the evaluation set.
+
+    Args:
+        path: its ``model.toml``.
+        given: what it takes.
+        dataset: the evaluation set.
+
+    Raises:
+        ModelError: it takes other columns.
+        DatasetError: a cell would not arrive as it is.
+    """
+    names = columns_of(given, dataset)
+    if given.features != len(names):
+        raise ModelError(
+            f"{path}: the model takes {given.features} features, the experiment would send "
+            f"{len(names)} ({_listed(names)}); name them in the model's order under [data] features"
+        )
+    if missing := [name for name in names if name not in dataset.names]:
+        raise ModelError(
+            f"{path}: the model takes {_listed(missing)}, which the experiment would not send "
+            f"({_listed(dataset.names)}); name the model's columns under [data] features"
+        )
+    if isinstance(given, Columns):
+        check_cells(str(path), dataset, dict(given.datatypes), gaps=True)
+    elif given.datatype != "FP64" or dataset.matrix is None:
+        check_cells(str(path), dataset, dict.fromkeys(names, given.datatype), gaps=False)
+
+
+def columns_of(given: Input | Columns | None, dataset: Dataset) -> tuple[str, ...]:
+    """The columns that a version is sent, in its order; None: it did not say which it takes."""
+    return (given and given.columns) or dataset.names
+
+
+def sent_lines(inputs: Mapping[Role, Input | Columns | None], dataset: Dataset) -> tuple[str, ...]:
+    """Which columns are sent to which version, a line each, or one where they are the same."""
+    sent = {role: columns_of(given, dataset) for role, given in inputs.items()}
+    if len({frozenset(names) for names in sent.values()}) == 1:
+        names = next(iter(sent.values()))
+        return (f"sent to both versions: {_listed(names)}",)
+    lines = []
+    for role, names in sent.items():
+        rest = [name for name in dataset.names if name not in names]
+        without = f"; not {_listed(rest)}, which it does not take" if rest else ""
+        lines.append(f"sent to {role}: {_listed(names)}{without}")
+    return tuple(lines)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
