@@ -1,0 +1,105 @@
+"""A pipeline over text, gaps, integers and truth values: from a folder to a verdict on its own answers."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from skops.io import dump
+
+from contract.label_text import label_text
+from contract.model_toml import Columns, read_model_toml
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+ROWS = 600
+TEXT, NUMBERS = ["city", "plan"], ["age", "visits"]
+QUICK = {
+    'duration = "60s"': 'duration = "3s"\nwarmup = "1s"\nmax_lag = "5s"\ntimeout = "20s"',
+    "rate = 50": "rate = 20",
+}
+
+
+def people():
+    rng = np.random.default_rng(7)
+    age = rng.normal(40, 12, ROWS).round()
+    age[rng.random(ROWS) < 0.1] = np.nan
+    return pd.DataFrame(
+        {
+            "id": 10**18 + np.arange(ROWS),
+            "city": rng.choice(["Köln", 'the "old" town, north', "two\nlines", None], ROWS),
+            "plan": rng.choice(["free", "01", "NA"], ROWS),
+            "age": age,
+            "visits": rng.poisson(4, ROWS),
+            "member": rng.random(ROWS) < 0.3,
+        }
+    )
+
+
+def pipeline(text):
+    words = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value="?"), OneHotEncoder(handle_unknown="ignore")
+    )
+    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    columns = [("text", words, text), ("numbers", numbers, NUMBERS), ("as it is", "passthrough", ["member"])]
+    return Pipeline([("columns", ColumnTransformer(columns)), ("model", LogisticRegression())])
+
+
+def loadproof(folder, *arguments):
+    command = [sys.executable, "-m", "loadtest", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_from_a_folder_to_a_verdict(tmp_path, suffix):
+    frame = people()
+    label = np.where(frame.member ^ (frame.visits > 4) ^ (frame.plan == "01"), "buys", "leaves")
+    # the candidate takes a column more
+    taken = {"v1": ["plan", *NUMBERS, "member"], "v2": [*TEXT, *NUMBERS, "member"]}
+    models = {}
+    for version, text in (("v1", ["plan"]), ("v2", TEXT)):
+        models[version] = pipeline(text).fit(frame[taken[version]], label)
+        (tmp_path / "people" / version).mkdir(parents=True)
+        dump(models[version], tmp_path / "people" / version / "model.skops")
+    rows, path = frame.assign(label=label), tmp_path / "people" / f"evaluation.{suffix}"
+    rows.to_csv(path, index=False) if suffix == "csv" else rows.to_parquet(path, index=False)
+
+    code, said = loadproof(tmp_path, "init", "people")
+
+    assert code == 0, said
+    assert "not sent: id (not among the features)" in said
+    assert "v1: is not sent city, which it does not take" in said
+    datatypes = {"city": "BYTES", "plan": "BYTES", "age": "FP64", "visits": "INT64", "member": "BOOL"}
+    for version, names in taken.items():
+        given = read_model_toml(tmp_path / "people" / version).input
+        assert given == Columns(tuple((name, datatypes[name]) for name in names))
+
+    experiment = tmp_path / "people.toml"
+    text = experiment.read_text()
+    for was, now in QUICK.items():
+        assert was in text
+        text = text.replace(was, now)
+    experiment.write_text(text)
+    code, said = loadproof(tmp_path, "compare", "--experiment", "people.toml", "--backend", "local")
+
+    assert code in (0, 1, 3), said
+    assert "sent to stable: plan, age, visits, member; not city, which it does not take" in said
+    run = tmp_path / "results" / "latest"
+    for version in json.loads((run / "verdict.json").read_text())["versions"].values():
+        assert (version["errors"], version["mismatches"]) == (0, 0)
+    samples = pq.read_table(run / "samples.parquet", columns=["role", "row", "prediction"]).to_pylist()
+    for role, version in (("stable", "v1"), ("candidate", "v2")):
+        own = [label_text(answer) for answer in models[version].predict(frame[taken[version]])]
+        answers = [(sample["row"], sample["prediction"]) for sample in samples if sample["role"] == role]
+        assert len(answers) > 20
+        assert answers == [(row, own[row]) for row, _ in answers]
