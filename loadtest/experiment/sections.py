@@ -51,8 +51,8 @@ class Data(Part):
     value: str | None = None
     """The column of what a right answer to the row earns, for the gate `value`."""
     features: tuple[str, ...] = ()
-    """The columns to send. Empty: those that the versions name, else every numeric column except the label and
-    the value. All columns serve as slices."""
+    """The columns to send. Empty: those that the versions name, else every numeric column except the label
+    and the value. All columns serve as slices."""
     task: Literal["classification", "regression"] = "classification"
     """`classification`: an answer is right or wrong. `regression`: it is off by some amount."""
 

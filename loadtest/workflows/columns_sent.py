@@ -10,9 +10,8 @@ from loadtest.data.dataset import Dataset
 from loadtest.data.input_checks import check_cells
 from loadtest.errors import DatasetError, ModelError
 from loadtest.experiment.experiment import Data
-from loadtest.experiment.role import Role
 
-_SHOWN = 12
+_SHOWN = 8
 
 
 def read_for(data: Data, inputs: Sequence[Input | Columns]) -> tuple[Data, Dataset]:
@@ -80,18 +79,22 @@ def columns_of(given: Input | Columns | None, dataset: Dataset) -> tuple[str, ..
     return (given and given.columns) or dataset.names
 
 
-def sent_lines(inputs: Mapping[Role, Input | Columns | None], dataset: Dataset) -> tuple[str, ...]:
-    """Which columns are sent to which version, a line each, or one where they are the same."""
-    sent = {role: columns_of(given, dataset) for role, given in inputs.items()}
-    if len({frozenset(names) for names in sent.values()}) == 1:
-        names = next(iter(sent.values()))
-        return (f"sent to both versions: {_listed(names)}",)
+def sent_lines(sent: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[str]:
+    """Which columns are sent to which version, a line each, or one where they are the same.
+
+    Args:
+        sent: by version or role, in its order.
+        names: all columns that are sent to any.
+    """
+    if len({frozenset(taken) for taken in sent.values()}) == 1:
+        to = {1: next(iter(sent)), 2: "both versions"}.get(len(sent), "all versions")
+        return [f"sent to {to}: {_listed(next(iter(sent.values())))}"]
     lines = []
-    for role, names in sent.items():
-        rest = [name for name in dataset.names if name not in names]
+    for version, taken in sent.items():
+        rest = [name for name in names if name not in taken]
         without = f"; not {_listed(rest)}, which it does not take" if rest else ""
-        lines.append(f"sent to {role}: {_listed(names)}{without}")
-    return tuple(lines)
+        lines.append(f"sent to {version}: {_listed(taken)}{without}")
+    return lines
 
 
 def _listed(names: Sequence[str]) -> str:

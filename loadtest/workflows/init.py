@@ -20,6 +20,7 @@ from contract.model_toml import MODEL_TOML
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError, UsageError
 from loadtest.experiment.experiment import Data, Experiment
+from loadtest.workflows.columns_sent import sent_lines
 
 SETS = ("evaluation.parquet", "evaluation.csv")
 ROWS = 1_000
@@ -91,10 +92,10 @@ def init(
         wrote = f"; wrote {MODEL_TOML}" if one.wrote else ""
         quality = _quality(version, one, dataset, rows)
         say(f"{version}: {one.task}, {len(one.columns)} features, {quality}{wrote}")
-        if rest := [name for name in taken if name not in one.columns]:
-            say(f"{version}: is not sent {', '.join(rest)}, which it does not take")
         for note in one.notes:
             say(f"{version}: {note}")
+    for line in sent_lines({version: one.columns for version, one in described.items()}, taken):
+        say(f"{given.path}: {line}")
     if len(versions) == 1:
         say(f"{versions[0]} is the only version so far: it will be compared with itself")
     elif len(versions) > 2:

@@ -27,7 +27,7 @@ from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.gate_checks import check_gates
 from loadtest.lab.interface import IMAGE, OpenLab, Version
 from loadtest.lab.select import check_backend, choose_lab
-from loadtest.workflows.columns_sent import check_input, read_for, sent_lines
+from loadtest.workflows.columns_sent import check_input, columns_of, read_for, sent_lines
 
 CheckGates = Callable[[Experiment, Dataset | None], None]
 
@@ -193,16 +193,17 @@ def _find(experiment: Experiment, gates: CheckGates) -> _Found:
         for version in versions
         if experiment.target is None and version.image is None
     }
-    inputs = {
-        version.role: models[version.role].input if version.role in models else None for version in versions
-    }
     data, dataset = read_for(experiment.data, [model.input for model in models.values()])
     experiment = experiment.model_copy(update={"data": data})
     gates(experiment, dataset)
     for version in versions:
         if version.role in models:
             check_input(version.folder / MODEL_TOML, models[version.role].input, dataset)
-    return _Found(experiment, dataset, versions, sent_lines(inputs, dataset))
+    sent = {
+        str(version.role): columns_of(models[version.role].input if version.role in models else None, dataset)
+        for version in versions
+    }
+    return _Found(experiment, dataset, versions, tuple(sent_lines(sent, dataset.names)))
 
 
 def _read_model_toml(folder: Path, experiment: Experiment) -> ModelToml:

@@ -78,7 +78,7 @@ def test_from_a_folder_to_a_verdict(tmp_path, suffix):
 
     assert code == 0, said
     assert "not sent: id (not among the features)" in said
-    assert "v1: is not sent city, which it does not take" in said
+    assert "sent to v1: plan, age, visits, member; not city, which it does not take" in said
     datatypes = {"city": "BYTES", "plan": "BYTES", "age": "FP64", "visits": "INT64", "member": "BOOL"}
     for version, names in taken.items():
         given = read_model_toml(tmp_path / "people" / version).input

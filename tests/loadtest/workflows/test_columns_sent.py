@@ -8,7 +8,7 @@ from contract.model_toml import Columns, Input
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError
 from loadtest.experiment.experiment import Data
-from loadtest.workflows.columns_sent import check_input, read_for, sent_lines
+from loadtest.workflows.columns_sent import check_input, columns_of, read_for, sent_lines
 
 ROWS = "city,age,visits,id,day,label\nKöln,1.5,2,16777217,2024-01-01,a\n,,3,16777218,2024-01-02,b\n"
 CITY = Columns((("city", "BYTES"), ("visits", "INT64")))
@@ -89,13 +89,25 @@ def test_what_a_version_takes_is_held_against_every_row(data, given, error, says
         assert "\n" not in str(caught.value)
 
 
-def test_what_is_shown_before_the_load(data):
+@pytest.mark.parametrize(
+    ("sent", "lines"),
+    [
+        ({"v1": "ab"}, ["sent to v1: a, b"]),
+        ({"stable": "ab", "candidate": "ba"}, ["sent to both versions: a, b"]),
+        ({"v1": "a", "v2": "a", "v3": "a"}, ["sent to all versions: a"]),
+        (
+            {"stable": "a", "candidate": "ba"},
+            ["sent to stable: a; not b, which it does not take", "sent to candidate: b, a"],
+        ),
+        ({"v1": "abcdefghijklmn"}, ["sent to v1: a, b, c, d, e, f, g, h and 6 more"]),
+    ],
+)
+def test_what_is_shown_before_the_load(sent, lines):
+    assert sent_lines(sent, ("a", "b")) == lines
+
+
+def test_who_does_not_say_what_it_takes_is_sent_all(data):
     dataset = Dataset.read(data.model_copy(update={"features": ("city", "visits", "age")}))
-    assert sent_lines({"stable": CITY, "candidate": CITY}, dataset) == (
-        "sent to both versions: city, visits",
-    )
-    assert sent_lines({"stable": CITY, "candidate": None}, dataset) == (
-        "sent to stable: city, visits; not age, which it does not take",
-        "sent to candidate: city, visits, age",
-    )
+    assert columns_of(CITY, dataset) == ("city", "visits")
+    assert columns_of(None, dataset) == columns_of(ANY, dataset) == ("city", "visits", "age")
     assert dataset.notes == ("not sent: id (not among the features), day (not among the features)",)

@@ -64,7 +64,8 @@ def test_a_regression_of_one_version(tmp_path):
     experiment, said = made(tmp_path)
     assert (experiment.data.task, experiment.gates[0].metric) == ("regression", "mae")
     assert (experiment.versions.stable, experiment.versions.candidate) == ("v1", "v1")
-    assert "v1 is the only version so far" in said[1]
+    assert said[1].endswith("evaluation.csv: sent to v1: a, b")
+    assert "v1 is the only version so far" in said[2]
 
 
 def test_what_was_found_out_about_the_file_is_said_first(mine):
