@@ -147,6 +147,12 @@ class Routes:
                 }
             ]
         pins = {role: [{"name": MODEL_VERSION, "string_match": {"exact": role}}] for role in ROLES}
+        by_user = {"hash_policy": [{"header": {"header_name": USER_ID}}]}
+        users: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+            ({"headers": [_SAYS_WHO]}, by_user, {}),
+            # a blank name is nobody's: all who send it would land on one side
+            ({}, {}, {"request_headers_to_remove": [USER_ID]}),
+        ]
         # to whoever gave the answer, whichever role that plays now; the clusters ask the other version too
         feedback = {"safe_regex": {"regex": _FEEDBACK}}
         return [
@@ -177,11 +183,7 @@ class Routes:
                     # counted apart: pinned requests are measurements and feedback, not users
                     "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART)},
                 }
-                for match, hashed, removed in [
-                    ({"headers": [_SAYS_WHO]}, {"hash_policy": [{"header": {"header_name": USER_ID}}]}, {}),
-                    # a blank name is nobody's: all who send it would land on one side
-                    ({}, {}, {"request_headers_to_remove": [USER_ID]}),
-                ]
+                for match, hashed, removed in users
             ),
             {
                 "match": {"path": STATE_PATH},

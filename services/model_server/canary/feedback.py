@@ -1,8 +1,9 @@
 """Feedback: what truly happened, joined to recent predictions by request id; and what of it is evidence.
 
-A canary's evidence counts users, as its split does: answers of one user go wrong together. So a user is one trial
-per step, by the first row of the first answer that becomes known; a request that names no user is a trial of its own.
-What the gateway did not mark with a step (a pinned request, one that came past it) is none.
+A canary's evidence counts users, as its split does: answers of one user go wrong together. So a user is
+one trial per step, by the first row of the first answer that becomes known; a request that names no user
+is a trial of its own. What the gateway did not mark with a step (a pinned request, one that came past it)
+is none.
 """
 
 from __future__ import annotations
