@@ -18,6 +18,9 @@ EXPECTED_TIMEOUT_MS = "x-envoy-expected-rq-timeout-ms"
 JSON_LENGTH = "inference-header-content-length"
 """Bytes of JSON before the binary tensors of the Open Inference Protocol."""
 
+CANARY_STEP = "x-canary-step"
+"""Set by the gateway on users' own, unpinned requests: the step of the canary that they are evidence of."""
+
 SHADOW = "x-shadow"
 """Set by the gateway on mirrored requests: one of ``shadow.MARKS``."""
 

@@ -1,6 +1,7 @@
 """The model server's metrics that others read, as they stand on its page."""
 
 FEEDBACK = "loadproof_feedback_total"
+USER_OUTCOMES = "loadproof_user_outcomes_total"
 PREDICTIONS = "loadproof_predictions_total"
 BATCH_ROWS = "loadproof_batch_rows"
 

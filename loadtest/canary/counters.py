@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from contract.metric_names import FEEDBACK
+from contract.metric_names import USER_OUTCOMES
 from loadtest.canary.counts import Counts, Scrape
 from loadtest.data.exposition import parse
 from loadtest.experiment.role import ROLES, Role
@@ -96,7 +96,7 @@ class Meter:
         errors = sum(value for status, value in ended.items() if status not in "123") + retried
         timed = values.get((_TIME, cluster, "+Inf"), 0.0)
         within = [values.get((_TIME, cluster, _text(edge)), timed) for edge in edges]
-        judged, wrong = (sum(values.get((FEEDBACK, role, o), 0.0) for o in os) for os in _OUTCOMES)
+        judged, wrong = (sum(values.get((USER_OUTCOMES, role, o), 0.0) for o in os) for os in _OUTCOMES)
         return Counts(
             # what was asked of the other version too is not ended yet, and failed all the same
             requests=max(sum(ended.values()), errors),
@@ -127,8 +127,8 @@ def _read(source: str, page: str) -> dict[Key, float]:
         cluster = labels.get("envoy_cluster_name", "")
         # the parser ends the names of all counters so; Envoy's own do not
         name = sample.name.removesuffix("_total")
-        if sample.name == FEEDBACK:
-            key: Key = (FEEDBACK, source, labels["outcome"])
+        if sample.name == USER_OUTCOMES:
+            key: Key = (USER_OUTCOMES, source, labels["outcome"])
         elif name == _XX:
             key = (_XX, cluster, labels["envoy_response_code_class"])
         elif name == _TIME:

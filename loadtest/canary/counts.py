@@ -14,8 +14,8 @@ class Counts(NamedTuple):
     Args:
         requests: unpinned requests that ended.
         errors: those that did not end well, for whatever reason a user would see.
-        judged: answers whose true outcome became known (they may be older).
-        wrong: those that were wrong.
+        judged: users (in the shadow: rows) of whom a true outcome became known; a user counts once per step.
+        wrong: those of whom it was wrong.
         timed: requests whose latency is known.
         slower: how many of those took longer than each of ``Scrape.edges``.
     """

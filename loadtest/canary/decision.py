@@ -10,16 +10,20 @@ In this order, the first that applies:
 3. **Into the shadow** before the first step, where ``shadow`` asks for it.
 4. **Go up** one step, or promote after the last: the candidate has answered often enough at this one, and
    every gate has shown what the next one needs.
-5. **Hold**, until ``hold`` is over; then roll back or stay, as ``undecided`` says.
+5. **Hold**, until ``hold`` is over; then roll back or stay, as ``undecided`` says. That is no finding on the
+   candidate, and where nobody came the reason says so.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from loadtest.canary.live_evidence import Evidence
+from loadtest.canary.live_evidence import ANSWERS, FEEDBACK, Evidence
 from loadtest.experiment.experiment import Canary
 from loadtest.experiment.role import Role
+
+IDLE = 60.0
+"""Seconds without an answer, or without feedback, after which the reason says so."""
 
 Verb = Literal["hold", "shadow", "step", "pause", "rollback", "promote", "stay"]
 
@@ -49,11 +53,13 @@ class Decision(NamedTuple):
         verb: ``stay`` ends the controller and leaves the split; ``rollback`` and ``promote`` end it too.
         split: in force afterwards (of ``promote``: the candidate is stable then).
         why: one line for people.
+        harm: a rollback for something known against the candidate; not one because nothing was decided.
     """
 
     verb: Verb
     split: float
     why: str
+    harm: bool = True
 
 
 _EJECTED = "the gateway still keeps the candidate out after failures in a row"
@@ -82,12 +88,23 @@ def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
 
 
 def _hold(policy: Canary, position: Position, evidence: Evidence, missing: str) -> Decision:
+    if reason := _nobody(policy, evidence):
+        missing = f"{missing}; {reason}"
     if evidence.at - position.since >= policy.hold:
         where = "in the shadow" if position.shadow else f"at {position.split:g}%"
         why = f"undecided after {policy.hold:g} s {where}: {missing}"
         back = policy.undecided == "rollback"
-        return Decision("rollback", 0.0, why) if back else Decision("stay", position.split, why)
+        return Decision("rollback", 0.0, why, harm=False) if back else Decision("stay", position.split, why)
     return Decision("hold", position.split, missing)
+
+
+def _nobody(policy: Canary, evidence: Evidence) -> str | None:
+    """What did not come, where it is not the candidate's doing; None: nothing is amiss."""
+    quiet = evidence.idle.get(ANSWERS, 0.0)
+    if quiet >= IDLE:
+        return f"nobody came: {evidence.answers:.0f} of {policy.answers} answers, none for {quiet:.0f} s"
+    quiet = evidence.idle.get(FEEDBACK, 0.0)
+    return f"no feedback for {quiet:.0f} s" if quiet >= IDLE else None
 
 
 def _fault(policy: Canary, position: Position, evidence: Evidence) -> str | None:
@@ -131,7 +148,11 @@ def _missing(policy: Canary, position: Position, evidence: Evidence) -> str | No
     """What the next move still waits for; None: nothing."""
     if position.split >= 100:
         rest = policy.settle - (evidence.at - position.since)
-        return f"all users have the candidate; it settles for {rest:.0f} s more" if rest > 0 else None
+        if rest > 0:
+            return f"all users have the candidate; it settles for {rest:.0f} s more"
+        if evidence.answers < policy.answers:
+            return f"all users have the candidate; {evidence.answers:.0f} of {policy.answers} answers"
+        return _nobody(policy, evidence)
     if position.split == 0:
         if evidence.misses[Role.CANDIDATE]:
             return "the candidate is not ready"

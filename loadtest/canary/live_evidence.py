@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from loadtest.canary.counts import Scrape
@@ -24,6 +24,8 @@ from loadtest.experiment.gate import Gate
 from loadtest.experiment.metrics import METRICS
 from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.sequential import FIRST_WINDOW
+
+ANSWERS, FEEDBACK = "answers", "feedback"
 
 Finding = Literal["quiet", "alarm", "fail"]
 
@@ -89,6 +91,8 @@ class Evidence:
         silent: seconds since each source last gave its metrics.
         shadow: both versions' answers to the same requests, while the candidate is in the shadow.
         intervals: one per gate of which enough is known.
+        idle: seconds of this step since the candidate last got ``ANSWERS`` and, where a gate needs it,
+            ``FEEDBACK``.
     """
 
     at: float
@@ -100,6 +104,7 @@ class Evidence:
     silent: dict[str, float]
     shadow: Shadow | None = None
     intervals: tuple[Interval, ...] = ()
+    idle: Mapping[str, float] = field(default_factory=dict)
 
 
 def check(experiment: Experiment) -> None:
@@ -163,11 +168,18 @@ class Watch:
         self._misses = dict.fromkeys(ROLES, 0)
         self._ejected = False
         self._heard: dict[str, float] = {}
+        self._follows_feedback = any(
+            gate.entry.live == "answers"
+            for gate in (*experiment.gates, *policy.rollback)
+            if not gate.quantile
+        )
+        self._came: dict[str, float] = {}
 
     def enter(self, at: float, split: float, *, again: bool = False) -> None:
         """A step begins; ``again``: after an alarm, so the bets that made it start again."""
         self._at, self._split, self._answers = at, split, 0.0
         self._began = at if self._began is None else self._began
+        self._came = dict.fromkeys([ANSWERS, FEEDBACK] if self._follows_feedback else [ANSWERS], at)
         for source in ("gateway", *ROLES):
             self._heard.setdefault(source, at)
         for alarm in self._alarms if again else ():
@@ -177,7 +189,11 @@ class Watch:
     def add(self, scrape: Scrape) -> None:
         """Take in one scrape."""
         self._at = scrape.at
-        self._answers += scrape.counts[Role.CANDIDATE].requests
+        candidate = scrape.counts[Role.CANDIDATE]
+        self._answers += candidate.requests
+        for what, count in ((ANSWERS, candidate.requests), (FEEDBACK, candidate.judged)):
+            if count and what in self._came:
+                self._came[what] = scrape.at
         for role in ROLES:
             self._misses[role] = 0 if scrape.ready[role] else self._misses[role] + 1
         self._ejected = scrape.ejected
@@ -200,6 +216,7 @@ class Watch:
             ejected=self._ejected,
             silent={source: self._at - heard for source, heard in self._heard.items()},
             intervals=tuple(self._intervals()),
+            idle={what: self._at - came for what, came in self._came.items()},
         )
 
     def _intervals(self) -> Iterator[Interval]:

@@ -105,7 +105,8 @@ class Controller:
             for output in self.outputs:
                 output.show(event)
             if decision.verb in _ENDS:
-                return End(_ENDS[decision.verb], decision.why)
+                code = _ENDS[decision.verb] if decision.harm else ExitCode.INCONCLUSIVE
+                return End(code, decision.why)
             if decision.verb != "hold":
                 before, resting = position, decision.verb == "pause"
                 shadow = decision.verb == "shadow"

@@ -20,7 +20,7 @@ from prometheus_client.utils import floatToGoString
 
 from contract.label_text import label_text
 from contract.latency_buckets import LATENCY_BUCKETS
-from contract.metric_names import BATCH_ROWS, FEEDBACK, PREDICTIONS
+from contract.metric_names import BATCH_ROWS, FEEDBACK, PREDICTIONS, USER_OUTCOMES
 from services.model_server.cgroups import CpuLimitCollector
 from services.model_server.version import LoadedVersion
 
@@ -142,9 +142,12 @@ class Metrics:
             "or unknown."
         )
         self._feedback = Counter(FEEDBACK, text, ["version", "outcome"], registry=registry)
+        text = "Users of a step of the canary, by what became of the first answer with feedback."
+        self._users = Counter(USER_OUTCOMES, text, ["version", "outcome"], registry=registry)
         # zeros from the start: a rate over the first error sees it
         for outcome in ("correct", "incorrect") if version.task == "classification" else ("received",):
             self._feedback.labels(name, outcome)
+            self._users.labels(name, outcome)
         self._feedback.labels(name, "unknown")
         self.absolute_error = None
         if version.task == "regression":
@@ -161,6 +164,10 @@ class Metrics:
     def feedback(self, outcome: str, rows: int = 1) -> None:
         """Count rows of feedback."""
         self._feedback.labels(self._version, outcome).inc(rows)
+
+    def user_outcome(self, outcome: str) -> None:
+        """Count one trial of the canary."""
+        self._users.labels(self._version, outcome).inc()
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from contract.headers import MODEL_VERSION, SHADOW, USER_ID
+from contract.headers import CANARY_STEP, MODEL_VERSION, SHADOW, USER_ID
 from contract.shadow import COPY, ORIGINAL
 from loadtest.canary.state import State
 from loadtest.experiment.role import ROLES, Role
@@ -28,6 +28,7 @@ UNPINNED = "unpinned"
 _TOTAL_WEIGHT = 10_000
 _FEEDBACK = r"/v2/models/[^/]+(/versions/[^/]+)?/feedback"
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
+_SAYS_WHO = {"name": USER_ID, "string_match": {"safe_regex": {"regex": r".*\S.*"}}}
 _MUTATION = "envoy.filters.http.header_mutation"
 _COUNTED_APART = {"upstream_alt_stat_name": UNPINNED}
 _TYPE = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3"
@@ -133,11 +134,11 @@ class Routes:
                 ],
                 "use_hash_policy": True,
             },
-            "hash_policy": [{"header": {"header_name": USER_ID}}],
         }
-        marked: dict[str, Any] = {}
+        # the step makes a request evidence: pinned requests have none
+        marks = [_set(CANARY_STEP, str(self.serial))]
         if self.shadow:
-            marked["request_headers_to_add"] = [_set(SHADOW, ORIGINAL)]
+            marks.append(_set(SHADOW, ORIGINAL))
             unpinned["request_mirror_policies"] = [
                 {
                     "cluster": self._cluster("shadow"),
@@ -146,6 +147,12 @@ class Routes:
                 }
             ]
         pins = {role: [{"name": MODEL_VERSION, "string_match": {"exact": role}}] for role in ROLES}
+        by_user = {"hash_policy": [{"header": {"header_name": USER_ID}}]}
+        users: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+            ({"headers": [_SAYS_WHO]}, by_user, {}),
+            # a blank name is nobody's: all who send it would land on one side
+            ({}, {}, {"request_headers_to_remove": [USER_ID]}),
+        ]
         # to whoever gave the answer, whichever role that plays now; the clusters ask the other version too
         feedback = {"safe_regex": {"regex": _FEEDBACK}}
         return [
@@ -167,13 +174,17 @@ class Routes:
                 "match": {**v2, "headers": [{"name": MODEL_VERSION, "present_match": True}]},
                 **_answer(400, f"{MODEL_VERSION} must be 'stable' or 'candidate', or be left out"),
             },
-            {
-                "match": v2,
-                "route": {**unpinned, **self._policy()},
-                **marked,
-                # counted apart: pinned requests are measurements and feedback, not users
-                "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART)},
-            },
+            *(
+                {
+                    "match": {**v2, **match},
+                    "route": {**unpinned, **self._policy(), **hashed},
+                    "request_headers_to_add": marks,
+                    **removed,
+                    # counted apart: pinned requests are measurements and feedback, not users
+                    "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART)},
+                }
+                for match, hashed, removed in users
+            ),
             {
                 "match": {"path": STATE_PATH},
                 "response_headers_to_add": [_set("content-type", "application/json")],

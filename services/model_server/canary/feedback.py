@@ -1,13 +1,68 @@
-"""Feedback: what truly happened, joined to recent predictions by request id."""
+"""Feedback: what truly happened, joined to recent predictions by request id; and what of it is evidence.
+
+A canary's evidence counts users, as its split does: answers of one user go wrong together. So a user is
+one trial per step, by the first row of the first answer that becomes known; a request that names no user
+is a trial of its own. What the gateway did not mark with a step (a pinned request, one that came past it)
+is none.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from contract.headers import CANARY_STEP, USER_ID, in_wsgi
 from contract.label_text import label_text
 from services.model_server.errors import RequestError
+
+_STEP, _USER = in_wsgi(CANARY_STEP), in_wsgi(USER_ID)
+
+
+class Trial(NamedTuple):
+    """Whose evidence an answer is, and of which step; a blank user is nobody in particular."""
+
+    step: str
+    user: str
+
+    @classmethod
+    def of(cls, environ: Mapping[str, Any]) -> Trial | None:
+        """The trial that a request belongs to, by its WSGI environment; None: it is no evidence."""
+        step = environ.get(_STEP)
+        return cls(step, environ.get(_USER, "").strip()) if step else None
+
+
+class Trials:
+    """Which trials have counted, in bounded memory; thread-safe.
+
+    Args:
+        capacity: users kept; the one who counted first is forgotten first, and may then count again.
+    """
+
+    def __init__(self, capacity: int = 100_000) -> None:
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._counted: OrderedDict[Trial, None] = OrderedDict()
+
+    def first(self, trial: Trial) -> bool:
+        """Whether this is the first outcome of a user in a step; the next one is not."""
+        if not trial.user:
+            return True
+        with self._lock:
+            if trial in self._counted:
+                return False
+            self._counted[trial] = None
+            if len(self._counted) > self._capacity:
+                self._counted.popitem(last=False)
+        return True
+
+
+class Remembered(NamedTuple):
+    """The predictions of one request, one per row, and the trial that they are, if any."""
+
+    predictions: Sequence[object]
+    trial: Trial | None
 
 
 class RecentPredictions:
@@ -21,30 +76,32 @@ class RecentPredictions:
         self._capacity = capacity
         self._rows = 0
         self._lock = threading.Lock()
-        self._recent: OrderedDict[str, Sequence[object]] = OrderedDict()
+        self._recent: OrderedDict[str, Remembered] = OrderedDict()
 
-    def remember(self, request_id: str, predictions: Sequence[object]) -> None:
+    def remember(self, request_id: str, predictions: Sequence[object], trial: Trial | None = None) -> None:
         """Keep the predictions of one request, one per row; a request larger than the memory is not kept."""
         if len(predictions) > self._capacity:
             return
         with self._lock:
-            self._rows += len(predictions) - len(self._recent.pop(request_id, ()))
-            self._recent[request_id] = predictions
+            before = self._recent.pop(request_id, None)
+            self._rows += len(predictions) - (len(before.predictions) if before else 0)
+            self._recent[request_id] = Remembered(predictions, trial)
             while self._rows > self._capacity:
                 _, oldest = self._recent.popitem(last=False)
-                self._rows -= len(oldest)
+                self._rows -= len(oldest.predictions)
 
     def look_up(self, request_id: str) -> Sequence[object] | None:
         """The predictions of a request; None where it is not known any more."""
         with self._lock:
-            return self._recent.get(request_id)
+            found = self._recent.get(request_id)
+            return found.predictions if found else None
 
-    def take(self, request_id: str) -> Sequence[object] | None:
+    def take(self, request_id: str) -> Remembered | None:
         """The same, and forget them: feedback counts once."""
         with self._lock:
-            predictions = self._recent.pop(request_id, None)
-            self._rows -= len(predictions or ())
-            return predictions
+            found = self._recent.pop(request_id, None)
+            self._rows -= len(found.predictions) if found else 0
+            return found
 
 
 def outcome(task: str, predicted: object, truth: object) -> tuple[str, float | None]:

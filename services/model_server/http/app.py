@@ -20,7 +20,7 @@ from contract.faults import FAULTS_PATH
 from contract.headers import REQUEST_ID
 from contract.shadow import ANSWERS_PATH
 from services.model_server.canary.faults import Faults
-from services.model_server.canary.feedback import RecentPredictions, outcome
+from services.model_server.canary.feedback import RecentPredictions, Trials, outcome
 from services.model_server.canary.shadow import Answers
 from services.model_server.errors import RequestError
 from services.model_server.http.inference import Inference, Settings, error_answer, read_body
@@ -51,7 +51,7 @@ def create_app(
     """
     settings = settings or Settings()
     metrics = Metrics(registry, version, lambda: inference.depth)
-    recent = RecentPredictions(settings.recent)
+    recent, trials = RecentPredictions(settings.recent), Trials()
     answers = Answers(version.task, settings.recent)
     inference = Inference(version, metrics, recent, settings, answers, faults)
     app = Flask("loadproof", static_folder=None)
@@ -112,10 +112,13 @@ def create_app(
             raise RequestError(400, f"{len(truth)} labels for the {len(predicted)} rows of {answer_id!r}")
         outcomes = [outcome(version.task, *pair) for pair in zip(predicted or (), truth, strict=False)]
         # a second report of the same id may have come in between; one of the two counts
-        if recent.take(answer_id) is None:
+        taken = recent.take(answer_id)
+        if taken is None:
             metrics.feedback("unknown", len(truth))
             raise RequestError(404, f"no recent prediction with id {answer_id!r}")
         answers.learned(answer_id, truth)
+        if outcomes and taken.trial and trials.first(taken.trial):
+            metrics.user_outcome(outcomes[0][0])
         for word, error in outcomes:
             metrics.feedback(word)
             if error is not None and metrics.absolute_error:

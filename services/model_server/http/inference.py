@@ -16,7 +16,7 @@ import orjson
 
 from contract.headers import JSON_LENGTH, REQUEST_ID, SHADOW, in_wsgi
 from services.model_server.canary.faults import Faults
-from services.model_server.canary.feedback import RecentPredictions
+from services.model_server.canary.feedback import RecentPredictions, Trial
 from services.model_server.canary.shadow import Answers
 from services.model_server.columns import Rows
 from services.model_server.errors import DeadlinePassed, RequestError
@@ -151,7 +151,7 @@ class Inference:
         check_finite(results)
         labels = results["predict"].tolist()
         answer_id = wanted.id or request_id
-        self._recent.remember(answer_id, labels)
+        self._recent.remember(answer_id, labels, Trial.of(environ))
         body, length = render(version, wanted, answer_id, results)
         if length is None:
             return Answer(200, [_JSON], body), labels, answer_id

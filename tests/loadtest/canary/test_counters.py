@@ -34,8 +34,9 @@ def gateway(stable=(0, 0), canary=(0, 0), retries=0, ejected=0, slow=(0, 0), clu
 
 def version(correct=0, incorrect=0, unknown=0):
     outcomes = (("correct", correct), ("incorrect", incorrect), ("unknown", unknown))
-    return "# TYPE loadproof_feedback counter\n" + "".join(
-        f'loadproof_feedback_total{{version="v1",outcome="{what}"}} {count}\n' for what, count in outcomes
+    return "# TYPE loadproof_user_outcomes counter\n" + "".join(
+        f'loadproof_user_outcomes_total{{version="v1",outcome="{what}"}} {count}\n'
+        for what, count in outcomes
     )
 
 

@@ -13,7 +13,9 @@ STAYS = POLICY.model_copy(update={"undecided": "stay"})
 ERRORS, WRONG, SLOW = "error_rate <= stable", "accuracy >= stable", "p99 <= 250ms"
 
 
-def evidence(at=30.0, answers=100, findings=(), shown=(1, 1, 1, 1), misses=(0, 0), ejected=False, silent=()):
+def evidence(
+    at=30.0, answers=100, findings=(), shown=(1, 1, 1, 1), misses=(0, 0), ejected=False, silent=(), idle=()
+):
     return Evidence(
         at=at,
         answers=answers,
@@ -24,6 +26,7 @@ def evidence(at=30.0, answers=100, findings=(), shown=(1, 1, 1, 1), misses=(0, 0
         misses={"stable": misses[0], "candidate": misses[1]},
         ejected=ejected,
         silent={"gateway": 0.0, "stable": 0.0, "candidate": 0.0} | dict(silent),
+        idle=dict(idle),
     )
 
 
@@ -151,6 +154,43 @@ def test_undecided_ends_as_the_policy_says(policy, at, verb, split):
     decision = decide(policy, AT, evidence(at=at, shown=(1, 1, 0.5, 0)))
     assert (decision.verb, decision.split) == (verb, split)
     assert "accuracy >= stable - 2pp" in decision.why
+    # nothing is known against the candidate
+    assert verb != "rollback" or not decision.harm
+
+
+EVERYBODY = Position(100, since=20.0)
+
+
+@pytest.mark.parametrize(
+    ("position", "known", "verb", "why"),
+    [
+        # nobody came from the beginning, or any more: named while it is waited for, and at the end
+        (AT, {"at": 79.0, "answers": 0, "idle": {"answers": 59}}, "hold", "0 of 20 answers of the candidate"),
+        (AT, {"at": 79.0, "answers": 7, "idle": {"answers": 60}}, "hold", "nobody came: 7 of 20 answers"),
+        (AT, {"at": 80.0, "answers": 0, "idle": {"answers": 60}}, "rollback", "none for 60 s"),
+        # answers, but nobody says what became of them
+        (
+            AT,
+            {"at": 80.0, "shown": (1, 1, 0, 0), "idle": {"feedback": 60}},
+            "rollback",
+            "no feedback for 60 s",
+        ),
+        # all users have it, and there are none
+        (EVERYBODY, {"at": 25.0, "answers": 0}, "hold", "0 of 20 answers"),
+        (
+            EVERYBODY,
+            {"at": 79.0, "answers": 99, "idle": {"answers": 59, "feedback": 60}},
+            "hold",
+            "no feedback",
+        ),
+        (EVERYBODY, {"at": 80.0, "answers": 0, "idle": {"answers": 60}}, "rollback", "nobody came"),
+    ],
+)
+def test_where_no_one_comes_nobody_is_promoted_and_nobody_blamed(position, known, verb, why):
+    decision = decide(POLICY, position, evidence(**known))
+    assert decision.verb == verb
+    assert why in decision.why
+    assert verb == "hold" or not decision.harm
 
 
 def test_what_is_ready_after_the_longest_hold_goes_up_all_the_same():

@@ -205,6 +205,29 @@ def test_undecided_stays_where_it_is_if_so_wished():
     assert actions(world.store) == [("set", 1), ("hold", 1)]
 
 
+def test_a_candidate_that_nobody_asks_is_taken_back_and_not_blamed():
+    world = World(Store())
+    world.read = lambda at, pages, ready: Scrape(at)
+    end = auto(world, hold=90).run()
+    assert end.code is ExitCode.INCONCLUSIVE
+    assert "nobody came: 0 of 20 answers, none for 90 s" in end.why
+    assert actions(world.store) == [("set", 1), ("rollback", 0)]
+
+
+def test_feedback_that_stops_is_named_and_nobody_is_promoted():
+    world = World(Store())
+    read = world.read
+
+    def without(at, pages, ready):
+        scrape = read(at, pages, ready)
+        return scrape._replace(counts={r: c._replace(judged=0, wrong=0) for r, c in scrape.counts.items()})
+
+    world.read = without
+    end = auto(world, hold=90).run()
+    assert end.code is ExitCode.INCONCLUSIVE
+    assert "no feedback for 90 s" in end.why
+
+
 def test_a_gateway_that_does_not_obey_ends_it():
     class Deaf(Store):
         def update(self, change):

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.model_server.canary.feedback import RecentPredictions
+from services.model_server.canary.feedback import RecentPredictions, Trial, Trials
 from services.model_server.http.app import create_app
 from services.model_server.http.inference import Settings
 
@@ -133,7 +133,7 @@ def test_recent_predictions_stay_bounded() -> None:
     assert (recent.look_up("b"), recent.look_up("a"), recent.look_up("c")) == (None, ["z", "y"], ["x", "x"])
     recent.remember("huge", ["x"] * 5)
     assert recent.look_up("huge") is None
-    assert recent.take("a") == ["z", "y"]
+    assert recent.take("a") == (["z", "y"], None)
     assert recent.take("a") is None
     recent.remember("d", ["x", "x"])
     assert recent.look_up("c") == ["x", "x"]
@@ -159,3 +159,45 @@ def test_promtool_finds_nothing(kind: str, versions: Any, registry: CollectorReg
         ["promtool", "check", "metrics"], input=page.data, capture_output=True, timeout=30, check=False
     )
     assert (check.returncode, check.stdout + check.stderr) == (0, b"")
+
+
+def asked(client: Any, name: str, headers: dict[str, str], truth: str, rows: int = 1) -> None:
+    tensor = {"name": "features", "datatype": "FP64", "shape": [rows, 4], "data": [1.0, 2.0, 3.0, 4.0] * rows}
+    document = orjson.dumps({"id": name, "inputs": [tensor]})
+    kind = {"content-type": "application/json"}
+    assert client.post("/v2/models/shop/infer", data=document, headers=headers | kind).status_code == 200
+    assert feedback(client, id=name, label=[truth] * rows).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("requests", "trials"),
+    [
+        # the attack that promoted a worse version: pinned, each row with feedback that echoes the answer
+        ([({"x-model-version": "candidate"}, 100)] * 90, 0),
+        # the same without a pin, as one user: one trial, whatever was sent
+        ([({"x-canary-step": "7", "x-user-id": "eve"}, 100)] * 90, 1),
+        # in the next step the user counts again
+        ([({"x-canary-step": step, "x-user-id": "eve"}, 1) for step in "7878"], 2),
+        # users are told apart
+        ([({"x-canary-step": "7", "x-user-id": user}, 1) for user in "abcabc"], 3),
+        # without a user each request is one of its own, by its first row
+        ([({"x-canary-step": "7"}, 100), ({"x-canary-step": "7", "x-user-id": " "}, 1)], 2),
+    ],
+)
+def test_what_is_evidence_of_a_canary(
+    client: Any, registry: CollectorRegistry, requests: list[tuple[dict[str, str], int]], trials: int
+) -> None:
+    for number, (headers, rows) in enumerate(requests):
+        asked(client, f"r{number}", headers, "hat", rows)
+    outcomes = [
+        registry.get_sample_value("loadproof_user_outcomes_total", {"version": "v1", "outcome": outcome})
+        for outcome in ("correct", "incorrect")
+    ]
+    assert sum(value or 0 for value in outcomes) == trials
+
+
+def test_a_user_who_is_forgotten_counts_again() -> None:
+    trials = Trials(capacity=2)
+    assert [trials.first(Trial("1", user)) for user in ("a", "b", "a", "c", "a")] == [
+        True, True, False, True, True,
+    ]  # fmt: skip

@@ -1,0 +1,108 @@
+"""The gateway as the border: what a stranger says or sends slowly reaches no version. A real Envoy."""
+
+import contextlib
+import json
+import socket
+
+import pytest
+
+from loadtest.fetch import get
+from tests.integration.gateway_process import many, running_gateway
+from tests.waiting import HUNG, eventually
+
+pytestmark = pytest.mark.integration
+
+HALF = b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: 100\r\n\r\n[1, 2"
+CHUNK = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    with running_gateway(tmp_path_factory.mktemp("gateway")) as gateway:
+        gateway.split(50)
+        yield gateway
+
+
+def said(gateway, head):
+    """What comes back for bytes as they are, until the gateway hangs up."""
+    with socket.create_connection(("127.0.0.1", gateway.ports["listen"]), HUNG) as client:
+        client.sendall(head)
+        return b"".join(iter(lambda: client.recv(2**16), b""))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        # a WSGI server reads each as the header with hyphens
+        b"x_envoy_expected_rq_timeout_ms: 1",
+        b"x_shadow: copy",
+        b"x-canary_step: 7",
+        b"X_Model_Version: candidate",
+        b"innocent_one: 1",
+    ],
+)
+def test_a_header_with_an_underscore_is_refused(gateway, header):
+    before = gateway.requests("stable"), gateway.requests("candidate")
+    answer = said(
+        gateway, b"GET /v2/echo HTTP/1.1\r\nhost: g\r\nconnection: close\r\n" + header + b"\r\n\r\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert (gateway.requests("stable"), gateway.requests("candidate")) == before
+
+
+@pytest.mark.parametrize("pin", [None, "stable"])
+def test_what_only_the_gateway_says_is_taken_from_strangers(gateway, pin):
+    forged = {
+        "x-envoy-expected-rq-timeout-ms": "1",
+        "x-envoy-original-path": "/v2/forged",
+        "x-envoy-anything": "1",
+        "x-shadow": "copy",
+        "x-canary-step": "forged",
+        "x-request-start": "t=1",
+    }
+    pinned = {"x-model-version": pin} if pin else {}
+    answer = get(f"{gateway.url}/v2/echo", HUNG, forged | pinned)
+    seen = json.loads(answer.body)["headers"]
+    assert seen["x-envoy-expected-rq-timeout-ms"] == "10000"
+    assert seen["x-request-start"] != "t=1"
+    assert not {"x-shadow", "x-envoy-anything", "x-envoy-original-path"} & set(seen)
+    # the step of the canary, where the request is evidence; a pinned one never is
+    assert seen.get("x-canary-step") == (None if pin else "0")
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t"])
+def test_a_blank_user_is_nobody_and_shared_by_request(gateway, blank):
+    # all on one side: by chance once in 10^59
+    assert set(many(gateway, 200, x_user_id=blank)) == {"stable", "candidate"}
+    answer = get(f"{gateway.url}/v2/echo", HUNG, {"x-user-id": blank})
+    assert "x-user-id" not in json.loads(answer.body)["headers"]
+
+
+def test_half_sent_requests_reach_no_version_and_end(gateway):
+    before = gateway.requests("stable"), gateway.requests("candidate")
+    with contextlib.ExitStack() as stack:
+        slow = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", gateway.ports["listen"]), HUNG))
+            for _ in range(200)
+        ]
+        for client in slow:
+            client.sendall(HALF)
+        assert sum(many(gateway, 100).values()) == 100
+        # a drop now and then keeps no place either
+        for client in slow:
+            client.sendall(b",")
+        assert {client.recv(64)[:13] for client in slow} == {b"HTTP/1.1 408 "}
+    ours = gateway.requests("stable") + gateway.requests("candidate")
+    assert ours == sum(before) + 100
+
+
+def test_a_body_that_never_ends_is_refused_before_a_version_sees_it(gateway):
+    before = gateway.requests("stable"), gateway.requests("candidate")
+    head = b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gateway.ports["listen"]), HUNG) as client:
+        client.sendall(head)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(300):
+                client.sendall(CHUNK)
+        assert eventually(lambda: client.recv(64)).startswith(b"HTTP/1.1 413 ")
+    assert (gateway.requests("stable"), gateway.requests("candidate")) == before
