@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,19 @@ def _joined_load(restarts: list[Facts]) -> Facts:
         "achieved_rps": float(np.dot([one["achieved_rps"] for one in restarts], weight)),
         "schedule_lag_ms_p99": max(lags, default=None),
         "duration_s": float(seconds.sum()),
+        "not_answers": {role: _texts(restarts, role) for role in ROLES},
         "valid": bad is None,
         "reason": None if bad is None else f"restart {bad + 1}: {restarts[bad]['reason']}",
         "restarts": restarts,
     }
+
+
+def _texts(restarts: list[Facts], role: str) -> dict[str, int]:
+    """What was no answer of one version, over all restarts, the most frequent first."""
+    texts: Counter[str] = Counter()
+    for one in restarts:
+        texts.update(one.get("not_answers", {}).get(role, {}))
+    return dict(texts.most_common())
 
 
 def _joined_facts(each: list[Facts]) -> Facts:

@@ -19,6 +19,7 @@ from loadtest.load.sending.arrivals import Schedule, draw
 from loadtest.load.sending.http_client import Client
 from loadtest.load.sending.response import read_answer
 from loadtest.load.sending.target import client_of
+from loadtest.load.sending.task_answers import TaskAnswers
 
 ASKED_AGAIN = 20
 """Rows that are asked a second time: a version that contradicts itself then has no baseline."""
@@ -55,6 +56,7 @@ class BaselineAsker:
         self._role = role
         self._codec = codec
         self._dataset = dataset
+        self._task = TaskAnswers(dataset)
         self._rows = rows
         self._client = client
         self._ids = f"{run}-{role}-baseline-"
@@ -87,7 +89,7 @@ class BaselineAsker:
         self._requests += 1
         body = self._codec.encode(self._dataset.features[row])
         answer = self._client.post(self._head, body, f"{self._ids}{self._requests}".encode())
-        return read_answer(answer, self._role, self._codec)[1]
+        return read_answer(answer, self._role, self._codec, self._task)[1]
 
 
 def ask_baseline(

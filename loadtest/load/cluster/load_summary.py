@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import ROLES, Role
 from loadtest.load.baseline.asking import BaselineReach
 from loadtest.load.cluster.worker_reports import WorkerReports
+from loadtest.load.sending.task_answers import MOST_KEPT
 
 ENOUGH = 0.95
 """The share of the offered rate below which a run is INVALID."""
@@ -35,6 +37,7 @@ class LoadSummary:
         requests: samples per version.
         warmup_requests: unrecorded requests before time zero, per version.
         baseline: per version how far its baseline answers reach; see ``BaselineReach``.
+        not_answers: per version what came with status 200 and is no answer, and how often each text came.
         workers: number of workers that the run began with.
         missing_workers: workers that were given up: index, Locust's id (the machine first), why,
             when they last reported (seconds since time zero; None: never), their arrivals whose time came,
@@ -54,6 +57,7 @@ class LoadSummary:
     requests: dict[str, int]
     warmup_requests: dict[str, int]
     baseline: dict[str, dict[str, Any]]
+    not_answers: dict[str, dict[str, int]]
     workers: int
     missing_workers: list[dict[str, Any]]
     missing_samples: int
@@ -116,6 +120,7 @@ def summarise(
             for index, role in enumerate(ROLES)
         },
         baseline={role: reach._asdict() for role, reach in (baseline or {}).items()},
+        not_answers={role: _joined(reports, index) for index, role in enumerate(ROLES)},
         workers=len(reports.shares),
         missing_workers=missing,
         missing_samples=lost,
@@ -123,6 +128,15 @@ def summarise(
         reason=reason,
         exit_code=code,
     )
+
+
+def _joined(reports: WorkerReports, role: int) -> dict[str, int]:
+    """What was no answer, over all workers, the most frequent first."""
+    texts: Counter[str] = Counter()
+    for share in reports.shares:
+        if share.last.not_answers:
+            texts.update(share.last.not_answers[role])
+    return dict(texts.most_common(MOST_KEPT))
 
 
 def _name(missing: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ Nothing of this is secret or signed: see docs/workers.md for the boundary that i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -105,6 +105,7 @@ class Report(NamedTuple):
         sent: measured arrivals sent.
         elapsed: seconds since time zero; negative during the warm-up; None: it does not send yet.
         warmup: warm-up requests sent to stable and to the candidate.
+        not_answers: of stable and of the candidate, texts that are no answer and how often each came.
         problem: why it ended early; None: it did not.
         code: exit code of that problem.
     """
@@ -120,6 +121,7 @@ class Report(NamedTuple):
     sent: int = 0
     elapsed: float | None = None
     warmup: tuple[int, int] = (0, 0)
+    not_answers: Sequence[Mapping[str, int]] = ()
     problem: str | None = None
     code: int = ExitCode.PASS
 

@@ -24,6 +24,7 @@ from loadtest.load.sending.arrivals import Schedule
 from loadtest.load.sending.http_client import Answer, Client
 from loadtest.load.sending.recorder import Recorder
 from loadtest.load.sending.response import read_answer
+from loadtest.load.sending.task_answers import NotAnswers, TaskAnswers
 from loadtest.load.sending.timer import Timer
 
 HOPELESS = 5.0
@@ -63,8 +64,8 @@ class Driver:
     """Sends one worker's arrivals as pinned traffic and records what comes back.
 
     Codecs, bodies (by row) and clients are stable's and the candidate's; ``ids`` is what request
-    ids begin with, before the request's serial; ``timeout`` is a request's, in seconds; for ``versions`` see
-    ``PINNED``.
+    ids begin with, before the request's serial; ``timeout`` is a request's, in seconds; ``task`` says what
+    can be an answer; for ``versions`` see ``PINNED``.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Driver:
         log: Log,
         timeout: float,
         ids: str,
+        task: TaskAnswers,
         versions: Callable[[bool], tuple[int, ...]] = duet,
     ) -> None:
         self._schedule = schedule
@@ -87,6 +89,8 @@ class Driver:
         self._log = log
         self._timeout = timeout
         self._ids = ids.encode()
+        self._task = task
+        self.not_answers = [NotAnswers() for _ in ROLES]
         self._serial = 0
         self._heads = [
             client.head(codec.path, role) for client, codec, role in zip(clients, codecs, ROLES, strict=True)
@@ -202,7 +206,7 @@ class Driver:
 
     def _record(self, answer: Answer, role: int, scheduled_at: float, row: int, serial: int) -> None:
         name, origin = ROLES[role], self._origin
-        error, prediction = read_answer(answer, name, self._codecs[role])
+        error, prediction = read_answer(answer, name, self._codecs[role], self._task, self.not_answers[role])
         done_at = answer.done_at - origin
         self._recorder.add(
             row,

@@ -11,6 +11,9 @@ from geventhttpclient._parser import HTTPParseError
 MALFORMED = "malformed answer"
 """The error of an answer that is not HTTP, or not in the protocol."""
 
+NOT_AN_ANSWER = "not an answer of this model"
+"""The error of what came in the protocol with status 200, and can be no answer to the task."""
+
 TRUNCATED = "truncated answer"
 """The error of an answer that broke off after its first bytes."""
 

@@ -30,6 +30,7 @@ def summarised(recorded, *, stopped_after=None, missing=None, **more):
         "scheduled": 100,
         "sent": len(recorded) // 2,
         "warmup": (5, 6),
+        "not_answers": ({}, {"nan": 2, "": 3}),
     }
     reports.accept(Report("run", 0, 0, "finished", content, **(ends | more)))
     if missing:
@@ -53,6 +54,7 @@ def test_a_good_run():
         "requests": {"stable": 100, "candidate": 100},
         "warmup_requests": {"stable": 5, "candidate": 6},
         "baseline": {},
+        "not_answers": {"stable": {}, "candidate": {"": 3, "nan": 2}},
         "workers": 2,
         "missing_workers": [],
         "missing_samples": 0,
