@@ -14,10 +14,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from loadtest.data.samples import SampleSet
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.foreign_answers import foreign, no_labels
 from loadtest.judge.gate_checks import check_gates
@@ -131,11 +128,6 @@ def _rows(run: Run) -> RowsSummary:
     return RowsSummary(rows=len(content), distinct=int(distinct.sum()), sent=int(sent.sum()))
 
 
-def _error_kinds(samples: SampleSet) -> dict[str, int]:
-    kinds = pc.value_counts(samples.table["error"].cast(pa.string()).drop_null()).to_pylist()
-    return {k["values"]: k["counts"] for k in sorted(kinds, key=lambda k: (-k["counts"], k["values"]))}
-
-
 def _summarise(role: Role, run: Run) -> VersionSummary:
     """Describe one version; quality over all requests, so that replayed rows count as often as they came."""
     outcomes, facts, values = run.evidence.of(role), run.facts.of(role), run.dataset.values
@@ -152,7 +144,8 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
     return VersionSummary(
         requests=n,
         errors=errors,
-        errors_by_kind=_error_kinds(run.samples.of(role)),
+        errors_by_kind=run.samples.of(role).errors(),
+        resent=run.facts.load.resent.get(role),
         not_answer_examples=tuple(run.facts.load.not_answers.get(role, {}))[:MOST_EXAMPLES],
         throughput_rps=(n - errors) / seconds,
         goodput_rps=float(good(outcomes, run.experiment).sum()) / seconds,

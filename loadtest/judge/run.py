@@ -50,6 +50,7 @@ class LoadFacts(_Facts):
     schedule_lag_ms_p99: float | None = None
     duration_s: float
     baseline: dict[str, BaselineFacts] = Field(default_factory=dict)
+    resent: dict[str, int] = Field(default_factory=dict)
     not_answers: dict[str, dict[str, int]] = Field(default_factory=dict)
     valid: bool = True
     reason: str | None = None

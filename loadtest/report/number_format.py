@@ -89,6 +89,11 @@ def errors(version: VersionSummary) -> str:
     return f"{version.errors:,}" + (f" ({more})" if more else "")
 
 
+def count(value: int | None) -> str:
+    """A count; – where it is not known."""
+    return "–" if value is None else f"{value:,}"
+
+
 def not_answers(version: VersionSummary) -> str:
     """Examples of what came with status 200 and is no answer of this model."""
     return ", ".join(repr(text) for text in version.not_answer_examples) or "–"

@@ -19,6 +19,7 @@ from loadtest.report.number_format import (
     QUANTILES,
     STYLES,
     changed,
+    count,
     drawn,
     errors,
     estimate,
@@ -129,6 +130,8 @@ def version_table(verdict: Verdict) -> Table:
     if any(v.not_answer_examples for v in both):
         shown.add_row("no answers of this model", *(not_answers(v) for v in both))
     shown.add_row("mismatches", *(changed(v) for v in both))
+    if any(v.resent for v in both):
+        shown.add_row("sent once more", *(count(v.resent) for v in both))
     if any(v.foreign_answers for v in both):
         shown.add_row("answers that are no label", *(foreign(v) for v in both))
     for q in QUANTILES:

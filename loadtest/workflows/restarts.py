@@ -87,6 +87,7 @@ def _joined_load(restarts: list[Facts]) -> Facts:
         "achieved_rps": float(np.dot([one["achieved_rps"] for one in restarts], weight)),
         "schedule_lag_ms_p99": max(lags, default=None),
         "duration_s": float(seconds.sum()),
+        "resent": {role: sum(one.get("resent", {}).get(role, 0) for one in restarts) for role in ROLES},
         "not_answers": {role: _texts(restarts, role) for role in ROLES},
         "valid": bad is None,
         "reason": None if bad is None else f"restart {bad + 1}: {restarts[bad]['reason']}",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from loadtest.data.local_errors import local_trouble
 from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
@@ -37,6 +38,8 @@ class LoadSummary:
         requests: samples per version.
         warmup_requests: unrecorded requests before time zero, per version.
         baseline: per version how far its baseline answers reach; see ``BaselineReach``.
+        resent: per version, requests that were sent once more, because the server closed the kept-alive
+            connection before it answered.
         not_answers: per version what came with status 200 and is no answer, and how often each text came.
         workers: number of workers that the run began with.
         missing_workers: workers that were given up: index, Locust's id (the machine first), why,
@@ -57,6 +60,7 @@ class LoadSummary:
     requests: dict[str, int]
     warmup_requests: dict[str, int]
     baseline: dict[str, dict[str, Any]]
+    resent: dict[str, int]
     not_answers: dict[str, dict[str, int]]
     workers: int
     missing_workers: list[dict[str, Any]]
@@ -104,7 +108,7 @@ def summarise(
     missing = [share.loss(part) for share in reports.shares if share.missing]
     lost = sum(share.lost for share in reports.shares)
     gap = any(share.gap for share in reports.shares)
-    doubt = _doubt(load, missing, lost, gap, offered, achieved, lag_p99)
+    doubt = local_trouble(samples.errors()) or _doubt(load, missing, lost, gap, offered, achieved, lag_p99)
     reason, code = reports.problem or (doubt, ExitCode.INVALID if doubt else ExitCode.PASS)
     broken = reports.problem is not None or bool(missing)
     return LoadSummary(
@@ -120,6 +124,10 @@ def summarise(
             for index, role in enumerate(ROLES)
         },
         baseline={role: reach._asdict() for role, reach in (baseline or {}).items()},
+        resent={
+            role: sum(share.last.resent[index] for share in reports.shares)
+            for index, role in enumerate(ROLES)
+        },
         not_answers={role: _joined(reports, index) for index, role in enumerate(ROLES)},
         workers=len(reports.shares),
         missing_workers=missing,

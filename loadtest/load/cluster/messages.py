@@ -105,6 +105,7 @@ class Report(NamedTuple):
         sent: measured arrivals sent.
         elapsed: seconds since time zero; negative during the warm-up; None: it does not send yet.
         warmup: warm-up requests sent to stable and to the candidate.
+        resent: requests to stable and to the candidate that were sent once more.
         not_answers: of stable and of the candidate, texts that are no answer and how often each came.
         problem: why it ended early; None: it did not.
         code: exit code of that problem.
@@ -121,6 +122,7 @@ class Report(NamedTuple):
     sent: int = 0
     elapsed: float | None = None
     warmup: tuple[int, int] = (0, 0)
+    resent: tuple[int, int] = (0, 0)
     not_answers: Sequence[Mapping[str, int]] = ()
     problem: str | None = None
     code: int = ExitCode.PASS

@@ -237,6 +237,7 @@ class _Share:
             sent=driver.sent if driver else 0,
             elapsed=None if self._origin is None else time.perf_counter() - self._origin,
             warmup=(driver.warmup[0], driver.warmup[1]) if driver else (0, 0),
+            resent=(driver.resent[0], driver.resent[1]) if driver else (0, 0),
             not_answers=[dict(kept.texts) for kept in driver.not_answers] if driver else [],
             problem=problem,
             code=int(code),

@@ -17,6 +17,7 @@ import gevent
 from gevent.event import Event
 from locust import User, task
 
+from loadtest.data.local_errors import LOCAL_ERRORS
 from loadtest.errors import ExitCode
 from loadtest.experiment.role import ROLES
 from loadtest.load.protocols import Codec
@@ -103,6 +104,7 @@ class Driver:
         self._origin = float("inf")
         self.sent = 0
         self.warmup = [0, 0]
+        self.resent = [0, 0]
         self.problem: str | None = None
         self.code = ExitCode.PASS
 
@@ -194,6 +196,7 @@ class Driver:
         try:
             request_id = b"%b%d" % (self._ids, serial)
             answer = self._clients[role].post(self._heads[role], self._bodies[role][row], request_id)
+            self._note(answer, role)
             if scheduled_at >= 0:
                 self._record(answer, role, scheduled_at, row, serial)
         except Exception as error:
@@ -203,6 +206,15 @@ class Driver:
             self._in_flight -= 1
             if not self._in_flight:
                 self._drained.set()
+
+    def _note(self, answer: Answer, role: int) -> None:
+        """Count what was sent again; end a run in which this process itself cannot send."""
+        self.resent[role] += answer.resent
+        if answer.error in LOCAL_ERRORS:
+            self.fail(
+                f"requests fail in the load generator itself ({answer.error}): {LOCAL_ERRORS[answer.error]}",
+                ExitCode.INVALID,
+            )
 
     def _record(self, answer: Answer, role: int, scheduled_at: float, row: int, serial: int) -> None:
         name, origin = ROLES[role], self._origin
