@@ -6,7 +6,6 @@ read, one retry where a server closed a connection that it had kept, and a fifth
 
 from __future__ import annotations
 
-import contextlib
 import socket as blocking
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
@@ -15,15 +14,15 @@ from urllib.parse import urlsplit
 
 import gevent.socket
 import gevent.ssl
-from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
+from geventhttpclient._parser import HTTPParseError
 
 from contract.headers import MODEL_VERSION, REQUEST_ID
+from loadtest.load.sending.connection import Connection, StaleConnection, time_left
 from loadtest.load.sending.error_phrases import TRUNCATED, is_local, phrase_of
 
 MAX_IDLE = 1.5
 """Seconds after which an unused connection is not used again: servers close theirs after 2 s and more."""
 
-_CHUNK = 65536
 _Address = tuple[int, tuple[object, ...]]
 _REQUEST_ID = REQUEST_ID.encode()
 
@@ -56,136 +55,6 @@ _Resolved = tuple[int, int, int, str, tuple[object, ...]]
 def _resolved(host: str, port: int) -> Iterable[_Resolved]:
     found: Iterable[_Resolved] = gevent.socket.getaddrinfo(host, port, type=blocking.SOCK_STREAM)
     return found
-
-
-class _Stale(Exception):  # noqa: N818 - it names what happened
-    """A kept-alive connection ended before the first byte of the answer."""
-
-
-_ENDED = (ConnectionError, gevent.ssl.SSLEOFError, gevent.ssl.SSLZeroReturnError)
-"""How a connection ends; a time-out is no end."""
-
-
-class _Parser(HTTPResponseParser):
-    """Keeps the body and who answered; one for all answers on a connection."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.begun = False
-        self.whole = False
-        self.keep_alive = False
-        self.body = bytearray()
-        self.role: str | None = None
-        self._field = ""
-        self._in_value = False
-
-    def _on_message_begin(self) -> None:
-        self.begun = True
-        self.whole = False
-        self.body.clear()
-        self.role = None
-        self._field = ""
-        self._in_value = False
-
-    def _on_status(self, reason: str) -> None:
-        """The reason phrase says nothing that the code does not."""
-
-    def _on_header_field(self, text: str) -> None:
-        self._field = text if self._in_value else self._field + text
-        self._in_value = False
-
-    def _on_header_value(self, text: str) -> None:
-        self._in_value = True
-        if self._field.lower() == MODEL_VERSION:
-            self.role = (self.role or "") + text
-
-    def _on_headers_complete(self) -> bool:
-        return False
-
-    def _on_body(self, data: bytes) -> None:
-        self.body += data
-
-    def _on_message_complete(self) -> None:
-        if self.get_code() >= 200:  # not an interim answer
-            self.whole = True
-            self.keep_alive = self.should_keep_alive()
-
-
-class _Connection:
-    """One connection and its parser."""
-
-    def __init__(self, sock: gevent.socket.socket, tls: bool, clock: Callable[[], float]) -> None:
-        self._sock = sock
-        self._tls = tls
-        self._clock = clock
-        self.parser = _Parser()
-        self.used = self.heard = False
-        self.idle_since = 0.0
-
-    def is_open(self) -> bool:
-        """Whether the server left the idle connection open, and said nothing on it."""
-        try:
-            if self._tls:
-                self._sock.settimeout(0.0)
-                self._sock.recv(1)  # reads over session tickets; there is no answer to lose
-            else:
-                self._sock._sock.recv(1, blocking.MSG_PEEK)
-        except gevent.ssl.SSLWantReadError:
-            return True
-        except (BlockingIOError, InterruptedError):
-            return True
-        except OSError:
-            return False
-        return False
-
-    def exchange(self, request: bytes, deadline: float) -> None:
-        """Send a request and read its answer into the parser.
-
-        Raises:
-            _Stale: the connection had served before, and ended before the first byte of the answer.
-            TimeoutError: the deadline passed.
-            OSError, HTTPParseError: the connection broke, or the answer is not HTTP.
-        """
-        self.parser.begun = self.parser.whole = self.heard = False
-        try:
-            self._exchange(request, deadline)
-        except _ENDED as error:
-            if self.used and not self.heard:
-                raise _Stale from error
-            raise
-        self.used = True
-
-    def _exchange(self, request: bytes, deadline: float) -> None:
-        sock, parser = self._sock, self.parser
-        sent = 0
-        while sent < len(request):
-            sock.settimeout(_left(deadline, self._clock()))
-            sent += sock.send(memoryview(request)[sent:])
-        while not parser.whole:
-            sock.settimeout(_left(deadline, self._clock()))
-            data = sock.recv(_CHUNK)
-            if data:
-                self.heard = True
-                parser.feed(data)
-            else:
-                self._end()
-
-    def _end(self) -> None:
-        """The server closed: this ends an answer without a length, and breaks off any other."""
-        with contextlib.suppress(HTTPParseError):
-            self.parser.feed(b"")
-        if not self.parser.whole:
-            raise ConnectionAbortedError
-
-    def close(self) -> None:
-        self._sock.close()
-
-
-def _left(deadline: float, now: float) -> float:
-    left = deadline - now
-    if left <= 0:
-        raise TimeoutError
-    return left
 
 
 class Client:
@@ -225,7 +94,7 @@ class Client:
         self._tls = gevent.ssl.create_default_context() if parts.scheme == "https" else None
         self._timeout = timeout
         self._addresses: list[_Address] = []
-        self._idle: list[_Connection] = []
+        self._idle: list[Connection] = []
 
     def head(self, path: str, role: str | None, headers: Mapping[str, str] | None = None) -> bytes:
         """The head of a request to one version (None: not pinned), up to the length of the body."""
@@ -256,7 +125,7 @@ class Client:
             connection = self._take(deadline)
             try:
                 connection.exchange(request, deadline)
-            except _Stale as stale:
+            except StaleConnection as stale:
                 if not again and isinstance(stale.__cause__, OSError):
                     raise stale.__cause__ from None
                 connection.close()
@@ -287,7 +156,7 @@ class Client:
         while self._idle:
             self._idle.pop().close()
 
-    def _take(self, deadline: float) -> _Connection:
+    def _take(self, deadline: float) -> Connection:
         while self._idle:
             connection = self._idle.pop()  # the one that was used last
             if self._clock() - connection.idle_since > MAX_IDLE:
@@ -299,12 +168,12 @@ class Client:
                 connection.close()
         return self._open(deadline)
 
-    def _open(self, deadline: float) -> _Connection:
+    def _open(self, deadline: float) -> Connection:
         sock = self._connect_any(deadline)
         sock.setsockopt(blocking.IPPROTO_TCP, blocking.TCP_NODELAY, 1)
         if self._tls:
             sock = self._tls.wrap_socket(sock, server_hostname=self._host)
-        return _Connection(sock, self._tls is not None, self._clock)
+        return Connection(sock, self._tls is not None, self._clock)
 
     def _connect_any(self, deadline: float) -> gevent.socket.socket:
         """Connect to the addresses of the target in turn, one per connection; past those that cannot be had.
@@ -336,7 +205,7 @@ class Client:
         """Connect within one of ``shares`` equal parts of the time that is left."""
         sock = gevent.socket.socket(family, blocking.SOCK_STREAM)
         try:
-            sock.settimeout(_left(deadline, self._clock()) / shares)
+            sock.settimeout(time_left(deadline, self._clock()) / shares)
             sock.connect(address)
         except BaseException:
             sock.close()
