@@ -69,9 +69,17 @@ def judge_gates(run: Run) -> Judgement:
         judged = [decide(gate, run, Level(run.alpha)) for gate in run.experiment.gates]
     problem = _measurement_problem(run) or no_labels(run)
     judged, saturated = with_saturation(judged, run)
-    word, reason = (Word.INVALID, problem) if problem else together(judged, run.alpha)
+    died = _death(run)
+    if problem:
+        word, reason = Word.INVALID, problem
+    elif died:
+        word, reason = Word.FAIL, died
+    else:
+        word, reason = together(judged, run.alpha)
     if saturated and saturated not in reason:
         reason += f"; {saturated}"
+    if saturated and decided_after is None and _ended_early(run):
+        reason += f"; ended after {run.facts.load.duration_s:.0f} s, as more load would not change that"
     if decided_after is not None and not problem:
         reason += f"; decided after {decided_after:.0f} s"
     load = run.facts.load
@@ -94,6 +102,24 @@ def judge_gates(run: Run) -> Judgement:
         ),
     )
     return Judgement(verdict, judged)
+
+
+def _death(run: Run) -> str | None:
+    """How the candidate died under the load that stable stood; None: it did not."""
+    how, outcomes = run.facts.of(Role.CANDIDATE).died, run.evidence.candidate
+    if how is None:
+        return None
+    answered = outcomes.scheduled_at[~outcomes.failed]
+    last = f"it answered nothing after {answered.max():.1f} s" if len(answered) else "it answered nothing"
+    return (
+        f"the candidate died under load: {how}; {last}, while stable failed "
+        f"{int(run.evidence.stable.failed.sum()):,} of {len(run.evidence.stable):,} requests"
+    )
+
+
+def _ended_early(run: Run) -> bool:
+    load = run.experiment.load
+    return load.until_decided and run.facts.load.duration_s < load.duration
 
 
 def _measurement_problem(run: Run) -> str | None:

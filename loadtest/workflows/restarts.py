@@ -112,6 +112,7 @@ def _joined_facts(each: list[Facts]) -> Facts:
         "cpus": limits.pop() if len(limits) == 1 else None,
         "cpu_throttled_ratio": None if None in throttled else float(np.mean(throttled)),
         "memory_bytes": None if None in memory else max(memory),
+        "died": next((one["died"] for one in each if one.get("died")), None),
     }
 
 

@@ -38,6 +38,7 @@ class LoadSummary:
         requests: samples per version.
         warmup_requests: unrecorded requests before time zero, per version.
         baseline: per version how far its baseline answers reach; see ``BaselineReach``.
+        first_rows: requests per version before the load, to see that it answers, without baseline answers.
         resent: per version, requests that were sent once more, because the server closed the kept-alive
             connection before it answered.
         not_answers: per version what came with status 200 and is no answer, and how often each text came.
@@ -60,6 +61,7 @@ class LoadSummary:
     requests: dict[str, int]
     warmup_requests: dict[str, int]
     baseline: dict[str, dict[str, Any]]
+    first_rows: dict[str, int]
     resent: dict[str, int]
     not_answers: dict[str, dict[str, int]]
     workers: int
@@ -81,6 +83,7 @@ def summarise(
     began_at: float,
     stopped_after: float | None,
     baseline: Mapping[Role, BaselineReach] | None = None,
+    first_rows: Mapping[Role, int] | None = None,
 ) -> LoadSummary:
     """Say what became of a run.
 
@@ -91,6 +94,7 @@ def summarise(
         began_at: time zero, seconds since 1970.
         stopped_after: seconds from there at which it was ended early; None: it was not.
         baseline: per version how far its baseline answers reach.
+        first_rows: requests per version before the load where there were no baseline answers.
     """
     if stopped_after is None:
         for share in reports.shares:
@@ -124,6 +128,7 @@ def summarise(
             for index, role in enumerate(ROLES)
         },
         baseline={role: reach._asdict() for role, reach in (baseline or {}).items()},
+        first_rows={str(role): count for role, count in (first_rows or {}).items()},
         resent={
             role: sum(share.last.resent[index] for share in reports.shares)
             for index, role in enumerate(ROLES)

@@ -135,6 +135,7 @@ class Connection:
             raise ConnectionAbortedError
 
     def close(self) -> None:
+        """Close it at once."""
         self._sock.close()
 
 

@@ -36,13 +36,13 @@ class TaskAnswers:
     def __init__(self, dataset: Dataset) -> None:
         self._regression = dataset.labels.dtype.kind == "f"
         self.labels = frozenset() if self._regression else frozenset(dataset.labels.tolist())
-        self._numbers = self._regression or all(_is_finite(label) for label in self.labels)
+        self._numbers = self._regression or all(is_finite(label) for label in self.labels)
         self._known: dict[str, bool] = {}
 
     def are_of(self, text: str) -> bool:
         """Whether a model of the task can have given this answer."""
         if self._regression:
-            return _is_finite(text)
+            return is_finite(text)
         known = self._known.get(text)
         if known is None:
             known = text in self.labels or not self._is_trouble(text)
@@ -54,7 +54,7 @@ class TaskAnswers:
         if _NOTHING.fullmatch(text):
             return True
         if self._numbers:
-            return not _is_finite(text) and text not in ("true", "false")
+            return not is_finite(text) and text not in ("true", "false")
         return bool(_TROUBLE.search(text) or _MARKUP.match(text))
 
 
@@ -71,7 +71,8 @@ class NotAnswers:
             self.texts[short] += 1
 
 
-def _is_finite(text: str) -> bool:
+def is_finite(text: str) -> bool:
+    """Whether a text is a number that is."""
     try:
         return math.isfinite(float(text)) and "_" not in text
     except ValueError:

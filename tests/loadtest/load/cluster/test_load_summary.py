@@ -79,6 +79,7 @@ def test_a_good_run():
         "requests": {"stable": 100, "candidate": 100},
         "warmup_requests": {"stable": 5, "candidate": 6},
         "baseline": {},
+        "first_rows": {},
         "resent": {"stable": 3, "candidate": 4},
         "not_answers": {"stable": {}, "candidate": {"": 3, "nan": 2}},
         "workers": 2,
