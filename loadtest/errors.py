@@ -95,7 +95,11 @@ class StartError(LabError):
 
 
 class ServiceDied(LabError):  # noqa: N818 - it names what happened
-    """A service ended while the run needed it."""
+    """A service ended while the run needed it; ``service`` is its name in the lab."""
+
+    def __init__(self, message: str, log: Sequence[str] = (), service: str | None = None) -> None:
+        super().__init__(message, log)
+        self.service = service
 
 
 class StateError(LabError):

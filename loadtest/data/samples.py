@@ -201,6 +201,11 @@ class SampleSet:
         """Per sample: it has a baseline answer and differs from it."""
         return self._numpy(pc.invert(pc.fill_null(self.table["matches"], True)))
 
+    def errors(self) -> dict[str, int]:
+        """How many samples failed in which way, by the phrase of the error, the most frequent first."""
+        kinds = pc.value_counts(self.table["error"].cast(pa.string()).drop_null()).to_pylist()
+        return {k["values"]: k["counts"] for k in sorted(kinds, key=lambda k: (-k["counts"], k["values"]))}
+
     @staticmethod
     def _numpy(column: Any) -> NDArray[Any]:
         return np.asarray(

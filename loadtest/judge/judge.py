@@ -34,6 +34,7 @@ MAX_UNMATCHED = 0.005
 """Share of samples that may lack the other version's (a run that was stopped); more is a bad measurement."""
 MOST_STABLE_ERRORS = 0.5
 """Share of requests that stable may fail: two versions that are equally broken look equal."""
+MOST_EXAMPLES = 3
 MOST_IDS = 100
 """Mismatches that verdict.json names; samples.parquet holds all."""
 
@@ -68,9 +69,17 @@ def judge_gates(run: Run) -> Judgement:
         judged = [decide(gate, run, Level(run.alpha)) for gate in run.experiment.gates]
     problem = _measurement_problem(run) or no_labels(run)
     judged, saturated = with_saturation(judged, run)
-    word, reason = (Word.INVALID, problem) if problem else together(judged, run.alpha)
+    died = _death(run)
+    if problem:
+        word, reason = Word.INVALID, problem
+    elif died:
+        word, reason = Word.FAIL, died
+    else:
+        word, reason = together(judged, run.alpha)
     if saturated and saturated not in reason:
         reason += f"; {saturated}"
+    if saturated and decided_after is None and _ended_early(run):
+        reason += f"; ended after {run.facts.load.duration_s:.0f} s, as more load would not change that"
     if decided_after is not None and not problem:
         reason += f"; decided after {decided_after:.0f} s"
     load = run.facts.load
@@ -93,6 +102,24 @@ def judge_gates(run: Run) -> Judgement:
         ),
     )
     return Judgement(verdict, judged)
+
+
+def _death(run: Run) -> str | None:
+    """How the candidate died under the load that stable stood; None: it did not."""
+    how, outcomes = run.facts.of(Role.CANDIDATE).died, run.evidence.candidate
+    if how is None:
+        return None
+    answered = outcomes.scheduled_at[~outcomes.failed]
+    last = f"it answered nothing after {answered.max():.1f} s" if len(answered) else "it answered nothing"
+    return (
+        f"the candidate died under load: {how}; {last}, while stable failed "
+        f"{int(run.evidence.stable.failed.sum()):,} of {len(run.evidence.stable):,} requests"
+    )
+
+
+def _ended_early(run: Run) -> bool:
+    load = run.experiment.load
+    return load.until_decided and run.facts.load.duration_s < load.duration
 
 
 def _measurement_problem(run: Run) -> str | None:
@@ -143,6 +170,9 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
     return VersionSummary(
         requests=n,
         errors=errors,
+        errors_by_kind=run.samples.of(role).errors(),
+        resent=run.facts.load.resent.get(role),
+        not_answer_examples=tuple(run.facts.load.not_answers.get(role, {}))[:MOST_EXAMPLES],
         throughput_rps=(n - errors) / seconds,
         goodput_rps=float(good(outcomes, run.experiment).sum()) / seconds,
         accuracy=accuracy,

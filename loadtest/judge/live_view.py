@@ -31,6 +31,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.judge.interim import InterimAnalyses, analysis_times
 from loadtest.judge.paired_outcomes import Evidence, is_paired, lay_out
 from loadtest.judge.run import LoadFacts, Run, RunFacts
+from loadtest.judge.saturation import hopeless
 from loadtest.judge.verdict import GateResult, Word
 
 _SHOWN = {"gate", "verdict", "estimate", "interval", "margin", "unit", "reason"}
@@ -45,12 +46,19 @@ class LiveView:
     elapsed: float
     decided: bool
     gates: tuple[GateResult, ...]
+    saturated: str | None = None
+
+    @property
+    def over(self) -> bool:
+        """More load would change nothing: all is decided, or a version does not keep up with the rate."""
+        return self.decided or self.saturated is not None
 
     def event(self) -> dict[str, Any]:
         """As a JSON object."""
         return {
             "elapsed": self.elapsed,
             "decided": self.decided,
+            **({"saturated": self.saturated} if self.saturated else {}),
             "gates": [
                 gate.model_dump(mode="json", include=_SHOWN)
                 | ({"verdict": "open"} if gate.verdict is Word.INCONCLUSIVE else {})
@@ -106,7 +114,9 @@ class LiveJudge:
             self._analyses.analyse(run.until(seconds))
             if self._final and self._analyses.decided:
                 break
-        return LiveView(seconds, self._analyses.decided, tuple(j.result for j in self._analyses.judged))
+        judged = self._analyses.judged
+        saturated = hopeless(judged, run) if self._final and not self._analyses.decided else None
+        return LiveView(seconds, self._analyses.decided, tuple(j.result for j in judged), saturated)
 
     def _take(self, start: float, closed: float) -> None:
         """Lay out what was scheduled before ``closed``; ``start`` is when the first arrival was."""

@@ -50,6 +50,8 @@ class LoadFacts(_Facts):
     schedule_lag_ms_p99: float | None = None
     duration_s: float
     baseline: dict[str, BaselineFacts] = Field(default_factory=dict)
+    resent: dict[str, int] = Field(default_factory=dict)
+    not_answers: dict[str, dict[str, int]] = Field(default_factory=dict)
     valid: bool = True
     reason: str | None = None
     restarts: tuple[RestartFacts, ...] = ()
@@ -57,11 +59,12 @@ class LoadFacts(_Facts):
 
 class VersionFacts(_Facts):
     """What the lab saw of one version: CPU limit in force (cores), share of periods throttled, and the
-    resident memory of its serving process when the load ended."""
+    resident memory of its serving process when the load ended. ``died``: how it ended, under load."""
 
     cpus: float | None = None
     cpu_throttled_ratio: float | None = None
     memory_bytes: int | None = None
+    died: str | None = None
 
 
 class RunFacts(BaseModel):

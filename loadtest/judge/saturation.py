@@ -9,6 +9,8 @@ interval for the slope that errs on the side of no growth.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from loadtest.experiment.role import ROLES, Role
@@ -23,6 +25,8 @@ LEAST_GROWTH = 0.01
 """Share of the arrivals that must be left over for a backlog to be called growing."""
 _LONG_WAIT = 0.5
 """Share of the time-out that most requests wait where those given up count as not answered."""
+_EARLY = 100
+"""By how much smaller the chance of a false alarm is at an analysis that may end a run."""
 _CONCERNED = {"latency", "goodput", "throughput", "errors"}
 """The tests of metrics that a backlog decides."""
 
@@ -52,8 +56,14 @@ def growth(outcomes: Outcomes, duration: float, blocks: int, timeout: float) -> 
     return StudentEstimate(float(steps.mean()), error, len(steps) - 1)
 
 
-def over_saturated(run: Run, role: Role) -> str | None:
-    """The line that says so of a version; None: it keeps up, or the run is too short to tell."""
+def over_saturated(run: Run, role: Role, alpha: float | None = None) -> str | None:
+    """The line that says so of a version; None: it keeps up, or the run is too short to tell.
+
+    Args:
+        run: both versions.
+        role: of whom.
+        alpha: what lies outside of the interval of the growth, on each side; None: the run's.
+    """
     restarts = run.facts.load.restarts
     parts = [run.between(one.begins_s, one.duration_s) for one in restarts] if restarts else [run]
     for part in parts:
@@ -62,7 +72,7 @@ def over_saturated(run: Run, role: Role) -> str | None:
         found = growth(outcomes, seconds, evidence.burst_blocks, run.experiment.load.timeout)
         if found is None:
             continue
-        low, high = found.interval(run.alpha)
+        low, high = found.interval(run.alpha if alpha is None else alpha)
         rate = len(outcomes) / seconds
         if low > LEAST_GROWTH * rate:
             name = "stable's" if role == Role.STABLE else "the candidate's"
@@ -73,10 +83,26 @@ def over_saturated(run: Run, role: Role) -> str | None:
     return None
 
 
+def hopeless(judged: Sequence[Judged], run: Run) -> str | None:
+    """Why a run that is to end when it is decided ends now: no more load would settle its open gates.
+
+    It is asked at every analysis, so it takes far more than once at the end.
+    """
+    if not any(_concerns(j) for j in judged):
+        return None
+    strict = run.alpha / _EARLY
+    return next((line for role in ROLES if (line := over_saturated(run, role, strict))), None)
+
+
+def _concerns(judged: Judged) -> bool:
+    """Whether a gate is not met, and a backlog has to do with it."""
+    return judged.result.gate.entry.test in _CONCERNED and judged.result.verdict is not Word.PASS
+
+
 def with_saturation(judged: list[Judged], run: Run) -> tuple[list[Judged], str]:
     """The gates that are not met because a version does not keep up say so; and what they say, or nothing."""
     lines = [line for role in ROLES if (line := over_saturated(run, role))]
-    concerned = [j.result.gate.entry.test in _CONCERNED and j.result.verdict is not Word.PASS for j in judged]
+    concerned = [_concerns(j) for j in judged]
     if not lines or not any(concerned):
         return judged, ""
     text = "; ".join(lines)

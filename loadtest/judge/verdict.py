@@ -88,11 +88,17 @@ class VersionSummary(Document):
     ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``). The quantiles
     of ``latency_ms`` that ``latency_at_least`` names lie among requests without an answer in time: they are
     the time-out, or more. ``foreign_answers`` are no label of the evaluation set, such as
-    ``foreign_examples``; None for a regression.
+    ``foreign_examples``; None for a regression. ``errors_by_kind`` are the errors by their phrase, the most
+    frequent first; ``not_answer_examples`` what came with status 200 and can be no answer to the task;
+    ``resent`` requests were sent once more, on a new connection, as the server had closed the kept-alive one
+    before it answered.
     """
 
     requests: int
     errors: int
+    errors_by_kind: dict[str, int] = {}
+    not_answer_examples: tuple[str, ...] = ()
+    resent: int | None = None
     throughput_rps: float
     goodput_rps: float
     accuracy: float | None

@@ -82,6 +82,23 @@ def changed(version: VersionSummary) -> str:
     return f"{version.mismatches:,}" + ("" if version.compared is None else f" of {version.compared:,}")
 
 
+def errors(version: VersionSummary) -> str:
+    """The errors, and of which kind most of them are."""
+    kinds = [f"{count:,} {kind}" for kind, count in version.errors_by_kind.items()]
+    more = ", ".join(kinds[:2]) + (", ..." if len(kinds) > 2 else "")
+    return f"{version.errors:,}" + (f" ({more})" if more else "")
+
+
+def count(value: int | None) -> str:
+    """A count; – where it is not known."""
+    return "–" if value is None else f"{value:,}"
+
+
+def not_answers(version: VersionSummary) -> str:
+    """Examples of what came with status 200 and is no answer of this model."""
+    return ", ".join(repr(text) for text in version.not_answer_examples) or "–"
+
+
 def foreign(version: VersionSummary) -> str:
     """How many answers are no label of the evaluation set, with examples."""
     if not version.foreign_answers:

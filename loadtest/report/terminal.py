@@ -19,7 +19,9 @@ from loadtest.report.number_format import (
     QUANTILES,
     STYLES,
     changed,
+    count,
     drawn,
+    errors,
     estimate,
     foreign,
     interval,
@@ -27,6 +29,7 @@ from loadtest.report.number_format import (
     limit,
     limit_of,
     memory,
+    not_answers,
     quantity,
     rows,
     share,
@@ -123,8 +126,12 @@ def version_table(verdict: Verdict) -> Table:
     shown = table(("", *ROLES), ("",))
     both = [verdict.versions[role] for role in ROLES]
     shown.add_row("requests", *(f"{v.requests:,}" for v in both))
-    shown.add_row("errors", *(f"{v.errors:,}" for v in both))
+    shown.add_row("errors", *(errors(v) for v in both))
+    if any(v.not_answer_examples for v in both):
+        shown.add_row("no answers of this model", *(not_answers(v) for v in both))
     shown.add_row("mismatches", *(changed(v) for v in both))
+    if any(v.resent for v in both):
+        shown.add_row("sent once more", *(count(v.resent) for v in both))
     if any(v.foreign_answers for v in both):
         shown.add_row("answers that are no label", *(foreign(v) for v in both))
     for q in QUANTILES:

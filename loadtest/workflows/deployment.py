@@ -11,7 +11,7 @@ from loadtest.data.exposition import MEMORY, read_exposition
 from loadtest.data.run_environment import describe
 from loadtest.data.run_folder import ENVIRONMENT, write_file
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, Role
 from loadtest.fetch import page
 from loadtest.lab.interface import CpuUsage, Lab
 from loadtest.workflows.load_follower import Progress, run_load
@@ -47,16 +47,26 @@ def measure_on(lab: Lab, experiment: Experiment, job: Path, dataset: Dataset, pr
         LabError: the lab or the load generator broke.
     """
     before = {role: lab.cpu_usage(role) for role in ROLES}
-    run_load(lab, job, experiment, dataset, progress)
-    run_facts = {
+    # of a version that dies they could not be read afterwards
+    limits, environment = {role: lab.enforced_cpus(role) for role in ROLES}, lab.environment()
+    died = run_load(lab, job, experiment, dataset, progress)
+    run_facts: dict[str, dict[str, object]] = {
         role: {
             "cpus": lab.enforced_cpus(role),
             "cpu_throttled_ratio": _throttled(before[role], lab.cpu_usage(role)),
             "memory_bytes": _memory(lab.endpoints.of(role)),
         }
         for role in ROLES
+        if not (died and role == Role.CANDIDATE)
     }
-    write_file(job, ENVIRONMENT, describe(lab.environment()) | {"server_facts": run_facts})
+    if died:
+        run_facts[Role.CANDIDATE] = {
+            "cpus": limits[Role.CANDIDATE],
+            "cpu_throttled_ratio": None,
+            "memory_bytes": None,
+            "died": died,
+        }
+    write_file(job, ENVIRONMENT, describe(environment) | {"server_facts": run_facts})
 
 
 def _memory(url: str) -> int | None:

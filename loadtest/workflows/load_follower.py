@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet, read_line
-from loadtest.errors import ExitCode, LabError
+from loadtest.errors import ExitCode, LabError, ServiceDied
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 from loadtest.judge.live_view import LiveJudge, LiveView
 from loadtest.lab.interface import Lab, LoadProcess
 
@@ -28,10 +29,11 @@ class Progress(Protocol):
         """The load generator reported (about once a second); ``view``: the gates as last analysed."""
 
 
-def run_load(lab: Lab, job: Path, experiment: Experiment, dataset: Dataset, progress: Progress) -> None:
+def run_load(lab: Lab, job: Path, experiment: Experiment, dataset: Dataset, progress: Progress) -> str | None:
     """Put an experiment's load on a lab; ``samples.parquet`` and ``load.json`` then lie in the job folder.
 
-    With ``until_decided`` the load ends as soon as an analysis of its samples decides the run.
+    With ``until_decided`` the load ends as soon as an analysis of its samples decides the run, or shows that
+    more load would not. It ends, too, when the candidate dies: what was measured until then is the evidence.
 
     Args:
         lab: running.
@@ -40,11 +42,15 @@ def run_load(lab: Lab, job: Path, experiment: Experiment, dataset: Dataset, prog
         dataset: its evaluation set.
         progress: where live figures go.
 
+    Returns:
+        How the candidate died under load while stable was well; None: it did not.
+
     Raises:
         LabError: the lab or the load generator broke.
     """
     judge, view = LiveJudge(experiment, dataset), None
-    decided = False
+    decided = measured = False
+    died = None
     process = lab.launch_load(job)
     lines = _Lines(process)
     try:
@@ -53,20 +59,35 @@ def run_load(lab: Lab, job: Path, experiment: Experiment, dataset: Dataset, prog
             if not isinstance(content, SampleSet):
                 if content is not None:
                     progress.tick(content, view)
-                lab.check()
+                died = died or _death(lab, measured=measured)
+                if died:
+                    process.stop()
             elif not decided:
+                measured = measured or len(content) > 0
                 view = judge.feed(content) or view
-                decided = experiment.load.until_decided and view is not None and view.decided
+                decided = experiment.load.until_decided and view is not None and view.over
                 if decided:
                     process.stop()
     finally:
         process.stop()
         lines.join(_END_SECONDS)
         code = process.wait()
-    lab.check()
-    ended_well = (ExitCode.PASS, ExitCode.INVALID, *([ExitCode.INTERRUPTED] if decided else []))
+    died = died or _death(lab, measured=measured)
+    ended_well = (ExitCode.PASS, ExitCode.INVALID, *([ExitCode.INTERRUPTED] if decided or died else []))
     if code not in ended_well:
         raise LabError(f"the load generator ended with code {code}")
+    return died
+
+
+def _death(lab: Lab, *, measured: bool) -> str | None:
+    """How the candidate died, where that is the only thing wrong; any other trouble of the lab is raised."""
+    try:
+        lab.check()
+    except ServiceDied as death:
+        if death.service != Role.CANDIDATE or not measured or Role.STABLE in lab.ended():
+            raise
+        return str(death)
+    return None
 
 
 class _Lines(threading.Thread):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,20 @@ def _joined_load(restarts: list[Facts]) -> Facts:
         "achieved_rps": float(np.dot([one["achieved_rps"] for one in restarts], weight)),
         "schedule_lag_ms_p99": max(lags, default=None),
         "duration_s": float(seconds.sum()),
+        "resent": {role: sum(one.get("resent", {}).get(role, 0) for one in restarts) for role in ROLES},
+        "not_answers": {role: _texts(restarts, role) for role in ROLES},
         "valid": bad is None,
         "reason": None if bad is None else f"restart {bad + 1}: {restarts[bad]['reason']}",
         "restarts": restarts,
     }
+
+
+def _texts(restarts: list[Facts], role: str) -> dict[str, int]:
+    """What was no answer of one version, over all restarts, the most frequent first."""
+    texts: Counter[str] = Counter()
+    for one in restarts:
+        texts.update(one.get("not_answers", {}).get(role, {}))
+    return dict(texts.most_common())
 
 
 def _joined_facts(each: list[Facts]) -> Facts:
@@ -101,6 +112,7 @@ def _joined_facts(each: list[Facts]) -> Facts:
         "cpus": limits.pop() if len(limits) == 1 else None,
         "cpu_throttled_ratio": None if None in throttled else float(np.mean(throttled)),
         "memory_bytes": None if None in memory else max(memory),
+        "died": next((one["died"] for one in each if one.get("died")), None),
     }
 
 

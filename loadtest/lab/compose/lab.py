@@ -234,7 +234,8 @@ class ComposeLab:
             container = containers.get(service)
             fault = container.fault(health=service not in self._resumed) if container else "is gone"
             if fault:
-                raise ServiceDied(f"{service} {fault}", self._project.log(container) if container else ())
+                log = self._project.log(container) if container else ()
+                raise ServiceDied(f"{service} {fault}", log, service)
         load = containers.get("load")
         asked = self._load is not None and self._load.stopped
         done = load is None or load.state["Status"] == "running"

@@ -157,7 +157,7 @@ class Supervisor:
         """
         for service in self._services:
             if service.essential and (how := service.ended()):
-                raise ServiceDied(f"{service.name} {how}{hint(service)}", service.tail())
+                raise ServiceDied(f"{service.name} {how}{hint(service)}", service.tail(), service.name)
 
     def stop(self, service: Service, first: int = signal.SIGTERM, grace: float = GRACE) -> None:
         """Stop a service, which may have ended, with all that it started; after ``grace`` seconds, kill."""

@@ -20,7 +20,7 @@ from loadtest.data.samples import SampleSet
 from loadtest.errors import ExperimentError, LabError, LoadproofError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
-from loadtest.load.baseline.asking import ask_baseline
+from loadtest.load.baseline.asking import ask_baseline, ask_first_rows
 from loadtest.load.cluster.channel import Channel
 from loadtest.load.cluster.load_summary import LoadSummary
 from loadtest.load.cluster.messages import (
@@ -153,6 +153,8 @@ class Coordinator:
         with self._failing("the baseline answers could not be had", run):
             if run.experiment.load.baseline_time:
                 baseline = self._ask_baseline(run, host, codecs, dataset)
+            elif run.experiment.load.traffic == "duet":
+                run.first_rows = ask_first_rows(run.experiment, dataset, codecs, host, run.name)
         if run.stopped_after is not None:
             run.reports.call_off()
             run.over.set()

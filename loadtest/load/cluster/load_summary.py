@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from loadtest.data.local_errors import local_trouble
 from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import ROLES, Role
 from loadtest.load.baseline.asking import BaselineReach
 from loadtest.load.cluster.worker_reports import WorkerReports
+from loadtest.load.sending.task_answers import MOST_KEPT
 
 ENOUGH = 0.95
 """The share of the offered rate below which a run is INVALID."""
@@ -35,6 +38,10 @@ class LoadSummary:
         requests: samples per version.
         warmup_requests: unrecorded requests before time zero, per version.
         baseline: per version how far its baseline answers reach; see ``BaselineReach``.
+        first_rows: requests per version before the load, to see that it answers, without baseline answers.
+        resent: per version, requests that were sent once more, because the server closed the kept-alive
+            connection before it answered.
+        not_answers: per version what came with status 200 and is no answer, and how often each text came.
         workers: number of workers that the run began with.
         missing_workers: workers that were given up: index, Locust's id (the machine first), why,
             when they last reported (seconds since time zero; None: never), their arrivals whose time came,
@@ -54,6 +61,9 @@ class LoadSummary:
     requests: dict[str, int]
     warmup_requests: dict[str, int]
     baseline: dict[str, dict[str, Any]]
+    first_rows: dict[str, int]
+    resent: dict[str, int]
+    not_answers: dict[str, dict[str, int]]
     workers: int
     missing_workers: list[dict[str, Any]]
     missing_samples: int
@@ -73,6 +83,7 @@ def summarise(
     began_at: float,
     stopped_after: float | None,
     baseline: Mapping[Role, BaselineReach] | None = None,
+    first_rows: Mapping[Role, int] | None = None,
 ) -> LoadSummary:
     """Say what became of a run.
 
@@ -83,6 +94,7 @@ def summarise(
         began_at: time zero, seconds since 1970.
         stopped_after: seconds from there at which it was ended early; None: it was not.
         baseline: per version how far its baseline answers reach.
+        first_rows: requests per version before the load where there were no baseline answers.
     """
     if stopped_after is None:
         for share in reports.shares:
@@ -100,7 +112,7 @@ def summarise(
     missing = [share.loss(part) for share in reports.shares if share.missing]
     lost = sum(share.lost for share in reports.shares)
     gap = any(share.gap for share in reports.shares)
-    doubt = _doubt(load, missing, lost, gap, offered, achieved, lag_p99)
+    doubt = local_trouble(samples.errors()) or _doubt(load, missing, lost, gap, offered, achieved, lag_p99)
     reason, code = reports.problem or (doubt, ExitCode.INVALID if doubt else ExitCode.PASS)
     broken = reports.problem is not None or bool(missing)
     return LoadSummary(
@@ -116,6 +128,12 @@ def summarise(
             for index, role in enumerate(ROLES)
         },
         baseline={role: reach._asdict() for role, reach in (baseline or {}).items()},
+        first_rows={str(role): count for role, count in (first_rows or {}).items()},
+        resent={
+            role: sum(share.last.resent[index] for share in reports.shares)
+            for index, role in enumerate(ROLES)
+        },
+        not_answers={role: _joined(reports, index) for index, role in enumerate(ROLES)},
         workers=len(reports.shares),
         missing_workers=missing,
         missing_samples=lost,
@@ -123,6 +141,15 @@ def summarise(
         reason=reason,
         exit_code=code,
     )
+
+
+def _joined(reports: WorkerReports, role: int) -> dict[str, int]:
+    """What was no answer, over all workers, the most frequent first."""
+    texts: Counter[str] = Counter()
+    for share in reports.shares:
+        if share.last.not_answers:
+            texts.update(share.last.not_answers[role])
+    return dict(texts.most_common(MOST_KEPT))
 
 
 def _name(missing: dict[str, Any]) -> str:

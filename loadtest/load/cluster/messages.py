@@ -32,6 +32,8 @@ Name = Annotated[str, Field(max_length=200)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Samples = Annotated[bytes, Field(max_length=64 * 2**20)]
 """Of one report, which has those of about a second."""
+Texts = Annotated[dict[Annotated[str, Field(max_length=1000)], Count], Field(max_length=100)]
+"""What came instead of answers, and how often."""
 State = Literal["preparing", "ready", "running", "finished"]
 
 _ANSWERS = pa.schema([("role", pa.string()), ("row", pa.int32()), ("prediction", pa.string())])
@@ -116,6 +118,8 @@ class Report(NamedTuple):
         sent: measured arrivals sent.
         elapsed: seconds since time zero; negative during the warm-up; None: it does not send yet.
         warmup: warm-up requests sent to stable and to the candidate.
+        resent: requests to stable and to the candidate that were sent once more.
+        not_answers: of stable and of the candidate, texts that are no answer and how often each came.
         problem: why it ended early; None: it did not.
         code: exit code of that problem.
     """
@@ -131,6 +135,8 @@ class Report(NamedTuple):
     sent: Count = 0
     elapsed: FiniteFloat | None = None
     warmup: tuple[Count, Count] = (0, 0)
+    resent: tuple[Count, Count] = (0, 0)
+    not_answers: tuple[Texts, ...] = ()
     problem: Annotated[str, Field(max_length=5000)] | None = None
     code: ExitCode = ExitCode.PASS
 

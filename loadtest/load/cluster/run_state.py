@@ -32,6 +32,7 @@ class RunInProgress:
         self.reports = WorkerReports(self.name, clients)
         self.counts = LiveCounts(experiment.objective.latency)
         self.baseline: dict[Role, BaselineReach] = {}
+        self.first_rows: dict[Role, int] = {}
         self.began_at: float | None = None
         self.stopped_after: float | None = None
         self.over = Event()
@@ -75,5 +76,11 @@ class RunInProgress:
         """What became of it."""
         began_at = self.began_at if self.began_at is not None else time.time()
         return summarise(
-            self.experiment.load, self.reports, samples, began_at, self.stopped_after, self.baseline
+            self.experiment.load,
+            self.reports,
+            samples,
+            began_at,
+            self.stopped_after,
+            self.baseline,
+            self.first_rows,
         )

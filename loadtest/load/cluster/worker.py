@@ -37,6 +37,7 @@ from loadtest.load.sending.driver import PINNED, Driver
 from loadtest.load.sending.recorder import MakeRecorder, Recorder
 from loadtest.load.sending.request_bodies import encode_bodies
 from loadtest.load.sending.target import check_reachable, clients_of
+from loadtest.load.sending.task_answers import TaskAnswers
 from loadtest.load.sending.user_traffic import UnpinnedDriver
 
 REPORT_EVERY = 1.0
@@ -215,6 +216,7 @@ class _Share:
             "log": self._log,
             "timeout": load.timeout,
             "ids": ids,
+            "task": TaskAnswers(dataset),
         }
         driver = (
             Driver(**parts, versions=PINNED[load.traffic])
@@ -265,6 +267,8 @@ class _Share:
             sent=driver.sent if driver else 0,
             elapsed=None if self._origin is None else time.perf_counter() - self._origin,
             warmup=(driver.warmup[0], driver.warmup[1]) if driver else (0, 0),
+            resent=(driver.resent[0], driver.resent[1]) if driver else (0, 0),
+            not_answers=tuple(dict(kept.texts) for kept in driver.not_answers) if driver else (),
             problem=problem,
             code=code,
         )

@@ -28,6 +28,13 @@ PROTOCOLS: dict[str, type[Codec]] = {}
 """Every protocol's codec by the protocol's name."""
 
 
+_SAYS_AN_ERROR = {"error", "errors", "detail", "message", "exception"}
+
+
+class NoAnswer(ValueError):  # noqa: N818 - it names what came
+    """What stands where the prediction should be is the report of an error; its text is the message."""
+
+
 class Codec(ABC):
     """What the load side needs to know of a protocol; subclasses are frozen dataclasses of texts."""
 
@@ -70,7 +77,7 @@ class Codec(ABC):
         """The prediction in the body of an answer, as ``label_text`` writes it.
 
         Raises:
-            ValueError: it is not an answer to one row.
+            ValueError: it is not an answer to one row; NoAnswer where it reports an error instead.
         """
 
     @property
@@ -114,6 +121,8 @@ def single(data: Any) -> str:
     while isinstance(data, list | dict):
         if isinstance(data, dict) and "predicted_label" in data:  # beside its score
             data = data["predicted_label"]
+        elif isinstance(data, dict) and _SAYS_AN_ERROR.intersection(data):
+            raise NoAnswer(orjson.dumps(data).decode())
         elif len(data) != 1:
             raise ValueError(f"{len(data)} elements where one prediction is expected")
         else:

@@ -17,6 +17,7 @@ import gevent
 from gevent.event import Event
 from locust import User, task
 
+from loadtest.data.local_errors import LOCAL_ERRORS
 from loadtest.errors import ExitCode
 from loadtest.experiment.role import ROLES
 from loadtest.load.protocols import Codec
@@ -24,6 +25,7 @@ from loadtest.load.sending.arrivals import Schedule
 from loadtest.load.sending.http_client import Answer, Client
 from loadtest.load.sending.recorder import Recorder
 from loadtest.load.sending.response import read_answer
+from loadtest.load.sending.task_answers import NotAnswers, TaskAnswers
 from loadtest.load.sending.timer import Timer
 
 HOPELESS = 5.0
@@ -63,8 +65,8 @@ class Driver:
     """Sends one worker's arrivals as pinned traffic and records what comes back.
 
     Codecs, bodies (by row) and clients are stable's and the candidate's; ``ids`` is what request
-    ids begin with, before the request's serial; ``timeout`` is a request's, in seconds; for ``versions`` see
-    ``PINNED``.
+    ids begin with, before the request's serial; ``timeout`` is a request's, in seconds; ``task`` says what
+    can be an answer; for ``versions`` see ``PINNED``.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Driver:
         log: Log,
         timeout: float,
         ids: str,
+        task: TaskAnswers,
         versions: Callable[[bool], tuple[int, ...]] = duet,
     ) -> None:
         self._schedule = schedule
@@ -87,6 +90,8 @@ class Driver:
         self._log = log
         self._timeout = timeout
         self._ids = ids.encode()
+        self._task = task
+        self.not_answers = [NotAnswers() for _ in ROLES]
         self._serial = 0
         self._heads = [
             client.head(codec.path, role) for client, codec, role in zip(clients, codecs, ROLES, strict=True)
@@ -99,6 +104,7 @@ class Driver:
         self._origin = float("inf")
         self.sent = 0
         self.warmup = [0, 0]
+        self.resent = [0, 0]
         self.problem: str | None = None
         self.code = ExitCode.PASS
 
@@ -190,6 +196,7 @@ class Driver:
         try:
             request_id = b"%b%d" % (self._ids, serial)
             answer = self._clients[role].post(self._heads[role], self._bodies[role][row], request_id)
+            self._note(answer, role)
             if scheduled_at >= 0:
                 self._record(answer, role, scheduled_at, row, serial)
         except Exception as error:
@@ -200,9 +207,18 @@ class Driver:
             if not self._in_flight:
                 self._drained.set()
 
+    def _note(self, answer: Answer, role: int) -> None:
+        """Count what was sent again; end a run in which this process itself cannot send."""
+        self.resent[role] += answer.resent
+        if answer.error in LOCAL_ERRORS:
+            self.fail(
+                f"requests fail in the load generator itself ({answer.error}): {LOCAL_ERRORS[answer.error]}",
+                ExitCode.INVALID,
+            )
+
     def _record(self, answer: Answer, role: int, scheduled_at: float, row: int, serial: int) -> None:
         name, origin = ROLES[role], self._origin
-        error, prediction = read_answer(answer, name, self._codecs[role])
+        error, prediction = read_answer(answer, name, self._codecs[role], self._task, self.not_answers[role])
         done_at = answer.done_at - origin
         self._recorder.add(
             row,

@@ -1,32 +1,29 @@
 """The HTTP client of the load: requests as ready-made bytes, over as many kept-alive connections as it takes.
 
 It exists beside Locust's clients for three reasons: a time-out that covers the whole request and not each
-read, a retry only where it is certain that nothing was sent, and a fifth of the CPU time per request.
+read, one retry where a server closed a connection that it had kept, and a fifth of the CPU time per request.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket as blocking
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import gevent.socket
 import gevent.ssl
-from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
+from geventhttpclient._parser import HTTPParseError
 
 from contract.headers import MODEL_VERSION, REQUEST_ID
-from loadtest.load.sending.error_phrases import TRUNCATED, TooLargeError, phrase_of
+from loadtest.load.sending.connection import Connection, StaleConnection, time_left
+from loadtest.load.sending.error_phrases import TRUNCATED, is_local, phrase_of
 
 MAX_IDLE = 1.5
 """Seconds after which an unused connection is not used again: servers close theirs after 2 s and more."""
 
-LARGEST = 16 * 2**20
-"""Bytes of an answer with its head; hundreds may come at once."""
-
-_CHUNK = 65536
+_Address = tuple[int, tuple[object, ...]]
 _REQUEST_ID = REQUEST_ID.encode()
 
 
@@ -40,6 +37,7 @@ class Answer(NamedTuple):
         body: the body; empty when no whole answer came in time.
         role: who says to have answered (header ``x-model-version``); None where nobody says.
         error: None, or why there is no whole answer: a short stable phrase.
+        resent: it was sent once more: the kept-alive connection ended before the first byte of the answer.
     """
 
     sent_at: float
@@ -48,130 +46,15 @@ class Answer(NamedTuple):
     body: bytes
     role: str | None
     error: str | None
+    resent: bool = False
 
 
-class _Stale(Exception):  # noqa: N818 - it names what happened
-    """The server had closed this kept-alive connection before the first byte was sent."""
+_Resolved = tuple[int, int, int, str, tuple[object, ...]]
 
 
-class _Parser(HTTPResponseParser):
-    """Keeps the body and who answered; one for all answers on a connection."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.begun = False
-        self.whole = False
-        self.keep_alive = False
-        self.body = bytearray()
-        self.role: str | None = None
-        self._field = ""
-        self._in_value = False
-
-    def _on_message_begin(self) -> None:
-        self.begun = True
-        self.whole = False
-        self.body.clear()
-        self.role = None
-        self._field = ""
-        self._in_value = False
-
-    def _on_status(self, reason: str) -> None:
-        """The reason phrase says nothing that the code does not."""
-
-    def _on_header_field(self, text: str) -> None:
-        self._field = text if self._in_value else self._field + text
-        self._in_value = False
-
-    def _on_header_value(self, text: str) -> None:
-        self._in_value = True
-        if self._field.lower() == MODEL_VERSION:
-            self.role = (self.role or "") + text
-
-    def _on_headers_complete(self) -> bool:
-        return False
-
-    def _on_body(self, data: bytes) -> None:
-        self.body += data
-
-    def _on_message_complete(self) -> None:
-        if self.get_code() >= 200:  # not an interim answer
-            self.whole = True
-            self.keep_alive = self.should_keep_alive()
-
-
-class _Connection:
-    """One connection and its parser."""
-
-    def __init__(self, sock: gevent.socket.socket, tls: bool, clock: Callable[[], float]) -> None:
-        self._sock = sock
-        self._tls = tls
-        self._clock = clock
-        self.parser = _Parser()
-        self.used = False
-        self.idle_since = 0.0
-
-    def is_open(self) -> bool:
-        """Whether the server left the idle connection open, and said nothing on it."""
-        if self._tls:
-            return True  # session tickets may lie there, and look the same
-        try:
-            self._sock._sock.recv(1, blocking.MSG_PEEK)
-        except (BlockingIOError, InterruptedError):
-            return True
-        except OSError:
-            return False
-        return False
-
-    def exchange(self, request: bytes, deadline: float) -> None:
-        """Send a request and read its answer into the parser.
-
-        Raises:
-            _Stale: the server had closed the connection; not one byte was sent.
-            TimeoutError: the deadline passed.
-            TooLargeError: the answer has more than ``LARGEST`` bytes.
-            OSError, HTTPParseError: the connection broke, or the answer is not HTTP.
-        """
-        sock, parser = self._sock, self.parser
-        parser.begun = parser.whole = False
-        sock.settimeout(_left(deadline, self._clock()))
-        try:
-            sent = sock.send(request)
-        except (BrokenPipeError, ConnectionResetError):
-            if self.used:
-                raise _Stale from None
-            raise
-        while sent < len(request):
-            sock.settimeout(_left(deadline, self._clock()))
-            sent += sock.send(memoryview(request)[sent:])
-        self.used = True
-        received = 0
-        while not parser.whole:
-            sock.settimeout(_left(deadline, self._clock()))
-            data = sock.recv(_CHUNK)
-            received += len(data)
-            if received > LARGEST:
-                raise TooLargeError
-            if data:
-                parser.feed(data)
-            else:
-                self._end()
-
-    def _end(self) -> None:
-        """The server closed: this ends an answer without a length, and breaks off any other."""
-        with contextlib.suppress(HTTPParseError):
-            self.parser.feed(b"")
-        if not self.parser.whole:
-            raise ConnectionAbortedError
-
-    def close(self) -> None:
-        self._sock.close()
-
-
-def _left(deadline: float, now: float) -> float:
-    left = deadline - now
-    if left <= 0:
-        raise TimeoutError
-    return left
+def _resolved(host: str, port: int) -> Iterable[_Resolved]:
+    found: Iterable[_Resolved] = gevent.socket.getaddrinfo(host, port, type=blocking.SOCK_STREAM)
+    return found
 
 
 class Client:
@@ -184,6 +67,7 @@ class Client:
         pins: the target is a gateway, which is told whom to ask and says who answered.
         content_type: of the bodies.
         clock: seconds; read before each wait for the target.
+        resolve: gives the addresses of the target's name, as ``getaddrinfo`` does.
     """
 
     def __init__(
@@ -195,8 +79,10 @@ class Client:
         pins: bool = True,
         content_type: str = "application/json",
         clock: Callable[[], float] = perf_counter,
+        resolve: Callable[[str, int], Iterable[_Resolved]] | None = None,
     ) -> None:
         self._clock = clock
+        self._resolve = resolve or _resolved
         self._headers = headers or {}
         self._pins = pins
         self._content_type = content_type
@@ -207,8 +93,8 @@ class Client:
         self._prefix = parts.path.rstrip("/")
         self._tls = gevent.ssl.create_default_context() if parts.scheme == "https" else None
         self._timeout = timeout
-        self._address: tuple[int, tuple[object, ...]] | None = None
-        self._idle: list[_Connection] = []
+        self._addresses: list[_Address] = []
+        self._idle: list[Connection] = []
 
     def head(self, path: str, role: str | None, headers: Mapping[str, str] | None = None) -> bytes:
         """The head of a request to one version (None: not pinned), up to the length of the body."""
@@ -221,18 +107,29 @@ class Client:
             f"Content-Type: {self._content_type}\r\n{lines}Content-Length: "
         ).encode("ascii")
 
-    def post(self, head: bytes, body: bytes, request_id: bytes) -> Answer:
-        """Send one request and wait for the whole answer; never raises for what the target does."""
+    def post(self, head: bytes, body: bytes, request_id: bytes, *, again: bool = True) -> Answer:
+        """Send one request and wait for the whole answer; never raises for what the target does.
+
+        Args:
+            head: see ``head``.
+            body: of the request.
+            request_id: names it.
+            again: send it once more where a kept-alive connection ends before the first byte of the answer:
+                right for a prediction, wrong for what may not be done twice.
+        """
         sent_at = self._clock()
         request = b"%b%d\r\n%b: %b\r\n\r\n%b" % (head, len(body), _REQUEST_ID, request_id, body)
         deadline = sent_at + self._timeout
-        connection = None
+        connection, resent = None, False
         try:
             connection = self._take(deadline)
             try:
                 connection.exchange(request, deadline)
-            except _Stale:
+            except StaleConnection as stale:
+                if not again and isinstance(stale.__cause__, OSError):
+                    raise stale.__cause__ from None
                 connection.close()
+                resent = True
                 connection = self._open(deadline)
                 connection.exchange(request, deadline)
         except (OSError, HTTPParseError) as error:
@@ -242,11 +139,11 @@ class Client:
                 if connection.parser.begun and isinstance(error, ConnectionError):
                     phrase = TRUNCATED
                 connection.close()
-            return Answer(sent_at, done_at, 0, b"", None, phrase)
+            return Answer(sent_at, done_at, 0, b"", None, phrase, resent)
         done_at = self._clock()
         parser = connection.parser
         said = parser.role if self._pins else None
-        answer = Answer(sent_at, done_at, parser.get_code(), bytes(parser.body), said, None)
+        answer = Answer(sent_at, done_at, parser.get_code(), bytes(parser.body), said, None, resent)
         if parser.keep_alive:
             connection.idle_since = done_at
             self._idle.append(connection)
@@ -259,7 +156,7 @@ class Client:
         while self._idle:
             self._idle.pop().close()
 
-    def _take(self, deadline: float) -> _Connection:
+    def _take(self, deadline: float) -> Connection:
         while self._idle:
             connection = self._idle.pop()  # the one that was used last
             if self._clock() - connection.idle_since > MAX_IDLE:
@@ -271,31 +168,44 @@ class Client:
                 connection.close()
         return self._open(deadline)
 
-    def _open(self, deadline: float) -> _Connection:
-        sock = self._find(deadline) if self._address is None else self._connect(*self._address, deadline)
+    def _open(self, deadline: float) -> Connection:
+        sock = self._connect_any(deadline)
         sock.setsockopt(blocking.IPPROTO_TCP, blocking.TCP_NODELAY, 1)
         if self._tls:
             sock = self._tls.wrap_socket(sock, server_hostname=self._host)
-        return _Connection(sock, self._tls is not None, self._clock)
+        return Connection(sock, self._tls is not None, self._clock)
 
-    def _find(self, deadline: float) -> gevent.socket.socket:
-        """Connect to the first address of the target that accepts it, which is kept for the whole run."""
-        refused: OSError = ConnectionRefusedError()
-        found = gevent.socket.getaddrinfo(self._host, self._port, type=blocking.SOCK_STREAM)
-        for family, _, _, _, address in found:
+    def _connect_any(self, deadline: float) -> gevent.socket.socket:
+        """Connect to the addresses of the target in turn, one per connection; past those that cannot be had.
+
+        An address that fails while another one works is left out until none is left: then the name is
+        resolved again.
+        """
+        if not self._addresses:
+            found = self._resolve(self._host, self._port)
+            self._addresses = [(family, address) for family, _, _, _, address in found]
+        errors: list[OSError] = []
+        turn = self._addresses[:]
+        for place, address in enumerate(turn):
             try:
-                sock = self._connect(family, address, deadline)
+                sock = self._connect(*address, deadline, len(turn) - place)
             except OSError as error:
-                refused = error
+                errors.append(error)
             else:
-                self._address = family, address
+                rest = [a for a in self._addresses if a not in turn[: place + 1]]
+                self._addresses = [*rest, address]  # the next connection goes to the next one
                 return sock
-        raise refused
+        self._addresses = []
+        # what the target did tells more than a family of addresses that this machine has no route for
+        raise next((error for error in errors if not is_local(error)), errors[0])
 
-    def _connect(self, family: int, address: tuple[object, ...], deadline: float) -> gevent.socket.socket:
+    def _connect(
+        self, family: int, address: tuple[object, ...], deadline: float, shares: int
+    ) -> gevent.socket.socket:
+        """Connect within one of ``shares`` equal parts of the time that is left."""
         sock = gevent.socket.socket(family, blocking.SOCK_STREAM)
         try:
-            sock.settimeout(_left(deadline, self._clock()))
+            sock.settimeout(time_left(deadline, self._clock()) / shares)
             sock.connect(address)
         except BaseException:
             sock.close()

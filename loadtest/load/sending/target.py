@@ -20,7 +20,8 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
 from loadtest.load.protocols import Codec, protocol_named
 from loadtest.load.protocols.oip import OpenInference
-from loadtest.load.sending.http_client import LARGEST, Client
+from loadtest.load.sending.connection import LARGEST
+from loadtest.load.sending.http_client import Client
 
 _TIMEOUT = 5.0
 _PART = 65536

@@ -79,6 +79,7 @@ class UnpinnedDriver(Driver):
             named = ROLES.index(answer.role) if answer.role in ROLES else None
             role = self._last.get(user, ROLES.index(Role.STABLE)) if named is None else named
             self._last[user] = role
+            self._note(answer, role)
             if scheduled_at < 0:
                 self.warmup[role] += 1
             else:
@@ -98,5 +99,5 @@ class UnpinnedDriver(Driver):
     def _report_truth(self, delay: float, role: int, request_id: bytes, row: int) -> None:
         gevent.sleep(delay)
         body = orjson.dumps({"id": request_id.decode(), "label": self._labels[row]})
-        answer = self._client.post(self._feedback_heads[role], body, b"%b-feedback" % request_id)
+        answer = self._client.post(self._feedback_heads[role], body, b"%b-feedback" % request_id, again=False)
         self.feedback["accepted" if answer.status == 200 else "refused"] += 1

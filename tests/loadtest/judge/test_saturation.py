@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from loadtest.judge.judge import judge
+from loadtest.judge.judge import judge, judge_gates
+from loadtest.judge.live_view import LiveView
 from loadtest.judge.outcomes import Outcomes
-from loadtest.judge.saturation import growth
+from loadtest.judge.saturation import growth, hopeless
 from loadtest.judge.verdict import Word
 from tests.loadtest.judge.test_judge import Arm, Run
 
@@ -70,7 +71,7 @@ def test_a_server_that_keeps_up_is_rarely_called_over_saturated():
     assert sum(one.interval(0.05)[0] > 0.01 * RATE for one in steady) <= 0.05 * runs
 
 
-def judged(service: float, gates, timeout: float = 2.0, role: str = "candidate"):
+def made(service: float, gates, timeout: float = 2.0, role: str = "candidate"):
     run = Run(
         arrivals=round(SECONDS * RATE), rows=round(SECONDS * RATE), seconds=SECONDS, gates=gates
     ).gather()
@@ -78,7 +79,11 @@ def judged(service: float, gates, timeout: float = 2.0, role: str = "candidate")
     both = {name: replace(getattr(run.evidence, name), scheduled_at=at) for name in ("stable", "candidate")}
     slow = both[role]
     both[role] = replace(slow, latency=latency, failed=failed, correct=slow.correct & ~failed)
-    return judge(replace(run, evidence=replace(run.evidence, **both)))
+    return replace(run, evidence=replace(run.evidence, **both))
+
+
+def judged(service: float, gates, timeout: float = 2.0, role: str = "candidate"):
+    return judge(made(service, gates, timeout, role))
 
 
 LATENCY = "p99 <= stable + 100ms"
@@ -118,3 +123,34 @@ def test_short_runs_and_failures_without_a_queue_are_no_backlog():
     failing = Run(candidate=Arm(errors=0.3, fast_errors=True), gates=("error_rate <= 1%",)).judge()
     assert failing.verdict is Word.FAIL
     assert "over-saturated" not in failing.reason
+
+
+@pytest.mark.parametrize(
+    ("service", "gate", "ends"),
+    [
+        # whatever is left over waits longer and longer
+        (1 / 45, LATENCY, True),
+        # it keeps up
+        (1 / 60, "p99 <= 1ms", False),
+        # what is met, or has nothing to do with a backlog, is worth more load
+        (1 / 45, "throughput >= 5/s", False),
+        (1 / 45, "accuracy >= stable", False),
+    ],
+)
+def test_a_run_that_waits_for_a_decision_ends_where_a_backlog_grows(service, gate, ends):
+    run = made(service, (gate,))
+    why = hopeless(judge_gates(run).gates, run)
+    assert (why is not None) is ends
+    view = LiveView(60.0, False, (), why)
+    assert view.over is ends
+    assert ("saturated" in view.event()) is ends
+
+
+def test_a_run_that_ended_early_says_why():
+    run = made(1 / 45, ("p50 <= stable + 7s",), timeout=600.0)
+    load = run.experiment.load.model_copy(update={"until_decided": True, "duration": 600.0, "timeout": 600.0})
+    facts = run.facts.model_copy(update={"load": run.facts.load.model_copy(update={"duration_s": SECONDS})})
+    early = replace(run, experiment=run.experiment.model_copy(update={"load": load}), facts=facts)
+    reason = judge(early).reason
+    assert "over-saturated at this rate: the candidate's backlog" in reason
+    assert "ended after 120 s, as more load would not change that" in reason

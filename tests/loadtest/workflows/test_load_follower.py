@@ -46,7 +46,15 @@ class FakeLoad:
 
 
 class FakeLab:
-    def __init__(self, run: Run, code: int = 0, dies_at: float | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        code: int = 0,
+        dies_at: float | None = None,
+        dies: str = "gateway",
+        gone: tuple[str, ...] = (),
+    ) -> None:
+        self.dies, self.gone = dies, [dies, *gone]
         self.shown = threading.Event()
         self.load, self.dies_at, self.elapsed = FakeLoad(run, code, self.shown), dies_at, 0.0
         self.views: list[LiveView | None] = []
@@ -56,7 +64,10 @@ class FakeLab:
 
     def check(self) -> None:
         if self.dies_at is not None and self.elapsed >= self.dies_at:
-            raise ServiceDied("candidate ended with code 137", ["Killed"])
+            raise ServiceDied(f"{self.dies} ended with code 137", ["Killed"], self.dies)
+
+    def ended(self) -> list[str]:
+        return self.gone
 
     def step(self, text: str) -> None: ...
 
@@ -66,8 +77,8 @@ class FakeLab:
         self.shown.set()
 
 
-def follow(run: Run, lab: FakeLab, *, early: bool) -> None:
-    run_load(lab, Path(), until_decided(run) if early else run.experiment(), run.dataset(), lab)
+def follow(run: Run, lab: FakeLab, *, early: bool) -> str | None:
+    return run_load(lab, Path(), until_decided(run) if early else run.experiment(), run.dataset(), lab)
 
 
 def test_a_run_is_stopped_as_soon_as_it_is_decided_and_that_is_no_interruption():
@@ -104,9 +115,27 @@ def test_a_generator_that_broke_is_an_error(early, code, says):
         follow(run, FakeLab(run, code=code), early=early)
 
 
-def test_when_the_lab_breaks_the_load_is_stopped():
-    lab = FakeLab(LONG, dies_at=5.0)
-    with pytest.raises(ServiceDied, match="candidate ended"):
+def test_a_candidate_that_dies_ends_the_load_and_is_no_trouble_of_the_lab():
+    lab = FakeLab(LONG, code=ExitCode.INTERRUPTED, dies_at=5.0, dies="candidate")
+    assert follow(LONG, lab, early=False) == "candidate ended with code 137"
+    assert lab.load.stops >= 1
+    assert lab.load.told <= 6
+
+
+@pytest.mark.parametrize(
+    ("dies_at", "dies", "gone"),
+    [
+        (5.0, "gateway", ()),
+        (5.0, "stable", ()),
+        # both: the machine, or the load
+        (5.0, "candidate", ("stable",)),
+        # before anything was measured
+        (0.0, "candidate", ()),
+    ],
+)
+def test_when_the_lab_breaks_the_load_is_stopped(dies_at, dies, gone):
+    lab = FakeLab(LONG, dies_at=dies_at, dies=dies, gone=gone)
+    with pytest.raises(ServiceDied, match=f"{dies} ended"):
         follow(LONG, lab, early=False)
     assert lab.load.stops >= 1
     assert lab.load.told <= 6

@@ -14,7 +14,12 @@ from loadtest.load.sending.http_client import Answer
 
 ROWS = 50
 DATASET = Dataset(
-    Path("e.csv"), np.arange(ROWS, dtype=float)[:, None], ("x",), np.array(["0"] * ROWS), None, pa.table({})
+    Path("e.csv"),
+    np.arange(ROWS, dtype=float)[:, None],
+    ("x",),
+    np.array([f"c{row}" for row in range(ROWS)]),
+    None,
+    pa.table({}),
 )
 
 

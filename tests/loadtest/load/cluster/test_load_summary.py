@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -30,6 +31,8 @@ def summarised(recorded, *, stopped_after=None, missing=None, **more):
         "scheduled": 100,
         "sent": len(recorded) // 2,
         "warmup": (5, 6),
+        "resent": (3, 4),
+        "not_answers": ({}, {"nan": 2, "": 3}),
     }
     reports.accept(Report("run", 0, 0, "finished", content, **(ends | more)))
     if missing:
@@ -39,6 +42,29 @@ def summarised(recorded, *, stopped_after=None, missing=None, **more):
         reports.accept(Report("run", 1, 0, "finished"))
     reports.shares[1].missing = missing
     return summarise(LOAD, reports, reports.samples(), 1e9, stopped_after)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            "no port free",
+            "the load generator itself .no port free, 1 times.: .*ip_local_port",
+        ),
+        ("too many open files", "ulimit -n"),
+        ("name not resolved", "resolver"),
+        # a version's own
+        ("connection refused", None),
+        ("timeout", None),
+    ],
+)
+def test_the_generators_own_trouble_is_no_versions_error(error, why):
+    recorded = samples(100)
+    recorded[7] = recorded[7]._replace(status=0, error=error, prediction=None, correct=False)
+    summary = summarised(recorded)
+    assert summary.valid == (why is None)
+    assert summary.exit_code == (ExitCode.PASS if why is None else ExitCode.INVALID)
+    assert why is None or re.search(why, summary.reason)
 
 
 def test_a_good_run():
@@ -53,6 +79,9 @@ def test_a_good_run():
         "requests": {"stable": 100, "candidate": 100},
         "warmup_requests": {"stable": 5, "candidate": 6},
         "baseline": {},
+        "first_rows": {},
+        "resent": {"stable": 3, "candidate": 4},
+        "not_answers": {"stable": {}, "candidate": {"": 3, "nan": 2}},
         "workers": 2,
         "missing_workers": [],
         "missing_samples": 0,

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import itertools
 import socket
 import threading
@@ -6,7 +7,9 @@ import time
 
 import pytest
 
-from loadtest.load.sending.http_client import LARGEST, MAX_IDLE, Client
+from loadtest.load.sending.connection import LARGEST
+from loadtest.load.sending.error_phrases import is_local, phrase_of
+from loadtest.load.sending.http_client import MAX_IDLE, Client
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Model-Version: stable\r\n\r\nhi"
 HEAVY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
@@ -142,7 +145,7 @@ def test_what_does_not_come_in_time(serve, sends):
     # it connects and sends at once, and waits at the very end of its time
     clock = itertools.chain([0.0] * 3, itertools.repeat(HUNG - 0.05))
     answer = post(Client(server.url, timeout=HUNG, clock=clock.__next__))
-    assert answer == (0.0, HUNG - 0.05, 0, b"", None, "timeout")
+    assert answer == (0.0, HUNG - 0.05, 0, b"", None, "timeout", False)
 
 
 def test_the_time_out_covers_the_whole_request_and_not_each_read(serve):
@@ -188,12 +191,38 @@ def test_a_connection_that_was_closed_is_not_used(serve, close):
     assert len(server.requests) == 2
 
 
-def test_what_may_have_been_read_is_not_sent_again(serve):
-    server = serve(([OK], "keep"), ([], "close"), ([OK], "keep"))
+@pytest.mark.parametrize(
+    ("steps", "answers"),
+    [
+        # as it closes idle connections just now: sent once more, on a new one
+        ([([OK], "keep"), ([], "close"), ([OK], "keep")], [(None, False), (None, True)]),
+        # on the new one it is the server's own doing
+        (
+            [([OK], "keep"), ([], "close"), ([], "close"), ([OK], "keep")],
+            [(None, False), ("connection closed", True), (None, False)],
+        ),
+        ([([], "close"), ([OK], "keep")], [("connection closed", False), (None, False)]),
+        # the answer had begun
+        (
+            [([OK], "keep"), ([OK[:-1]], "close"), ([OK], "keep")],
+            [(None, False), ("truncated answer", False), (None, False)],
+        ),
+    ],
+)
+def test_what_a_kept_connection_swallows_is_sent_once_more(serve, steps, answers):
+    server = serve(*steps)
     client = Client(server.url, timeout=HUNG)
-    assert [post(client).error for _ in range(3)] == [None, "connection closed", None]
+    assert [(a.error, a.resent) for a in (post(client) for _ in answers)] == answers
     client.close()
-    assert len(server.requests) == 3
+    assert len(server.requests) == len(steps)
+
+
+def test_what_may_not_be_done_twice_is_not_sent_again(serve):
+    server = serve(([OK], "keep"), ([], "close"))
+    client = Client(server.url, timeout=HUNG)
+    post(client)
+    answer = client.post(client.head("/feedback", None), b"body", b"run-0-2", again=False)
+    assert (answer.error, answer.resent) == ("connection closed", False)
 
 
 def test_the_request_that_is_sent(serve):
@@ -223,4 +252,58 @@ def test_nobody_listens():
 
 def test_a_host_that_has_no_address():
     # refused without asking a name server, which may be slow, absent, or know every name
-    assert post(Client("http://[fe80::1%nosuch]:80", timeout=HUNG)).error == "unknown host"
+    assert post(Client("http://[fe80::1%nosuch]:80", timeout=HUNG)).error == "name not resolved"
+
+
+def test_all_addresses_of_a_name_are_used_and_the_next_one_where_one_fails(serve):
+    servers = [serve(*[([OK], "close")] * 3), serve(*[([OK], "close")] * 4)]
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        addresses = [deaf.getsockname(), *(server.listener.getsockname() for server in servers)]
+        client = Client(
+            "http://two.test",
+            timeout=HUNG,
+            resolve=lambda *_: [(socket.AF_INET, socket.SOCK_STREAM, 0, "", a) for a in addresses],
+        )
+        assert [post(client).error for _ in range(6)] == [None] * 6
+        assert [len(server.requests) for server in servers] == [3, 3]
+        # one of them leaves
+        servers[0].thread.join(HUNG)
+        servers[0].listener.close()
+        assert post(client).error is None
+
+
+def test_a_name_is_resolved_again_when_none_of_its_addresses_is_left(serve):
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        server = serve(([OK], "close"))
+        moved = iter([deaf.getsockname(), server.listener.getsockname()])
+        client = Client(
+            "http://moving.test",
+            timeout=HUNG,
+            resolve=lambda *_: [(socket.AF_INET, socket.SOCK_STREAM, 0, "", next(moved))],
+        )
+        assert [post(client).error for _ in range(2)] == ["connection refused", None]
+
+
+@pytest.mark.parametrize(
+    ("error", "phrase"),
+    [
+        (OSError(errno.EADDRNOTAVAIL, "x"), "no port free"),
+        (OSError(errno.EMFILE, "x"), "too many open files"),
+        (OSError(errno.ENFILE, "x"), "too many open files"),
+        (OSError(errno.ENOMEM, "x"), "no memory"),
+        (OSError(errno.ENOBUFS, "x"), "no memory"),
+        (OSError(errno.ENETUNREACH, "x"), "no route"),
+        (OSError(errno.EHOSTUNREACH, "x"), "no route"),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), "name not resolved"),
+        # the target's
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), None),
+        (ConnectionResetError(errno.ECONNRESET, "x"), None),
+        (TimeoutError("x"), None),
+        (OSError(errno.EPROTO, "x"), None),
+    ],
+)
+def test_which_errors_are_the_generators_own(error, phrase):
+    assert is_local(error) == (phrase is not None)
+    assert phrase is None or phrase_of(error) == phrase

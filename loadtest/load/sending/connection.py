@@ -1,0 +1,155 @@
+"""One kept-alive connection of the load: a request is written, its answer is parsed as it comes."""
+
+from __future__ import annotations
+
+import contextlib
+import socket as blocking
+from collections.abc import Callable
+
+import gevent.socket
+import gevent.ssl
+from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
+
+from contract.headers import MODEL_VERSION
+from loadtest.load.sending.error_phrases import TooLargeError
+
+LARGEST = 16 * 2**20
+"""Bytes of an answer with its head; hundreds may come at once."""
+
+_CHUNK = 65536
+
+
+class StaleConnection(Exception):  # noqa: N818 - it names what happened
+    """A kept-alive connection ended before the first byte of the answer."""
+
+
+_ENDED = (ConnectionError, gevent.ssl.SSLEOFError, gevent.ssl.SSLZeroReturnError)
+"""How a connection ends; a time-out is no end."""
+
+
+class _Parser(HTTPResponseParser):
+    """Keeps the body and who answered; one for all answers on a connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = False
+        self.whole = False
+        self.keep_alive = False
+        self.body = bytearray()
+        self.role: str | None = None
+        self._field = ""
+        self._in_value = False
+
+    def _on_message_begin(self) -> None:
+        self.begun = True
+        self.whole = False
+        self.body.clear()
+        self.role = None
+        self._field = ""
+        self._in_value = False
+
+    def _on_status(self, reason: str) -> None:
+        """The reason phrase says nothing that the code does not."""
+
+    def _on_header_field(self, text: str) -> None:
+        self._field = text if self._in_value else self._field + text
+        self._in_value = False
+
+    def _on_header_value(self, text: str) -> None:
+        self._in_value = True
+        if self._field.lower() == MODEL_VERSION:
+            self.role = (self.role or "") + text
+
+    def _on_headers_complete(self) -> bool:
+        return False
+
+    def _on_body(self, data: bytes) -> None:
+        self.body += data
+
+    def _on_message_complete(self) -> None:
+        if self.get_code() >= 200:  # not an interim answer
+            self.whole = True
+            self.keep_alive = self.should_keep_alive()
+
+
+class Connection:
+    """One connection and its parser."""
+
+    def __init__(self, sock: gevent.socket.socket, tls: bool, clock: Callable[[], float]) -> None:
+        self._sock = sock
+        self._tls = tls
+        self._clock = clock
+        self.parser = _Parser()
+        self.used = self.heard = False
+        self.idle_since = 0.0
+
+    def is_open(self) -> bool:
+        """Whether the server left the idle connection open, and said nothing on it."""
+        try:
+            if self._tls:
+                self._sock.settimeout(0.0)
+                self._sock.recv(1)  # reads over session tickets; there is no answer to lose
+            else:
+                self._sock._sock.recv(1, blocking.MSG_PEEK)
+        except gevent.ssl.SSLWantReadError:
+            return True
+        except (BlockingIOError, InterruptedError):
+            return True
+        except OSError:
+            return False
+        return False
+
+    def exchange(self, request: bytes, deadline: float) -> None:
+        """Send a request and read its answer into the parser.
+
+        Raises:
+            StaleConnection: the connection had served before, and ended before the first byte of the answer.
+            TimeoutError: the deadline passed.
+            TooLargeError: the answer has more than ``LARGEST`` bytes.
+            OSError, HTTPParseError: the connection broke, or the answer is not HTTP.
+        """
+        self.parser.begun = self.parser.whole = self.heard = False
+        try:
+            self._exchange(request, deadline)
+        except _ENDED as error:
+            if self.used and not self.heard:
+                raise StaleConnection from error
+            raise
+        self.used = True
+
+    def _exchange(self, request: bytes, deadline: float) -> None:
+        sock, parser = self._sock, self.parser
+        sent = received = 0
+        while sent < len(request):
+            sock.settimeout(time_left(deadline, self._clock()))
+            sent += sock.send(memoryview(request)[sent:])
+        while not parser.whole:
+            sock.settimeout(time_left(deadline, self._clock()))
+            data = sock.recv(_CHUNK)
+            received += len(data)
+            if received > LARGEST:
+                raise TooLargeError
+            if data:
+                self.heard = True
+                parser.feed(data)
+            else:
+                self._end()
+
+    def _end(self) -> None:
+        """The server closed: this ends an answer without a length, and breaks off any other."""
+        with contextlib.suppress(HTTPParseError):
+            self.parser.feed(b"")
+        if not self.parser.whole:
+            raise ConnectionAbortedError
+
+    def close(self) -> None:
+        """Close it at once."""
+        self._sock.close()
+
+
+def time_left(deadline: float, now: float) -> float:
+    """Seconds until the deadline; TimeoutError: it has passed."""
+    left = deadline - now
+    if left <= 0:
+        raise TimeoutError
+    return left
