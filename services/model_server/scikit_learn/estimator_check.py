@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -27,12 +28,10 @@ def check_estimator(model: Any) -> None:
         VersionError: its C code would write or read beyond its arrays, or that cannot be known.
         AttributeError, LookupError, TypeError, ValueError: it is corrupt.
     """
-    if isinstance(model, BaseGradientBoosting):
-        _check_gradient_boosting(model)
-    elif isinstance(model, BaseHistGradientBoosting):
-        _check_histogram_boosting(model)
-    elif isinstance(model, BaseLibSVM):
-        _check_support_vectors(model)
+    for kind, learnt, check in _CHECKS:
+        # an ensemble keeps its members unfitted beside the fitted ones; without what they learn none predicts
+        if isinstance(model, kind) and hasattr(model, learnt):
+            check(model)
 
 
 def _check_gradient_boosting(model: Any) -> None:
@@ -114,6 +113,13 @@ def _check_support_vectors(model: Any) -> None:
         _require(support.ndim == 1 and (of_rows or vectors.shape[1] == width), "support_vectors_")
     if of_rows:
         _require(((support >= 0) & (support < width)).all(), "support_")
+
+
+_CHECKS: tuple[tuple[type, str, Callable[[Any], None]], ...] = (
+    (BaseGradientBoosting, "estimators_", _check_gradient_boosting),
+    (BaseHistGradientBoosting, "_predictors", _check_histogram_boosting),
+    (BaseLibSVM, "support_vectors_", _check_support_vectors),
+)
 
 
 def _require(condition: Any, what: str) -> None:

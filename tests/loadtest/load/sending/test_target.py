@@ -13,7 +13,7 @@ from loadtest.errors import ExperimentError, TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.protocols.kserve_v1 import KServeV1
 from loadtest.load.protocols.oip import OpenInference
-from loadtest.load.sending.http_client import LARGEST
+from loadtest.load.sending.connection import LARGEST
 from loadtest.load.sending.target import ask_target, base_url
 
 EXPERIMENT = Experiment.parse(
