@@ -17,6 +17,10 @@ DEMOS = {"shop": ("v1", "v2", "v2-skewed", "v2-unfair", "v2-slow"), "digits": ("
 """The demos and their versions; each is a module of this package with ``train(seed) -> Demo``."""
 
 
+_told: list[int] = []
+"""The signals that came: what one raises while a library is imported may be swallowed there."""
+
+
 class TrainerError(Exception):
     """The person's input cannot be met: one line that names the thing and the remedy."""
 
@@ -50,6 +54,8 @@ def _ensure(demo: str, out: Path, seed: int, *, force: bool) -> None:
             # imported late: scikit-learn takes a second that a complete folder need not wait for
             train = import_module(f"services.trainer.{demo}").train
             write(train(seed), demo, seed, folder)
+            if _told:
+                raise SystemExit(128 + _told[0])
         print(f"{out}: trained {', '.join(DEMOS[demo])} in {perf_counter() - started:.0f} s", flush=True)
     except OSError as error:
         raise TrainerError(
@@ -110,13 +116,12 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _stop(*_: object) -> NoReturn:
-    raise SystemExit(128 + signal.SIGTERM)
+def _stop(number: int, _: object) -> NoReturn:
+    _told.append(number)
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)  # unwinds, so that nothing half-written stays
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, _stop)  # unwinds, so that nothing half-written stays
+    sys.exit(main())
