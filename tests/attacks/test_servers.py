@@ -1,0 +1,149 @@
+"""Servers that lie, and the verdict that each must get through the whole of ``loadproof compare``.
+
+Each is a small HTTP server of its own; gates are wide, so that no row is about how fast this machine is.
+"""
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from loadtest.errors import ExitCode
+
+pytestmark = pytest.mark.integration
+
+PAGE = Path(__file__).parents[2] / "docs" / "what-cannot-fool-it.md"
+ROWS = 400
+EXPERIMENT = """
+name = "attack"
+gates = ["error_rate <= stable + 5pp", "accuracy >= stable - 20pp"]
+
+[model]
+name = "m"
+folder = "m"
+
+[data]
+path = "{data}"
+label = "y"
+features = ["x"]
+
+[load]
+rate = 40
+duration = "8s"
+warmup = "1s"
+max_lag = "2s"
+timeout = "10s"
+
+[target]
+stable = "{stable}"
+candidate = "{candidate}"
+protocol = "kserve-v1"
+"""
+
+
+def serve(answer):
+    """A server that says, with status 200, what ``answer`` makes of the row and the request's number."""
+    counter = itertools.count()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            row = json.loads(self.rfile.read(int(self.headers["content-length"])))["instances"][0][0]
+            said = answer(int(row), next(counter))
+            if said is None:  # it closes without a word, as one does that closes what is idle
+                self.close_connection = True
+                return
+            body = json.dumps({"predictions": [said]}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    return server
+
+
+def honest(row, _):
+    return row % 2
+
+
+def every(count, lie):
+    """Honest, but for every ``count``-th request of the load (the first ones are looked at before it)."""
+    return lambda row, number: lie if number > 60 and number % count == 0 else row % 2
+
+
+SCORES = (lambda row, _: 0.25 + row / 1000,) * 2
+ATTACKS = {
+    "nobody lies": (honest, honest, ExitCode.PASS, ""),
+    # they differ by nothing
+    "both versions answer scores where the labels are classes": (*SCORES, ExitCode.USAGE, "scores"),
+    "the candidate answers `no` and `yes` where the labels are 0 and 1": (
+        honest,
+        lambda row, _: ("no", "yes")[row % 2],
+        ExitCode.USAGE,
+        "the candidate failed",
+    ),
+    "one answer of the candidate in five is `internal error`, with status 200": (
+        honest,
+        every(5, "internal error"),
+        ExitCode.FAIL,
+        "not an answer of this model",
+    ),
+    "one in five is `nan`": (honest, every(5, "nan"), ExitCode.FAIL, "not an answer of this model"),
+    'one in five is `{"error": ...}`': (
+        honest,
+        every(5, {"error": "out of memory"}),
+        ExitCode.FAIL,
+        "out of memory",
+    ),
+    # no fault of the version: every server closes what is idle at some time
+    "the candidate closes kept connections now and then, before it answers": (
+        honest,
+        every(25, None),
+        ExitCode.PASS,
+        "sent once more",
+    ),
+}
+"""A row of the page: what stable and the candidate do, the exit code, and what is said."""
+
+
+def test_the_page_shows_these_attacks():
+    rows = re.findall(
+        r"^\| (.+?) \| (PASS|FAIL|exit code 2, before the load)\b", PAGE.read_text("utf-8"), re.M
+    )
+    words = {ExitCode.PASS: "PASS", ExitCode.FAIL: "FAIL", ExitCode.USAGE: "exit code 2, before the load"}
+    assert dict(rows) == {attack: words[code] for attack, (_, _, code, _) in ATTACKS.items()}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_the_verdict(tmp_path, attack):
+    stable, candidate, code, says = ATTACKS[attack]
+    rows = "".join(f"{row},{row % 2}\n" for row in range(ROWS))
+    (tmp_path / "rows.csv").write_text("x,y\n" + rows, encoding="utf-8")
+    servers = [serve(stable), serve(candidate)]
+    urls = [f"http://127.0.0.1:{server.server_port}" for server in servers]
+    (tmp_path / "attack.toml").write_text(
+        EXPERIMENT.format(stable=urls[0], candidate=urls[1], data=tmp_path / "rows.csv"), encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "loadtest", "compare", "--experiment", str(tmp_path / "attack.toml")]
+    done = subprocess.run(
+        [*command, "--results", str(tmp_path / "results")], capture_output=True, text=True, check=False
+    )
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+    assert done.returncode == code, done.stdout + done.stderr
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
