@@ -161,7 +161,7 @@ def test_wrong_input_is_one_line_and_starts_nothing(tmp_path, arguments, code, s
 def test_an_evaluation_set_without_its_label(tmp_path):
     (tmp_path / "rows.csv").write_text("x,y\n1,2\n")
     (tmp_path / "mine.toml").write_text(
-        'name = "mine"\n[model]\nname = "mine"\nfolder = "models/shop"\n'
+        'name = "mine"\n[model]\nname = "shop"\nfolder = "models/shop"\n'
         f'[data]\npath = "{tmp_path}/rows.csv"\n[versions]\nstable = "v1"\ncandidate = "v2"\n'
     )
     code, output = loadproof("--experiment", str(tmp_path / "mine.toml"), results=tmp_path / "results")

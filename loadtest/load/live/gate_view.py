@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import subprocess
+import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gevent
 from gevent.fileobject import FileObject
-from gevent.monkey import get_original
 from gevent.queue import Full, Queue
 
 from loadtest.data.samples import sample_line
@@ -27,10 +27,6 @@ COMMAND = (sys.executable, "-m", "loadtest", "live", "--experiment")
 _WAITING = 120
 _PATIENCE = 5.0
 _POLL = 0.02
-
-_POPEN = get_original("subprocess", "Popen")
-"""Python's own: gevent's runs Python code between fork and exec, which never ends where another thread held a
-lock at the fork."""
 
 logger = logging.getLogger(__name__)
 
@@ -86,21 +82,16 @@ class LiveGates:
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
             file.write(experiment.to_toml())
             file.flush()
-            process = _POPEN([*command, file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            writer = gevent.spawn(self._write, FileObject(process.stdin, "wb"))
-            try:
-                with FileObject(process.stdout, "rb") as lines:
+            with _judge([*command, file.name]) as (pid, samples, lines):
+                writer = gevent.spawn(self._write, samples)
+                try:
                     for line in lines:
                         self._show(json.loads(line)["gates"])
-                with gevent.Timeout(self._patience, False):
-                    while process.poll() is None:
-                        gevent.sleep(_POLL)
-                if process.returncode:
-                    raise ChildProcessError(f"loadproof live ended with code {process.returncode}")
-            finally:
-                writer.kill()
-                process.kill()
-                process.wait()
+                    with gevent.Timeout(self._patience, False):
+                        if code := _wait(pid):
+                            raise ChildProcessError(f"loadproof live ended with code {code}")
+                finally:
+                    writer.kill()
 
     def _write(self, pipe: Any) -> None:
         # an end of the judge closes the pipe; what it says goes to Locust's log
@@ -108,3 +99,47 @@ class LiveGates:
             while (line := self._lines.get()) is not None:
                 pipe.write(line.encode() + b"\n")
                 pipe.flush()
+
+
+@contextlib.contextmanager
+def _judge(command: Sequence[str]) -> Iterator[tuple[int, Any, Any]]:
+    """A process, its standard input and its standard output; it is ended with the block.
+
+    ``gevent.subprocess`` runs Python code between fork and exec, which never ends where another thread held a
+    lock at the fork; this does not.
+    """
+    (stdin, samples), (lines, stdout) = os.pipe(), os.pipe()
+    ends = FileObject(samples, "wb"), FileObject(lines, "rb")
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, stdout, 1)]
+        pid = os.posix_spawnp(command[0], [*command], os.environ, file_actions=actions)
+    except OSError:
+        for end in ends:
+            end.close()
+        raise
+    finally:
+        os.close(stdin)
+        os.close(stdout)
+    try:
+        yield pid, *ends
+    finally:
+        # one that was waited for is gone, and its number may be another's
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                os.kill(pid, signal.SIGKILL)
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.close()
+        _wait(pid)
+
+
+def _wait(pid: int) -> int:
+    """The exit code of a child once it has ended; 0 where it has been waited for already."""
+    while True:
+        try:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return 0
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        gevent.sleep(_POLL)
