@@ -28,7 +28,7 @@ ARROWS = {
     "canary": BELOW,
     "report": {"judge", "capacity", "canary", "colours", *BELOW},
     "workflows": {"judge", "capacity", "canary", "report", *BELOW}
-    | {"lab.interface", "lab.gateway", "lab.services", "lab.select", "fetch"},
+    | {"lab.interface", "lab.own_runtime", "lab.gateway", "lab.services", "lab.select", "fetch"},
     "cli": {
         "workflows",
         "report",

@@ -25,7 +25,7 @@ REQUIREMENTS = "requirements.txt"
 _SERVER = Path(__file__).parents[2] / "requirements" / "model_server.in"
 
 _PINNED = frozenset({"flask", "granian", "orjson", "prometheus-client"})
-"""What answers requests stays as it is tested; what computes follows the version's own packages."""
+"""What answers requests is as it is tested, unless the version names it; what computes follows the version."""
 
 _LARGEST = 100_000
 
@@ -62,15 +62,17 @@ def own_runtime(folder: Path, server: Path = _SERVER) -> OwnRuntime | None:
         raise ModelError(f"{path}: cannot be read ({error}); write it as UTF-8 text") from None
     if len(text) > _LARGEST:
         raise ModelError(f"{path}: more than {_LARGEST} characters; list the packages that the model needs")
-    own = {}
+    own: list[Requirement] = []
     for number, line in enumerate(text.splitlines(), start=1):
         stated = line.split(" #")[0].split(" --hash")[0].rstrip("\\ \t").strip()
         if stated and not stated.startswith(("#", "--hash")):
-            requirement = _requirement(stated, f"{path}: line {number}")
-            own[canonicalize_name(requirement.name)] = str(requirement)
+            own.append(_requirement(stated, f"{path}: line {number}"))
+    # a package may stand there more than once, for different Pythons
+    named = {canonicalize_name(one.name) for one in own}
     ours = (Requirement(line) for line in server.read_text("utf-8").splitlines() if not line.startswith("#"))
-    beside = (str(one) if one.name in _PINNED else one.name for one in ours if one.name not in own)
-    return OwnRuntime(tuple(own.values()), (*own.values(), *beside))
+    beside = (str(one) if one.name in _PINNED else one.name for one in ours if one.name not in named)
+    lines = tuple(map(str, own))
+    return OwnRuntime(lines, (*lines, *beside))
 
 
 def _requirement(stated: str, where: str) -> Requirement:

@@ -26,6 +26,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.gate_checks import check_gates
 from loadtest.lab.interface import IMAGE, OpenLab, Version
+from loadtest.lab.own_runtime import own_runtime
 from loadtest.lab.select import check_backend, choose_lab
 from loadtest.workflows.columns_sent import check_input, columns_of, read_for, sent_lines
 
@@ -193,6 +194,10 @@ def _find(experiment: Experiment, gates: CheckGates) -> _Found:
         for version in versions
         if experiment.target is None and version.image is None
     }
+    for version in versions:
+        # refused before anything is built; the lab makes of it what the version runs on
+        if version.role in models:
+            own_runtime(version.folder)
     data, dataset = read_for(experiment.data, [model.input for model in models.values()])
     experiment = experiment.model_copy(update={"data": data})
     gates(experiment, dataset)

@@ -123,13 +123,7 @@ def _first_that_fits(
     as_columns = Columns(tuple((name, datatype_of(column)) for name, column in taken.items()))
     if said.datatype.startswith("INT") and not said.takes_frame:
         _check_whole(taken, said.datatype, path)
-    unfit = {name: why for name, column in taken.items() if (why := no_matrix(column))}
-    if not kind.takes_columns:
-        if unfit:
-            which = ", ".join(f"{name!r} {why}" for name, why in [*unfit.items()][:5])
-            raise VersionError(f"{path}: takes a matrix of numbers, {which}; {_LEAVE_OUT}")
-        return tried(matrix)
-    if unfit or said.takes_frame:
+    if said.takes_frame or any(no_matrix(column) for column in taken.values()):
         return tried(as_columns)
     if said.columns is None:
         return tried(matrix)

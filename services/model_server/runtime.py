@@ -74,7 +74,6 @@ class Format:
         file: the model file's name in a version folder.
         load: (file, task, input) to what runs it; raises ``VersionError``.
         describe: what a file says of itself; raises ``VersionError``.
-        takes_columns: named columns of any type can be its input, not only a matrix of numbers.
         runs_code: loading runs code that the file chooses: the model must be allowed by name.
         suffixes: of files that people have in this format.
         code: what a file that runs code is.
@@ -85,7 +84,6 @@ class Format:
     file: str
     load: Callable[[Path, Task, Input], Original]
     describe: Callable[[Path], Description]
-    takes_columns: bool = False
     runs_code: bool = False
     suffixes: tuple[str, ...] = ()
     code: str = "a pickle"

@@ -105,10 +105,6 @@ def load_version(
     kind, path = model_file(folder)
     spec = _input(toml)
     check_allowed(kind, path, toml.name, allow_pickle)
-    if isinstance(toml.input, Columns) and not kind.takes_columns:
-        raise VersionError(
-            f"{folder / MODEL_TOML}: names [columns], {path.name} takes a matrix of numbers; write [[inputs]]"
-        )
     with warnings_of(path) as notes:
         try:
             original = kind.load(path, toml.task, spec)

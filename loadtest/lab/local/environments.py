@@ -71,7 +71,10 @@ def _make(home: Path, python: Path, runtime: OwnRuntime, version: Path, uv: str)
             except subprocess.TimeoutExpired:
                 raise StartError(f"{version / REQUIREMENTS}: not installed within {_SECONDS:g} s") from None
             if done.returncode:
-                raise ModelError(f"{version / REQUIREMENTS}: cannot be installed: {_reason(done.stderr)}")
+                raise ModelError(
+                    f"{version / REQUIREMENTS}: cannot be installed: {_reason(done.stderr)}; "
+                    "correct it, and leave out what the model does not need"
+                )
 
 
 def _reason(said: str) -> str:

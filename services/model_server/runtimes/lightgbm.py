@@ -117,4 +117,4 @@ def _to_model(booster: Any, path: Path, given: Input) -> Callable[[Columns], Any
         raise VersionError(f"{path}: {error}") from None
 
 
-FORMATS = (Format("model.txt", LightGBM, _describe, takes_columns=True, suffixes=(".lgb",)),)
+FORMATS = (Format("model.txt", LightGBM, _describe, suffixes=(".lgb",)),)

@@ -174,7 +174,6 @@ _PYTHON_FUNCTION = Format(
     "MLmodel",
     PythonFunction,
     _describe,
-    takes_columns=True,
     runs_code=True,
     code="MLflow's python_function",
     instead="save the model in its library's own flavour",

@@ -286,4 +286,4 @@ def _listed(inputs: list[_Tensor]) -> str:
     return ", ".join(f"{one.name!r} ({one.kind})" for one in inputs[:8])
 
 
-FORMATS = (Format("model.onnx", OnnxSession, _describe, takes_columns=True, suffixes=(".onnx",)),)
+FORMATS = (Format("model.onnx", OnnxSession, _describe, suffixes=(".onnx",)),)

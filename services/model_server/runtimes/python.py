@@ -179,7 +179,6 @@ FORMATS = (
         "model.py",
         Program,
         _describe,
-        takes_columns=True,
         runs_code=True,
         code="a program",
         instead="bring the model in its library's own format",

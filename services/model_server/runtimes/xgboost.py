@@ -92,6 +92,6 @@ def _to_model(model: Any, path: Path, given: Any) -> Any:
 
 
 FORMATS = (
-    Format("model.ubj", XGBoost, _describe, takes_columns=True, suffixes=(".ubj",)),
-    Format("model.json", XGBoost, _describe, takes_columns=True),
+    Format("model.ubj", XGBoost, _describe, suffixes=(".ubj",)),
+    Format("model.json", XGBoost, _describe),
 )

@@ -26,4 +26,4 @@ def format_of(
 
         return describe(read(path), path)
 
-    return Format(file, load, describe, takes_columns=True, runs_code=runs_code, suffixes=suffixes)
+    return Format(file, load, describe, runs_code=runs_code, suffixes=suffixes)

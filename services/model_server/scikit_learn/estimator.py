@@ -19,6 +19,7 @@ from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import read_examples
 from services.model_server.runtime import Description, Runtime
+from services.model_server.scikit_learn.estimators_in import estimators_in
 from services.model_server.scikit_learn.plain_numpy import Direct, direct, is_linear
 from services.model_server.scikit_learn.sample_rows import sample_rows
 from services.model_server.tensors import Input, TensorSpec
@@ -172,23 +173,10 @@ def _to_model(model: Any, path: Path, given: tuple[TensorSpec, ...]) -> Callable
         raise VersionError(f"{path}: {error}") from None
 
 
-def _forget_names(part: Any, seen: set[int] | None = None) -> None:
+def _forget_names(model: Any) -> None:
     """Take the names of features out of a model and all its steps, each of which would warn of their lack."""
-    seen = set() if seen is None else seen
-    if id(part) in seen:
-        return
-    seen.add(id(part))
-    if isinstance(part, list | tuple):
-        parts: list[Any] = list(part)
-    elif isinstance(part, dict):
-        parts = list(part.values())
-    elif hasattr(part, "get_params") and hasattr(part, "__dict__"):
+    for part in estimators_in(model):
         vars(part).pop("feature_names_in_", None)
-        parts = list(vars(part).values())
-    else:
-        return
-    for inner in parts:
-        _forget_names(inner, seen)
 
 
 def _equal(one: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) -> bool:

@@ -6,7 +6,7 @@ that was fitted on None, as Parquet files give it, says so in its imputers and e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from services.model_server.columns import Columns
 from services.model_server.errors import VersionError
+from services.model_server.scikit_learn.estimators_in import estimators_in
 
 ToModel = Callable[[Columns], Any]
 
@@ -117,7 +118,7 @@ def _keeps_values(booster: Any) -> bool:
 
 def fitted_on_none(model: Any) -> bool:
     """Whether an imputer or encoder in it takes None for a missing cell."""
-    for part in parts_of(model):
+    for part in estimators_in(model):
         if getattr(part, "missing_values", 0) is None:
             return True
         known = getattr(part, "categories_", None)
@@ -127,22 +128,3 @@ def fitted_on_none(model: Any) -> bool:
         ):
             return True
     return False
-
-
-def parts_of(model: Any, seen: set[int] | None = None) -> Iterator[Any]:
-    """A model and every estimator in it."""
-    seen = set() if seen is None else seen
-    if id(model) in seen:
-        return
-    seen.add(id(model))
-    if isinstance(model, list | tuple):
-        inner: list[Any] = list(model)
-    elif isinstance(model, dict):
-        inner = list(model.values())
-    elif hasattr(model, "get_params") and hasattr(model, "__dict__"):
-        yield model
-        inner = list(vars(model).values())
-    else:
-        return
-    for part in inner:
-        yield from parts_of(part, seen)

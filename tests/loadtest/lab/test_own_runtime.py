@@ -32,6 +32,11 @@ def test_a_folder_without_the_file_has_no_runtime_of_its_own(tmp_path):
         # as pip freeze, pip-compile and MLflow write it
         ("# made by\n\nscikit-learn==1.5.2  # via x\n", ("scikit-learn==1.5.2",)),
         ("scikit-learn==1.5.2 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n", ("scikit-learn==1.5.2",)),
+        # one line for each Python, as uv writes it: both stay
+        (
+            'scikit-learn==1.7.2 ; python_version < "3.11"\nscikit-learn==1.8 ; python_version >= "3.11"\n',
+            ('scikit-learn==1.7.2; python_version < "3.11"', 'scikit-learn==1.8; python_version >= "3.11"'),
+        ),
         # ranges, extras and markers
         ("scikit-learn[alldeps]<1.6,>=1.5 ; python_version >= '3.9'", ("scikit-learn",)),
     ],

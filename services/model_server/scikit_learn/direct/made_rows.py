@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.model_server.columns import Columns, column
-from services.model_server.scikit_learn.frames import parts_of
+from services.model_server.scikit_learn.estimators_in import estimators_in
 
 ROWS, ODD_ROWS = 96, 24
 _SEED = 20_240_229
@@ -82,7 +82,7 @@ def _values(model: Any) -> tuple[list[str], list[float]]:
     """The texts and the finite numbers that the steps of a model have learnt."""
     texts: dict[str, None] = {}
     numbers: dict[float, None] = {}
-    for part in parts_of(model):
+    for part in estimators_in(model):
         if hasattr(part, "predict"):
             continue
         texts.update(

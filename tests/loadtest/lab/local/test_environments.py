@@ -44,7 +44,8 @@ def test_one_that_failed_is_tried_again_and_its_reason_is_one_line(tmp_path, uv)
     with pytest.raises(ModelError) as caught:
         environment_python(RUNTIME, Path("models/m/v1"), [].append, tmp_path / "kept", failing)
     assert str(caught.value) == (
-        "models/m/v1/requirements.txt: cannot be installed: * No solution: - numpy==99 does not exist"
+        "models/m/v1/requirements.txt: cannot be installed: * No solution: - numpy==99 does not exist; "
+        "correct it, and leave out what the model does not need"
     )
     environment_python(RUNTIME, Path("models/m/v1"), [].append, tmp_path / "kept", uv())
     assert (tmp_path / "asked").read_text().count("|") == 2
