@@ -1,7 +1,8 @@
 """For all tests: who runs beside whom, and the demo versions.
 
 ``make test`` spreads the test files over up to two workers per core. A file stays in one process, and so do
-the tests of each of the two labs on Compose. What takes long begins first, so that no core is idle at the end.
+the tests of each of the two labs on Compose. What takes long begins first, so that no core is idle at the
+end.
 """
 
 import os

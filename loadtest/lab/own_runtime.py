@@ -25,7 +25,7 @@ REQUIREMENTS = "requirements.txt"
 _SERVER = Path(__file__).parents[2] / "requirements" / "model_server.in"
 
 _PINNED = frozenset({"flask", "granian", "orjson", "prometheus-client"})
-"""What answers requests is as it is tested, unless the version names it; what computes follows the version."""
+"""What answers requests is as tested, unless the version names it; what computes follows the version."""
 
 _LARGEST = 100_000
 
