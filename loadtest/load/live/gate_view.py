@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gevent
+from gevent.event import AsyncResult
 from gevent.fileobject import FileObject
 from gevent.queue import Full, Queue
 
@@ -26,7 +27,7 @@ from loadtest.experiment.experiment import Experiment
 COMMAND = (sys.executable, "-m", "loadtest", "live", "--experiment")
 _WAITING = 120
 _PATIENCE = 5.0
-_POLL = 0.02
+_GONE = "the gates are not seen live any more (%s)"
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class LiveGates:
     ) -> None:
         self._patience = patience
         self._show = show
+        self._closed = False
         # a judge that cannot keep up is given up, rather than the memory filled
         self._lines: Queue[str | None] = Queue(_WAITING)
         self._greenlets = [gevent.spawn(self._run, experiment, command)]
@@ -69,27 +71,32 @@ class LiveGates:
         """No more samples come; returns when the last analysis was shown, or after a few seconds."""
         with contextlib.suppress(Full):
             self._lines.put_nowait(None)
-        if not gevent.joinall(self._greenlets, timeout=self._patience):
+        self._closed = True
+        gevent.joinall(self._greenlets, timeout=self._patience)
+        if not all(greenlet.dead for greenlet in self._greenlets):
+            logger.warning(_GONE, f"the judge did not end within {self._patience:g} s")
             gevent.killall(self._greenlets)
 
     def _run(self, experiment: Experiment, command: Sequence[str]) -> None:
         try:
             self._follow(experiment, command)
         except Exception as error:  # whatever it is, the run goes on
-            logger.warning("the gates are not seen live any more (%s)", error)
+            logger.warning(_GONE, error)
 
     def _follow(self, experiment: Experiment, command: Sequence[str]) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
             file.write(experiment.to_toml())
             file.flush()
-            with _judge([*command, file.name]) as (pid, samples, lines):
+            with _judge([*command, file.name]) as (end, samples, lines):
                 writer = gevent.spawn(self._write, samples)
                 try:
                     for line in lines:
                         self._show(json.loads(line)["gates"])
                     with gevent.Timeout(self._patience, False):
-                        if code := _wait(pid):
-                            raise ChildProcessError(f"loadproof live ended with code {code}")
+                        if code := end.get():
+                            raise ChildProcessError(f"the judge ended with code {code}")
+                        if not self._closed:
+                            raise ChildProcessError("the judge ended before the run")
                 finally:
                     writer.kill()
 
@@ -102,44 +109,36 @@ class LiveGates:
 
 
 @contextlib.contextmanager
-def _judge(command: Sequence[str]) -> Iterator[tuple[int, Any, Any]]:
-    """A process, its standard input and its standard output; it is ended with the block.
+def _judge(command: Sequence[str]) -> Iterator[tuple[AsyncResult[int], Any, Any]]:
+    """A process: its exit code once it has ended, its standard input and output; it is ended with the block.
 
     ``gevent.subprocess`` runs Python code between fork and exec, which never ends where another thread held a
     lock at the fork; this does not.
     """
     (stdin, samples), (lines, stdout) = os.pipe(), os.pipe()
     ends = FileObject(samples, "wb"), FileObject(lines, "rb")
+    loop, end = gevent.get_hub().loop, AsyncResult()
+    # gevent reaps every child once anybody watched one, so that only a watcher learns the code
+    loop.install_sigchld()
     try:
         actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, stdout, 1)]
         pid = os.posix_spawnp(command[0], [*command], os.environ, file_actions=actions)
+        watcher = loop.child(pid)
+        watcher.start(lambda: end.set(os.waitstatus_to_exitcode(watcher.rstatus)))
     except OSError:
-        for end in ends:
-            end.close()
+        for stream in ends:
+            stream.close()
         raise
     finally:
         os.close(stdin)
         os.close(stdout)
     try:
-        yield pid, *ends
+        yield end, *ends
     finally:
-        # one that was waited for is gone, and its number may be another's
-        with contextlib.suppress(ChildProcessError):
-            if os.waitpid(pid, os.WNOHANG) == (0, 0):
-                os.kill(pid, signal.SIGKILL)
-        for end in ends:
+        if not end.ready():
+            os.kill(pid, signal.SIGKILL)
+        for stream in ends:
             with contextlib.suppress(OSError):
-                end.close()
-        _wait(pid)
-
-
-def _wait(pid: int) -> int:
-    """The exit code of a child once it has ended; 0 where it has been waited for already."""
-    while True:
-        try:
-            ended, status = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            return 0
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        gevent.sleep(_POLL)
+                stream.close()
+        end.wait()
+        watcher.close()

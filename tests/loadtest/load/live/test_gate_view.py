@@ -4,12 +4,13 @@ import json
 import logging
 import sys
 
+import gevent
 import pytest
 
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.live.gate_view import LiveGates
 from tests.loadtest.made_samples import Sample, sample_set
-from tests.waiting import HUNG
+from tests.waiting import HUNG, eventually
 
 EXPERIMENT = Experiment.load_file("compare")
 SAMPLES = sample_set([Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0)]).to_bytes()
@@ -54,3 +55,20 @@ def test_a_judge_that_fails_harms_nothing(command, warnings, caplog, capfd):
         gates.close()
     assert seen == []
     assert json.dumps(caplog.messages).count("not seen live any more") == warnings
+
+
+@pytest.mark.parametrize(
+    ("program", "patience", "said"),
+    [
+        # well, but the run goes on
+        ("pass", HUNG, "ended before the run"),
+        # never: a close waits for its patience only
+        ("import time; time.sleep(600)", 0.1, "did not end within 0.1 s"),
+    ],
+)
+def test_a_view_that_is_gone_says_so(program, patience, said, caplog):
+    gates = LiveGates(EXPERIMENT, [].append, (sys.executable, "-c", program), patience)
+    if patience == HUNG:
+        eventually(lambda: gevent.sleep(0.01) or caplog.messages)
+    gates.close()
+    assert [said in message for message in caplog.messages] == [True]
