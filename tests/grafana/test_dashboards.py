@@ -9,7 +9,7 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.build import FOLDER, render
+from grafana.__main__ import FOLDER, render
 from grafana.page import PAGES, WIDTH
 from loadtest.colours import NEUTRAL, VERDICT_COLOURS_ON_DARK, VERSION_COLOURS_ON_DARK
 
