@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.locks import locked
@@ -23,6 +24,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # whatever the tests ask for is on this machine, and a proxy is not asked for it
 for name in ("no_proxy", "NO_PROXY"):
     os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost", "::1")))
+
+# threads that wait for each other spin, and these tests already keep every core busy
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# an example that takes long says something of the machine only
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "models" / "shop"

@@ -165,6 +165,8 @@ def test_the_web_ui_over_several_workers(double, job):
         samples, facts = read(halted)
         assert (facts["ended"], facts["valid"]) == ("stopped", len(samples) > 0)
         assert ("before anything was measured" in str(facts["reason"])) == (len(samples) == 0)
+        # one that is still stopping would take no part
+        until(lambda: [worker["state"] for worker in page.stats()["workers"]] == ["ready", "ready"])
         page.start()
         first = until(lambda: runs(folder)[1:])[0]
         samples, facts = read(first)

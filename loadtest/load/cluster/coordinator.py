@@ -144,6 +144,10 @@ class Coordinator:
                     "versions do not take the same input tensor; give it one name and datatype"
                 )
             run = self._run = RunInProgress(experiment, self.workers, digest)
+            if isinstance(self._runner, MasterRunner):
+                connected, ready = len(self._runner.clients), len(self.workers)
+                if ready < connected:
+                    logger.warning("%d of %d workers are ready; this run is theirs alone", ready, connected)
             # a listener that takes its time would hold up Locust's pages
             gevent.spawn(self._lead, run, host, codecs, dataset)
 
