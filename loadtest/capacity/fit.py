@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ def find_root(rate: Floats, bad: Floats, total: Floats, allowed: float, alpha: f
     weight = total * rise**2 / (share * (1 - share) * bursts * scale)
     information = (design.T * weight) @ design + prior
     covariance = np.linalg.inv(information + _RIDGE * np.eye(2))
-    low, high = _fieller(beta, covariance, target, float(stats.t.ppf(1 - alpha / 2, freedom)))
+    low, high = _fieller(beta, covariance, target, float(special.stdtrit(freedom, 1 - alpha / 2)))
     root = (target - beta[0]) / beta[1]
     # the curve is not known to be a probit
     low, high = low - _SHAPE[0], high + _SHAPE[1]

@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from scipy import optimize, special
+import scipy  # optimize is loaded where it is used: half a second of every command
+from scipy import special
 
 
 class Estimate(Protocol):
@@ -109,4 +110,4 @@ def invert(estimate: Estimate, margin: float, *, above: bool) -> float:
         return 1e-12
     if gap(largest) <= 0:
         return 1.0
-    return math.exp(float(optimize.brentq(gap, smallest, largest, xtol=1e-6)))
+    return math.exp(float(scipy.optimize.brentq(gap, smallest, largest, xtol=1e-6)))

@@ -11,8 +11,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # optimize is loaded where it is used: half a second of every command
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 from loadtest.stats.estimate import invert
 
@@ -102,7 +103,7 @@ class PairedDifference:
         low, high = low + (1e-12 if low == -1 else 0), high - (1e-12 if high == 1 else 0)
         if (self.score(low) - z) * (self.score(high) - z) > 0:
             return edge
-        return float(optimize.brentq(lambda d: self.score(d) - z, low, high, xtol=1e-10))
+        return float(scipy.optimize.brentq(lambda d: self.score(d) - z, low, high, xtol=1e-10))
 
     def p_above(self, margin: float) -> float:
         """The score test of 'at most ``margin``'."""
