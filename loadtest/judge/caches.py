@@ -76,8 +76,8 @@ def without_cached(run: Run, quantiles: Iterable[float]) -> Uncached:
     names = " and ".join("stable" if role == Role.STABLE else "the candidate" for role in found)
     times = " and ".join(f"{effect.ratio:.3g}" for effect in found.values())
     note = (
-        f"{names} answers rows {times} times as fast that were asked before the load, so only the first asks "
-        f"of the others count, {kept.arrivals:,} of {run.evidence.arrivals:,} arrivals"
+        f"rows that were asked before the load are answered {times} times as fast by {names}, so only first "
+        f"asks of the others count: {kept.arrivals:,} of {run.evidence.arrivals:,} arrivals"
     )
     return Uncached(replace(run, evidence=kept), note)
 

@@ -174,7 +174,7 @@ class Coordinator:
             self._channel.send(job, share.client)
         self._watch(run)
         with self._failing("the baseline answers could not be had", run):
-            if run.reports.problem is None and run.began_at is not None and not run.over.is_set():
+            if not (run.cannot_go_on or run.over.is_set()):
                 run.baseline.ask_after(
                     run.stopped_after is not None,
                     lambda: not run.called_off,

@@ -46,7 +46,7 @@ class GatewayQueue:
 
     @property
     def offset(self) -> float:
-        """Seconds that this clock is ahead of the gateway's, with the quickest request's way; 0: not known."""
+        """Seconds that this clock is ahead of the gateway's, with the quickest request's way; 0: unknown."""
         return self._offset or 0.0
 
     def begin(self, environ: Mapping[str, Any]) -> float:
