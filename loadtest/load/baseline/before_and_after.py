@@ -68,7 +68,7 @@ class Baseline:
         self._only_looked_at = data.repeats == "forbid" or not load.baseline_time
         schedules = [draw(load, len(dataset), worker, workers) for worker in range(workers)]
         if data.repeats == "forbid":
-            self._rows = without_repeats(schedules, dataset, data, load)
+            self._rows = without_repeats(schedules, dataset, load.seed)
         elif load.baseline_time:
             self._rows = halve(schedules, dataset.request, load.seed)
         else:

@@ -15,9 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.data.dataset import Dataset
-from loadtest.errors import DatasetError
-from loadtest.experiment.experiment import Data, Load
-from loadtest.load.baseline.first_rows import FIRST_ROWS
+from loadtest.data.repeats import LOOKS, check_rows_suffice
 from loadtest.load.sending.arrivals import Schedule
 
 
@@ -48,28 +46,16 @@ def halve(schedules: Sequence[Schedule], request: NDArray[np.intp], seed: int) -
     return halves
 
 
-def without_repeats(schedules: Sequence[Schedule], dataset: Dataset, data: Data, load: Load) -> Halves:
+def without_repeats(schedules: Sequence[Schedule], dataset: Dataset, seed: int) -> Halves:
     """The rows where none is sent twice: all after the load; before it, to be looked at, some of the others.
 
     Raises:
         DatasetError: there are too few distinct rows.
     """
     sent = np.concatenate([schedule.row for schedule in schedules])
-    twice = len(dataset) - len(np.unique(dataset.request))
-    if twice:
-        raise DatasetError(
-            f"{data.path}: {twice:,} rows have the features of another, and [data] repeats forbids to send a "
-            "request twice; leave them out of the file"
-        )
-    needed = len(sent) + FIRST_ROWS
-    if len(dataset) < needed:
-        raise DatasetError(
-            f"{data.path}: [data] repeats forbids to send a row twice, and {len(sent):,} arrivals (warm-up "
-            f"included) and {FIRST_ROWS} looks before the load need {needed:,} rows; it has "
-            f"{len(dataset):,}: bring more rows, or lower the rate or the duration"
-        )
+    check_rows_suffice(dataset, len(sent))
     left_out = np.setdiff1d(np.arange(len(dataset)), sent)
-    return Halves(left_out[:FIRST_ROWS].tolist(), _rows_to_ask(schedules, load.seed))
+    return Halves(left_out[:LOOKS].tolist(), _rows_to_ask(schedules, seed))
 
 
 def _rows_to_ask(schedules: Sequence[Schedule], seed: int) -> list[int]:

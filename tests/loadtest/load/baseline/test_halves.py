@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError
-from loadtest.experiment.experiment import Data, Load
+from loadtest.experiment.experiment import Load
 from loadtest.load.baseline.first_rows import FIRST_ROWS
 from loadtest.load.baseline.halves import halve, without_repeats
 from loadtest.load.sending.arrivals import draw
@@ -14,7 +14,6 @@ from loadtest.load.sending.arrivals import draw
 LOAD = Load(rate=50, duration=10, warmup=5)
 SCHEDULES = [draw(LOAD, 300, worker, 3) for worker in range(3)]
 COUNTS = np.bincount(np.concatenate([s.row[s.scheduled_at >= 0] for s in SCHEDULES]), minlength=300)
-FORBID = Data(path=Path("e.csv"), repeats="forbid")
 
 
 def dataset(features):
@@ -59,7 +58,7 @@ def test_rows_with_the_same_request_share_a_half():
 
 def test_without_repeats_what_is_looked_at_first_is_not_sent():
     schedules = [draw(LOAD, 1000, worker, 2) for worker in range(2)]
-    halves = without_repeats(schedules, dataset(np.arange(1000)), FORBID, LOAD)
+    halves = without_repeats(schedules, dataset(np.arange(1000)), LOAD.seed)
     sent = np.concatenate([s.row for s in schedules])
     assert len(halves.before) == FIRST_ROWS
     assert not set(halves.before) & set(sent.tolist())
@@ -80,4 +79,4 @@ def test_without_repeats_what_is_looked_at_first_is_not_sent():
 def test_too_few_rows_to_send_none_twice(features, says):
     schedules = [draw(LOAD, len(features), worker, 2) for worker in range(2)]
     with pytest.raises(DatasetError, match=says):
-        without_repeats(schedules, dataset(features), FORBID, LOAD)
+        without_repeats(schedules, dataset(features), LOAD.seed)
