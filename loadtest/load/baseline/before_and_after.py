@@ -14,7 +14,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.baseline.asking import BaselineAsker, BaselineReach
 from loadtest.load.baseline.first_rows import FIRST_ROWS
-from loadtest.load.baseline.halves import Halves, halve, without_repeats
+from loadtest.load.baseline.halves import Halves, halve, sent_until, without_repeats
 from loadtest.load.baseline.late_answers import compare_late
 from loadtest.load.protocols import Codec
 from loadtest.load.sending.arrivals import draw
@@ -66,7 +66,7 @@ class Baseline:
         # one version alone, or a canary, is measured because it may be bad
         self._check = load.traffic == "duet"
         self._only_looked_at = data.repeats == "forbid" or not load.baseline_time
-        schedules = [draw(load, len(dataset), worker, workers) for worker in range(workers)]
+        schedules = self._schedules = [draw(load, len(dataset), worker, workers) for worker in range(workers)]
         if data.repeats == "forbid":
             self._rows = without_repeats(schedules, dataset, load.seed)
         elif load.baseline_time:
@@ -111,17 +111,21 @@ class Baseline:
             }
         return self.answers
 
-    def ask_after(self, stopped: bool, is_wanted: Callable[[], bool], show: Show) -> None:
+    def ask_after(self, stopped_after: float | None, is_wanted: Callable[[], bool], show: Show) -> None:
         """Ask for the other half, of the versions that do not contradict themselves and still answer.
 
         Args:
-            stopped: the load was ended early.
+            stopped_after: when the load was ended early, in seconds since time zero: rows that were not sent
+                until then are not asked for; None: it was not.
             is_wanted: whether to go on.
             show: see ``Show``.
         """
         time = self._experiment.load.baseline_time
         seconds = time if self._only_looked_at else time / 2
-        seconds = min(seconds, AFTER_A_STOP) if stopped else seconds
+        if stopped_after is not None:
+            seconds = min(seconds, AFTER_A_STOP)
+            sent = sent_until(self._schedules, stopped_after)
+            self._rows = self._rows._replace(after=[row for row in self._rows.after if row in sent])
         unsteady = {role for role, reach in self.reach.items() if not reach.steady}
         askers = {
             role: asker

@@ -58,6 +58,15 @@ def without_repeats(schedules: Sequence[Schedule], dataset: Dataset, seed: int) 
     return Halves(left_out[:LOOKS].tolist(), _rows_to_ask(schedules, seed))
 
 
+def sent_until(schedules: Sequence[Schedule], seconds: float) -> set[int]:
+    """The rows that are sent in the first ``seconds`` after time zero."""
+    return {
+        row
+        for schedule in schedules
+        for row in schedule.row[(schedule.scheduled_at >= 0) & (schedule.scheduled_at <= seconds)].tolist()
+    }
+
+
 def _rows_to_ask(schedules: Sequence[Schedule], seed: int) -> list[int]:
     """The distinct rows that will be measured: those sent most often first, in random order among equals."""
     sent = np.concatenate([schedule.row[schedule.scheduled_at >= 0] for schedule in schedules])

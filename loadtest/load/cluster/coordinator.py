@@ -176,7 +176,7 @@ class Coordinator:
         with self._failing("the baseline answers could not be had", run):
             if not (run.cannot_go_on or run.over.is_set()):
                 run.baseline.ask_after(
-                    run.stopped_after is not None,
+                    run.stopped_after,
                     lambda: not run.called_off,
                     self._show_baseline(run, "after"),
                 )

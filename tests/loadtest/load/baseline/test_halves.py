@@ -8,7 +8,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError
 from loadtest.experiment.experiment import Load
 from loadtest.load.baseline.first_rows import FIRST_ROWS
-from loadtest.load.baseline.halves import halve, without_repeats
+from loadtest.load.baseline.halves import halve, sent_until, without_repeats
 from loadtest.load.sending.arrivals import draw
 
 LOAD = Load(rate=50, duration=10, warmup=5)
@@ -54,6 +54,18 @@ def test_rows_with_the_same_request_share_a_half():
     # the labels differ, the request does not
     assert len(np.unique(data.request)) == 100
     assert len(np.unique(data.content)) == 200
+
+
+def test_a_load_that_is_ended_early_asks_for_what_it_sent():
+    half = sent_until(SCHEDULES, 5.0)
+    assert half == {
+        row
+        for s in SCHEDULES
+        for at, row in zip(s.scheduled_at, s.row.tolist(), strict=True)
+        if 0 <= at <= 5.0
+    }
+    assert half < sent_until(SCHEDULES, 10.0) == set(np.flatnonzero(COUNTS).tolist())
+    assert sent_until(SCHEDULES, -1.0) == set()
 
 
 def test_without_repeats_what_is_looked_at_first_is_not_sent():
