@@ -120,13 +120,14 @@ def _samples(
                 "worker": np.zeros(n, dtype=np.int16),
                 "request_id": pa.nulls(n, pa.string()),
                 "baseline": pa.nulls(n, pa.string()),
+                "asked_before": row % 2 == 0,  # rows are random: any half is
             }
         )
     tables = [
         pa.table({f.name: pa.array(part[f.name]).cast(_plain(f.type)) for f in SCHEMA}) for part in parts
     ]
-    empty = np.zeros((ROWS, 1))
-    dataset = Dataset(Path("none"), empty, ("x",), np.full(ROWS, "1"), None, pa.table({"x": empty[:, 0]}))
+    own = np.arange(float(ROWS))[:, None]
+    dataset = Dataset(Path("none"), own, ("x",), np.full(ROWS, "1"), None, pa.table({"x": own[:, 0]}))
     return SampleSet(pa.concat_tables(tables).cast(SCHEMA)), dataset
 
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.role import Role
 
-BaselineAnswers = Mapping[Role, Mapping[int, str]]
-"""Per role and row the answer without load, as text; rows and roles that were not asked are absent."""
+BaselineAnswers = Mapping[Role, Mapping[int, str | None]]
+"""Per role and row the answer without load, as text; None: asked, and there is nothing to compare with.
+Rows and roles that were not asked are absent."""
 TOLERANCE = 1e-5
 """How far a regression's answer may lie from its baseline answer, as a share of the answers' spread."""
 _LAST_DIGITS = 8
@@ -36,7 +37,7 @@ class Comparison:
         answers: the version's answer to each row without load.
     """
 
-    def __init__(self, dataset: Dataset, answers: Mapping[int, str]) -> None:
+    def __init__(self, dataset: Dataset, answers: Mapping[int, str | None]) -> None:
         self._texts = pa.array([answers.get(row) for row in range(len(dataset))], pa.string())
         self._numbers = _numbers(self._texts) if dataset.labels.dtype.kind == "f" else None
         known = np.array([]) if self._numbers is None else self._numbers[np.isfinite(self._numbers)]
@@ -45,6 +46,11 @@ class Comparison:
     def of(self, rows: pa.Array) -> pa.Array:
         """The baseline answer of each of ``rows``; null where there is none."""
         return self._texts.take(rows)
+
+    def judge(self, rows: pa.Array, predictions: pa.Array, broken: pa.Array) -> pa.Array:
+        """As ``agrees``; an answer that came broken (a flag per answer) is not the baseline answer either."""
+        judged = pc.if_else(broken, False, self.agrees(rows, predictions))
+        return pc.if_else(pc.is_valid(self.of(rows)), judged, pa.scalar(None, pa.bool_()))
 
     def agrees(self, rows: pa.Array, predictions: pa.Array) -> pa.Array:
         """Whether each prediction is its row's baseline answer; null where one of them is missing."""

@@ -117,9 +117,19 @@ class Dataset:
     @cached_property
     def content(self) -> NDArray[np.intp]:
         """For each row the first row with the same features and label, shape (rows,)."""
+        return contents(self._codes, self.labels)
+
+    @cached_property
+    def request(self) -> NDArray[np.intp]:
+        """For each row the first row with the same features, whose request is the same, shape (rows,)."""
+        return contents(self._codes, np.zeros(len(self)))
+
+    @property
+    def _codes(self) -> NDArray[np.float64]:
+        """A number per sent cell, the same for the same cells, shape (rows, features)."""
         if self.matrix is not None:
-            return contents(self.matrix, self.labels)
-        return contents(np.column_stack([codes_of(cells) for cells in self._cells]), self.labels)
+            return self.matrix
+        return np.column_stack([codes_of(cells) for cells in self._cells])
 
     @cached_property
     def repeats(self) -> bool:

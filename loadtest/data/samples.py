@@ -55,9 +55,12 @@ SCHEMA = pa.schema(
         pa.field("request_id", pa.string()),
         # the answer to the row without load, where it did not match, else null
         pa.field("baseline", pa.string()),
+        # this version was asked for the row before the load, so that a cache may hold its answer; null where
+        # it was asked in the warm-up alone, or where it is not known
+        pa.field("asked_before", pa.bool_()),
     ]
 )
-_LATER = ("request_id", "baseline")
+_LATER = ("request_id", "baseline", "asked_before")
 _KEY = "samples"
 
 
@@ -119,7 +122,7 @@ class SampleSet:
             table = pq.read_table(pa.BufferReader(content))
             for name in _LATER:  # absent in older runs
                 if name not in table.column_names:
-                    table = table.append_column(name, pa.nulls(len(table), pa.string()))
+                    table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
             samples = cls(table.select(SCHEMA.names).cast(SCHEMA), digest)
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             reason = " ".join(str(error).split())

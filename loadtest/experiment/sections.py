@@ -55,6 +55,9 @@ class Data(Part):
     and the value. All columns serve as slices."""
     task: Literal["classification", "regression"] = "classification"
     """`classification`: an answer is right or wrong. `regression`: it is off by some amount."""
+    repeats: Literal["allow", "forbid"] = "allow"
+    """`forbid`: no row is sent twice under load or asked before it, so that no cache can answer. Refused if
+    the evaluation set has too few distinct rows. All baseline answers are then asked for after the load."""
 
 
 class Versions(Part):
@@ -85,8 +88,8 @@ class Load(Part):
     warmup: Seconds = 5.0
     """Load before the measurement starts; it is not counted."""
     baseline: Seconds | None = None
-    """The most time to spend on baseline answers before the load: each version answers every row once. 0:
-    none. If absent: half of `duration`."""
+    """The most time to spend on baseline answers: each version answers every row once, a random half of them
+    before the load and the others after it. 0: none. If absent: half of `duration`."""
     timeout: PositiveSeconds = 2.0
     """An answer that takes longer is an error and counts as wrong."""
     max_lag: PositiveSeconds = 0.05

@@ -60,6 +60,8 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
     if gate.entry.interim == "counted":
         part = run if gate.column is None else run.slice(rows_of_slice(gate, run.dataset))
         reason = counted(gate, part.evidence)
+    if measured.note:
+        reason += f"; {measured.note}"
     result = GateResult(
         gate=gate,
         verdict=word,

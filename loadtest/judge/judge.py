@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.caches import summarise_cache
 from loadtest.judge.foreign_answers import foreign, no_labels
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.gate_test import Judged, decide
@@ -188,6 +189,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
             for name, value in quantiles.items()
             if errors and value is not None and value >= run.experiment.load.timeout
         ),
+        cache=summarise_cache(run, role),
         cpus=facts.cpus,
         cpu_throttled_ratio=facts.cpu_throttled_ratio,
         memory_bytes=facts.memory_bytes,

@@ -13,6 +13,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
 from loadtest.judge import quality_tests
+from loadtest.judge.caches import without_cached
 from loadtest.judge.censored_latency import censored_latency
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED, compared_share, not_compared, too_few_compared
@@ -53,13 +54,22 @@ def measure(gate: Gate, run: Run) -> Measurement:
     if not exact and interim != "counted":
         run.evidence.await_first_analysis()
     rows = rows_of_slice(gate, run.dataset)
+    note = ""
+    if gate.entry.test in ("latency", "goodput"):
+        run, note = without_cached(run, () if gate.entry.quantile is None else (gate.entry.quantile,))
     if gate.column is not None:
         run = run.slice(rows)
     for name, outcomes in (("stable", run.evidence.stable), ("the candidate", run.evidence.candidate)):
         if not len(outcomes):
             where = f" in {gate.column}={gate.value}" if gate.column else ""
-            raise NoEvidence(f"no samples of {name}{where}")
-    measured = test(gate, run)
+            raise NoEvidence(f"no samples of {name}{where}" + (f"; {note}" if note else ""))
+    try:
+        measured = replace(test(gate, run), note=note)
+    except NoEvidence as missing:
+        if not note:
+            raise
+        remedy = "bring more rows, and forbid [data] repeats"
+        raise NoEvidence(f"{missing}; {note}: {remedy}", missing.seconds) from None
     if measured.rows is None:
         return measured
     return replace(measured, rows_left=len(np.unique(run.dataset.content[rows])) - measured.rows)
@@ -154,7 +164,7 @@ def _rate(gate: Gate, run: Run, counted: Callable[[Outcomes, Experiment], Flags]
     def per_block(outcomes: Outcomes) -> Floats:
         block = evidence.blocks_of(outcomes, blocks)
         counts = np.bincount(block, counted(outcomes, run.experiment), blocks).astype(np.float64)
-        return counts * (blocks / evidence.duration)
+        return counts * (evidence.weight * blocks / evidence.duration)
 
     s, c = per_block(evidence.stable), per_block(evidence.candidate)
     own_s, own_c = float(s.mean()), float(c.mean())

@@ -75,7 +75,7 @@ def too_few_compared(name: str, outcomes: Outcomes) -> str:
     compared = int(outcomes.compared.sum())
     return (
         f"only {compared:,} answers of {name} ({compared_share(outcomes):.1%}) could be compared, "
-        f"{LEAST_COMPARED:.0%} are needed; give [load] baseline more time"
+        f"{LEAST_COMPARED:.0%} are needed; let the load end, and give [load] baseline more time"
     )
 
 

@@ -31,6 +31,8 @@ class Outcomes:
         prediction: the answer as text, null where there is none.
         request_id: its id where it failed or did not match, else null.
         baseline: the answer given without load where it did not match, else null.
+        asked_before: 1 where the version was asked for the row before the load, 0 where not, -1 where it was
+            in the warm-up alone or where it is not known.
     """
 
     row: NDArray[np.int32]
@@ -43,6 +45,7 @@ class Outcomes:
     prediction: pa.Array
     request_id: pa.Array
     baseline: pa.Array
+    asked_before: NDArray[np.int8]
 
     def __len__(self) -> int:
         return len(self.row)

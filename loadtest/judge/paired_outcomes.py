@@ -50,6 +50,7 @@ class Evidence:
         unmatched: samples whose arrival has none of the other version, though it should.
         duration: seconds of load.
         often: it still grows, and this analysis of it is one of many.
+        weight: how many arrivals each stands for, where rates are counted on a part of them.
     """
 
     stable: Outcomes
@@ -58,6 +59,7 @@ class Evidence:
     unmatched: int
     duration: float
     often: bool = False
+    weight: float = 1.0
 
     def of(self, role: str) -> Outcomes:
         """What one version did."""
@@ -204,6 +206,9 @@ def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:
         prediction=_single(samples.table["prediction"]),
         request_id=_single(samples.table["request_id"]),
         baseline=_single(samples.table["baseline"]),
+        asked_before=np.asarray(
+            pc.fill_null(samples.table["asked_before"].cast(pa.int8()), -1).to_numpy(), dtype=np.int8
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from loadtest.experiment.role import Role
 from loadtest.judge.diff import diff_runs
 from loadtest.judge.diff_lines import Changes
 from loadtest.judge.gate_test import Judged
@@ -43,7 +44,8 @@ def judge_rates(runs: Sequence[Run]) -> RatesVerdict:
     """Judge runs that differ in nothing but their rate.
 
     FAIL needs a gate that fails after Holm's correction over the gates of all rates. A rate that the
-    generator could not keep up proves nothing, and makes the whole INVALID unless another proves harm.
+    generator could not keep up proves nothing, and makes the whole INVALID unless another proves harm. A
+    candidate that died at a rate is a FAIL.
 
     Args:
         runs: at least one, by ascending rate.
@@ -51,6 +53,7 @@ def judge_rates(runs: Sequence[Run]) -> RatesVerdict:
     found: list[AtRate] = []
     judged: list[Judged] = []
     invalid: list[str] = []
+    died: list[str] = []
     for run in runs:
         rate = run.experiment.load.rate
         verdict, gates = judge_gates(run)
@@ -58,10 +61,14 @@ def judge_rates(runs: Sequence[Run]) -> RatesVerdict:
         if verdict.verdict is Word.INVALID:
             invalid.append(f"at {rate:g}/s: {verdict.reason}")
         else:
+            if run.facts.of(Role.CANDIDATE).died:
+                died.append(f"at {rate:g}/s: {verdict.reason}; no higher rate was measured")
             judged += [gate._replace(where=f"at {rate:g}/s: ") for gate in gates]
     word, reason = together(judged, runs[0].alpha) if judged else (Word.INVALID, "")
     if invalid and word is not Word.FAIL:
         word, reason = Word.INVALID, "; ".join(invalid)
+    if died:
+        word, reason = Word.FAIL, died[0]
     return RatesVerdict(
         verdict=word,
         reason=reason,

@@ -81,6 +81,26 @@ class LatencySummary(Document):
     max: float | None
 
 
+class CacheSummary(Document):
+    """How fast a version answers rows that it was asked before, first asks under load unless said otherwise.
+
+    ``asked_before`` answers were to rows of the random half that was asked before the load, ``not_asked`` to
+    others; ``repeats`` to rows that were sent before under load. Their latencies at ``quantile`` follow.
+    ``times_as_fast`` and its ``interval`` (99%) compare the halves. ``seen``: answers look cached.
+    """
+
+    quantile: str
+    asked_before: int
+    not_asked: int
+    repeats: int
+    asked_before_ms: float | None
+    not_asked_ms: float | None
+    repeats_ms: float | None
+    times_as_fast: float
+    interval: tuple[float, float]
+    seen: bool
+
+
 class VersionSummary(Document):
     """What one version did in the run. None: not known, never zero instead.
 
@@ -91,7 +111,7 @@ class VersionSummary(Document):
     ``foreign_examples``; None for a regression. ``errors_by_kind`` are the errors by their phrase, the most
     frequent first; ``not_answer_examples`` what came with status 200 and can be no answer to the task;
     ``resent`` requests were sent once more, on a new connection, as the server had closed the kept-alive one
-    before it answered.
+    before it answered. ``cache`` is None where too few rows were asked before the load, or too few others.
     """
 
     requests: int
@@ -110,6 +130,7 @@ class VersionSummary(Document):
     foreign_examples: tuple[str, ...] = ()
     latency_ms: LatencySummary
     latency_at_least: tuple[str, ...] = ()
+    cache: CacheSummary | None = None
     cpus: float | None
     cpu_throttled_ratio: float | None
     memory_bytes: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtest.judge.verdict import GateResult, RowsSummary, VersionSummary, Word
+from loadtest.judge.verdict import GateResult, RowsSummary, Verdict, VersionSummary, Word
 
 MARKS = {Word.PASS: "✓", Word.FAIL: "✗", Word.INCONCLUSIVE: "?", Word.INVALID: "!"}
 
@@ -97,6 +97,31 @@ def count(value: int | None) -> str:
 def not_answers(version: VersionSummary) -> str:
     """Examples of what came with status 200 and is no answer of this model."""
     return ", ".join(repr(text) for text in version.not_answer_examples) or "–"
+
+
+def cached(version: VersionSummary) -> str:
+    """How fast rows are answered that were asked before the load, the others, and repeats."""
+    seen = version.cache
+    if seen is None:
+        return "–"
+    low, high = seen.interval
+    text = (
+        f"{seen.quantile} {quantity(seen.asked_before_ms, 'ms')}, "
+        f"{seen.times_as_fast:.3g} times as fast as others (99%: {low:.3g} to {high:.3g})"
+    )
+    return text + (f", repeats {quantity(seen.repeats_ms, 'ms')}" if seen.repeats else "")
+
+
+def look_cached(verdict: Verdict) -> list[str]:
+    """One line per version whose answers look cached."""
+    return [
+        f"answers of {role} look cached: {seen.quantile} {quantity(seen.asked_before_ms, 'ms')} for "
+        f"{seen.asked_before:,} answers to rows that were asked before the load, "
+        f"{quantity(seen.not_asked_ms, 'ms')} for {seen.not_asked:,} to others"
+        + (f", {quantity(seen.repeats_ms, 'ms')} for {seen.repeats:,} repeats" if seen.repeats else "")
+        for role, version in verdict.versions.items()
+        if (seen := version.cache) is not None and seen.seen
+    ]
 
 
 def foreign(version: VersionSummary) -> str:

@@ -28,6 +28,7 @@ from loadtest.report.number_format import (
     latency,
     limit,
     limit_of,
+    look_cached,
     memory,
     not_answers,
     quantity,
@@ -80,7 +81,8 @@ class TerminalProgress:
 def progress_line(event: dict[str, Any]) -> str:
     """One line from a report of the load generator."""
     if baseline := event.get("baseline"):
-        return f"before the load │ {baseline['asked']:,} of {baseline['rows']:,} rows answered without load"
+        when = "after" if baseline.get("when") == "after" else "before"
+        return f"{when} the load │ {baseline['asked']:,} of {baseline['rows']:,} rows answered without load"
     parts = [f"{event.get('elapsed', 0.0):5.0f} s", f"{event.get('done', 0):,} answers"]
     for role, seen in event.get("versions", {}).items():
         accuracy = "" if seen.get("accuracy") is None else f" accuracy {share(seen['accuracy'])}"
@@ -165,6 +167,8 @@ def print_verdict(console: Console, verdict: Verdict, folder: str | None) -> Non
     console.print()
     if verdict.rows is not None:
         console.print(Text(rows(verdict.rows), style="dim"), soft_wrap=True)
+    for line in look_cached(verdict):
+        console.print(Text(line), soft_wrap=True)
     print_unmet(console, verdict.gates)
     print_last_line(console, verdict.verdict, verdict.reason, folder)
 

@@ -40,8 +40,13 @@ def opened(ready: Ready, progress: Progress) -> Iterator[Lab]:
         progress.step("stopping the lab")
 
 
-def measure_on(lab: Lab, experiment: Experiment, job: Path, dataset: Dataset, progress: Progress) -> None:
+def measure_on(
+    lab: Lab, experiment: Experiment, job: Path, dataset: Dataset, progress: Progress
+) -> str | None:
     """Put the load on a lab that runs; the job folder then holds the files of a measurement.
+
+    Returns:
+        How the candidate died under load while stable was well; None: it did not.
 
     Raises:
         LabError: the lab or the load generator broke.
@@ -67,6 +72,7 @@ def measure_on(lab: Lab, experiment: Experiment, job: Path, dataset: Dataset, pr
             "died": died,
         }
     write_file(job, ENVIRONMENT, describe(environment) | {"server_facts": run_facts})
+    return died
 
 
 def _memory(url: str) -> int | None:

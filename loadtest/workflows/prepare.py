@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from contract.model_toml import MODEL_TOML, ModelToml, ModelTomlError, read_mode
 from loadtest.canary import live_evidence
 from loadtest.capacity import gates as capacity_gates
 from loadtest.data.dataset import Dataset
+from loadtest.data.repeats import check_rows_suffice
 from loadtest.errors import ExperimentError, ModelError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
@@ -105,7 +107,20 @@ def check_compare(experiment: Experiment, backend: str, results: Path) -> Checke
         raise ExperimentError("restarts are judged when all are done: give --restarts or --until-decided")
     if load.restarts > 1 and load.rates:
         raise ExperimentError("rates and restarts do not go together; leave one of them out")
-    return _check(experiment, backend, check_gates, results)
+    if load.rates and experiment.data.repeats == "forbid":
+        raise ExperimentError(
+            "each of [load] rates sends the same rows, and [data] repeats forbids to send one twice; "
+            "give one rate"
+        )
+    return _check(experiment, backend, _check_rows_and_gates, results)
+
+
+def _check_rows_and_gates(experiment: Experiment, dataset: Dataset | None) -> None:
+    check_gates(experiment, dataset)
+    load = experiment.load
+    if dataset is not None and experiment.data.repeats == "forbid":
+        # as many as are to be expected: the load knows its arrivals to the last one, and counts again
+        check_rows_suffice(dataset, math.ceil(load.rate * (load.warmup + load.duration)))
 
 
 def check_capacity(
@@ -125,6 +140,11 @@ def check_capacity(
     if experiment.target is not None and (option := next((o for o, v in by_limit.items() if v), None)):
         raise UsageError(
             f"{option} needs CPU limits, which two servers by their URLs do not tell; leave it out"
+        )
+    if experiment.data.repeats == "forbid":
+        raise ExperimentError(
+            "capacity sends the same rows in each trial, and [data] repeats forbids to send one twice; "
+            'set it to "allow"'
         )
     return _check(experiment, backend, lambda e, _: capacity_gates.check(e.capacity.gates), results)
 

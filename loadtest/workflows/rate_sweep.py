@@ -22,6 +22,8 @@ from loadtest.workflows.stored_run import gather_run, open_run, read_environment
 def measure_rates(ready: Ready, folder: Path, progress: Progress) -> RatesVerdict:
     """Measure at each of ``load.rates``, lowest first, on one lab, and judge them together.
 
+    Where the candidate dies under load the higher rates are not measured: it is a FAIL.
+
     Raises:
         LabError: the lab did not start or broke.
     """
@@ -32,8 +34,11 @@ def measure_rates(ready: Ready, folder: Path, progress: Progress) -> RatesVerdic
             part, single = folder / f"rate-{rate:g}", ready.experiment.at_rate(rate)
             part.mkdir()
             write_file(part, EXPERIMENT, single.to_toml())
-            measure_on(lab, single, part, ready.dataset, progress)
+            died = measure_on(lab, single, part, ready.dataset, progress)
             parts.append((part, gather_run(part, single, ready.dataset)))
+            if died:
+                progress.step(f"{died}: no higher rate is measured")
+                break
     progress.step("judging")
     verdict = judge_rates([run for _, run in parts])
     _write_reports(folder, dict(parts), verdict)

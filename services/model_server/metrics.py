@@ -116,10 +116,17 @@ class _Requests(Collector):
 
 
 class Metrics:
-    """Every metric of one server, on a fresh registry; ``queue_depth`` is asked at scrape time."""
+    """Every metric of one server, on a fresh registry.
+
+    ``queue_depth`` and ``clock_offset`` are asked at scrape time.
+    """
 
     def __init__(
-        self, registry: CollectorRegistry, version: LoadedVersion, queue_depth: Callable[[], float]
+        self,
+        registry: CollectorRegistry,
+        version: LoadedVersion,
+        queue_depth: Callable[[], float],
+        clock_offset: Callable[[], float],
     ) -> None:
         name = version.version
         by_class = version.classes is not None and len(version.classes) <= MAX_CLASSES
@@ -132,6 +139,8 @@ class Metrics:
 
         depth = gauge("loadproof_queue_depth", "Requests that wait for the model now.", version=name)
         depth.set_function(queue_depth)
+        text = "How far this clock is ahead of the gateway's, with the quickest request's way; 0: not known."
+        gauge("loadproof_gateway_clock_offset_seconds", text, version=name).set_function(clock_offset)
         facts = {"model": version.name, "version": name, "platform": version.platform, "task": version.task}
         gauge("loadproof_model_info", "The version that is served.", **facts).set(1)
         text = "Whether ONNX Runtime runs a scikit-learn model: 1 or 0; what runs it, and why."

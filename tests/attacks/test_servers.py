@@ -9,8 +9,10 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -19,10 +21,9 @@ from loadtest.errors import ExitCode
 pytestmark = pytest.mark.integration
 
 PAGE = Path(__file__).parents[2] / "docs" / "what-cannot-fool-it.md"
-ROWS = 400
 EXPERIMENT = """
 name = "attack"
-gates = ["error_rate <= stable + 5pp", "accuracy >= stable - 20pp"]
+gates = {gates}
 
 [model]
 name = "m"
@@ -34,8 +35,9 @@ label = "y"
 features = ["x"]
 
 [load]
-rate = 40
-duration = "8s"
+rate = {rate}
+duration = "{seconds}s"
+baseline = "60s"
 warmup = "1s"
 max_lag = "2s"
 timeout = "10s"
@@ -53,6 +55,7 @@ def serve(answer):
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self):
             row = json.loads(self.rfile.read(int(self.headers["content-length"])))["instances"][0][0]
@@ -79,11 +82,45 @@ def honest(row, _):
     return row % 2
 
 
+def slow(seconds):
+    """Honest, and not quick."""
+
+    def answer(row, _):
+        time.sleep(seconds)
+        return row % 2
+
+    return answer
+
+
+def caching(miss):
+    """Honest, but what it was asked before it knows at once."""
+    known = set()
+
+    def answer(row, _):
+        if row not in known:
+            time.sleep(miss)
+            known.add(row)
+        return row % 2
+
+    return answer
+
+
 def every(count, lie):
     """Honest, but for every ``count``-th request of the load (the first ones are looked at before it)."""
     return lambda row, number: lie if number > 60 and number % count == 0 else row % 2
 
 
+class Setting(NamedTuple):
+    """What is asked, and how much of it."""
+
+    gates: tuple[str, ...] = ("error_rate <= stable + 5pp", "accuracy >= stable - 20pp")
+    rows: int = 400
+    rate: int = 40
+    seconds: int = 8
+
+
+# a gate on latency needs half a minute, and here no row comes twice
+LATENCY = Setting(("p50 <= stable + 20ms",), rows=800, rate=15, seconds=31)
 SCORES = (lambda row, _: 0.25 + row / 1000,) * 2
 ATTACKS = {
     "nobody lies": (honest, honest, ExitCode.PASS, ""),
@@ -115,8 +152,16 @@ ATTACKS = {
         ExitCode.PASS,
         "sent once more",
     ),
+    # half of the rows were asked before the load: the median over all of them hides the misses
+    "the candidate takes 60 ms for a new row, and none for one it knows; stable takes 10 ms for each": (
+        slow(0.010),
+        caching(0.060),
+        ExitCode.FAIL,
+        "answers of candidate look cached",
+        LATENCY,
+    ),
 }
-"""A row of the page: what stable and the candidate do, the exit code, and what is said."""
+"""A row of the page: what stable and the candidate do, the exit code, what is said, and the setting."""
 
 
 def test_the_page_shows_these_attacks():
@@ -124,18 +169,27 @@ def test_the_page_shows_these_attacks():
         r"^\| (.+?) \| (PASS|FAIL|exit code 2, before the load)\b", PAGE.read_text("utf-8"), re.M
     )
     words = {ExitCode.PASS: "PASS", ExitCode.FAIL: "FAIL", ExitCode.USAGE: "exit code 2, before the load"}
-    assert dict(rows) == {attack: words[code] for attack, (_, _, code, _) in ATTACKS.items()}
+    assert dict(rows) == {attack: words[code] for attack, (_, _, code, *_) in ATTACKS.items()}
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_the_verdict(tmp_path, attack):
-    stable, candidate, code, says = ATTACKS[attack]
-    rows = "".join(f"{row},{row % 2}\n" for row in range(ROWS))
+    stable, candidate, code, says, *given = ATTACKS[attack]
+    setting = given[0] if given else Setting()
+    rows = "".join(f"{row},{row % 2}\n" for row in range(setting.rows))
     (tmp_path / "rows.csv").write_text("x,y\n" + rows, encoding="utf-8")
     servers = [serve(stable), serve(candidate)]
     urls = [f"http://127.0.0.1:{server.server_port}" for server in servers]
     (tmp_path / "attack.toml").write_text(
-        EXPERIMENT.format(stable=urls[0], candidate=urls[1], data=tmp_path / "rows.csv"), encoding="utf-8"
+        EXPERIMENT.format(
+            stable=urls[0],
+            candidate=urls[1],
+            data=tmp_path / "rows.csv",
+            gates=json.dumps(setting.gates),
+            rate=setting.rate,
+            seconds=setting.seconds,
+        ),
+        encoding="utf-8",
     )
     command = [sys.executable, "-m", "loadtest", "compare", "--experiment", str(tmp_path / "attack.toml")]
     done = subprocess.run(

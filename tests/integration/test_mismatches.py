@@ -25,13 +25,14 @@ def measure(folder, server, workers=1):
 
 
 def test_swapped_answers_are_named(double, job):
-    # 40 rows and 20 of them again alone, about 50 in the warm-up: the 200th and the 400th are measured
+    # 20 rows twice before the load, about 50 in its warm-up: the 200th and the 400th are measured
     folder = job(rows=40, rate=100, duration=4, baseline=60)
     with double(delays=[0.03], swap_every=200) as server:
         events, samples, verdict = measure(folder, server)
         swapped = server.seen()["swapped"]
     assert len(swapped) == 4
-    assert events[0]["baseline"]["rows"] == 2 * 40
+    halves = [event["baseline"] for event in events if "baseline" in event]
+    assert {(half["when"], half["rows"]) for half in halves} == {("before", 2 * 20), ("after", 2 * 20)}
     assert sorted(samples.table.filter(samples.mismatch)["request_id"].to_pylist()) == sorted(swapped)
     assert (verdict.verdict, verdict.versions["candidate"].mismatches) == (Word.FAIL, 4)
     assert set(verdict.versions["candidate"].mismatch_ids) == set(swapped)

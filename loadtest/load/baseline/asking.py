@@ -1,34 +1,27 @@
-"""Asking each version for its baseline answers: each row of the workload, one request at a time."""
+"""Asking one version without load: rows one after the other, one request at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from time import perf_counter
 from typing import NamedTuple
 
-import gevent
-import numpy as np
 import pyarrow as pa
 
-from loadtest.data.baseline import BaselineAnswers, Comparison
+from loadtest.data.baseline import Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.errors import UsageError
-from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
-from loadtest.load.baseline.first_rows import FIRST_ROWS, FirstRows
+from loadtest.load.baseline.first_rows import FirstRows
 from loadtest.load.protocols import Codec
-from loadtest.load.sending.arrivals import Schedule, draw
 from loadtest.load.sending.http_client import Client
 from loadtest.load.sending.response import read_answer
-from loadtest.load.sending.target import client_of
 from loadtest.load.sending.task_answers import TaskAnswers
 
 ASKED_AGAIN = 20
 """Rows that are asked a second time: a version that contradicts itself then has no baseline."""
-
-_FIRST_SECONDS = 5.0
-"""How long at most the first rows are asked for where nobody wants baseline answers."""
-_TICK = 1.0
+GIVES_UP = 20
+"""Rows in a row without an answer after which a version is asked no more, once the load is over."""
 
 
 class BaselineReach(NamedTuple):
@@ -41,6 +34,7 @@ class BaselineReach(NamedTuple):
         requests: requests sent in all.
         seconds: how long it took.
         steady: asked again, it gave the same answers; where it did not, its answers are no baseline answers.
+        asked_before: of those asked, how many were asked before the load.
     """
 
     rows: int
@@ -49,6 +43,19 @@ class BaselineReach(NamedTuple):
     requests: int
     seconds: float
     steady: bool
+    asked_before: int = 0
+
+    def then(self, later: BaselineReach) -> BaselineReach:
+        """This before the load, and ``later`` after it."""
+        return BaselineReach(
+            rows=self.rows,
+            asked=self.asked + later.asked,
+            answered=self.answered + later.answered,
+            requests=self.requests + later.requests,
+            seconds=self.seconds + later.seconds,
+            steady=self.steady and later.steady,
+            asked_before=self.asked_before,
+        )
 
 
 class BaselineAsker:
@@ -67,6 +74,7 @@ class BaselineAsker:
         run: str,
         *,
         check: bool = True,
+        phase: str = "baseline",
     ) -> None:
         self._role = role
         self._codec = codec
@@ -76,24 +84,29 @@ class BaselineAsker:
         self.refused: UsageError | None = None
         self._rows = rows
         self._client = client
-        self._ids = f"{run}-{role}-baseline-"
+        self._ids = f"{run}-{role}-{phase}-"
         self._head = client.head(codec.path, role)
         self._requests = 0
         self.asked = 0
         self.answers: dict[int, str] = {}
 
-    def run(self, until: float, is_wanted: Callable[[], bool], *, again: bool = True) -> BaselineReach:
+    def run(
+        self, until: float, is_wanted: Callable[[], bool], *, again: bool = True, gives_up: bool = False
+    ) -> BaselineReach:
         """Ask until all rows are answered, ``until`` (``perf_counter``) has passed, or nobody wants more.
 
         It ends, too, where the first rows show that no load is worth it: see ``refused``. ``again``: ask some
-        rows a second time.
+        rows a second time. ``gives_up``: stop asking what answers no more.
         """
-        began, steady = perf_counter(), True
+        began, steady, silent = perf_counter(), True, 0
         for row in self._rows:
             if self.refused or perf_counter() >= until or not is_wanted():
                 break
+            if gives_up and silent >= GIVES_UP:
+                break
             error, answer = self._ask(row)
             self.asked += 1
+            silent = silent + 1 if answer is None else 0
             self._first.add(error, answer)
             self.refused = self._first.refuse()
             if answer is not None:
@@ -104,111 +117,16 @@ class BaselineAsker:
             same = Comparison(self._dataset, self.answers).agrees(pa.array(twice, pa.int32()), answers)
             steady = False not in same.to_pylist()
         self._client.close()
-        return BaselineReach(
-            len(self._rows), self.asked, len(self.answers), self._requests, perf_counter() - began, steady
-        )
+        seconds = perf_counter() - began
+        return BaselineReach(len(self._rows), self.asked, len(self.answers), self._requests, seconds, steady)
+
+    @property
+    def asked_rows(self) -> dict[int, str | None]:
+        """The rows asked so far, each with its answer, or None."""
+        return {row: self.answers.get(row) for row in self._rows[: self.asked]}
 
     def _ask(self, row: int) -> tuple[str | None, str | None]:
         self._requests += 1
         body = self._codec.encode(self._dataset.row(row))
         answer = self._client.post(self._head, body, f"{self._ids}{self._requests}".encode())
         return read_answer(answer, self._role, self._codec, self._task)
-
-
-def ask_baseline(
-    experiment: Experiment,
-    dataset: Dataset,
-    codecs: Mapping[Role, Codec],
-    host: str,
-    run: str,
-    workers: int,
-    is_wanted: Callable[[], bool],
-    show: Callable[[int, int], None],
-) -> tuple[BaselineAnswers, dict[Role, BaselineReach]]:
-    """Ask all versions, each by itself, at the same time as the others.
-
-    Args:
-        experiment: says which load will follow, and for how long at most to ask.
-        dataset: the evaluation set.
-        codecs: per version.
-        host: base URL of the target: the path that the load will take.
-        run: names the run in request ids.
-        workers: how many workers will send.
-        is_wanted: whether to go on.
-        show: takes, about once a second, the rows answered or given up, and all, over all versions.
-
-    Raises:
-        UsageError: of the first rows a version fails most, or answers most with what is no label.
-
-    Returns:
-        The baseline answers, without the versions that contradict themselves, and how far they reach.
-    """
-    load = experiment.load
-    rows = rows_to_ask([draw(load, len(dataset), worker, workers) for worker in range(workers)], load.seed)
-    askers = {
-        role: BaselineAsker(
-            role,
-            codec,
-            dataset,
-            rows,
-            client_of(role, experiment, host, codec),
-            run,
-            # one version alone, or a canary, is measured because it may be bad
-            check=load.traffic == "duet",
-        )
-        for role, codec in codecs.items()
-    }
-    until = perf_counter() + load.baseline_time
-    greenlets = _spawn(askers, until, is_wanted)
-    while not all(greenlet.ready() for greenlet in greenlets.values()):
-        gevent.joinall(greenlets.values(), timeout=_TICK)
-        show(sum(asker.asked for asker in askers.values()), len(rows) * len(askers))
-    _raise_refusal(askers)
-    reach = {role: greenlet.get() for role, greenlet in greenlets.items()}
-    return {role: askers[role].answers for role in askers if reach[role].steady}, reach
-
-
-def ask_first_rows(
-    experiment: Experiment, dataset: Dataset, codecs: Mapping[Role, Codec], host: str, run: str
-) -> dict[Role, int]:
-    """Ask all versions for the first rows only, where nobody wants baseline answers; how many were sent.
-
-    Raises:
-        UsageError: a version fails most of them, or answers most with what is no label.
-    """
-    rows = list(range(min(len(dataset), FIRST_ROWS)))
-    askers = {
-        role: BaselineAsker(role, codec, dataset, rows, client_of(role, experiment, host, codec), run)
-        for role, codec in codecs.items()
-    }
-    until = perf_counter() + _FIRST_SECONDS
-    gevent.joinall(_spawn(askers, until, lambda: True, again=False).values(), raise_error=True)
-    _raise_refusal(askers)
-    return {role: asker.asked for role, asker in askers.items()}
-
-
-def _spawn(
-    askers: Mapping[Role, BaselineAsker], until: float, is_wanted: Callable[[], bool], *, again: bool = True
-) -> dict[Role, gevent.Greenlet]:
-    def go_on() -> bool:
-        return is_wanted() and not any(asker.refused for asker in askers.values())
-
-    return {role: gevent.spawn(asker.run, until, go_on, again=again) for role, asker in askers.items()}
-
-
-def _raise_refusal(askers: Mapping[Role, BaselineAsker]) -> None:
-    for asker in askers.values():
-        if asker.refused:
-            raise asker.refused
-
-
-def rows_to_ask(schedules: Sequence[Schedule], seed: int) -> list[int]:
-    """The distinct rows that will be measured: those sent most often first, in random order among equals.
-
-    So the rows that the time does not suffice for are few samples, and spread over the whole run.
-    """
-    sent = np.concatenate([schedule.row[schedule.scheduled_at >= 0] for schedule in schedules])
-    rows, counts = np.unique(sent, return_counts=True)
-    order = np.lexsort((np.random.default_rng(seed).random(len(rows)), -counts))
-    asked: list[int] = rows[order].tolist()
-    return asked

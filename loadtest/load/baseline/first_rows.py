@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 from loadtest.data.dataset import Dataset
+from loadtest.data.repeats import LOOKS
 from loadtest.errors import UsageError
 from loadtest.experiment.role import Role
 from loadtest.load.sending.task_answers import is_finite
 
-FIRST_ROWS = 20
+FIRST_ROWS = LOOKS
 """Rows that are looked at before the load."""
 _MOST = 0.5
 _SHOWN = 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from loadtest.data.samples import SampleSet
 from loadtest.errors import ExperimentError, LabError, LoadproofError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
-from loadtest.load.baseline.asking import ask_baseline, ask_first_rows
+from loadtest.load.baseline.before_and_after import AFTER_A_STOP, Baseline
 from loadtest.load.cluster.channel import Channel
 from loadtest.load.cluster.load_summary import LoadSummary
 from loadtest.load.cluster.messages import (
@@ -126,7 +125,7 @@ class Coordinator:
                 logger.error("%s", error)
                 self._runner.log_exception("loadproof", str(error), "")  # for Locust's pages
             if run is not None:
-                run.over.set()
+                run.end()
 
     def _begin(self, **_: object) -> None:
         self.result, self.error = None, None
@@ -152,16 +151,16 @@ class Coordinator:
             gevent.spawn(self._lead, run, host, codecs, dataset)
 
     def _lead(self, run: RunInProgress, host: str, codecs: dict[Role, Codec], dataset: Dataset) -> None:
-        """Ask for baseline answers, hand out the shares, and watch the run to its end."""
+        """Ask for half of the baseline answers, hand out the shares, watch, and ask for the other half."""
         baseline = b""
         with self._failing("the baseline answers could not be had", run):
-            if run.experiment.load.baseline_time:
-                baseline = self._ask_baseline(run, host, codecs, dataset)
-            elif run.experiment.load.traffic == "duet":
-                run.first_rows = ask_first_rows(run.experiment, dataset, codecs, host, run.name)
+            run.baseline = Baseline(run.experiment, dataset, codecs, host, run.name, len(run.reports.shares))
+            baseline = encode_answers(
+                run.baseline.ask_before(lambda: run.stopped_after is None, self._show_baseline(run, "before"))
+            )
         if run.stopped_after is not None:
             run.reports.call_off()
-            run.over.set()
+            run.end()
         if run.over.is_set():
             return
         experiment = self._inputs.to_toml(run.experiment)
@@ -178,23 +177,19 @@ class Coordinator:
             )
             self._channel.send(job, share.client)
         self._watch(run)
+        with self._failing("the baseline answers could not be had", run):
+            if not (run.cannot_go_on or run.over.is_set()):
+                run.baseline.ask_after(
+                    run.stopped_after,
+                    lambda: not run.called_off,
+                    self._show_baseline(run, "after"),
+                )
+        run.end()
 
-    def _ask_baseline(
-        self, run: RunInProgress, host: str, codecs: dict[Role, Codec], dataset: Dataset
-    ) -> bytes:
-        baseline, run.baseline = ask_baseline(
-            run.experiment,
-            dataset,
-            codecs,
-            host,
-            run.name,
-            len(run.reports.shares),
-            is_wanted=lambda: run.stopped_after is None,
-            show=lambda asked, rows: self._hooks.show(
-                run.figures() | {"baseline": {"asked": asked, "rows": rows}}
-            ),
+    def _show_baseline(self, run: RunInProgress, when: str) -> Callable[[int, int], None]:
+        return lambda asked, rows: self._hooks.show(
+            run.figures() | {"baseline": {"asked": asked, "rows": rows, "when": when}}
         )
-        return encode_answers(baseline)
 
     def _on_joined(self, joined: Joined, sender: str) -> None:
         if joined.worker == sender and sender not in self._joined:
@@ -216,11 +211,11 @@ class Coordinator:
             self._check(run)
 
     def _go(self, run: RunInProgress) -> None:
-        run.began_at = time.time() + _LEAD + run.experiment.load.warmup
+        began_at = run.begin(_LEAD + run.experiment.load.warmup)
         if self._hooks.metrics is not None:
-            began = datetime.fromtimestamp(run.began_at, UTC)
+            began = datetime.fromtimestamp(began_at, UTC)
             self._hooks.metrics.begin(run_name(run.experiment.name, began), run.experiment, run.counts)
-        self._tell(run, Go(run.name, run.began_at, run.began_at - time.time()))
+        self._tell(run, Go(run.name, began_at, -run.elapsed))
 
     def _on_dataset_wanted(self, wanted: DatasetWanted, sender: str) -> None:
         run = self._run
@@ -245,13 +240,13 @@ class Coordinator:
         run.give_up_late_workers()
 
     def _end_early(self, run: RunInProgress) -> None:
-        if run.stopped_after is None:
+        if run.stopped_after is None and not run.sent.is_set():
             run.stopped_after = run.elapsed
             self._tell(run, Stop(run.name))
 
     def _watch(self, run: RunInProgress) -> None:
         ticks = 0
-        while not run.over.wait(TICK):
+        while not (run.over.is_set() or run.sent.wait(TICK)):
             run.reports.tick()
             self._check(run)
             ticks += 1
@@ -268,16 +263,20 @@ class Coordinator:
         run = self._run
         if run is None or run.over.is_set():
             return
+        run.called_off = run.sent.is_set()
         self._end_early(run)
-        if not run.over.wait(run.experiment.load.timeout + GRACE):
+        if not run.sent.wait(run.experiment.load.timeout + GRACE):
             run.reports.give_up("it did not finish when the run was stopped")
-            run.over.set()
+            run.end()
+        # the last row that is asked for may take as long as any other
+        if not run.over.wait(AFTER_A_STOP + run.experiment.load.timeout + GRACE):
+            run.end()
 
     def _close(self, **_: object) -> None:
         run, self._run = self._run, None
         if run is not None:
             with self._failing("the run could not be concluded"):
-                samples = run.reports.samples()
+                samples = run.compared(run.reports.samples())
                 self.result = FinishedRun(run.experiment, samples, run.summary(samples))
                 self._show_progress(run)
                 if self.result.summary.reason:

@@ -43,6 +43,8 @@ class LoadSummary:
             connection before it answered.
         not_answers: per version what came with status 200 and is no answer, and how often each text came.
         workers: number of workers that the run began with.
+        clock_skew_s: how far the wall clock of each worker is ahead of the master's (None: not known); shown,
+            and nothing follows from it.
         missing_workers: workers that were given up: index, Locust's id (the machine first), why,
             when they last reported (seconds since time zero; None: never), their arrivals whose time came,
             and how many of those have no sample.
@@ -65,6 +67,7 @@ class LoadSummary:
     resent: dict[str, int]
     not_answers: dict[str, dict[str, int]]
     workers: int
+    clock_skew_s: list[float | None]
     missing_workers: list[dict[str, Any]]
     missing_samples: int
     valid: bool
@@ -135,6 +138,7 @@ def summarise(
         },
         not_answers={role: _joined(reports, index) for index, role in enumerate(ROLES)},
         workers=len(reports.shares),
+        clock_skew_s=[share.last.clock_skew for share in reports.shares],
         missing_workers=missing,
         missing_samples=lost,
         valid=reason is None,

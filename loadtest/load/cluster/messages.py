@@ -88,8 +88,8 @@ class Go(NamedTuple):
 
     Args:
         run: the run's name.
-        began_at: the run's time zero in seconds since 1970, by the master's clock.
-        ahead: how far time zero lay ahead when this was sent, in seconds.
+        began_at: the run's time zero in seconds since 1970, by the master's clock: to compare clocks.
+        ahead: how far time zero lay ahead when this was sent, in seconds: what the worker begins by.
     """
 
     run: Name
@@ -120,6 +120,8 @@ class Report(NamedTuple):
         warmup: warm-up requests sent to stable and to the candidate.
         resent: requests to stable and to the candidate that were sent once more.
         not_answers: of stable and of the candidate, texts that are no answer and how often each came.
+        clock_skew: how far the worker's wall clock is ahead of the master's, in seconds, plus what the start
+            took to come; None: it has not begun.
         problem: why it ended early; None: it did not.
         code: exit code of that problem.
     """
@@ -137,6 +139,7 @@ class Report(NamedTuple):
     warmup: tuple[Count, Count] = (0, 0)
     resent: tuple[Count, Count] = (0, 0)
     not_answers: tuple[Texts, ...] = ()
+    clock_skew: FiniteFloat | None = None
     problem: Annotated[str, Field(max_length=5000)] | None = None
     code: ExitCode = ExitCode.PASS
 

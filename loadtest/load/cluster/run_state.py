@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gevent.event import Event
 
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import Role
-from loadtest.load.baseline.asking import BaselineReach
+from loadtest.load.baseline.before_and_after import Baseline
 from loadtest.load.cluster.load_summary import LoadSummary, summarise
 from loadtest.load.cluster.worker_reports import WorkerReports
 from loadtest.load.live.counts import LiveCounts
@@ -23,25 +22,58 @@ GRACE = 10.0
 
 
 class RunInProgress:
-    """One run, from its start to its conclusion; ``clients`` are Locust's ids of the workers, in order."""
+    """One run, from its start to its conclusion.
 
-    def __init__(self, experiment: Experiment, clients: Sequence[str], digest: str) -> None:
+    Args:
+        experiment: resolved.
+        clients: Locust's ids of the workers, in order.
+        digest: SHA-256 of the evaluation set.
+        clock: seconds, monotonic: every duration is by it.
+        wall: seconds since 1970, read once to say when the run began: it may step at any time.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        clients: Sequence[str],
+        digest: str,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self.experiment = experiment
         self.digest = digest
         self.name = uuid.uuid4().hex[:12]
         self.reports = WorkerReports(self.name, clients)
         self.counts = LiveCounts(experiment.objective.latency)
-        self.baseline: dict[Role, BaselineReach] = {}
-        self.first_rows: dict[Role, int] = {}
+        self.baseline: Baseline | None = None
         self.began_at: float | None = None
         self.stopped_after: float | None = None
+        self.sent = Event()
+        """Every worker has finished, or is given up."""
         self.over = Event()
+        self.called_off = False
+        """It was stopped when the load was over: the rest of the baseline answers is not wanted."""
+        self._clock, self._wall = clock, wall
+        self._origin = 0.0
         self._progress = Progress(self.counts)
 
     @property
     def elapsed(self) -> float:
         """Seconds since time zero; before the start the whole warm-up is ahead."""
-        return -self.experiment.load.warmup if self.began_at is None else time.time() - self.began_at
+        return -self.experiment.load.warmup if self.began_at is None else self._clock() - self._origin
+
+    def begin(self, ahead: float) -> float:
+        """Set time zero ``ahead`` seconds from now; it in seconds since 1970."""
+        self._origin = self._clock() + ahead
+        self.began_at = self._wall() + ahead
+        return self.began_at
+
+    def end(self) -> None:
+        """Nothing more is awaited."""
+        self.called_off = True
+        self.sent.set()
+        self.over.set()
 
     @property
     def measured_seconds(self) -> float:
@@ -70,17 +102,21 @@ class RunInProgress:
         if self.elapsed > load.duration + load.timeout + GRACE:
             self.reports.give_up("it did not finish in time")
         if self.reports.over:
-            self.over.set()
+            self.sent.set()
+
+    def compared(self, samples: SampleSet) -> SampleSet:
+        """The samples, held against all baseline answers."""
+        return samples if self.baseline is None else self.baseline.compare(samples)
 
     def summary(self, samples: SampleSet) -> LoadSummary:
         """What became of it."""
-        began_at = self.began_at if self.began_at is not None else time.time()
+        began_at = self.began_at if self.began_at is not None else self._wall()
         return summarise(
             self.experiment.load,
             self.reports,
             samples,
             began_at,
             self.stopped_after,
-            self.baseline,
-            self.first_rows,
+            None if self.baseline is None else self.baseline.reach,
+            None if self.baseline is None else self.baseline.looked_at,
         )

@@ -43,8 +43,6 @@ from loadtest.load.sending.user_traffic import UnpinnedDriver
 REPORT_EVERY = 1.0
 _METHOD = "POST"
 _CONTENT_WITHIN = 60.0
-_CLOCKS_AGREE = 0.5
-"""Seconds; a worker whose clock is further off begins when it is told to, not when its clock says so."""
 
 
 class Worker:
@@ -55,6 +53,7 @@ class Worker:
         inputs: of this process.
         recorder: makes what records the samples.
         permits: what the master may ask for; None: anything, because it started this process itself.
+        wall: seconds since 1970, to say how far this machine's clock is from the master's.
     """
 
     def __init__(
@@ -63,10 +62,12 @@ class Worker:
         inputs: RunInputs,
         recorder: MakeRecorder = Recorder,
         permits: Permits | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._environment = environment
         self._inputs = inputs
         self._make_recorder = recorder
+        self._wall = wall
         self._share: _Share | None = None
         runner: Any = environment.runner
         events: Any = environment.events
@@ -86,7 +87,13 @@ class Worker:
         if self._share is not None:
             self._share.stop()
         self._share = _Share(
-            job, self._environment, self._inputs, self._make_recorder, self._permits, self._channel
+            job,
+            self._environment,
+            self._inputs,
+            self._make_recorder,
+            self._permits,
+            self._channel,
+            self._wall,
         )
 
     def _tell_share(self, hear: Callable[[_Share, Any], None], message: Any, _: str) -> None:
@@ -110,8 +117,11 @@ class _Share:
         recorder: MakeRecorder,
         permits: Permits | None,
         channel: Channel,
+        wall: Callable[[], float],
     ) -> None:
         self.job = job
+        self._wall = wall
+        self._clock_skew: float | None = None
         self._permits = permits
         self._channel = channel
         self._environment = environment
@@ -136,11 +146,9 @@ class _Share:
 
     def go(self, message: Go) -> None:
         """Send from the run's time zero on."""
-        # the wall clock is what workers share; from here on only the monotonic clock counts
-        ahead = message.began_at - time.time()
-        if abs(ahead - message.ahead) > _CLOCKS_AGREE:
-            ahead = message.ahead
-        self._origin = time.perf_counter() + ahead
+        # a wall clock may be off, and may step: it is compared with the master's, and nothing follows from it
+        self._clock_skew = self._wall() + message.ahead - message.began_at
+        self._origin = time.perf_counter() + message.ahead
         self._go.set()
 
     def stop(self, _: Stop | None = None) -> None:
@@ -206,7 +214,14 @@ class _Share:
         }
         self._planned = schedule.measured
         ids = f"{job.run}-{job.worker}-"
-        self._recorder = self._make_recorder(dataset, job.worker, decode_answers(job.baseline), ids)
+        # a row that any worker sends in the warm-up may be in a cache
+        warmup = {
+            row
+            for worker in range(job.workers)
+            for share in [draw(load, len(dataset), worker, job.workers)]
+            for row in share.row[share.scheduled_at < 0].tolist()
+        }
+        self._recorder = self._make_recorder(dataset, job.worker, decode_answers(job.baseline), ids, warmup)
         parts: dict[str, Any] = {
             "schedule": schedule,
             "codecs": list(codecs.values()),
@@ -269,6 +284,7 @@ class _Share:
             warmup=(driver.warmup[0], driver.warmup[1]) if driver else (0, 0),
             resent=(driver.resent[0], driver.resent[1]) if driver else (0, 0),
             not_answers=tuple(dict(kept.texts) for kept in driver.not_answers) if driver else (),
+            clock_skew=self._clock_skew,
             problem=problem,
             code=code,
         )

@@ -7,7 +7,7 @@ can be computed for many samples at once (text, ``correct``, ``matches``, ids) i
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,18 @@ class Recorder:
     Args:
         dataset: the evaluation set, for its labels.
         worker: index of the worker.
-        baseline: what each version answered without load.
+        baseline: what each version answered before the load.
         ids: what request ids begin with, before the request's serial.
+        warmup: rows that the warm-up sends.
     """
 
     def __init__(
-        self, dataset: Dataset, worker: int, baseline: BaselineAnswers | None = None, ids: str = ""
+        self,
+        dataset: Dataset,
+        worker: int,
+        baseline: BaselineAnswers | None = None,
+        ids: str = "",
+        warmup: Iterable[int] = (),
     ) -> None:
         self._worker = worker
         self._ids = ids
@@ -56,6 +62,16 @@ class Recorder:
         self._labels = None if labels.dtype.kind == "f" else pa.array(labels.tolist(), pa.string())
         self._baseline = {
             ROLES.index(role): Comparison(dataset, answers) for role, answers in (baseline or {}).items()
+        }
+        self._waiting = {
+            ROLES.index(role)
+            for role, answers in (baseline or {}).items()
+            if any(answer is not None for answer in answers.values())
+        }
+        """Versions whose other rows are asked after the load."""
+        self._asked_before = {
+            ROLES.index(role): _asked_before(dataset, answers, warmup)
+            for role, answers in (baseline or {}).items()
         }
         self.recorded = 0
         self._buffer = bytearray()
@@ -101,6 +117,8 @@ class Recorder:
         role = pa.DictionaryArray.from_arrays(pa.array(columns["role"]), pa.array(ROLES))
         broken = np.isin(columns["error"], [code for code, error in enumerate(errors) if error in BROKEN])
         matches, baseline = self._matching(columns["role"], rows, prediction, broken)
+        wanted = (columns["error"] != _NONE) | _is_false(matches)
+        wanted |= np.isin(columns["role"], list(self._waiting)) & np.asarray(pc.is_null(matches))
         arrays = {
             "row": rows,
             "role": role,
@@ -113,10 +131,9 @@ class Recorder:
             "correct": self._correct(rows, prediction),
             "matches": matches,
             "worker": pa.array(np.full(len(columns), self._worker, np.int16)),
-            "request_id": self._request_ids(
-                columns["serial"], (columns["error"] != _NONE) | _is_false(matches)
-            ),
+            "request_id": self._request_ids(columns["serial"], wanted),
             "baseline": baseline,
+            "asked_before": self._before(columns["role"], rows),
         }
         return SampleSet(pa.Table.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA))
 
@@ -132,11 +149,16 @@ class Recorder:
         matches, baseline = pa.nulls(len(rows), pa.bool_()), pa.nulls(len(rows), pa.string())
         for index, comparison in self._baseline.items():
             mine, known = pa.array(role == index), comparison.of(rows)
-            judged = pc.if_else(pa.array(broken), False, comparison.agrees(rows, prediction))
-            judged = pc.if_else(pc.is_valid(known), judged, None)
+            judged = comparison.judge(rows, prediction, pa.array(broken))
             matches = pc.if_else(mine, judged, matches)
             baseline = pc.if_else(pc.and_(mine, pa.array(_is_false(matches))), known, baseline)
         return matches, baseline
+
+    def _before(self, role: NDArray[np.int8], rows: Any) -> Any:
+        before = pa.nulls(len(rows), pa.bool_())
+        for index, asked in self._asked_before.items():
+            before = pc.if_else(pa.array(role == index), asked.take(rows), before)
+        return before
 
     def _request_ids(self, serial: NDArray[np.int32], wanted: NDArray[np.bool_]) -> Any:
         ids = np.full(len(serial), None, dtype=object)
@@ -144,8 +166,15 @@ class Recorder:
         return pa.array(ids, pa.string())
 
 
-MakeRecorder = Callable[[Dataset, int, BaselineAnswers, str], Recorder]
+MakeRecorder = Callable[[Dataset, int, BaselineAnswers, str, Iterable[int]], Recorder]
 """Makes the recorder of a worker's share; see its arguments."""
+
+
+def _asked_before(dataset: Dataset, asked: Iterable[int], warmup: Iterable[int]) -> Any:
+    """Per row of the evaluation set the column ``asked_before``: rows with the same request are one."""
+    request = dataset.request
+    known, warm = (np.isin(request, request[np.fromiter(rows, np.intp)]) for rows in (asked, warmup))
+    return pa.array(known, mask=warm & ~known)
 
 
 def _is_false(flags: Any) -> NDArray[np.bool_]:

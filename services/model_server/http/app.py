@@ -23,6 +23,7 @@ from services.model_server.canary.faults import Faults
 from services.model_server.canary.feedback import RecentPredictions, Trials, outcome
 from services.model_server.canary.shadow import Answers
 from services.model_server.errors import RequestError
+from services.model_server.http.gateway_queue import GatewayQueue
 from services.model_server.http.inference import Inference, Settings, error_answer, read_body
 from services.model_server.metrics import Metrics
 from services.model_server.version import LoadedVersion
@@ -43,17 +44,18 @@ def create_app(
     *,
     is_ready: Callable[[], bool] = lambda: True,
     faults: Faults | None = None,
+    queue: GatewayQueue | None = None,
 ) -> Flask:
     """The Flask application that serves one version; ``app.extensions["inference"]`` answers infer requests.
 
     The registry must be a fresh one. ``is_ready`` is false while the server stops. Without ``faults`` there
-    is no route to inject any.
+    is no route to inject any. ``queue`` reads the gateway's clock and this one; None: as they are.
     """
-    settings = settings or Settings()
-    metrics = Metrics(registry, version, lambda: inference.depth)
+    settings, queue = settings or Settings(), queue or GatewayQueue()
+    metrics = Metrics(registry, version, lambda: inference.depth, lambda: queue.offset)
     recent, trials = RecentPredictions(settings.recent), Trials()
     answers = Answers(version.task, settings.recent)
-    inference = Inference(version, metrics, recent, settings, answers, faults)
+    inference = Inference(version, metrics, recent, settings, answers, queue, faults)
     app = Flask("loadproof", static_folder=None)
     app.url_map.strict_slashes = False
     app.extensions["inference"] = inference

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from contract.headers import EXPECTED_TIMEOUT_MS, JSON_LENGTH, REQUEST_ID, REQUEST_START, in_wsgi
+from contract.headers import EXPECTED_TIMEOUT_MS, JSON_LENGTH, REQUEST_ID, in_wsgi
 from services.model_server.errors import RequestError
 from services.model_server.http.protocol import MAX_ID
 
 _REQUEST_ID, _JSON_LENGTH = in_wsgi(REQUEST_ID), in_wsgi(JSON_LENGTH)
-_EXPECTED_TIMEOUT_MS, _REQUEST_START = in_wsgi(EXPECTED_TIMEOUT_MS), in_wsgi(REQUEST_START)
-
-_START = re.compile(r"t=[0-9]{1,12}(\.[0-9]{1,9})?")
-_CREDIBLE = 60.0
-"""Seconds; nobody waits for longer, so a clock must be wrong."""
+_EXPECTED_TIMEOUT_MS = in_wsgi(EXPECTED_TIMEOUT_MS)
 
 
 def request_id(environ: Mapping[str, Any]) -> str:
@@ -52,20 +47,3 @@ def patience(environ: Mapping[str, Any], default: float) -> float:
     if given.isascii() and given.isdigit() and len(given) < 10 and int(given) > 0:
         return min(int(given) / 1000, default)
     return default
-
-
-def waited(environ: Mapping[str, Any], now: float) -> float:
-    """Seconds since the gateway had the request: what it has spent in queues that this process cannot see.
-
-    The gateway writes it into ``x-request-start``, as load balancers do: ``t=`` and seconds since 1970.
-    Without it, or where the two clocks cannot both be right, 0.
-
-    Args:
-        environ: the request's WSGI environment.
-        now: seconds since 1970.
-    """
-    given = environ.get(_REQUEST_START, "")
-    if _START.fullmatch(given):
-        age = now - float(given[2:])
-        return age if 0 < age < _CREDIBLE else 0.0
-    return 0.0

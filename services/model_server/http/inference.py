@@ -22,6 +22,7 @@ from services.model_server.columns import Rows
 from services.model_server.errors import DeadlinePassed, RequestError
 from services.model_server.http import headers
 from services.model_server.http.batching import Batcher, Inline
+from services.model_server.http.gateway_queue import GatewayQueue
 from services.model_server.http.protocol import check_finite, parse, render
 from services.model_server.metrics import Metrics
 from services.model_server.runtime import Results, Run
@@ -75,7 +76,8 @@ class Inference:
     """Answers infer requests of one version, and counts each once, whatever its answer is.
 
     ``recent`` remembers the predictions for feedback, ``answers`` what was answered to mirrored requests;
-    ``faults`` are injected where a sick version would be sick.
+    ``queue`` says what requests have waited before they came here; ``faults`` are injected where a sick
+    version would be sick.
     """
 
     def __init__(
@@ -85,9 +87,11 @@ class Inference:
         recent: RecentPredictions,
         settings: Settings,
         answers: Answers,
+        queue: GatewayQueue,
         faults: Faults | None = None,
     ) -> None:
         self._answers = answers
+        self._queue = queue
         self._faults = faults
         self._version = version
         self._metrics = metrics
@@ -108,13 +112,14 @@ class Inference:
     def __call__(self, environ: Mapping[str, Any], check: Callable[[], None] | None = None) -> Answer:
         """Answer one request; ``check`` raises a ``RequestError`` where its address is not this version's."""
         started = time.monotonic()
+        waited = self._queue.begin(environ)
         self._metrics.begin()
         request_id = answer_id = headers.request_id(environ)
         labels: list[Any] = []
         try:
             if check:
                 check()
-            answer, labels, answer_id = self._answer(environ, request_id, started)
+            answer, labels, answer_id = self._answer(environ, request_id, started, waited)
         except RequestError as error:
             answer = error_answer(error.status, str(error))
         except Exception as error:
@@ -122,17 +127,17 @@ class Inference:
             answer = error_answer(500, "the server failed on this request; its log says why")
         answer.headers.append((REQUEST_ID, request_id))
         seconds = time.monotonic() - started
+        self._queue.end()
         self._metrics.finish(answer.status, seconds, labels)
         if mark := environ.get(_SHADOW):
             self._answers.answered(request_id, answer_id, mark, answer.status, seconds, labels)
         return answer
 
     def _answer(
-        self, environ: Mapping[str, Any], request_id: str, started: float
+        self, environ: Mapping[str, Any], request_id: str, started: float, waited: float
     ) -> tuple[Answer, list[Any], str]:
         version = self._version
-        deadline = started + headers.patience(environ, self._settings.timeout)
-        deadline -= headers.waited(environ, time.time())
+        deadline = started + headers.patience(environ, self._settings.timeout) - waited
         # whoever cannot be answered costs as little as can be: the others need what is left
         if deadline < started:
             raise DeadlinePassed

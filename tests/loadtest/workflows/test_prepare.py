@@ -148,6 +148,7 @@ sys.addaudithook(watch)
 COMPARE, CAPACITY = ["compare"], ["capacity"]
 RUN, UP = ["canary", "run"], ["canary", "up"]
 URLS = {"target": {"stable": "http://127.0.0.1:1", "candidate": "http://127.0.0.1:1"}}
+FORBID = {"data": {"repeats": "forbid"}}
 CANARY = {"load": {"traffic": "canary"}, "gates": ["error_rate <= stable + 1pp"]}
 
 
@@ -180,6 +181,15 @@ WRONG = [
     # of restarts and rates
     (COMPARE, load(restarts=2, until_decided=True), (), "--restarts or --until-decided"),
     (COMPARE, load(restarts=2, rates=[1, 2]), (), "rates and restarts do not go together"),
+    # of rows that must not be sent twice: 65 s at 50 a second, and those that are looked at
+    (
+        COMPARE,
+        FORBID,
+        (),
+        "3,250 arrivals (warm-up included) and 20 looks before the load need 3,270 rows; it has 2",
+    ),
+    (COMPARE, FORBID | load(rates=[1, 2]), (), "give one rate"),
+    (CAPACITY, FORBID, (), "capacity sends the same rows in each trial"),
     # of the gates
     (COMPARE, {"gates": ["accuracy[a=9] >= stable"]}, (), "no row has a=9"),
     (COMPARE, {"gates": ["capacity >= stable"]}, (), "use loadproof capacity --gate"),

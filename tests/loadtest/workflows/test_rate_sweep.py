@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from loadtest.cli.main import app
 from loadtest.data.dataset import Dataset
+from loadtest.data.samples import sample_line
 from loadtest.errors import ServiceDied
 from loadtest.experiment.experiment import Experiment, Load
 from loadtest.judge.verdict import Word
@@ -32,6 +33,8 @@ class FakeLoad:
         self.job, self.late = job, late
 
     def lines(self) -> Iterator[str]:
+        first = [Sample(0, v, 0.0, 0.0, 0.1, 200, None, "a", True, None, 0) for v in CAPACITY]
+        yield sample_line(sample_set(first).to_bytes())
         yield json.dumps({"elapsed": 1.0, "done": 10})
 
     def stop(self) -> None:
@@ -67,8 +70,8 @@ class FakeLab:
     backend = "local"
     endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
 
-    def __init__(self, late: float = 0.0, dies_at: int = 99) -> None:
-        self.late, self.dies_at, self.loads = late, dies_at, 0
+    def __init__(self, late: float = 0.0, dies_at: int = 99, dies: str = "") -> None:
+        self.late, self.dies_at, self.dies, self.loads = late, dies_at, dies, 0
 
     def __call__(self, versions: tuple[Version, Version]) -> Self:
         return self
@@ -91,7 +94,10 @@ class FakeLab:
 
     def check(self) -> None:
         if self.loads >= self.dies_at:
-            raise ServiceDied("candidate ended with code 137", ["Killed"])
+            raise ServiceDied(f"{self.dies or 'gateway'} ended with code 137", ["Killed"], self.dies)
+
+    def ended(self) -> list[str]:
+        return [self.dies] if self.loads >= self.dies_at else []
 
     def environment(self) -> dict[str, object]:
         return {"backend": "local"}
@@ -178,6 +184,23 @@ def test_what_was_measured_is_kept_when_the_lab_breaks_at_the_second_rate(tmp_pa
     (partial,) = (tmp_path / "results").iterdir()
     assert (partial / "rate-40" / "samples.parquet").exists()
     assert str(partial) in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("dies_at", [1, 2, 3])
+def test_a_candidate_that_dies_at_a_rate_is_a_fail_and_no_higher_rate_is_measured(tmp_path, dies_at):
+    lab = FakeLab(dies_at=dies_at, dies="candidate")
+    outcome = run(tmp_path, lab, ["throughput >= 20/s"], rates=(30, 40, 50))
+    verdict = outcome.verdict
+    assert verdict.verdict is Word.FAIL
+    at = (30, 40, 50)[dies_at - 1]
+    assert verdict.reason.startswith(
+        f"at {at}/s: the candidate died under load: candidate ended with code 137; "
+    )
+    assert verdict.reason.endswith("no higher rate was measured")
+    words = [one.verdict.verdict for one in verdict.rates]
+    assert words == [*[Word.PASS] * (dies_at - 1), Word.FAIL]
+    assert lab.loads == dies_at
+    assert judge_rates_run(outcome.folder) == verdict
 
 
 def test_rates_are_read_in_any_order():

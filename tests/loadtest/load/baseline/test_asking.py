@@ -6,10 +6,8 @@ import pyarrow as pa
 import pytest
 
 from loadtest.data.dataset import Dataset
-from loadtest.experiment.experiment import Load
-from loadtest.load.baseline.asking import ASKED_AGAIN, BaselineAsker, rows_to_ask
+from loadtest.load.baseline.asking import ASKED_AGAIN, GIVES_UP, BaselineAsker
 from loadtest.load.protocols.oip import OpenInference
-from loadtest.load.sending.arrivals import draw
 from loadtest.load.sending.http_client import Answer
 
 ROWS = 50
@@ -47,12 +45,11 @@ class FakeClient:
         self.closed = True
 
 
-def asked(behave, until=float("inf"), is_wanted=lambda: True):
+def asked(behave, until=float("inf"), is_wanted=lambda: True, *, check=True, **how):
     client = FakeClient(behave)
-    asking = BaselineAsker(
-        "candidate", OpenInference("m", "x", "FP64"), DATASET, list(range(ROWS - 1, -1, -1)), client, "run"
-    )
-    reach = asking.run(until, is_wanted)
+    rows, codec = list(range(ROWS - 1, -1, -1)), OpenInference("m", "x", "FP64")
+    asking = BaselineAsker("candidate", codec, DATASET, rows, client, "run", check=check)
+    reach = asking.run(until, is_wanted, **how)
     assert client.closed
     return asking, reach, client
 
@@ -95,17 +92,10 @@ def test_nobody_wants_more():
     assert (reach.asked, len(client.ids)) == (5, 5)
 
 
-def test_the_rows_of_the_load_are_asked_those_sent_most_often_first():
-    load = Load(rate=50, duration=10, warmup=5)
-    schedules = [draw(load, 300, worker, 3) for worker in range(3)]
-    sent = np.concatenate([schedule.row[schedule.scheduled_at >= 0] for schedule in schedules])
-    counts = np.bincount(sent, minlength=300)
-    rows = rows_to_ask(schedules, seed=1)
-    # every measured row once, and none of the warm-up's alone
-    assert sorted(rows) == np.flatnonzero(counts).tolist()
-    assert (np.diff(counts[rows]) <= 0).all()
-    # what time does not suffice for is spread over the run
-    first = {row: at for s in schedules for at, row in zip(s.scheduled_at[::-1], s.row[::-1], strict=True)}
-    asked = [first[row] for row in rows[: len(rows) // 4]]
-    assert max(asked) > 6
-    assert rows == rows_to_ask(schedules, seed=1)
+def test_a_version_that_answers_no_more_is_not_asked_on():
+    """Each row that is not answered may take its whole time-out, after the load, while somebody waits."""
+    asking, reach, _ = asked(
+        lambda row, n: f"c{row}" if n <= 5 else 503, check=False, again=False, gives_up=True
+    )
+    assert (reach.asked, reach.answered) == (5 + GIVES_UP, 5)
+    assert list(asking.asked_rows.values()).count(None) == GIVES_UP

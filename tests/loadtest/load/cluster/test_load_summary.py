@@ -83,6 +83,7 @@ def test_a_good_run():
         "resent": {"stable": 3, "candidate": 4},
         "not_answers": {"stable": {}, "candidate": {"": 3, "nan": 2}},
         "workers": 2,
+        "clock_skew_s": [None, None],
         "missing_workers": [],
         "missing_samples": 0,
         "valid": True,

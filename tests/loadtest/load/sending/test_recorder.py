@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from tests.loadtest.made_samples import Sample
 def dataset(labels):
     return Dataset(
         path=Path("e.parquet"),
-        matrix=np.zeros((len(labels), 1)),
+        matrix=np.arange(len(labels), dtype=float)[:, None],
         names=("x",),
         labels=np.asarray(labels),
         values=None,
@@ -72,8 +73,8 @@ def test_matches_compares_with_the_same_version_alone():
         (0, 1, None, "1", (True, None, None)),
         # changed under load, though right
         (1, 1, None, "1", (False, "run-0-1", "0")),
-        # no baseline answer for this row
-        (2, 1, None, "0", (None, None, None)),
+        # no baseline answer for this row yet: the id is kept for the comparison after the load
+        (2, 1, None, "0", (None, "run-0-2", None)),
         # no answer: an error, which other gates count
         (0, 1, "timeout", None, (None, "run-0-3", None)),
         # an answer, but broken
@@ -88,6 +89,18 @@ def test_matches_compares_with_the_same_version_alone():
         recorder.add(row, role, 0.0, 0.0, 1.0, 200, error, prediction, serial)
     told = [(s.matches, s.request_id, s.baseline) for s in rows(recorder.take())]
     assert told == [expected for *_, expected in table]
+
+
+def test_which_rows_a_cache_may_know():
+    data = dataset(["0", "1", "0", "1", "1"])
+    # row 4 sends what row 0 sends
+    data = replace(data, matrix=np.array([[0.0], [1.0], [2.0], [3.0], [0.0]]))
+    recorder = Recorder(data, 0, {"candidate": {0: "1", 1: None}}, warmup={1, 3})
+    for row in range(5):
+        recorder.add(row, 1, 0.0, 0.0, 1.0, 200, None, "0", row)
+    recorder.add(0, 0, 0.0, 0.0, 1.0, 200, None, "0", 5)
+    # asked, answered or not; never; in the warm-up alone; another row with the same request; nothing is known
+    assert [s.asked_before for s in rows(recorder.take())] == [True, True, False, None, True, None]
 
 
 @pytest.mark.parametrize("status", [0, 200, 599])

@@ -1,0 +1,36 @@
+"""Whether an evaluation set has rows enough to send none twice."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from loadtest.data.dataset import Dataset
+from loadtest.errors import DatasetError
+
+LOOKS = 20
+"""Rows that are looked at before the load, and not sent in it."""
+
+
+def check_rows_suffice(dataset: Dataset, arrivals: int) -> None:
+    """Refuse an evaluation set that would have to repeat itself.
+
+    Args:
+        dataset: to be sent.
+        arrivals: of all workers, the warm-up's included.
+
+    Raises:
+        DatasetError: there are too few rows, or some make the same request.
+    """
+    twice = len(dataset) - len(np.unique(dataset.request))
+    if twice:
+        raise DatasetError(
+            f"{dataset.path}: {twice:,} rows have the features of another, and [data] repeats forbids to "
+            "send a request twice; leave them out of the file"
+        )
+    needed = arrivals + LOOKS
+    if len(dataset) < needed:
+        raise DatasetError(
+            f"{dataset.path}: [data] repeats forbids to send a row twice, and {arrivals:,} arrivals (warm-up "
+            f"included) and {LOOKS} looks before the load need {needed:,} rows; it has {len(dataset):,}: "
+            "bring more rows, or lower the rate or the duration"
+        )
