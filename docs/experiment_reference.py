@@ -49,6 +49,9 @@ _ABOUT_GATES = """\
   `goodput` is answers per second that are correct and within `[objective] latency`. `memory` is what the
   serving process holds when the load ends. `cpu_throttled` is the share of the CPU limit's periods in which
   the kernel paused the version. `value` is what 1,000 requests earn.
+- `pinball[0.9]` is the pinball loss of a predicted 90% quantile. `mape` and `smape` are shares: a margin on them is in
+  `pp`, or in `%` of stable's. What a metric is undefined for (`mape` of a label of 0) is refused before the load. The
+  largest error of the rows that were sent, `max_error`, takes a bound only, and needs 90% of the rows to pass.
 - Quality metrics have scikit-learn's names. `f1`, `precision`, `recall`, `jaccard` and the likelihood ratios
   without an average are for the labels 0 and 1. Metrics of probabilities (`roc_auc`, `neg_log_loss`) cannot
   be gates, because only the label of an answer is kept.

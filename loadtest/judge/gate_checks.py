@@ -13,6 +13,7 @@ from loadtest.judge.metric_tests import TESTS
 from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.quality_tests import LARGEST, positive_class
 from loadtest.judge.run import rows_of_slice
+from loadtest.stats.row_errors import LABELS
 
 _SHOWN = 8
 
@@ -83,6 +84,8 @@ def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | Non
         return None
     if need == "value" and dataset.values is not None and not np.isfinite(dataset.values).all():
         return f"the value column has empty cells; fill them in {dataset.path}"
+    if need in LABELS:
+        return _outside(need, gate, dataset)
     if need not in ("positive class", "two classes", "vary"):
         return None
     where = f" with {gate.column}={gate.value}" if gate.column else ""
@@ -97,6 +100,21 @@ def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | Non
     instead = QUALITY[experiment.data.task]
     says_nothing = f"every row{where} is labelled {seen[0]}, so it would say nothing; gate {instead}"
     return says_nothing if len(seen) == 1 else None
+
+
+def _outside(need: str, gate: Gate, dataset: Dataset) -> str | None:
+    """Which label is none that the metric is defined for; None: all are."""
+    labels, about = np.asarray(dataset.labels, dtype=np.float64), rows_of_slice(gate, dataset)
+    outside = np.flatnonzero(about & ~LABELS[need](labels))
+    if outside.size:
+        more = f" (and {outside.size - 1:,} more are like it)" if outside.size > 1 else ""
+        return (
+            f"row {outside[0]} is labelled {labels[outside[0]]:g}{more}, and {gate.metric} is defined for "
+            f"{need} alone; leave such rows out, or gate mae"
+        )
+    if labels.mean() <= 0 and need == "labels of at least 0":
+        return f"every row is labelled 0, so {gate.metric} would say nothing; gate mae"
+    return None
 
 
 def _huge_labels(dataset: Dataset) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
-from loadtest.judge import quality_tests
+from loadtest.judge import error_ranks, quality_tests
 from loadtest.judge.censored_latency import censored_latency
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED, compared_share, not_compared, too_few_compared
@@ -49,7 +49,7 @@ def measure(gate: Gate, run: Run) -> Measurement:
     test, interim = TESTS[gate.entry.test], gate.entry.interim
     if interim == "read":
         return test(gate, run)
-    exact = interim == "bets" and gate.against == "stable" and run.evidence.paired
+    exact = interim == "bets" and run.evidence.paired and (gate.against == "stable" or gate.entry.absolute)
     if not exact and interim != "counted":
         run.evidence.await_first_analysis()
     rows = rows_of_slice(gate, run.dataset)
@@ -209,6 +209,8 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "value": quality_tests.value,
     "classification": quality_tests.classification,
     "regression": quality_tests.regression,
+    "median_error": error_ranks.median_error,
+    "largest_error": error_ranks.largest_error,
     "memory": partial(_read, read=lambda facts: facts.memory_bytes),
     "cpu_throttled": partial(_read, read=lambda facts: facts.cpu_throttled_ratio),
 }
