@@ -188,6 +188,10 @@ METRICS: Mapping[str, Metric] = {
             "max_error", row_errors.absolute, test="largest_error", interim="counted",
             absolute="one row decides the largest error of each version, so their difference has no interval",
         ),
+        Metric(
+            *("agreement", SHARE, "higher", "agreement"), interim="bets", best=1.0,
+            absolute="agreement compares the candidate with stable already",
+        ),
         Metric("mismatches", COUNT, "lower", "mismatches", needs=("baseline",), interim="counted"),
         Metric("memory", MEMORY, "lower", "memory", interim="read", sliced=False, best=0.0),
     )

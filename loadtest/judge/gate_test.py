@@ -70,7 +70,7 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
         margin=shown(measured.to_base(margin), unit) or 0.0,
         unit=unit,
         confidence=run.experiment.confidence,
-        reason=reason,
+        reason=reason + measured.note,
     )
     return Judged(result, p_harm, seconds, known)
 

@@ -27,6 +27,7 @@ class Measurement:
         restarts: deployments of both versions that the estimate compares; 0: the run was one deployment, or
             the gate does not depend on it.
         censored: what the time-out hides of the gate, as a clause; empty: nothing.
+        note: what else there is to say, as a clause that ends the reason; empty: nothing.
     """
 
     estimate: Estimate
@@ -38,6 +39,7 @@ class Measurement:
     rows_left: int = 0
     restarts: int = 0
     censored: str = ""
+    note: str = ""
 
 
 def shown(value: float | None, unit: str) -> float | None:

@@ -9,10 +9,10 @@ from functools import partial
 
 import numpy as np
 
-from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
 from loadtest.judge import error_ranks, quality_tests
+from loadtest.judge.agreement import agreement
 from loadtest.judge.censored_latency import censored_latency
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED, compared_share, not_compared, too_few_compared
@@ -136,24 +136,25 @@ def _errors(gate: Gate, run: Run) -> Measurement:
     return Measurement(estimate, gate.margin, float(s.mean()), float(c.mean()))
 
 
-def answered(outcomes: Outcomes, experiment: Experiment) -> Flags:  # noqa: ARG001 - as ``good``
+def answered(outcomes: Outcomes, run: Run) -> Flags:  # noqa: ARG001 - as ``good``
     """Per arrival: a usable answer came."""
     return ~outcomes.failed
 
 
-def good(outcomes: Outcomes, experiment: Experiment) -> Flags:
-    """Per arrival: the answer was correct (for a classification) and within the latency objective."""
-    usable = ~outcomes.failed if experiment.data.task == "regression" else outcomes.correct
-    return usable & (outcomes.latency <= experiment.objective.latency)
+def good(outcomes: Outcomes, run: Run) -> Flags:
+    """Per arrival: the answer was correct (where right and wrong are known), and within the objective."""
+    known = run.experiment.data.task == "classification" and run.dataset.labelled
+    usable = outcomes.correct if known else ~outcomes.failed
+    return usable & (outcomes.latency <= run.experiment.objective.latency)
 
 
-def _rate(gate: Gate, run: Run, counted: Callable[[Outcomes, Experiment], Flags]) -> Measurement:
+def _rate(gate: Gate, run: Run, counted: Callable[[Outcomes, Run], Flags]) -> Measurement:
     evidence = run.evidence
     blocks = _blocks(gate, evidence)
 
     def per_block(outcomes: Outcomes) -> Floats:
         block = evidence.blocks_of(outcomes, blocks)
-        counts = np.bincount(block, counted(outcomes, run.experiment), blocks).astype(np.float64)
+        counts = np.bincount(block, counted(outcomes, run), blocks).astype(np.float64)
         return counts * (blocks / evidence.duration)
 
     s, c = per_block(evidence.stable), per_block(evidence.candidate)
@@ -206,6 +207,7 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "throughput": partial(_rate, counted=answered),
     "mismatches": _mismatches,
     "accuracy": quality_tests.accuracy,
+    "agreement": agreement,
     "value": quality_tests.value,
     "classification": quality_tests.classification,
     "regression": quality_tests.regression,
