@@ -30,7 +30,7 @@ class ShareBets:
 
     @property
     def value(self) -> float:
-        """The observed share."""
+        """Hits per trial."""
         return self.hits / self.trials
 
     def interval(self, alpha: float) -> tuple[float, float]:

@@ -27,7 +27,7 @@ def smape(truth, answer):
     return np.mean(np.where(size == 0, 0.0, 2 * np.abs(truth - answer) / np.where(size == 0, 1, size)))
 
 
-REFERENCES = {
+THEIRS = {
     "mae": metrics.mean_absolute_error,
     "rmse": metrics.root_mean_squared_error,
     "r2": metrics.r2_score,
@@ -86,8 +86,8 @@ def a_set(seed: int):
     return labels, *answers
 
 
-@pytest.mark.parametrize("name", REFERENCES)
-def test_every_estimate_is_the_references_on_200_random_sets(name):
+@pytest.mark.parametrize("name", THEIRS)
+def test_every_estimate_is_theirs_on_200_random_sets(name):
     operator = ">=" if name in HIGHER else "<="
     gate = Gate.parse(f"{name} {operator} {'0.1' if name in HIGHER else '1'}")
     for seed in range(200):
@@ -95,15 +95,15 @@ def test_every_estimate_is_the_references_on_200_random_sets(name):
         # one analysis of many does not resample, and takes a hundredth of the time
         measured = measure(gate, run_of(labels, stable, candidate, str(gate)).until(60.5))
         for answers, own in ((stable, measured.stable), (candidate, measured.candidate)):
-            assert own == pytest.approx(REFERENCES[name](labels, answers), rel=1e-9, abs=1e-9)
+            assert own == pytest.approx(THEIRS[name](labels, answers), rel=1e-9, abs=1e-9)
 
 
-def test_every_metric_of_a_regression_has_its_reference():
-    known = {name.partition("[")[0] for name in REFERENCES}
+def test_every_metric_of_a_regression_has_its_counterpart():
+    known = {name.partition("[")[0] for name in THEIRS}
     assert {metric.name for metric in METRICS.values() if metric.task == "regression"} == known
 
 
-@pytest.mark.parametrize("name", [name for name in REFERENCES if name not in ("max_error", *HIGHER)])
+@pytest.mark.parametrize("name", [name for name in THEIRS if name not in ("max_error", *HIGHER)])
 def test_a_candidate_that_is_further_off_fails_and_an_equal_one_passes(name):
     rng = np.random.default_rng(3)
     labels = rng.lognormal(2, 0.5, 1500)
