@@ -52,9 +52,9 @@ _ABOUT_GATES = """\
   the kernel paused the version. `value` is what 1,000 requests earn.
 - `pinball[0.9]` is the pinball loss of a predicted 90% quantile. `mape` and `smape` are shares: a margin on
   them is in `pp`, or in `%` of stable's. What a metric is undefined for (`mape` of a label of 0) is refused
-  before the load. `max_error`, the largest error of the rows that were sent, takes a bound only, and needs 90%
-  of the rows to pass.
-- `agreement` is the share of distinct rows on which the candidate answers as stable does; it needs no labels.
+  before the load. `max_error`, the largest error of the rows that were sent, takes a bound only, and needs
+  90% of the rows to pass.
+- `agreement` is the share of distinct rows on which the candidate answers as stable does, without any labels.
   Numbers count as the same if they differ by at most 0.1% of the spread of stable's answers. A row that only
   stable answers counts as different; one that stable does not answer is left out. It takes a bound only.
 - Quality metrics have scikit-learn's names. `f1`, `precision`, `recall`, `jaccard` and the likelihood ratios
