@@ -20,6 +20,7 @@ from loadtest.experiment.experiment import (
     DEFAULT_REGRESSION_GATES,
     EXPERIMENTS,
     PARTS,
+    UNLABELLED_GATES,
     Experiment,
 )
 from loadtest.experiment.metrics import METRICS, find
@@ -49,6 +50,13 @@ _ABOUT_GATES = """\
   `goodput` is answers per second that are correct and within `[objective] latency`. `memory` is what the
   serving process holds when the load ends. `cpu_throttled` is the share of the CPU limit's periods in which
   the kernel paused the version. `value` is what 1,000 requests earn.
+- `pinball[0.9]` is the pinball loss of a predicted 90% quantile. `mape` and `smape` are shares: a margin on
+  them is in `pp`, or in `%` of stable's. What a metric is undefined for (`mape` of a label of 0) is refused
+  before the load. `max_error`, the largest error of the rows that were sent, takes a bound only, and needs
+  90% of the rows to pass.
+- `agreement` is the share of distinct rows on which the candidate answers as stable does, without any labels.
+  Numbers count as the same if they differ by at most 0.1% of the spread of stable's answers. A row that only
+  stable answers counts as different; one that stable does not answer is left out. It takes a bound only.
 - Quality metrics have scikit-learn's names. `f1`, `precision`, `recall`, `jaccard` and the likelihood ratios
   without an average are for the labels 0 and 1. Metrics of probabilities (`roc_auc`, `neg_log_loss`) cannot
   be gates, because only the label of an answer is kept.
@@ -65,7 +73,8 @@ def page() -> str:
             *_bundled(),
             "\n## At the top\n",
             *_table(Experiment, skip=PARTS),
-            "\nThe default gates; a regression has `mae` in place of `accuracy`:\n",
+            "\nThe default gates; a regression has `mae` in place of `accuracy`. Without labels,",
+            f"`loadproof init` writes `{UNLABELLED_GATES[0]}` in its place:\n",
             f"```toml\n{_list('gates', DEFAULT_GATES)}\n```",
             f"```toml\n{_list('gates', DEFAULT_REGRESSION_GATES)}\n```",
             *(line for name, part in PARTS.items() for line in _part(name, part)),

@@ -25,6 +25,7 @@ def bars(results: Results) -> list[Bar]:
     """Every bar of which something was measured."""
     latency, shares = results.get("latency", []), results.get("shares", [])
     whole, sequential = results.get("whole_runs", []), results.get("sequential", [])
+    regression = results.get("regression", [])
     long = [r for r in latency if r["seconds"] >= 300]
     found = [
         _most("alarm of a latency gate, A/A, 300 s and more", 0.05, [(r["alarm"], r["runs"]) for r in long]),
@@ -63,6 +64,12 @@ def bars(results: Results) -> list[Bar]:
                 for r in whole
                 if r["what"] in ("default experiment, calm", "default experiment, harsh")
             ],
+        ),
+        _most("alarm of a regression's gate, A/A", 0.05, [(r["alarm"], r["runs"]) for r in regression]),
+        _most(
+            "wrong PASS of a regression's gate at its margin",
+            0.06,
+            [(r["wrong_pass"], r["runs"]) for r in regression],
         ),
         _most(
             "canary A/A, 1 h, e-process, errors and answers",

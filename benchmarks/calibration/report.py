@@ -33,6 +33,7 @@ def tables(results: Results) -> dict[str, str]:
         "usual": _usual,
         "levels": _levels,
         "shares": _shares,
+        "regression": _regression,
         "whole_runs": _whole_runs,
         "peeking": _peeking,
         "sequential": _sequential,
@@ -101,6 +102,19 @@ def _shares(rows: Rows) -> str:
                 r["what"], r["size"], str(r["runs"]),
                 *(percent(r.get(k)) for k in ("alarm", "pass_equal", "wrong_pass")),
                 f"{percent(r['usual'])}: {r['usual_what']}" if "usual" in r else "",
+            )
+            for r in rows
+        ],
+    )  # fmt: skip
+
+
+def _regression(rows: Rows) -> str:
+    return _table(
+        ("gate", "size", "runs", "alarm", "PASS if equal", "wrong PASS at the margin"),
+        [
+            (
+                r["what"], r["size"], str(r["runs"]),
+                *(percent(r[k]) for k in ("alarm", "pass_equal", "wrong_pass")),
             )
             for r in rows
         ],

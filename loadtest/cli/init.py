@@ -18,11 +18,11 @@ def init(
     ],
     data: Annotated[
         Path | None,
-        typer.Option(
-            help="The labelled evaluation set, CSV or Parquet; by default evaluation.* in the folder."
-        ),
+        typer.Option(help="The evaluation set, CSV or Parquet; by default evaluation.* in the folder."),
     ] = None,
-    label: Annotated[str, typer.Option(help="Its label column.")] = "label",
+    label: Annotated[
+        str | None, typer.Option(help="Its label column; by default label, and if there is none, no labels.")
+    ] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(help="A column that is not a feature; may be repeated.")
     ] = None,

@@ -39,9 +39,8 @@ class Comparison:
 
     def __init__(self, dataset: Dataset, answers: Mapping[int, str | None]) -> None:
         self._texts = pa.array([answers.get(row) for row in range(len(dataset))], pa.string())
-        self._numbers = _numbers(self._texts) if dataset.labels.dtype.kind == "f" else None
-        known = np.array([]) if self._numbers is None else self._numbers[np.isfinite(self._numbers)]
-        self._spread, self._precision = _spread(known), _precision(known)
+        self._numbers = numbers(self._texts) if dataset.labels.dtype.kind == "f" else None
+        self._near = None if self._numbers is None else Nearness(self._numbers, TOLERANCE)
 
     def of(self, rows: pa.Array) -> pa.Array:
         """The baseline answer of each of ``rows``; null where there is none."""
@@ -56,13 +55,30 @@ class Comparison:
         """Whether each prediction is its row's baseline answer; null where one of them is missing."""
         baseline = self.of(rows)
         same = pc.equal(predictions, baseline)
-        if self._numbers is None:
+        if self._numbers is None or self._near is None:
             return same
-        got, known = _numbers(predictions), self._numbers[np.asarray(rows)]
+        near = self._near.of(numbers(predictions), self._numbers[np.asarray(rows)])
+        return pc.or_(same, pa.array(near))
+
+
+class Nearness:
+    """Whether numbers are as near as makes no difference among the answers of one model.
+
+    Args:
+        answers: of the model, which say how far they spread and how many digits they have; NaN: none.
+        share: of their spread that makes no difference.
+    """
+
+    def __init__(self, answers: NDArray[np.float64], share: float) -> None:
+        known = answers[np.isfinite(answers)]
+        self.apart = share * _spread(known)
+        self._precision = _precision(known)
+
+    def of(self, got: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether ``got`` is near to the answer ``known``, shape (n,) each; NaN is near to nothing."""
         with np.errstate(invalid="ignore", over="ignore"):  # infinities
             last_digits = _LAST_DIGITS * self._precision * np.abs(known)
-            near = np.abs(got - known) <= np.maximum(TOLERANCE * self._spread, last_digits)
-        return pc.or_(same, pa.array(near))
+            return np.asarray(np.abs(got - known) <= np.maximum(self.apart, last_digits))
 
 
 def _spread(answers: NDArray[np.float64]) -> float:
@@ -84,12 +100,12 @@ def _precision(answers: NDArray[np.float64]) -> float:
     return float(np.finfo(np.float32 if single.all() and not counts.all() else np.float64).eps)
 
 
-def _numbers(texts: pa.Array) -> NDArray[np.float64]:
+def numbers(texts: pa.Array) -> NDArray[np.float64]:
     """Texts as numbers; NaN, which is near to nothing, for what is none."""
-    numbers = []
+    found = []
     for text in texts.to_pylist():
         try:
-            numbers.append(float(text))
+            found.append(float(text))
         except (TypeError, ValueError):
-            numbers.append(np.nan)
-    return np.asarray(numbers, np.float64)
+            found.append(np.nan)
+    return np.asarray(found, np.float64)

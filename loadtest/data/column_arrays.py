@@ -20,14 +20,16 @@ def labels_of(column: pa.ChunkedArray, data: Data) -> NDArray[np.str_]:
     empty = pc.fill_null(pc.equal(column.cast(pa.string()), ""), True)
     if missing := pc.sum(empty).as_py():
         raise DatasetError(
-            f"{data.path}: {missing} rows have no {data.label!r}; label or drop them "
+            f"{data.path}: {missing} rows have no {data.label_column!r}; label or drop them "
             f"(the first is row {pc.index(empty, True).as_py() + 1})"
         )
     encoded = pa.concat_arrays(column.chunks).dictionary_encode()
     try:
         texts = np.asarray([label_text(value) for value in encoded.dictionary.to_pylist()])
     except ValueError as error:
-        raise DatasetError(f"{data.path}: column {data.label!r}: {error}; label or drop these rows") from None
+        raise DatasetError(
+            f"{data.path}: column {data.label_column!r}: {error}; label or drop these rows"
+        ) from None
     labels: NDArray[np.str_] = texts[encoded.indices.to_numpy(zero_copy_only=False)]
     return labels
 

@@ -1,4 +1,4 @@
-"""The evaluation set: labelled rows that no training saw.
+"""The evaluation set: rows that no training saw, labelled if their outcome is known.
 
 Both sides of the load read it: ``load`` turns its columns into requests, ``judge`` looks up labels,
 values and slice columns by row. Row ``i`` of a sample is line ``i`` of this file.
@@ -25,17 +25,22 @@ from loadtest.errors import DatasetError
 from loadtest.experiment.experiment import Data
 
 _SHOWN = 8
+_UNLABELLED = (
+    "no column 'label', so no labels: whether an answer is right cannot be judged, only whether both "
+    "versions answer the same. Name the right one under [data] in the experiment, if outcomes are known"
+)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A labelled evaluation set in memory.
+    """An evaluation set in memory.
 
     Args:
         path: where it was read from.
         matrix: the sent columns as float64, shape (rows, features); None unless all are finite numbers.
         names: the columns that are sent, in the order in which they are.
-        labels: the true outcome, one per row: text for a classification, float64 for a regression.
+        labels: the true outcome, one per row: text for a classification, float64 for a regression; shape (0,)
+            where the file has none.
         values: what the row's sale earned, one per row; None when the experiment names no value column.
         columns: every column that has a name of its own and cells that are text or numbers; float64, int64,
             bool or string, null where a cell is missing.
@@ -55,7 +60,12 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.labels) or int(self.columns.num_rows)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the true outcomes are known."""
+        return len(self.labels) > 0
 
     @property
     def features(self) -> NDArray[np.float64]:
@@ -117,7 +127,7 @@ class Dataset:
     @cached_property
     def content(self) -> NDArray[np.intp]:
         """For each row the first row with the same features and label, shape (rows,)."""
-        return contents(self._codes, self.labels)
+        return contents(self._codes, self.labels if self.labelled else np.zeros(len(self)))
 
     @cached_property
     def request(self) -> NDArray[np.intp]:
@@ -150,10 +160,11 @@ class Dataset:
             DatasetError: the file is missing, empty or unreadable, or lacks a column.
         """
         labels_are_text = data.task == "classification"
-        asked = [name for name in (data.label, data.value, *data.features) if name]
-        file = read_table_file(
-            data.path, content, wanted=asked, as_text={data.label} if labels_are_text else ()
-        )
+        label = data.label_column
+        asked = [name for name in (label, data.value, *data.features) if name]
+        file = read_table_file(data.path, content, wanted=asked, as_text={label} if labels_are_text else ())
+        labelled = data.label is not None or label in file.names or _hides_its_label(file)
+        asked = asked if labelled else asked[1:]
         for name in asked:
             _check_there(file, name, data.path)
         for name in data.features:
@@ -162,13 +173,13 @@ class Dataset:
                     f"{data.path}: column {name!r} holds {holds}, which no model is sent; write numbers or "
                     "text, or take it out of [data] features"
                 )
-        if not len(file.columns[data.label].cells):
-            raise DatasetError(f"{data.path}: no rows; an evaluation set needs at least one labelled row")
+        if not any(len(column.cells) for column in file.columns.values()):
+            raise DatasetError(f"{data.path}: no rows; an evaluation set needs at least one")
         names = data.features or tuple(
             column.name
             for column in file.columns.values()
             if (column.is_number or (every and column.holds is None))
-            and column.name not in (data.label, data.value, *file.index)
+            and column.name not in (label, data.value, *file.index)
         )
         left_out = _left_out(file)
         if not names:
@@ -182,9 +193,11 @@ class Dataset:
         table = pa.table(
             {c.name: c.cells for c in file.columns.values() if not pa.types.is_null(c.cells.type)}
         )
-        labels = (
-            labels_of(table[data.label], data) if labels_are_text else floats_of(table, data.label, data.path)
-        )
+        labels: NDArray[np.str_] | NDArray[np.float64]
+        if labelled:
+            labels = labels_of(table[label], data) if labels_are_text else floats_of(table, label, data.path)
+        else:
+            labels = np.array([], dtype=np.str_) if labels_are_text else np.array([], dtype=np.float64)
         return cls(
             path=data.path,
             matrix=matrix_or_none(table.select(list(names)), data.path),
@@ -194,8 +207,22 @@ class Dataset:
             columns=table,
             left_out=left_out,
             written={c.name: c.written for c in file.columns.values() if c.written is not None},
-            notes=(*file.notes, *_not_sent(table, names, data, left_out)),
+            notes=(
+                *file.notes,
+                *_not_sent(table, names, data, left_out),
+                *([] if labelled else [_UNLABELLED]),
+            ),
         )
+
+
+def _hides_its_label(file: TableFile) -> bool:
+    """Whether a file without a column ``label`` was meant to have it: a row stands where the names should, or
+    blanks or capitals are in the way."""
+    return any(_looks_like_a_cell(name) or name.strip().lower() == "label" for name in file.names)
+
+
+def _looks_like_a_cell(name: str) -> bool:
+    return name.replace(".", "", 1).isdecimal()
 
 
 def _check_there(file: TableFile, name: str, path: Path) -> None:
@@ -205,7 +232,7 @@ def _check_there(file: TableFile, name: str, path: Path) -> None:
             "rename or drop all but one"
         )
     if name not in file.columns:
-        numbers = any(text.replace(".", "", 1).isdecimal() for text in file.names)
+        numbers = any(map(_looks_like_a_cell, file.names))
         first = (
             "; its first line looks like a row: write the names of the columns above it" if numbers else ""
         )
@@ -240,7 +267,7 @@ def _left_out(file: TableFile) -> dict[str, str]:
 
 def _not_sent(table: pa.Table, names: Iterable[str], data: Data, left_out: Mapping[str, str]) -> list[str]:
     """The line that says which columns are not sent, and why; empty where all are."""
-    sent = {*names, data.label, data.value}
+    sent = {*names, data.label_column, data.value}
     why = {name: reason for name, reason in left_out.items() if name not in sent}
     for name in table.column_names:
         if name not in sent and name not in why:

@@ -62,6 +62,8 @@ DEFAULT_GATES = (
 )
 DEFAULT_REGRESSION_GATES = ("mae <= stable + 2%", *(g for g in DEFAULT_GATES if "accuracy" not in g))
 """What an experiment that names no gates demands."""
+UNLABELLED_GATES = ("agreement >= 99.5%", *(g for g in DEFAULT_GATES if "accuracy" not in g))
+"""What ``loadproof init`` writes where there are no labels."""
 
 
 def _default_gates(given: dict[str, Any]) -> tuple[Gate, ...]:

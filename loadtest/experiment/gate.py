@@ -88,6 +88,11 @@ class Gate:
         return self.entry.higher_is_better
 
     @property
+    def number(self) -> float | None:
+        """The number in brackets of the metric's name (``pinball[0.9]``: 0.9), else None."""
+        return next((float(text) for key, text in self.arguments if key == "[]"), None)
+
+    @property
     def margin(self) -> float:
         """The limit with its sign, in base units: -0.01 for ``accuracy >= stable - 1pp``."""
         return -self.bound if self.against == "stable" and self.higher_is_better else self.bound
@@ -191,6 +196,9 @@ def _arguments(
             raise GateError(f"{entry.name} takes no {shown}; a slice reads [column=value]")
     if "[]" in found and not re.fullmatch(r"\d+(?:\.\d+)?", found["[]"]):
         raise GateError(f"[{found['[]']}] is not a number; write for example {entry.name}[0.9]")
+    low, high = entry.between
+    if "[]" in found and not low < float(found["[]"]) < high:
+        raise GateError(f"[{found['[]']}] does not lie between {low:g} and {high:g}; write {entry.name}[0.9]")
     for key, example in (("@", "@10"), ("[]", "[0.9]")):
         if key in entry.takes and key not in found:
             raise GateError(f"{entry.name} lacks its number; write for example {entry.name}{example}")
@@ -230,6 +238,9 @@ def _tidy(text: str) -> str:
 
 def _check_direction(gate: Gate, sign: str | None) -> None:
     better = gate.entry.better
+    if gate.against == "stable" and gate.entry.absolute:
+        bound = "'>= 99.5%'" if gate.higher_is_better else "'<= 10'"
+        raise GateError(f"{gate.entry.absolute}; write a bound of its own, such as {gate.metric} {bound}")
     operator, allowed = (">=", "-") if gate.higher_is_better else ("<=", "+")
     if gate.operator == "==":
         if not gate.entry.quantity.whole or gate.against == "stable":
@@ -259,7 +270,7 @@ def _check_unit(gate: Gate, written: str) -> None:
 
 def _check_bound(gate: Gate) -> None:
     best, whole = gate.entry.best, gate.entry.quantity.whole
-    if gate.value_unit == "%" and gate.bound > 1:
+    if gate.bound > gate.entry.quantity.most:
         raise GateError(f"{gate.metric} is a share and cannot exceed 100%")
     if whole and gate.bound != int(gate.bound):
         raise GateError(f"{gate.metric} is counted, so its bound is a whole number")

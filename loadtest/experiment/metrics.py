@@ -12,15 +12,16 @@ Names are scikit-learn's where it has one; ``why_not`` says which of its scorers
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.stats import scores
+from loadtest.stats import row_errors, scores
 
 Floats = NDArray[np.float64]
 
@@ -33,16 +34,19 @@ class Quantity(NamedTuple):
         bounds: the units that an absolute bound may have; the empty one is a plain number.
         margins: the units that a margin on stable may have.
         whole: bounds are whole numbers.
+        most: no bound may exceed it.
     """
 
     shown: str
     bounds: tuple[str, ...]
     margins: tuple[str, ...]
     whole: bool = False
+    most: float = math.inf
 
 
 LATENCY = Quantity("ms", ("ms", "s"), ("ms", "s", "%"))
-SHARE = Quantity("%", ("%", ""), ("pp",))
+SHARE = Quantity("%", ("%", ""), ("pp",), most=1.0)
+RELATIVE = Quantity("%", ("%", ""), ("pp", "%"))
 RATE = Quantity("/s", ("/s",), ("/s", "%"))
 NUMBER = Quantity("", ("",), ("", "%"))
 SCORE = Quantity("", ("",), ("",))
@@ -61,7 +65,9 @@ class Metric:
         test: the function of ``loadtest.judge.metric_tests`` that measures it.
         task: the only task that it fits; None: any.
         needs: what it is computed from beside answers and labels: ``baseline`` answers, the ``value`` column,
-            a ``positive class`` among the labels, ``two classes`` of them, or labels that ``vary``.
+            a ``positive class`` among the labels, ``two classes`` of them, labels that ``vary``, or of
+            which each is in the metric's domain: ``labels above 0`` and the like, see
+            ``loadtest.stats.row_errors``.
         interim: how a run that is judged while it lasts treats it: by its interval at each analysis
             (``estimated``, or ``bets`` where pairs are bet on, which is exact from the first one on), as a
             count that may FAIL at any (``counted``), or at the end only (``read``).
@@ -75,9 +81,12 @@ class Metric:
         quantile: of a latency, the quantile.
         takes: the arguments of its name: ``@`` a whole number (``ndcg@10``), ``[]`` a number
             (``pinball[0.9]``), any other a named one, which may be left out (``mae[output=price]``).
-        per_row: of a regression, each row's part, from labels and answers of shape (n,).
-        of_sums: of a regression, the metric from the sums over rows of ``per_row``, label, label squared and
-            rows, shape (replicates, 4).
+        between: the number in brackets lies between these.
+        per_row: of a regression, each row's part, from labels and answers of shape (n,), and the number in
+            brackets where it takes one; not finite where the metric is undefined.
+        of_sums: of a regression, the metric from the sums over rows of ``per_row``, label, label squared,
+            rows and error, shape (replicates, 5).
+        absolute: why it can have no margin on stable, as a clause; empty: it can.
     """
 
     name: str
@@ -94,8 +103,10 @@ class Metric:
     useless: float | None = 0.0
     quantile: float | None = None
     takes: tuple[str, ...] = ()
-    per_row: Callable[[Floats, Floats], Floats] | None = None
+    between: tuple[float, float] = (-math.inf, math.inf)
+    per_row: Callable[..., Floats] | None = None
     of_sums: Callable[[Floats], Floats] = scores.mean
+    absolute: str = ""
 
     @property
     def higher_is_better(self) -> bool:
@@ -103,12 +114,14 @@ class Metric:
         return self.better == "higher"
 
 
-def _squared(truth: Floats, answer: Floats) -> Floats:
-    return (answer - truth) ** 2
-
-
 def _of_labels(name: str, *needs: str) -> Metric:
     return Metric(name, SHARE, "higher", "classification", task="classification", needs=needs, best=1.0)
+
+
+def _of_numbers(name: str, per_row: Callable[..., Floats], *needs: str, **more: Any) -> Metric:
+    """The error of a regression: lower is better, 0 is best."""
+    entry = Metric(name, NUMBER, "lower", "regression", task="regression", needs=needs, best=0.0)
+    return replace(entry, useless=None, per_row=per_row, **more)
 
 
 _SCORES = ("f1", "precision", "recall", "jaccard")
@@ -129,6 +142,7 @@ METRICS: Mapping[str, Metric] = {
         ),
         _of_labels("balanced_accuracy"),
         _of_labels("matthews_corrcoef", "two classes"),
+        _of_labels("cohen_kappa", "two classes"),
         *(
             _of_labels(score + average, *([] if average else _ONE_CLASS[score]))
             for score in _SCORES
@@ -149,15 +163,34 @@ METRICS: Mapping[str, Metric] = {
         Metric("value", NUMBER, "higher", "value", task="classification", needs=("value",)),
         Metric(
             *("mae", NUMBER, "lower", "regression"), task="regression", best=0.0, useless=None,
-            per_row=lambda truth, answer: np.abs(answer - truth),
+            per_row=row_errors.absolute,
         ),
         Metric(
             *("rmse", NUMBER, "lower", "regression"), task="regression", best=0.0, useless=None,
-            per_row=_squared, of_sums=scores.root_mean,
+            per_row=row_errors.squared, of_sums=scores.root_mean,
         ),
         Metric(
             *("r2", SCORE, "higher", "regression"), task="regression", best=1.0, needs=("vary",),
-            per_row=_squared, of_sums=scores.r2,
+            per_row=row_errors.squared, of_sums=scores.r2,
+        ),
+        _of_numbers("mape", row_errors.percentage, "labels other than 0", quantity=RELATIVE),
+        _of_numbers("smape", row_errors.symmetric_percentage, quantity=RELATIVE),
+        _of_numbers("median_ae", row_errors.absolute, test="median_error"),
+        _of_numbers("pinball", row_errors.pinball, takes=("[]",), between=(0.0, 1.0)),
+        _of_numbers("rmsle", row_errors.squared_log, "labels above -1", of_sums=scores.root_mean),
+        _of_numbers("mean_poisson_deviance", row_errors.poisson, "labels of at least 0"),
+        _of_numbers("mean_gamma_deviance", row_errors.gamma, "labels above 0"),
+        Metric(
+            *("explained_variance", SCORE, "higher", "regression"), task="regression", best=1.0,
+            needs=("vary",), per_row=row_errors.squared_about_mean, of_sums=scores.explained_variance,
+        ),
+        _of_numbers(
+            "max_error", row_errors.absolute, test="largest_error", interim="counted",
+            absolute="one row decides the largest error of each version, so their difference has no interval",
+        ),
+        Metric(
+            *("agreement", SHARE, "higher", "agreement"), interim="bets", best=1.0,
+            absolute="agreement compares the candidate with stable already",
         ),
         Metric("mismatches", COUNT, "lower", "mismatches", needs=("baseline",), interim="counted"),
         Metric("memory", MEMORY, "lower", "memory", interim="read", sliced=False, best=0.0),
@@ -172,6 +205,15 @@ _ALIASES = {
     "r²": "r2",
     "errors": "error_rate",
     "throttled": "cpu_throttled",
+    "mean_absolute_error": "mae",
+    "mean_absolute_percentage_error": "mape",
+    "median_absolute_error": "median_ae",
+    "root_mean_squared_error": "rmse",
+    "root_mean_squared_log_error": "rmsle",
+    "mean_pinball_loss": "pinball",
+    "poisson_deviance": "mean_poisson_deviance",
+    "gamma_deviance": "mean_gamma_deviance",
+    "cohen_kappa_score": "cohen_kappa",
     "latency": "p99",
     "median": "p50",
 }
@@ -201,6 +243,13 @@ _BACKWARDS = {
     "neg_root_mean_squared_error": "rmse",
     "neg_mean_squared_error": "rmse",
     "neg_negative_likelihood_ratio": "negative_likelihood_ratio",
+    "neg_mean_absolute_percentage_error": "mape",
+    "neg_median_absolute_error": "median_ae",
+    "neg_max_error": "max_error",
+    "neg_mean_squared_log_error": "rmsle",
+    "neg_root_mean_squared_log_error": "rmsle",
+    "neg_mean_poisson_deviance": "mean_poisson_deviance",
+    "neg_mean_gamma_deviance": "mean_gamma_deviance",
 }
 _PROBABILITIES = (
     *("roc_auc", "average_precision", "neg_log_loss", "neg_brier_score"),
@@ -210,11 +259,6 @@ _CLUSTERINGS = (
     *("adjusted_mutual_info_score", "adjusted_rand_score", "completeness_score", "fowlkes_mallows_score"),
     *("homogeneity_score", "mutual_info_score", "normalized_mutual_info_score", "rand_score"),
     "v_measure_score",
-)
-_REGRESSIONS = (
-    *("d2_absolute_error_score", "explained_variance", "neg_max_error", "neg_mean_absolute_percentage_error"),
-    *("neg_mean_gamma_deviance", "neg_mean_poisson_deviance", "neg_mean_squared_log_error"),
-    *("neg_median_absolute_error", "neg_root_mean_squared_log_error"),
 )
 
 
@@ -228,6 +272,6 @@ def why_not(name: str) -> str | None:
         return f"{name} is for clusterings, whose labels have no names; write accuracy or f1_macro"
     if name.endswith("_samples"):
         return f"{name} is for rows with several labels, a row has one here; write {name[:-8]}_macro"
-    if name in _REGRESSIONS:
-        return f"{name} is not among the metrics of a regression here; there are mae, rmse and r2"
+    if name == "d2_absolute_error_score":
+        return f"{name} is mae on another scale, from 1 downwards; write mae"
     return None

@@ -42,12 +42,13 @@ class Model(Part):
 
 
 class Data(Part):
-    """The labelled evaluation set: ``Data(path="models/shop/evaluation.parquet", label="bought")``."""
+    """The evaluation set: ``Data(path="models/shop/evaluation.parquet", label="bought")``."""
 
     path: Path
     """CSV, Parquet or JSON, one object per row; also as `.gz`."""
-    label: str = "label"
-    """The column of the true outcome."""
+    label: str | None = None
+    """The column of the true outcome. If absent: `label`. A file without such a column has no labels: only
+    gates that need none can be judged, such as `agreement`."""
     value: str | None = None
     """The column of what a right answer to the row earns, for the gate `value`."""
     features: tuple[str, ...] = ()
@@ -58,6 +59,11 @@ class Data(Part):
     repeats: Literal["allow", "forbid"] = "allow"
     """`forbid`: no row is sent twice under load or asked before it, so that no cache can answer. Refused if
     the evaluation set has too few distinct rows. All baseline answers are then asked for after the load."""
+
+    @property
+    def label_column(self) -> str:
+        """The name of the label column, if there is one."""
+        return self.label or "label"
 
 
 class Versions(Part):

@@ -142,7 +142,9 @@ def _shares(before: Run, after: Run, role: Role, *, same_set: bool) -> Iterator[
         role, gate, *_measured(gate, Evidence(one, two, False, 0, duration), after), "unpaired", confidence
     )
     gates = [Gate.beside_stable(QUALITY[after.experiment.data.task])]
-    if after.experiment.data.task == "regression":
+    if not after.dataset.labelled:
+        gates = []
+    elif after.experiment.data.task == "regression":
         gates.append(Gate.beside_stable("r2"))
     elif before.dataset.values is not None and after.dataset.values is not None:
         gates.append(Gate.beside_stable("value", relative=True))
@@ -184,7 +186,7 @@ def _goodput(before: Run, after: Run, role: Role) -> Change:
 def _good_answers(run: Run, role: Role) -> StudentEstimate:
     outcomes, seconds = run.evidence.of(role), run.evidence.duration
     blocks = block_count(seconds) or 1
-    counts = np.bincount(run.evidence.blocks_of(outcomes, blocks), good(outcomes, run.experiment), blocks)
+    counts = np.bincount(run.evidence.blocks_of(outcomes, blocks), good(outcomes, run), blocks)
     rates = counts * (blocks / seconds)
     if blocks == 1:
         return StudentEstimate(float(rates.mean()), math.inf, 0)
@@ -233,7 +235,7 @@ def _against_stable(before: Run, after: Run, *, same_set: bool) -> Iterator[Chan
             ratios.append(log_ratio(s, c, q))
         else:
             yield _ratio_change(gate, independent_difference(*ratios), ratios, confidence)
-    if same_set and after.experiment.data.task == "classification":
+    if same_set and after.experiment.data.task == "classification" and after.dataset.labelled:
         yield _accuracy_against_stable(before, after)
 
 

@@ -9,6 +9,8 @@ from loadtest.judge.measurement import Measurement, shown
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.significance import Level
 from loadtest.stats.estimate import Known
+from loadtest.stats.proportions import Share
+from loadtest.stats.share_bets import ShareBets
 
 _FIFTEEN_DIGITS = 1e15
 HOPELESS = 400
@@ -82,6 +84,9 @@ def undecided(
     )
     distance = abs(value - margin)
     factor = (half / distance) ** 2 - 1 if distance > 0 and math.isfinite(half) else math.inf
+    if isinstance(measured.estimate, Share | ShareBets) and value in (0.0, 1.0):
+        # without any exception an interval shrinks with the rows, not with their root
+        factor = half / distance - 1
     if factor > HOPELESS:
         return text + "so close to the margin, a longer run would not settle it", None
     if measured.restarts:

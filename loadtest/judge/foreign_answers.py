@@ -32,8 +32,8 @@ class Foreign:
 
 
 def foreign(outcomes: Outcomes, run: Run) -> Foreign | None:
-    """Count what is no label of the evaluation set; None for a regression."""
-    if run.experiment.data.task != "classification":
+    """Count what is no label of the evaluation set; None for a regression, and where there are no labels."""
+    if run.experiment.data.task != "classification" or not run.dataset.labelled:
         return None
     labels = set(run.dataset.labels.tolist())
     if len(labels) == 1:  # known frauds alone: an answer of 0 is wrong, and yet a label

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from loadtest.data.dataset import Dataset
-from loadtest.errors import GateError
+from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate, quoted
 from loadtest.experiment.metrics import QUALITY
 from loadtest.judge.metric_tests import TESTS
-from loadtest.judge.paired_outcomes import NoEvidence
+from loadtest.judge.paired_outcomes import NoEvidence, is_paired
 from loadtest.judge.quality_tests import LARGEST, positive_class
 from loadtest.judge.run import rows_of_slice
+from loadtest.stats.row_errors import LABELS
 
 _SHOWN = 8
 
@@ -22,7 +23,10 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
 
     Raises:
         GateError: a gate names a column or value that is not there, or a metric of the other task.
+        ExperimentError: the traffic needs labels.
     """
+    if dataset is not None:
+        check_labels(experiment, dataset)
     for gate in experiment.gates:
         problem = None
         if gate.entry.test not in TESTS:
@@ -30,6 +34,13 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
         elif gate.entry.task not in (None, experiment.data.task):
             task, fits = gate.entry.task, QUALITY[experiment.data.task]
             problem = f"{gate.metric} is for {task}s; set [data] task = {task!r}, or gate {fits}"
+        elif dataset is not None and gate.entry.task and not dataset.labelled:
+            problem = (
+                f"{gate.metric} needs labels, and {_no_label(experiment, dataset)}; name the label column "
+                "under [data] label, or gate agreement >= 99.5%"
+            )
+        elif gate.entry.test == "agreement" and not is_paired(experiment.load):
+            problem = 'agreement needs each row answered by both versions; set [load] traffic = "duet"'
         elif beyond := _beyond_timeout(gate, experiment.load.timeout):
             problem = beyond
         elif dataset is not None and gate.column not in (None, *dataset.columns.column_names):
@@ -47,6 +58,27 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
             problem = _huge_labels(dataset)
         if problem:
             raise GateError(f"gate {gate.expression!r}: {problem}")
+
+
+def check_labels(experiment: Experiment, dataset: Dataset) -> None:
+    """Refuse traffic whose users report the true outcome, where there is none.
+
+    Raises:
+        ExperimentError: the evaluation set has no labels.
+    """
+    traffic = experiment.load.traffic
+    if traffic in ("canary", "shadow") and not dataset.labelled:
+        raise ExperimentError(
+            f"{traffic} traffic reports the true outcome of requests, and {_no_label(experiment, dataset)}; "
+            "name the label column under [data] label, or use duet traffic"
+        )
+
+
+def _no_label(experiment: Experiment, dataset: Dataset) -> str:
+    names = dataset.columns.column_names
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    there = ", ".join(map(quoted, names[:_SHOWN])) + more
+    return f"{dataset.path} has no column {experiment.data.label_column!r}; it has {there}"
 
 
 def _no_column(column: str, value: str, dataset: Dataset) -> str:
@@ -83,6 +115,8 @@ def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | Non
         return None
     if need == "value" and dataset.values is not None and not np.isfinite(dataset.values).all():
         return f"the value column has empty cells; fill them in {dataset.path}"
+    if need in LABELS:
+        return _outside(need, gate, dataset)
     if need not in ("positive class", "two classes", "vary"):
         return None
     where = f" with {gate.column}={gate.value}" if gate.column else ""
@@ -97,6 +131,21 @@ def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | Non
     instead = QUALITY[experiment.data.task]
     says_nothing = f"every row{where} is labelled {seen[0]}, so it would say nothing; gate {instead}"
     return says_nothing if len(seen) == 1 else None
+
+
+def _outside(need: str, gate: Gate, dataset: Dataset) -> str | None:
+    """Which label is none that the metric is defined for; None: all are."""
+    labels, about = np.asarray(dataset.labels, dtype=np.float64), rows_of_slice(gate, dataset)
+    outside = np.flatnonzero(about & ~LABELS[need](labels))
+    if outside.size:
+        more = f" (and {outside.size - 1:,} more are like it)" if outside.size > 1 else ""
+        return (
+            f"row {outside[0]} is labelled {labels[outside[0]]:g}{more}, and {gate.metric} is defined for "
+            f"{need} alone; leave such rows out, or gate mae"
+        )
+    if labels.mean() <= 0 and need == "labels of at least 0":
+        return f"every row is labelled 0, so {gate.metric} would say nothing; gate mae"
+    return None
 
 
 def _huge_labels(dataset: Dataset) -> str | None:

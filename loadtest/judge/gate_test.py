@@ -57,7 +57,7 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
     else:
         word = Word.INCONCLUSIVE
         reason, seconds = undecided(gate, measured, run.evidence, level)
-    if gate.entry.interim == "counted":
+    if gate.entry.test == "mismatches":
         part = run if gate.column is None else run.slice(rows_of_slice(gate, run.dataset))
         reason = counted(gate, part.evidence)
     if measured.note:

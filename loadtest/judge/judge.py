@@ -152,7 +152,9 @@ def _rows(run: Run) -> RowsSummary:
     distinct[content] = True
     for role in ROLES:
         sent[content[run.evidence.of(role).row]] = True
-    return RowsSummary(rows=len(content), distinct=int(distinct.sum()), sent=int(sent.sum()))
+    return RowsSummary(
+        rows=len(content), distinct=int(distinct.sum()), sent=int(sent.sum()), labelled=run.dataset.labelled
+    )
 
 
 def _summarise(role: Role, run: Run) -> VersionSummary:
@@ -161,7 +163,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
     seconds = run.evidence.duration
     n, errors = len(outcomes), int(outcomes.failed.sum())
     accuracy = value = None
-    if n and run.experiment.data.task == "classification":
+    if n and run.experiment.data.task == "classification" and run.dataset.labelled:
         accuracy = float(outcomes.correct.mean())
         if values is not None:
             earned = 1000 * float(np.mean(values[outcomes.row] * outcomes.correct))
@@ -175,7 +177,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         resent=run.facts.load.resent.get(role),
         not_answer_examples=tuple(run.facts.load.not_answers.get(role, {}))[:MOST_EXAMPLES],
         throughput_rps=(n - errors) / seconds,
-        goodput_rps=float(good(outcomes, run.experiment).sum()) / seconds,
+        goodput_rps=float(good(outcomes, run).sum()) / seconds,
         accuracy=accuracy,
         value_per_1000=value,
         mismatches=int(outcomes.mismatch.sum()) if outcomes.compared.any() else None,

@@ -27,7 +27,7 @@ class Measurement:
         restarts: deployments of both versions that the estimate compares; 0: the run was one deployment, or
             the gate does not depend on it.
         censored: what the time-out hides of the gate, as a clause; empty: nothing.
-        note: what of the run it leaves out, and why; empty: nothing.
+        note: what else there is to say, such as what it leaves out and why, as a clause; empty: nothing.
     """
 
     estimate: Estimate

@@ -9,10 +9,10 @@ from functools import partial
 
 import numpy as np
 
-from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
-from loadtest.judge import quality_tests
+from loadtest.judge import error_ranks, quality_tests
+from loadtest.judge.agreement import agreement
 from loadtest.judge.caches import without_cached
 from loadtest.judge.censored_latency import censored_latency
 from loadtest.judge.measurement import Measurement
@@ -50,7 +50,7 @@ def measure(gate: Gate, run: Run) -> Measurement:
     test, interim = TESTS[gate.entry.test], gate.entry.interim
     if interim == "read":
         return test(gate, run)
-    exact = interim == "bets" and gate.against == "stable" and run.evidence.paired
+    exact = interim == "bets" and run.evidence.paired and (gate.against == "stable" or gate.entry.absolute)
     if not exact and interim != "counted":
         run.evidence.await_first_analysis()
     rows = rows_of_slice(gate, run.dataset)
@@ -64,7 +64,8 @@ def measure(gate: Gate, run: Run) -> Measurement:
             where = f" in {gate.column}={gate.value}" if gate.column else ""
             raise NoEvidence(f"no samples of {name}{where}" + (f"; {note}" if note else ""))
     try:
-        measured = replace(test(gate, run), note=note)
+        measured = test(gate, run)
+        measured = replace(measured, note="; ".join(filter(None, (note, measured.note))))
     except NoEvidence as missing:
         if not note:
             raise
@@ -146,24 +147,25 @@ def _errors(gate: Gate, run: Run) -> Measurement:
     return Measurement(estimate, gate.margin, float(s.mean()), float(c.mean()))
 
 
-def answered(outcomes: Outcomes, experiment: Experiment) -> Flags:  # noqa: ARG001 - as ``good``
+def answered(outcomes: Outcomes, run: Run) -> Flags:  # noqa: ARG001 - as ``good``
     """Per arrival: a usable answer came."""
     return ~outcomes.failed
 
 
-def good(outcomes: Outcomes, experiment: Experiment) -> Flags:
-    """Per arrival: the answer was correct (for a classification) and within the latency objective."""
-    usable = ~outcomes.failed if experiment.data.task == "regression" else outcomes.correct
-    return usable & (outcomes.latency <= experiment.objective.latency)
+def good(outcomes: Outcomes, run: Run) -> Flags:
+    """Per arrival: the answer was correct (where right and wrong are known), and within the objective."""
+    known = run.experiment.data.task == "classification" and run.dataset.labelled
+    usable = outcomes.correct if known else ~outcomes.failed
+    return usable & (outcomes.latency <= run.experiment.objective.latency)
 
 
-def _rate(gate: Gate, run: Run, counted: Callable[[Outcomes, Experiment], Flags]) -> Measurement:
+def _rate(gate: Gate, run: Run, counted: Callable[[Outcomes, Run], Flags]) -> Measurement:
     evidence = run.evidence
     blocks = _blocks(gate, evidence)
 
     def per_block(outcomes: Outcomes) -> Floats:
         block = evidence.blocks_of(outcomes, blocks)
-        counts = np.bincount(block, counted(outcomes, run.experiment), blocks).astype(np.float64)
+        counts = np.bincount(block, counted(outcomes, run), blocks).astype(np.float64)
         return counts * (evidence.weight * blocks / evidence.duration)
 
     s, c = per_block(evidence.stable), per_block(evidence.candidate)
@@ -216,9 +218,12 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "throughput": partial(_rate, counted=answered),
     "mismatches": _mismatches,
     "accuracy": quality_tests.accuracy,
+    "agreement": agreement,
     "value": quality_tests.value,
     "classification": quality_tests.classification,
     "regression": quality_tests.regression,
+    "median_error": error_ranks.median_error,
+    "largest_error": error_ranks.largest_error,
     "memory": partial(_read, read=lambda facts: facts.memory_bytes),
     "cpu_throttled": partial(_read, read=lambda facts: facts.cpu_throttled_ratio),
 }

@@ -118,10 +118,6 @@ def value(gate: Gate, run: Run) -> Measurement:
 def regression(gate: Gate, run: Run) -> Measurement:
     """A function of sums over rows of labels and numbers that were answered; see ``Metric.per_row``."""
     entry = gate.entry
-    per_row = entry.per_row
-    if per_row is None:
-        raise TypeError(f"the metric {entry.name} has no formula")
-
     labels = np.asarray(run.dataset.labels, dtype=np.float64)
     centre = float(labels.mean())
 
@@ -131,32 +127,54 @@ def regression(gate: Gate, run: Run) -> Measurement:
         rows: Rows,
         group: NDArray[np.intp],
     ) -> Floats:
-        truth = labels[outcomes.row]
-        # an answer that never came is worth what no model is worth: the mean of the labels
-        guess = np.where(outcomes.failed, centre, _numbers(outcomes.prediction))
-        with np.errstate(all="ignore"):
-            part = per_row(truth, guess)
-        _refuse_huge(outcomes, guess, part, "stable" if outcomes is run.evidence.stable else "the candidate")
-        apart = truth - centre
-        columns = (rows.mean(column) for column in (part, apart, apart**2))
-        return _sums([*columns, np.ones(len(rows.rows))], group)
+        truth, guess, part = row_errors(gate, run, outcomes)
+        apart, error = truth - centre, guess - truth
+        columns = [rows.mean(column) for column in (part, apart, apart**2, error - error.mean())]
+        columns.insert(3, np.ones(len(rows.rows)))
+        return _sums(columns, group)
 
     useless = entry.useless
     if useless is None:
-        part = per_row(labels, np.full(len(labels), centre))
-        useless = float(entry.of_sums(np.array([[part.mean(), 0.0, 0.0, 1.0]]))[0])
+        part = _per_row(gate, labels, np.full(len(labels), centre))
+        useless = float(entry.of_sums(np.array([[part.mean(), 0.0, 0.0, 1.0, 0.0]]))[0])
     return _resampled(gate, run, entry.of_sums, sums, useless)
 
 
-def _refuse_huge(outcomes: Outcomes, guess: Floats, part: Floats, name: str) -> None:
-    """Raise ``NoEvidence`` on an answer of which no error can be added up: infinite, or 1e239 for a price."""
+def row_errors(gate: Gate, run: Run, outcomes: Outcomes) -> tuple[Floats, Floats, Floats]:
+    """Labels, answers and what each adds to the metric of a regression, shape (arrivals,) each.
+
+    Raises:
+        NoEvidence: an answer is so large, or of such a kind, that the metric is undefined.
+    """
+    labels = np.asarray(run.dataset.labels, dtype=np.float64)
+    truth = labels[outcomes.row]
+    # an answer that never came is worth what no model is worth: the mean of the labels
+    guess = np.where(outcomes.failed, labels.mean(), _numbers(outcomes.prediction))
+    part = _per_row(gate, truth, guess)
+    _refuse_undefined(gate, run, outcomes, guess, part)
+    return truth, guess, part
+
+
+def _per_row(gate: Gate, truth: Floats, guess: Floats) -> Floats:
+    per_row, number = gate.entry.per_row, gate.number
+    if per_row is None:
+        raise TypeError(f"the metric {gate.metric} has no formula")
+    with np.errstate(all="ignore"):
+        return per_row(truth, guess) if number is None else per_row(truth, guess, number)
+
+
+def _refuse_undefined(gate: Gate, run: Run, outcomes: Outcomes, guess: Floats, part: Floats) -> None:
+    """Raise ``NoEvidence`` on an answer of which no error can be added up: infinite, 1e239 for a price, or
+    below 0 for a count."""
     with np.errstate(invalid="ignore"):
-        fine = (np.abs(guess) <= LARGEST) & np.isfinite(part)
-    if not fine.all():
-        bad = np.flatnonzero(~fine)
+        huge = ~(np.abs(guess) <= LARGEST)
+        bad = np.flatnonzero(huge | ~np.isfinite(part))
+    if bad.size:
+        name = "stable" if outcomes is run.evidence.stable else "the candidate"
         text, row = outcomes.prediction[int(bad[0])].as_py(), int(outcomes.row[bad[0]])
         more = f" (and {len(bad) - 1:,} more answers)" if len(bad) > 1 else ""
-        raise NoEvidence(f"{name} answers {text} to row {row}{more}, and no error of that can be added up")
+        why = "no error of that can be added up" if huge[bad[0]] else f"{gate.metric} of that is undefined"
+        raise NoEvidence(f"{name} answers {text} to row {row}{more}, and {why}")
 
 
 def _resampled(

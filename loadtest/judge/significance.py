@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from loadtest.stats.censored import CensoredQuantile
 from loadtest.stats.estimate import Estimate, Known, StudentEstimate
 from loadtest.stats.sequential import PairedBets, anytime_p, level_at
+from loadtest.stats.share_bets import ShareBets
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Level:
         return p if anyway else anytime_p(p, self.seconds or 0.0)
 
     def _holds_anyway(self, estimate: Estimate) -> bool:
-        return self.seconds is None or isinstance(estimate, Known | PairedBets)
+        return self.seconds is None or isinstance(estimate, Known | PairedBets | ShareBets)
 
 
 def _cautious(estimate: Estimate) -> Estimate:

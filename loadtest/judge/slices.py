@@ -46,7 +46,12 @@ class Slice(NamedTuple):
 
 
 def by_slice(run: Run) -> list[Slice]:
-    """The whole, then every slice with enough samples; accuracy, or the error of a regression."""
+    """The whole, then every slice with enough samples; accuracy, or the error of a regression.
+
+    Of rows without labels there are none.
+    """
+    if not run.dataset.labelled:
+        return []
     gate = Gate.beside_stable(QUALITY[run.experiment.data.task])
     found = []
     for column, value, rows in _slices(run.experiment.data, run.dataset):
@@ -68,7 +73,7 @@ def _slices(data: Data, dataset: Dataset) -> Iterator[tuple[str | None, str | No
     yield None, None, len(dataset)
     for name in dataset.columns.column_names:
         column = dataset.columns[name]
-        if name in (data.label, data.value) or not _is_text(column.type):
+        if name in (data.label_column, data.value) or not _is_text(column.type):
             continue
         counts = {c["values"]: c["counts"] for c in column.value_counts().to_pylist() if c["values"]}
         if 1 < len(counts) <= MOST_VALUES:

@@ -138,11 +138,13 @@ class VersionSummary(Document):
 
 class RowsSummary(Document):
     """The evaluation set: its rows, how many of them differ in features or label, and how many of those were
-    sent. Intervals on quality count distinct rows."""
+    sent. Intervals on quality count distinct rows. Whether answers are right is known of ``labelled`` rows
+    alone."""
 
     rows: int
     distinct: int
     sent: int
+    labelled: bool = True
 
 
 class LoadSummary(Document):

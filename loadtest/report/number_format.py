@@ -67,7 +67,8 @@ def rows(counted: RowsSummary) -> str:
     text = f"{counted.rows:,} rows in the evaluation set"
     if counted.distinct < counted.rows:
         text += f", {counted.distinct:,} of them distinct (the same features and label count once)"
-    return f"{text}, {counted.sent:,} sent"
+    text += f", {counted.sent:,} sent"
+    return text if counted.labelled else f"{text}; no labels, so whether answers are right was not judged"
 
 
 def share(value: float | None) -> str:

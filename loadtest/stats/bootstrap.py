@@ -200,6 +200,11 @@ def level(
     return _estimate(value, metric(_times(len(sums), seed=0) @ sums), without, rows, reach)
 
 
+def draws(count: int, seed: int = 0) -> Floats:
+    """How often each of ``count`` groups is drawn in each replicate, shape (replicates, count)."""
+    return _times(count, seed)
+
+
 @lru_cache(maxsize=4)
 def _times(count: int, seed: int) -> Floats:
     """How often each of ``count`` groups is drawn, shape (replicates, count)."""

@@ -2,9 +2,10 @@
 
 Classification sums are, per class: hits, answers, truths (three equal runs of columns, the last class of
 each standing for answers that are no label); definitions and names are scikit-learn's. A score of one class,
-or of Matthews, that is 0/0 is NaN: undefined is no evidence. In an average over classes such a class counts
-as 0, as with scikit-learn. Regression sums are what the metric adds up (such as |error|), label, label
-squared, rows, with labels counted from their mean, or squares far from zero would lose their last digits.
+or of Matthews or Cohen, that is 0/0 is NaN: undefined is no evidence. In an average over classes such a class
+counts as 0, as with scikit-learn. Regression sums are what the metric adds up (such as |error|), label, label
+squared, rows, error, with labels and errors counted from their mean, or squares far from zero would lose
+their last digits.
 """
 
 from __future__ import annotations
@@ -34,8 +35,15 @@ def root_mean(sums: Floats) -> Floats:
 
 def r2(sums: Floats) -> Floats:
     """From squared errors, the share of the labels' variance that is explained."""
-    squared, label, label_squared, rows = sums.T
+    squared, label, label_squared, rows, _ = sums.T
     explained: Floats = 1 - squared / (label_squared - label**2 / rows)
+    return explained
+
+
+def explained_variance(sums: Floats) -> Floats:
+    """The same from errors about their own mean: an offset of all answers costs nothing."""
+    squared, label, label_squared, rows, error = sums.T
+    explained: Floats = 1 - (squared - error**2 / rows) / (label_squared - label**2 / rows)
     return explained
 
 
@@ -52,6 +60,8 @@ def classification(name: str, positive: int | None) -> Callable[[Floats], Floats
         return lambda sums: _mean_where(_recall(*_parts(sums)), _parts(sums)[2] > 0)
     if name == "matthews_corrcoef":
         return _matthews
+    if name == "cohen_kappa":
+        return _kappa
     base, _, average = name.partition("_")
     if positive is not None:
         return _of_one_class(base, positive)
@@ -164,6 +174,15 @@ def _matthews(sums: Floats) -> Floats:
     together = hits.sum(axis=1) * rows - (answers * truths).sum(axis=1)
     apart = (rows**2 - (answers**2).sum(axis=1)) * (rows**2 - (truths**2).sum(axis=1))
     return np.where(apart > 0, _ratio(together, np.sqrt(np.maximum(apart, 0))), np.nan)
+
+
+def _kappa(sums: Floats) -> Floats:
+    hits, answers, truths = _parts(sums)
+    rows = truths.sum(axis=1)
+    expected = (answers * truths).sum(axis=1) / rows
+    beyond = rows - expected
+    kappa = np.divide(hits.sum(axis=1) - expected, beyond, out=np.full_like(rows, np.nan), where=beyond > 0)
+    return np.asarray(kappa)
 
 
 _SCORES = {"precision": _precision, "recall": _recall, "f1": _f1, "jaccard": _jaccard}

@@ -19,7 +19,7 @@ from contract.label_text import label_text
 from contract.model_toml import MODEL_TOML
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError, UsageError
-from loadtest.experiment.experiment import Data, Experiment
+from loadtest.experiment.experiment import UNLABELLED_GATES, Data, Experiment
 from loadtest.workflows.columns_sent import sent_lines
 
 SETS = ("evaluation.parquet", "evaluation.csv")
@@ -46,7 +46,7 @@ def init(
     say: Say,
     *,
     data: Path | None = None,
-    label: str = "label",
+    label: str | None = None,
     ignore: Sequence[str] = (),
     out: Path | None = None,
 ) -> Path:
@@ -55,8 +55,8 @@ def init(
     Args:
         folder: of the model; each version is a folder in it, with one model file.
         say: where it says what it did, a line at a time.
-        data: the labelled evaluation set; None: ``evaluation.parquet`` or ``.csv`` in ``folder``.
-        label: its label column.
+        data: the evaluation set; None: ``evaluation.parquet`` or ``.csv`` in ``folder``.
+        label: its label column; None: ``label`` if there is one, else it has no labels.
         ignore: columns that are no features.
         out: the experiment; None: the name of ``folder``, with ``.toml``, here.
 
@@ -87,7 +87,7 @@ def init(
     given = given.model_copy(update={"task": first.task, "features": taken})
     dataset = Dataset.read(given)
     for note in dataset.notes:
-        say(f"{given.path}: {note}")
+        say(f"{given.path}: {_by_option(note)}")
     for version, one in described.items():
         wrote = f"; wrote {MODEL_TOML}" if one.wrote else ""
         quality = _quality(version, one, dataset, rows)
@@ -100,7 +100,9 @@ def init(
         say(f"{versions[0]} is the only version so far: it will be compared with itself")
     elif len(versions) > 2:
         say(f"{len(versions)} versions: {out} compares the first two; change [versions], or give --candidate")
-    _write(out, folder, versions, given)
+    if not dataset.labelled:
+        say(f"no labels: {out} judges whether both answer the same ({UNLABELLED_GATES[0]}), not who is right")
+    _write(out, folder, versions, given, dataset)
     return out
 
 
@@ -108,16 +110,14 @@ def _evaluation_set(folder: Path) -> Path:
     for name in SETS:
         if (folder / name).is_file():
             return folder / name
-    raise DatasetError(
-        f"{folder}: no {' or '.join(SETS)} there; name the labelled evaluation set with --data"
-    )
+    raise DatasetError(f"{folder}: no {' or '.join(SETS)} there; name the evaluation set with --data")
 
 
 def _read(data: Data, ignore: Sequence[str]) -> Dataset:
     try:
         dataset = Dataset.read(data, every=True)
     except DatasetError as error:
-        raise DatasetError(str(error).replace(_UNDER_DATA, "Name the right one with --label")) from None
+        raise DatasetError(_by_option(str(error))) from None
     for name in ignore:
         if name not in {*dataset.columns.column_names, *dataset.left_out}:
             raise UsageError(f"--ignore {name!r}: {data.path} has no such column")
@@ -128,6 +128,11 @@ def _read(data: Data, ignore: Sequence[str]) -> Dataset:
     if not names:
         raise UsageError(f"{data.path}: no column is left beside what --ignore names")
     return replace(dataset, names=tuple(names), matrix=None, notes=(*dataset.notes, *notes))
+
+
+def _by_option(text: str) -> str:
+    """What an experiment would say, as an option says it."""
+    return text.replace(_UNDER_DATA, "Name the right one with --label")
 
 
 _UNDER_DATA = "Name the right one under [data] in the experiment"
@@ -167,14 +172,19 @@ def _describe(folder: Path, dataset: Dataset, rows: Sequence[int]) -> list[_Desc
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        left_out = "; ".join(note for note in dataset.notes if note.startswith("not sent: "))
+        left_out = "; ".join(
+            _by_option(n) for n in dataset.notes if n.startswith(("not sent: ", "no column "))
+        )
         raise ModelError(last[0].removeprefix("model-server: ") + (left_out and f"; {left_out}"))
     return [_Described(**json.loads(line)) for line in done.stdout.splitlines()]
 
 
 def _quality(version: str, described: _Described, dataset: Dataset, tried: Sequence[int]) -> str:
     """How good the answers to the tried rows are; labels that no answer can ever equal are refused."""
-    labels, of = dataset.labels[list(tried)], f"{len(tried):,} rows"
+    of = f"{len(tried):,} rows"
+    if not dataset.labelled:
+        return f"gave {len(described.predictions):,} answers, such as {described.predictions[0]!r}"
+    labels = dataset.labels[list(tried)]
     if described.task == "regression":
         true = np.asarray(labels, dtype=np.float64)
         return f"off by {np.abs(true - np.asarray(described.predictions)).mean():.4g} on average of {of}"
@@ -192,20 +202,21 @@ def _quality(version: str, described: _Described, dataset: Dataset, tried: Seque
     return f"right on {right / len(tried):.1%} of {of}"
 
 
-def _write(out: Path, folder: Path, versions: Sequence[str], data: Data) -> None:
+def _write(out: Path, folder: Path, versions: Sequence[str], data: Data, dataset: Dataset) -> None:
     name = folder.absolute().name
     parts: dict[str, Any] = {
         "model": {"name": name, "folder": str(folder)},
         "data": {
             "path": str(data.path),
-            "label": data.label,
+            **({"label": data.label_column} if dataset.labelled else {}),
             **({"task": data.task} if data.task != "classification" else {}),
             **({"features": list(data.features)} if data.features != _without_being_named(data) else {}),
         },
         "versions": {"stable": versions[0], "candidate": versions[:2][-1]},
         "load": {"rate": 50, "duration": "60s"},
     }
-    experiment = Experiment.parse({"name": name, **parts}, str(out))
+    gates: dict[str, Any] = {} if dataset.labelled else {"gates": list(UNLABELLED_GATES)}
+    experiment = Experiment.parse({"name": name, **parts, **gates}, str(out))
     head = {"name": name, "gates": [str(gate) for gate in experiment.gates]}
     text = (
         f"# May the new version of {name} go live? docs/experiments.md lists every key and its default.\n"

@@ -26,7 +26,7 @@ from loadtest.data.repeats import check_rows_suffice
 from loadtest.errors import ExperimentError, ModelError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
-from loadtest.judge.gate_checks import check_gates
+from loadtest.judge.gate_checks import check_gates, check_labels
 from loadtest.lab.interface import IMAGE, OpenLab, Version
 from loadtest.lab.own_runtime import own_runtime
 from loadtest.lab.select import check_backend, choose_lab
@@ -158,7 +158,12 @@ def check_canary_run(experiment: Experiment, backend: str, results: Path) -> Che
     live_evidence.check(experiment)
     if experiment.load.traffic != "canary":
         raise ExperimentError(f'{experiment.name}: a canary needs [load] traffic = "canary"')
-    return _check(experiment, backend, lambda *_: None, results)
+    return _check(experiment, backend, _check_labels, results)
+
+
+def _check_labels(experiment: Experiment, dataset: Dataset | None) -> None:
+    if dataset is not None:
+        check_labels(experiment, dataset)
 
 
 def check_canary_up(experiment: Experiment, backend: str) -> Checked:

@@ -166,6 +166,7 @@ def test_an_evaluation_set_without_its_label(tmp_path):
     )
     code, output = loadproof("--experiment", str(tmp_path / "mine.toml"), results=tmp_path / "results")
     assert code == 2, output
+    assert "accuracy needs labels" in output
     assert "no column 'label'; it has x, y" in output
 
 

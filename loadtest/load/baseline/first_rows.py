@@ -33,7 +33,7 @@ class FirstRows:
         labels = set(self._shown)
         if len(labels) == 1:  # known frauds alone: an answer of 0 is wrong, and yet a label
             labels = next((pair for pair in _OPPOSITES if labels <= pair), labels)
-        self._labels = None if regression else labels
+        self._labels = labels if dataset.labelled and not regression else None
         self._errors: Counter[str] = Counter()
         self._foreign: Counter[str] = Counter()
         self._asked = 0

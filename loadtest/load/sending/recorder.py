@@ -58,8 +58,9 @@ class Recorder:
         self._worker = worker
         self._ids = ids
         labels = dataset.labels
-        # a regression has no right and wrong
-        self._labels = None if labels.dtype.kind == "f" else pa.array(labels.tolist(), pa.string())
+        # a regression has no right and wrong, and without labels nobody knows
+        graded = dataset.labelled and labels.dtype.kind != "f"
+        self._labels = pa.array(labels.tolist(), pa.string()) if graded else None
         self._baseline = {
             ROLES.index(role): Comparison(dataset, answers) for role, answers in (baseline or {}).items()
         }

@@ -30,13 +30,16 @@ class TaskAnswers:
     """``TaskAnswers(dataset).are_of("internal error")`` is False; made once per worker.
 
     Of a regression every finite number is an answer. Of a classification every label is, and of what is no
-    label neither nothing (``nan``, blanks), nor the words of an error, nor text where all labels are numbers.
+    label neither nothing (``nan``, blanks), nor the words of an error, nor text where all labels are numbers;
+    where there are no labels, no numbers are expected.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self._regression = dataset.labels.dtype.kind == "f"
         self.labels = frozenset() if self._regression else frozenset(dataset.labels.tolist())
-        self._numbers = self._regression or all(is_finite(label) for label in self.labels)
+        self._numbers = self._regression or (
+            dataset.labelled and all(is_finite(label) for label in self.labels)
+        )
         self._known: dict[str, bool] = {}
 
     def are_of(self, text: str) -> bool:

@@ -90,7 +90,13 @@ def test_an_empty_cell_is_no_label(tmp_path):
 @pytest.mark.parametrize(
     ("table", "data", "says"),
     [
-        (TABLE.drop_columns(["label"]), {}, r"no column 'label'; it has age, .*\[data\]"),
+        (TABLE, {"label": "outcome"}, r"no column 'outcome'; it has age, .*\[data\]"),
+        # nearly its name
+        (
+            TABLE.rename_columns([n.replace("label", "Label") for n in TABLE.column_names]),
+            {},
+            "no column 'label'",
+        ),
         (TABLE, {"value": "price"}, "no column 'price'"),
         (TABLE, {"features": ("age", "height")}, "no column 'height'"),
         (TABLE, {"label": "segment", "task": "regression"}, "'segment' is not numeric"),

@@ -217,7 +217,11 @@ _SLICES = st.just("") | st.tuples(
 def expressions(draw: st.DrawFn) -> str:
     lower = [("p50", "ms", "%"), ("p999", "s", "ms"), ("error_rate", "%", "pp"), ("rmse", "", "%")]
     higher = [
-        *((m.name, "%", "pp") for m in METRICS.values() if m.higher_is_better and m.quantity is SHARE),
+        *(
+            (m.name, "%", "pp")
+            for m in METRICS.values()
+            if m.higher_is_better and m.quantity is SHARE and not m.absolute
+        ),
         ("goodput", "/s", "%"),
         ("value", "", ""),
     ]

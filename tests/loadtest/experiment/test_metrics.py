@@ -9,9 +9,9 @@ from loadtest.experiment.metrics import METRICS
 from loadtest.judge.metric_tests import TESTS
 
 GATES = {
-    "r2",
+    *("r2", "explained_variance"),
     *(m.name for m in METRICS.values() if m.task == "classification"),
-} - {"value", "negative_likelihood_ratio"}
+} - {"value", "negative_likelihood_ratio", "cohen_kappa"}
 REFUSED = {
     # a score of how sure the model was, which an answer's label does not say
     "needs probabilities": {
@@ -31,12 +31,18 @@ REFUSED = {
     "counts backwards; write 'mae <=": {"neg_mean_absolute_error"},
     "counts backwards; write 'rmse <=": {"neg_mean_squared_error", "neg_root_mean_squared_error"},
     "counts backwards; write 'negative_likelihood_ratio <=": {"neg_negative_likelihood_ratio"},
-    # no gate, though it could be one
-    "there are mae, rmse and r2": {
-        *("d2_absolute_error_score", "explained_variance", "neg_max_error", "neg_mean_squared_log_error"),
-        *("neg_mean_absolute_percentage_error", "neg_mean_gamma_deviance", "neg_mean_poisson_deviance"),
-        *("neg_median_absolute_error", "neg_root_mean_squared_log_error"),
+    **{
+        f"counts backwards; write '{ours} <=": {name}
+        for ours, name in (
+            ("mape", "neg_mean_absolute_percentage_error"),
+            ("median_ae", "neg_median_absolute_error"),
+            ("max_error", "neg_max_error"),
+            ("mean_poisson_deviance", "neg_mean_poisson_deviance"),
+            ("mean_gamma_deviance", "neg_mean_gamma_deviance"),
+        )
     },
+    "counts backwards; write 'rmsle <=": {"neg_mean_squared_log_error", "neg_root_mean_squared_log_error"},
+    "is mae on another scale": {"d2_absolute_error_score"},
 }
 REASONS = {name: reason for reason, names in REFUSED.items() for name in names}
 

@@ -87,6 +87,11 @@ def test_interim_analyses_bet_on_each_content_once():
 
 def test_verdict_and_pages_say_how_many_there_are():
     verdict = judge(at_the_margin(np.random.default_rng(14)))
-    assert verdict.rows.model_dump() == {"rows": ALL, "distinct": DISTINCT, "sent": DISTINCT}
+    assert verdict.rows.model_dump() == {
+        "rows": ALL,
+        "distinct": DISTINCT,
+        "sent": DISTINCT,
+        "labelled": True,
+    }
     assert "6,000 rows in the evaluation set, 400 of them distinct" in rows(verdict.rows)
     assert "distinct" not in rows(MadeRun().judge().rows)

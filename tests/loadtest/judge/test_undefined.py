@@ -82,6 +82,7 @@ ALL_ONE, ALL_ZERO = np.full(ROWS, "1"), np.full(ROWS, "0")
         (ALL_ONE, "precision >= stable - 5pp", "every row is labelled 1"),
         (CLEAN, "precision[part=clean] >= stable - 1pp", "no row with part=clean is labelled 1"),
         (ALL_ONE, "matthews_corrcoef >= stable - 5pp", "every row is labelled 1"),
+        (ALL_ONE, "cohen_kappa >= 50%", "every row is labelled 1"),
         (CLEAN, "matthews_corrcoef[part=clean] >= 0.5", "every row with part=clean is labelled 0"),
         (ALL_ONE, "positive_likelihood_ratio >= 2", "every row is labelled 1"),
     ],

@@ -84,6 +84,7 @@ def test_scores_are_those_of_scikit_learn(name):
     theirs = {
         "balanced_accuracy": metrics.balanced_accuracy_score,
         "matthews_corrcoef": metrics.matthews_corrcoef,
+        "cohen_kappa": metrics.cohen_kappa_score,
         "positive_likelihood_ratio": lambda t, a: metrics.class_likelihood_ratios(t, a)[0],
         "negative_likelihood_ratio": lambda t, a: metrics.class_likelihood_ratios(t, a)[1],
     }.get(name) or (lambda t, a: getattr(metrics, f"{base}_score")(t, a, average=average or "binary"))
@@ -103,13 +104,17 @@ def test_a_likelihood_ratio_without_a_wrong_answer_is_undefined():
         ("mae", metrics.mean_absolute_error),
         ("rmse", metrics.root_mean_squared_error),
         ("r2", metrics.r2_score),
+        ("explained_variance", metrics.explained_variance_score),
     ],
 )
 def test_regression_metrics_are_those_of_scikit_learn(name, theirs):
     rng, entry = np.random.default_rng(8), METRICS[name]
     truth = rng.normal(20, 5, 200)
     answer = truth + rng.normal(0, 2, 200)
-    columns = np.column_stack([entry.per_row(truth, answer), truth, truth**2, np.ones(200)])
+    error = answer - truth
+    columns = np.column_stack(
+        [entry.per_row(truth, answer), truth, truth**2, np.ones(200), error - error.mean()]
+    )
     assert entry.of_sums(columns.sum(axis=0, keepdims=True))[0] == pytest.approx(theirs(truth, answer))
 
 

@@ -68,6 +68,22 @@ def test_a_regression_of_one_version(tmp_path):
     assert "v1 is the only version so far" in said[2]
 
 
+def test_without_labels_the_gate_is_on_agreement(mine):
+    write(mine, {"a": X[:, 0], "b": X[:, 1]})
+    experiment, said = made(mine)
+    check_gates(experiment, Dataset.read(experiment.data))
+    assert [str(gate) for gate in experiment.gates][:2] == [
+        "agreement >= 99.5%",
+        "error_rate <= stable + 0.5pp",
+    ]
+    assert not {"accuracy", "mae"} & {gate.metric for gate in experiment.gates}
+    assert experiment.data.label is None
+    assert "no column 'label', so no labels" in said[0]
+    assert "Name the right one with --label" in said[0]
+    assert said[1].startswith("v1: classification, 2 features, gave 60 answers, such as ")
+    assert said[-1].endswith("judges whether both answer the same (agreement >= 99.5%), not who is right")
+
+
 def test_what_was_found_out_about_the_file_is_said_first(mine):
     lines = [
         ";".join(SET),
@@ -110,6 +126,7 @@ def test_columns_that_are_not_sent_do_not_matter(mine, header, row, ignore):
         (lambda f: (f / "evaluation.csv").write_text("a,a,b,label\n1,1,2,0\n1,1,2,1\n"), {},
          r"has 1 columns .*not sent: a \(stands there 2 times"),
         (lambda f: write(f, {"a": X[:, 0], "b": X[:, 1], "truth": Y}), {}, "no column 'label'.*with --label"),
+        (lambda f: None, {"label": "truth"}, "no column 'truth'; it has a, b, label.*with --label"),
         (lambda f: (f / "evaluation.csv").unlink(), {}, "no evaluation.parquet or evaluation.csv .* --data"),
         (lambda f: (f / "evaluation.csv").rename(f / "x.csv"), {"data": "y.csv"}, "y.csv: no such file"),
         # an empty cell
@@ -125,7 +142,7 @@ def test_columns_that_are_not_sent_do_not_matter(mine, header, row, ignore):
         (lambda f: write(f, {**SET, "id": Y}), {}, "takes 2 features, .* has 3 columns"),
     ],
     ids=["ignored", "all", "digits", "twice",
-         "label", "no-set", "other-set", "gap", "infinite", "text",
+         "label", "own-label", "no-set", "other-set", "gap", "infinite", "text",
          "labels", "broken", "name", "empty", "id"],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line(mine, spoil, given, says):

@@ -78,7 +78,7 @@ def test_the_same_bytes_are_the_same_set(inputs, data):
     [
         (Path.unlink, r"e\.csv: no such file; \[data\] path must name"),
         (lambda path: (path.unlink(), path.mkdir()), r"e\.csv: not readable \(Is a directory"),
-        (lambda path: path.write_bytes(b"x\n1\n"), r"e\.csv: no column 'label'"),
+        (lambda path: path.write_bytes(b"7\n1\n"), r"e\.csv: no column 'label'"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(inputs, data, spoil, message):

@@ -1,0 +1,69 @@
+"""One share of yes-or-no outcomes that is looked at as often as one likes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy import optimize, special
+
+_PRIOR = 0.5
+"""Jeffreys' prior: half of its weight lies near 0 and 1, where such shares are."""
+_EDGE = 1e-12
+
+
+@dataclass(frozen=True)
+class ShareBets:
+    """A share whose intervals and p-values hold at every moment, exactly for independent outcomes.
+
+    The evidence against 'at most p' is a mixture of likelihood ratios over all larger shares, weighted by a
+    beta distribution: a supermartingale under every share up to p (Ville 1939; Robbins 1970, Statistical
+    methods related to the law of the iterated logarithm, Annals of Mathematical Statistics 41).
+
+    Args:
+        hits: how many outcomes were yes; fractions are fine.
+        trials: all outcomes.
+    """
+
+    hits: float
+    trials: float
+
+    @property
+    def value(self) -> float:
+        """Hits per trial."""
+        return self.hits / self.trials
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """Ends within 0 and 1."""
+        needed, value = -math.log(alpha), self.value
+
+        def solve(*, above: bool) -> float:
+            edge = _EDGE if above else 1 - _EDGE
+            if abs(value - edge) <= _EDGE or self._log_e(edge, above=above) < needed:
+                return round(edge)
+            inside = min(max(value, _EDGE), 1 - _EDGE)
+            return float(optimize.brentq(lambda p: self._log_e(p, above=above) - needed, edge, inside))
+
+        return solve(above=True), solve(above=False)
+
+    def p_above(self, margin: float) -> float:
+        """One over the evidence against 'at most ``margin``'."""
+        return math.exp(-max(0.0, self._log_e(margin, above=True)))
+
+    def p_below(self, margin: float) -> float:
+        """One over the evidence against 'at least ``margin``'."""
+        return math.exp(-max(0.0, self._log_e(margin, above=False)))
+
+    def _log_e(self, share: float, *, above: bool) -> float:
+        """ln of the evidence that the true share lies above ``share``, or below it."""
+        hits, missed = self.hits, self.trials - self.hits
+        if not 0 < share < 1:
+            possible = (hits > 0 if above else missed > 0) and (share <= 0) == above
+            return math.inf if possible else -math.inf
+        tail = special.betaincc if above else special.betainc
+        beyond = float(tail(_PRIOR + hits, _PRIOR + missed, share))
+        if beyond <= 0:  # too far on the other side for any evidence
+            return -math.inf
+        posterior = special.betaln(_PRIOR + hits, _PRIOR + missed) + math.log(beyond)
+        prior = special.betaln(_PRIOR, _PRIOR) + math.log(float(tail(_PRIOR, _PRIOR, share)))
+        return float(posterior - prior - hits * math.log(share) - missed * math.log1p(-share))

@@ -1,0 +1,69 @@
+"""An evaluation set without labels, from the command to the report: do both versions answer the same?"""
+
+import json
+import subprocess
+import sys
+import tomllib
+
+import pyarrow.parquet as pq
+import pytest
+import tomli_w
+
+from loadtest.experiment.experiment import EXPERIMENTS
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def unlabelled(shop, tmp_path):
+    """``unlabelled(gates)``: the shop's comparison, on rows whose outcome nobody knows."""
+    rows = tmp_path / "rows.parquet"
+    pq.write_table(pq.read_table("models/shop/evaluation.parquet").drop_columns(["bought"]), rows)
+
+    def make(gates):
+        raw = tomllib.loads((EXPERIMENTS / "compare.toml").read_text())
+        patient = {"warmup": "0.5s", "baseline": "1s", "timeout": "20s", "max_lag": "5s"}
+        patient |= {"until_decided": True, "duration": "300s"}
+        raw |= {"gates": gates, "data": {"path": str(rows)}, "load": raw["load"] | patient}
+        path = tmp_path / "unlabelled.toml"
+        path.write_text(tomli_w.dumps(raw))
+        return path
+
+    return make
+
+
+def compare(experiment, candidate, results):
+    command = [sys.executable, "-m", "loadtest", "compare", "--backend", "local", "--results", str(results)]
+    command += ["--experiment", str(experiment), "--candidate", candidate]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("candidate", "code"),
+    [
+        ("v1", 0),  # the same version twice
+        ("v2-skewed", 1),  # other answers to a part of the rows
+    ],
+)
+def test_the_same_version_agrees_and_another_does_not(unlabelled, tmp_path, candidate, code):
+    ended, output = compare(unlabelled(["agreement >= 97%"]), candidate, tmp_path / "results")
+    assert ended == code, output
+    assert "no column 'label', so no labels: whether an answer is right cannot be judged" in output
+    assert "no labels, so whether answers are right was not judged" in output
+    folder = tmp_path / "results" / "latest"
+    assert "whether answers are right was not judged" in (folder / "report.html").read_text()
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert verdict["rows"]["labelled"] is False
+    assert verdict["decided_after_s"] is not None
+    for version in verdict["versions"].values():
+        assert version["accuracy"] is None
+    if code:
+        assert "differs on row" in verdict["gates"][0]["reason"]
+
+
+def test_what_needs_labels_is_refused_before_the_load(unlabelled, tmp_path):
+    ended, output = compare(unlabelled(["accuracy >= stable - 1pp"]), "v1", tmp_path / "results")
+    assert ended == 2, output
+    assert "accuracy needs labels" in output
+    assert not (tmp_path / "results").exists()
