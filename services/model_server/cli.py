@@ -56,7 +56,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     option("--allow-faults", "", text, metavar="NAME")
     text = "serve a scikit-learn model by ONNX Runtime where its answers stay the same"
     option("--compile", "on", text, type=_switch, metavar="on|off")
-    text = "threads that answer requests: a number, or auto, by what the model costs"
+    text = "threads that answer requests: a number, or auto, one for each connection that needs it"
     option("--threads", "auto", text, type=_threads)
     text = "seconds between not being ready any more and not accepting any more, on SIGTERM"
     option("--drain", "0.5", text, type=_seconds)
