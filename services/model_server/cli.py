@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from contract.feedback_token import TokenError, feedback_token
 from services.model_server.errors import AddressError, VersionError
 from services.model_server.serving import check_address, serve
 from services.model_server.version import load_version
@@ -28,8 +29,15 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         version = load_version(folder, allowed, compilation=options.compile)
         faults = version.name in options.allow_faults.replace(",", " ").split()
         address = {"host": options.host, "port": options.port}
-        return serve(version, **address, threads=options.threads, drain=options.drain, faults=faults)
-    except (AddressError, VersionError) as error:
+        return serve(
+            version,
+            **address,
+            threads=options.threads,
+            drain=options.drain,
+            faults=faults,
+            feedback_token=feedback_token(environ),
+        )
+    except (AddressError, VersionError, TokenError) as error:
         sys.stderr.write(f"model-server: {error}\n")
         return 2
 

@@ -49,11 +49,19 @@ _PR_SET_PDEATHSIG = 1
 
 
 def serve(
-    version: LoadedVersion, *, host: str, port: int, threads: int | None, drain: float, faults: bool = False
+    version: LoadedVersion,
+    *,
+    host: str,
+    port: int,
+    threads: int | None,
+    drain: float,
+    faults: bool = False,
+    feedback_token: str = "",
 ) -> int:
     """Serve until SIGTERM or SIGINT; where no ``threads`` are given, each connection may have one.
 
-    ``drain`` is in seconds: between not being ready any more and not accepting any more.
+    Without a ``feedback_token`` feedback is refused. ``drain`` is in seconds: between not being ready any
+    more and not accepting any more.
 
     Returns:
         0 after a stop that was asked for, 1 when the worker died.
@@ -62,10 +70,9 @@ def serve(
     stopping = mmap.mmap(-1, 1)
     # a model's own Python code may take any time, whatever one row took
     batching = version.runner == "scikit-learn" or cost_of_a_row(version) > CHEAP
-    settings = Settings(batching=batching)
-    if threads:
-        # a quarter of them stays free to say quickly that the queue is full
-        settings = Settings(batching=batching, max_queue=max(threads * 3 // 4, 1))
+    # a quarter of the threads stays free to say quickly that the queue is full
+    max_queue = max(threads * 3 // 4, 1) if threads else Settings.max_queue
+    settings = Settings(batching=batching, max_queue=max_queue, feedback_token=feedback_token)
     server = Granian(
         "services.model_server",
         address=host,

@@ -20,7 +20,7 @@ from contract.faults import FAULTS_PATH
 from contract.headers import REQUEST_ID
 from contract.shadow import ANSWERS_PATH
 from services.model_server.canary.faults import Faults
-from services.model_server.canary.feedback import RecentPredictions, Trials, outcome
+from services.model_server.canary.feedback import RecentPredictions, Trials, check_token, outcome
 from services.model_server.canary.shadow import Answers
 from services.model_server.errors import RequestError
 from services.model_server.http.gateway_queue import GatewayQueue
@@ -102,6 +102,8 @@ def create_app(
 
     def feedback(name: str, number: str | None = None) -> Response:
         check_name(name, number)
+        if settings.feedback_token is not None:
+            check_token(settings.feedback_token, request.environ)
         document = _load_json(inference.read_body(request.environ))
         if not isinstance(document, dict):
             raise RequestError(400, "the body must be a JSON object")

@@ -49,6 +49,7 @@ class Settings:
         max_rows: the most rows that requests are put together to for one run of the model.
         timeout: seconds that a request may take where the gateway does not say how long it waits.
         recent: predicted rows that are kept for feedback.
+        feedback_token: what feedback must bring; empty: nobody may send any; None: anybody may.
     """
 
     max_body: int = 4 * 2**20
@@ -57,6 +58,7 @@ class Settings:
     max_rows: int = 256
     timeout: float = 10.0
     recent: int = 10_000
+    feedback_token: str | None = None
 
 
 class Answer(NamedTuple):

@@ -92,11 +92,11 @@ def _age(info: bytes, offset: int) -> int:
 
 def open_connections() -> Iterator[socket.socket]:
     """The TCP connections of this process, each as a copy that is closed when the next one is asked for."""
-    for name in os.listdir("/proc/self/fd"):
+    for link in Path("/proc/self/fd").iterdir():
         try:
-            if not Path("/proc/self/fd", name).readlink().name.startswith("socket:"):
+            if not link.readlink().name.startswith("socket:"):
                 continue
-            with socket.socket(fileno=os.dup(int(name))) as copy:
+            with socket.socket(fileno=os.dup(int(link.name))) as copy:
                 if copy.family in (socket.AF_INET, socket.AF_INET6) and copy.type == socket.SOCK_STREAM:
                     yield copy
         except OSError:  # it was closed meanwhile

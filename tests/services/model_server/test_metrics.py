@@ -27,6 +27,7 @@ def feedback(client: Any, **document: Any) -> Any:
     return client.post("/v2/models/shop/feedback", data=orjson.dumps(document))
 
 
+TOKEN, STEP = "an owner's", {"x-canary-step": "1"}
 HAT, SHOE = [5.0, 0, 0, 0], [0.0, 5, 0, 0]
 
 
@@ -201,3 +202,33 @@ def test_a_user_who_is_forgotten_counts_again() -> None:
     assert [trials.first(Trial("1", user)) for user in ("a", "b", "a", "c", "a")] == [
         True, True, False, True, True,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("token", "headers", "status"),
+    [
+        # the lab's owner
+        (TOKEN, {"x-feedback-token": TOKEN}, 200),
+        # a stranger, and one who guesses
+        (TOKEN, {}, 401),
+        (TOKEN, {"x-feedback-token": ""}, 403),
+        (TOKEN, {"x-feedback-token": TOKEN[:-1]}, 403),
+        (TOKEN, {"x-feedback-token": "\xfc"}, 403),
+        # nobody has opened the route
+        ("", {"x-feedback-token": ""}, 403),
+    ],
+)
+def test_one_client_with_many_ids_is_no_evidence_without_the_owners_token(
+    versions: Any, registry: CollectorRegistry, token: str, headers: dict[str, str], status: int
+) -> None:
+    client = create_app(versions["text"], registry, Settings(feedback_token=token)).test_client()
+    for number in range(30):
+        tensor = {"name": "features", "datatype": "FP64", "shape": [1, 4], "data": [HAT]}
+        document = orjson.dumps({"id": str(number), "inputs": [tensor]})
+        answer = client.post(INFER, data=document, headers=STEP | {"x-user-id": str(number)}).get_json()
+        echo = orjson.dumps({"id": str(number), "label": answer["outputs"][0]["data"][0]})
+        answered = client.post("/v2/models/shop/feedback", data=echo, headers=headers)
+        assert answered.status_code == status, answered.data
+    counted = {"version": "v1", "outcome": "correct"}
+    evidence = registry.get_sample_value("loadproof_user_outcomes_total", counted)
+    assert evidence == (30 if status == 200 else 0)
