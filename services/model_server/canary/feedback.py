@@ -87,7 +87,11 @@ class RecentPredictions:
         with self._lock:
             before = self._recent.pop(request_id, None)
             self._rows += len(predictions) - (len(before.predictions) if before else 0)
-            self._recent[request_id] = Remembered(predictions, trial)
+            answer = Remembered(predictions, trial)
+            # another answer of the same id: feedback cannot say which one it means, so it is no evidence
+            if before and before != answer:
+                answer = Remembered(predictions, None)
+            self._recent[request_id] = answer
             while self._rows > self._capacity:
                 _, oldest = self._recent.popitem(last=False)
                 self._rows -= len(oldest.predictions)

@@ -140,6 +140,25 @@ def test_recent_predictions_stay_bounded() -> None:
     assert recent.look_up("c") == ["x", "x"]
 
 
+@pytest.mark.parametrize(
+    ("again", "user", "evidence"),
+    [
+        # the same request, sent again
+        (["hat"], "ann", Trial("1", "ann")),
+        # somebody else's answer under the same id
+        (["hat"], "bob", None),
+        (["shoe"], "ann", None),
+    ],
+)
+def test_an_id_of_two_answers_is_no_evidence(again: list[str], user: str, evidence: Trial | None) -> None:
+    recent = RecentPredictions(capacity=4)
+    recent.remember("a", ["hat"], Trial("1", "ann"))
+    recent.remember("a", again, Trial("1", user))
+    taken = recent.take("a")
+    assert taken is not None
+    assert taken == (again, evidence)
+
+
 def test_feedback_forgets_the_oldest(versions: Any, registry: CollectorRegistry) -> None:
     client = create_app(versions["text"], registry, Settings(recent=2)).test_client()
     for name in ("a", "b", "c"):
