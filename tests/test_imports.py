@@ -44,7 +44,7 @@ ARROWS = {
     # a rollback goes past the command's libraries
     "__main__": {"cli", "errors"},
     # the load generator, a process of its own
-    "load.settings": set(),
+    "load.settings": {"errors"},
     "load.protocols": BELOW,
     "load.sending": {"load.protocols", *BELOW},
     "load.baseline": {"load.sending", "load.protocols", *BELOW},

@@ -13,6 +13,7 @@ LOADPROOF_PAGE_HOSTS  other names of it in a browser, with commas         none
 LOADPROOF_WORKER_TOKEN  shared by the master and its workers, who sign with it  none
 LOADPROOF_WORKER_HOSTS  hosts, with commas, that a worker's master may name    none
 LOADPROOF_WORKER_VARIABLES  variables that it may take headers from            none
+LOADPROOF_FEEDBACK_TOKEN  lets users' feedback in; LOADPROOF_FEEDBACK_TOKEN_FILE: a file with it  none
 LOADPROOF_BACKEND     what runs the lab, for the record                  local
 LOADPROOF_RATE        arrivals per second; Locust's option --rate          the experiment's
 LOADPROOF_DURATION    measured time; Locust's option --duration          the experiment's
@@ -26,6 +27,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+from contract.feedback_token import TokenError, feedback_token
+from loadtest.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,16 @@ class Settings:
     worker_token: str | None = field(default=None, repr=False)
     worker_hosts: tuple[str, ...] = ()
     worker_variables: tuple[str, ...] = ()
+    feedback_token: str = field(default="", repr=False)
     backend: str = "local"
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """The settings of this process."""
+        """The settings of this process.
+
+        Raises:
+            UsageError: the token for feedback cannot be used.
+        """
 
         def said(name: str) -> str | None:
             return environ.get(f"LOADPROOF_{name}") or None
@@ -63,8 +72,16 @@ class Settings:
             worker_token=said("WORKER_TOKEN"),
             worker_hosts=_names(said("WORKER_HOSTS")),
             worker_variables=_names(said("WORKER_VARIABLES")),
+            feedback_token=_feedback_token(environ),
             backend=said("BACKEND") or cls.backend,
         )
+
+
+def _feedback_token(environ: Mapping[str, str]) -> str:
+    try:
+        return feedback_token(environ)
+    except TokenError as error:
+        raise UsageError(str(error)) from None
 
 
 def _names(listed: str | None) -> tuple[str, ...]:

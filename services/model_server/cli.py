@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from contract.feedback_token import TokenError, feedback_token
 from services.model_server.errors import AddressError, VersionError
 from services.model_server.serving import check_address, serve
 from services.model_server.version import load_version
@@ -28,8 +29,15 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         version = load_version(folder, allowed, compilation=options.compile)
         faults = version.name in options.allow_faults.replace(",", " ").split()
         address = {"host": options.host, "port": options.port}
-        return serve(version, **address, threads=options.threads, drain=options.drain, faults=faults)
-    except (AddressError, VersionError) as error:
+        return serve(
+            version,
+            **address,
+            threads=options.threads,
+            drain=options.drain,
+            faults=faults,
+            feedback_token=feedback_token(environ),
+        )
+    except (AddressError, VersionError, TokenError) as error:
         sys.stderr.write(f"model-server: {error}\n")
         return 2
 
@@ -56,7 +64,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     option("--allow-faults", "", text, metavar="NAME")
     text = "serve a scikit-learn model by ONNX Runtime where its answers stay the same"
     option("--compile", "on", text, type=_switch, metavar="on|off")
-    text = "threads that answer requests: a number, or auto, by what the model costs"
+    text = "threads that answer requests: a number, or auto, one for each connection that needs it"
     option("--threads", "auto", text, type=_threads)
     text = "seconds between not being ready any more and not accepting any more, on SIGTERM"
     option("--drain", "0.5", text, type=_seconds)

@@ -31,6 +31,7 @@ from services.model_server.canary.faults import Faults
 from services.model_server.errors import AddressError
 from services.model_server.http.app import create_app, in_front_of
 from services.model_server.http.inference import Settings
+from services.model_server.http.slow_requests import watch
 from services.model_server.version import LoadedVersion
 
 STOP_TIMEOUT = 12
@@ -39,20 +40,28 @@ STOP_TIMEOUT = 12
 CHEAP = 150e-6
 """Seconds of CPU time for a row, below which a model is run at once: a hand-over costs as much."""
 
-FEW_THREADS, MANY_THREADS = 2, 64
-"""Threads for a model that is run at once, and for one whose requests wait for each other. A thread that
-waits costs nothing, one that is woken for its next request costs more than parsing that: an empty function
-takes 26 microseconds of CPU time a request with 2 threads, 58 with 16, and 78 with 64."""
+CONNECTIONS = 1024
+"""Connections that are served at a time; one more waits until another ends. Each gets a thread as soon as all
+others are occupied, so that clients who send half a request never take the last one. A thread that waits for
+a body takes some 60 kB."""
 
 _PR_SET_PDEATHSIG = 1
 
 
 def serve(
-    version: LoadedVersion, *, host: str, port: int, threads: int | None, drain: float, faults: bool = False
+    version: LoadedVersion,
+    *,
+    host: str,
+    port: int,
+    threads: int | None,
+    drain: float,
+    faults: bool = False,
+    feedback_token: str = "",
 ) -> int:
-    """Serve until SIGTERM or SIGINT, with as many threads as suit the model where none are given.
+    """Serve until SIGTERM or SIGINT; where no ``threads`` are given, each connection may have one.
 
-    ``drain`` is in seconds: between not being ready any more and not accepting any more.
+    Without a ``feedback_token`` feedback is refused. ``drain`` is in seconds: between not being ready any
+    more and not accepting any more.
 
     Returns:
         0 after a stop that was asked for, 1 when the worker died.
@@ -61,15 +70,18 @@ def serve(
     stopping = mmap.mmap(-1, 1)
     # a model's own Python code may take any time, whatever one row took
     batching = version.runner == "scikit-learn" or cost_of_a_row(version) > CHEAP
-    # an injected delay would hold one of few threads
-    threads = threads or (MANY_THREADS if batching or faults else FEW_THREADS)
+    # a quarter of the threads stays free to say quickly that the queue is full
+    max_queue = max(threads * 3 // 4, 1) if threads else Settings.max_queue
+    settings = Settings(batching=batching, max_queue=max_queue, feedback_token=feedback_token)
     server = Granian(
         "services.model_server",
         address=host,
         port=port,
         interface=Interfaces.WSGI,
         workers=1,
-        blocking_threads=threads,
+        backlog=CONNECTIONS,
+        backpressure=CONNECTIONS,
+        blocking_threads=threads or CONNECTIONS,
         http=HTTPModes.http1,
         websockets=False,
         log_level=LogLevels.error,
@@ -79,8 +91,6 @@ def serve(
     def load_worker() -> Callable[..., list[bytes]]:
         _end_with_parent()
         _hear_signals_in_a_thread()
-        # a quarter of the threads stays free to say quickly that the queue is full
-        settings = Settings(batching=batching, max_queue=max(threads * 3 // 4, 1))
         app = create_app(
             version,
             CollectorRegistry(),
@@ -88,6 +98,7 @@ def serve(
             is_ready=lambda: not stopping[0],
             faults=Faults(version.classes) if faults else None,
         )
+        watch(app.extensions["inference"].readers)
         return in_front_of(app, app.extensions["inference"], version)
 
     @server.on_startup
@@ -109,7 +120,7 @@ def serve(
         signal.signal(signal.SIGTERM, handle)
         sys.stderr.write(
             f"model-server: {version.name} {version.version} on http://{host}:{port} "
-            f"({threads} threads, batching {'on' if batching else 'off'}"
+            f"({threads or 'auto'} threads, batching {'on' if batching else 'off'}"
             f"{', faults can be injected' if faults else ''})\n"
             f"model-server: run by {version.runner}{version.reason and f': {version.reason}'}\n"
             + "".join(f"model-server: {note}\n" for note in version.notes)

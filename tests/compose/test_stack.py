@@ -1,6 +1,7 @@
 """``docker compose up``: every service healthy, locked down, limited, and reachable on 127.0.0.1 only."""
 
 import json
+import urllib.error
 import urllib.request
 
 import pytest
@@ -191,3 +192,29 @@ def test_the_notebook_runs_from_top_to_bottom_in_its_container(stack):
     assert " samples\n" in printed
     # a new candidate beside stable, as processes inside the container
     assert "lab is up (local)" in printed
+
+
+def test_the_versions_and_locusts_users_share_a_token_that_a_stranger_lacks(stack, docker):
+    path = "/models/.feedback-token"
+    tokens = {
+        docker.run("exec", container["Id"], "cat", path, timeout=30).strip()
+        for service in ("stable", "candidate", "locust-worker")
+        for container in stack.of(service)
+    }
+    (token,) = tokens
+    assert len(token) == 48
+
+    def status(headers):
+        url = f"{stack.url('gateway', 8080)}/v2/models/shop/feedback"
+        request = urllib.request.Request(url, b'{"id": "nobody\'s", "label": 1}', headers)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=HUNG)
+        with refused.value as error:
+            return error.status
+
+    # with the token only the answer is unknown
+    assert [status({}), status({"x-feedback-token": "guessed"}), status({"x-feedback-token": token})] == [
+        401,
+        403,
+        404,
+    ]

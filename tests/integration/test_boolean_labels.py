@@ -1,6 +1,7 @@
 """A canary whose labels are truth values: feedback through the gateway is judged as the labels are meant."""
 
 import json
+import urllib.error
 import urllib.request
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from skops.io import dump
 
-from contract.headers import MODEL_VERSION
-from contract.metric_names import FEEDBACK
+from contract.headers import FEEDBACK_TOKEN, MODEL_VERSION
+from contract.metric_names import FEEDBACK, USER_OUTCOMES
 from contract.model_toml import Input, ModelToml, write_model_toml
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Data
@@ -43,11 +44,15 @@ def lab(tmp_path_factory):
         yield running
 
 
-def post(lab, path, document, role):
+def post(lab, path, document, role, token=None):
     request = urllib.request.Request(
         f"{lab.endpoints.gateway}/v2/models/flags/{path}",
         json.dumps(document).encode(),
-        {MODEL_VERSION: role, "content-type": "application/json"},
+        {
+            MODEL_VERSION: role,
+            "content-type": "application/json",
+            FEEDBACK_TOKEN: token or lab.feedback_token,
+        },
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
@@ -72,3 +77,20 @@ def test_feedback_in_a_files_own_words_counts_each_answer_for_what_it_is(lab, tm
     page = get(f"{getattr(lab.endpoints, role)}/metrics", 60).body
     for outcome, count in (("correct", sum(right)), ("incorrect", len(right) - sum(right))):
         assert f'{FEEDBACK}{{outcome="{outcome}",version="{role}"}} {float(count)}' in page
+
+
+def test_a_stranger_who_echoes_answers_is_not_believed(lab):
+    def judged():
+        page = get(f"{lab.endpoints.candidate}/metrics", 60).body
+        return [line for line in page.splitlines() if line.startswith((FEEDBACK, USER_OUTCOMES))]
+
+    before = judged()
+    for number in range(20):
+        tensor = {"name": "features", "datatype": "FP64", "shape": [1, 2], "data": ROWS[0].tolist()}
+        answer = post(lab, "infer", {"id": f"echo-{number}", "inputs": [tensor]}, "candidate")
+        echo = {"id": answer["id"], "label": answer["outputs"][0]["data"][0]}
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            post(lab, "feedback", echo, "candidate", token="guessed")
+        assert refused.value.code == 403
+        refused.value.close()
+    assert judged() == before

@@ -112,7 +112,7 @@ def metrics_in_docs():
 
 
 @contextmanager
-def users(gateway, visits):
+def users(gateway, visits, token):
     """Users who are not pinned to a version, and what truly happened to them; counts who answered them."""
     data = Dataset.read(Data(path=SHOP / "evaluation.parquet", label="bought", value="value"))
     stop = threading.Event()
@@ -131,7 +131,7 @@ def users(gateway, visits):
                 session.post(
                     f"{gateway}/v2/models/shop/feedback",
                     json={"id": answer.json()["id"], "label": data.labels[row].item()},
-                    headers={"x-model-version": version},
+                    headers={"x-model-version": version, "x-feedback-token": token},
                     timeout=60,
                 )
 
@@ -223,7 +223,7 @@ def live(tmp_path_factory, shop):
         url = lab.endpoints.gateway
         with (
             locust(folder, url, port, folder / "lab" / "routes" / "targets.json") as pages,
-            users(url, visits),
+            users(url, visits, lab.feedback_token),
             canary(controller, folder / "lab" / "routes") as decide,
         ):
             until(lambda: get(pages).ok)

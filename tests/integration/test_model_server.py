@@ -339,3 +339,15 @@ def test_a_version_that_is_not_allowed_is_one_line_and_exit_code_2(slow_folder: 
         f"model-server: {slow_folder}/model.joblib: loading a pickle runs the code"
     )
     assert err.decode().count("\n") == 1
+
+
+def test_half_sent_requests_take_nobody_elses_place(folder: Path) -> None:
+    half = b"POST /v2/models/shop/infer HTTP/1.1\r\nhost: s\r\ncontent-length: 100\r\n\r\n{"
+    with running(folder, "--drain", "0") as server, contextlib.ExitStack() as clients:
+        worker = psutil.Process(server.process.pid).children()[0]
+        for _ in range(200):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), HUNG))
+            client.sendall(half)
+        # each occupies a thread that reads its body
+        eventually(lambda: worker.num_threads() > 200)
+        assert {server.infer(*row)[0] for row in ROWS[:50]} == {200}

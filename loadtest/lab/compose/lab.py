@@ -28,6 +28,7 @@ from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.route_change import RouteChange
 from loadtest.lab.interface import CpuUsage, Endpoints, Version, require_cpus
 from loadtest.lab.interrupts import interrupts_deferred
+from loadtest.lab.services.feedback import lab_token
 from loadtest.lab.services.load_generator import did_its_job, load_ended, longest
 from loadtest.lab.services.server_faults import ServerFaults
 
@@ -69,6 +70,7 @@ class ComposeLab:
         self._percent = percent
         self._allow_faults = allow_faults
         self._own_images = own_images or {}
+        self.feedback_token = lab_token()
         self._faults = ServerFaults(lambda role: self.endpoints.of(role))
         self._stricken: set[str] = set()
         # a pause ends Docker's health check, and the next one is a day away: see write_override
@@ -97,7 +99,9 @@ class ComposeLab:
             ),
         )
         self.canary.take_up({v.role: v.name for v in self._versions}, self._percent)
-        override = write_override(self._folder, self._versions, state, self._allow_faults, self._own_images)
+        override = write_override(
+            self._folder, self._versions, state, self._allow_faults, self._own_images, self.feedback_token
+        )
         self._project = Project(self._docker, self._project.name, (COMPOSE_FILE, override))
         try:
             self._containers = start(self._project, self._services)
@@ -215,7 +219,7 @@ class ComposeLab:
         if used := self._project.containers().get("load"):
             # with its volume: no file of an earlier job may pass for one of this
             self._docker.run("rm", "--force", "--volumes", used.id, timeout=30)
-        override = write_load_override(self._folder, data)
+        override = write_load_override(self._folder, data, self.feedback_token)
         project = Project(self._docker, self._project.name, (*self._project.files, override))
         project.compose("create", "--no-build", "--pull", "never", "load", timeout=60)
         self._load = ComposeLoad(self._docker, project.containers()["load"], job, longest(experiment))

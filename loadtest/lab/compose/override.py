@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from contract.feedback_token import VARIABLE
 from loadtest.errors import ModelError
 from loadtest.experiment.role import Role
 from loadtest.lab.interface import Version
@@ -21,10 +22,12 @@ def write_override(
     state: Path,
     allow_faults: str = "",
     own_images: Mapping[Role, str] | None = None,
+    feedback_token: str = "",
 ) -> Path:
     """Write the lab's override file; the gateway and Prometheus read the canary's ``state``, a folder.
 
-    ``own_images`` serve the versions that have packages of their own.
+    ``own_images`` serve the versions that have packages of their own; whoever has ``feedback_token`` may send
+    feedback.
 
     Nothing is restarted in a lab: a service that ends must show. And a version's health is not checked again
     once it is ready: a check takes 25 ms of CPU time, a whole 100 ms period of a limit of 0.25.
@@ -33,7 +36,7 @@ def write_override(
         version.role: {
             "restart": "no",
             "healthcheck": {"interval": "24h"},
-            **_served(version, allow_faults),
+            **_served(version, allow_faults, feedback_token),
             **({"image": own_images[version.role]} if own_images and version.role in own_images else {}),
             # 0 is Docker's word for no limit
             "cpus": version.cpus or 0,
@@ -47,19 +50,24 @@ def write_override(
     return _write(folder / "override.json", services)
 
 
-def _served(version: Version, allow_faults: str) -> dict[str, Any]:
+def _served(version: Version, allow_faults: str, feedback_token: str) -> dict[str, Any]:
     if version.image:
         # the image's own value holds, and its own files are seen
-        return {"image": version.image, "environment": {"MODEL_DIR": _RESET}, "volumes": _RESET}
+        return {
+            "image": version.image,
+            "environment": {"MODEL_DIR": _RESET, VARIABLE: feedback_token},
+            "volumes": _RESET,
+        }
     return {
-        "environment": {"MODEL_DIR": "/models", "ALLOW_FAULTS": allow_faults},
+        "environment": {"MODEL_DIR": "/models", "ALLOW_FAULTS": allow_faults, VARIABLE: feedback_token},
         "volumes": [_bind(version.folder, "/models")],
     }
 
 
-def write_load_override(folder: Path, data: Path) -> Path:
+def write_load_override(folder: Path, data: Path, feedback_token: str = "") -> Path:
     """Write the override file that shows the evaluation set to the load, at the same path as here."""
-    return _write(folder / "load.json", {"load": {"volumes": [_bind(data, str(data))]}})
+    load = {"volumes": [_bind(data, str(data))], "environment": {VARIABLE: feedback_token}}
+    return _write(folder / "load.json", {"load": load})
 
 
 def require_readable(path: Path) -> None:

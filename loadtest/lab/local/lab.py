@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from contract.feedback_token import VARIABLE
 from contract.headers import MODEL_VERSION
 from loadtest.errors import StartError
 from loadtest.experiment.experiment import Fault
@@ -29,6 +30,7 @@ from loadtest.lab.local.limits import LARGE_PAGES, limits_for
 from loadtest.lab.local.load_process import COMMAND, LocalLoad
 from loadtest.lab.local.prometheus import prometheus_command
 from loadtest.lab.local.supervisor import Service, Supervisor, hint
+from loadtest.lab.services.feedback import lab_token
 from loadtest.lab.services.server_faults import ServerFaults
 
 ROOT = Path(__file__).parents[3]
@@ -92,6 +94,8 @@ class LocalLab:
                 lambda: {v.role: f"{HOST}:{self._ports[v.role]}" for v in versions},
             ),
         )
+        self.feedback_token = lab_token()
+        self._secrets = {VARIABLE: self.feedback_token}
         self._faults = ServerFaults(lambda role: self._url(role))
         self._killed: set[str] = set()
         self._prometheus = shutil.which("prometheus") if with_prometheus else None
@@ -184,7 +188,9 @@ class LocalLab:
 
     def launch_load(self, job: Path) -> LocalLoad:
         """Start the load generator on a job folder; see ``LocalLoad``."""
-        self._load = LocalLoad(self._supervisor, self._load_command, job, self.endpoints.gateway)
+        self._load = LocalLoad(
+            self._supervisor, self._load_command, job, self.endpoints.gateway, self._secrets
+        )
         return self._load
 
     def check(self) -> None:
@@ -221,7 +227,12 @@ class LocalLab:
                 [*argv, "--port", str(self._ports[name])],
                 limits=limits,
                 # the server reads VERSION as its --version, and it is a name that other tools set
-                env={"VERSION": "", "ALLOW_FAULTS": self._model if self._allow_faults else "", **LARGE_PAGES},
+                env={
+                    "VERSION": "",
+                    "ALLOW_FAULTS": self._model if self._allow_faults else "",
+                    **self._secrets,
+                    **LARGE_PAGES,
+                },
             )
         elif name == "gateway":
             access_log = self._folder / "gateway-access.log"

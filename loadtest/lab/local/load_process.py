@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from loadtest.data.run_folder import EXPERIMENT
@@ -29,10 +29,17 @@ class LocalLoad:
         ExperimentError: the job's experiment cannot be read.
     """
 
-    def __init__(self, supervisor: Supervisor, command: Sequence[str], job: Path, host: str) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        command: Sequence[str],
+        job: Path,
+        host: str,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         limit = longest(Experiment.load_file(str(job / EXPERIMENT)))
         argv = [*command, "--job", str(job.absolute()), "--host", host]
-        service = supervisor.start("load", argv, stdout=subprocess.PIPE, essential=False)
+        service = supervisor.start("load", argv, stdout=subprocess.PIPE, env=env, essential=False)
         assert service.process.stdout is not None  # noqa: S101 - for the type checker
         self._service = service
         self._supervisor = supervisor

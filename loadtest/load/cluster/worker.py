@@ -241,6 +241,7 @@ class _Share:
                 dataset=dataset,
                 worker=job.worker,
                 feedback_path=f"{OpenInference.metadata_path(experiment.model.name)}/feedback",
+                feedback_token=self._inputs.settings.feedback_token,
                 **parts,
             )
         )

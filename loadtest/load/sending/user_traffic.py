@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from gevent.pool import Group
 
-from contract.headers import USER_ID
+from contract.headers import FEEDBACK_TOKEN, USER_ID
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
@@ -33,11 +33,18 @@ class UnpinnedDriver(Driver):
     """Sends one worker's arrivals as ``Driver`` does, without a pin; ``driver`` are its arguments.
 
     ``load`` says the population, the mean delay of feedback (exponential) and the seed; ``feedback_path`` is
-    below the target's base URL.
+    below the target's base URL; ``feedback_token`` says that it is the lab owner's own.
     """
 
     def __init__(
-        self, *, load: Load, dataset: Dataset, worker: int, feedback_path: str, **driver: Any
+        self,
+        *,
+        load: Load,
+        dataset: Dataset,
+        worker: int,
+        feedback_path: str,
+        feedback_token: str = "",
+        **driver: Any,
     ) -> None:
         super().__init__(**driver)
         client: Client = driver["clients"][0]
@@ -50,7 +57,8 @@ class UnpinnedDriver(Driver):
         ).tolist()
         self._labels = dataset.labels.tolist()
         self._path = self._codecs[0].path
-        self._feedback_heads = [client.head(feedback_path, role) for role in ROLES]
+        token = {FEEDBACK_TOKEN: feedback_token} if feedback_token else {}
+        self._feedback_heads = [client.head(feedback_path, role, token) for role in ROLES]
         self._last: dict[int, int] = {}
         self._late = Group()
         self.feedback = {"accepted": 0, "refused": 0}

@@ -8,16 +8,18 @@ is none.
 
 from __future__ import annotations
 
+import hmac
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from contract.headers import CANARY_STEP, USER_ID, in_wsgi
+from contract.feedback_token import VARIABLE
+from contract.headers import CANARY_STEP, FEEDBACK_TOKEN, USER_ID, in_wsgi
 from contract.label_text import label_text
 from services.model_server.errors import RequestError
 
-_STEP, _USER = in_wsgi(CANARY_STEP), in_wsgi(USER_ID)
+_STEP, _USER, _TOKEN = in_wsgi(CANARY_STEP), in_wsgi(USER_ID), in_wsgi(FEEDBACK_TOKEN)
 
 
 class Trial(NamedTuple):
@@ -85,7 +87,11 @@ class RecentPredictions:
         with self._lock:
             before = self._recent.pop(request_id, None)
             self._rows += len(predictions) - (len(before.predictions) if before else 0)
-            self._recent[request_id] = Remembered(predictions, trial)
+            answer = Remembered(predictions, trial)
+            # another answer of the same id: feedback cannot say which one it means, so it is no evidence
+            if before and before != answer:
+                answer = Remembered(predictions, None)
+            self._recent[request_id] = answer
             while self._rows > self._capacity:
                 _, oldest = self._recent.popitem(last=False)
                 self._rows -= len(oldest.predictions)
@@ -102,6 +108,21 @@ class RecentPredictions:
             found = self._recent.pop(request_id, None)
             self._rows -= len(found.predictions) if found else 0
             return found
+
+
+def check_token(token: str, environ: Mapping[str, Any]) -> None:
+    """Let only the lab's owner say what truly happened: whoever says it decides about a promotion.
+
+    Raises:
+        RequestError: 401, no token came; 403, another one, or there is none to have.
+    """
+    if not token:
+        raise RequestError(403, f"this server takes no feedback; start it with {VARIABLE}")
+    given = environ.get(_TOKEN)
+    if given is None:
+        raise RequestError(401, f"feedback needs the header {FEEDBACK_TOKEN}, with the lab's {VARIABLE}")
+    if not hmac.compare_digest(given.encode(errors="replace"), token.encode()):
+        raise RequestError(403, f"{FEEDBACK_TOKEN} is not this lab's {VARIABLE}")
 
 
 def outcome(task: str, predicted: object, truth: object) -> tuple[str, float | None]:

@@ -20,11 +20,11 @@ from contract.faults import FAULTS_PATH
 from contract.headers import REQUEST_ID
 from contract.shadow import ANSWERS_PATH
 from services.model_server.canary.faults import Faults
-from services.model_server.canary.feedback import RecentPredictions, Trials, outcome
+from services.model_server.canary.feedback import RecentPredictions, Trials, check_token, outcome
 from services.model_server.canary.shadow import Answers
 from services.model_server.errors import RequestError
 from services.model_server.http.gateway_queue import GatewayQueue
-from services.model_server.http.inference import Inference, Settings, error_answer, read_body
+from services.model_server.http.inference import Inference, Settings, error_answer
 from services.model_server.metrics import Metrics
 from services.model_server.version import LoadedVersion
 
@@ -84,7 +84,7 @@ def create_app(
 
     def inject() -> Response:
         assert faults is not None  # noqa: S101 - the route exists only then
-        return _json(faults.replace(_load_json(read_body(request.environ, settings.max_body))))
+        return _json(faults.replace(_load_json(inference.read_body(request.environ))))
 
     def model(name: str, number: str | None = None) -> Response:
         check_name(name, number)
@@ -102,7 +102,9 @@ def create_app(
 
     def feedback(name: str, number: str | None = None) -> Response:
         check_name(name, number)
-        document = _load_json(read_body(request.environ, settings.max_body))
+        if settings.feedback_token is not None:
+            check_token(settings.feedback_token, request.environ)
+        document = _load_json(inference.read_body(request.environ))
         if not isinstance(document, dict):
             raise RequestError(400, "the body must be a JSON object")
         if set(document) != {"id", "label"} or not isinstance(document["id"], str):

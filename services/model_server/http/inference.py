@@ -24,6 +24,7 @@ from services.model_server.http import headers
 from services.model_server.http.batching import Batcher, Inline
 from services.model_server.http.gateway_queue import GatewayQueue
 from services.model_server.http.protocol import check_finite, parse, render
+from services.model_server.http.slow_requests import Readers
 from services.model_server.metrics import Metrics
 from services.model_server.runtime import Results, Run
 from services.model_server.version import LoadedVersion
@@ -48,6 +49,7 @@ class Settings:
         max_rows: the most rows that requests are put together to for one run of the model.
         timeout: seconds that a request may take where the gateway does not say how long it waits.
         recent: predicted rows that are kept for feedback.
+        feedback_token: what feedback must bring; empty: nobody may send any; None: anybody may.
     """
 
     max_body: int = 4 * 2**20
@@ -56,6 +58,7 @@ class Settings:
     max_rows: int = 256
     timeout: float = 10.0
     recent: int = 10_000
+    feedback_token: str | None = None
 
 
 class Answer(NamedTuple):
@@ -97,6 +100,7 @@ class Inference:
         self._metrics = metrics
         self._recent = recent
         self._settings = settings
+        self.readers = Readers()
         run = self._timed(version.run)
         self._batcher = (
             Batcher(run, max_rows=settings.max_rows, max_queue=settings.max_queue)
@@ -143,9 +147,7 @@ class Inference:
             raise DeadlinePassed
         self._batcher.check()
         json_length = headers.json_length(environ)
-        wanted = parse(
-            read_body(environ, self._settings.max_body), json_length, version.input, version.outputs
-        )
+        wanted = parse(self.read_body(environ), json_length, version.input, version.outputs)
         # predict always runs: it is what is counted, and what feedback is compared with
         names = _PREDICT.union(wanted.outputs)
         if self._faults:
@@ -162,6 +164,15 @@ class Inference:
             return Answer(200, [_JSON], body), labels, answer_id
         kept = [_BINARY, (JSON_LENGTH, str(length))]
         return Answer(200, kept, body), labels, answer_id
+
+    def read_body(self, environ: Mapping[str, Any]) -> bytes:
+        """The whole body of a request; a client that sends it too slowly is cut (see ``slow_requests``).
+
+        Raises:
+            RequestError: 413, it is larger than ``settings.max_body``.
+        """
+        with self.readers.reading():
+            return read_body(environ, self._settings.max_body)
 
     def _timed(self, run: Run) -> Run:
         observe = self._metrics.batch

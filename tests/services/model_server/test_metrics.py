@@ -27,6 +27,7 @@ def feedback(client: Any, **document: Any) -> Any:
     return client.post("/v2/models/shop/feedback", data=orjson.dumps(document))
 
 
+TOKEN, STEP = "an owner's", {"x-canary-step": "1"}
 HAT, SHOE = [5.0, 0, 0, 0], [0.0, 5, 0, 0]
 
 
@@ -139,6 +140,25 @@ def test_recent_predictions_stay_bounded() -> None:
     assert recent.look_up("c") == ["x", "x"]
 
 
+@pytest.mark.parametrize(
+    ("again", "user", "evidence"),
+    [
+        # the same request, sent again
+        (["hat"], "ann", Trial("1", "ann")),
+        # somebody else's answer under the same id
+        (["hat"], "bob", None),
+        (["shoe"], "ann", None),
+    ],
+)
+def test_an_id_of_two_answers_is_no_evidence(again: list[str], user: str, evidence: Trial | None) -> None:
+    recent = RecentPredictions(capacity=4)
+    recent.remember("a", ["hat"], Trial("1", "ann"))
+    recent.remember("a", again, Trial("1", user))
+    taken = recent.take("a")
+    assert taken is not None
+    assert taken == (again, evidence)
+
+
 def test_feedback_forgets_the_oldest(versions: Any, registry: CollectorRegistry) -> None:
     client = create_app(versions["text"], registry, Settings(recent=2)).test_client()
     for name in ("a", "b", "c"):
@@ -201,3 +221,33 @@ def test_a_user_who_is_forgotten_counts_again() -> None:
     assert [trials.first(Trial("1", user)) for user in ("a", "b", "a", "c", "a")] == [
         True, True, False, True, True,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("token", "headers", "status"),
+    [
+        # the lab's owner
+        (TOKEN, {"x-feedback-token": TOKEN}, 200),
+        # a stranger, and one who guesses
+        (TOKEN, {}, 401),
+        (TOKEN, {"x-feedback-token": ""}, 403),
+        (TOKEN, {"x-feedback-token": TOKEN[:-1]}, 403),
+        (TOKEN, {"x-feedback-token": "\xfc"}, 403),
+        # nobody has opened the route
+        ("", {"x-feedback-token": ""}, 403),
+    ],
+)
+def test_one_client_with_many_ids_is_no_evidence_without_the_owners_token(
+    versions: Any, registry: CollectorRegistry, token: str, headers: dict[str, str], status: int
+) -> None:
+    client = create_app(versions["text"], registry, Settings(feedback_token=token)).test_client()
+    for number in range(30):
+        tensor = {"name": "features", "datatype": "FP64", "shape": [1, 4], "data": [HAT]}
+        document = orjson.dumps({"id": str(number), "inputs": [tensor]})
+        answer = client.post(INFER, data=document, headers=STEP | {"x-user-id": str(number)}).get_json()
+        echo = orjson.dumps({"id": str(number), "label": answer["outputs"][0]["data"][0]})
+        answered = client.post("/v2/models/shop/feedback", data=echo, headers=headers)
+        assert answered.status_code == status, answered.data
+    counted = {"version": "v1", "outcome": "correct"}
+    evidence = registry.get_sample_value("loadproof_user_outcomes_total", counted)
+    assert evidence == (30 if status == 200 else 0)

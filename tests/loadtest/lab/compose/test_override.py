@@ -22,11 +22,15 @@ def services(path: Path):
 )
 def test_a_version_gets_its_folder_and_limits(tmp_path, cpus, memory, written):
     version = Version("stable", tmp_path / "models" / "v1", cpus, memory)
-    stable = services(write_override(tmp_path, [version], tmp_path))["stable"]
+    stable = services(write_override(tmp_path, [version], tmp_path, feedback_token="secret"))["stable"]
     assert written.items() <= stable.items()
     (mount,) = stable["volumes"]
     assert (mount["source"], mount["target"], mount["read_only"]) == (str(version.folder), "/models", True)
-    assert stable["environment"] == {"MODEL_DIR": "/models", "ALLOW_FAULTS": ""}
+    assert stable["environment"] == {
+        "MODEL_DIR": "/models",
+        "ALLOW_FAULTS": "",
+        "LOADPROOF_FEEDBACK_TOKEN": "secret",
+    }
 
 
 def test_nothing_restarts_and_the_state_is_shown_to_those_who_read_it(tmp_path):
