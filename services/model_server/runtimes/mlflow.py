@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, needs_columns, one_line
+from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
 
@@ -29,7 +29,8 @@ _FLAVOURS = {
 """The flavours of model formats that are known here, and which key names their file."""
 
 _SUFFIXES = {".skops": "model.skops", ".ubj": "model.ubj", ".json": "model.json", ".lgb": "model.txt",
-             ".cbm": "model.cbm", ".onnx": "model.onnx", ".pkl": "model.joblib"}  # fmt: skip
+             ".cbm": "model.cbm", ".cb": "model.cbm", ".onnx": "model.onnx",
+             ".pkl": "model.joblib"}  # fmt: skip
 """Of a flavour's file, and the file whose format that is."""
 
 
@@ -145,10 +146,7 @@ def _load(path: Path) -> Any:
     try:
         from mlflow import pyfunc
     except ModuleNotFoundError as error:
-        raise VersionError(
-            f"{path}: needs the package mlflow (or mlflow-skinny), which is not installed here; install it "
-            "beside the model server, or save the model in its library's own flavour"
-        ) from error
+        raise missing_package(path, "mlflow-skinny", "save it in its library's own flavour") from error
     try:
         return pyfunc.load_model(str(path.parent), suppress_warnings=True)
     except (Exception, SystemExit) as error:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, needs_columns, one_line
+from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
 
@@ -133,10 +133,8 @@ def _load(path: Path) -> Any:
     except VersionError:
         raise
     except ModuleNotFoundError as error:
-        raise VersionError(
-            f"{path}: needs the package of {error.name!r}, which is not installed here; install it beside "
-            "the model server, or put the code into model.py if it is your own"
-        ) from error
+        instead = "put the code into model.py if it is your own"
+        raise missing_package(path, error.name or "", instead) from error
     except (Exception, SystemExit) as error:
         # a program can raise anything
         raise VersionError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, one_line
+from services.model_server.errors import VersionError, missing_package, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
 
@@ -56,11 +56,7 @@ def _read(path: Path) -> tuple[Task, Any]:
     try:
         import xgboost
     except ModuleNotFoundError as error:
-        raise VersionError(
-            f"{path}: needs the package xgboost-cpu (or xgboost), which is not installed here; "
-            "install it beside the "
-            "model server, or export the model to ONNX"
-        ) from error
+        raise missing_package(path, "xgboost-cpu") from error
     try:
         booster = xgboost.Booster(model_file=path)
         objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
