@@ -128,11 +128,15 @@ class PythonFunction:
         names = [spec.name for spec in given]
         fitted = SimpleNamespace(feature_names_in_=names)
         self._to_model = for_model(fitted, names, [spec.datatype for spec in given])
+        self.value_names: list[str] | None = None
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:  # noqa: ARG002
         """Run the model on columns."""
         assert isinstance(rows, Columns)  # noqa: S101 - this format takes no matrix
-        array = np.asarray(self._model.predict(self._to_model(rows)))
+        answer = self._model.predict(self._to_model(rows))
+        if hasattr(answer, "columns"):
+            self.value_names = [str(column) for column in answer.columns]
+        array = np.asarray(answer)
         if self._task == "regression" and array.dtype.kind in "iub":
             array = array.astype(np.float64)
         return {"predict": array}

@@ -9,8 +9,8 @@
         def __init__(self):                      # optional: files beside it are at Path(__file__).parent
             ...
 
-        def predict(self, frame):                # a pandas.DataFrame; one value or label for each row
-            ...
+        def predict(self, frame):                # a pandas.DataFrame; one value or label for each row, or
+            ...                                  # several: a frame with a column for each, or a dict
 
         classes = ["no", "yes"]                  # optional, with it:
         def predict_proba(self, frame):          # a column for each of the classes
@@ -62,6 +62,7 @@ class Program:
         # by names, it is given a frame whatever the columns are
         fitted = SimpleNamespace(feature_names_in_=names)
         self._to_model = for_model(fitted, names, [spec.datatype for spec in given])
+        self.value_names: list[str] | None = None
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on columns.
@@ -74,7 +75,14 @@ class Program:
 
     def _answer(self, name: str, rows: Columns) -> NDArray[Any]:
         # a frame for each method: it may write into what it is given
-        array = _array(getattr(self._model, name)(self._to_model(rows)))
+        import pandas as pd
+
+        answer = getattr(self._model, name)(self._to_model(rows))
+        if isinstance(answer, dict):
+            answer = pd.DataFrame(answer)
+        if name == "predict" and isinstance(answer, pd.DataFrame):
+            self.value_names = [str(column) for column in answer.columns]
+        array = _array(answer)
         if array.ndim == 0 or len(array) != len(rows):
             count = len(array) if array.ndim else 1
             raise ValueError(

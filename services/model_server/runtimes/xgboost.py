@@ -34,12 +34,17 @@ class XGBoost:
         self.columns = model.get_booster().feature_names
         self.has_proba = task == "classification"
         self.classes: list[Any] | None = model.classes_.tolist() if self.has_proba else None
+        self.value_names = _value_names(model.get_booster())
         self._to_model = _to_model(model, path, given) if isinstance(given, tuple) else None
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on a matrix of shape (rows, features), or on columns."""
         given = self._to_model(rows) if self._to_model and isinstance(rows, Columns) else rows
-        return {name: getattr(self._model, name)(given) for name in outputs}
+        answers = {name: getattr(self._model, name)(given) for name in outputs}
+        if self.has_proba and "predict" in answers:
+            # of several labels per row XGBoost gives 0.0 and 1.0
+            answers["predict"] = answers["predict"].astype(np.int64, copy=False)
+        return answers
 
     def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:  # noqa: ARG002
         """XGBoost itself."""
@@ -72,6 +77,13 @@ def _read(path: Path) -> tuple[Task, Any]:
             f"{path}: not readable by XGBoost ({one_line(error)}); save the model again"
         ) from error
     return task, model
+
+
+def _value_names(booster: Any) -> list[str] | None:
+    """Of the quantiles in a row, if it gives any."""
+    objective = json.loads(booster.save_config())["learner"]["objective"]
+    levels = json.loads(objective.get("quantile_loss_param", {}).get("quantile_alpha", "[]"))
+    return [f"quantile_{level:g}" for level in levels] if isinstance(levels, list) else None
 
 
 def _to_model(model: Any, path: Path, given: Any) -> Any:
