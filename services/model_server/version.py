@@ -16,6 +16,7 @@ from services.model_server.outputs import outputs_of
 from services.model_server.runtime import Run, Runtime
 from services.model_server.runtimes import check_allowed, model_file
 from services.model_server.tensors import Input, TensorSpec, tensors_of
+from services.model_server.trained_with import compare_requirements
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def load_version(
             original = kind.load(path, toml.task, spec)
         except SystemExit as error:
             raise exits(path, error) from error
+        compare_requirements(folder)
         _check_features(original, toml, folder)
         examples = read_examples(folder, spec, toml.input.columns)
         outputs = outputs_of(original, examples, toml.task, toml.output, path)

@@ -23,6 +23,7 @@ from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
+from services.model_server.trained_with import compare_version
 
 _IN_PLACE = {"category": "nan", "text": ""}
 """What is given for a missing cell, by the kind of the feature."""
@@ -41,6 +42,7 @@ class CatBoost:
         found, model = _read(path)
         if found != task:
             raise VersionError(f"{path}: is a {found} model, model.toml says {task}; make them agree")
+        compare_version("catboost", _saved_by(model))
         self._model = model
         self._kinds = _kinds(model)
         self._said: set[str] = set()
@@ -141,6 +143,12 @@ def _names(model: Any) -> list[str] | None:
     """The names of the features; None where it learnt from an array, whose features are named 0, 1, ..."""
     names = [str(name) for name in model.feature_names_]
     return None if names == [str(place) for place in range(len(names))] else names
+
+
+def _saved_by(model: Any) -> str | None:
+    said = model.get_metadata().get("catboost_version_info", "")
+    found = re.search(r"tags/v(\d[\w.]*)", said)
+    return found[1] if found else None
 
 
 def _value_names(model: Any) -> list[str] | None:

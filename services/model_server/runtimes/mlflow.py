@@ -22,6 +22,7 @@ from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
+from services.model_server.trained_with import compare_version
 
 _FLAVOURS = {
     "sklearn": "pickled_model", "xgboost": "data", "lightgbm": "data", "catboost": "data", "onnx": "data",
@@ -58,13 +59,29 @@ def find(path: Path, formats: tuple[Format, ...]) -> tuple[Format, Path]:
                 "file; save the model again"
             )
         if kind := by_file.get(_SUFFIXES.get(file.suffix, "")):
-            return replace(kind, describe=_with_names(kind, _columns(document))), file
+            loads = _with_version(kind, flavour, flavours[flavour])
+            return replace(kind, load=loads, describe=_with_names(kind, _columns(document))), file
     if "python_function" not in flavours:
         raise VersionError(
             f"{path}: has the flavours {', '.join(flavours)}, none of which is known here; save it with "
             "python_function too"
         )
     return _PYTHON_FUNCTION, path
+
+
+_SAVED_BY = {"xgboost": "xgb_version", "lightgbm": "lgb_version", "catboost": "catboost_version"}
+"""Which key of a flavour says the version of its library that saved the model; scikit-learn warns by itself."""
+
+
+def _with_version(kind: Format, flavour: str, said: Mapping[str, Any]) -> Any:
+    """A format's ``load``, which says first that another version of the library saved the model."""
+
+    def load(path: Path, task: Task, given: Input) -> Any:
+        saved = said.get(_SAVED_BY.get(flavour, ""))
+        compare_version(flavour, None if saved is None else str(saved))
+        return kind.load(path, task, given)
+
+    return load
 
 
 def _with_names(kind: Format, names: list[str]) -> Any:

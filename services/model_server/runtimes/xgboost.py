@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
+from services.model_server.trained_with import compare_version
 
 
 class XGBoost:
@@ -29,6 +31,7 @@ class XGBoost:
         found, model = _read(path)
         if found != task:
             raise VersionError(f"{path}: is a {found} model, model.toml says {task}; make them agree")
+        compare_version("xgboost", _saved_by(path))
         self._model = model
         self.features: int | None = model.n_features_in_
         self.columns = model.get_booster().feature_names
@@ -77,6 +80,22 @@ def _read(path: Path) -> tuple[Task, Any]:
             f"{path}: not readable by XGBoost ({one_line(error)}); save the model again"
         ) from error
     return task, model
+
+
+_TAIL = 4096
+_VERSION = re.compile(rb'"version" *: *\[(\d+), *(\d+), *(\d+)\]')
+_BINARY_VERSION = re.compile(rb"\x07version\[#L\x00{7}\x03i(.)i(.)i(.)", re.DOTALL)
+
+
+def _saved_by(path: Path) -> str | None:
+    """The XGBoost that wrote a file: the last key in it, as text or as UBJSON."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        end = file.read()
+    if found := _VERSION.search(end):
+        return b".".join(found.groups()).decode()
+    binary = _BINARY_VERSION.search(end)
+    return ".".join(str(part[0]) for part in binary.groups()) if binary else None
 
 
 def _value_names(booster: Any) -> list[str] | None:
