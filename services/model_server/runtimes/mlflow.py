@@ -70,7 +70,7 @@ def find(path: Path, formats: tuple[Format, ...]) -> tuple[Format, Path]:
 
 
 _SAVED_BY = {"xgboost": "xgb_version", "lightgbm": "lgb_version", "catboost": "catboost_version"}
-"""Which key of a flavour says the version of its library that saved the model; scikit-learn warns by itself."""
+"""The key of a flavour for the version of the library that saved the model; scikit-learn warns by itself."""
 
 
 def _with_version(kind: Format, flavour: str, said: Mapping[str, Any]) -> Any:

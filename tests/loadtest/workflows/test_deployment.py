@@ -1,6 +1,6 @@
 """What a version's server has to say of its model is shown before the load, whatever server it is."""
 
-import json
+from json import dumps
 
 import pytest
 
@@ -10,15 +10,15 @@ from loadtest.workflows.deployment import notes_of
 @pytest.mark.parametrize(
     ("metadata", "notes"),
     [
-        (json.dumps({"name": "m", "parameters": {"notes": ["saved by x 1"]}}), ["saved by x 1"]),
+        (dumps({"name": "m", "parameters": {"notes": ["saved by x 1"]}}), ["saved by x 1"]),
         # a server of somebody else's
-        (json.dumps({"name": "m", "parameters": {"notes": "no list"}}), []),
-        (json.dumps({"name": "m"}), []),
+        (dumps({"name": "m", "parameters": {"notes": "no list"}}), []),
+        (dumps({"name": "m"}), []),
         ("[1]", []),
         ("<html>", []),
         (None, []),
         # no more, no longer, and in one line
-        (json.dumps({"parameters": {"notes": ["a\nb", "x" * 900, *range(9)]}}), ["a b", "x" * 500, *"0123456"]),
+        (dumps({"parameters": {"notes": ["a\nb", "x" * 900, *range(9)]}}), ["a b", "x" * 500, *"0123456"]),
     ],
     ids=["ours", "text", "none", "list", "html", "silent", "much"],
 )  # fmt: skip
