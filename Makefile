@@ -157,8 +157,9 @@ dashboards: setup ## write grafana/dashboards/*.json from their code
 	@$(BIN)/python -m grafana
 
 .PHONY: docs
-docs: setup ## write docs/experiments.md from the code
+docs: setup ## write docs/experiments.md and docs/models.md from the code
 	@$(BIN)/python -m docs.experiment_reference
+	@$(BIN)/python -m docs.model_matrix
 
 .PHONY: images
 images: | $(BIN)/python ## build the images, tagged LOADPROOF_TAG; for several platforms by buildx: PLATFORMS

@@ -7,6 +7,7 @@
     task = "classification"           # or "regression"
     description = "..."               # optional
     compile = true                    # optional: may ONNX Runtime run a scikit-learn model
+    output = "price"                  # optional: of several values per row, the one that ``predict`` is
 
     [[inputs]]                        # a matrix of numbers: exactly one
     name = "features"
@@ -96,6 +97,7 @@ class ModelToml:
     input: Input | Columns
     description: str = ""
     compile: bool = True
+    output: str = ""
 
 
 def read_model_toml(folder: Path) -> ModelToml:
@@ -137,6 +139,7 @@ def write_model_toml(folder: Path, content: ModelToml) -> None:
         *(f"{key} = {_toml(getattr(content, key))}" for key in ("name", "version", "task")),
         *([f"description = {_toml(content.description)}"] if content.description else []),
         *([] if content.compile else ["compile = false"]),
+        *([f"output = {_toml(content.output)}"] if content.output else []),
         "",
         *_input_lines(content.input),
     ]
@@ -158,11 +161,11 @@ def _toml(value: object) -> str:
 
 
 _KEYS: dict[str, type] = {
-    "name": str, "version": str, "task": str, "description": str, "compile": bool, "inputs": list,
-    "columns": dict,
+    "name": str, "version": str, "task": str, "description": str, "compile": bool, "output": str,
+    "inputs": list, "columns": dict,
 }  # fmt: skip
 _INPUT_KEYS: dict[str, type] = {"name": str, "datatype": str, "shape": list, "columns": list}
-_OPTIONAL = ("description", "compile", "columns")
+_OPTIONAL = ("description", "compile", "output", "columns")
 _TOML_NAMES = {str: "text", bool: "true or false", list: "a list", dict: "a table"}
 
 

@@ -97,5 +97,21 @@ def sent_lines(sent: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[
     return lines
 
 
+def output_lines(outputs: Mapping[str, str]) -> list[str]:
+    """Which of several values per row the gates are about, where a version gives several.
+
+    Args:
+        outputs: by role, ``output`` of its ``model.toml``; empty: it gives one.
+    """
+    if not any(outputs.values()):
+        return []
+    if len(set(outputs.values())) == 1:
+        return [f"the gates are about the output {next(iter(outputs.values()))!r} of both versions"]
+    each = (
+        f"{f'the output {name!r}' if name else 'the only output'} of {of}" for of, name in outputs.items()
+    )
+    return [f"the gates are about {' and '.join(each)}"]
+
+
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

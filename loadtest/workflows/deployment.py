@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from loadtest.fetch import page
 from loadtest.lab.interface import CpuUsage, Lab
 from loadtest.workflows.load_follower import Progress, run_load
 from loadtest.workflows.prepare import Ready
+
+_MOST, _LONGEST = 9, 500
+"""Notes of a version, and characters of one: an image's own server may say anything."""
 
 
 def measure(ready: Ready, job: Path, progress: Progress) -> None:
@@ -36,8 +40,28 @@ def opened(ready: Ready, progress: Progress) -> Iterator[Lab]:
             progress.step(f"two servers: stable {lab.endpoints.stable}, candidate {lab.endpoints.candidate}")
         else:
             progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
+            for role in ROLES:
+                for note in notes_of(
+                    page(f"{lab.endpoints.of(role)}/v2/models/{ready.experiment.model.name}")
+                ):
+                    progress.step(f"{role}: {note}")
         yield lab
         progress.step("stopping the lab")
+
+
+def notes_of(metadata: str | None) -> list[str]:
+    """What a version's server has to say of its model, such as that another library saved it.
+
+    Args:
+        metadata: the body of the model's metadata; None, or anything else than ours: it says nothing.
+    """
+    try:
+        notes = json.loads(metadata or "{}")["parameters"]["notes"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return (
+        [" ".join(str(note).split())[:_LONGEST] for note in notes[:_MOST]] if isinstance(notes, list) else []
+    )
 
 
 def measure_on(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class _Described:
     task: str
     columns: list[str]
     predictions: list[Any]
+    output: str
+    outputs: list[str]
     notes: list[str]
 
 
@@ -74,7 +76,7 @@ def init(
     given = Data(path=data or _evaluation_set(folder), label=label)
     dataset = _read(given, ignore)
     rows = _tried(dataset)
-    described = {one.version: one for one in _describe(folder, dataset, rows)}
+    described = {one.version: one for one in _describe(folder, dataset, rows, label)}
     versions = list(described)
     first = described[versions[0]]
     for version, other in described.items():
@@ -92,6 +94,11 @@ def init(
         wrote = f"; wrote {MODEL_TOML}" if one.wrote else ""
         quality = _quality(version, one, dataset, rows)
         say(f"{version}: {one.task}, {len(one.columns)} features, {quality}{wrote}")
+        if one.output:
+            say(
+                f"{version}: the gates are about {one.output!r} of its outputs {', '.join(one.outputs)}; "
+                f"output in its {MODEL_TOML} chooses another"
+            )
         for note in one.notes:
             say(f"{version}: {note}")
     for line in sent_lines({version: one.columns for version, one in described.items()}, taken):
@@ -161,12 +168,13 @@ def _without_being_named(data: Data) -> tuple[str, ...] | None:
     return None if dataset.left_out else dataset.names
 
 
-def _describe(folder: Path, dataset: Dataset, rows: Sequence[int]) -> list[_Described]:
+def _describe(folder: Path, dataset: Dataset, rows: Sequence[int], label: str) -> list[_Described]:
     asked = {
         "folder": str(folder),
         "name": folder.absolute().name,
         "columns": dataset.names,
         "rows": [dataset.row(row) for row in rows],
+        "label": label,
     }
     command = [sys.executable, "-m", "services.model_server.describe"]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
@@ -189,17 +197,29 @@ def _quality(version: str, described: _Described, dataset: Dataset, tried: Seque
         true = np.asarray(labels, dtype=np.float64)
         return f"off by {np.abs(true - np.asarray(described.predictions)).mean():.4g} on average of {of}"
     answers = [label_text(answer) for answer in described.predictions]
-    if not set(answers) & set(dataset.labels.tolist()):
-        given, read = (
-            ", ".join(repr(text) for text in sorted(set(some))[:3])
-            for some in (answers, dataset.labels.tolist())
+    known = set(dataset.labels.tolist())
+    if set(answers) <= {"-1", "1"} and "-1" in answers and known == {"0", "1"}:
+        raise DatasetError(
+            f"{dataset.path}: {version} answers -1 (an anomaly) and 1, the labels read 0 and 1; write "
+            "labels as the model does"
         )
+    if not set(answers) & known:
+        given, read = (", ".join(repr(text) for text in sorted(set(some))[:3]) for some in (answers, known))
+        # of an ONNX file that gives several numbers, nobody can know whether they are scores of classes
+        or_else = f', or task = "regression" into its {MODEL_TOML}' if _are_fractions(known) else ""
         raise DatasetError(
             f"{dataset.path}: {version} answers {given}, the labels read {read}; "
-            "write labels as the model does"
+            f"write labels as the model does{or_else}"
         )
     right = sum(answer == label for answer, label in zip(answers, labels.tolist(), strict=True))
     return f"right on {right / len(tried):.1%} of {of}"
+
+
+def _are_fractions(labels: Iterable[str]) -> bool:
+    try:
+        return any(float(text) % 1 for text in labels)
+    except ValueError:
+        return False
 
 
 def _write(out: Path, folder: Path, versions: Sequence[str], data: Data, dataset: Dataset) -> None:

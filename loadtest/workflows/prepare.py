@@ -30,7 +30,7 @@ from loadtest.judge.gate_checks import check_gates, check_labels
 from loadtest.lab.interface import IMAGE, OpenLab, Version
 from loadtest.lab.own_runtime import own_runtime
 from loadtest.lab.select import check_backend, choose_lab
-from loadtest.workflows.columns_sent import check_input, columns_of, read_for, sent_lines
+from loadtest.workflows.columns_sent import check_input, columns_of, output_lines, read_for, sent_lines
 
 CheckGates = Callable[[Experiment, Dataset | None], None]
 
@@ -52,7 +52,7 @@ class Ready(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What an experiment names, held against each other; ``sent`` says which columns go to which version."""
+    """What an experiment names, held against each other; ``sent`` says what goes to and comes from which."""
 
     experiment: Experiment
     dataset: Dataset
@@ -233,7 +233,8 @@ def _find(experiment: Experiment, gates: CheckGates) -> _Found:
         str(version.role): columns_of(models[version.role].input if version.role in models else None, dataset)
         for version in versions
     }
-    return _Found(experiment, dataset, versions, tuple(sent_lines(sent, dataset.names)))
+    outputs = {str(role): model.output for role, model in models.items()}
+    return _Found(experiment, dataset, versions, (*sent_lines(sent, dataset.names), *output_lines(outputs)))
 
 
 def _read_model_toml(folder: Path, experiment: Experiment) -> ModelToml:

@@ -4,12 +4,14 @@ Standard input is one JSON object::
 
     {"folder": "models/mine", "name": "mine",
      "columns": ["age", ...],       the columns that may be features, in the order of the rows
-     "rows": [[41.0, ...], ...]}    what the versions are tried on: numbers, text, true or false, null
+     "rows": [[41.0, ...], ...],    what the versions are tried on: numbers, text, true or false, null
+     "label": "price"}              optional: the label column, whose name an output may have
 
 Where ``model.toml`` and ``examples.parquet`` are missing, they are written from what the model says of
 itself and from the rows. Standard output is one JSON object per version: ``version``, ``wrote`` (was
-model.toml), ``task``, ``columns`` (the features, in the model's order), ``predictions``, and ``notes``, what
-the model's own code said.
+model.toml), ``task``, ``columns`` (the features, in the model's order), ``predictions``, ``output`` (of
+several values per row, the one that they are; empty where there is one), ``outputs`` (what it may be), and
+``notes``, what the model's own code said.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +59,7 @@ def describe(
     columns: Sequence[str],
     rows: Sequence[Sequence[Any]],
     allow_pickle: Sequence[str] = (),
+    label: str = "",
 ) -> dict[str, Any]:
     """Write what is missing of the version folder, load the version, and try it; see the module.
 
@@ -71,6 +75,11 @@ def describe(
         try:
             if wrote:
                 loaded, answers = _first_that_fits(folder, kind, path, name, version, cells, allow_pickle)
+                if loaded.choices:
+                    chosen = label if label in loaded.choices else loaded.chosen
+                    toml = replace(read_model_toml(folder), output=chosen)
+                    write_model_toml(folder, toml)
+                    loaded, answers = _as_written(folder, path, cells, allow_pickle)
             else:
                 loaded, answers = _as_written(folder, path, cells, allow_pickle)
         except VersionError:
@@ -83,6 +92,8 @@ def describe(
         "task": loaded.task,
         "columns": list(loaded.columns or _features_among(cells, None, _width(loaded), path)),
         "predictions": answers["predict"].tolist(),
+        "output": loaded.chosen,
+        "outputs": list(loaded.choices),
         "notes": [*loaded.notes, *(line for line in (*warned, *printed) if line not in loaded.notes)],
     }
 
@@ -256,7 +267,13 @@ def main() -> int:
     try:
         for version in find_versions(folder):
             answer = describe(
-                folder / version, asked["name"], version, asked["columns"], asked["rows"], allowed
+                folder / version,
+                asked["name"],
+                version,
+                asked["columns"],
+                asked["rows"],
+                allowed,
+                asked.get("label", ""),
             )
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()

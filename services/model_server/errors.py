@@ -57,6 +57,25 @@ def needs_columns(path: Path, why: str) -> VersionError:
     )
 
 
+_PACKAGES = {"xgboost": "xgboost-cpu", "sklearn": "scikit-learn", "mlflow": "mlflow-skinny", "yaml": "pyyaml"}
+"""Modules whose package has another name, or one without what a server does not need."""
+
+
+def missing_package(path: Path, package: str, instead: str = "export the model to ONNX") -> VersionError:
+    """What is said of a model file whose library is not there.
+
+    Args:
+        path: the file, in the version folder.
+        package: the line for ``requirements.txt``, or the module that could not be imported.
+        instead: what else can be done.
+    """
+    package = _PACKAGES.get(package.split(".")[0], package.split(".")[0])
+    return VersionError(
+        f"{path}: needs the package {package}, which is not installed here; write the line {package} into "
+        f"{path.parent / 'requirements.txt'}, so that this version gets packages of its own, or {instead}"
+    )
+
+
 def one_line(error: BaseException) -> str:
     """What somebody else's exception says, in at most 200 characters."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]

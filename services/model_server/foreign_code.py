@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.model_server.trained_with import AnotherVersion
+
 _MOST = 8
 _LONGEST = 300
 
@@ -62,6 +64,8 @@ def _of_a_warning(warning: Warning | str) -> str:
     if saved:
         here = getattr(warning, "current_sklearn_version", "another")
         return f"saved by scikit-learn {saved}, served by {here}: its answers may differ ({kind})"
+    if isinstance(warning, AnotherVersion):
+        return str(warning)
     return f"{kind}: {' '.join(str(warning).split())}"
 
 

@@ -28,7 +28,15 @@ class Runtime(Protocol):
         columns: their names; None where nobody named them.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
         has_proba: whether it has probabilities.
-        named: other outputs of its own, by their names; a runtime without any need not have it.
+
+    A runtime need not have these:
+
+        named: other outputs of its own, by their names.
+        value_names: of the values in a row of ``predict``, where it gives several that have names.
+        value_classes: of each of them, the labels in the order of its probabilities.
+
+    ``predict`` is of shape (rows,), or (rows, values) where there are several per row; ``predict_proba`` is
+    then a list of an array per value, or of shape (rows, values): the probability that each is true.
     """
 
     platform: str

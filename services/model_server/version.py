@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from contract.model_toml import MODEL_TOML, Columns, ModelToml, ModelTomlError, Task, read_model_toml
 from services.model_server.columns import Rows
-from services.model_server.errors import VersionError, one_line
-from services.model_server.examples import EXAMPLES, read_examples
+from services.model_server.errors import VersionError
+from services.model_server.examples import read_examples
 from services.model_server.foreign_code import warnings_of
+from services.model_server.outputs import outputs_of
 from services.model_server.runtime import Run, Runtime
 from services.model_server.runtimes import check_allowed, model_file
 from services.model_server.tensors import Input, TensorSpec, tensors_of
-
-_DATATYPES = {"U": "BYTES", "O": "BYTES", "i": "INT64", "u": "INT64", "b": "BOOL", "f": "FP64"}
+from services.model_server.trained_with import compare_requirements
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,8 @@ class LoadedVersion:
         columns: the names of the features; None where nobody named them.
         outputs: the output tensors by name, ``predict`` first.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
+        choices: what ``predict`` may be; empty where the model gives one value per row.
+        chosen: which of them it is; empty likewise.
         run: (rows, names of outputs) to an array per output.
         runner: what runs the model: ``direct``, ``onnxruntime``, ``numpy``, ``scikit-learn`` or the
             name of the platform.
@@ -54,6 +53,8 @@ class LoadedVersion:
     columns: tuple[str, ...] | None
     outputs: Mapping[str, TensorSpec]
     classes: tuple[Any, ...] | None
+    choices: tuple[str, ...]
+    chosen: str
     run: Run
     runner: str
     reason: str
@@ -70,6 +71,8 @@ class LoadedVersion:
         parameters |= {"runner": self.runner, "reason": self.reason}
         if self.columns:
             parameters["columns"] = self.columns
+        if self.chosen:
+            parameters["output"] = self.chosen
         if self.notes:
             parameters["notes"] = self.notes
         if self.classes:
@@ -110,9 +113,10 @@ def load_version(
             original = kind.load(path, toml.task, spec)
         except SystemExit as error:
             raise exits(path, error) from error
+        compare_requirements(folder)
         _check_features(original, toml, folder)
         examples = read_examples(folder, spec, toml.input.columns)
-        outputs = _try(_typed(original), original, examples, toml.task, path)
+        outputs = outputs_of(original, examples, toml.task, toml.output, path)
     forbidden = "" if compilation and toml.compile else "compilation is switched off"
     runtime, runner, reason = original.fastest(spec, forbidden)
     return LoadedVersion(
@@ -124,9 +128,11 @@ def load_version(
         input=spec,
         example=examples[:1],
         columns=toml.input.columns,
-        outputs=outputs,
-        classes=tuple(runtime.classes) if runtime.classes else None,
-        run=_typed(runtime),
+        outputs=outputs.specs,
+        classes=outputs.classes,
+        choices=outputs.choices,
+        chosen=outputs.chosen,
+        run=outputs.of(runtime),
         runner=runner,
         reason=reason,
         notes=tuple(notes),
@@ -162,56 +168,3 @@ def _check_features(runtime: Runtime, toml: ModelToml, folder: Path) -> None:
 def _plain(names: Sequence[str]) -> list[str]:
     """Names as LightGBM's file has them, with underscores for blanks."""
     return [name.replace(" ", "_") for name in names]
-
-
-def _typed(runtime: Runtime) -> Run:
-    """The model with its outputs in the shapes and types in which they travel."""
-
-    def run(rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
-        try:
-            results = dict(runtime.run(rows, outputs))
-        except SystemExit as error:
-            # it would end the thread that runs the model, and every request would wait for it
-            raise RuntimeError(f"the model's code calls sys.exit({error.code!r})") from error
-        for name, array in results.items():
-            if name == "predict_proba":
-                array = array.reshape(len(rows), -1)
-            elif name == "predict":
-                array = array.reshape(len(rows))
-            results[name] = array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
-        return results
-
-    return run
-
-
-def _try(run: Run, runtime: Runtime, examples: Rows, task: Task, path: Path) -> dict[str, TensorSpec]:
-    """The outputs, read off the answers to rows that exist."""
-    named: tuple[str, ...] = getattr(runtime, "named", ())
-    names = ("predict", *(("predict_proba",) if runtime.has_proba else ()), *named)
-    try:
-        results = run(examples, frozenset(names))
-    except Exception as error:
-        # whatever the model raises, it cannot serve
-        if (path.parent / EXAMPLES).exists():
-            raise VersionError(
-                f"{path}: fails on the rows of {EXAMPLES} ({one_line(error)}); correct them or model.toml"
-            ) from error
-        raise VersionError(
-            f"{path}: fails on a row of zeros of the input in model.toml ({one_line(error)}); "
-            f"make them agree, or let `loadproof init {path.parent.parent}` write rows that exist beside it"
-        ) from error
-    label = results["predict"]
-    datatype = _DATATYPES.get(label.dtype.kind)
-    if datatype is None or (label.dtype.kind == "O" and not isinstance(label[0], str)):
-        raise VersionError(f"{path}: predicts labels of type {label.dtype}; use text or numbers")
-    if task == "regression" and datatype != "FP64":
-        raise VersionError(
-            f"{path}: predicts {label.dtype}, a regression predicts numbers; set task in model.toml"
-        )
-    specs = {"predict": TensorSpec("predict", datatype, (-1,))}
-    if runtime.has_proba:
-        specs["predict_proba"] = TensorSpec("predict_proba", "FP64", (-1, results["predict_proba"].shape[1]))
-    for name in named:
-        array = results[name]
-        specs[name] = TensorSpec(name, _DATATYPES[array.dtype.kind], (-1, *array.shape[1:]))
-    return specs

@@ -33,6 +33,7 @@ def put(folder: Path, document: dict) -> Path:
         ),
         # more than two dimensions
         ModelToml("shop", "v1", "classification", Input("pixels", "FP32", (-1, 8, 8))),
+        ModelToml("shop", "v1", "regression", Input("pixels", "FP32", (-1, 8)), output='the "price" in €'),
     ],
 )  # fmt: skip
 def test_what_is_written_is_read(tmp_path, content):

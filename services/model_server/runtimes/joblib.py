@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from services.model_server.errors import VersionError, one_line
+from services.model_server.errors import VersionError, missing_package, one_line
 from services.model_server.scikit_learn import format_of
 
 _WRITTEN_BY = re.compile(rb"_sklearn_version.{1,12}?(\d+\.\d+(?:\.\w+)*)", re.DOTALL)
@@ -21,11 +21,8 @@ def _read(path: Path) -> Any:
     try:
         return joblib.load(path)
     except ModuleNotFoundError as error:
-        raise VersionError(
-            f"{path}: needs the package of {error.name!r}, which is not installed here; install it "
-            "beside the model "
-            "server, save the model in its library's own format, or export it to ONNX"
-        ) from error
+        instead = "save the model in its library's own format, or export it to ONNX"
+        raise missing_package(path, error.name or "", instead) from error
     except Exception as error:
         # unpickling can raise anything
         written = _written_by(path)

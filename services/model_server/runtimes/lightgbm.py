@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, needs_columns, one_line
+from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
 
@@ -68,10 +68,7 @@ def _read(path: Path) -> Any:
     try:
         import lightgbm
     except ModuleNotFoundError as error:
-        raise VersionError(
-            f"{path}: needs the package lightgbm, which is not installed here; install it beside the model "
-            "server, or export the model to ONNX"
-        ) from error
+        raise missing_package(path, "lightgbm") from error
     try:
         return lightgbm.Booster(model_file=path)
     except (lightgbm.basic.LightGBMError, KeyError, TypeError, ValueError) as error:

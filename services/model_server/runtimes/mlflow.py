@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, needs_columns, one_line
+from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
+from services.model_server.trained_with import compare_version
 
 _FLAVOURS = {
     "sklearn": "pickled_model", "xgboost": "data", "lightgbm": "data", "catboost": "data", "onnx": "data",
@@ -29,7 +30,8 @@ _FLAVOURS = {
 """The flavours of model formats that are known here, and which key names their file."""
 
 _SUFFIXES = {".skops": "model.skops", ".ubj": "model.ubj", ".json": "model.json", ".lgb": "model.txt",
-             ".cbm": "model.cbm", ".onnx": "model.onnx", ".pkl": "model.joblib"}  # fmt: skip
+             ".cbm": "model.cbm", ".cb": "model.cbm", ".onnx": "model.onnx",
+             ".pkl": "model.joblib"}  # fmt: skip
 """Of a flavour's file, and the file whose format that is."""
 
 
@@ -57,13 +59,29 @@ def find(path: Path, formats: tuple[Format, ...]) -> tuple[Format, Path]:
                 "file; save the model again"
             )
         if kind := by_file.get(_SUFFIXES.get(file.suffix, "")):
-            return replace(kind, describe=_with_names(kind, _columns(document))), file
+            loads = _with_version(kind, flavour, flavours[flavour])
+            return replace(kind, load=loads, describe=_with_names(kind, _columns(document))), file
     if "python_function" not in flavours:
         raise VersionError(
             f"{path}: has the flavours {', '.join(flavours)}, none of which is known here; save it with "
             "python_function too"
         )
     return _PYTHON_FUNCTION, path
+
+
+_SAVED_BY = {"xgboost": "xgb_version", "lightgbm": "lgb_version", "catboost": "catboost_version"}
+"""The key of a flavour for the version of the library that saved the model; scikit-learn warns by itself."""
+
+
+def _with_version(kind: Format, flavour: str, said: Mapping[str, Any]) -> Any:
+    """A format's ``load``, which says first that another version of the library saved the model."""
+
+    def load(path: Path, task: Task, given: Input) -> Any:
+        saved = said.get(_SAVED_BY.get(flavour, ""))
+        compare_version(flavour, None if saved is None else str(saved))
+        return kind.load(path, task, given)
+
+    return load
 
 
 def _with_names(kind: Format, names: list[str]) -> Any:
@@ -127,11 +145,15 @@ class PythonFunction:
         names = [spec.name for spec in given]
         fitted = SimpleNamespace(feature_names_in_=names)
         self._to_model = for_model(fitted, names, [spec.datatype for spec in given])
+        self.value_names: list[str] | None = None
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:  # noqa: ARG002
         """Run the model on columns."""
         assert isinstance(rows, Columns)  # noqa: S101 - this format takes no matrix
-        array = np.asarray(self._model.predict(self._to_model(rows)))
+        answer = self._model.predict(self._to_model(rows))
+        if hasattr(answer, "columns"):
+            self.value_names = [str(column) for column in answer.columns]
+        array = np.asarray(answer)
         if self._task == "regression" and array.dtype.kind in "iub":
             array = array.astype(np.float64)
         return {"predict": array}
@@ -145,10 +167,7 @@ def _load(path: Path) -> Any:
     try:
         from mlflow import pyfunc
     except ModuleNotFoundError as error:
-        raise VersionError(
-            f"{path}: needs the package mlflow (or mlflow-skinny), which is not installed here; install it "
-            "beside the model server, or save the model in its library's own flavour"
-        ) from error
+        raise missing_package(path, "mlflow-skinny", "save it in its library's own flavour") from error
     try:
         return pyfunc.load_model(str(path.parent), suppress_warnings=True)
     except (Exception, SystemExit) as error:

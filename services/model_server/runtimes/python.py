@@ -9,8 +9,8 @@
         def __init__(self):                      # optional: files beside it are at Path(__file__).parent
             ...
 
-        def predict(self, frame):                # a pandas.DataFrame; one value or label for each row
-            ...
+        def predict(self, frame):                # a pandas.DataFrame; one value or label for each row, or
+            ...                                  # several: a frame with a column for each, or a dict
 
         classes = ["no", "yes"]                  # optional, with it:
         def predict_proba(self, frame):          # a column for each of the classes
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, needs_columns, one_line
+from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
 
@@ -62,6 +62,7 @@ class Program:
         # by names, it is given a frame whatever the columns are
         fitted = SimpleNamespace(feature_names_in_=names)
         self._to_model = for_model(fitted, names, [spec.datatype for spec in given])
+        self.value_names: list[str] | None = None
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on columns.
@@ -74,7 +75,14 @@ class Program:
 
     def _answer(self, name: str, rows: Columns) -> NDArray[Any]:
         # a frame for each method: it may write into what it is given
-        array = _array(getattr(self._model, name)(self._to_model(rows)))
+        import pandas as pd
+
+        answer = getattr(self._model, name)(self._to_model(rows))
+        if isinstance(answer, dict):
+            answer = pd.DataFrame(answer)
+        if name == "predict" and isinstance(answer, pd.DataFrame):
+            self.value_names = [str(column) for column in answer.columns]
+        array = _array(answer)
         if array.ndim == 0 or len(array) != len(rows):
             count = len(array) if array.ndim else 1
             raise ValueError(
@@ -133,10 +141,8 @@ def _load(path: Path) -> Any:
     except VersionError:
         raise
     except ModuleNotFoundError as error:
-        raise VersionError(
-            f"{path}: needs the package of {error.name!r}, which is not installed here; install it beside "
-            "the model server, or put the code into model.py if it is your own"
-        ) from error
+        instead = "put the code into model.py if it is your own"
+        raise missing_package(path, error.name or "", instead) from error
     except (Exception, SystemExit) as error:
         # a program can raise anything
         raise VersionError(

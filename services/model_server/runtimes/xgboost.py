@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, one_line
+from services.model_server.errors import VersionError, missing_package, one_line
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
+from services.model_server.trained_with import compare_version
 
 
 class XGBoost:
@@ -29,17 +31,23 @@ class XGBoost:
         found, model = _read(path)
         if found != task:
             raise VersionError(f"{path}: is a {found} model, model.toml says {task}; make them agree")
+        compare_version("xgboost", _saved_by(path))
         self._model = model
         self.features: int | None = model.n_features_in_
         self.columns = model.get_booster().feature_names
         self.has_proba = task == "classification"
         self.classes: list[Any] | None = model.classes_.tolist() if self.has_proba else None
+        self.value_names = _value_names(model.get_booster())
         self._to_model = _to_model(model, path, given) if isinstance(given, tuple) else None
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on a matrix of shape (rows, features), or on columns."""
         given = self._to_model(rows) if self._to_model and isinstance(rows, Columns) else rows
-        return {name: getattr(self._model, name)(given) for name in outputs}
+        answers = {name: getattr(self._model, name)(given) for name in outputs}
+        if self.has_proba and "predict" in answers:
+            # of several labels per row XGBoost gives 0.0 and 1.0
+            answers["predict"] = answers["predict"].astype(np.int64, copy=False)
+        return answers
 
     def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:  # noqa: ARG002
         """XGBoost itself."""
@@ -56,11 +64,7 @@ def _read(path: Path) -> tuple[Task, Any]:
     try:
         import xgboost
     except ModuleNotFoundError as error:
-        raise VersionError(
-            f"{path}: needs the package xgboost-cpu (or xgboost), which is not installed here; "
-            "install it beside the "
-            "model server, or export the model to ONNX"
-        ) from error
+        raise missing_package(path, "xgboost-cpu") from error
     try:
         booster = xgboost.Booster(model_file=path)
         objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
@@ -76,6 +80,29 @@ def _read(path: Path) -> tuple[Task, Any]:
             f"{path}: not readable by XGBoost ({one_line(error)}); save the model again"
         ) from error
     return task, model
+
+
+_TAIL = 4096
+_VERSION = re.compile(rb'"version" *: *\[(\d+), *(\d+), *(\d+)\]')
+_BINARY_VERSION = re.compile(rb"\x07version\[#L\x00{7}\x03i(.)i(.)i(.)", re.DOTALL)
+
+
+def _saved_by(path: Path) -> str | None:
+    """The XGBoost that wrote a file: the last key in it, as text or as UBJSON."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        end = file.read()
+    if found := _VERSION.search(end):
+        return b".".join(found.groups()).decode()
+    binary = _BINARY_VERSION.search(end)
+    return ".".join(str(part[0]) for part in binary.groups()) if binary else None
+
+
+def _value_names(booster: Any) -> list[str] | None:
+    """Of the quantiles in a row, if it gives any."""
+    objective = json.loads(booster.save_config())["learner"]["objective"]
+    levels = json.loads(objective.get("quantile_loss_param", {}).get("quantile_alpha", "[]"))
+    return [f"quantile_{level:g}" for level in levels] if isinstance(levels, list) else None
 
 
 def _to_model(model: Any, path: Path, given: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import is_classifier, is_outlier_detector, is_regressor
 
 from contract.model_toml import MODEL_TOML
 from services.model_server.columns import Columns, Rows
@@ -32,16 +32,16 @@ def describe(model: Any, path: Path) -> Description:
     """What a model says of itself.
 
     Raises:
-        VersionError: it is neither a classifier nor a regressor.
+        VersionError: it is no classifier, regressor or anomaly detector.
     """
-    if not (is_classifier(model) or is_regressor(model)):
+    if not (is_classifier(model) or is_regressor(model) or is_outlier_detector(model)):
         raise VersionError(
-            f"{path}: a {type(model).__name__} is neither a classifier nor a regressor of scikit-learn; "
-            f"write {MODEL_TOML} by hand if it can predict one value a row"
+            f"{path}: a {type(model).__name__} is no classifier, regressor or anomaly detector of "
+            f"scikit-learn; write {MODEL_TOML} by hand if it can predict one value a row"
         )
     names = getattr(model, "feature_names_in_", None)
     return Description(
-        "classification" if is_classifier(model) else "regression",
+        "regression" if is_regressor(model) else "classification",
         "FP64",
         getattr(model, "n_features_in_", None),
         None if names is None else [str(name) for name in names],
@@ -67,15 +67,21 @@ class Estimator:
         self.has_proba = task == "classification" and hasattr(model, "predict_proba")
         self._thread = threading.local()
         self.features: int | None = getattr(model, "n_features_in_", None)
+        detects = is_outlier_detector(model)
+        self.named: tuple[str, ...] = ("decision_function",) if detects else ()
         self.classes: list[Any] | None = None
+        self.value_classes: list[list[Any]] | None = None
         if task == "classification":
-            classes = getattr(model, "classes_", None)
-            if not isinstance(classes, np.ndarray) or classes.ndim != 1:
+            classes = [-1, 1] if detects else getattr(model, "classes_", None)
+            if isinstance(classes, list) and not detects:
+                self.value_classes = [np.asarray(of_one).tolist() for of_one in classes]
+            elif classes is None or np.ndim(classes) != 1:
                 raise VersionError(
-                    f"{path}: a {type(model).__name__} has no classes_ of one label; "
+                    f"{path}: a {type(model).__name__} has no classes_; "
                     "save a fitted classifier, or set task in model.toml"
                 )
-            self.classes = classes.tolist()
+            else:
+                self.classes = np.asarray(classes).tolist()
         self.columns: list[str] | None = list(getattr(model, "feature_names_in_", ())) or None
         self._to_model: Callable[[Columns], Any] | None = None
         if isinstance(given, tuple):
@@ -90,6 +96,8 @@ class Estimator:
 
     def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:
         """NumPy alone, ONNX Runtime, or scikit-learn; the faster two only where they give its own answers."""
+        if self.named or self._several(spec):
+            return self, "scikit-learn", "it gives more than one value per row"
         if isinstance(spec, tuple):
             return self, *self._direct_columns(spec, forbidden)
         if len(spec.shape) != 2:
@@ -113,6 +121,11 @@ class Estimator:
         except NotCompiled as reason:
             return self, runner, str(reason)
         return compiled, "onnxruntime", f"labels equal scikit-learn's, numbers within {TOLERANCE:g}"
+
+    def _several(self, spec: Input) -> bool:
+        """Whether it gives several values per row; only its answers tell."""
+        rows = read_examples(self._path.parent, spec, None)[:2]
+        return bool(self.run(rows, frozenset(["predict"]))["predict"].size > len(rows))
 
     def _direct_columns(self, spec: tuple[TensorSpec, ...], forbidden: str) -> tuple[str, str]:
         # imported late: the shapes of a matrix do without
@@ -142,7 +155,7 @@ class Estimator:
             _equal(short(part, outputs), self.run(part, outputs)) for part in (rows, *np.split(rows[:16], 16))
         )
 
-    def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+    def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, Any]:
         """Run the model on a matrix of shape (rows, features), or on columns."""
         if self._columns_direct and isinstance(rows, Columns):
             try:
@@ -160,7 +173,12 @@ class Estimator:
             self._thread.configured = True
         given = self._to_model(rows) if self._to_model and isinstance(rows, Columns) else rows
         with np.errstate(all="ignore"):
-            return {name: np.asarray(getattr(self.model, name)(given)) for name in outputs}
+            answers = {name: getattr(self.model, name)(given) for name in outputs}
+        # of several values per row, probabilities are a list of an array each
+        return {
+            name: answer if isinstance(answer, list) else np.asarray(answer)
+            for name, answer in answers.items()
+        }
 
 
 def _to_model(model: Any, path: Path, given: tuple[TensorSpec, ...]) -> Callable[[Columns], Any]:

@@ -8,7 +8,7 @@ from contract.model_toml import Columns, Input
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError
 from loadtest.experiment.experiment import Data
-from loadtest.workflows.columns_sent import check_input, columns_of, read_for, sent_lines
+from loadtest.workflows.columns_sent import check_input, columns_of, output_lines, read_for, sent_lines
 
 ROWS = "city,age,visits,id,day,label\nKöln,1.5,2,16777217,2024-01-01,a\n,,3,16777218,2024-01-02,b\n"
 CITY = Columns((("city", "BYTES"), ("visits", "INT64")))
@@ -104,6 +104,26 @@ def test_what_a_version_takes_is_held_against_every_row(data, given, error, says
 )
 def test_what_is_shown_before_the_load(sent, lines):
     assert sent_lines(sent, ("a", "b")) == lines
+
+
+@pytest.mark.parametrize(
+    ("outputs", "lines"),
+    [
+        # one value per row is nothing to choose from
+        ({"stable": "", "candidate": ""}, []),
+        ({}, []),
+        (
+            {"stable": "price", "candidate": "price"},
+            ["the gates are about the output 'price' of both versions"],
+        ),
+        (
+            {"stable": "", "candidate": "price"},
+            ["the gates are about the only output of stable and the output 'price' of candidate"],
+        ),
+    ],
+)
+def test_which_output_is_compared_is_shown(outputs, lines):
+    assert output_lines(outputs) == lines
 
 
 def test_who_does_not_say_what_it_takes_is_sent_all(data):

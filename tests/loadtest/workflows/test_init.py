@@ -5,8 +5,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.svm import OneClassSVM
 from skops.io import dump
 
+from contract.model_toml import read_model_toml
 from loadtest.data.dataset import Dataset
 from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
@@ -82,6 +84,31 @@ def test_without_labels_the_gate_is_on_agreement(mine):
     assert "Name the right one with --label" in said[0]
     assert said[1].startswith("v1: classification, 2 features, gave 60 answers, such as ")
     assert said[-1].endswith("judges whether both answer the same (agreement >= 99.5%), not who is right")
+
+
+def test_of_several_values_the_one_that_the_gates_are_about_is_shown(tmp_path):
+    (tmp_path / "v1").mkdir()
+    dump(LinearRegression().fit(X, X * 2), tmp_path / "v1" / "model.skops")
+    write(tmp_path, {**SET, "label": X[:, 0] * 2})
+    _, said = made(tmp_path)
+    assert said[1] == (
+        "v1: the gates are about 'predict_0' of its outputs predict_0, predict_1; output in its model.toml "
+        "chooses another"
+    )
+    assert read_model_toml(tmp_path / "v1").output == "predict_0"
+
+
+@pytest.mark.parametrize(("truth", "refused"), [([1, 0], True), ([-1, 1], False)])
+def test_labels_of_an_anomaly_detector_read_as_it_answers(tmp_path, truth, refused):
+    (tmp_path / "v1").mkdir()
+    detector = OneClassSVM().fit(X)
+    dump(detector, tmp_path / "v1" / "model.skops")
+    write(tmp_path, {**SET, "label": np.where(detector.predict(X) < 0, *truth)})
+    if refused:
+        with pytest.raises(UsageError, match=r"answers -1 .an anomaly. and 1, the labels read 0 and 1"):
+            made(tmp_path)
+    else:
+        assert "right on 100.0%" in made(tmp_path)[1][0]
 
 
 def test_what_was_found_out_about_the_file_is_said_first(mine):

@@ -108,7 +108,11 @@ def test_features_go_by_the_models_own_names_and_others_are_left_out(tmp_path):
         (lambda f: (f / "model.skops").write_bytes(b"no"), {}, "model.skops: not readable by skops"),
         (lambda f: (f / "model.onnx").write_bytes(b"no"), {}, "model.onnx: not readable by ONNX Runtime"),
         (lambda f: joblib.dump(classifier(), f / "model.joblib"), {}, "ALLOW_PICKLE=mine in the environment"),
-        (as_skops(KMeans(2, n_init=1).fit(ROWS)), {}, "a KMeans is neither a classifier nor a regressor"),
+        (
+            as_skops(KMeans(2, n_init=1).fit(ROWS)),
+            {},
+            "a KMeans is no classifier, regressor or anomaly detector",
+        ),
         (as_skops(classifier()), {"columns": [*COLUMNS, "id"]}, "takes 3 features, .* 4 .*with --ignore"),
         (as_skops(with_names()), {"columns": ["a", "b"]}, "the evaluation set has no column c"),
         # exported for one row at a time, as PyTorch does unless it is told

@@ -144,6 +144,6 @@ def test_a_missing_library_is_named(tmp_path: Path) -> None:
     pickle = b"cnot_a_library_at_all\nModel\n."
     (tmp_path / "model.joblib").write_bytes(pickle)
     with pytest.raises(
-        VersionError, match="needs the package of 'not_a_library_at_all', which is not installed here"
+        VersionError, match="needs the package not_a_library_at_all, which is not installed here"
     ):
         describe(tmp_path, "m", "v1", ["a", "b"], ROWS.tolist(), ["m"])

@@ -26,7 +26,7 @@ def test_every_module_is_a_format_and_those_that_run_code_come_last() -> None:
 def test_the_registry_imports_no_format_s_library() -> None:
     heavy = (
         "{'sklearn', 'skops', 'joblib', 'onnxruntime', 'onnx', 'scipy', 'pandas', 'fastparquet', 'xgboost', "
-        "'lightgbm', 'mlflow', 'yaml'}"
+        "'lightgbm', 'catboost', 'mlflow', 'yaml'}"
     )
     program = (
         f"import sys; from services.model_server.runtimes import formats; formats(); "
@@ -64,6 +64,6 @@ def test_a_folder_without_versions_says_what_to_rename(tmp_path: Path, files: li
     with pytest.raises(VersionError) as caught:
         find_versions(touched(tmp_path, *files))
     assert str(caught.value).endswith(hint.replace("{}", str(tmp_path)))
-    assert "one of model.txt, model.onnx, model.skops, model.ubj, model.json, model.joblib" in str(
+    assert "one of model.cbm, model.txt, model.onnx, model.skops, model.ubj, model.json, model.joblib" in str(
         caught.value
     )

@@ -112,7 +112,7 @@ def test_answers_in_whatever_holds_one_value_per_row(tmp_path: Path, answer: str
         ("class Model:\n    predict = 1 +", r"fails when it is loaded, in line 2 \(SyntaxError"),
         ("x = 1\ny = x / 0", r"fails when it is loaded, in line 2 \(ZeroDivisionError"),
         ("import sys\nsys.exit(0)", r"fails when it is loaded, in line 2 \(SystemExit: 0\)"),
-        ("import features_of_mine", r"needs the package of 'features_of_mine', which is not installed here"),
+        ("import features_of_mine", r"needs the package features_of_mine, which is not installed here"),
         ("from collections import Counter", r"must have predict\(self, frame\), and none does"),
         (
             "class A:\n    def predict(self, f): ...\nclass B(A):\n    pass",

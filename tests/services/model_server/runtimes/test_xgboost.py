@@ -161,4 +161,4 @@ def test_a_missing_library_is_named(tmp_path: Path) -> None:
         "kind.describe(path)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "needs the package xgboost-cpu (or xgboost), which is not installed here" in done.stderr
+    assert "needs the package xgboost-cpu, which is not installed here" in done.stderr
