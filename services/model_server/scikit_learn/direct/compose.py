@@ -15,6 +15,7 @@ from sklearn.utils import check_array
 
 from services.model_server.scikit_learn.direct import (
     encoding,
+    expansion,
     imputation,
     on_entries,
     scaling,
@@ -192,6 +193,7 @@ _KNOWN: dict[Kind, dict[type, Compile]] = {
         **imputation.KNOWN,
         **encoding.KNOWN,
         **scaling.KNOWN,
+        **expansion.KNOWN,
         **selection.KNOWN,
     },
     Kind.TEXT: text.KNOWN,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.model_server.scikit_learn import plain_numpy
-from services.model_server.scikit_learn.direct import linear, trees
+from services.model_server.scikit_learn.direct import boosters, kernels, linear, trees
 from services.model_server.scikit_learn.direct.sparse_rows import to_matrix
 from services.model_server.scikit_learn.direct.step import NotDirect, Step, Unsure
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix
@@ -38,7 +38,8 @@ def compile_head(model: Any, given: Step, *, onnx: bool) -> Answer:
         head, gaps = _compile(model, given.sparse, onnx)
     except NotDirect as reason:
         raise NotDirect(f"the {kind} stays with scikit-learn: {reason}") from None
-    gaps = gaps and not given.sparse
+    # scikit-learn's own trees take no gaps in a sparse matrix, the boosting libraries do
+    gaps = gaps and (not given.sparse or boosters.name_of(model) in boosters.KNOWN)
     width = given.width if given.entries else None
 
     def run(rows: Sequence[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
@@ -55,6 +56,12 @@ def _compile(model: Any, sparse: bool, onnx: bool) -> tuple[Head, bool]:
     if type(model) in linear.KINDS:
         known = linear.linear(model)
         return (linear.on_sparse if sparse else linear.on_dense)(known), False
+    if type(model) in kernels.KNOWN:
+        if sparse:
+            raise NotDirect("it takes a sparse matrix")
+        return kernels.KNOWN[type(model)](model), False
+    if booster := boosters.KNOWN.get(boosters.name_of(model)):
+        return booster(model, sparse=sparse), True
     if onnx and type(model) in trees.FORESTS:
         return trees.forest(model), True
     if onnx and type(model) in trees.BOOSTING:

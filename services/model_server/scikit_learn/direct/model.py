@@ -6,12 +6,21 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
+from services.model_server.scikit_learn.direct import combining
 from services.model_server.scikit_learn.direct.compose import chained, compile_step
 from services.model_server.scikit_learn.direct.head import Answer, compile_head
-from services.model_server.scikit_learn.direct.step import Cells, Kind, Step
+from services.model_server.scikit_learn.direct.sparse_rows import as_entries
+from services.model_server.scikit_learn.direct.step import Cells, Kind, NotDirect, Step
 from services.model_server.scikit_learn.direct.trees import HISTOGRAMS
+
+_AROUND: dict[type, str] = {
+    GridSearchCV: "best_estimator_", RandomizedSearchCV: "best_estimator_", FrozenEstimator: "estimator",
+}  # fmt: skip
+"""What hands every row on to a model in it, and where that is."""
 
 
 class Compiled(NamedTuple):
@@ -46,16 +55,35 @@ def compile_model(model: Any, given: Step, kind: Kind, *, onnx: bool) -> Compile
         NotDirect: a step is not known.
     """
     steps: list[tuple[str, Any]] = [("model", model)]
-    while type(steps[-1][1]) is Pipeline:
-        steps[-1:] = steps[-1][1].steps
-    last = steps[-1][1]
+    while True:
+        last = steps[-1][1]
+        if type(last) is Pipeline:
+            steps[-1:] = last.steps
+        elif type(last) in _AROUND:
+            steps[-1] = (steps[-1][0], getattr(last, _AROUND[type(last)]))
+        else:
+            break
     before = given._replace(run=_same)
     if len(steps) > 1:
         before = compile_step(Pipeline(steps[:-1]), given.width, "model", kind)
     if isinstance(last, HISTOGRAMS) and getattr(last, "_preprocessor", None) is not None:
         inner = compile_step(last._preprocessor, before.width, "model")
         before = inner._replace(run=chained([before.run, inner.run]), sparse=before.sparse)
-    return Compiled(before, last, compile_head(last, before, onnx=onnx))
+    if (combine := combining.KNOWN.get(type(last))) is None:
+        return Compiled(before, last, compile_head(last, before, onnx=onnx))
+    if before.sparse:
+        before = as_entries(before)
+
+    def member(one: Any, given: Step, kind: Kind) -> Answer:
+        return compile_model(one, given, kind, onnx=onnx).run
+
+    inner_kind = Kind.ENTRIES if before.entries else Kind.CELLS if len(steps) > 1 else kind
+    try:
+        return Compiled(before, last, combine(last, before, inner_kind, member))
+    except NotDirect as reason:
+        if "stays with" in str(reason) or "the step" in str(reason):
+            raise
+        raise NotDirect(f"the {type(last).__name__} stays with scikit-learn: {reason}") from None
 
 
 def _same(row: Cells) -> Any:

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from services.model_server.columns import Columns
+from services.model_server.scikit_learn.direct import combining
 from services.model_server.scikit_learn.direct.made_rows import made_rows
 from services.model_server.scikit_learn.direct.model import compile_model
 from services.model_server.scikit_learn.direct.sparse_rows import to_entries
@@ -79,7 +81,8 @@ class DirectPipeline:
             NotDirect: it does not agree.
         """
         before, last, answer = self._model
-        if getattr(last, "_preprocessor", None) is not None:
+        # a model of models is given what its members take, which may be the columns
+        if getattr(last, "_preprocessor", None) is not None or type(last) in combining.KNOWN:
             return
         # of a large vocabulary's width they would take more memory than the model
         number = min(ROWS, _LAST_CELLS // before.width)
@@ -90,7 +93,8 @@ class DirectPipeline:
             given: Any = [to_entries(row) for row in part.tolist()] if before.entries else part
             try:
                 got = answer(given, names)
-                wanted = {name: np.asarray(getattr(last, name)(part)) for name in names}
+                theirs = csr_matrix(part) if before.sparse else part
+                wanted = {name: np.asarray(getattr(last, name)(theirs)) for name in names}
             except Unsure:
                 continue
             if problem := difference(got, wanted, names):

@@ -29,8 +29,8 @@ from sklearn.preprocessing import (
     OneHotEncoder,
     OrdinalEncoder,
     PolynomialFeatures,
-    QuantileTransformer,
     RobustScaler,
+    SplineTransformer,
     StandardScaler,
     TargetEncoder,
 )
@@ -222,8 +222,8 @@ def assert_equal(got: Any, wanted: Any) -> None:
     ("model", "reason"),
     [
         # a step that is not known is named, wherever it is
-        (make_pipeline(before(filled(QuantileTransformer(n_quantiles=10)), ONE_HOT), Ridge()),
-         "the step 'quantiletransformer' is a QuantileTransformer, for which there is no direct way"),
+        (make_pipeline(before(filled(SplineTransformer()), ONE_HOT), Ridge()),
+         "the step 'splinetransformer' is a SplineTransformer, for which there is no direct way"),
         # a function of the user's own
         (make_pipeline(before(filled(FunctionTransformer(np.nan_to_num)), ONE_HOT), Ridge()),
          "the step 'functiontransformer' calls a function that is not one of NumPy's for one number"),
