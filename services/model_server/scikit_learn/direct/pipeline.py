@@ -74,6 +74,34 @@ class DirectPipeline:
         results = self._model.run(rows_of(rows), outputs)
         return {name: results[name] for name in outputs}
 
+    def run_with(self, rows: Columns, outputs: frozenset[str], original: Run) -> Results:
+        """Answer rows; those that are not answered here go through ``original`` together.
+
+        Raises:
+            Exception: whatever ``original`` raises for these.
+        """
+        try:
+            return self.run(rows, outputs)
+        except Exception:
+            # whatever it is that the direct way does not know, the library does, or says what is wrong
+            if len(rows) == 1 or len(rows) > MAX_ROWS:
+                return original(rows, outputs)
+        numbers: list[int] = []
+        parts: list[Results] = []
+        others: list[int] = []
+        for number in range(len(rows)):
+            try:
+                parts.append(self.run(rows[number : number + 1], outputs))
+                numbers.append(number)
+            except Exception:
+                others.append(number)
+        if not numbers:
+            return original(rows, outputs)
+        if others:
+            parts.append(original(rows.take(others), outputs))
+        order = np.argsort([*numbers, *others])
+        return {name: np.concatenate([part[name] for part in parts])[order] for name in outputs}
+
     def check_last_step(self, names: frozenset[str]) -> None:
         """Compare the last step alone, on rows at its thresholds.
 

@@ -275,3 +275,19 @@ def test_a_model_whose_answers_differ_is_left_to_the_library(estimator: Any) -> 
     *_, (runner, reason) = estimator(model, VALUE)
     assert runner == "scikit-learn"
     assert reason.startswith("its direct way is off by ")
+
+
+def test_rows_that_are_left_to_the_library_do_not_take_their_neighbours_along(estimator: Any) -> None:
+    server, *_ = estimator(*CASES["forest"])
+    frame = FRAME[:5].reset_index(drop=True)
+    # no number of single precision
+    frame.loc[[1, 3], "income"] = 1e300
+    asked: list[list[Any]] = []
+
+    def original(rows: Columns, _: Any) -> dict[str, Any]:
+        asked.append(rows.arrays["income"].tolist())
+        return {"predict": np.array(["theirs"] * len(rows))}
+
+    got = server._columns_direct.run_with(columns(frame), frozenset(["predict"]), original)
+    assert got["predict"].tolist() == [TWO[0], "theirs", TWO[2], "theirs", TWO[4]]
+    assert asked == [[1e300, 1e300]]
