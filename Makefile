@@ -148,6 +148,7 @@ bench: setup ## measure the speeds that the docs state, beside named peers
 	@$(BIN)/python -m benchmarks.load.workers
 	@$(BIN)/python -m benchmarks.load.known_delays
 	@$(BIN)/python -m benchmarks.serving
+	@$(BIN)/python -m benchmarks.serving.pipelines
 	@$(BIN)/python -m benchmarks.serving.stress
 	@$(BIN)/python -m benchmarks.canary
 	@$(BIN)/python -m benchmarks.capacity

@@ -28,7 +28,7 @@ class Effort:
 
 
 def measure(
-    server: Server, programs: Path, model: Path, rows: list[list[float]], answers: list[int], effort: Effort
+    server: Server, programs: Path, model: Path, rows: list[Any], answers: list[int], effort: Effort
 ) -> dict[str, Any]:
     """Start a server, measure it, stop it.
 
@@ -36,9 +36,9 @@ def measure(
         RuntimeError: it does not start, or does not give scikit-learn's own labels.
     """
     log = model.parent / f"{server.name}-{model.name}.log"
-    with running(server, programs, model, log) as (limits, pid):
+    requests = [server.request(number, row) for number, row in enumerate(rows)]
+    with running(server, programs, model, log, asked=requests[0]) as (limits, pid):
         address = ("127.0.0.1", PORT)
-        requests = [server.request(number, row) for number, row in enumerate(rows)]
         expected = baseline_answers(server, requests, answers, address)
         sender = Sender(address, requests, expected, CONNECTIONS)
         try:

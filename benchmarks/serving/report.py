@@ -113,10 +113,10 @@ def _rows(results: dict[str, Any]) -> list[str]:
                 if cell["round"] in peer and peer[cell["round"]]["highest_rate"]
             ]
             lines.append(
-                f"| {title}: {server.title} | {_spread([c['closed']['rps'] for c in cells])} "
-                f"| {_spread([c['closed']['p99_ms'] for c in cells])} "
-                f"| {_spread([c['highest_rate'] for c in cells])} "
-                f"| {_spread(ratios, 1) if ratios else '–'} |"
+                f"| {title}: {server.title} | {spread([c['closed']['rps'] for c in cells])} "
+                f"| {spread([c['closed']['p99_ms'] for c in cells])} "
+                f"| {spread([c['highest_rate'] for c in cells])} "
+                f"| {spread(ratios, 1) if ratios else '–'} |"
             )
     return lines
 
@@ -125,7 +125,8 @@ def _cells(results: dict[str, Any], server: str, model: str) -> list[dict[str, A
     return [c for c in results["cells"] if (c["server"], c["model"]) == (server, model)]
 
 
-def _spread(values: list[float], digits: int = 0) -> str:
+def spread(values: list[float], digits: int = 0) -> str:
+    """The median of some rounds, and from where to where they lie."""
     return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 

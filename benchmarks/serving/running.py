@@ -40,9 +40,17 @@ def install(server: Server, cache: Path) -> Path:
 
 @contextlib.contextmanager
 def running(
-    server: Server, programs: Path, model: Path, log: Path, cpus: float | None = CPUS
+    server: Server,
+    programs: Path,
+    model: Path,
+    log: Path,
+    cpus: float | None = CPUS,
+    asked: bytes | None = None,
 ) -> Iterator[tuple[Limits, int]]:
-    """Start it, wait until it answers, and put the CPU limit into force; its limits and process id."""
+    """Start it, wait until it answers, and put the CPU limit into force; its limits and process id.
+
+    ``asked`` is the request that it must answer; None: for a row of zeros.
+    """
     limits = limits_for(f"bench-{server.name}", cpus, None)
     # starting is not what is measured
     limits.lift()
@@ -62,7 +70,7 @@ def running(
     finally:
         os.sched_setaffinity(0, cores[-1:])
     try:
-        _wait(server, process, log)
+        _wait(server, process, log, asked or server.request(0, [0.0] * 20))
         limits.enforce()
         yield limits, process.pid
     finally:
@@ -76,9 +84,8 @@ def running(
         process.wait()
 
 
-def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(server: Server, process: subprocess.Popen[bytes], log: Path, asked: bytes) -> None:
     deadline = time.monotonic() + _START
-    asked = server.request(0, [0.0] * 20)
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break

@@ -76,7 +76,7 @@ def init(
     given = Data(path=data or _evaluation_set(folder), label=label)
     dataset = _read(given, ignore)
     rows = _tried(dataset)
-    described = {one.version: one for one in _describe(folder, dataset, rows, label)}
+    described = {one.version: one for one in _describe(folder, dataset, rows, given.label_column)}
     versions = list(described)
     first = described[versions[0]]
     for version, other in described.items():

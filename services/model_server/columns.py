@@ -79,6 +79,12 @@ class Columns:
             return Columns.of_cells([cells[rows] for cells in self._cells], self._specs)
         return Columns({name: array[rows] for name, array in self.arrays.items()})
 
+    def take(self, rows: Sequence[int]) -> Columns:
+        """The rows of these numbers, in this order."""
+        if self._cells is not None:
+            return Columns.of_cells([[cells[row] for row in rows] for cells in self._cells], self._specs)
+        return Columns({name: array[list(rows)] for name, array in self.arrays.items()})
+
     @staticmethod
     def joined(parts: Sequence[Columns]) -> Columns | None:
         """All rows of parts that are cells; None where one is not."""

@@ -30,7 +30,7 @@ class LoadedVersion:
         description: what a person wrote about it.
         platform: ``sklearn``, ``onnxruntime_onnx``, or the library's name.
         input: the matrix, or the columns.
-        example: one row of it.
+        examples: rows of it, at least one.
         columns: the names of the features; None where nobody named them.
         outputs: the output tensors by name, ``predict`` first.
         classes: the labels in the order of ``predict_proba``; None where they are not known.
@@ -49,7 +49,7 @@ class LoadedVersion:
     description: str
     platform: str
     input: Input
-    example: Rows
+    examples: Rows
     columns: tuple[str, ...] | None
     outputs: Mapping[str, TensorSpec]
     classes: tuple[Any, ...] | None
@@ -59,6 +59,11 @@ class LoadedVersion:
     runner: str
     reason: str
     notes: tuple[str, ...] = ()
+
+    @property
+    def example(self) -> Rows:
+        """One row of the input."""
+        return self.examples[:1]
 
     @property
     def compiled(self) -> bool:
@@ -126,7 +131,7 @@ def load_version(
         description=toml.description,
         platform=runtime.platform,
         input=spec,
-        example=examples[:1],
+        examples=examples,
         columns=toml.input.columns,
         outputs=outputs.specs,
         classes=outputs.classes,

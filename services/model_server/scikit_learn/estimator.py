@@ -158,15 +158,14 @@ class Estimator:
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, Any]:
         """Run the model on a matrix of shape (rows, features), or on columns."""
         if self._columns_direct and isinstance(rows, Columns):
-            try:
-                with np.errstate(all="ignore"):
-                    return self._columns_direct.run(rows, outputs)
-            except Exception:  # noqa: S110
-                # whatever it is that the direct way does not know, the library does, or says what is wrong
-                pass
+            with np.errstate(all="ignore"):
+                return self._columns_direct.run_with(rows, outputs, self._by_library)
         if self._direct and isinstance(rows, np.ndarray):
             with np.errstate(all="ignore"):
                 return self._direct(rows, outputs)
+        return self._by_library(rows, outputs)
+
+    def _by_library(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         if not hasattr(self._thread, "configured"):
             # scikit-learn's configuration is per thread; the protocol has checked a matrix, not columns
             sklearn.set_config(assume_finite=self._to_model is None, skip_parameter_validation=True)

@@ -13,57 +13,81 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_array
 
-from services.model_server.scikit_learn.direct import encoding, imputation, scaling, selection
-from services.model_server.scikit_learn.direct.step import Cells, Compile, NotDirect, Step
+from services.model_server.scikit_learn.direct import (
+    encoding,
+    expansion,
+    imputation,
+    on_entries,
+    scaling,
+    selection,
+    text,
+)
+from services.model_server.scikit_learn.direct.sparse_rows import as_cells, as_entries, side_by_side
+from services.model_server.scikit_learn.direct.step import Cells, Compile, Kind, NotDirect, Step
 
 
-def compile_step(model: Any, width: int, name: str = "") -> Step:
+def compile_step(model: Any, width: int, name: str = "", kind: Kind = Kind.CELLS) -> Step:
     """The function of a fitted transformer.
 
     Args:
         model: the transformer, ``"passthrough"``, ``"drop"`` or None.
         width: how many cells it is given.
         name: of the step, for the reason.
+        kind: what it is given.
 
     Raises:
         NotDirect: it, or a step in it, is not known here.
     """
-    if model is None or (isinstance(model, str) and model == "passthrough"):
-        return Step(list, width)
-    known = _KNOWN.get(type(model))
-    if known is None:
-        raise NotDirect(f"the step {name!r} is a {type(model).__name__}, for which there is no direct way")
+    if kind is not Kind.TEXT and (model is None or (isinstance(model, str) and model == "passthrough")):
+        return Step(list if kind is Kind.CELLS else _same, width, *[kind is Kind.ENTRIES] * 2)
+    known = _KNOWN[kind].get(type(model))
+    composed = _COMPOSED.get(type(model))
+    if known is None and composed is None:
+        raise NotDirect(f"the step {name!r} {_not_known(model, kind)}")
     if getattr(model, "_sklearn_output_config", {}).get("transform", "default") != "default":
         raise NotDirect(f"the step {name!r} gives frames of its own (set_output)")
     try:
-        return known(model, width)
+        return composed(model, width, kind) if composed else known(model, width)  # type: ignore[misc]
     except NotDirect as reason:
         raise NotDirect(str(reason).replace("this step", f"the step {name!r}")) from None
 
 
-def _pipeline(model: Pipeline, width: int) -> Step:
-    steps = []
-    sparse = False
+def _not_known(model: Any, kind: Kind) -> str:
+    if kind is Kind.ENTRIES:
+        return "takes a sparse matrix"
+    if kind is Kind.TEXT:
+        return "takes a single series"
+    if type(model) in text.KNOWN:
+        return "takes texts, not a frame"
+    return f"is a {type(model).__name__}, for which there is no direct way"
+
+
+def _pipeline(model: Pipeline, width: int, kind: Kind) -> Step:
+    made = Step(_same, width, *[kind is Kind.ENTRIES] * 2)
+    runs: list[Callable[[Any], Any]] = []
     for name, part in model.steps:
-        passed = part is None or isinstance(part, str)
-        if sparse and not passed and type(part) not in selection.KNOWN:
-            raise NotDirect(f"the step {name!r} takes a sparse matrix")
-        step = compile_step(part, width, name)
-        width = step.width
-        sparse = sparse or step.sparse
-        steps.append(step.run)
-    return Step(chained(steps), width, sparse)
+        if part is None or (isinstance(part, str) and part == "passthrough"):
+            continue
+        if made.sparse and not made.entries:
+            made = as_entries(made._replace(run=chained(runs)))
+            runs = [made.run]
+        made = compile_step(part, made.width, name, Kind.ENTRIES if made.entries else kind)
+        kind = Kind.CELLS
+        runs.append(made.run)
+    if kind is Kind.TEXT:
+        raise NotDirect("this step takes a single series")
+    return made._replace(run=chained(runs))
 
 
-def chained(runs: list[Callable[[Cells], list[Any]]]) -> Callable[[Cells], list[Any]]:
+def chained(runs: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
     """One function after the other."""
     if not runs:
-        return list
+        return _same
     if len(runs) == 1:
         return runs[0]
     first, *others = runs
 
-    def run(row: Cells) -> list[Any]:
+    def run(row: Any) -> Any:
         cells = first(row)
         for other in others:
             cells = other(cells)
@@ -72,29 +96,42 @@ def chained(runs: list[Callable[[Cells], list[Any]]]) -> Callable[[Cells], list[
     return run
 
 
-def _column_transformer(model: ColumnTransformer, width: int) -> Step:
-    parts: list[tuple[Callable[[Cells], Any], Callable[[Cells], list[Any]]]] = []
-    total = 0
+def _same(row: Any) -> Any:
+    return row
+
+
+def _column_transformer(model: ColumnTransformer, width: int, kind: Kind) -> Step:
+    if kind is not Kind.CELLS:
+        raise NotDirect("this step takes no frame")
+    parts: list[tuple[Callable[[Cells], Any], Step]] = []
     for name, part, columns in model.transformers_:
         places = [int(place) for place in model._transformer_to_input_indices[name]]
         if (isinstance(part, str) and part == "drop") or not places:
             continue
         if max(places) >= width:
             raise NotDirect(f"the step {name!r} takes a column that is not there")
-        if isinstance(columns, str | int):
-            raise NotDirect(f"the step {name!r} takes a single series")
-        step = compile_step(part, len(places), name)
-        weight = (model.transformer_weights or {}).get(name)
-        parts.append((_take(places), step.run if weight is None else _weighted(step.run, weight)))
-        total += step.width
+        single = Kind.TEXT if isinstance(columns, str | int) else Kind.CELLS
+        step = _weighted(compile_step(part, len(places), name, single), model.transformer_weights, name)
+        parts.append((_take(places), step))
+    made = _beside(parts)
+    if getattr(model, "sparse_output_", False):
+        return made._replace(sparse=True)
+    return as_cells(made)
+
+
+def _beside(parts: list[tuple[Callable[[Any], Any], Step]]) -> Step:
+    """Steps that are run on the same row, their results one after the other."""
+    if any(step.entries for _, step in parts):
+        return side_by_side(parts)
+    runs = [(take, step.run) for take, step in parts]
 
     def run(row: Cells) -> list[Any]:
         cells: list[Any] = []
-        for take, step in parts:
+        for take, step in runs:
             cells += step(take(row))
         return cells
 
-    return Step(run, total, bool(getattr(model, "sparse_output_", False)))
+    return Step(run, sum(step.width for _, step in parts), any(step.sparse for _, step in parts))
 
 
 def _take(places: list[int]) -> Callable[[Cells], Any]:
@@ -104,27 +141,29 @@ def _take(places: list[int]) -> Callable[[Cells], Any]:
     return lambda row: (row[place],)
 
 
-def _weighted(run: Callable[[Cells], list[Any]], weight: float) -> Callable[[Cells], list[Any]]:
-    return lambda row: [cell * weight for cell in run(row)]
+def _weighted(step: Step, weights: dict[str, float] | None, name: str) -> Step:
+    weight = (weights or {}).get(name)
+    if weight is None:
+        return step
+    plain = step.run
+    if not step.entries:
+        return step._replace(run=lambda row: [cell * weight for cell in plain(row)])
+
+    def run(row: Any) -> Any:
+        places, values = plain(row)
+        return places, [value * weight for value in values]
+
+    return step._replace(run=run)
 
 
-def _union(model: FeatureUnion, width: int) -> Step:
-    runs = []
-    total = 0
-    sparse = False
-    for name, part in model.transformer_list:
-        if isinstance(part, str) and part == "drop":
-            continue
-        step = compile_step(part, width, name)
-        weight = (model.transformer_weights or {}).get(name)
-        runs.append(step.run if weight is None else _weighted(step.run, weight))
-        total += step.width
-        sparse = sparse or step.sparse
-
-    def run(row: Cells) -> list[Any]:
-        return [cell for step in runs for cell in step(row)]
-
-    return Step(run, total, sparse)
+def _union(model: FeatureUnion, width: int, kind: Kind) -> Step:
+    return _beside(
+        [
+            (_same, _weighted(compile_step(part, width, name, kind), model.transformer_weights, name))
+            for name, part in model.transformer_list
+            if not (isinstance(part, str) and part == "drop")
+        ]
+    )
 
 
 def _function(model: FunctionTransformer, width: int) -> Step:
@@ -143,13 +182,20 @@ def _function(model: FunctionTransformer, width: int) -> Step:
     return Step(run, width)
 
 
-_KNOWN: dict[type, Compile] = {
+_COMPOSED: dict[type, Callable[[Any, int, Kind], Step]] = {
     Pipeline: _pipeline,
     ColumnTransformer: _column_transformer,
     FeatureUnion: _union,
-    FunctionTransformer: _function,
-    **imputation.KNOWN,
-    **encoding.KNOWN,
-    **scaling.KNOWN,
-    **selection.KNOWN,
+}
+_KNOWN: dict[Kind, dict[type, Compile]] = {
+    Kind.CELLS: {
+        FunctionTransformer: _function,
+        **imputation.KNOWN,
+        **encoding.KNOWN,
+        **scaling.KNOWN,
+        **expansion.KNOWN,
+        **selection.KNOWN,
+    },
+    Kind.TEXT: text.KNOWN,
+    Kind.ENTRIES: on_entries.KNOWN,
 }

@@ -15,7 +15,18 @@ ROWS, ODD_ROWS = 96, 24
 _SEED = 20_240_229
 
 _NUMBERS = (0.0, -0.0, 1.0, -1.0, 1e-300, 1e300, -1e300, 1e15, 3.5e38)
-_TEXTS = ("", " ", "unseen", "Unseen\u00e9", "1")
+_TEXTS = (
+    "",
+    " ",
+    "unseen",
+    "Unseen\u00e9",
+    "1",
+    "\u00dcber\u00adall \u01c5 \ufb01 i\u0307 a\u0301, e-mail: a@b.c\n\t!",
+    "unseen " * 40,
+)
+
+_SENTENCES, _WORDS = 60, 12
+"""Texts of several words each, the most words of one."""
 
 
 def made_rows(model: Any, examples: Columns) -> Iterator[Columns]:
@@ -98,4 +109,16 @@ def _values(model: Any) -> tuple[list[str], list[float]]:
                         texts[cell] = None
                     elif isinstance(cell, int | float) and np.isfinite(cell):
                         numbers[float(cell)] = None
-    return list(texts), list(numbers)
+    return [*texts, *_sentences(model)], list(numbers)
+
+
+def _sentences(model: Any) -> list[str]:
+    """Texts of the words that vectorizers know, in any case, some twice."""
+    rng = np.random.default_rng(_SEED)
+    made = []
+    for part in estimators_in(model):
+        words = [word for word in getattr(part, "vocabulary_", ()) if isinstance(word, str)]
+        for _ in range(_SENTENCES if words else 0):
+            picked = [_one(words, rng) for _ in range(1 + int(rng.integers(_WORDS)))]
+            made.append(" ".join([*picked, picked[0].upper(), *picked[1:3]]))
+    return made

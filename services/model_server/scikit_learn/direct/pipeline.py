@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.pipeline import Pipeline
+from scipy.sparse import csr_matrix
 
 from services.model_server.columns import Columns
-from services.model_server.scikit_learn.direct.compose import chained, compile_step
-from services.model_server.scikit_learn.direct.head import compile_head
+from services.model_server.scikit_learn.direct import combining
 from services.model_server.scikit_learn.direct.made_rows import made_rows
-from services.model_server.scikit_learn.direct.step import Cells, NotDirect, Unsure
+from services.model_server.scikit_learn.direct.model import compile_model
+from services.model_server.scikit_learn.direct.sparse_rows import to_entries
+from services.model_server.scikit_learn.direct.step import Cells, Kind, NotDirect, Step, Unsure
 from services.model_server.scikit_learn.frames import fitted_on_none
-from services.model_server.scikit_learn.sample_rows import sample_rows
+from services.model_server.scikit_learn.sample_rows import ROWS, sample_rows
 from services.model_server.tensors import TensorSpec
 
 MAX_ROWS = 256
@@ -35,6 +35,9 @@ _TRIES = 20
 
 _ALONE = 4
 """The examples that are compared alone as well: the library may go another way for one row."""
+
+_LAST_CELLS = 400_000
+"""The most cells of the rows at the thresholds of the last step."""
 
 Results = dict[str, NDArray[Any]]
 Run = Callable[[Columns, frozenset[str]], Results]
@@ -55,25 +58,10 @@ class DirectPipeline:
     def __init__(self, model: Any, width: int, *, onnx: bool) -> None:
         if fitted_on_none(model):
             raise NotDirect("it was fitted on None for missing cells")
-        steps: list[tuple[str, Any]] = [("model", model)]
-        while type(steps[-1][1]) is Pipeline:
-            steps[-1:] = steps[-1][1].steps
-        last = steps[-1][1]
-        before = compile_step(Pipeline(steps[:-1]), width) if len(steps) > 1 else None
-        runs = [before.run] if before else []
-        width = before.width if before else width
-        sparse = before is not None and before.sparse
-        if isinstance(last, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
-            if last._preprocessor is not None:
-                inner = compile_step(last._preprocessor, width, "model")
-                runs.append(inner.run)
-                width = inner.width
-            if sparse:
-                raise NotDirect("boosting over histograms takes no sparse matrix")
-        self._row = chained(runs)
-        self._last = last
-        self._width = width
-        self._head = compile_head(last, sparse=sparse, onnx=onnx)
+        # a vectorizer of texts says nothing of features, and is given a series
+        features = [getattr(model, name, None) for name in ("feature_names_in_", "n_features_in_")]
+        kind = Kind.TEXT if width == 1 and features == [None, None] else Kind.CELLS
+        self._model = compile_model(model, Step(list, width), kind, onnx=onnx)
 
     def run(self, rows: Columns, outputs: frozenset[str]) -> Results:
         """Answer rows.
@@ -83,10 +71,36 @@ class DirectPipeline:
         """
         if len(rows) > MAX_ROWS:
             raise Unsure
-        row = self._row
-        matrix = np.array([row(cells) for cells in rows_of(rows)], np.float64)
-        results = self._head(matrix, outputs)
+        results = self._model.run(rows_of(rows), outputs)
         return {name: results[name] for name in outputs}
+
+    def run_with(self, rows: Columns, outputs: frozenset[str], original: Run) -> Results:
+        """Answer rows; those that are not answered here go through ``original`` together.
+
+        Raises:
+            Exception: whatever ``original`` raises for these.
+        """
+        try:
+            return self.run(rows, outputs)
+        except Exception:
+            # whatever it is that the direct way does not know, the library does, or says what is wrong
+            if len(rows) == 1 or len(rows) > MAX_ROWS:
+                return original(rows, outputs)
+        numbers: list[int] = []
+        parts: list[Results] = []
+        others: list[int] = []
+        for number in range(len(rows)):
+            try:
+                parts.append(self.run(rows[number : number + 1], outputs))
+                numbers.append(number)
+            except Exception:
+                others.append(number)
+        if not numbers:
+            return original(rows, outputs)
+        if others:
+            parts.append(original(rows.take(others), outputs))
+        order = np.argsort([*numbers, *others])
+        return {name: np.concatenate([part[name] for part in parts])[order] for name in outputs}
 
     def check_last_step(self, names: frozenset[str]) -> None:
         """Compare the last step alone, on rows at its thresholds.
@@ -94,17 +108,25 @@ class DirectPipeline:
         Raises:
             NotDirect: it does not agree.
         """
-        if getattr(self._last, "_preprocessor", None) is not None:
+        before, last, answer = self._model
+        # a model of models is given what its members take, which may be the columns
+        if getattr(last, "_preprocessor", None) is not None or type(last) in combining.KNOWN:
             return
-        rows = sample_rows(self._last, TensorSpec("rows", "FP64", (-1, self._width)))
+        # of a large vocabulary's width they would take more memory than the model
+        number = min(ROWS, _LAST_CELLS // before.width)
+        if number < 16:
+            return
+        rows = sample_rows(last, TensorSpec("rows", "FP64", (-1, before.width)), number)
         for part in (rows, *np.split(rows[:16], 16)):
+            given: Any = [to_entries(row) for row in part.tolist()] if before.entries else part
             try:
-                got = self._head(part, names)
-                wanted = {name: np.asarray(getattr(self._last, name)(part)) for name in names}
+                got = answer(given, names)
+                theirs = csr_matrix(part) if before.sparse else part
+                wanted = {name: np.asarray(getattr(last, name)(theirs)) for name in names}
             except Unsure:
                 continue
             if problem := difference(got, wanted, names):
-                raise NotDirect(f"its last step, a {type(self._last).__name__}, {problem}")
+                raise NotDirect(f"its last step, a {type(last).__name__}, {problem}")
 
 
 def rows_of(rows: Columns) -> list[Cells]:

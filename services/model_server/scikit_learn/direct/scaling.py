@@ -1,4 +1,4 @@
-"""Numbers to numbers: scalers, Normalizer, Binarizer, KBinsDiscretizer, PolynomialFeatures.
+"""Numbers to numbers, one by one: scalers and Binarizer.
 
 The same operations as the library's, in the same order, on Python's floats, which are the same 64 bits.
 """
@@ -20,8 +20,12 @@ from sklearn.preprocessing import (
 from services.model_server.scikit_learn.direct.step import Cells, Compile, NotDirect, Step, Unsure
 
 
-def _shifted(shift: Any, scale: Any, width: int) -> Step:
-    """(cell - shift) / scale."""
+def shifted(shift: Any, scale: Any, width: int) -> Step:
+    """(cell - shift) / scale; None in place of either: 0, or 1.
+
+    Raises:
+        NotDirect: they are not as many as the cells.
+    """
     shifts = [0.0] * width if shift is None else np.asarray(shift, np.float64).tolist()
     scales = [1.0] * width if scale is None else np.asarray(scale, np.float64).tolist()
     if not len(shifts) == len(scales) == width:
@@ -35,11 +39,11 @@ def _shifted(shift: Any, scale: Any, width: int) -> Step:
 
 
 def _standard(model: StandardScaler, width: int) -> Step:
-    return _shifted(model.mean_ if model.with_mean else None, model.scale_ if model.with_std else None, width)
+    return shifted(model.mean_ if model.with_mean else None, model.scale_ if model.with_std else None, width)
 
 
 def _robust(model: RobustScaler, width: int) -> Step:
-    return _shifted(
+    return shifted(
         model.center_ if model.with_centering else None, model.scale_ if model.with_scaling else None, width
     )
 
@@ -47,7 +51,7 @@ def _robust(model: RobustScaler, width: int) -> Step:
 def _max_abs(model: MaxAbsScaler, width: int) -> Step:
     if getattr(model, "clip", False):
         raise NotDirect("this step clips")
-    return _shifted(None, model.scale_, width)
+    return shifted(None, model.scale_, width)
 
 
 def _min_max(model: MinMaxScaler, width: int) -> Step:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Any, NamedTuple
 
 Cells = Sequence[Any]
@@ -17,6 +18,20 @@ class Unsure(Exception):  # noqa: N818 - it names what happened
     """The library must answer these rows: it may refuse them, or a rounding may decide them."""
 
 
+class Kind(Enum):
+    """What a step is given of a row."""
+
+    CELLS = "cells"
+    TEXT = "text"
+    """One cell, where the library gives a series of texts and not a frame of one column."""
+    ENTRIES = "entries"
+    """``Entries``, where the library gives a sparse matrix."""
+
+
+Entries = tuple[list[int], list[float]]
+"""A row of a sparse matrix: places in ascending order, and the number at each."""
+
+
 class Step(NamedTuple):
     """A fitted transformer for one row.
 
@@ -24,11 +39,13 @@ class Step(NamedTuple):
         run: the cells of a row to those of the next step; whatever it raises, the library takes the row.
         width: how many cells it gives.
         sparse: whether the library's own result is a sparse matrix, which is summed in another order.
+        entries: whether ``run`` gives ``Entries``; only of a sparse matrix.
     """
 
-    run: Callable[[Cells], list[Any]]
+    run: Callable[[Any], Any]
     width: int
     sparse: bool = False
+    entries: bool = False
 
 
 Compile = Callable[[Any, int], Step]

@@ -129,6 +129,8 @@ def _boosted(model: Any, raw: Callable[[Matrix], Matrix]) -> Head:
         if classes is None:
             return {"predict": loss.link.inverse(scores.ravel())}
         results = {}
+        if "decision_function" in outputs:
+            results["decision_function"] = scores.ravel() if scores.shape[1] == 1 else scores
         if "predict" in outputs:
             if scores.shape[1] == 1:
                 first = scores.ravel()

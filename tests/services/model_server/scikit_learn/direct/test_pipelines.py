@@ -28,8 +28,9 @@ from sklearn.preprocessing import (
     MinMaxScaler,
     OneHotEncoder,
     OrdinalEncoder,
-    QuantileTransformer,
+    PolynomialFeatures,
     RobustScaler,
+    SplineTransformer,
     StandardScaler,
     TargetEncoder,
 )
@@ -221,14 +222,14 @@ def assert_equal(got: Any, wanted: Any) -> None:
     ("model", "reason"),
     [
         # a step that is not known is named, wherever it is
-        (make_pipeline(before(filled(QuantileTransformer(n_quantiles=10)), ONE_HOT), Ridge()),
-         "the step 'quantiletransformer' is a QuantileTransformer, for which there is no direct way"),
+        (make_pipeline(before(filled(SplineTransformer()), ONE_HOT), Ridge()),
+         "the step 'splinetransformer' is a SplineTransformer, for which there is no direct way"),
         # a function of the user's own
         (make_pipeline(before(filled(FunctionTransformer(np.nan_to_num)), ONE_HOT), Ridge()),
          "the step 'functiontransformer' calls a function that is not one of NumPy's for one number"),
-        # a scaler would change a sparse matrix in place, in an order of its own
-        (make_pipeline(MIXED, StandardScaler(with_mean=False), Ridge()),
-         "the step 'standardscaler' takes a sparse matrix"),
+        # a step that the library gives a sparse matrix
+        (make_pipeline(MIXED, PolynomialFeatures(), Ridge()),
+         "the step 'polynomialfeatures' takes a sparse matrix"),
         # single precision
         (make_pipeline(before(filled(), OneHotEncoder(dtype=np.float32)), Ridge()),
          "the step 'texts' gives float32"),
@@ -274,3 +275,19 @@ def test_a_model_whose_answers_differ_is_left_to_the_library(estimator: Any) -> 
     *_, (runner, reason) = estimator(model, VALUE)
     assert runner == "scikit-learn"
     assert reason.startswith("its direct way is off by ")
+
+
+def test_rows_that_are_left_to_the_library_do_not_take_their_neighbours_along(estimator: Any) -> None:
+    server, *_ = estimator(*CASES["forest"])
+    frame = FRAME[:5].reset_index(drop=True)
+    # no number of single precision
+    frame.loc[[1, 3], "income"] = 1e300
+    asked: list[list[Any]] = []
+
+    def original(rows: Columns, _: Any) -> dict[str, Any]:
+        asked.append(rows.arrays["income"].tolist())
+        return {"predict": np.array(["theirs"] * len(rows))}
+
+    got = server._columns_direct.run_with(columns(frame), frozenset(["predict"]), original)
+    assert got["predict"].tolist() == [TWO[0], "theirs", TWO[2], "theirs", TWO[4]]
+    assert asked == [[1e300, 1e300]]

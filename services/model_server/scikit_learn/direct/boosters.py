@@ -1,0 +1,81 @@
+"""XGBoost and LightGBM as last steps, through their boosters.
+
+Their scikit-learn classes look at every request anew, and XGBoost's run as many threads as were trained with:
+more than the prediction takes. The booster is asked for the same numbers without that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.model_server.scikit_learn.direct.step import NotDirect, Unsure
+from services.model_server.scikit_learn.direct.tree_ensemble import Matrix
+from services.model_server.scikit_learn.direct.trees import Head
+
+
+def name_of(model: Any) -> str:
+    """Module and class of a model, which are known without an import of either library."""
+    return f"{type(model).__module__}.{type(model).__name__}"
+
+
+def _xgboost(model: Any, *, sparse: bool) -> Head:
+    booster = model.get_booster()
+    if "c" in (booster.feature_types or ()):
+        raise NotDirect("it learnt from pandas' categories")
+    if model.booster == "gblinear" or callable(model.objective) or model.missing == model.missing:
+        raise NotDirect("it has an objective, a booster or a missing value of its own")
+    booster.set_param({"nthread": 1})
+    classes = getattr(model, "classes_", None)
+    rounds = model._get_iteration_range(None)
+
+    def run(rows: Matrix, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+        if np.isinf(rows).any():
+            raise Unsure
+        if sparse:
+            # what a sparse matrix leaves out is missing to it
+            rows = np.where(rows == 0, np.nan, rows)
+        given = booster.inplace_predict(rows, iteration_range=rounds, validate_features=False)
+        if classes is None:
+            return {"predict": given}
+        return _labels(classes, given, outputs)
+
+    return run
+
+
+def _lightgbm(model: Any, *, sparse: bool) -> Head:  # noqa: ARG001 - a zero is a zero to it
+    booster = model.booster_
+    if booster.pandas_categorical:
+        raise NotDirect("it learnt from pandas' categories")
+    if callable(model.objective):
+        raise NotDirect("it has an objective of its own")
+    classes = getattr(model, "classes_", None)
+
+    def run(rows: Matrix, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+        given = np.asarray(booster.predict(rows, num_threads=1))
+        return {"predict": given} if classes is None else _labels(classes, given, outputs)
+
+    return run
+
+
+def _labels(classes: NDArray[Any], given: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+    """Of two classes the probability of the second is given, of more all; of equal ones the first wins."""
+    if given.ndim == 1:
+        given = np.stack([1.0 - given, given], axis=1)
+    results = {"predict": classes.take(given.argmax(axis=1))}
+    if "predict_proba" in outputs:
+        results["predict_proba"] = given
+    return results
+
+
+KNOWN = {
+    "xgboost.sklearn.XGBClassifier": _xgboost,
+    "xgboost.sklearn.XGBRegressor": _xgboost,
+    "xgboost.sklearn.XGBRFClassifier": _xgboost,
+    "xgboost.sklearn.XGBRFRegressor": _xgboost,
+    "lightgbm.sklearn.LGBMClassifier": _lightgbm,
+    "lightgbm.sklearn.LGBMRegressor": _lightgbm,
+}
+"""By ``name_of``: what makes a head of a fitted model that takes NaN."""
