@@ -179,15 +179,16 @@ class Template(Codec):
         return lambda answer: _walk(answer, steps)
 
 
-def _walk(answer: Any, steps: Sequence[str | int]) -> list[Any]:
+def _walk(found: Any, steps: Sequence[str | int]) -> list[Any]:
     for step in steps:
-        if not isinstance(answer, dict | list):
+        # a name selects of an object, a place of an array
+        if isinstance(found, dict) and isinstance(step, str) and step in found:
+            found = found[step]
+        elif isinstance(found, list) and isinstance(step, int) and -len(found) <= step < len(found):
+            found = found[step]
+        else:
             return []
-        try:
-            answer = answer[step]
-        except (LookupError, TypeError):
-            return []
-    return [answer]
+    return [found]
 
 
 def _inside_quotes(cell: Any) -> bytes:
