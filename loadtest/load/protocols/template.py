@@ -181,12 +181,12 @@ class Template(Codec):
 
 def _walk(found: Any, steps: Sequence[str | int]) -> list[Any]:
     for step in steps:
-        # a name selects of an object, a place of an array
-        if isinstance(found, dict) and isinstance(step, str) and step in found:
-            found = found[step]
-        elif isinstance(found, list) and isinstance(step, int) and -len(found) <= step < len(found):
-            found = found[step]
-        else:
+        if not isinstance(found, dict | list):
+            return []
+        try:
+            # a name fits no array and a place no object, whatever its type
+            found = found[step]  # type: ignore[index]
+        except (LookupError, TypeError):
             return []
     return [found]
 

@@ -44,7 +44,7 @@ def test_cells_are_sent_in_their_own_types(codec):
 
 
 def test_integers_and_truth_values_are_sent_as_the_file_has_them(tmp_path):
-    """TensorFlow Serving refuses 17.0 for an integer tensor, MLflow for a column of integers."""
+    """TensorFlow Serving refuses 17.0 for an integer tensor."""
     (tmp_path / "rows.csv").write_text("age,income,member,label\n17,2.0,true,a\n18,2.5,false,b\n")
     dataset = Dataset.read(Data(path=tmp_path / "rows.csv"))
     for codec in (KSERVE, TENSORFLOW, MLflow(dataset.names)):

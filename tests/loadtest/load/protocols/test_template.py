@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +44,20 @@ def test_a_template_is_filled(body, sent):
     filled = codec.encode(ROW)
     assert filled.decode() == sent
     json.loads(filled)
+
+
+PAGE = Path("docs/any-server.md").read_text()
+FORMS = re.findall(r"^\| [^|]+ \| `(/[^`]*)` \| `([^`]*)` \| `(\$[^`]*)` \|$", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("path", "body", "answer"), FORMS)
+def test_the_forms_on_the_page_are_templates(path, body, answer):
+    codec = Template.for_target(target(path=path, body=body, answer=answer), "m", COLUMNS, lambda _: None)
+    assert "Süd" in json.dumps(json.loads(codec.encode(ROW)), ensure_ascii=False)
+
+
+def test_the_page_has_forms():
+    assert len(FORMS) == 4
 
 
 @pytest.mark.parametrize(
