@@ -208,7 +208,7 @@ class _Writer:
         return "{{ cells }}"
 
     def _plain(self, schema: Any) -> tuple[dict[str, Any], bool]:
-        """A schema without references and wrappers, and whether ``null`` is allowed."""
+        """A schema without `$ref` and wrappers, and whether ``null`` is allowed."""
         schema, nullable = _resolved(self._document, schema), False
         for _ in range(_DEEPEST):
             kinds = schema.get("type")
@@ -266,7 +266,7 @@ def _resolved(document: Any, schema: Any) -> dict[str, Any]:
         if target is None:
             raise UsageError(f"/openapi.json: {where} is not in it; write [target] body by hand")
         schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
-    raise UsageError("/openapi.json: a reference leads round in a circle; write [target] body by hand")
+    raise UsageError("/openapi.json: a $ref leads round in a circle; write [target] body by hand")
 
 
 def _dotted(trail: tuple[str, ...]) -> str:

@@ -108,7 +108,7 @@ NUMBERS = {"type": "array", "items": {"type": "number"}}
             },
             '{"age": {{ row.age }}}',
         ),
-        # OpenAPI 3.0: nullable, allOf around a reference
+        # OpenAPI 3.0: nullable, allOf around a $ref
         (
             {
                 "properties": {
