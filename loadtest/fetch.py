@@ -39,6 +39,11 @@ def put(url: str, document: str, timeout: float) -> Answer | None:
     return _ask("PUT", url, timeout, {"content-type": "application/json"}, document)
 
 
+def post(url: str, document: str, timeout: float) -> Answer | None:
+    """POST a JSON document; None when no whole answer came within ``timeout`` seconds."""
+    return _ask("POST", url, timeout, {"content-type": "application/json"}, document)
+
+
 def page(url: str, timeout: float = 5.0) -> str | None:
     """The body at ``url``; None unless it came whole, within ``timeout`` seconds, and with status 200."""
     answer = get(url, timeout)

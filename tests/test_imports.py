@@ -28,7 +28,15 @@ ARROWS = {
     "canary": BELOW,
     "report": {"judge", "capacity", "canary", "colours", *BELOW},
     "workflows": {"judge", "capacity", "canary", "report", *BELOW}
-    | {"lab.interface", "lab.own_runtime", "lab.gateway", "lab.services", "lab.select", "fetch"},
+    | {
+        "lab.interface",
+        "lab.own_runtime",
+        "lab.gateway",
+        "lab.services",
+        "lab.select",
+        "lab.service_answers",
+        "fetch",
+    },
     "cli": {
         "workflows",
         "report",
@@ -65,6 +73,8 @@ ARROWS = {
     "lab.compose": {"lab.*"},
     # its load generator is a process on this machine
     "lab.external": {"lab.*", "lab.local", "load.protocols"},
+    # a service of somebody else, before there is a lab
+    "lab.service_answers": {"load.protocols", "fetch", *BELOW},
     "lab.registry": {"lab.*", "lab.compose"},
     # the backends by the folders that they are
     "lab.select": {"lab.interface", *BELOW},

@@ -1,4 +1,4 @@
-"""``loadproof init``: somebody's own model, made ready for a comparison."""
+"""``loadproof init``: somebody's own model, or services that run, made ready for a comparison."""
 
 from __future__ import annotations
 
@@ -8,14 +8,26 @@ from typing import Annotated
 import typer
 
 from loadtest.cli.console import console
+from loadtest.errors import UsageError
 from loadtest.workflows.init import init as make_ready
+from loadtest.workflows.init_service import init_service
 
 
 def init(
     folder: Annotated[
-        Path,
+        Path | None,
         typer.Argument(help="The model's folder: one folder per version in it, each with one model file."),
-    ],
+    ] = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Instead of a folder: a service with an /openapi.json, such as a FastAPI app; given twice: "
+            "stable and the candidate."
+        ),
+    ] = None,
+    path: Annotated[
+        str | None, typer.Option(help="With --url: the path that predicts, if there are several.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="The evaluation set, CSV or Parquet; by default evaluation.* in the folder."),
@@ -31,10 +43,19 @@ def init(
         typer.Option(help="The experiment to write; by default the folder's name with .toml, here."),
     ] = None,
 ) -> None:
-    """Prepare your own model: write its model.toml files and an experiment, and try every version."""
+    """Prepare your own model, or services that run: write an experiment, and try every version."""
 
     def say(line: str) -> None:
         console.print(f"• {line}", markup=False, soft_wrap=True)
 
-    written = make_ready(folder, say, data=data, label=label, ignore=ignore or (), out=out)
+    if (folder is None) == (not url):
+        raise UsageError("init takes the model's folder, or --url of a service that runs: one of them")
+    if folder is not None:
+        if path is not None:
+            raise UsageError("--path is the path of a service; it goes with --url")
+        written = make_ready(folder, say, data=data, label=label, ignore=ignore or (), out=out)
+    elif data is None:
+        raise UsageError("--url needs --data, the labelled evaluation set")
+    else:
+        written = init_service(url or (), data, say, label=label, ignore=ignore or (), path=path, out=out)
     console.print(f"wrote {written}; next: loadproof compare --experiment {written}", soft_wrap=True)

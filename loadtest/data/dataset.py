@@ -89,6 +89,10 @@ class Dataset:
         if self.matrix is not None:
             cells: list[Any] = self.matrix[row].tolist()
             return cells
+        return self.typed_row(row)
+
+    def typed_row(self, row: int) -> list[Any]:
+        """The sent cells of a row as the file has them: each a float, int, bool, text or None."""
         return [column[row].as_py() for column in self._cells]
 
     @cached_property

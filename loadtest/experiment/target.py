@@ -41,7 +41,14 @@ class Target(BaseModel):
     candidate: str
     """Base URL of the candidate."""
     protocol: str = "oip"
-    """What both servers speak: `oip`, `kserve-v1`, `tfserving`, `mlflow` or `sagemaker` (any-server.md)."""
+    """What both servers speak: `oip`, `kserve-v1`, `tfserving`, `mlflow`, `sagemaker`, or `template` for a
+    service of your own (any-server.md)."""
+    path: str | None = None
+    """For `template`: where the requests go, below each URL, such as `/score`."""
+    body: str | None = None
+    """For `template`: the JSON of a request, such as `{"customer": {{ row }}, "k": 10}`."""
+    answer: str | None = None
+    """For `template`: the JSONPath (RFC 9535) of the prediction in an answer, such as `$.result.label`."""
     stable_model: str | None = None
     """The model's name on stable's server, if it is not `[model] name`."""
     candidate_model: str | None = None

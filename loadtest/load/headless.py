@@ -66,7 +66,7 @@ def run(
     inputs = RunInputs(Settings.read())
     experiment = inputs.locate(Experiment.load_file(str(job / EXPERIMENT)))
     if experiment.target is not None:
-        protocol_named(experiment.target.protocol)
+        protocol_named(experiment.target.protocol).check_target(experiment.target)
     url = base_url(host)
     workers = workers or experiment.load.workers
     interrupted = Event()

@@ -15,7 +15,7 @@ _TITLE = "two servers by their URLs"
 def _refuses(experiment: Experiment) -> str | None:
     if experiment.target is not None:
         try:
-            protocol_named(experiment.target.protocol)
+            protocol_named(experiment.target.protocol).check_target(experiment.target)
         except ExperimentError as error:
             return str(error)
     if experiment.load.traffic != "duet" or experiment.load.restarts > 1:

@@ -127,6 +127,6 @@ class BaselineAsker:
 
     def _ask(self, row: int) -> tuple[str | None, str | None]:
         self._requests += 1
-        body = self._codec.encode(self._dataset.row(row))
+        body = self._codec.body_of(self._dataset, row)
         answer = self._client.post(self._head, body, f"{self._ids}{self._requests}".encode())
         return read_answer(answer, self._role, self._codec, self._task)

@@ -20,9 +20,13 @@ from dataclasses import fields
 from typing import Any, ClassVar, Self, TypeVar
 
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
+from loadtest.errors import DatasetError, ExperimentError
+from loadtest.experiment.target import Target
 
 PROTOCOLS: dict[str, type[Codec]] = {}
 """Every protocol's codec by the protocol's name."""
@@ -40,6 +44,38 @@ class Codec(ABC):
 
     protocol: ClassVar[str]
     content_type: ClassVar[str] = "application/json"
+    typed: ClassVar[bool] = False
+    """Whether ``encode`` takes the cells as the file has them; else those of a matrix as floats."""
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """The keys of ``[target]`` that only some protocols take, of which this is one."""
+    remedy: ClassVar[str] = "name another --protocol"
+    """What to do where the server answers, but not so."""
+
+    @classmethod
+    def check_target(cls, target: Target) -> None:
+        """Refuse, before anything is asked, what an experiment says and this protocol cannot do.
+
+        Raises:
+            ExperimentError: a key is missing, too many, or not readable.
+        """
+        for key in ("path", "body", "answer"):
+            if getattr(target, key) is not None and key not in cls.takes:
+                raise ExperimentError(
+                    f"[target] {key}: the protocol {cls.protocol} has its own; leave it out, or write "
+                    'protocol = "template"'
+                )
+
+    @classmethod
+    def for_target(
+        cls,
+        target: Target,
+        model: str,
+        features: Sequence[str],
+        ask: Callable[[str], Any],
+    ) -> Self:
+        """The codec for one server of a target; arguments and errors are those of ``for_model``."""
+        cls.check_target(target)
+        return cls.for_model(model, features, ask)
 
     @classmethod
     def for_model(cls, model: str, features: Sequence[str], ask: Callable[[str], Any]) -> Self:  # noqa: ARG003
@@ -61,16 +97,28 @@ class Codec(ABC):
     def path(self) -> str:
         """Where requests go, below the target's base URL."""
 
-    def check(self, dataset: Dataset) -> None:  # noqa: B027 - JSON takes every cell
-        """Make sure that every cell of the evaluation set arrives as it is.
+    def check(self, dataset: Dataset) -> None:
+        """Make sure that every cell of the evaluation set arrives as it is; JSON takes all but infinity.
 
         Raises:
             UsageError: one does not; the message names the column.
         """
+        if dataset.matrix is not None:
+            return
+        for name, cells in zip(dataset.names, dataset.sent.columns, strict=True):
+            if pa.types.is_floating(cells.type) and pc.any(pc.is_inf(cells)).as_py():
+                raise DatasetError(
+                    f"{dataset.path}: column {name!r} has infinite cells, which JSON cannot say; "
+                    "send finite numbers"
+                )
+
+    def body_of(self, dataset: Dataset, row: int) -> bytes:
+        """The body of the request for a row of the evaluation set."""
+        return self.encode(dataset.typed_row(row) if self.typed else dataset.row(row))
 
     @abstractmethod
     def encode(self, row: Sequence[Any]) -> bytes:
-        """The body of the request for one row, which is as ``Dataset.row`` gives it."""
+        """The body of the request for one row, which is as ``Dataset.row`` gives it, or ``typed_row``."""
 
     @abstractmethod
     def decode(self, body: bytes) -> str:
@@ -121,10 +169,19 @@ def single(data: Any) -> str:
     while isinstance(data, list | dict):
         if isinstance(data, dict) and "predicted_label" in data:  # beside its score
             data = data["predicted_label"]
-        elif isinstance(data, dict) and _SAYS_AN_ERROR.intersection(data):
-            raise NoAnswer(orjson.dumps(data).decode())
-        elif len(data) != 1:
+            continue
+        refuse_error(data)
+        if len(data) != 1:
             raise ValueError(f"{len(data)} elements where one prediction is expected")
-        else:
-            (data,) = data.values() if isinstance(data, dict) else data
+        (data,) = data.values() if isinstance(data, dict) else data
     return label_text(data)
+
+
+def refuse_error(data: Any) -> None:
+    """Raise where decoded JSON is the report of an error.
+
+    Raises:
+        NoAnswer: it is one.
+    """
+    if isinstance(data, dict) and _SAYS_AN_ERROR.intersection(data):
+        raise NoAnswer(orjson.dumps(data).decode())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import orjson
@@ -22,6 +22,8 @@ class KServeV1(Codec):
     """``KServeV1("shop")``."""
 
     model: str
+
+    typed: ClassVar[bool] = True
 
     @property
     def path(self) -> str:

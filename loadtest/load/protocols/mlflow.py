@@ -21,6 +21,7 @@ class MLflow(Codec):
 
     columns: tuple[str, ...]
     path: ClassVar[str] = "/invocations"
+    typed: ClassVar[bool] = True
 
     @classmethod
     def for_model(cls, model: str, features: Sequence[str], ask: Callable[[str], Any]) -> Self:  # noqa: ARG003

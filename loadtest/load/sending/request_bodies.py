@@ -22,7 +22,7 @@ def encode_bodies(
     """
     bodies = {}
     for index, row in enumerate(np.unique(rows).tolist(), start=1):
-        bodies[row] = codec.encode(dataset.row(row))
+        bodies[row] = codec.body_of(dataset, row)
         if index % _AT_ONCE == 0:
             pause()
     return bodies

@@ -98,7 +98,8 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
         return taken
     protocol = protocol_named(target.protocol)
     base, headers = base_url(target.url(role)), target.headers_of(role)
-    codec = protocol.for_model(
+    codec = protocol.for_target(
+        target,
         target.model(role, name),
         dataset.names,
         lambda path: _json(_send(session, "GET", base + path, role, headers), role, protocol),
@@ -106,13 +107,12 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
     codec.check(dataset)
     url = base + codec.path
     headers = {**headers, "Content-Type": codec.content_type}
-    answer = _send(session, "POST", url, role, headers, codec.encode(dataset.row(0)))
+    answer = _send(session, "POST", url, role, headers, codec.body_of(dataset, 0))
     try:
         codec.decode(answer.content)
     except ValueError as error:
         raise TargetError(
-            f"{url}: {role} does not answer in the protocol {target.protocol} ({error}); "
-            "name another --protocol"
+            f"{url}: {role} does not answer in the protocol {target.protocol} ({error}); {codec.remedy}"
         ) from None
     return codec
 

@@ -11,6 +11,7 @@ from loadtest.load.protocols.kserve_v1 import KServeV1, TensorFlowServing
 from loadtest.load.protocols.mlflow import MLflow
 from loadtest.load.protocols.oip import OpenInference
 from loadtest.load.protocols.sagemaker import SageMaker
+from loadtest.load.protocols.template import Template
 
 ROW = [1.0, 2.5]
 KSERVE, TENSORFLOW = KServeV1("a b"), TensorFlowServing("m")
@@ -42,6 +43,23 @@ def test_cells_are_sent_in_their_own_types(codec):
     assert b'[["K\xc3\xb6ln",null,true,3]]' in codec.encode(["Köln", None, True, 3])
 
 
+def test_integers_and_truth_values_are_sent_as_the_file_has_them(tmp_path):
+    """TensorFlow Serving refuses 17.0 for an integer tensor."""
+    (tmp_path / "rows.csv").write_text("age,income,member,label\n17,2.0,true,a\n18,2.5,false,b\n")
+    dataset = Dataset.read(Data(path=tmp_path / "rows.csv"))
+    for codec in (KSERVE, TENSORFLOW, MLflow(dataset.names)):
+        assert b"[[17,2.0,true]]" in codec.body_of(dataset, 0)
+    # as before: one tensor of floats, whatever the columns are
+    assert b"[17.0,2.0,1.0]" in OpenInference("m", "x", "FP64").body_of(dataset, 0)
+    assert SAGEMAKER.body_of(dataset, 0) == b"17,2,1"
+
+
+def test_infinite_cells_are_no_json(tmp_path):
+    (tmp_path / "rows.csv").write_text("age,label\n17.5,a\ninf,b\n")
+    with pytest.raises(DatasetError, match="'age' has infinite cells"):
+        KSERVE.check(Dataset.read(Data(path=tmp_path / "rows.csv", features=("age",))))
+
+
 def test_sagemaker_sends_numbers_alone(tmp_path):
     (tmp_path / "rows.csv").write_text("age,city,label\n1,Basel,a\n2,,b\n")
     SAGEMAKER.check(Dataset.read(Data(path=tmp_path / "rows.csv")))
@@ -52,7 +70,7 @@ def test_sagemaker_sends_numbers_alone(tmp_path):
         SAGEMAKER.check(mixed)
 
 
-CODECS = [KSERVE, TENSORFLOW, MLFLOW, SAGEMAKER, OpenInference("m", "x", "FP64")]
+CODECS = [KSERVE, TENSORFLOW, MLFLOW, SAGEMAKER, OpenInference("m", "x", "FP64"), Template(columns=("age",))]
 COLUMNS = OpenInference("m", ("city", "age"), ("BYTES", "FP64"), (1, 0))
 
 

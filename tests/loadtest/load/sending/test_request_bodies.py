@@ -4,10 +4,11 @@ import numpy as np
 import pyarrow as pa
 
 from loadtest.data.dataset import Dataset
+from loadtest.load.protocols import Codec
 from loadtest.load.sending.request_bodies import encode_bodies
 
 
-class Comma:
+class Comma(Codec):
     """A codec that shows what it was given."""
 
     path = "/predict"

@@ -1,0 +1,285 @@
+"""What a service says of its requests in ``/openapi.json``, turned into a template; pure.
+
+::
+
+    operation = find_operation(document, None)
+    body = write_body(document, operation, {"age": "number", "city": "text"})
+    body.template        # '{"customer": {"age": {{ row.age }}, "city": {{ row.city }}}}'
+
+https://spec.openapis.org/oas/v3.1.0
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from loadtest.errors import UsageError
+
+_LIKELY = re.compile(r"predict|score|infer|classify|invocations", re.IGNORECASE)
+_DEEPEST = 20
+
+
+class Operation(NamedTuple):
+    """A POST that takes JSON: where it goes, and the schema of its body."""
+
+    path: str
+    schema: dict[str, Any]
+
+
+@dataclass
+class Body:
+    """A template and what was decided on the way.
+
+    Args:
+        template: for ``[target] body``.
+        columns: that it sends, in the order of the evaluation set.
+        left_out: optional fields without a column, by their dotted names.
+        choices: the values that a field allows, by column.
+        required: columns whose field takes no ``null``.
+    """
+
+    template: str = ""
+    columns: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    choices: dict[str, list[Any]] = field(default_factory=dict)
+    required: list[str] = field(default_factory=list)
+
+
+def find_operation(document: Any, path: str | None) -> Operation:
+    """The POST that predicts: the one at ``path``, the only one, or the only one whose path says so.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    unsaid: dict[str, dict[str, Any]] = {}
+    paths = document.get("paths") if isinstance(document, dict) else None
+    if not isinstance(paths, dict):
+        raise UsageError("/openapi.json: is no OpenAPI document; write [target] body by hand (any-server.md)")
+    for name, verbs in paths.items():
+        post = verbs.get("post") if isinstance(verbs, dict) else None
+        if not isinstance(post, dict) or "{" in name:
+            continue
+        if "requestBody" not in post:
+            unsaid[name] = {}
+        content = _resolved(document, post.get("requestBody") or {}).get("content") or {}
+        for kind, about in content.items():
+            if kind.split(";")[0].strip().lower() == "application/json":
+                found[name] = about.get("schema") or {}
+    # a handler that reads the request itself, as LitServe's, says nothing of its body: JSON by name, then
+    found = found or unsaid
+    listed = ", ".join(sorted(found)) or "none"
+    if path is not None:
+        if path not in found:
+            raise UsageError(f"--path {path}: no POST there takes JSON; /openapi.json lists {listed}")
+        return Operation(path, found[path])
+    likely = [name for name in found if _LIKELY.search(name)]
+    for names in (list(found), likely):
+        if len(names) == 1:
+            return Operation(names[0], found[names[0]])
+    why = "several POSTs take JSON" if found else "no POST takes JSON"
+    raise UsageError(f"/openapi.json: {why} ({listed}); name the one that predicts with --path")
+
+
+def write_body(document: Any, operation: Operation, kinds: Mapping[str, str]) -> Body:
+    """The template of an operation's body.
+
+    Args:
+        document: the decoded ``/openapi.json``.
+        operation: of it.
+        kinds: of the columns that can be sent, by name: ``number``, ``bool`` or ``text``.
+
+    Raises:
+        UsageError: a required field has no column.
+    """
+    writer = _Writer(document, kinds)
+    template = writer.value(operation.schema, (), required=True, depth=0)
+    if not writer.used and not writer.whole:
+        raise UsageError(
+            f"{operation.path}: its fields ({', '.join(writer.fields) or 'none'}) are no columns of the "
+            f"evaluation set ({', '.join(kinds)}); rename the columns as the service calls them"
+        )
+    body = writer.body
+    body.template = str(template)
+    body.columns = [name for name in kinds if writer.whole or name in writer.used]
+    return body
+
+
+class _Writer:
+    def __init__(self, document: Any, kinds: Mapping[str, str]) -> None:
+        self._document, self._kinds = document, kinds
+        self.used: set[str] = set()
+        self.fields: list[str] = []
+        self.whole = False
+        self.body = Body()
+
+    def value(self, schema: Any, trail: tuple[str, ...], *, required: bool, depth: int) -> str | None:
+        """The JSON of a field, with holes; None: an optional one that is left out."""
+        schema, nullable = self._plain(schema)
+        if depth > _DEEPEST:
+            raise UsageError(
+                f"{_dotted(trail)}: nested more than {_DEEPEST} deep; write [target] body by hand"
+            )
+        kind = _kind(schema)
+        if kind == "object":
+            return self._object(schema, trail, required=required, depth=depth)
+        if kind == "array":
+            return self._array(schema, trail, required=required, depth=depth)
+        self.fields.append(_dotted(trail))
+        if (column := self._column(trail)) is not None:
+            self.used.add(column)
+            if "enum" in schema:
+                self.body.choices[column] = list(schema["enum"])
+            if not nullable:
+                self.body.required.append(column)
+            hole = f"{{{{ column({_quoted(column)}) }}}}"
+            if column.isidentifier():
+                hole = f"{{{{ row.{column} }}}}"
+            # a service takes "17" for a text only in quotes
+            text = kind == "string" and self._kinds[column] != "text"
+            return f'"{hole}"' if text else hole
+        if "const" in schema or len(schema.get("enum") or ()) == 1:
+            return json.dumps(schema["const"] if "const" in schema else schema["enum"][0])
+        if not required or "default" in schema:
+            self.body.left_out.append(_dotted(trail))
+            return None
+        if nullable:
+            return "null"
+        raise UsageError(
+            f"the service requires {_dotted(trail)!r}, which is no column of the evaluation set "
+            f"({', '.join(self._kinds)}); rename one, or write [target] body by hand (any-server.md)"
+        )
+
+    def _object(
+        self, schema: dict[str, Any], trail: tuple[str, ...], *, required: bool, depth: int
+    ) -> str | None:
+        properties = schema.get("properties") or {}
+        if not properties:
+            if not required:
+                self.body.left_out.append(_dotted(trail))
+                return None
+            self.whole = True
+            return "{{ row }}"
+        must = (
+            set(schema.get("required") or ()) if required or self._has_column(schema, trail, depth) else None
+        )
+        if must is None:
+            self.body.left_out.append(_dotted(trail))
+            return None
+        parts = []
+        for name, inner in properties.items():
+            part = self.value(inner, (*trail, name), required=name in must, depth=depth + 1)
+            if part is not None:
+                parts.append(f"{json.dumps(name)}: {part}")
+        return "{" + ", ".join(parts) + "}"
+
+    def _has_column(self, schema: Any, trail: tuple[str, ...], depth: int) -> bool:
+        """Whether an optional object holds any field that the evaluation set knows."""
+        schema, _ = self._plain(schema)
+        properties = schema.get("properties") or {}
+        return depth <= _DEEPEST and any(
+            self._column((*trail, name)) is not None or self._has_column(inner, (*trail, name), depth + 1)
+            for name, inner in properties.items()
+        )
+
+    def _array(
+        self, schema: dict[str, Any], trail: tuple[str, ...], *, required: bool, depth: int
+    ) -> str | None:
+        items, _ = self._plain(schema.get("items") or {})
+        if _kind(items) in ("object", "array"):
+            inner = self.value(items, trail, required=required, depth=depth + 1)
+            return None if inner is None else f"[{inner}]"
+        self.fields.append(_dotted(trail))
+        if not required:
+            self.body.left_out.append(_dotted(trail))
+            return None
+        least, most = schema.get("minItems", 0), schema.get("maxItems", len(self._kinds))
+        if not least <= len(self._kinds) <= most:
+            wanted = least if least == most else f"{least} to {most}"
+            raise UsageError(
+                f"{_dotted(trail) or 'the body'} takes {wanted} values, the evaluation set has "
+                f"{len(self._kinds)} ({', '.join(self._kinds)}); name those that are none with --ignore"
+            )
+        self.whole = True
+        return "{{ cells }}"
+
+    def _plain(self, schema: Any) -> tuple[dict[str, Any], bool]:
+        """A schema without `$ref` and wrappers, and whether ``null`` is allowed."""
+        schema, nullable = _resolved(self._document, schema), False
+        for _ in range(_DEEPEST):
+            kinds = schema.get("type")
+            if isinstance(kinds, list):
+                nullable |= "null" in kinds
+                schema = {**schema, "type": next((kind for kind in kinds if kind != "null"), "null")}
+            nullable |= bool(schema.get("nullable"))
+            options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+            if not options:
+                return schema, nullable
+            resolved = [_resolved(self._document, option) for option in options]
+            nullable |= any(option.get("type") == "null" for option in resolved)
+            first = next((option for option in resolved if option.get("type") != "null"), {})
+            outside = {k: v for k, v in schema.items() if k not in ("anyOf", "oneOf", "allOf")}
+            if "allOf" in schema:
+                merged = {k: v for option in resolved for k, v in (option.get("properties") or {}).items()}
+                must = [name for option in resolved for name in option.get("required") or ()]
+                first = {**first, **({"properties": merged, "required": must} if merged else {})}
+            schema = {**first, **outside}
+        return schema, nullable
+
+    def _column(self, trail: tuple[str, ...]) -> str | None:
+        """The column of a field: by its dotted name, its name, or the same but for case and punctuation."""
+        if not trail:
+            return None
+        for name in (".".join(trail), "_".join(trail), trail[-1]):
+            if name in self._kinds:
+                return name
+        alike = [column for column in self._kinds if _bare(column) == _bare(trail[-1])]
+        return alike[0] if len(alike) == 1 else None
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if schema.get("properties") or schema.get("additionalProperties"):
+        return "object"
+    if "type" not in schema and not any(key in schema for key in ("enum", "const", "items", "default")):
+        return "object" if not schema.get("title") or schema.get("title") == "Body" else "any"
+    return str(schema.get("type", "array" if "items" in schema else "any"))
+
+
+def _resolved(document: Any, schema: Any) -> dict[str, Any]:
+    """What a schema refers to within the document."""
+    for _ in range(_DEEPEST):
+        if not isinstance(schema, dict):
+            return {}
+        where = schema.get("$ref")
+        if where is None:
+            return schema
+        if not str(where).startswith("#/"):
+            raise UsageError(f"/openapi.json: {where} is another document; write [target] body by hand")
+        target: Any = document
+        for step in str(where)[2:].split("/"):
+            step = step.replace("~1", "/").replace("~0", "~")
+            target = target.get(step) if isinstance(target, dict) else None
+        if target is None:
+            raise UsageError(f"/openapi.json: {where} is not in it; write [target] body by hand")
+        schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+    raise UsageError("/openapi.json: a $ref leads round in a circle; write [target] body by hand")
+
+
+def _dotted(trail: tuple[str, ...]) -> str:
+    return ".".join(trail)
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _quoted(name: str) -> str:
+    if '"' in name:
+        if "'" in name:
+            raise UsageError(f"column {name!r} has both kinds of quotes in its name; rename it")
+        return f"'{name}'"
+    return f'"{name}"'

@@ -1,0 +1,147 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from loadtest.data.dataset import Dataset
+from loadtest.errors import DatasetError, ExperimentError
+from loadtest.experiment.experiment import Data, Target
+from loadtest.load.protocols import PROTOCOLS
+from loadtest.load.protocols.codec import NoAnswer
+from loadtest.load.protocols.template import Template
+
+COLUMNS = ("age", "home city", "income", "member")
+ROW = [17, 'K\u00f6ln "Süd"', None, True]
+CELLS = '17,"Köln \\"Süd\\"",null,true'
+AS_OBJECT = '{"age":17,"home city":"Köln \\"Süd\\"","income":null,"member":true}'
+
+
+def target(**keys):
+    given = {"path": "/score", "body": "{{ row }}", "answer": "$.label", **keys}
+    return Target(stable="http://a", candidate="http://b", protocol="template", **given)
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        ("{{ row }}", AS_OBJECT),
+        ('{"customer": {{ row }}, "k": 10}', f'{{"customer": {AS_OBJECT}, "k": 10}}'),
+        # no blanks are needed
+        ('{"x":[{{cells}}]}', f'{{"x":[[{CELLS}]]}}'),
+        # single cells: three ways to name one; numbers in their own type, a gap as null, text with its quotes
+        ('[{{ row.age }}, {{ row["age"] }}, {{ column("age") }}]', "[17, 17, 17]"),
+        ("{\"c\": {{ column('home city') }}}", '{"c": "Köln \\"Süd\\""}'),
+        ('{"i": {{ row.income }}, "m": {{ row.member }}}', '{"i": null, "m": true}'),
+        # as a part of a text, between others and beside an escaped quote
+        ('{"id": "c-{{ row.age }}\\"{{ column("home city") }}"}', '{"id": "c-17\\"Köln \\"Süd\\""}'),
+        # braces that are the JSON's own
+        ('{"a": {"b": {"c": {{ row.age }}}}}', '{"a": {"b": {"c": 17}}}'),
+    ],
+)
+def test_a_template_is_filled(body, sent):
+    codec = Template.for_target(target(body=body), "m", COLUMNS, lambda path: None)
+    filled = codec.encode(ROW)
+    assert filled.decode() == sent
+    json.loads(filled)
+
+
+PAGE = Path("docs/any-server.md").read_text()
+FORMS = re.findall(r"^\| [^|]+ \| `(/[^`]*)` \| `([^`]*)` \| `(\$[^`]*)` \|$", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("path", "body", "answer"), FORMS)
+def test_the_forms_on_the_page_are_templates(path, body, answer):
+    codec = Template.for_target(target(path=path, body=body, answer=answer), "m", COLUMNS, lambda _: None)
+    assert "Süd" in json.dumps(json.loads(codec.encode(ROW)), ensure_ascii=False)
+
+
+def test_the_page_has_forms():
+    assert len(FORMS) == 4
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"body": None}, r"\[target\] body is missing"),
+        ({"path": "score"}, "path 'score': begins with /"),
+        ({"path": "/a b"}, "neither blanks"),
+        ({"body": '{"k": 10}'}, "no {{ row }}"),
+        ({"body": '{"k": {{ rows }}}'}, "{{ rows }} is not known; there are"),
+        ({"body": '{"k": {{ row.}} }'}, "{{ row. }} is not known"),
+        ({"body": '{"k": "{{ row }}"}'}, "stands inside quotes"),
+        ({"body": '{"k": {{ row }}'}, r"not JSON once it is filled in: .*near '\{\"k\": 0' \(line 1\)"),
+        ({"body": '{"k": {{ row }}}}'}, "not JSON once it is filled in: Extra data"),
+        ({"body": "{{ row.salary }}"}, r"no column 'salary' is sent \(age, home city, income, member\)"),
+        ({"answer": "label"}, "'label' is not a JSONPath of RFC 9535"),
+        ({"answer": ""}, "'' is not a JSONPath"),
+        ({"answer": "$.a["}, "is not a JSONPath"),
+    ],
+)
+def test_what_is_no_template(keys, message):
+    with pytest.raises(ExperimentError, match=message) as error:
+        Template.for_target(target(**keys), "m", COLUMNS, lambda path: None)
+    assert "\n" not in str(error.value)
+
+
+def test_other_protocols_have_bodies_of_their_own():
+    with pytest.raises(
+        ExperimentError, match=r'body: the protocol mlflow has its own; .*protocol = "template"'
+    ):
+        PROTOCOLS["mlflow"].check_target(target(path=None, answer=None))
+
+
+@pytest.mark.parametrize(
+    ("answer", "body", "prediction"),
+    [
+        ("$", '"setosa"', "setosa"),
+        ("$.label", '{"label": 7.0, "label_name": "x"}', "7"),
+        ("$['class label']", '{"class label": true}', "true"),
+        ("$.outputs[0].data[-1]", '{"outputs": [{"data": [1, 2]}]}', "2"),
+        # what the library has to walk: a wildcard, a filter
+        ("$.items[*].id", '{"items": [{"id": "a"}]}', "a"),
+        ("$.items[?@.rank == 1].id", '{"items": [{"id": "b", "rank": 2}, {"id": "a", "rank": 1}]}', "a"),
+        # a batch of one
+        ("$.predictions", '{"predictions": [[0.5]]}', "0.5"),
+    ],
+)
+def test_the_answer_is_what_the_path_selects(answer, body, prediction):
+    assert Template(answer=answer).decode(body.encode()) == prediction
+
+
+@pytest.mark.parametrize(
+    ("answer", "body", "message"),
+    [
+        ("$.label", "{}", r"\$\.label selects nothing"),
+        ("$.label", '["label"]', "selects nothing"),
+        # a place in a text is no element
+        ("$.label[0]", '{"label": "setosa"}', "selects nothing"),
+        ("$.items[*].id", '{"items": [{"id": "a"}, {"id": "b"}]}', "selects 2 values where one"),
+        ("$.scores", '{"scores": [0.1, 0.9]}', "selects 2 values"),
+        ("$.scores", '{"scores": []}', "selects nothing"),
+        ("$.result", '{"result": {"label": 1, "score": 0.5}}', r"selects an object \(label, score\)"),
+        ("$.label", '{"label": null}', "."),
+        ("$.label", "<html>", "."),
+        # nested more deeply than the library descends
+        ("$..label", "[" * 500 + "]" * 500, "recursion"),
+    ],
+)
+def test_what_is_no_answer_to_one_row(answer, body, message):
+    with pytest.raises(ValueError, match=message):
+        Template(answer=answer).decode(body.encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"), [("$.label", '{"detail": "model not loaded"}'), ("$", '{"error": "full"}')]
+)
+def test_an_error_with_status_200_keeps_its_words(answer, body):
+    with pytest.raises(NoAnswer, match=r"not loaded|full"):
+        Template(answer=answer).decode(body.encode())
+
+
+def test_a_gap_cannot_be_part_of_a_text(tmp_path):
+    (tmp_path / "rows.csv").write_text("age,city,label\n1,Basel,a\n2,,b\n")
+    dataset = Dataset.read(Data(path=tmp_path / "rows.csv", features=("age", "city")))
+    Template(body='{"c": {{ row.city }}, "a": "{{ row.age }}"}', columns=dataset.names).check(dataset)
+    with pytest.raises(DatasetError, match=r"'city' has missing cells, .* take the quotes"):
+        Template(body='{"c": "{{ row.city }}"}', columns=dataset.names).check(dataset)

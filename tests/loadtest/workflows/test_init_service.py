@@ -1,0 +1,140 @@
+"""``init --url`` against a double that speaks as FastAPI does: its document, 422 for what does not fit."""
+
+import json
+import threading
+import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from loadtest.errors import DatasetError, TargetError, UsageError
+from loadtest.experiment.experiment import Experiment
+from loadtest.workflows.init_service import init_service
+
+FIELDS = {
+    "age": {"type": "integer"},
+    "income": {"anyOf": [{"type": "number"}, {"type": "null"}]},
+    "city": {"type": "string", "enum": ["Basel", "Bern"]},
+}
+DOCUMENT = {
+    "paths": {
+        "/score": {
+            "post": {
+                "requestBody": {
+                    "content": {
+                        "application/json": {
+                            "schema": {"type": "object", "properties": FIELDS, "required": ["age", "city"]}
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+
+@pytest.fixture
+def service():
+    """Says yes to who is over 40, beside other values; ``answer`` changes what it says."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self._say(200 if self.path == "/openapi.json" else 404, self.server.document)
+
+        def do_POST(self):
+            row = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            fits = isinstance(row["age"], int) and row["city"] in ("Basel", "Bern")
+            self._say(200 if fits else 422, self.server.answer(row) if fits else {"detail": "does not fit"})
+
+        def _say(self, status, answer):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.document = DOCUMENT
+        server.answer = lambda row: {
+            "model": "v1",
+            "result": {"class label": "yes" if row["age"] > 40 else "no", "score": row["age"] / 3},
+        }
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def rows(tmp_path, label=lambda age: "yes" if age > 40 else "no", city="Bern"):
+    path = tmp_path / "rows.csv"
+    lines = [f"{age},{'' if age % 7 else age * 10},{city},{label(age)}\n" for age in range(30, 55)]
+    path.write_text("age,income,city,bought\n" + "".join(lines))
+    return path
+
+
+def test_an_experiment_is_written_that_needs_no_more(service, tmp_path):
+    said = []
+    out = init_service([service.url], rows(tmp_path), said.append, label="bought", out=tmp_path / "mine.toml")
+    written = tomllib.loads(out.read_text())
+    assert written["target"] == {
+        "protocol": "template",
+        "stable": service.url,
+        "candidate": service.url,
+        "path": "/score",
+        "body": '{"age": {{ row.age }}, "income": {{ row.income }}, "city": {{ row.city }}}',
+        "answer": "$.result['class label']",
+    }
+    experiment = Experiment.load_file(str(out))
+    assert experiment.data.features == ("age", "income", "city")
+    assert "is right on 100.0% of 25 rows" in "\n".join(said)
+    with pytest.raises(UsageError, match="exists already"):
+        init_service([service.url], rows(tmp_path), said.append, label="bought", out=out)
+
+
+def test_a_regression_takes_the_number_that_is_nearest(service, tmp_path):
+    data = rows(tmp_path, label=lambda age: age / 3 + 0.01)
+    out = init_service([service.url] * 2, data, lambda _: None, label="bought", out=tmp_path / "r.toml")
+    written = tomllib.loads(out.read_text())
+    assert (written["target"]["answer"], written["data"]["task"]) == ("$.result.score", "regression")
+
+
+def test_what_the_service_would_refuse_is_refused_first(service, tmp_path):
+    with pytest.raises(DatasetError, match="'city' reads 'Chur', the service takes Basel, Bern"):
+        init_service(
+            [service.url], rows(tmp_path, city="Chur"), print, label="bought", out=tmp_path / "o.toml"
+        )
+    data = tmp_path / "gaps.csv"
+    data.write_text("age,city,bought\n30,Bern,no\n41,,yes\n")
+    with pytest.raises(DatasetError, match="'city' has 1 gaps, and the service takes no null there"):
+        init_service([service.url], data, print, label="bought", out=tmp_path / "o.toml")
+
+
+def test_labels_that_no_answer_equals(service, tmp_path):
+    data = rows(tmp_path, label=lambda age: "1" if age > 40 else "0")
+    with pytest.raises(DatasetError, match=r"answers \$\.model is 'v1'.*the labels read '0'"):
+        init_service([service.url], data, print, label="bought", out=tmp_path / "o.toml")
+
+
+@pytest.mark.parametrize(
+    ("document", "error", "message"),
+    [
+        (None, TargetError, "422 to row 0: .*does not fit"),
+        ({"paths": {}}, UsageError, "no POST takes JSON"),
+    ],
+)
+def test_a_service_that_does_not_fit(service, tmp_path, document, error, message):
+    if document is None:
+        # it says that it takes a fraction, and refuses it
+        data = tmp_path / "rows.csv"
+        data.write_text("age,city,bought\n30.5,Bern,no\n41.5,Bern,yes\n")
+    else:
+        service.document, data = document, rows(tmp_path)
+    with pytest.raises(error, match=message):
+        init_service([service.url], data, print, label="bought", out=tmp_path / "o.toml")
+    assert not (tmp_path / "o.toml").exists()
+
+
+def test_no_service(tmp_path):
+    with pytest.raises(TargetError, match="nothing answers there over plain HTTP"):
+        init_service(["http://127.0.0.1:1"], rows(tmp_path), print, label="bought", out=tmp_path / "o.toml")

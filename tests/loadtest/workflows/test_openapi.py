@@ -1,0 +1,188 @@
+import pytest
+
+from loadtest.errors import UsageError
+from loadtest.workflows.openapi import Operation, find_operation, write_body
+
+KINDS = {"age": "number", "income": "number", "city": "text", "member": "bool"}
+
+# as FastAPI 0.165 writes it of pydantic models: a nested model, an Enum, Optional, defaults
+FASTAPI = {
+    "openapi": "3.1.0",
+    "paths": {
+        "/health": {"get": {}},
+        "/score": {
+            "post": {
+                "requestBody": {
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Request"}}},
+                    "required": True,
+                }
+            }
+        },
+    },
+    "components": {
+        "schemas": {
+            "City": {"type": "string", "enum": ["Basel", "Bern"], "title": "City"},
+            "Customer": {
+                "properties": {
+                    "age": {"type": "integer", "title": "Age"},
+                    "income": {"anyOf": [{"type": "number"}, {"type": "null"}], "title": "Income"},
+                    "city": {"$ref": "#/components/schemas/City"},
+                    "member": {"type": "boolean", "title": "Member", "default": False},
+                },
+                "type": "object",
+                "required": ["age", "city"],
+                "title": "Customer",
+            },
+            "Request": {
+                "properties": {
+                    "customer": {"$ref": "#/components/schemas/Customer"},
+                    "k": {"type": "integer", "title": "K", "default": 10},
+                },
+                "type": "object",
+                "required": ["customer"],
+                "title": "Request",
+            },
+        }
+    },
+}
+
+
+def body_of(schema, kinds=KINDS, **schemas):
+    return write_body({"components": {"schemas": schemas}}, Operation("/p", schema), kinds)
+
+
+def test_nested_models_of_fastapi_become_a_template():
+    operation = find_operation(FASTAPI, None)
+    body = write_body(FASTAPI, operation, KINDS)
+    assert operation.path == "/score"
+    assert body.template == (
+        '{"customer": {"age": {{ row.age }}, "income": {{ row.income }}, '
+        '"city": {{ row.city }}, "member": {{ row.member }}}}'
+    )
+    assert (body.columns, body.left_out) == (list(KINDS), ["k"])
+    assert (body.choices, body.required) == ({"city": ["Basel", "Bern"]}, ["age", "city", "member"])
+
+
+NUMBERS = {"type": "array", "items": {"type": "number"}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "template"),
+    [
+        # features as one array, as a batch of arrays, as a batch of objects
+        ({"type": "object", "properties": {"x": NUMBERS}, "required": ["x"]}, '{"x": {{ cells }}}'),
+        (
+            {"type": "object", "properties": {"x": {"type": "array", "items": NUMBERS}}, "required": ["x"]},
+            '{"x": [{{ cells }}]}',
+        ),
+        (
+            {"type": "array", "items": {"properties": {"age": {"type": "integer"}}, "required": ["age"]}},
+            '[{"age": {{ row.age }}}]',
+        ),
+        # dict[str, float], and a body that says nothing
+        ({"type": "object", "additionalProperties": {"type": "number"}}, "{{ row }}"),
+        ({}, "{{ row }}"),
+        # a number that the service takes as text; a name that differs in case and punctuation
+        ({"properties": {"age": {"type": "string"}}, "required": ["age"]}, '{"age": "{{ row.age }}"}'),
+        ({"properties": {"Ci-Ty": {"type": "string"}}}, '{"Ci-Ty": {{ row.city }}}'),
+        # what can be said without a column: a constant, an Enum of one, null
+        (
+            {
+                "properties": {
+                    "age": {"type": "integer"},
+                    "kind": {"const": "a"},
+                    "v": {"enum": [2]},
+                    "note": {"type": ["string", "null"]},
+                },
+                "required": ["age", "kind", "v", "note"],
+            },
+            '{"age": {{ row.age }}, "kind": "a", "v": 2, "note": null}',
+        ),
+        # an optional object without any column is left out
+        (
+            {
+                "properties": {
+                    "age": {"type": "integer"},
+                    "trace": {"properties": {"id": {"type": "string"}}, "required": ["id"]},
+                }
+            },
+            '{"age": {{ row.age }}}',
+        ),
+        # OpenAPI 3.0: nullable, allOf around a $ref
+        (
+            {
+                "properties": {
+                    "age": {"allOf": [{"$ref": "#/components/schemas/Age"}], "nullable": True},
+                },
+                "required": ["age"],
+            },
+            '{"age": {{ row.age }}}',
+        ),
+    ],
+)
+def test_templates(schema, template):
+    assert body_of(schema, Age={"type": "integer"}).template == template
+
+
+def test_columns_whose_names_need_quotes():
+    schema = {"properties": {"home city": {"type": "string"}}}
+    assert body_of(schema, {"home city": "text"}).template == '{"home city": {{ column("home city") }}}'
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"properties": {"x": {"type": "number"}}, "required": ["x"]}, "requires 'x', which is no column"),
+        ({"properties": {"x": {"type": "number"}}}, r"fields \(x\) are no columns"),
+        (
+            {"properties": {"x": {**NUMBERS, "minItems": 2, "maxItems": 2}}, "required": ["x"]},
+            "x takes 2 values, the evaluation set has 4",
+        ),
+        ({"$ref": "#/components/schemas/Gone"}, "is not in it"),
+        ({"$ref": "other.json#/A"}, "is another document"),
+        ({"$ref": "#/components/schemas/Loop"}, "leads round in a circle"),
+        # a model that holds itself
+        ({"$ref": "#/components/schemas/Tree"}, "nested more than 20 deep"),
+    ],
+)
+def test_what_cannot_be_filled(schema, message):
+    tree = {"properties": {"left": {"$ref": "#/components/schemas/Tree"}}, "required": ["left"]}
+    with pytest.raises(UsageError, match=message) as error:
+        body_of(schema, Loop={"$ref": "#/components/schemas/Loop"}, Tree=tree)
+    assert "\n" not in str(error.value)
+
+
+def posts(*paths, body=True):
+    content = {"requestBody": {"content": {"application/json": {"schema": {}}}}} if body else {}
+    return {"paths": {path: {"post": content} for path in paths}}
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "found"),
+    [
+        (posts("/a"), None, "/a"),
+        (posts("/a", "/b"), "/b", "/b"),
+        # the one whose name says that it predicts
+        (posts("/feedback", "/v1/predict"), None, "/v1/predict"),
+        # LitServe 0.2: its handler reads the request itself
+        (posts("/predict", body=False), None, "/predict"),
+    ],
+)
+def test_the_operation_that_predicts(document, path, found):
+    assert find_operation(document, path).path == found
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "message"),
+    [
+        (posts("/a", "/b"), None, r"several POSTs take JSON \(/a, /b\); .*--path"),
+        (posts("/a"), "/b", "--path /b: no POST there takes JSON; /openapi.json lists /a"),
+        # a place in the path is nothing that a template fills
+        (posts("/models/{name}"), None, "no POST takes JSON"),
+        ([], None, "is no OpenAPI document"),
+        ({"swagger": "2.0"}, None, "is no OpenAPI document"),
+    ],
+)
+def test_no_operation(document, path, message):
+    with pytest.raises(UsageError, match=message):
+        find_operation(document, path)
