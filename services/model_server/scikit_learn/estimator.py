@@ -165,7 +165,7 @@ class Estimator:
                 return self._direct(rows, outputs)
         return self._by_library(rows, outputs)
 
-    def _by_library(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+    def _by_library(self, rows: Rows, outputs: frozenset[str]) -> dict[str, Any]:
         if not hasattr(self._thread, "configured"):
             # scikit-learn's configuration is per thread; the protocol has checked a matrix, not columns
             sklearn.set_config(assume_finite=self._to_model is None, skip_parameter_validation=True)
