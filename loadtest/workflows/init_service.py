@@ -36,7 +36,7 @@ def init_service(
     data: Path,
     say: Say,
     *,
-    label: str = "label",
+    label: str | None = None,
     ignore: Sequence[str] = (),
     path: str | None = None,
     out: Path | None = None,
@@ -47,7 +47,7 @@ def init_service(
         urls: of stable and, if there are two, of the candidate; plain HTTP.
         data: the labelled evaluation set.
         say: where it says what it did, a line at a time.
-        label: its label column.
+        label: its label column; None: ``label``.
         ignore: columns that are no features.
         path: of the operation that predicts; None: it is found.
         out: the experiment; None: the name of ``data``, with ``.toml``, here.
@@ -103,8 +103,13 @@ def init_service(
     return out
 
 
-def _read(path: Path, label: str, ignore: Sequence[str]) -> Dataset:
+def _read(path: Path, label: str | None, ignore: Sequence[str]) -> Dataset:
     dataset = Dataset.read(Data(path=path, label=label), every=True)
+    if not dataset.labelled:
+        raise DatasetError(
+            f"{path}: no column 'label'; which value of an answer is the prediction is found by the labels. "
+            "Name their column with --label"
+        )
     for name in ignore:
         if name not in dataset.columns.column_names:
             raise UsageError(f"--ignore {name!r}: {path} has no such column")

@@ -110,6 +110,14 @@ def test_what_the_service_would_refuse_is_refused_first(service, tmp_path):
         init_service([service.url], data, print, label="bought", out=tmp_path / "o.toml")
 
 
+def test_without_labels_nobody_knows_which_value_is_the_prediction(service, tmp_path):
+    data = tmp_path / "e.csv"
+    data.write_text("age,income,city\n30,1,Basel\n50,2,Bern\n")
+    with pytest.raises(DatasetError, match="Name their column with --label"):
+        init_service([service.url], data, [].append, out=tmp_path / "e.toml")
+    assert not (tmp_path / "e.toml").exists()
+
+
 def test_labels_that_no_answer_equals(service, tmp_path):
     data = rows(tmp_path, label=lambda age: "1" if age > 40 else "0")
     with pytest.raises(DatasetError, match=r"answers \$\.model is 'v1'.*the labels read '0'"):
