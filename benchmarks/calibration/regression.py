@@ -86,6 +86,7 @@ def _outcomes(answers: Floats, at: Floats) -> Outcomes:
         prediction=pa.array(answers).cast(pa.string()),
         request_id=nulls,
         baseline=nulls,
+        asked_before=no,
     )
 
 
