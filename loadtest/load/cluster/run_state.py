@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from gevent.event import Event
 
-from loadtest.data.samples import SampleSet
+from loadtest.data.sample_stream import stream_facts
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.baseline.asking import BaselineReach
+from loadtest.load.cluster.gathering import Gathering
 from loadtest.load.cluster.load_summary import LoadSummary, summarise
+from loadtest.load.cluster.sample_totals import SampleTotals
 from loadtest.load.cluster.worker_reports import WorkerReports
 from loadtest.load.live.counts import LiveCounts
 from loadtest.load.live.progress import Progress
@@ -34,6 +38,8 @@ class RunInProgress:
         self.baseline: dict[Role, BaselineReach] = {}
         self.first_rows: dict[Role, int] = {}
         self.began_at: float | None = None
+        self.folder = Path()
+        self.gathering: Gathering | None = None
         self.stopped_after: float | None = None
         self.over = Event()
         self._progress = Progress(self.counts)
@@ -72,15 +78,29 @@ class RunInProgress:
         if self.reports.over:
             self.over.set()
 
-    def summary(self, samples: SampleSet) -> LoadSummary:
+    def totals(self) -> SampleTotals:
+        """Of all its samples, as far as they are counted when they come."""
+        missing = [share.worker for share in self.reports.shares if share.missing or share.deserted]
+        return SampleTotals(self.counts, missing)
+
+    def summary(self, totals: SampleTotals) -> LoadSummary:
         """What became of it."""
+        return self._summarise(totals, self.stopped_after)
+
+    def facts(self) -> dict[str, Any]:
+        """What holds of it with the samples so far; see ``stream_facts``."""
+        so_far = self._summarise(self.totals(), self.reports.elapsed or 0.0)
+        settled = self.reports.settled
+        return stream_facts(so_far.to_json(), settled if math.isfinite(settled) else None)
+
+    def _summarise(self, totals: SampleTotals, stopped_after: float | None) -> LoadSummary:
         began_at = self.began_at if self.began_at is not None else time.time()
         return summarise(
             self.experiment.load,
             self.reports,
-            samples,
+            totals,
             began_at,
-            self.stopped_after,
+            stopped_after,
             self.baseline,
             self.first_rows,
         )
