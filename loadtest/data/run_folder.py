@@ -56,14 +56,26 @@ class RunFolder:
         try:
             self.results.mkdir(parents=True, exist_ok=True)
             serial = 1
-            while self.final.exists() or self.path.exists():
+            while not self._take():
                 serial += 1
                 self.name = f"{name}-{serial}"
-            self.path.mkdir()
         except OSError as error:
             raise UsageError(
                 f"{results}: cannot write the run there ({error.strerror}); choose another --results"
             ) from error
+
+    def _take(self) -> bool:
+        """Make the folder, unless a run has its name; another process may take it at this moment."""
+        if self.final.exists():
+            return False
+        try:
+            self.path.mkdir()
+        except FileExistsError:
+            return False
+        if not self.final.exists():
+            return True
+        self.path.rmdir()  # the other run was whole in between
+        return False
 
     @property
     def path(self) -> Path:
@@ -81,6 +93,8 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for reserve in self.path.rglob(RESERVE):
+            reserve.unlink(missing_ok=True)
         if kind is None or not self.path.exists():
             return
         # a run of several restarts has them deeper, until each is joined to the others
