@@ -24,6 +24,7 @@ from loadtest.cli.judge import judge
 from loadtest.cli.live import live
 from loadtest.cli.worker import worker
 from loadtest.errors import Interrupted, LabError, LoadproofError
+from loadtest.lab.select import remove_leftovers
 
 
 class Verbs(TyperGroup):
@@ -36,6 +37,7 @@ class Verbs(TyperGroup):
             Interrupted: by Ctrl-C, or by a reader of the output that went away.
         """
         try:
+            remove_leftovers(lambda line: print(f"loadproof: {line}", file=sys.stderr))
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             # the notes say where samples were kept

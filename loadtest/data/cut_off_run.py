@@ -64,7 +64,7 @@ def read_cut_off_run(folder: Path, duration: float) -> CutOffRun:
     cut_off = stored.facts.get("trouble") or "the load generator or its command was killed"
     left_out = len(everything) - len(samples)
     text = f"{until:.1f} of {duration:g} s can be judged, as {cut_off}" + (
-        f"; {left_out:,} later samples, beside requests without an answer yet, are left out"
+        f"; later samples are left out ({left_out:,}), as requests before them had no answer yet"
         if left_out
         else ""
     )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupts_deferred(*, drop: bool = False) -> Iterator[None]:
-    """Hold SIGINT, SIGTERM and SIGHUP back until the block has ended, then let them act as before, or drop them.
+    """Hold SIGINT, SIGTERM and SIGHUP back until the block has ended, then let them act, or drop them.
 
     The block must be bounded in time. In other threads, which no signal interrupts, nothing is done.
     """

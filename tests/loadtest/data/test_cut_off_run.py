@@ -33,7 +33,13 @@ def stream_of(folder, *facts, last=None):
     ("facts", "last", "samples", "seconds", "says"),
     [
         # killed while the arrival at 1.5 s waited: neither it nor what came later counts
-        (stream_facts(LOAD, 1.45), None, 30, 1.45, "1.4 of 60 s can be judged, as .* killed; 10 later"),
+        (
+            stream_facts(LOAD, 1.45),
+            None,
+            30,
+            1.45,
+            "1.4 of 60 s can be judged, as .* killed; later samples are left out .10.",
+        ),
         # killed while nothing waited
         (stream_facts(LOAD, 2.05), None, 40, 2.05, r"2.0 of 60 s can be judged, as .* killed$"),
         # the disk was full
