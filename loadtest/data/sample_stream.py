@@ -58,6 +58,7 @@ class SampleStream:
             self._append(_MAGIC)
         except OSError:
             self.close()
+            self.path.unlink(missing_ok=True)
             raise
 
     def add(self, samples: bytes, facts: dict[str, Any]) -> None:
