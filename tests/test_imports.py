@@ -67,6 +67,7 @@ ARROWS = {
     "lab.free_ports": set(),
     "lab.interrupts": set(),
     "lab.own_runtime": {"errors"},
+    "lab.leftovers": set(),
     "lab.services": {"lab.interface", "canary", "fetch", *BELOW},
     "lab.gateway": {"canary", "fetch", *BELOW},
     "lab.local": {"lab.*"},
@@ -77,11 +78,12 @@ ARROWS = {
     "lab.service_answers": {"load.protocols", "fetch", *BELOW},
     "lab.registry": {"lab.*", "lab.compose"},
     # the backends by the folders that they are
-    "lab.select": {"lab.interface", *BELOW},
+    "lab.select": {"lab.interface", "lab.leftovers", *BELOW},
 }
 """What the modules of a room may import of ``loadtest``; a room is a folder, or a module outside of one."""
 LAB = {
     *("lab.interface", "lab.free_ports", "lab.interrupts", "lab.own_runtime", "lab.services", "lab.gateway"),
+    "lab.leftovers",
     *("canary", "fetch", *BELOW),
 }
 """``lab.*``: what every backend may import."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -23,6 +24,7 @@ from loadtest.cli.judge import judge
 from loadtest.cli.live import live
 from loadtest.cli.worker import worker
 from loadtest.errors import Interrupted, LabError, LoadproofError
+from loadtest.lab.select import remove_leftovers
 
 
 class Verbs(TyperGroup):
@@ -35,6 +37,7 @@ class Verbs(TyperGroup):
             Interrupted: by Ctrl-C, or by a reader of the output that went away.
         """
         try:
+            remove_leftovers(lambda line: print(f"loadproof: {line}", file=sys.stderr))
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             # the notes say where samples were kept
@@ -80,10 +83,23 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _hang_up(signal_: int, frame: object) -> NoReturn:
+    """The terminal was closed: end as by Ctrl-C, with nowhere to say so."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        # no isatty: a terminal that is gone is none
+        if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+            os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    _interrupt(signal_, frame)
+
+
 def main() -> None:
     """Entry point: every expected error becomes one line on stderr and its exit code."""
     errors = Console(stderr=True, highlight=False)
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asked to go on
+        signal.signal(signal.SIGHUP, _hang_up)
     try:
         app()
     except LoadproofError as error:

@@ -20,6 +20,9 @@ from typing import Any, Self
 from loadtest.errors import LoadproofError, UsageError
 
 SAMPLES = "samples.parquet"
+STREAM = "samples.stream"
+RESERVE = "samples.reserve"
+"""While a run lasts; see ``loadtest.data.sample_stream``."""
 LOAD = "load.json"
 EXPERIMENT = "experiment.toml"
 ENVIRONMENT = "environment.json"
@@ -53,14 +56,26 @@ class RunFolder:
         try:
             self.results.mkdir(parents=True, exist_ok=True)
             serial = 1
-            while self.final.exists() or self.path.exists():
+            while not self._take():
                 serial += 1
                 self.name = f"{name}-{serial}"
-            self.path.mkdir()
         except OSError as error:
             raise UsageError(
                 f"{results}: cannot write the run there ({error.strerror}); choose another --results"
             ) from error
+
+    def _take(self) -> bool:
+        """Make the folder, unless a run has its name; another process may take it at this moment."""
+        if self.final.exists():
+            return False
+        try:
+            self.path.mkdir()
+        except FileExistsError:
+            return False
+        if not self.final.exists():
+            return True
+        self.path.rmdir()  # the other run was whole in between
+        return False
 
     @property
     def path(self) -> Path:
@@ -78,10 +93,12 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for reserve in self.path.rglob(RESERVE):
+            reserve.unlink(missing_ok=True)
         if kind is None or not self.path.exists():
             return
         # a run of several restarts has them deeper, until each is joined to the others
-        measured = any(self.path.rglob(SAMPLES))
+        measured = any(holds_samples(folder) for folder in (self.path, *self.path.rglob("*/")))
         if measured and error is not None:
             error.add_note(f"what was measured is kept in {self.path}")
         elif not measured:
@@ -128,6 +145,11 @@ def write_file(folder: Path, name: str, content: str | dict[str, Any]) -> None:
         ) from error
 
 
+def holds_samples(folder: Path) -> bool:
+    """Whether something that was measured lies in a folder, of a run that is over or was cut off."""
+    return any((folder / name).is_file() for name in (SAMPLES, STREAM))
+
+
 def find_run(run: Path) -> Path:
     """The folder of a stored run.
 
@@ -135,8 +157,10 @@ def find_run(run: Path) -> Path:
         UsageError: it is no run folder.
     """
     folder = run.resolve()
-    if not (folder / SAMPLES).is_file() and (one := next(folder.glob(f"*/{SAMPLES}"), None)):
-        raise UsageError(f"{run}: holds several runs; name one of them, such as {run / one.parent.name}")
-    if not (folder / SAMPLES).is_file() or not (folder / EXPERIMENT).is_file():
+    if not holds_samples(folder):
+        one = next((part for part in sorted(folder.glob("*/")) if holds_samples(part)), None)
+        if one is not None:
+            raise UsageError(f"{run}: holds several runs; name one of them, such as {run / one.name}")
+    if not holds_samples(folder) or not (folder / EXPERIMENT).is_file():
         raise UsageError(f"{run}: no run folder ({SAMPLES} and {EXPERIMENT} must be there); see results/")
     return folder

@@ -61,7 +61,7 @@ SCHEMA = pa.schema(
     ]
 )
 _LATER = ("request_id", "baseline", "asked_before")
-_KEY = "samples"
+_KEY, _FACTS = "samples", "facts"
 
 
 class SampleSet:
@@ -135,11 +135,7 @@ class SampleSet:
         """Write Parquet, whole or not at all, and beside it the checksum as ``sha256sum`` writes it."""
         partial = path.with_name(path.name + ".partial")
         pq.write_table(self.table, partial, compression="zstd")
-        digest = hashlib.sha256(partial.read_bytes()).hexdigest()
-        # without the old one until the new file is there: a checksum of other samples would refuse them
-        checksum_of(path).unlink(missing_ok=True)
-        partial.replace(path)
-        checksum_of(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+        move_checked(partial, path)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -221,6 +217,16 @@ def checksum_of(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
+def move_checked(partial: Path, path: Path) -> None:
+    """Move a sample file that is whole to its name, and write the checksum beside it."""
+    with partial.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    # without the old one until the new file is there: a checksum of other samples would refuse them
+    checksum_of(path).unlink(missing_ok=True)
+    partial.replace(path)
+    checksum_of(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+
+
 def _stated(path: Path) -> str | None:
     """The SHA-256 that stands beside a sample file; None: none does, as in older runs."""
     try:
@@ -229,9 +235,18 @@ def _stated(path: Path) -> str | None:
         return None
 
 
-def sample_line(samples: bytes) -> str:
-    """One line from what ``SampleSet.to_bytes`` gave: ``{"samples": "<base64>"}``."""
-    return json.dumps({_KEY: base64.b64encode(samples).decode("ascii")})
+def sample_line(samples: bytes, facts: dict[str, Any] | None = None) -> str:
+    """One line from what ``SampleSet.to_bytes`` gave: ``{"samples": "<base64>"}``, with what holds then."""
+    line: dict[str, Any] = {_KEY: base64.b64encode(samples).decode("ascii")}
+    return json.dumps(line if facts is None else line | {_FACTS: facts})
+
+
+def read_kept(line: str) -> tuple[bytes, dict[str, Any]] | None:
+    """What ``sample_line`` made a line of samples and facts of; None: it is none."""
+    if not line.startswith(f'{{"{_KEY}"'):
+        return None
+    content = json.loads(line)
+    return base64.b64decode(content[_KEY]), content.get(_FACTS, {})
 
 
 def read_line(line: str) -> SampleSet | dict[str, Any] | None:

@@ -77,6 +77,9 @@ def judge_gates(run: Run) -> Judgement:
         word, reason = Word.FAIL, died
     else:
         word, reason = together(judged, run.alpha)
+    if word is Word.PASS and run.facts.load.cut_off and not run.facts.versions:
+        word = Word.INCONCLUSIVE
+        reason += ", but the run was cut off: whether both versions had the same CPU, and lived, is not known"
     if saturated and saturated not in reason:
         reason += f"; {saturated}"
     if saturated and decided_after is None and _ended_early(run):
@@ -84,6 +87,8 @@ def judge_gates(run: Run) -> Judgement:
     if decided_after is not None and not problem:
         reason += f"; decided after {decided_after:.0f} s"
     load = run.facts.load
+    if load.cut_off:
+        reason += f"; {load.cut_off}"
     verdict = Verdict(
         schema=1,
         verdict=word,

@@ -43,6 +43,7 @@ class LoadFacts(_Facts):
     """What the load generator reports about itself (``load.json``).
 
     ``valid`` is False, with a ``reason``, when the measurement itself is bad: the run is then INVALID.
+    ``cut_off``: how the run ended before its end was written, in words.
     """
 
     offered_rps: float
@@ -54,6 +55,7 @@ class LoadFacts(_Facts):
     not_answers: dict[str, dict[str, int]] = Field(default_factory=dict)
     valid: bool = True
     reason: str | None = None
+    cut_off: str | None = None
     restarts: tuple[RestartFacts, ...] = ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
@@ -209,6 +209,8 @@ class Backend:
         prepare: makes sure that it can be had here; ``StartError`` says why not, and names the remedy.
         refuses: why it cannot take an experiment, with the remedy, else None; nothing is started for that.
         external: it runs no server: it is for experiments with ``[target]``, and for these alone.
+        remove: removes what a lab left whose command was killed, by what its ``LabNote`` says and the name of
+            the note; returns what it was. None: it leaves nothing.
     """
 
     name: str
@@ -217,3 +219,4 @@ class Backend:
     prepare: Callable[[LabRequest], OpenLab]
     refuses: Callable[[Experiment], str | None] = lambda _: None
     external: bool = False
+    remove: Callable[[Mapping[str, str], str], str] | None = None

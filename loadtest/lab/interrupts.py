@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at moments where they would lose track of a process."""
+"""Ctrl-C, SIGTERM and SIGHUP at moments where they would lose track of a process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupts_deferred(*, drop: bool = False) -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the block has ended, then let them act as before, or drop them.
+    """Hold SIGINT, SIGTERM and SIGHUP back until the block has ended, then let them act, or drop them.
 
     The block must be bounded in time. In other threads, which no signal interrupts, nothing is done.
     """
@@ -21,7 +21,7 @@ def interrupts_deferred(*, drop: bool = False) -> Iterator[None]:
     # a handler, where a blocked or ignored signal would be inherited by what the block starts
     before = {
         number: signal.signal(number, lambda number, _: caught.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         yield

@@ -13,9 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from loadtest import lab
-from loadtest.errors import StartError, UsageError
+from loadtest.errors import LabError, StartError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.interface import Backend, LabRequest, OpenLab
+from loadtest.lab.leftovers import dead_labs
 
 AUTO = "auto"
 
@@ -86,3 +87,22 @@ def choose_lab(
                 remedy = f", or take BACKEND={others}" if others and backend != AUTO else ""
                 raise StartError(f"{error}{remedy}", error.log) from None
             say(f"taking {left[0].title}: {str(error).split('; ')[0]}")
+
+
+def remove_leftovers(
+    say: Callable[[str], None], among: Sequence[Backend] | None = None, notes: Path | None = None
+) -> None:
+    """Remove what killed commands left running, and say so in a line each; labs that live are not touched."""
+    with dead_labs(notes) as dead:
+        if not dead:
+            return
+        removers = {one.name: one.remove for one in among or backends() if one.remove}
+        for lab_ in list(dead):
+            remove = removers.get(lab_.facts.get("backend", ""))
+            try:
+                if remove:
+                    what = remove(lab_.facts, lab_.name)
+                    say(f"a command was killed and left its lab behind; removed {what}")
+                dead.remove(lab_)
+            except (LabError, KeyError) as error:
+                say(f"a command was killed, and its lab cannot be removed: {error}")

@@ -2,8 +2,8 @@
 
 Reads ``DIR/experiment.toml``; prints live figures to standard output, one JSON object a line about once a
 second (with ``--stream`` also every sample, see ``loadtest.data.samples``), and its log to standard error;
-writes ``DIR/samples.parquet`` and ``DIR/load.json``. SIGINT and SIGTERM end it early and keep what was
-measured. Exit codes: ``loadtest.errors.ExitCode``.
+writes ``DIR/samples.parquet`` and ``DIR/load.json``. SIGINT, SIGTERM and SIGHUP end it early and keep what
+was measured. Exit codes: ``loadtest.errors.ExitCode``.
 """
 
 from __future__ import annotations

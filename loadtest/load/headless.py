@@ -18,7 +18,6 @@ from loadtest.data.run_folder import EXPERIMENT
 from loadtest.data.samples import sample_line
 from loadtest.errors import ExitCode, LabError, StartError
 from loadtest.experiment.experiment import Experiment
-from loadtest.load.cluster import files
 from loadtest.load.cluster.coordinator import FinishedRun, RunHooks
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.cluster.wiring import Arrivals, coordinate
@@ -75,9 +74,10 @@ def run(
         environment = Environment(user_classes=[Generator], shape_class=Arrivals(), host=url)
         hooks = RunHooks(
             resolve=lambda: experiment,
-            conclude=lambda run: files.write(job, run.samples, run.summary),
+            folder=lambda *_: job,
+            conclude=lambda _: None,
             show=lambda event: print(json.dumps(event), file=out, flush=True),
-            pass_on=(lambda samples: print(sample_line(samples), file=out, flush=True)) if stream else None,
+            pass_on=(lambda *kept: print(sample_line(*kept), file=out, flush=True)) if stream else None,
         )
         runner: Any
         if workers == 1:
@@ -93,7 +93,7 @@ def run(
                 interrupted.set()
                 gevent.spawn(runner.stop)
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             gevent.signal_handler(number, interrupt)
         processes.connect(runner, interrupted)
         if not interrupted.is_set():

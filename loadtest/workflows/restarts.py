@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, write_file
+from loadtest.data.cut_off_run import is_cut_off
+from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, holds_samples, write_file
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.role import ROLES
 from loadtest.workflows.deployment import measure
@@ -46,10 +47,10 @@ def measure_restarts(ready: Ready, folder: Path, progress: Progress) -> None:
             measure(ready._replace(experiment=part, versions=order), job, progress)
         finally:
             # a part that broke off is no restart to compare, and its samples are not thrown away either
-            if (job / ENVIRONMENT).exists():
+            if (job / ENVIRONMENT).exists() and not is_cut_off(job):
                 _add(folder, job)
                 shutil.rmtree(job)
-            elif not (job / SAMPLES).exists():
+            elif not holds_samples(job):
                 shutil.rmtree(job)
 
 

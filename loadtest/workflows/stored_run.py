@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from loadtest.data.cut_off_run import is_cut_off, read_cut_off_run
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, VERDICT, find_run, write_file
 from loadtest.data.samples import SampleSet
@@ -39,16 +40,25 @@ def gather_run(folder: Path, experiment: Experiment, dataset: Dataset) -> Run:
         DatasetError: the samples do not belong to the evaluation set.
     """
     environment = read_environment(folder)
+    samples, load = _measured(folder, experiment.load.duration)
+    if not environment and load.get("ended") == "stopped":
+        load = {"cut_off": f"{load['duration_s']:.1f} s were measured before the run was ended"} | load
     facts = RunFacts.model_validate(
         {
             "backend": environment.get("backend", "local"),
-            "load": _read_json(folder / LOAD),
+            "load": load,
             "versions": environment.get("server_facts", {}),
         }
     )
-    samples = SampleSet.read(folder / SAMPLES)
     _check_digest(folder, samples)
     return Run.gather(experiment, dataset, samples, facts)
+
+
+def _measured(folder: Path, duration: float) -> tuple[SampleSet, dict[str, Any]]:
+    """The samples of a run and the facts of its load, of which ``duration`` seconds were asked."""
+    if is_cut_off(folder):
+        return read_cut_off_run(folder, duration)
+    return SampleSet.read(folder / SAMPLES), _read_json(folder / LOAD)
 
 
 def _check_digest(folder: Path, samples: SampleSet) -> None:
@@ -59,7 +69,7 @@ def _check_digest(folder: Path, samples: SampleSet) -> None:
         return  # none, or a damaged one, which judging again replaces
     if judged not in (None, samples.digest):
         raise UsageError(
-            f"{folder / SAMPLES}: not the samples that {VERDICT} was computed from; take them from a copy of "
+            f"{folder}: not the samples that {VERDICT} was computed from; take them from a copy of "
             f"the run, or remove {VERDICT} to judge these"
         )
 

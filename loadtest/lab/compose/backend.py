@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
+
 from loadtest.lab.compose.docker_cli import Docker
 from loadtest.lab.compose.images import provide_images
 from loadtest.lab.compose.lab import ComposeLab
 from loadtest.lab.compose.own_image import own_image
+from loadtest.lab.compose.project import Project
 from loadtest.lab.interface import Backend, LabRequest, OpenLab, Version
 from loadtest.lab.own_runtime import own_runtime
 
@@ -36,4 +40,13 @@ def prepare(request: LabRequest, docker: Docker | None = None) -> OpenLab:
     return open_lab
 
 
-BACKEND = Backend("compose", "Docker Compose", rank=1, prepare=prepare)
+def remove(noted: Mapping[str, str], _: str) -> str:
+    """Remove the project of a lab whose command was killed, by its label; see ``Backend.remove``."""
+    project = Project(Docker(), noted["project"], ())
+    there = len(project.leftovers())
+    project.remove()
+    shutil.rmtree(noted["folder"], ignore_errors=True)
+    return f"the Compose project {noted['project']} ({there} containers, networks and volumes)"
+
+
+BACKEND = Backend("compose", "Docker Compose", rank=1, prepare=prepare, remove=remove)

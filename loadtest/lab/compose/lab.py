@@ -28,6 +28,7 @@ from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.route_change import RouteChange
 from loadtest.lab.interface import CpuUsage, Endpoints, Version, require_cpus
 from loadtest.lab.interrupts import interrupts_deferred
+from loadtest.lab.leftovers import LabNote
 from loadtest.lab.services.feedback import lab_token
 from loadtest.lab.services.load_generator import did_its_job, load_ended, longest
 from loadtest.lab.services.server_faults import ServerFaults
@@ -87,6 +88,7 @@ class ComposeLab:
             else:
                 require_readable(version.folder)
         self._folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
+        self._note = LabNote(backend=self.backend, project=self.name, folder=str(self._folder))
         state = (self._state or self._folder / "routes").absolute()
         state.mkdir(parents=True, exist_ok=True)
         # whatever this person's umask is, the gateway reads it
@@ -117,6 +119,7 @@ class ComposeLab:
         with interrupts_deferred(drop=True):
             try:
                 self._project.remove()
+                self._note.close()
             except LabError as trouble:
                 if broken is None:
                     raise

@@ -6,11 +6,15 @@ import contextlib
 import io
 import subprocess
 import tarfile
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from loadtest.errors import LabError
+from loadtest.data.cut_off_run import is_cut_off
+from loadtest.data.sample_stream import SampleStream
+from loadtest.data.samples import read_kept
+from loadtest.errors import ExitCode, LabError, UsageError
 from loadtest.lab.compose.docker_cli import Docker
 from loadtest.lab.compose.project import Container
 
@@ -30,6 +34,7 @@ class ComposeLoad:
 
     Raises:
         LabError: the job cannot be copied in.
+        UsageError: its folder cannot be written.
     """
 
     def __init__(self, docker: Docker, container: Container, job: Path, limit: float) -> None:
@@ -38,7 +43,12 @@ class ComposeLoad:
         self._job = job
         self._stopped = False
         self._code: int | None = None
+        self._trouble: str | None = None
         docker.run("cp", "-", f"{self._id}:{_JOB}", stdin=_archive(job), timeout=_COPY_SECONDS)
+        try:
+            self._kept = SampleStream(job)
+        except OSError as error:
+            raise UsageError(f"{job}: cannot write the samples there ({error.strerror})") from error
         # its own session: on Ctrl-C the flow asks it to stop, and what was measured is kept
         self._process = subprocess.Popen(
             [docker.program, "start", "--attach", self._id],
@@ -58,9 +68,10 @@ class ComposeLoad:
         return self._stopped
 
     def lines(self) -> Iterator[str]:
-        """Its standard output, line by line, until it ends."""
+        """Its standard output, line by line, until it ends; samples are kept in the job folder on the way."""
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
         for line in self._process.stdout:
+            self._keep(line)
             yield line.rstrip("\n")
 
     def stop(self) -> None:
@@ -72,6 +83,8 @@ class ComposeLoad:
     def wait(self) -> int:
         """Its exit code, once ``samples.parquet`` and ``load.json`` lie in the job folder.
 
+        Where the disk takes no more, ``samples.stream`` has what was measured until then instead.
+
         Raises:
             LabError: its files cannot be copied out.
         """
@@ -82,9 +95,32 @@ class ComposeLoad:
                 self._signal("KILL")
                 self._process.communicate()
             self._watchdog.cancel()
-            self._docker.run("cp", f"{self._id}:{_JOB}/.", str(self._job), timeout=_COPY_SECONDS)
-            self._code = self._process.returncode
+            self._code = self._copy_out()
         return self._code
+
+    def _copy_out(self) -> int:
+        """Copy its files into the job folder; the exit code of what is then there."""
+        if self._trouble is not None:
+            self._kept.close({"trouble": self._trouble})
+            return ExitCode.PASS  # it was ended from here, and what is there can be judged
+        with tempfile.TemporaryDirectory(dir=self._job, prefix=".copy-") as folder:
+            self._docker.run("cp", f"{self._id}:{_JOB}/.", folder, timeout=_COPY_SECONDS)
+            for path in Path(folder).iterdir():
+                path.replace(self._job / path.name)
+        self._kept.close()
+        if not is_cut_off(self._job):
+            self._kept.path.unlink(missing_ok=True)
+        return self._process.returncode
+
+    def _keep(self, line: str) -> None:
+        kept = read_kept(line)
+        if kept is None or self._trouble is not None:
+            return
+        try:
+            self._kept.add(*kept)
+        except OSError as error:
+            self._trouble = f"the disk took no more ({error.strerror})"
+            self.stop()
 
     def close(self) -> None:
         """Let go of the client after the container was removed."""

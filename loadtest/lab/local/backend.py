@@ -7,7 +7,7 @@ from loadtest.lab.interface import IMAGE, Backend, LabRequest, OpenLab, Version
 from loadtest.lab.local.environments import environment_python
 from loadtest.lab.local.envoy import find_envoy
 from loadtest.lab.local.lab import LocalLab
-from loadtest.lab.local.supervisor import log_folder
+from loadtest.lab.local.supervisor import log_folder, remove
 from loadtest.lab.own_runtime import own_runtime
 
 
@@ -39,4 +39,4 @@ def _prepare(request: LabRequest) -> OpenLab:
     return open_lab
 
 
-BACKEND = Backend("local", "local processes", rank=2, prepare=_prepare, refuses=_refuses)
+BACKEND = Backend("local", "local processes", rank=2, prepare=_prepare, refuses=_refuses, remove=remove)

@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Self
@@ -25,6 +25,7 @@ import psutil
 
 from loadtest.errors import ServiceDied, StartError
 from loadtest.lab.interrupts import interrupts_deferred
+from loadtest.lab.leftovers import MARK, LabNote
 from loadtest.lab.local.limits import Limits
 from loadtest.lab.local.process_stop import stop_families
 from loadtest.lab.local.reaper import Reaper
@@ -35,6 +36,9 @@ GRACE = 5.0
 _GATE = 'read -r _ && exec "$@" </dev/null'
 """A service begins once it is told to: if we are killed before the reaper knows of it, it never does."""
 
+_LOGS = "loadproof-"
+_REAPED = 15.0
+"""Seconds that the reaper of a killed lab gets before what it left is killed."""
 _TAIL_LINES = 20
 _TAIL_BYTES = 64 * 1024
 
@@ -92,6 +96,7 @@ class Supervisor:
     def __enter__(self) -> Self:
         """Start the reaper."""
         with interrupts_deferred():
+            self._note = LabNote(backend="local", folder=str(self._folder))
             self._reaper = self._make_reaper(self._cwd)
         return self
 
@@ -101,6 +106,7 @@ class Supervisor:
             for service in reversed(self._services.copy()):
                 self.stop(service)
             self._reaper.close()
+            self._note.close()
 
     def start(
         self,
@@ -133,7 +139,7 @@ class Supervisor:
                 stdout=output,
                 stderr=errors,
                 cwd=self._cwd,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", MARK: self._note.name, **(env or {})},
                 start_new_session=True,
             )
             self._reaper.started(process.pid)
@@ -171,9 +177,26 @@ class Supervisor:
 
 def log_folder() -> Path:
     """A folder for logs that goes when this process ends: errors carry the lines that matter."""
-    folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
+    folder = Path(tempfile.mkdtemp(prefix=_LOGS))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def remove(noted: Mapping[str, str], name: str) -> str:
+    """Remove what a lab left whose command was killed, and its reaper too; see ``Backend.remove``."""
+    _, left = psutil.wait_procs(list(_marked(name)), timeout=_REAPED)
+    stop_families(left, GRACE)
+    folder = Path(noted["folder"])
+    if folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith(_LOGS):
+        shutil.rmtree(folder, ignore_errors=True)
+    return f"the local lab in {folder} ({len(left)} processes)"
+
+
+def _marked(name: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if name and process.environ().get(MARK) == name:
+                yield process
 
 
 def hint(service: Service) -> str:

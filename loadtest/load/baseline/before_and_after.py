@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from time import perf_counter
 
 import gevent
 
-from loadtest.data.baseline import BaselineAnswers
+from loadtest.data.baseline import BaselineAnswers, Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
@@ -140,8 +141,12 @@ class Baseline:
                 self.answers.setdefault(role, {}).update(askers[role].asked_rows)
 
     def compare(self, samples: SampleSet) -> SampleSet:
-        """The samples of the whole run, held against both halves."""
-        return compare_late(samples, self._dataset, self.answers)
+        """Samples of the run, held against both halves; when all were asked for."""
+        return compare_late(samples, self._comparisons)
+
+    @cached_property
+    def _comparisons(self) -> dict[Role, Comparison]:
+        return {role: Comparison(self._dataset, known) for role, known in self.answers.items()}
 
     def _askers(self, rows: list[int], *, check: bool, phase: str) -> dict[Role, BaselineAsker]:
         return {

@@ -7,29 +7,28 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loadtest.data.baseline import BaselineAnswers, Comparison
-from loadtest.data.dataset import Dataset
+from loadtest.data.baseline import Comparison
 from loadtest.data.samples import SCHEMA, SampleSet
+from loadtest.experiment.role import Role
 from loadtest.load.sending.response import BROKEN
 
 
-def compare_late(samples: SampleSet, dataset: Dataset, answers: BaselineAnswers) -> SampleSet:
+def compare_late(samples: SampleSet, comparisons: Mapping[Role, Comparison]) -> SampleSet:
     """Fill in ``matches`` and ``baseline`` where a sample could not be compared when it was recorded.
 
     Ids were kept of all samples that wait for their comparison; now only of those that failed or differ.
 
     Args:
-        samples: of a whole run.
-        dataset: the evaluation set.
-        answers: of both halves: how far apart a regression's answers lie is known from all.
+        samples: of a run.
+        comparisons: per version with the answers of both halves: how far apart a regression's answers lie is
+            known from all.
     """
     table = samples.table
     columns = {name: table[name].combine_chunks() for name in ("row", "prediction", "matches", "baseline")}
     failed = pa.array(samples.failed)
     broken = pc.fill_null(pc.is_in(table["error"].cast(pa.string()), pa.array(sorted(BROKEN))), False)
     matches, baseline = columns["matches"], columns["baseline"]
-    for role, known in answers.items():
-        comparison = Comparison(dataset, known)
+    for role, comparison in comparisons.items():
         mine = pc.and_(pa.array(samples.is_role(role)), pc.is_null(columns["matches"]))
         judged = comparison.judge(columns["row"], columns["prediction"], broken.combine_chunks())
         matches = pc.if_else(mine, judged, matches)

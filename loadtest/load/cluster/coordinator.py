@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gevent
@@ -15,12 +16,12 @@ from locust.runners import MasterRunner
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import run_name
-from loadtest.data.samples import SampleSet
 from loadtest.errors import ExperimentError, LabError, LoadproofError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.baseline.before_and_after import AFTER_A_STOP, Baseline
 from loadtest.load.cluster.channel import Channel
+from loadtest.load.cluster.gathering import Gathering
 from loadtest.load.cluster.load_summary import LoadSummary
 from loadtest.load.cluster.messages import (
     DatasetContent,
@@ -46,10 +47,10 @@ logger = logging.getLogger(__name__)
 
 
 class FinishedRun(NamedTuple):
-    """A run that is over."""
+    """A run that is over; its samples lie in ``folder``."""
 
     experiment: Experiment
-    samples: SampleSet
+    folder: Path
     summary: LoadSummary
 
 
@@ -58,17 +59,20 @@ class RunHooks(NamedTuple):
 
     Args:
         resolve: gives the experiment of the run that starts now, with its data's path on this machine.
+        folder: names the folder for the files of the run that begins now, by the experiment and time zero.
         conclude: takes every run that is over.
         show: takes live figures about once a second.
         metrics: counts along, for Prometheus.
-        pass_on: takes samples as they come, as ``SampleSet.to_bytes`` encodes them; None: nobody wants them.
+        pass_on: takes samples as they come, as ``SampleSet.to_bytes`` encodes them, and the facts that hold
+            with them (``stream_facts``); None: nobody wants them.
     """
 
     resolve: Callable[[], Experiment]
+    folder: Callable[[Experiment, datetime], Path]
     conclude: Callable[[FinishedRun], None]
     show: Callable[[dict[str, Any]], None]
     metrics: LoadMetrics | None = None
-    pass_on: Callable[[bytes], None] | None = None
+    pass_on: Callable[[bytes, dict[str, Any]], None] | None = None
 
 
 class Coordinator:
@@ -202,16 +206,33 @@ class Coordinator:
             return
         with self._failing("recording failed at the master", run):
             samples = run.reports.accept(report)
-            if samples is not None:
+            if samples is not None and len(samples):
                 run.counts.add(samples)
-                if self._hooks.pass_on is not None and len(samples):
-                    self._hooks.pass_on(report.samples)
+                self._keep(run, report.samples)
             if run.waits_for_go:
                 self._go(run)
             self._check(run)
 
+    def _keep(self, run: RunInProgress, samples: bytes) -> None:
+        facts = run.facts()
+        gathering = self._gathering(run)
+        gathering.add(samples, facts)
+        if gathering.trouble is not None and run.stopped_after is None:
+            logger.error("nothing more can be recorded, so the run ends (%s)", gathering.trouble)
+            self._end_early(run)
+        if self._hooks.pass_on is not None:
+            self._hooks.pass_on(samples, facts)
+
+    def _gathering(self, run: RunInProgress) -> Gathering:
+        if run.gathering is None:
+            began = datetime.now(UTC) if run.began_at is None else datetime.fromtimestamp(run.began_at, UTC)
+            run.folder = self._hooks.folder(run.experiment, began)
+            run.gathering = Gathering(run.folder)
+        return run.gathering
+
     def _go(self, run: RunInProgress) -> None:
         began_at = run.begin(_LEAD + run.experiment.load.warmup)
+        self._gathering(run)  # a folder that cannot be written ends the run before it measures
         if self._hooks.metrics is not None:
             began = datetime.fromtimestamp(began_at, UTC)
             self._hooks.metrics.begin(run_name(run.experiment.name, began), run.experiment, run.counts)
@@ -276,8 +297,8 @@ class Coordinator:
         run, self._run = self._run, None
         if run is not None:
             with self._failing("the run could not be concluded"):
-                samples = run.compared(run.reports.samples())
-                self.result = FinishedRun(run.experiment, samples, run.summary(samples))
+                summary = self._gathering(run).conclude(run.totals, run.summary, run.compared)
+                self.result = FinishedRun(run.experiment, run.folder, summary)
                 self._show_progress(run)
                 if self.result.summary.reason:
                     logger.error("%s", self.result.summary.reason)

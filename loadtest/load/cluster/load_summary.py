@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-
 from loadtest.data.local_errors import local_trouble
-from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import ROLES, Role
 from loadtest.load.baseline.asking import BaselineReach
+from loadtest.load.cluster.sample_totals import SampleTotals
 from loadtest.load.cluster.worker_reports import WorkerReports
 from loadtest.load.sending.task_answers import MOST_KEPT
 
@@ -82,7 +80,7 @@ class LoadSummary:
 def summarise(
     load: Load,
     reports: WorkerReports,
-    samples: SampleSet,
+    totals: SampleTotals,
     began_at: float,
     stopped_after: float | None,
     baseline: Mapping[Role, BaselineReach] | None = None,
@@ -93,7 +91,7 @@ def summarise(
     Args:
         load: what was asked for.
         reports: what the workers reported.
-        samples: all that arrived.
+        totals: of all samples that arrived.
         began_at: time zero, seconds since 1970.
         stopped_after: seconds from there at which it was ended early; None: it was not.
         baseline: per version how far its baseline answers reach.
@@ -105,17 +103,16 @@ def summarise(
                 share.missing = f"ended after {share.last.scheduled:,} of {share.last.planned:,} arrivals"
     duration = load.duration if stopped_after is None else min(max(stopped_after, 0.0), load.duration)
     part = duration / load.duration
-    lag = samples.sent_at - samples.scheduled_at
-    lag_p99 = float(np.quantile(lag, 0.99)) if len(samples) else None
+    lag_p99 = totals.lag_p99
     scheduled = sum(share.scheduled(part) for share in reports.shares)
-    last = float(samples.sent_at.max()) if len(samples) else 0.0
+    last = totals.last_sent
     # the last arrivals may be as late as any other
     sending = last if last > duration + load.max_lag else duration
     offered, achieved = (scheduled / duration, reports.sent / sending) if duration else (0.0, 0.0)
-    missing = [share.loss(part) for share in reports.shares if share.missing]
+    missing = [share.loss(part, totals.arrivals(share.worker)) for share in reports.shares if share.missing]
     lost = sum(share.lost for share in reports.shares)
     gap = any(share.gap for share in reports.shares)
-    doubt = local_trouble(samples.errors()) or _doubt(load, missing, lost, gap, offered, achieved, lag_p99)
+    doubt = local_trouble(totals.errors) or _doubt(load, missing, lost, gap, offered, achieved, lag_p99)
     reason, code = reports.problem or (doubt, ExitCode.INVALID if doubt else ExitCode.PASS)
     broken = reports.problem is not None or bool(missing)
     return LoadSummary(
@@ -125,7 +122,7 @@ def summarise(
         duration_s=duration,
         began_at=began_at,
         ended="broken" if broken else "completed" if stopped_after is None else "stopped",
-        requests={role: len(samples.of(role)) for role in ROLES},
+        requests={role: totals.requests(role) for role in ROLES},
         warmup_requests={
             role: sum(share.last.warmup[index] for share in reports.shares)
             for index, role in enumerate(ROLES)

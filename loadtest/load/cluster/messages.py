@@ -117,6 +117,7 @@ class Report(NamedTuple):
         scheduled: measured arrivals whose time has come.
         sent: measured arrivals sent.
         elapsed: seconds since time zero; negative during the warm-up; None: it does not send yet.
+        settled: when the first arrival is scheduled that was not sent or not answered yet; None: all were.
         warmup: warm-up requests sent to stable and to the candidate.
         resent: requests to stable and to the candidate that were sent once more.
         not_answers: of stable and of the candidate, texts that are no answer and how often each came.
@@ -136,6 +137,7 @@ class Report(NamedTuple):
     scheduled: Count = 0
     sent: Count = 0
     elapsed: FiniteFloat | None = None
+    settled: FiniteFloat | None = None
     warmup: tuple[Count, Count] = (0, 0)
     resent: tuple[Count, Count] = (0, 0)
     not_answers: tuple[Texts, ...] = ()

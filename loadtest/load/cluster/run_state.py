@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from gevent.event import Event
 
+from loadtest.data.sample_stream import stream_facts
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.baseline.before_and_after import Baseline
+from loadtest.load.cluster.gathering import Gathering
 from loadtest.load.cluster.load_summary import LoadSummary, summarise
+from loadtest.load.cluster.sample_totals import SampleTotals
 from loadtest.load.cluster.worker_reports import WorkerReports
 from loadtest.load.live.counts import LiveCounts
 from loadtest.load.live.progress import Progress
@@ -48,6 +53,8 @@ class RunInProgress:
         self.counts = LiveCounts(experiment.objective.latency)
         self.baseline: Baseline | None = None
         self.began_at: float | None = None
+        self.folder = Path()
+        self.gathering: Gathering | None = None
         self.stopped_after: float | None = None
         self.sent = Event()
         """Every worker has finished, or is given up."""
@@ -108,15 +115,29 @@ class RunInProgress:
         """The samples, held against all baseline answers."""
         return samples if self.baseline is None else self.baseline.compare(samples)
 
-    def summary(self, samples: SampleSet) -> LoadSummary:
+    def totals(self) -> SampleTotals:
+        """Of all its samples, as far as they are counted when they come."""
+        missing = [share.worker for share in self.reports.shares if share.missing or share.deserted]
+        return SampleTotals(self.counts, missing)
+
+    def summary(self, totals: SampleTotals) -> LoadSummary:
         """What became of it."""
+        return self._summarise(totals, self.stopped_after)
+
+    def facts(self) -> dict[str, Any]:
+        """What holds of it with the samples so far; see ``stream_facts``."""
+        so_far = self._summarise(self.totals(), self.reports.elapsed or 0.0)
+        settled = self.reports.settled
+        return stream_facts(so_far.to_json(), settled if math.isfinite(settled) else None)
+
+    def _summarise(self, totals: SampleTotals, stopped_after: float | None) -> LoadSummary:
         began_at = self.began_at if self.began_at is not None else self._wall()
         return summarise(
             self.experiment.load,
             self.reports,
-            samples,
+            totals,
             began_at,
-            self.stopped_after,
+            stopped_after,
             None if self.baseline is None else self.baseline.reach,
             None if self.baseline is None else self.baseline.looked_at,
         )

@@ -282,6 +282,7 @@ class _Share:
             scheduled=driver.scheduled if driver else 0,
             sent=driver.sent if driver else 0,
             elapsed=None if self._origin is None else time.perf_counter() - self._origin,
+            settled=driver.settled if driver else None,
             warmup=(driver.warmup[0], driver.warmup[1]) if driver else (0, 0),
             resent=(driver.resent[0], driver.resent[1]) if driver else (0, 0),
             not_answers=tuple(dict(kept.texts) for kept in driver.not_answers) if driver else (),

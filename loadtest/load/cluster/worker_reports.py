@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -38,7 +39,6 @@ class WorkerShare:
     gap: bool = False
     missing: str | None = None
     last: Report = _NOTHING_YET
-    samples: list[SampleSet] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -51,9 +51,14 @@ class WorkerShare:
         return self.last.recorded - self.received
 
     @property
-    def arrivals(self) -> int:
-        """Measured arrivals of which at least one sample arrived."""
-        return len({moment for part in self.samples for moment in part.scheduled_at.tolist()})
+    def settled(self) -> float:
+        """Seconds since time zero before which each of its arrivals has all its samples here."""
+        last = self.last
+        if last.state == "finished":
+            return math.inf
+        if last.elapsed is None:  # it does not send yet
+            return 0.0
+        return math.inf if last.settled is None else last.settled
 
     @property
     def deserted(self) -> bool:
@@ -65,8 +70,11 @@ class WorkerShare:
         """Arrivals whose time came in this part of the duration; where it went missing, as planned."""
         return self.last.planned * part if self.missing else self.last.scheduled
 
-    def loss(self, part: float) -> dict[str, Any]:
-        """One of ``LoadSummary.missing_workers``, of a run that lasted this part of its duration."""
+    def loss(self, part: float, came: int) -> dict[str, Any]:
+        """One of ``LoadSummary.missing_workers``, of a run that lasted this part of its duration.
+
+        ``came`` are the measured arrivals of which at least one sample arrived.
+        """
         arrivals = round(self.scheduled(part))
         return {
             "worker": self.worker,
@@ -74,7 +82,7 @@ class WorkerShare:
             "reason": self.missing,
             "last_report_s": self.last.elapsed,
             "arrivals": arrivals,
-            "missing_arrivals": max(arrivals - self.arrivals, 0),
+            "missing_arrivals": max(arrivals - came, 0),
         }
 
 
@@ -113,7 +121,6 @@ class WorkerReports:
                 raise ValueError(f"the samples of worker {report.worker} cannot be read ({error})") from error
             if wrong := _problem(samples, report):
                 raise ValueError(f"the samples of worker {report.worker} cannot be: {wrong}")
-            share.samples.append(samples)
             share.received += len(samples)
         share.gap |= report.number != share.reports
         share.reports = report.number + 1
@@ -173,9 +180,16 @@ class WorkerReports:
                 return where + share.last.problem, ExitCode(share.last.code)
         return None
 
-    def samples(self) -> SampleSet:
-        """All samples that arrived."""
-        return SampleSet.concat([part for share in self.shares for part in share.samples])
+    @property
+    def elapsed(self) -> float | None:
+        """How far the workers said that they are, seconds since time zero; None: none sends yet."""
+        said = [share.last.elapsed for share in self.shares if share.last.elapsed is not None]
+        return max(said, default=None)
+
+    @property
+    def settled(self) -> float:
+        """Seconds since time zero before which every arrival of the workers that are left has its samples."""
+        return min((share.settled for share in self.shares if share.missing is None), default=0.0)
 
 
 def _problem(samples: SampleSet, report: Report) -> str | None:

@@ -30,8 +30,17 @@ class Histogram:
 
     def add(self, seconds: NDArray[np.float64]) -> None:
         """Take in values, shape (values,)."""
-        self.counts += np.bincount(_BOUNDS.searchsorted(seconds), minlength=len(self.counts))
+        self.counts += np.bincount(self.buckets(seconds), minlength=len(self.counts))
         self._sum += float(seconds.sum())
+
+    @staticmethod
+    def buckets(seconds: NDArray[np.float64]) -> NDArray[np.intp]:
+        """The bucket of each value."""
+        return _BOUNDS.searchsorted(seconds)
+
+    def bucket_of(self, rank: int) -> int:
+        """The bucket of the value that has this rank, from 0, among all."""
+        return int(np.cumsum(self.counts).searchsorted(rank, side="right"))
 
     def exposed(self, bounds: Sequence[float]) -> tuple[list[tuple[str, float]], float]:
         """Cumulative buckets and the sum, as prometheus-client takes them; ``bounds`` are among ours."""

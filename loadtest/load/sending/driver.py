@@ -98,7 +98,8 @@ class Driver:
         ]
         self._versions = versions
         self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
-        self._in_flight = 0
+        self._in_flight: dict[int, float] = {}
+        """When each request without an answer was scheduled, by its serial, in the order of sending."""
         self._drained = Event()
         self._until = float("inf")
         self._origin = float("inf")
@@ -114,6 +115,15 @@ class Driver:
         arrivals = self._schedule.scheduled_at
         elapsed = min(perf_counter(), self._until) - self._origin
         return max(int(arrivals.searchsorted(elapsed)) - int(arrivals.searchsorted(0.0)), 0)
+
+    @property
+    def settled(self) -> float | None:
+        """When the first arrival is scheduled that was not sent or not answered yet; None: all were."""
+        for scheduled_at in self._in_flight.values():
+            return scheduled_at
+        arrivals = self._schedule.scheduled_at
+        unsent = int(arrivals.searchsorted(0.0)) + self.sent
+        return float(arrivals[unsent]) if unsent < len(arrivals) else None
 
     def stop(self) -> None:
         """No more arrivals from this instant on; what is late is still sent, what is in flight waited for."""
@@ -136,7 +146,7 @@ class Driver:
             self._send_all()
             self._drained.clear()
             if self._in_flight and not self._drained.wait(self._timeout + HOPELESS):
-                self.fail(f"{self._in_flight} requests did not end at their time-out", ExitCode.LAB)
+                self.fail(f"{len(self._in_flight)} requests did not end at their time-out", ExitCode.LAB)
         for client in self._clients:
             client.close()
 
@@ -175,10 +185,10 @@ class Driver:
                 "the rate is beyond it; lower the rate or add workers",
                 ExitCode.INVALID,
             )
-        elif self._in_flight + len(ROLES) > self._capacity:
+        elif len(self._in_flight) + len(ROLES) > self._capacity:
             self.fail(
-                f"{self._in_flight:,} requests were in flight, as many as the load generator can hold: the "
-                "target is too slow for this rate; lower the rate or the time-out, or add workers",
+                f"{len(self._in_flight):,} requests were in flight, as many as the load generator can hold: "
+                "the target is too slow for this rate; lower the rate or the time-out, or add workers",
                 ExitCode.INVALID,
             )
 
@@ -188,8 +198,8 @@ class Driver:
         for role in self._versions(candidate_first):
             if scheduled_at < 0:
                 self.warmup[role] += 1
-            self._in_flight += 1
             self._serial += 1
+            self._in_flight[self._serial] = scheduled_at
             gevent.spawn_raw(self._send, role, scheduled_at, row, self._serial)
 
     def _send(self, role: int, scheduled_at: float, row: int, serial: int) -> None:
@@ -203,7 +213,7 @@ class Driver:
             # a sample that is lost must not go unnoticed
             self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
         finally:
-            self._in_flight -= 1
+            del self._in_flight[serial]
             if not self._in_flight:
                 self._drained.set()
 

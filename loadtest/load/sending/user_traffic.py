@@ -75,7 +75,7 @@ class UnpinnedDriver(Driver):
             self.sent += 1
         number = self._serial
         self._serial += 1
-        self._in_flight += 1
+        self._in_flight[number] = scheduled_at
         gevent.spawn_raw(self._send_unpinned, number, scheduled_at, row)
 
     def _send_unpinned(self, number: int, scheduled_at: float, row: int) -> None:
@@ -100,7 +100,7 @@ class UnpinnedDriver(Driver):
             # a sample that is lost must not go unnoticed
             self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
         finally:
-            self._in_flight -= 1
+            del self._in_flight[number]
             if not self._in_flight:
                 self._drained.set()
 

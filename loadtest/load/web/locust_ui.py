@@ -77,7 +77,14 @@ def start(environment: Environment, **_: object) -> None:
         page.extend(web.app, web.template_args)
         web.app.wsgi_app = Border(web.app.wsgi_app, [*settings.page_hosts, *_host_of(pages)])
         web.app.before_request(lambda: _before_stop(environment))
-    hooks = RunHooks(resolve, publisher.publish, page.show, metrics, publisher.pass_on if web else None)
+    hooks = RunHooks(
+        resolve=resolve,
+        folder=publisher.folder,
+        conclude=publisher.publish,
+        show=page.show,
+        metrics=metrics,
+        pass_on=publisher.pass_on if web else None,
+    )
     coordinator = None if options.worker else coordinate(environment, inputs, hooks)
     if not isinstance(environment.runner, MasterRunner):
         Worker(environment, inputs, permits=_permits(environment, settings))

@@ -7,13 +7,14 @@ import json
 import logging
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import gevent
 
-from loadtest.data.run_folder import VERDICT
+from loadtest.data.run_environment import describe
+from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, VERDICT, RunFolder
 from loadtest.experiment.experiment import Experiment
-from loadtest.load.cluster import files
 from loadtest.load.cluster.coordinator import FinishedRun
 from loadtest.load.live.client_metrics import LoadMetrics
 from loadtest.load.live.gate_view import LiveGates
@@ -37,6 +38,7 @@ class RunPublisher:
         self._gates: LiveGates | None = None
         self._judging: gevent.Greenlet | None = None
         self._servers: Scrape = {}
+        self._folder: RunFolder
 
     def begin(self, experiment: Experiment) -> None:
         """A run begins; its gates are judged from its first samples on."""
@@ -44,7 +46,17 @@ class RunPublisher:
         self._experiment = experiment
         self._servers = scrape(self._settings.targets)
 
-    def pass_on(self, samples: bytes) -> None:
+    def folder(self, experiment: Experiment, began: datetime) -> Path:
+        """A new folder for the run, in which it can be judged whatever becomes of this process.
+
+        Raises:
+            UsageError: the results folder cannot be written.
+        """
+        self._folder = RunFolder(self._settings.results, experiment.name, began)
+        self._folder.write(EXPERIMENT, experiment.to_toml())
+        return self._folder.path
+
+    def pass_on(self, samples: bytes, _: object) -> None:
         """Samples came in."""
         if self._gates is None and self._experiment is not None:
             self._gates = LiveGates(self._experiment, self._page.show_gates)
@@ -57,10 +69,12 @@ class RunPublisher:
             gates.close()
 
     def publish(self, run: FinishedRun) -> None:
-        """Write the run folder, then judge it."""
+        """Complete the run folder, then judge it."""
         facts = server_facts(self._servers, scrape(self._settings.targets))
         lab = lab_facts(run.experiment, self._settings.backend, facts)
-        folder = files.publish(self._settings.results, *run, lab)
+        with self._folder:
+            self._folder.write(ENVIRONMENT, describe(lab))
+            folder = self._folder.publish()
         logger.info("run folder: %s", folder)
         self._page.judging()
         self._judging = gevent.spawn(self._judge, folder)

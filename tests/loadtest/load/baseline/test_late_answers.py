@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from loadtest.data.baseline import Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.load.baseline.late_answers import compare_late
 from tests.loadtest.made_samples import Sample, sample_set
@@ -35,14 +36,13 @@ def test_what_waited_for_its_comparison_gets_it():
         (sample(3, "candidate", "1"), (None, None, None)),
         (sample(1, "stable", "0"), (None, None, None)),
     ]
-    samples = compare_late(
-        sample_set(before for before, _ in table), DATASET, {"candidate": {0: "1", 1: "1", 2: None}}
-    )
+    known = {"candidate": Comparison(DATASET, {0: "1", 1: "1", 2: None})}
+    samples = compare_late(sample_set(before for before, _ in table), known)
     columns = [samples.table[name].to_pylist() for name in ("matches", "request_id", "baseline")]
     assert list(zip(*columns, strict=True)) == [after for _, after in table]
 
 
 def test_nothing_was_asked():
-    samples = compare_late(sample_set([sample(0, "stable", "1")]), DATASET, {})
+    samples = compare_late(sample_set([sample(0, "stable", "1")]), {})
     assert samples.table["request_id"].to_pylist() == [None]
-    assert len(compare_late(sample_set([]), DATASET, {"stable": {0: "1"}})) == 0
+    assert len(compare_late(sample_set([]), {"stable": Comparison(DATASET, {0: "1"})})) == 0

@@ -8,7 +8,9 @@ from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
 from loadtest.load.cluster.load_summary import summarise
 from loadtest.load.cluster.messages import Report
+from loadtest.load.cluster.sample_totals import SampleTotals
 from loadtest.load.cluster.worker_reports import WorkerReports
+from loadtest.load.live.counts import LiveCounts
 from tests.loadtest.made_samples import Sample, sample_set
 
 LOAD = Load(rate=10, duration=10, max_lag=0.05)
@@ -22,9 +24,19 @@ def samples(arrivals, lag=0.001, last=10.0):
     ]
 
 
+def totals(*pieces):
+    counts = LiveCounts(0.25)
+    for piece in pieces:
+        counts.add(piece)
+    known = SampleTotals(counts, (0, 1))
+    assert list(known.read(pieces)) == list(pieces)
+    return known
+
+
 def summarised(recorded, *, stopped_after=None, missing=None, **more):
     reports = WorkerReports("run", ["a", "there_1"])
-    content = sample_set(recorded).to_bytes()
+    pieces = [sample_set(recorded)]
+    content = pieces[0].to_bytes()
     ends = {
         "recorded": len(recorded),
         "planned": 100,
@@ -36,12 +48,15 @@ def summarised(recorded, *, stopped_after=None, missing=None, **more):
     }
     reports.accept(Report("run", 0, 0, "finished", content, **(ends | more)))
     if missing:
-        half = sample_set([each._replace(worker=1) for each in samples(45)]).to_bytes()
-        reports.accept(Report("run", 1, 0, "running", half, 90, 90, scheduled=45, sent=45, elapsed=4.2))
+        half = sample_set([each._replace(worker=1) for each in samples(45)])
+        pieces.append(half)
+        reports.accept(
+            Report("run", 1, 0, "running", half.to_bytes(), 90, 90, scheduled=45, sent=45, elapsed=4.2)
+        )
     else:
         reports.accept(Report("run", 1, 0, "finished"))
     reports.shares[1].missing = missing
-    return summarise(LOAD, reports, reports.samples(), 1e9, stopped_after)
+    return summarise(LOAD, reports, totals(*pieces), 1e9, stopped_after)
 
 
 @pytest.mark.parametrize(
@@ -153,9 +168,9 @@ def test_what_a_missing_worker_owes_ends_with_the_run():
 
 def test_lost_samples_are_counted():
     reports = WorkerReports("run", ["a"])
-    content = sample_set(samples(100)).to_bytes()
-    reports.accept(Report("run", 0, 0, "finished", content, 203, 100, 100, 100))
-    summary = summarise(LOAD, reports, reports.samples(), 1e9, None)
+    content = sample_set(samples(100))
+    reports.accept(Report("run", 0, 0, "finished", content.to_bytes(), 203, 100, 100, 100))
+    summary = summarise(LOAD, reports, totals(content), 1e9, None)
     assert (summary.valid, summary.missing_samples) == (False, 3)
     assert "3 samples were lost" in summary.reason
 

@@ -27,7 +27,7 @@ def test_reports_of_all_workers_come_together():
     reports.accept(report(1, 1, "finished", 2, 2))
     reports.accept(report(0, 2, "finished", 1, 4))
     assert reports.over
-    assert len(reports.samples()) == 6
+    assert sum(share.received for share in reports.shares) == 6
     assert [share.lost for share in reports.shares] == [0, 0]
 
 
@@ -48,14 +48,14 @@ def test_what_is_lost_is_known(sent, received, lost, gap):
     for each in sent:
         reports.accept(each)
     (share,) = reports.shares
-    assert (len(reports.samples()), share.lost, share.gap) == (received, lost, gap)
+    assert (share.received, share.lost, share.gap) == (received, lost, gap)
 
 
 def test_reports_of_another_run_are_ignored():
     reports = WorkerReports("run", ["a"])
     assert reports.accept(report(0, 0, "finished", 2, 2)._replace(run="before")) is None
     assert not reports.over
-    assert len(reports.samples()) == 0
+    assert sum(share.received for share in reports.shares) == 0
 
 
 def test_unreadable_samples_are_an_error():
@@ -108,7 +108,7 @@ def test_a_silent_worker_is_given_up_and_what_it_reported_kept():
     alive, silent = reports.shares
     assert alive.missing is None
     assert silent.missing == "no report for 5.5 s"
-    assert len(reports.samples()) == 4
+    assert sum(share.received for share in reports.shares) == 4
 
 
 def test_a_worker_may_prepare_for_long():
@@ -122,3 +122,32 @@ def test_the_first_problem_is_told():
     reports = WorkerReports("run", ["a", "b"])
     reports.accept(report(1, 0, "finished", problem="disk full", code=ExitCode.LAB))
     assert reports.problem == ("worker 1: disk full", ExitCode.LAB)
+
+
+@pytest.mark.parametrize(
+    ("states", "settled", "elapsed"),
+    [
+        # one waits for an answer since 2 s, of the other everything is here up to its next arrival
+        ([{"elapsed": 3.0, "settled": 2.0}, {"elapsed": 3.1, "settled": 3.2}], 2.0, 3.1),
+        # one has nothing left to send or to wait for
+        ([{"elapsed": 3.0, "settled": 2.5}, {"elapsed": 3.1}], 2.5, 3.1),
+        # one does not send yet
+        ([{"elapsed": 3.0, "settled": 2.5}, {}], 0.0, 3.0),
+        ([{}, {}], 0.0, None),
+    ],
+)
+def test_up_to_where_every_sample_is_here(states, settled, elapsed):
+    reports = WorkerReports("run", ["a", "b"])
+    for worker, state in enumerate(states):
+        reports.accept(report(worker, 0, "running", **state))
+    assert (reports.settled, reports.elapsed) == (settled, elapsed)
+
+
+def test_a_worker_that_is_given_up_holds_back_nothing():
+    reports = WorkerReports("run", ["a", "b"])
+    reports.accept(report(0, 0, "running", elapsed=3.0, settled=2.5))
+    reports.accept(report(1, 0, "running", elapsed=1.0, settled=0.5))
+    reports.shares[1].missing = "no report for 5 s"
+    assert reports.settled == 2.5
+    reports.accept(report(0, 1, "finished", elapsed=4.0))
+    assert reports.settled == float("inf")
