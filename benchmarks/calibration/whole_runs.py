@@ -120,6 +120,7 @@ def _samples(
                 "worker": np.zeros(n, dtype=np.int16),
                 "request_id": pa.nulls(n, pa.string()),
                 "baseline": pa.nulls(n, pa.string()),
+                "scores": pa.nulls(n, SCHEMA.field("scores").type),
             }
         )
     tables = [

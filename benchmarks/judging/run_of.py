@@ -100,6 +100,7 @@ def _role(
         "worker": np.zeros(n, dtype=np.int16),
         "request_id": pa.array([f"r-{number}" if bad else None for number, bad in enumerate(failed)]),
         "baseline": pa.nulls(n, pa.string()),
+        "scores": pa.nulls(n, SCHEMA.field("scores").type),
     }
     return pa.table({f.name: pa.array(columns[f.name]).cast(_plain(f.type)) for f in SCHEMA})
 

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from contract.label_text import label_text
+from loadtest.data.class_order import in_order, named_classes
 from loadtest.data.column_arrays import as_matrix, floats_of, labels_of, matrix_or_none
 from loadtest.data.row_content import codes_of, contents
 from loadtest.data.table_file import TableFile, read_table_file
@@ -42,6 +43,7 @@ class Dataset:
         left_out: columns that are not sent unless they are named, and why, such as ``stands there 2 times``.
         written: columns of numbers as the file writes them, where the number does not say it.
         notes: what was decided on reading, one line each, for a person to see before the load.
+        named_classes: the labels that there are, in the order of the experiment; empty: those of the rows.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class Dataset:
     left_out: Mapping[str, str] = field(default_factory=dict)
     written: Mapping[str, pa.Array] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    named_classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -115,6 +118,17 @@ class Dataset:
         return codes, [*texts, ""] if encoded.null_count else texts
 
     @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The labels in the order in which samples have their scores; see ``in_order``."""
+        return self.named_classes or in_order(np.unique(np.asarray(self.labels, dtype=str)).tolist())
+
+    @cached_property
+    def class_places(self) -> NDArray[np.intp]:
+        """Where each row's label stands in ``classes``, shape (rows,)."""
+        labels, place = np.unique(np.asarray(self.labels, dtype=str), return_inverse=True)
+        return np.array([self.classes.index(label) for label in labels], dtype=np.intp)[place]
+
+    @cached_property
     def content(self) -> NDArray[np.intp]:
         """For each row the first row with the same features and label, shape (rows,)."""
         if self.matrix is not None:
@@ -175,6 +189,7 @@ class Dataset:
         labels = (
             labels_of(table[data.label], data) if labels_are_text else floats_of(table, data.label, data.path)
         )
+        classes = named_classes(labels, data) if labels_are_text else ()
         return cls(
             path=data.path,
             matrix=matrix_or_none(table.select(list(names)), data.path),
@@ -185,6 +200,7 @@ class Dataset:
             left_out=left_out,
             written={c.name: c.written for c in file.columns.values() if c.written is not None},
             notes=(*file.notes, *_not_sent(table, names, data, left_out)),
+            named_classes=classes,
         )
 
 

@@ -55,9 +55,11 @@ SCHEMA = pa.schema(
         pa.field("request_id", pa.string()),
         # the answer to the row without load, where it did not match, else null
         pa.field("baseline", pa.string()),
+        # probabilities in the order of ``Dataset.classes``, or one score; null where no gate needs them
+        pa.field("scores", pa.list_(pa.float32())),
     ]
 )
-_LATER = ("request_id", "baseline")
+_LATER = ("request_id", "baseline", "scores")
 _KEY = "samples"
 
 
@@ -119,7 +121,7 @@ class SampleSet:
             table = pq.read_table(pa.BufferReader(content))
             for name in _LATER:  # absent in older runs
                 if name not in table.column_names:
-                    table = table.append_column(name, pa.nulls(len(table), pa.string()))
+                    table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
             samples = cls(table.select(SCHEMA.names).cast(SCHEMA), digest)
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             reason = " ".join(str(error).split())
@@ -152,6 +154,22 @@ class SampleSet:
             place = table.schema.get_field_index(name)
             table = table.set_column(place, table.schema.field(place), pc.add(table[name], seconds))
         return SampleSet(table)
+
+    def without_scores(self) -> SampleSet:
+        """The same samples with no scores, which whoever follows a run does not need."""
+        place = SCHEMA.get_field_index("scores")
+        none = pa.nulls(len(self), SCHEMA.field(place).type)
+        return SampleSet(self.table.set_column(place, SCHEMA.field(place), none), self.digest)
+
+    @property
+    def scored(self) -> bool:
+        """Whether any sample has scores."""
+        return bool(self.table["scores"].null_count < len(self))
+
+    @property
+    def scores_each(self) -> int:
+        """The most scores that a sample has."""
+        return int(pc.max(pc.list_value_length(self.table["scores"])).as_py() or 0)
 
     def where(self, mask: NDArray[np.bool_]) -> SampleSet:
         """The samples at which ``mask`` (shape: one per sample) is true."""

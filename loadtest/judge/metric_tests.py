@@ -12,7 +12,7 @@ import numpy as np
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
-from loadtest.judge import quality_tests
+from loadtest.judge import quality_tests, score_tests
 from loadtest.judge.censored_latency import censored_latency
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED, compared_share, not_compared, too_few_compared
@@ -209,6 +209,8 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "value": quality_tests.value,
     "classification": quality_tests.classification,
     "regression": quality_tests.regression,
+    "ranking": score_tests.ranking,
+    "per_row_score": score_tests.per_row,
     "memory": partial(_read, read=lambda facts: facts.memory_bytes),
     "cpu_throttled": partial(_read, read=lambda facts: facts.cpu_throttled_ratio),
 }

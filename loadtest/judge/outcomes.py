@@ -31,6 +31,7 @@ class Outcomes:
         prediction: the answer as text, null where there is none.
         request_id: its id where it failed or did not match, else null.
         baseline: the answer given without load where it did not match, else null.
+        scores: of the classes, or one score; null where there are none.
     """
 
     row: NDArray[np.int32]
@@ -43,6 +44,7 @@ class Outcomes:
     prediction: pa.Array
     request_id: pa.Array
     baseline: pa.Array
+    scores: pa.Array
 
     def __len__(self) -> int:
         return len(self.row)

@@ -204,6 +204,7 @@ def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:
         prediction=_single(samples.table["prediction"]),
         request_id=_single(samples.table["request_id"]),
         baseline=_single(samples.table["baseline"]),
+        scores=_single(samples.table["scores"]),
     )
 
 

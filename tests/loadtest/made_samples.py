@@ -24,6 +24,7 @@ class Sample(NamedTuple):
     worker: int
     request_id: str | None = None
     baseline: str | None = None
+    scores: list[float] | None = None
 
 
 def sample_set(samples: Iterable[Sample]) -> SampleSet:

@@ -206,7 +206,10 @@ class Coordinator:
             if samples is not None:
                 run.counts.add(samples)
                 if self._hooks.pass_on is not None and len(samples):
-                    self._hooks.pass_on(report.samples)
+                    # what follows the run judges no scores before its end
+                    self._hooks.pass_on(
+                        samples.without_scores().to_bytes() if samples.scored else report.samples
+                    )
             if run.waits_for_go:
                 self._go(run)
             self._check(run)

@@ -76,6 +76,7 @@ class Day:
             prediction=pa.array(["1"] * n),
             request_id=pa.nulls(n, pa.string()),
             baseline=pa.nulls(n, pa.string()),
+            scores=pa.nulls(n, pa.list_(pa.float32())),
         )
 
 

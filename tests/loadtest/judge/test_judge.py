@@ -93,6 +93,7 @@ class Run:
                     "worker": np.zeros(self.arrivals),
                     "request_id": [f"r{i}" if i in arm.mismatches else None for i in range(self.arrivals)],
                     "baseline": [label[i] if i in arm.mismatches else None for i in range(self.arrivals)],
+                    "scores": pa.nulls(self.arrivals, pa.list_(pa.float32())),
                 }
             )
         tables = [

@@ -46,7 +46,7 @@ def outcomes(right: np.ndarray) -> Outcomes:
     nothing, none = np.zeros(ALL, dtype=bool), pa.nulls(ALL, pa.string())
     return Outcomes(
         np.arange(ALL, dtype=np.int32), np.arange(ALL) / 100, np.full(ALL, 0.01), nothing, correct, nothing,
-        nothing, pa.array(answer), none, none,
+        nothing, pa.array(answer), none, none, pa.nulls(ALL, pa.list_(pa.float32())),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ def outcomes(latency, at, failed=None):
         failed=no if failed is None else failed,
         correct=~no, mismatch=no, compared=no, prediction=pa.nulls(n, pa.string()),
         request_id=pa.nulls(n, pa.string()), baseline=pa.nulls(n, pa.string()),
+        scores=pa.nulls(n, pa.list_(pa.float32())),
     )  # fmt: skip
 
 
