@@ -107,12 +107,12 @@ def classification(gate: Gate, run: Run) -> Measurement:
     positive = positive_class(gate, classes)
     metric = scores.classification(gate.metric, positive)
     behind = partial(scores.rows_behind, gate.metric, positive)
-    return resampled(gate, run, metric, _classification_sums, gate.entry.useless or 0.0, behind)
+    return _resampled(gate, run, metric, _classification_sums, gate.entry.useless or 0.0, behind)
 
 
 def value(gate: Gate, run: Run) -> Measurement:
     """What 1,000 requests earn."""
-    return resampled(gate, run, scores.value_per_thousand, _value_sums, 0.0)
+    return _resampled(gate, run, scores.value_per_thousand, _value_sums, 0.0)
 
 
 def regression(gate: Gate, run: Run) -> Measurement:
@@ -139,13 +139,13 @@ def regression(gate: Gate, run: Run) -> Measurement:
         _refuse_huge(outcomes, guess, part, "stable" if outcomes is run.evidence.stable else "the candidate")
         apart = truth - centre
         columns = (rows.mean(column) for column in (part, apart, apart**2))
-        return group_sums([*columns, np.ones(len(rows.rows))], group)
+        return _sums([*columns, np.ones(len(rows.rows))], group)
 
     useless = entry.useless
     if useless is None:
         part = per_row(labels, np.full(len(labels), centre))
         useless = float(entry.of_sums(np.array([[part.mean(), 0.0, 0.0, 1.0]]))[0])
-    return resampled(gate, run, entry.of_sums, sums, useless)
+    return _resampled(gate, run, entry.of_sums, sums, useless)
 
 
 def _refuse_huge(outcomes: Outcomes, guess: Floats, part: Floats, name: str) -> None:
@@ -159,7 +159,7 @@ def _refuse_huge(outcomes: Outcomes, guess: Floats, part: Floats, name: str) -> 
         raise NoEvidence(f"{name} answers {text} to row {row}{more}, and no error of that can be added up")
 
 
-def resampled(
+def _resampled(
     gate: Gate,
     run: Run,
     metric: bootstrap.Metric,
@@ -217,7 +217,7 @@ def resampled(
     return Measurement(estimate, gate.margin, own_s, own_c, rows=len(c_rows.rows))
 
 
-def group_sums(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
+def _sums(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
     """Sums of per-row columns over groups, shape (groups, columns)."""
     count = int(group.max()) + 1
     return np.column_stack([np.bincount(group, weights=column, minlength=count) for column in columns])
@@ -229,7 +229,7 @@ def _value_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray
     earned = rows.mean(dataset.values[outcomes.row] * outcomes.correct)
     if not np.isfinite(earned).all():
         raise NoEvidence("the value column has empty cells; fill them")
-    return group_sums([earned, np.ones(len(earned))], group)
+    return _sums([earned, np.ones(len(earned))], group)
 
 
 def _numbers(predictions: pa.Array) -> Floats:

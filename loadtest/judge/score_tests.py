@@ -22,9 +22,9 @@ from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.outcomes import Floats, Outcomes, Places
 from loadtest.judge.paired_outcomes import NoEvidence
-from loadtest.judge.quality_tests import Rows, group_sums, resampled
+from loadtest.judge.quality_tests import Rows
 from loadtest.judge.run import Run, rows_of_slice
-from loadtest.stats import losses
+from loadtest.stats import bootstrap, losses, means
 from loadtest.stats import ranking as rankings
 from loadtest.stats.bootstrap import JackknifeEstimate
 from loadtest.stats.ranking import Ranking
@@ -142,21 +142,48 @@ def _refuse_below_chance(gate: Gate, stable: _Ranked) -> None:
 
 
 def per_row(gate: Gate, run: Run) -> Measurement:
-    """Log loss, Brier score and top-k accuracy: the mean of a value per row, by the paired bootstrap."""
-    dataset, classes = run.dataset, len(run.dataset.classes)
+    """Log loss, Brier score and top-k accuracy: the mean of a value per row, by Student's t of paired rows.
+
+    The bootstrap took as good a candidate for worse in 9% of runs of 200 rows.
+    """
+    evidence, truth = run.evidence, run.dataset.class_places
     loss = _loss(gate)
-
-    def sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
-        scores = _filled(outcomes, run, median=False)
-        if gate.entry.name != "top_k_accuracy":
-            _refuse_others(outcomes, scores, "stable" if outcomes is run.evidence.stable else "the candidate")
-        values = rows.mean(loss(scores, dataset.class_places[outcomes.row]))
-        return group_sums([values, np.ones(len(values))], group)
-
-    truth = dataset.class_places
-    shares = np.bincount(truth, minlength=classes) / len(truth)
+    stable, candidate = (
+        _values(gate, run, loss, outcomes) for outcomes in (evidence.stable, evidence.candidate)
+    )
+    own_s, own_c = float(stable.mean()), float(candidate.mean())
+    shares = _shares(run.dataset)
     useless = float(loss(np.tile(shares, (len(truth), 1)), truth).mean())
-    return resampled(gate, run, lambda of: of[:, 0] / of[:, 1], sums, useless)
+    reach, within = abs(useless - own_c), bootstrap.ANYTHING
+    if gate.against == "absolute":
+        best = gate.entry.best or 0.0
+        within = (-math.inf, best) if gate.higher_is_better else (best, math.inf)
+        estimate = means.mean(candidate)
+    elif gate.relative and own_s <= 0:
+        raise NoEvidence(f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing")
+    else:
+        estimate = means.difference(stable, candidate, paired=evidence.paired, relative=gate.relative)
+        reach = reach / own_s if gate.relative else reach
+    rows = min(len(stable), len(candidate))
+    return Measurement(
+        JackknifeEstimate(estimate.value, rows, reach, estimate.error, estimate.freedom, within=within),
+        *(gate.margin, own_s, own_c),
+        rows=len(candidate),
+    )
+
+
+def _values(gate: Gate, run: Run, loss: _Loss, outcomes: Outcomes) -> Floats:
+    """The value of each distinct row."""
+    scores = _filled(outcomes, run, median=False)
+    if gate.entry.name != "top_k_accuracy":
+        _refuse_others(outcomes, scores, "stable" if outcomes is run.evidence.stable else "the candidate")
+    per_arrival = loss(scores, run.dataset.class_places[outcomes.row])
+    return Rows.of(outcomes, run.dataset).mean(per_arrival)
+
+
+def _shares(dataset: Dataset) -> Floats:
+    truth = dataset.class_places
+    return np.bincount(truth, minlength=len(dataset.classes)) / len(truth)
 
 
 def _loss(gate: Gate) -> _Loss:
@@ -196,8 +223,7 @@ def _filled(outcomes: Outcomes, run: Run, *, median: bool) -> Floats:
     if gaps.all():
         raise NoEvidence("the samples carry no scores; measure again with this gate in the experiment")
     if gaps.any():
-        truth = run.dataset.class_places
-        fill = np.bincount(truth, minlength=classes) / len(truth)
+        fill = _shares(run.dataset)
         if median and not losses.are_probabilities(scores[~gaps]).all():
             fill = np.median(scores[~gaps], axis=0)
         scores[gaps] = fill

@@ -32,7 +32,7 @@ def scored(codec, classes, *, named=True):
         (KSERVE, BINARY, '{"predictions": [[0.83]]}', "1", (0.83,)),
         (KSERVE, BINARY, '{"predictions": [0.3]}', "0", (0.3,)),
         (KSERVE, THREE, '{"predictions": [[0.1, 0.2, 0.7]]}', "dog", (0.1, 0.2, 0.7)),
-        (KSERVE, THREE, '{"predictions": [{"score": [0.5, 0.2, 0.3], "label": "cat"}]}', "cat", (0.5, 0.2, 0.3)),
+        (KSERVE, BINARY, '{"predictions": [{"scores": [0.6, 0.4], "label": 1}]}', "1", (0.6, 0.4)),
         (KSERVE, BINARY, '{"predictions": [{"probabilities": [1, 0]}]}', "0", (1.0, 0.0)),
         # MLflow: an array of predict_proba, and a frame whose columns are the classes, in any order
         (MLFLOW, BINARY, '{"predictions": [[0.25, 0.75]]}', "1", (0.25, 0.75)),
