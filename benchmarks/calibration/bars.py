@@ -45,6 +45,16 @@ def bars(results: Results) -> list[Bar]:
             0.05,
             [(r["alarm"], r["runs"]) for r in shares if "errors" in r["what"] and "300 s" in r["size"]],
         ),
+        _most(
+            "alarm of a gate on scores, A/A",
+            0.05,
+            [(r["alarm"], r["runs"]) for r in results.get("scores", [])],
+        ),
+        _most(
+            "wrong PASS of a gate on scores, at the margin",
+            0.06,
+            [(r["wrong_pass"], r["runs"]) for r in results.get("scores", [])],
+        ),
         _least(
             "accuracy within 1 point, 6,200 rows: PASS if equal",
             0.80,

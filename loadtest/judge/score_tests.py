@@ -83,22 +83,16 @@ def ranking(gate: Gate, run: Run) -> Measurement:
         each = np.column_stack([rows.mean(column) for column in scores.T])
         found[id(outcomes)] = _ranked(gate, each, dataset.class_places[rows.rows])
     stable, candidate = found[id(evidence.stable)], found[id(evidence.candidate)]
-    chance = candidate.chance
-    fewest = min(stable.fewest, candidate.fewest) if gate.against == "stable" else candidate.fewest
-    best = (-math.inf, 1.0)
+    reach = abs(candidate.value - candidate.chance)
     if gate.against == "absolute":
-        value, squares = candidate.value, [candidate.influence**2]
-    else:
-        best = (-math.inf, math.inf)
-        value = candidate.value - stable.value
-        _refuse_below_chance(gate, stable)
-        squares = (
-            [(candidate.influence - stable.influence) ** 2]
-            if evidence.paired
-            else [candidate.influence**2, stable.influence**2]
+        estimate = rankings.estimate(
+            candidate.value, candidate.influence, candidate.fewest, reach, within=(-math.inf, 1.0)
         )
-    error = math.sqrt(sum(float(part.sum()) for part in squares))
-    estimate = JackknifeEstimate(value, fewest, abs(candidate.value - chance), error, fewest - 1, within=best)
+    else:
+        _refuse_below_chance(gate, stable)
+        influence = rankings.contrast(stable.influence, candidate.influence, paired=evidence.paired)
+        fewest = min(stable.fewest, candidate.fewest)
+        estimate = rankings.estimate(candidate.value - stable.value, influence, fewest, reach)
     return Measurement(estimate, gate.margin, stable.value, candidate.value, rows=len(candidate.influence))
 
 

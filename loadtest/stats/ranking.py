@@ -8,11 +8,15 @@ Letters 21. Average precision has no such closed form: its influences are those 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+
+from loadtest.stats.bootstrap import ANYTHING, JackknifeEstimate
+from loadtest.stats.means import freedom
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -72,3 +76,30 @@ def average_precision(positive: Flags, score: Floats) -> Ranking:
     influence = np.empty(len(score))
     influence[order] = moved
     return Ranking(value, influence * np.sqrt(total / (total - 1)))
+
+
+def contrast(stable: Floats, candidate: Floats, *, paired: bool) -> Floats:
+    """Influences on the candidate's value minus stable's; of ``paired`` versions row by row."""
+    return candidate - stable if paired else np.concatenate([candidate, -stable])
+
+
+def estimate(
+    value: float,
+    influence: Floats,
+    rarest: int,
+    reach: float,
+    within: tuple[float, float] = ANYTHING,
+) -> JackknifeEstimate:
+    """A ranking, or a difference of two, by Student's t.
+
+    Args:
+        value: of it.
+        influence: of each row.
+        rarest: rows of the rarer class: of few positives little is known, however many rows there are.
+        reach: see ``loadtest.stats.bootstrap.Unseen``.
+        within: the values that are possible at all.
+    """
+    error = math.sqrt(float((influence**2).sum()))
+    return JackknifeEstimate(
+        value, rarest, reach, error, freedom(influence, most=max(rarest - 1, 1)), within=within
+    )
