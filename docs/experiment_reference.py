@@ -53,9 +53,9 @@ _ABOUT_GATES = """\
   without an average are for the labels 0 and 1.
 - `roc_auc`, `roc_auc_ovr`, `average_precision`, `log_loss`, `brier_score` and `top_k_accuracy@5` go by the
   scores of answers. The versions are asked for scores only where a gate needs them, and such a gate is judged
-  at the end, so `until_decided` is refused. The order of the classes is what the version's metadata says, else
-  `[data] classes`; it is never guessed. `log_loss` and `brier_score` need probabilities. For other servers see
-  [any server](any-server.md#scores).
+  at the end, so `until_decided` is refused. The order of the classes is what the version's metadata says, or
+  `[data] classes`; it is never guessed. `log_loss` and `brier_score` need probabilities, `average_precision`
+  5% of the rows in each class. For other servers see [any server](any-server.md#scores).
 - `capacity` is for `loadproof capacity` only."""
 _BOUNDS = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
 
