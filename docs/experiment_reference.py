@@ -58,8 +58,12 @@ _ABOUT_GATES = """\
   Numbers count as the same if they differ by at most 0.1% of the spread of stable's answers. A row that only
   stable answers counts as different; one that stable does not answer is left out. It takes a bound only.
 - Quality metrics have scikit-learn's names. `f1`, `precision`, `recall`, `jaccard` and the likelihood ratios
-  without an average are for the labels 0 and 1. Metrics of probabilities (`roc_auc`, `neg_log_loss`) cannot
-  be gates, because only the label of an answer is kept.
+  without an average are for the labels 0 and 1.
+- `roc_auc`, `roc_auc_ovr`, `average_precision`, `log_loss`, `brier_score` and `top_k_accuracy@5` go by the
+  scores of answers. The versions are asked for scores only where a gate needs them, and such a gate is judged
+  at the end, so `until_decided` is refused. The order of the classes is what the version's metadata says, or
+  `[data] classes`; it is never guessed. `log_loss` and `brier_score` need probabilities, `average_precision`
+  5% of the rows in each class. For other servers see [any server](any-server.md#scores).
 - `capacity` is for `loadproof capacity` only."""
 _BOUNDS = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
 

@@ -24,6 +24,7 @@ class Bar(NamedTuple):
 def bars(results: Results) -> list[Bar]:
     """Every bar of which something was measured."""
     latency, shares = results.get("latency", []), results.get("shares", [])
+    scores = results.get("scores", [])
     whole, sequential = results.get("whole_runs", []), results.get("sequential", [])
     regression = results.get("regression", [])
     long = [r for r in latency if r["seconds"] >= 300]
@@ -46,6 +47,8 @@ def bars(results: Results) -> list[Bar]:
             0.05,
             [(r["alarm"], r["runs"]) for r in shares if "errors" in r["what"] and "300 s" in r["size"]],
         ),
+        _most("alarm of a gate on scores, A/A, by metric", 0.05, _by_metric(scores, "alarm")),
+        _most("wrong PASS of a gate on scores, by metric", 0.06, _by_metric(scores, "wrong_pass")),
         _least(
             "accuracy within 1 point, 6,200 rows: PASS if equal",
             0.80,
@@ -133,6 +136,15 @@ Cells = list[tuple[float, int]]
 def _cell(rows: list[dict[str, Any]], host: str, seconds: float, quantile: str, key: str) -> Cells:
     wanted = (host, seconds, quantile)
     return [(r[key], r["runs"]) for r in rows if (r["host"], r["seconds"], r["quantile"]) == wanted]
+
+
+def _by_metric(rows: list[dict[str, Any]], key: str) -> Cells:
+    """The rate of each metric, over all sizes."""
+    of: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        of.setdefault(row["what"], []).append(row)
+    sums = [(sum(r[key] * r["runs"] for r in each), sum(r["runs"] for r in each)) for each in of.values()]
+    return [(count / runs, runs) for count, runs in sums]
 
 
 def _most(name: str, limit: float, cells: Cells) -> Bar:

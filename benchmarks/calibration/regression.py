@@ -87,6 +87,7 @@ def _outcomes(answers: Floats, at: Floats) -> Outcomes:
         request_id=nulls,
         baseline=nulls,
         asked_before=no,
+        scores=pa.nulls(rows, pa.list_(pa.float32())),
     )
 
 

@@ -34,6 +34,7 @@ def tables(results: Results) -> dict[str, str]:
         "levels": _levels,
         "shares": _shares,
         "regression": _regression,
+        "scores": _scores,
         "whole_runs": _whole_runs,
         "peeking": _peeking,
         "sequential": _sequential,
@@ -119,6 +120,22 @@ def _regression(rows: Rows) -> str:
             for r in rows
         ],
     )  # fmt: skip
+
+
+def _scores(rows: Rows) -> str:
+    keys = ("alarm", "pass_equal", "wrong_pass", "usual")
+    return _table(
+        (
+            "what",
+            "size",
+            "runs",
+            "alarm",
+            "PASS if equal",
+            "wrong PASS at the margin",
+            "PASS if equal, unpaired",
+        ),
+        [(r["what"], r["size"], str(r["runs"]), *(percent(r[k]) for k in keys)) for r in rows],
+    )
 
 
 def _whole_runs(rows: Rows) -> str:

@@ -121,6 +121,7 @@ def _samples(
                 "request_id": pa.nulls(n, pa.string()),
                 "baseline": pa.nulls(n, pa.string()),
                 "asked_before": row % 2 == 0,  # rows are random: any half is
+                "scores": pa.nulls(n, SCHEMA.field("scores").type),
             }
         )
     tables = [

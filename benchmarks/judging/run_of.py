@@ -101,6 +101,7 @@ def _role(
         "request_id": pa.array([f"r-{number}" if bad else None for number, bad in enumerate(failed)]),
         "baseline": pa.nulls(n, pa.string()),
         "asked_before": row % 2 == 0,
+        "scores": pa.nulls(n, SCHEMA.field("scores").type),
     }
     return pa.table({f.name: pa.array(columns[f.name]).cast(_plain(f.type)) for f in SCHEMA})
 

@@ -6,7 +6,7 @@ values and slice columns by row. Row ``i`` of a sample is line ``i`` of this fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +18,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from contract.label_text import label_text
+from loadtest.data.class_order import in_order, named_classes
 from loadtest.data.column_arrays import as_matrix, floats_of, labels_of, matrix_or_none
+from loadtest.data.columns_not_sent import left_out_of, listed, not_sent, shown
 from loadtest.data.row_content import codes_of, contents
 from loadtest.data.table_file import TableFile, read_table_file
 from loadtest.errors import DatasetError
 from loadtest.experiment.experiment import Data
 
-_SHOWN = 8
 _UNLABELLED = (
     "no column 'label', so no labels: whether an answer is right cannot be judged, only whether both "
     "versions answer the same. Name the right one under [data] in the experiment, if outcomes are known"
@@ -47,6 +48,7 @@ class Dataset:
         left_out: columns that are not sent unless they are named, and why, such as ``stands there 2 times``.
         written: columns of numbers as the file writes them, where the number does not say it.
         notes: what was decided on reading, one line each, for a person to see before the load.
+        named_classes: the labels that there are, in the order of the experiment; empty: those of the rows.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Dataset:
     left_out: Mapping[str, str] = field(default_factory=dict)
     written: Mapping[str, pa.Array] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    named_classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels) or int(self.columns.num_rows)
@@ -129,6 +132,17 @@ class Dataset:
         return codes, [*texts, ""] if encoded.null_count else texts
 
     @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The labels in the order in which samples have their scores; see ``in_order``."""
+        return self.named_classes or in_order(np.unique(np.asarray(self.labels, dtype=str)).tolist())
+
+    @cached_property
+    def class_places(self) -> NDArray[np.intp]:
+        """Where each row's label stands in ``classes``, shape (rows,)."""
+        labels, place = np.unique(np.asarray(self.labels, dtype=str), return_inverse=True)
+        return np.array([self.classes.index(label) for label in labels], dtype=np.intp)[place]
+
+    @cached_property
     def content(self) -> NDArray[np.intp]:
         """For each row the first row with the same features and label, shape (rows,)."""
         return contents(self._codes, self.labels if self.labelled else np.zeros(len(self)))
@@ -185,9 +199,9 @@ class Dataset:
             if (column.is_number or (every and column.holds is None))
             and column.name not in (label, data.value, *file.index)
         )
-        left_out = _left_out(file)
+        left_out = left_out_of(file)
         if not names:
-            why = f"; left out: {_listed(left_out.items())}" if left_out else ""
+            why = f"; left out: {listed(left_out.items())}" if left_out else ""
             raise DatasetError(
                 f"{data.path}: no {'' if every else 'numeric '}feature columns beside the label; "
                 f"name them in [data] features{why}"
@@ -202,6 +216,7 @@ class Dataset:
             labels = labels_of(table[label], data) if labels_are_text else floats_of(table, label, data.path)
         else:
             labels = np.array([], dtype=np.str_) if labels_are_text else np.array([], dtype=np.float64)
+        classes = named_classes(labels, data) if labels_are_text else ()
         return cls(
             path=data.path,
             matrix=matrix_or_none(table.select(list(names)), data.path),
@@ -213,9 +228,10 @@ class Dataset:
             written={c.name: c.written for c in file.columns.values() if c.written is not None},
             notes=(
                 *file.notes,
-                *_not_sent(table, names, data, left_out),
+                *not_sent(table, names, data, left_out),
                 *([] if labelled else [_UNLABELLED]),
             ),
+            named_classes=classes,
         )
 
 
@@ -241,7 +257,7 @@ def _check_there(file: TableFile, name: str, path: Path) -> None:
             "; its first line looks like a row: write the names of the columns above it" if numbers else ""
         )
         raise DatasetError(
-            f"{path}: no column {name!r}; it has {', '.join(map(_shown, file.names))}{first}. "
+            f"{path}: no column {name!r}; it has {', '.join(map(shown, file.names))}{first}. "
             "Name the right one under [data] in the experiment"
         )
 
@@ -254,41 +270,6 @@ def _check_doubles(file: TableFile, path: Path) -> None:
                 f"{path}: column {name!r} stands there {len(same)} times; rename or drop all but one, or "
                 "name the columns to send, without it, under [data] features"
             )
-
-
-def _left_out(file: TableFile) -> dict[str, str]:
-    """The columns that are not sent of themselves, and why."""
-    why = {n: f"stands there {len(same)} times: rename or drop" for n, same in file.doubled.items()}
-    for name in file.index:
-        why.setdefault(name, "the index of a data frame" if name else "has no name")
-    for column in file.columns.values():
-        if column.holds is not None:
-            why.setdefault(
-                column.name, f"has {column.holds}" if column.holds[:3] == "no " else f"holds {column.holds}"
-            )
-    return why
-
-
-def _not_sent(table: pa.Table, names: Iterable[str], data: Data, left_out: Mapping[str, str]) -> list[str]:
-    """The line that says which columns are not sent, and why; empty where all are."""
-    sent = {*names, data.label_column, data.value}
-    why = {name: reason for name, reason in left_out.items() if name not in sent}
-    for name in table.column_names:
-        if name not in sent and name not in why:
-            why[name] = "not among the features" if data.features else "text"
-    return [f"not sent: {_listed(why.items())}"] if why else []
-
-
-def _listed(reasons: Iterable[tuple[str, str]]) -> str:
-    parts = [f"{_shown(name)} ({reason})" for name, reason in reasons]
-    more = f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
-    return ", ".join(parts[:_SHOWN]) + more
-
-
-def _shown(name: str) -> str:
-    """A name as it is, in quotes where it would be lost in a line."""
-    plain = name and name == name.strip() and name.isprintable() and not set(name) & set(",;")
-    return name if plain else repr(name)
 
 
 def _cell_text(cell: object) -> str:

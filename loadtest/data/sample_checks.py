@@ -58,8 +58,30 @@ def _problems(table: pa.Table) -> Iterator[tuple[NDArray[np.bool_], Callable[[in
     failed, answered = (np.asarray(pc.is_valid(table[name])) for name in ("error", "prediction"))
     yield failed & answered, lambda at: f"it failed ({table['error'][at]}) and yet has an answer"
     yield ~failed & ~answered, lambda _: "it did not fail and yet has no answer"
+    scores = table["scores"].combine_chunks()
+    if scores.null_count < len(scores):
+        yield from _score_problems(scores, failed)
     right = np.asarray(pc.fill_null(table["correct"], False))
     yield failed & right, lambda at: f"it failed ({table['error'][at]}) and yet is correct"
+
+
+def _score_problems(
+    scores: pa.Array, failed: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.bool_], Callable[[int], str]]]:
+    scored, counts = (
+        np.asarray(pc.is_valid(scores)),
+        np.asarray(pc.fill_null(pc.list_value_length(scores), 0)),
+    )
+    yield failed & scored, lambda _: "it failed and yet has scores"
+    most = int(counts.max())
+    yield (
+        scored & (counts != most) & (counts != 1),
+        lambda at: f"it has {counts[at]} scores, others have {most}",
+    )
+    finite = np.isfinite(np.asarray(pc.fill_null(pc.list_flatten(scores), np.nan)))
+    wrong = np.zeros(len(scores), dtype=bool)
+    wrong[np.asarray(pc.list_parent_indices(scores))[~finite]] = True
+    yield wrong, lambda at: f"its scores are {scores[at]}"
 
 
 def _not_finite(table: pa.Table, name: str, place: int) -> str:

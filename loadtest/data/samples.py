@@ -58,9 +58,11 @@ SCHEMA = pa.schema(
         # this version was asked for the row before the load, so that a cache may hold its answer; null where
         # it was asked in the warm-up alone, or where it is not known
         pa.field("asked_before", pa.bool_()),
+        # probabilities in the order of ``Dataset.classes``, or one score; null where no gate needs them
+        pa.field("scores", pa.list_(pa.float32())),
     ]
 )
-_LATER = ("request_id", "baseline", "asked_before")
+_LATER = ("request_id", "baseline", "asked_before", "scores")
 _KEY, _FACTS = "samples", "facts"
 
 
@@ -151,6 +153,22 @@ class SampleSet:
             place = table.schema.get_field_index(name)
             table = table.set_column(place, table.schema.field(place), pc.add(table[name], seconds))
         return SampleSet(table)
+
+    def without_scores(self) -> SampleSet:
+        """The same samples with no scores, which whoever follows a run does not need."""
+        place = SCHEMA.get_field_index("scores")
+        none = pa.nulls(len(self), SCHEMA.field(place).type)
+        return SampleSet(self.table.set_column(place, SCHEMA.field(place), none), self.digest)
+
+    @property
+    def scored(self) -> bool:
+        """Whether any sample has scores."""
+        return bool(self.table["scores"].null_count < len(self))
+
+    @property
+    def scores_each(self) -> int:
+        """The most scores that a sample has."""
+        return int(pc.max(pc.list_value_length(self.table["scores"])).as_py() or 0)
 
     def where(self, mask: NDArray[np.bool_]) -> SampleSet:
         """The samples at which ``mask`` (shape: one per sample) is true."""
@@ -252,6 +270,8 @@ def read_kept(line: str) -> tuple[bytes, dict[str, Any]] | None:
 def read_line(line: str) -> SampleSet | dict[str, Any] | None:
     """What a line of a load generator holds: samples, live figures, or None where it is neither.
 
+    The samples come without scores: no gate on them is judged before the end.
+
     Raises:
         UsageError: it says that it holds samples and does not.
     """
@@ -259,6 +279,8 @@ def read_line(line: str) -> SampleSet | dict[str, Any] | None:
         return None
     try:
         content: dict[str, Any] = json.loads(line)
-        return SampleSet.from_bytes(base64.b64decode(content[_KEY])) if _KEY in content else content
+        if _KEY not in content:
+            return content
+        return SampleSet.from_bytes(base64.b64decode(content[_KEY])).without_scores()
     except (ValueError, TypeError, binascii.Error, pa.ArrowException) as error:
         raise UsageError(f"a line of the load generator cannot be read ({error})") from error

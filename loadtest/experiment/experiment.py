@@ -131,6 +131,11 @@ class Experiment(Part):
         except ValidationError as error:
             raise ExperimentError(f"{source}: {_in_words(error.errors()[0])}") from error
 
+    @property
+    def scored(self) -> bool:
+        """Whether a gate needs the scores of answers beside their labels."""
+        return any("scores" in gate.entry.needs for gate in self.gates)
+
     def with_absolute_data(self) -> Experiment:
         """The same experiment, fit to be read from another folder."""
         data = self.data.model_copy(update={"path": self.data.path.absolute()})

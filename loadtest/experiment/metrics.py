@@ -67,10 +67,13 @@ class Metric:
         needs: what it is computed from beside answers and labels: ``baseline`` answers, the ``value`` column,
             a ``positive class`` among the labels, ``two classes`` of them, labels that ``vary``, or of
             which each is in the metric's domain: ``labels above 0`` and the like, see
-            ``loadtest.stats.row_errors``.
+            ``loadtest.stats.row_errors``. ``scores`` of answers, and of classes: that they are a ``pair``,
+            that there are ``rows of each class``, that the last of a pair says ``yes``, that they are more
+            than the ``k`` of ``@k``.
         interim: how a run that is judged while it lasts treats it: by its interval at each analysis
             (``estimated``, or ``bets`` where pairs are bet on, which is exact from the first one on), as a
-            count that may FAIL at any (``counted``), or at the end only (``read``).
+            count that may FAIL at any (``counted``), or at the end only (``read``, or ``scored``: scores do
+            not leave the load generator before).
         restarts: how several deployments are judged: all samples together (``pooled``), where answers do not
             depend on the deployment; by one estimate ``each``; or by these, with an interval no narrower
             than the pooled one (``wider``).
@@ -95,7 +98,7 @@ class Metric:
     test: str
     task: Literal["classification", "regression"] | None = None
     needs: tuple[str, ...] = ()
-    interim: Literal["estimated", "bets", "counted", "read"] = "estimated"
+    interim: Literal["estimated", "bets", "counted", "read", "scored"] = "estimated"
     restarts: Literal["pooled", "each", "wider"] = "pooled"
     sliced: bool = True
     live: Literal["latency", "errors", "answers"] | None = None
@@ -122,6 +125,16 @@ def _of_numbers(name: str, per_row: Callable[..., Floats], *needs: str, **more: 
     """The error of a regression: lower is better, 0 is best."""
     entry = Metric(name, NUMBER, "lower", "regression", task="regression", needs=needs, best=0.0)
     return replace(entry, useless=None, per_row=per_row, **more)
+
+
+def _of_scores(
+    name: str, quantity: Quantity, better: Literal["lower", "higher"], test: str, *needs: str, best: float,
+    takes: tuple[str, ...] = (),
+) -> Metric:  # fmt: skip
+    return Metric(
+        *(name, quantity, better, test), task="classification", needs=("scores", *needs), interim="scored",
+        best=best, takes=takes, useless=None,
+    )  # fmt: skip
 
 
 _SCORES = ("f1", "precision", "recall", "jaccard")
@@ -192,6 +205,14 @@ METRICS: Mapping[str, Metric] = {
             *("agreement", SHARE, "higher", "agreement"), interim="bets", best=1.0,
             absolute="agreement compares the candidate with stable already",
         ),
+        _of_scores("roc_auc", SCORE, "higher", "ranking", "pair", "rows of each class", best=1.0),
+        _of_scores("roc_auc_ovr", SCORE, "higher", "ranking", "rows of each class", best=1.0),
+        _of_scores(
+            "average_precision", SCORE, "higher", "ranking", "yes", "rows of each class", best=1.0
+        ),
+        _of_scores("log_loss", NUMBER, "lower", "per_row_score", best=0.0),
+        _of_scores("brier_score", NUMBER, "lower", "per_row_score", best=0.0),
+        _of_scores("top_k_accuracy", SHARE, "higher", "per_row_score", "k", best=1.0, takes=("@",)),
         Metric("mismatches", COUNT, "lower", "mismatches", needs=("baseline",), interim="counted"),
         Metric("memory", MEMORY, "lower", "memory", interim="read", sliced=False, best=0.0),
     )
@@ -250,11 +271,18 @@ _BACKWARDS = {
     "neg_root_mean_squared_log_error": "rmsle",
     "neg_mean_poisson_deviance": "mean_poisson_deviance",
     "neg_mean_gamma_deviance": "mean_gamma_deviance",
+    "neg_log_loss": "log_loss",
+    "neg_brier_score": "brier_score",
+    "brier_score_loss": "brier_score",
 }
-_PROBABILITIES = (
-    *("roc_auc", "average_precision", "neg_log_loss", "neg_brier_score"),
-    *("top_k_accuracy", "d2_log_loss_score", "d2_brier_score"),
-)
+_NEAR = {
+    "d2_log_loss_score": "log_loss",
+    "d2_brier_score": "brier_score",
+    "roc_auc_ovo": "roc_auc_ovr",
+    "roc_auc_ovo_weighted": "roc_auc_ovr",
+    "roc_auc_ovr_weighted": "roc_auc_ovr",
+}
+"""Scorers of probabilities that rank models as another does, or nearly so."""
 _CLUSTERINGS = (
     *("adjusted_mutual_info_score", "adjusted_rand_score", "completeness_score", "fowlkes_mallows_score"),
     *("homogeneity_score", "mutual_info_score", "normalized_mutual_info_score", "rand_score"),
@@ -266,8 +294,8 @@ def why_not(name: str) -> str | None:
     """Why a scorer of scikit-learn is no gate, and what to write instead; None: it is none that is known."""
     if name in _BACKWARDS:
         return f"{name} counts backwards; write '{_BACKWARDS[name]} <= ...'"
-    if name.startswith(_PROBABILITIES):
-        return f"{name} needs probabilities, samples carry the predicted label; f1_macro is near it"
+    if name in _NEAR:
+        return f"{name} is not among the metrics of scores here; {_NEAR[name]} is near it"
     if name in _CLUSTERINGS:
         return f"{name} is for clusterings, whose labels have no names; write accuracy or f1_macro"
     if name.endswith("_samples"):

@@ -54,6 +54,9 @@ class Data(Part):
     features: tuple[str, ...] = ()
     """The columns to send. Empty: those that the versions name, else every numeric column except the label
     and the value. All columns serve as slices."""
+    classes: tuple[str, ...] = ()
+    """The labels in the order in which the versions give scores, of two the positive one last. Empty: as the
+    versions name them."""
     task: Literal["classification", "regression"] = "classification"
     """`classification`: an answer is right or wrong. `regression`: it is off by some amount."""
     repeats: Literal["allow", "forbid"] = "allow"

@@ -9,6 +9,7 @@ from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate, quoted
 from loadtest.experiment.metrics import QUALITY
+from loadtest.judge import score_tests
 from loadtest.judge.metric_tests import TESTS
 from loadtest.judge.paired_outcomes import NoEvidence, is_paired
 from loadtest.judge.quality_tests import LARGEST, positive_class
@@ -50,6 +51,11 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
             more = f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
             there = ", ".join(map(quoted, seen[:_SHOWN])) + more
             problem = f"no row has {quoted(gate.column)}={quoted(gate.value or '')}; there are {there}"
+        elif gate.entry.interim == "scored" and experiment.load.until_decided:
+            problem = (
+                f"{gate.metric} is judged at the end of the load, and [load] until_decided ends it before; "
+                "set that to false"
+            )
         elif missing := [
             why for need in gate.entry.needs if (why := _lacks(need, gate, experiment, dataset))
         ]:
@@ -117,6 +123,8 @@ def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | Non
         return f"the value column has empty cells; fill them in {dataset.path}"
     if need in LABELS:
         return _outside(need, gate, dataset)
+    if need in score_tests.NEEDS:
+        return score_tests.lacks(need, gate, dataset)
     if need not in ("positive class", "two classes", "vary"):
         return None
     where = f" with {gate.column}={gate.value}" if gate.column else ""

@@ -11,7 +11,8 @@ confidence:
 
 For paired answers without errors this is exact; for latency, rates, errors and other metrics it is asymptotic
 in blocks of time or in rows, and they have no say before ``FIRST_ANALYSIS``. ``mismatches`` is counted: one
-analysis may FAIL it, only the end can PASS it. Memory and CPU throttling are read at the end. The moments of
+analysis may FAIL it, only the end can PASS it. Memory and CPU throttling are read at the end, and metrics of
+scores judged there, which is why a run with such gates cannot end before. The moments of
 the analyses depend on nothing but the load's length, so a stored run is judged again to the same verdict.
 """
 
@@ -29,6 +30,8 @@ from loadtest.judge.verdict import Word
 
 _EVERY, _GROWTH = 1.0, 0.01
 
+_AT_THE_END = {"read": "read at the end of the run", "scored": "judged at the end of the run"}
+"""What has no interim analysis, and what the live view says of it."""
 _COUNTED_SO_FAR = {
     "verdict": Word.INCONCLUSIVE,
     "reason": "within the bound so far; only the end of the run can pass it",
@@ -64,7 +67,7 @@ class InterimAnalyses:
             unmeasured(
                 gate,
                 experiment.confidence,
-                "read at the end of the run" if gate.entry.interim == "read" else "no analysis yet",
+                _AT_THE_END.get(gate.entry.interim, "no analysis yet"),
             )
             for gate in experiment.gates
         ]
@@ -75,7 +78,7 @@ class InterimAnalyses:
         for place, gate in enumerate(self._experiment.gates):
             before = self.judged[place]
             passed = self._final and awaited(gate) and before.result.verdict is Word.PASS
-            if passed or gate.entry.interim == "read":
+            if passed or gate.entry.interim in _AT_THE_END:
                 continue
             now = decide(gate, run, level)
             if gate.entry.interim == "counted" and now.result.verdict is Word.PASS:

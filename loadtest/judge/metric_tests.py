@@ -11,7 +11,7 @@ import numpy as np
 
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
-from loadtest.judge import error_ranks, quality_tests
+from loadtest.judge import error_ranks, quality_tests, score_tests
 from loadtest.judge.agreement import agreement
 from loadtest.judge.caches import without_cached
 from loadtest.judge.censored_latency import censored_latency
@@ -224,6 +224,8 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "regression": quality_tests.regression,
     "median_error": error_ranks.median_error,
     "largest_error": error_ranks.largest_error,
+    "ranking": score_tests.ranking,
+    "per_row_score": score_tests.per_row,
     "memory": partial(_read, read=lambda facts: facts.memory_bytes),
     "cpu_throttled": partial(_read, read=lambda facts: facts.cpu_throttled_ratio),
 }

@@ -33,6 +33,7 @@ class Outcomes:
         baseline: the answer given without load where it did not match, else null.
         asked_before: 1 where the version was asked for the row before the load, 0 where not, -1 where it was
             in the warm-up alone or where it is not known.
+        scores: of the classes, or one score; null where there are none.
     """
 
     row: NDArray[np.int32]
@@ -46,6 +47,7 @@ class Outcomes:
     request_id: pa.Array
     baseline: pa.Array
     asked_before: NDArray[np.int8]
+    scores: pa.Array
 
     def __len__(self) -> int:
         return len(self.row)

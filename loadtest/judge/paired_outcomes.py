@@ -209,6 +209,7 @@ def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:
         asked_before=np.asarray(
             pc.fill_null(samples.table["asked_before"].cast(pa.int8()), -1).to_numpy(), dtype=np.int8
         ),
+        scores=_single(samples.table["scores"]),
     )
 
 

@@ -76,7 +76,7 @@ class JackknifeEstimate(Unseen):
     """
 
     error: float
-    freedom: int
+    freedom: float
 
     @property
     def _student(self) -> StudentEstimate:

@@ -25,6 +25,7 @@ class Sample(NamedTuple):
     request_id: str | None = None
     baseline: str | None = None
     asked_before: bool | None = None
+    scores: list[float] | None = None
 
 
 def sample_set(samples: Iterable[Sample]) -> SampleSet:

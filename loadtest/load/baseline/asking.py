@@ -129,4 +129,5 @@ class BaselineAsker:
         self._requests += 1
         body = self._codec.body_of(self._dataset, row)
         answer = self._client.post(self._head, body, f"{self._ids}{self._requests}".encode())
-        return read_answer(answer, self._role, self._codec, self._task)
+        told = read_answer(answer, self._role, self._codec, self._task)
+        return told.error, told.prediction

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loadtest.errors import ExperimentError
+from loadtest.load.protocols.class_scores import ClassScores
 from loadtest.load.protocols.codec import PROTOCOLS, Codec
 
 __all__ = ["PROTOCOLS", "Codec", "codec_from", "protocol_named"]
@@ -29,6 +30,12 @@ def protocol_named(name: str) -> type[Codec]:
 
 def codec_from(words: Mapping[str, Any]) -> Codec:
     """The codec that ``Codec.words`` describes."""
-    arguments = {name: tuple(v) if isinstance(v, list) else v for name, v in words.items()}
+    arguments = _tuples(words)
     protocol = PROTOCOLS[str(arguments.pop("protocol"))]
+    if arguments.get("scores") is not None:
+        arguments["scores"] = ClassScores(**_tuples(arguments["scores"]))
     return protocol(**arguments)
+
+
+def _tuples(words: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in words.items()}

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self, TypeVar
 
 import orjson
@@ -27,21 +27,31 @@ from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ExperimentError
 from loadtest.experiment.target import Target
+from loadtest.load.protocols.class_scores import ClassScores
 
 PROTOCOLS: dict[str, type[Codec]] = {}
 """Every protocol's codec by the protocol's name."""
 
 
+Scores = tuple[float, ...]
 _SAYS_AN_ERROR = {"error", "errors", "detail", "message", "exception"}
+_SCORES = ("scores", "score", "probabilities", "probability", "predict_proba")
+_LABELS = ("predicted_label", "label", "prediction", "predict", "class")
 
 
 class NoAnswer(ValueError):  # noqa: N818 - it names what came
     """What stands where the prediction should be is the report of an error; its text is the message."""
 
 
+@dataclass(frozen=True)
 class Codec(ABC):
-    """What the load side needs to know of a protocol; subclasses are frozen dataclasses of texts."""
+    """What the load side needs to know of a protocol; subclasses are frozen dataclasses of texts.
 
+    Args:
+        scores: how to read the scores of answers; None: nobody needs them.
+    """
+
+    scores: ClassScores | None = field(default=None, kw_only=True)
     protocol: ClassVar[str]
     content_type: ClassVar[str] = "application/json"
     typed: ClassVar[bool] = False
@@ -90,7 +100,7 @@ class Codec(ABC):
             TargetError: the server does not answer, or the model takes what this codec cannot send.
             ExperimentError: the model takes other features than the evaluation set has.
         """
-        return cls(model)  # type: ignore[call-arg]
+        return cls(model)  # type: ignore[call-arg, arg-type]
 
     @property
     @abstractmethod
@@ -128,10 +138,45 @@ class Codec(ABC):
             ValueError: it is not an answer to one row; NoAnswer where it reports an error instead.
         """
 
+    def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:  # noqa: ARG002
+        """The same codec, which asks for scores and reads them, too.
+
+        Args:
+            classes: the labels in the order in which samples have their scores.
+            named: the experiment names them, in this order.
+            ask: as for ``for_model``.
+
+        Raises:
+            ExperimentError: this model, or every model of this protocol, gives none.
+            TargetError: as ``for_model``.
+        """
+        raise ExperimentError(f"the protocol {self.protocol} gives no scores; gate accuracy instead")
+
+    def decode_scores(self, body: bytes) -> tuple[str, Scores]:  # noqa: ARG002 - see ``scored``
+        """The prediction and the scores in the body of an answer, of a codec that ``scored`` made.
+
+        Raises:
+            ValueError: as ``decode``, or there are no scores, or not those of the classes.
+        """
+        raise ValueError("no scores")
+
+    def read(self, body: bytes) -> tuple[str, Scores | None]:
+        """The prediction, and the scores where they are needed; raises as ``decode``."""
+        return (self.decode(body), None) if self.scores is None else self.decode_scores(body)
+
+    @property
+    def reader(self) -> ClassScores:
+        """Of a codec that ``scored`` made."""
+        if self.scores is None:
+            raise TypeError("this codec reads no scores")
+        return self.scores
+
     @property
     def words(self) -> dict[str, Any]:
         """The protocol and the arguments, for the way to a worker, which makes an equal codec of them."""
-        arguments = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        arguments = {each.name: getattr(self, each.name) for each in fields(self)}
+        if self.scores is not None:
+            arguments["scores"] = asdict(self.scores)
         return {"protocol": self.protocol, **arguments}
 
 
@@ -155,13 +200,68 @@ def prediction(body: bytes, *keys: str | int) -> str:
     Raises:
         ValueError: there is none, or more than one.
     """
+    return single(part(body, *keys))
+
+
+def part(body: bytes, *keys: str | int) -> Any:
+    """What stands below ``keys`` in a JSON answer.
+
+    Raises:
+        ValueError: there is nothing.
+    """
     try:
         data = orjson.loads(body)
         for key in keys:
             data = data[key]
     except (LookupError, TypeError) as error:
         raise ValueError(f"no {'.'.join(map(str, keys))} in the answer") from error
-    return single(data)
+    return data
+
+
+def one(rows: Any) -> Any:
+    """The answer to the one row that was sent.
+
+    Raises:
+        ValueError: there is none, or more than one.
+    """
+    if not isinstance(rows, list) or len(rows) != 1:
+        count = len(rows) if isinstance(rows, list) else "no"
+        raise ValueError(f"{count} elements where one prediction is expected")
+    return rows[0]
+
+
+def scored(data: Any, classes: ClassScores) -> tuple[str, Scores]:
+    """The one prediction and its scores in decoded JSON, in however many lists and names.
+
+    Scores are one number, a list, or stand under the names of the classes; beside a label or alone.
+
+    Raises:
+        ValueError: there are none, or not those of the classes; NoAnswer where an error stands there.
+    """
+    label, beside = None, False
+    while isinstance(data, dict) or (isinstance(data, list) and len(data) == 1 and _is_deep(data[0])):
+        if isinstance(data, list):
+            (data,) = data
+        elif name := next((name for name in _SCORES if name in data), None):
+            label = next((single(data[key]) for key in _LABELS if key in data), label)
+            data, beside = data[name], True
+        elif _SAYS_AN_ERROR.intersection(data):
+            raise NoAnswer(orjson.dumps(data).decode())
+        elif found := classes.by_name(data):
+            return label or classes.label(found), found
+        elif len(data) == 1:
+            (data,) = data.values()
+        else:
+            raise ValueError(f"no scores under {', '.join(data)}")
+    numbers = data if isinstance(data, list) else [data]
+    if len(numbers) == 1 and not beside and not isinstance(numbers[0], float):
+        raise ValueError(f"{numbers[0]!r} is a label, and no score")
+    scores = classes.ordered(numbers)
+    return classes.label(scores) if label is None else label, scores
+
+
+def _is_deep(data: Any) -> bool:
+    return isinstance(data, list | dict)
 
 
 def single(data: Any) -> str:

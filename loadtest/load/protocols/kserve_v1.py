@@ -6,14 +6,15 @@ https://www.tensorflow.org/tfx/serving/api_rest#predict_api
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
 import orjson
 
-from loadtest.load.protocols.codec import Codec, prediction, register
+from loadtest.load.protocols.class_scores import ClassScores
+from loadtest.load.protocols.codec import Codec, Scores, one, part, prediction, register, scored
 
 
 @register("kserve-v1")
@@ -37,6 +38,14 @@ class KServeV1(Codec):
     def decode(self, body: bytes) -> str:
         """The one element of ``predictions``."""
         return prediction(body, "predictions")
+
+    def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:  # noqa: ARG002
+        """A model that answers with scores does so unasked."""
+        return replace(self, scores=ClassScores.of(classes, named=named))
+
+    def decode_scores(self, body: bytes) -> tuple[str, Scores]:
+        """The one element of ``predictions``: scores, alone or beside the label."""
+        return scored(one(part(body, "predictions")), self.reader)
 
 
 @register("tfserving")

@@ -6,12 +6,13 @@ https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/#inference-ser
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import orjson
 
-from loadtest.load.protocols.codec import Codec, prediction, register
+from loadtest.load.protocols.class_scores import ClassScores
+from loadtest.load.protocols.codec import Codec, Scores, one, part, prediction, register, scored
 
 
 @register("mlflow")
@@ -34,4 +35,16 @@ class MLflow(Codec):
 
     def decode(self, body: bytes) -> str:
         """The one element of ``predictions`` (before MLflow 2: of the list that is the answer)."""
-        return prediction(body, *() if body.lstrip().startswith(b"[") else ("predictions",))
+        return prediction(body, *self._way(body))
+
+    def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:  # noqa: ARG002
+        """A model that answers with scores does so unasked."""
+        return replace(self, scores=ClassScores.of(classes, named=named))
+
+    def decode_scores(self, body: bytes) -> tuple[str, Scores]:
+        """The scores in the one element, alone or beside the label; columns may have the classes' names."""
+        return scored(one(part(body, *self._way(body))), self.reader)
+
+    @staticmethod
+    def _way(body: bytes) -> tuple[str, ...]:
+        return () if body.lstrip().startswith(b"[") else ("predictions",)

@@ -6,7 +6,7 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -16,10 +16,14 @@ from contract.datatypes import FLOATS, INTEGERS
 from loadtest.data.dataset import Dataset
 from loadtest.data.input_checks import check_cells
 from loadtest.errors import ExperimentError, TargetError
-from loadtest.load.protocols.codec import Codec, prediction, register
+from loadtest.load.protocols.class_scores import ClassScores
+from loadtest.load.protocols.codec import Codec, Scores, part, prediction, register, scored, single
 
 _ANY_TENSOR = "input-0"
 _OTHERS = {"BOOL": bool, "BYTES": str}
+_LABEL = "predict"
+_SCORES = ("predict_proba", "probabilities", "probability", "output_probability", "scores", "score")
+"""Names of outputs that are scores; the first one is MLServer's, whose metadata names no outputs."""
 
 
 @register("oip")
@@ -125,14 +129,45 @@ class OpenInference(Codec):
             number = int if self.datatype in INTEGERS else float
             data = [number(cell) for cell in cells]
             tensor = {"name": self.tensor, "shape": [1, len(data)], "datatype": self.datatype, "data": data}
-            return orjson.dumps({"inputs": [tensor]})
+            return orjson.dumps({"inputs": [tensor], **self._wanted})
         inputs = [_column(*column) for column in zip(self.tensor, self.datatype, cells, strict=True)]
         # MLServer's word for a data frame of these columns
-        return orjson.dumps({"parameters": {"content_type": "pd"}, "inputs": inputs})
+        return orjson.dumps({"parameters": {"content_type": "pd"}, "inputs": inputs, **self._wanted})
 
     def decode(self, body: bytes) -> str:
         """The one element of the first output."""
         return prediction(body, "outputs", 0, "data")
+
+    @property
+    def _wanted(self) -> dict[str, Any]:
+        """The outputs, where the first one is not enough."""
+        return {"outputs": [{"name": name} for name in self.scores.outputs]} if self.scores else {}
+
+    def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:
+        """Ask for the label and for the output of scores that the model's metadata names."""
+        metadata = ask(self.metadata_path(self.model))
+        offered = [output.get("name") for output in metadata.get("outputs") or ()]
+        scores = next((name for name in _SCORES if name in offered), "" if offered else _SCORES[0])
+        if not scores:
+            raise ExperimentError(
+                f"model {self.model!r} gives no scores: none of its outputs ({', '.join(map(str, offered))}) "
+                f"is named {', '.join(_SCORES)}; gate accuracy instead"
+            )
+        labels = [name for name in offered or [_LABEL] if name not in _SCORES][:1]
+        own = (metadata.get("parameters") or {}).get("classes") or ()
+        reader = ClassScores.of(classes, named=named, own=own, outputs=(*labels, scores))
+        return replace(self, scores=reader)
+
+    def decode_scores(self, body: bytes) -> tuple[str, Scores]:
+        """The elements of the two outputs; without a label, the class of the greatest score."""
+        reader, outputs = self.reader, part(body, "outputs")
+        try:
+            data = {output["name"]: output["data"] for output in outputs}
+            *label, name = reader.outputs
+            found, scores = scored({"score": data[name]}, reader)
+            return single(data[label[0]]) if label else found, scores
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"no output {error} in the answer") from error
 
 
 def _column(name: str, datatype: str, cell: Any) -> dict[str, Any]:

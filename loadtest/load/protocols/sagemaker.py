@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-inference.html
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import orjson
@@ -14,7 +14,8 @@ import orjson
 from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError
-from loadtest.load.protocols.codec import Codec, register, single
+from loadtest.load.protocols.class_scores import ClassScores
+from loadtest.load.protocols.codec import Codec, Scores, register, scored, single
 
 
 @register("sagemaker")
@@ -52,3 +53,17 @@ class SageMaker(Codec):
             return label_text(text.strip().strip('"'))
         wrapped = isinstance(answer, dict) and "predictions" in answer
         return single(answer["predictions"] if wrapped else answer)
+
+    def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:  # noqa: ARG002
+        """The built-in algorithms answer with scores unasked."""
+        return replace(self, scores=ClassScores.of(classes, named=named))
+
+    def decode_scores(self, body: bytes) -> tuple[str, Scores]:
+        """The scores, in JSON or by commas, alone or beside ``predicted_label``."""
+        try:
+            answer = orjson.loads(body)
+        except ValueError:
+            (text,) = body.decode("utf-8").strip().splitlines() or [""]
+            answer = [float(score) for score in text.split(",")]
+        wrapped = isinstance(answer, dict) and "predictions" in answer
+        return scored(answer["predictions"] if wrapped else answer, self.reader)

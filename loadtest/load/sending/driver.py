@@ -228,7 +228,7 @@ class Driver:
 
     def _record(self, answer: Answer, role: int, scheduled_at: float, row: int, serial: int) -> None:
         name, origin = ROLES[role], self._origin
-        error, prediction = read_answer(answer, name, self._codecs[role], self._task, self.not_answers[role])
+        told = read_answer(answer, name, self._codecs[role], self._task, self.not_answers[role])
         done_at = answer.done_at - origin
         self._recorder.add(
             row,
@@ -237,11 +237,12 @@ class Driver:
             answer.sent_at - origin,
             done_at,
             answer.status,
-            error,
-            prediction,
+            told.error,
+            told.prediction,
             serial,
+            told.scores,
         )
-        self._log(name, done_at - scheduled_at, len(answer.body), error)
+        self._log(name, done_at - scheduled_at, len(answer.body), told.error)
 
 
 def _raise_file_limit() -> int:

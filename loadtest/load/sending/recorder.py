@@ -1,13 +1,15 @@
 """The recorder: every sample of a worker, in columns of bytes until they travel.
 
-``add`` is on the path of every answer: it packs one record of 43 bytes and keeps no object per sample. What
-can be computed for many samples at once (text, ``correct``, ``matches``, ids) is left to ``take``.
+``add`` is on the path of every answer: it packs one record of 45 bytes, and its scores where there are some,
+and keeps no object per sample. What can be computed for many samples at once (text, ``correct``, ``matches``,
+ids) is left to ``take``.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,15 +23,15 @@ from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.experiment.role import ROLES
 from loadtest.load.sending.response import BROKEN
 
-_RECORD = struct.Struct("<ibdddhiii")
+_RECORD = struct.Struct("<ibdddhiiih")
 _COLUMNS = np.dtype(
     {
         "names": [
             *("row", "role", "scheduled_at", "sent_at", "done_at"),
-            *("status", "error", "prediction", "serial"),
+            *("status", "error", "prediction", "serial", "scores"),
         ],
-        "formats": ["<i4", "i1", "<f8", "<f8", "<f8", "<i2", "<i4", "<i4", "<i4"],
-        "offsets": [0, 4, 5, 13, 21, 29, 31, 35, 39],
+        "formats": ["<i4", "i1", "<f8", "<f8", "<f8", "<i2", "<i4", "<i4", "<i4", "<i2"],
+        "offsets": [0, 4, 5, 13, 21, 29, 31, 35, 39, 43],
         "itemsize": _RECORD.size,
     }
 )
@@ -76,6 +78,7 @@ class Recorder:
         }
         self.recorded = 0
         self._buffer = bytearray()
+        self._scores = array("f")
         self._errors: dict[str, int] = {}
         self._predictions: dict[str, int] = {}
 
@@ -90,6 +93,7 @@ class Recorder:
         error: str | None,
         prediction: str | None,
         serial: int,
+        scores: Sequence[float] | None = None,
     ) -> None:
         """Record one request; see ``loadtest.data.samples.SCHEMA``. ``role`` is an index into
         ``ROLES``."""
@@ -104,14 +108,19 @@ class Recorder:
             _NONE if error is None else errors.setdefault(error, len(errors)),
             _NONE if prediction is None else predictions.setdefault(prediction, len(predictions)),
             serial,
+            _NONE if scores is None else len(scores),
         )
+        if scores is not None:
+            self._scores.extend(scores)
         self.recorded += 1
 
     def take(self) -> SampleSet:
         """What was recorded since the last call; may be empty."""
         columns = np.frombuffer(bytes(self._buffer), _COLUMNS)
         errors, predictions = list(self._errors), list(self._predictions)
+        scores = _lists(columns["scores"], np.array(self._scores, np.float32))
         self._buffer.clear()
+        self._scores = array("f")
         self._errors, self._predictions = {}, {}
         rows = pa.array(columns["row"])
         prediction = pa.array(predictions, pa.string()).take(_codes(columns["prediction"]))
@@ -135,6 +144,7 @@ class Recorder:
             "request_id": self._request_ids(columns["serial"], wanted),
             "baseline": baseline,
             "asked_before": self._before(columns["role"], rows),
+            "scores": scores,
         }
         return SampleSet(pa.Table.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA))
 
@@ -180,6 +190,15 @@ def _asked_before(dataset: Dataset, asked: Iterable[int], warmup: Iterable[int])
 
 def _is_false(flags: Any) -> NDArray[np.bool_]:
     return np.asarray(pc.fill_null(pc.invert(flags), False).to_numpy(zero_copy_only=False))
+
+
+def _lists(counts: NDArray[np.int16], values: NDArray[np.float32]) -> Any:
+    """One list per count, out of the values of all; null where the count is none."""
+    none = counts == _NONE
+    if none.all():
+        return pa.nulls(len(counts), SCHEMA.field("scores").type)
+    offsets = np.concatenate([[0], np.cumsum(np.where(none, 0, counts))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), mask=pa.array(none))
 
 
 def _codes(codes: NDArray[np.int32]) -> Any:

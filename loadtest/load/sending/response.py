@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from loadtest.experiment.role import Role
 from loadtest.load.protocols.codec import Codec, NoAnswer
 from loadtest.load.sending.error_phrases import MALFORMED, NOT_AN_ANSWER, TRUNCATED
@@ -12,10 +14,18 @@ BROKEN = (MALFORMED, NOT_AN_ANSWER, TRUNCATED)
 """Errors of answers that came, but not whole or not readable: a server that answers so does not match."""
 
 
+class Reading(NamedTuple):
+    """The error of an answer, or its prediction, with scores where the codec reads them."""
+
+    error: str | None
+    prediction: str | None = None
+    scores: tuple[float, ...] | None = None
+
+
 def read_answer(
     answer: Answer, role: Role, codec: Codec, task: TaskAnswers, not_answers: NotAnswers | None = None
-) -> tuple[str | None, str | None]:
-    """The error and the prediction of an answer; one of them is None.
+) -> Reading:
+    """What an answer says.
 
     Args:
         answer: what came.
@@ -25,20 +35,20 @@ def read_answer(
         not_answers: takes the text of what came and is none.
     """
     if answer.error:
-        return answer.error, None
+        return Reading(answer.error)
     if answer.status != 200:
-        return f"http {answer.status}", None
+        return Reading(f"http {answer.status}")
     if answer.role not in (None, role):
-        return f"answered by {answer.role}", None
+        return Reading(f"answered by {answer.role}")
     try:
-        told = codec.decode(answer.body)
+        told, scores = codec.read(answer.body)
     except NoAnswer as error:
         told = str(error)
     except ValueError:
-        return MALFORMED, None
+        return Reading(MALFORMED)
     else:
         if task.are_of(told):
-            return None, told
+            return Reading(None, told, scores)
     if not_answers is not None:
         not_answers.add(told)
-    return NOT_AN_ANSWER, None
+    return Reading(NOT_AN_ANSWER)

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from contract.headers import MODEL_VERSION
 from loadtest.data.dataset import Dataset
-from loadtest.errors import TargetError, UsageError
+from loadtest.errors import ExperimentError, TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
 from loadtest.load.protocols import Codec, protocol_named
@@ -95,26 +95,44 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
         metadata = _json(_send(session, "GET", url, role, {MODEL_VERSION: role}), role, OpenInference)
         taken = OpenInference.from_metadata(name, metadata, dataset.names)
         taken.check(dataset)
-        return taken
+        return _scored(taken, experiment, dataset, role, lambda _: metadata)
     protocol = protocol_named(target.protocol)
     base, headers = base_url(target.url(role)), target.headers_of(role)
-    codec = protocol.for_target(
-        target,
-        target.model(role, name),
-        dataset.names,
-        lambda path: _json(_send(session, "GET", base + path, role, headers), role, protocol),
-    )
+
+    def ask(path: str) -> Any:
+        return _json(_send(session, "GET", base + path, role, headers), role, protocol)
+
+    codec = protocol.for_target(target, target.model(role, name), dataset.names, ask)
     codec.check(dataset)
+    codec = _scored(codec, experiment, dataset, role, ask)
     url = base + codec.path
-    headers = {**headers, "Content-Type": codec.content_type}
-    answer = _send(session, "POST", url, role, headers, codec.body_of(dataset, 0))
+    headers_of_a_row = {**headers, "Content-Type": codec.content_type}
+    answer = _send(session, "POST", url, role, headers_of_a_row, codec.body_of(dataset, 0))
     try:
-        codec.decode(answer.content)
+        codec.read(answer.content)
     except ValueError as error:
+        if codec.scores is not None:
+            raise ExperimentError(
+                f"{url}: {role} gives no scores that can be read ({error}); let it answer with "
+                "probabilities, or gate accuracy instead"
+            ) from None
         raise TargetError(
             f"{url}: {role} does not answer in the protocol {target.protocol} ({error}); {codec.remedy}"
         ) from None
     return codec
+
+
+def _scored(
+    codec: Codec, experiment: Experiment, dataset: Dataset, role: Role, ask: Callable[[str], Any]
+) -> Codec:
+    """The codec, which reads scores where a gate needs them."""
+    if not experiment.scored:
+        return codec
+    try:
+        return codec.scored(dataset.classes, named=bool(dataset.named_classes), ask=ask)
+    except ExperimentError as error:
+        gate = next(gate for gate in experiment.gates if "scores" in gate.entry.needs)
+        raise ExperimentError(f"gate {gate.expression!r}, {role}: {error}") from None
 
 
 def _send(

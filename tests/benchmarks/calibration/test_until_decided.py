@@ -42,6 +42,7 @@ def judged_by_the_judge(at, stable, candidate):
         "matches": pa.nulls(2 * n, pa.bool_()), "worker": np.zeros(2 * n),
         "request_id": pa.nulls(2 * n, pa.string()), "baseline": pa.nulls(2 * n, pa.string()),
         "asked_before": pa.nulls(2 * n, pa.bool_()),
+        "scores": pa.nulls(2 * n, pa.list_(pa.float32())),
     }  # fmt: skip
     samples = SampleSet(pa.table(columns).cast(SCHEMA))
     evidence = Evidence(*lay_out(experiment.load, samples, 0.0), True, 0, 40.0)

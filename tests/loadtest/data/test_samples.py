@@ -6,12 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loadtest.data.samples import SCHEMA, SampleSet, checksum_of, read_line, sample_line
+from loadtest.data.samples import SCHEMA, SampleSet, checksum_of, read_kept, read_line, sample_line
 from loadtest.errors import UsageError
 from tests.loadtest.made_samples import Sample, sample_set
 
 OK = Sample(3, "stable", 1.0, 1.001, 1.25, 200, None, "tea", True, None, 0)
 WRONG = Sample(3, "candidate", 1.0, 1.002, 1.5, 200, None, "mug", False, False, 0)
+SURE = OK._replace(row=5, scores=[0.5, 0.25, 0.25])
 LOST = Sample(4, "candidate", 2.0, 2.5, 4.0, 0, "timeout", None, False, None, 1)
 
 
@@ -30,7 +31,9 @@ def test_columns(samples):
     assert len(samples.of("candidate")) == 2
 
 
-@pytest.mark.parametrize("kept", [[OK, WRONG, LOST], [OK], []])
+@pytest.mark.parametrize(
+    "kept", [[OK, WRONG, LOST], [OK], [], [SURE, LOST, SURE._replace(row=6, scores=[0.5])]]
+)
 def test_nothing_changes_on_the_wire_or_on_disk(tmp_path, kept):
     samples = sample_set(kept)
     samples.write(tmp_path / "samples.parquet")
@@ -72,6 +75,12 @@ def stored(path, samples) -> None:
         (OK._replace(error="timeout"), r"sample 1: it failed \(timeout\) and yet has an answer"),
         (LOST._replace(error=None), "sample 1: it did not fail and yet has no answer"),
         (LOST._replace(correct=True), r"sample 1: it failed \(timeout\) and yet is correct"),
+        # scores of no classes, not finite, or of a failure
+        (SURE._replace(scores=[0.5, 0.5]), "sample 1: it has 2 scores, others have 3"),
+        (SURE._replace(scores=[0.5, float("nan"), 0.5]), r"sample 1: its scores are \[0.5, nan, 0.5\]"),
+        (SURE._replace(scores=[0.5, float("inf"), 0.5]), "sample 1: its scores are"),
+        (SURE._replace(scores=[0.5, None, 0.5]), "sample 1: its scores are"),
+        (LOST._replace(scores=[0.5, 0.5, 0.0]), "sample 1: it failed and yet has scores"),
         # the same answer twice
         (WRONG, "samples 0 and 1 are of the same version, row, worker and moment"),
         (WRONG._replace(done_at=1.75, prediction="tea"), "samples 0 and 1 are of the same version"),
@@ -79,7 +88,7 @@ def stored(path, samples) -> None:
 )
 def test_what_cannot_be_is_refused_on_reading(tmp_path, sample, says):
     path = tmp_path / "samples.parquet"
-    stored(path, sample_set([WRONG, sample]))
+    stored(path, sample_set([WRONG if sample.scores is None else WRONG._replace(scores=[1, 0, 0]), sample]))
     with pytest.raises(UsageError, match=rf"samples.parquet: no samples of a run: {says}"):
         SampleSet.read(path)
 
@@ -155,6 +164,17 @@ def test_samples_survive_the_way_through_a_line(samples):
     read = read_line(line + "\n")
     assert isinstance(read, SampleSet)
     assert read.table.to_pylist() == samples.table.to_pylist()
+
+
+def test_a_line_has_scores_for_the_disk_and_none_for_whoever_follows():
+    scored = sample_set(
+        [Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, None, 0, scores=[0.25, 0.75])]
+    )
+    line = sample_line(scored.to_bytes(), {"sent": 1})
+    kept, facts = read_kept(line)
+    assert SampleSet.from_bytes(kept).table["scores"].to_pylist() == [[0.25, 0.75]]
+    assert facts == {"sent": 1}
+    assert not read_line(line).scored
 
 
 def test_other_lines_are_live_figures_or_nothing():

@@ -106,7 +106,12 @@ def test_quantiles(metric, quantile):
         ("xyzzy <= 3ms", "unknown metric 'xyzzy'; there are p50"),
         ("p100 <= 3ms", "not a latency quantile"),  # would read as the 10th percentile
         ("p05 <= 3ms", "not a latency quantile"),
-        ("roc_auc >= 80%", "needs probabilities"),
+        ("roc_auc >= 80%", "has the unit '%'; write '80'"),
+        ("roc_auc >= stable - 1pp", "has the unit 'pp'; write '1'"),
+        ("roc_auc == 0.8", "'==' fits only"),
+        ("log_loss >= 0.4", "lower log_loss is better"),
+        ("neg_log_loss >= 0.4", "write 'log_loss <= ...'"),
+        ("top_k_accuracy >= 90%", "lacks its number; write for example top_k_accuracy@10"),
         ("p95 >= 3ms", "lower p95 is better"),
         ("accuracy <= 0.3", "higher accuracy is better"),
         ("p95 == 3ms", "'==' fits only 'mismatches == 0'"),
@@ -220,8 +225,10 @@ def expressions(draw: st.DrawFn) -> str:
         *(
             (m.name, "%", "pp")
             for m in METRICS.values()
-            if m.higher_is_better and m.quantity is SHARE and not m.absolute
+            if m.higher_is_better and m.quantity is SHARE and not m.takes and not m.absolute
         ),
+        ("top_k_accuracy@5", "%", "pp"),
+        ("roc_auc", "", ""),
         ("goodput", "/s", "%"),
         ("value", "", ""),
     ]

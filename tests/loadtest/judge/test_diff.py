@@ -77,6 +77,7 @@ class Day:
             request_id=pa.nulls(n, pa.string()),
             baseline=pa.nulls(n, pa.string()),
             asked_before=np.full(n, -1, dtype=np.int8),
+            scores=pa.nulls(n, pa.list_(pa.float32())),
         )
 
 

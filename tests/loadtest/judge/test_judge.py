@@ -94,6 +94,7 @@ class Run:
                     "request_id": [f"r{i}" if i in arm.mismatches else None for i in range(self.arrivals)],
                     "baseline": [label[i] if i in arm.mismatches else None for i in range(self.arrivals)],
                     "asked_before": pa.nulls(self.arrivals, pa.bool_()),
+                    "scores": pa.nulls(self.arrivals, pa.list_(pa.float32())),
                 }
             )
         tables = [

@@ -22,6 +22,7 @@ def outcomes(latency, at, failed=None):
         correct=~no, mismatch=no, compared=no, prediction=pa.nulls(n, pa.string()),
         request_id=pa.nulls(n, pa.string()), baseline=pa.nulls(n, pa.string()),
         asked_before=np.full(n, -1, dtype=np.int8),
+        scores=pa.nulls(n, pa.list_(pa.float32())),
     )  # fmt: skip
 
 

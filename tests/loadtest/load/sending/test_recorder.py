@@ -59,6 +59,24 @@ def test_each_sample_is_taken_once_and_all_are_counted():
     assert len(recorder.take()) == 0
 
 
+def test_scores_come_out_of_the_right_samples():
+    recorder = Recorder(CLASSES, worker=0)
+    given = [[0.5, 0.25], None, [0.75], [1e-30, 1.0]]
+    for serial, scores in enumerate(given):
+        told = ("timeout", None) if scores is None else (None, "1")
+        recorder.add(serial % 3, 0, serial, serial, serial, 200, *told, serial, scores)
+    samples = recorder.take()
+    assert samples.table.schema == SCHEMA
+    assert samples.table["scores"].to_pylist() == [
+        None if scores is None else pytest.approx(scores) for scores in given
+    ]
+    assert samples.scored
+    assert not samples.without_scores().scored
+    # of one turn alone, and none where there are none
+    recorder.add(0, 0, 9.0, 9.0, 9.0, 200, None, "1", 9)
+    assert recorder.take().table["scores"].to_pylist() == [None]
+
+
 def test_a_regression_has_no_right_and_wrong():
     recorder = Recorder(dataset([1.5, 2.5]), worker=0)
     recorder.add(0, 0, 0.0, 0.0, 1.0, 200, None, "1.5", 1)

@@ -26,7 +26,8 @@ def task(labels):
 def read(labels, codec, body, status=200):
     told = NotAnswers()
     answer = Answer(0.0, 1.0, status, body.encode(), None, None)
-    return *read_answer(answer, "stable", codec, task(labels), told), dict(told.texts)
+    found = read_answer(answer, "stable", codec, task(labels), told)
+    return found.error, found.prediction, dict(told.texts)
 
 
 @pytest.mark.parametrize(
