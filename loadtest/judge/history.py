@@ -45,8 +45,8 @@ class StoredGate(BaseModel):
         return ">=" in self.name
 
     @property
-    def subject(self) -> tuple[str, str, bool, str]:
-        """What it measures, without its bound: gates with the same subject can be held side by side."""
+    def measured(self) -> tuple[str, str, bool, str]:
+        """What it measures, without its bound: gates with the same measured can be held side by side."""
         measured = re.sub(r" *[<>=]=[^<>=\]]*$", "", self.name)
         return measured, self.unit, self.is_difference, self.where
 

@@ -162,7 +162,7 @@ def test_wrong_input_is_one_line_and_starts_nothing(tmp_path, arguments, code, s
 
 def test_an_evaluation_set_without_its_label(tmp_path, shop):
     rows = pq.read_table(shop / "evaluation.parquet").slice(0, 5)
-    pa_csv.write_csv(rows.drop_columns(["label"]), tmp_path / "rows.csv")
+    pa_csv.write_csv(rows.drop_columns(["bought"]), tmp_path / "rows.csv")
     (tmp_path / "mine.toml").write_text(
         'name = "mine"\n[model]\nname = "shop"\nfolder = "models/shop"\n'
         f'[data]\npath = "{tmp_path}/rows.csv"\n[versions]\nstable = "v1"\ncandidate = "v2"\n'

@@ -64,8 +64,8 @@ FOLDERS = [
     # a gate of another release that parses no more
     (
         "20261101T000000Z-older",
-        {"verdict.json": verdict("FAIL", [gate("unfaithful == 0", "FAIL", (None, None), unit="")])},
-        ("whole", "compare", "FAIL", "unfaithful == 0: 2"),
+        {"verdict.json": verdict("FAIL", [gate("older == 0", "FAIL", (None, None), unit="")])},
+        ("whole", "compare", "FAIL", "older == 0: 2"),
     ),
     # killed: the samples are in the stream
     (".20261101T000000Z-compare.partial", {"samples.stream": "x"}, ("cut off", "compare", None, "")),
