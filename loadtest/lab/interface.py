@@ -180,6 +180,10 @@ OpenLab = Callable[[tuple[Version, Version]], Lab]
 """Makes a lab of stable and candidate, in this order; it starts when it is entered."""
 
 
+VersionPython = Callable[[Path, Callable[[str], None]], Path]
+"""Of a version's folder, and where progress goes, the interpreter that its packages are in."""
+
+
 class LabRequest(NamedTuple):
     """What a lab is to be like.
 
@@ -211,6 +215,8 @@ class Backend:
         external: it runs no server: it is for experiments with ``[target]``, and for these alone.
         remove: removes what a lab left whose command was killed, by what its ``LabNote`` says and the name of
             the note; returns what it was. None: it leaves nothing.
+        python: the interpreter on this machine for a version's folder, with the packages that its
+            ``requirements.txt`` names; None: this backend runs nothing on this machine's interpreters.
     """
 
     name: str
@@ -220,3 +226,4 @@ class Backend:
     refuses: Callable[[Experiment], str | None] = lambda _: None
     external: bool = False
     remove: Callable[[Mapping[str, str], str], str] | None = None
+    python: VersionPython | None = None

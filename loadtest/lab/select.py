@@ -6,6 +6,7 @@ A backend is a folder of ``loadtest/lab`` with a ``backend.py``, and nothing els
 from __future__ import annotations
 
 import pkgutil
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
@@ -87,6 +88,22 @@ def choose_lab(
                 remedy = f", or take BACKEND={others}" if others and backend != AUTO else ""
                 raise StartError(f"{error}{remedy}", error.log) from None
             say(f"taking {left[0].title}: {str(error).split('; ')[0]}")
+
+
+def version_python(folder: Path, say: Callable[[str], None], among: Sequence[Backend] | None = None) -> Path:
+    """The interpreter on this machine that a version is tried with, outside of any lab.
+
+    Args:
+        folder: of the version; where it has a ``requirements.txt``, its packages are installed once.
+        say: where progress goes, a line at a time.
+        among: the backends; None: all that there are.
+
+    Raises:
+        ModelError: its packages cannot be had together.
+        StartError: there is nothing to install them with.
+    """
+    pythons = (one.python for one in among or backends() if one.python)
+    return next((python(folder, say) for python in pythons), Path(sys.executable))
 
 
 def remove_leftovers(

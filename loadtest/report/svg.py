@@ -152,6 +152,10 @@ class Chart:
             late = at > WIDTH * 0.75
             self._text(at + (-5 if late else 5), _TOP + 12, text, "end" if late else "start")
 
+    def note(self, x: float, y: float, text: str) -> None:
+        """A word centred below a point."""
+        self._text(float(self._across(x)), float(self._up(y)) + 12, text, "middle")
+
     def render(self) -> Markup:
         """The whole chart, for an HTML page."""
         shapes, self._parts = self._parts, []

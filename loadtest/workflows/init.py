@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,16 @@ from contract.model_toml import MODEL_TOML
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError, UsageError
 from loadtest.experiment.experiment import UNLABELLED_GATES, Data, Experiment
+from loadtest.lab.interface import VersionPython
+from loadtest.lab.own_runtime import REQUIREMENTS
+from loadtest.lab.select import version_python
 from loadtest.workflows.columns_sent import sent_lines
 
 SETS = ("evaluation.parquet", "evaluation.csv")
 ROWS = 1_000
 """On so many rows each version is tried."""
+
+_ROOT = Path(__file__).parents[2]
 
 Say = Callable[[str], None]
 
@@ -51,6 +57,7 @@ def init(
     label: str | None = None,
     ignore: Sequence[str] = (),
     out: Path | None = None,
+    python_of: VersionPython = version_python,
 ) -> Path:
     """Make the versions in a folder ready to be compared.
 
@@ -61,12 +68,14 @@ def init(
         label: its label column; None: ``label`` if there is one, else it has no labels.
         ignore: columns that are no features.
         out: the experiment; None: the name of ``folder``, with ``.toml``, here.
+        python_of: the interpreter of a version whose folder has a ``requirements.txt``.
 
     Returns:
         The experiment that was written.
 
     Raises:
         UsageError: the folder, the evaluation set or a model cannot be used; no experiment was written.
+        StartError: there is nothing to install a version's own packages with.
     """
     out = out or Path(f"{folder.absolute().name}.toml")
     if out.exists():
@@ -76,7 +85,14 @@ def init(
     given = Data(path=data or _evaluation_set(folder), label=label)
     dataset = _read(given, ignore)
     rows = _tried(dataset)
-    described = {one.version: one for one in _describe(folder, dataset, rows, given.label_column)}
+    asked = {
+        "folder": str(folder),
+        "name": folder.absolute().name,
+        "columns": dataset.names,
+        "rows": [dataset.row(row) for row in rows],
+        "label": given.label_column,
+    }
+    described = {one.version: one for one in _describe_each(folder, asked, dataset, say, python_of)}
     versions = list(described)
     first = described[versions[0]]
     for version, other in described.items():
@@ -168,23 +184,37 @@ def _without_being_named(data: Data) -> tuple[str, ...] | None:
     return None if dataset.left_out else dataset.names
 
 
-def _describe(folder: Path, dataset: Dataset, rows: Sequence[int], label: str) -> list[_Described]:
-    asked = {
-        "folder": str(folder),
-        "name": folder.absolute().name,
-        "columns": dataset.names,
-        "rows": [dataset.row(row) for row in rows],
-        "label": label,
-    }
-    command = [sys.executable, "-m", "services.model_server.describe"]
-    done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
+def _describe_each(
+    folder: Path, asked: Mapping[str, Any], dataset: Dataset, say: Say, python_of: VersionPython
+) -> list[_Described]:
+    """Every version as it describes itself, on its own packages where it names any, in the order of names."""
+    own = [path.parent.name for path in folder.glob(f"*/{REQUIREMENTS}")]
+    found = _describe({**asked, "elsewhere": own}, Path(sys.executable), dataset)
+    for place, version in [(place, one["version"]) for place, one in enumerate(found) if len(one) == 1]:
+        python = python_of(folder / version, say)
+        found[place : place + 1] = _describe({**asked, "only": version}, python, dataset)
+    return [_Described(**one) for one in found]
+
+
+def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset) -> list[dict[str, Any]]:
+    command = [str(python), "-m", "services.model_server.describe"]
+    # an environment of its own holds packages, and none of our code
+    ours = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        command,
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": ours},
+    )
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         left_out = "; ".join(
             _by_option(n) for n in dataset.notes if n.startswith(("not sent: ", "no column "))
         )
         raise ModelError(last[0].removeprefix("model-server: ") + (left_out and f"; {left_out}"))
-    return [_Described(**json.loads(line)) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def _quality(version: str, described: _Described, dataset: Dataset, tried: Sequence[int]) -> str:

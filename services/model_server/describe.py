@@ -5,13 +5,15 @@ Standard input is one JSON object::
     {"folder": "models/mine", "name": "mine",
      "columns": ["age", ...],       the columns that may be features, in the order of the rows
      "rows": [[41.0, ...], ...],    what the versions are tried on: numbers, text, true or false, null
-     "label": "price"}              optional: the label column, whose name an output may have
+     "label": "price",              optional: the label column, whose name an output may have
+     "only": "v2",                  optional: of this version alone
+     "elsewhere": ["v1"]}           optional: versions that run on other packages, and are merely named
 
 Where ``model.toml`` and ``examples.parquet`` are missing, they are written from what the model says of
 itself and from the rows. Standard output is one JSON object per version: ``version``, ``wrote`` (was
 model.toml), ``task``, ``columns`` (the features, in the model's order), ``predictions``, ``output`` (of
 several values per row, the one that they are; empty where there is one), ``outputs`` (what it may be), and
-``notes``, what the model's own code said.
+``notes``, what the model's own code said; of one that is elsewhere, ``version`` alone.
 """
 
 from __future__ import annotations
@@ -266,15 +268,12 @@ def main() -> int:
     folder = Path(asked["folder"])
     try:
         for version in find_versions(folder):
-            answer = describe(
-                folder / version,
-                asked["name"],
-                version,
-                asked["columns"],
-                asked["rows"],
-                allowed,
-                asked.get("label", ""),
-            )
+            if version != asked.get("only", version):
+                continue
+            answer: dict[str, Any] = {"version": version}
+            if version not in asked.get("elsewhere", ()):
+                columns, rows, label = asked["columns"], asked["rows"], asked.get("label", "")
+                answer = describe(folder / version, asked["name"], version, columns, rows, allowed, label)
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
     except VersionError as error:

@@ -124,6 +124,8 @@ def test_it_goes_on_where_it_was_killed_and_promotes(stack, docker, gateway, con
         with pytest.raises(ControllerError, match=r"auto \(process"), canary.lead("me"):
             pass
         eventually(lambda: described(first)["State"]["Health"]["Status"] == "healthy")
+        # while it lives: the next may be done before Prometheus knows of it
+        eventually(scraped)
         # the step has begun, and cannot be over: so few answers are not enough for it
         ask(url_of(docker, gateway), range(ANSWERS // 2))
         docker.run("kill", "--signal", "KILL", first, timeout=30)
@@ -142,7 +144,6 @@ def test_it_goes_on_where_it_was_killed_and_promotes(stack, docker, gateway, con
         assert container["HostConfig"]["CapDrop"] == ["ALL"]
         lines = docker.run("logs", second, timeout=30).splitlines()
         assert (code, json.loads(lines[-1])["end"]) == (0, "promoted"), lines[-5:]
-        eventually(scraped)
         state = canary.read()
         assert state.history[: len(before.history)] == before.history
         assert [e.serial for e in state.history] == list(range(1, len(state.history) + 1))

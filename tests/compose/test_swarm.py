@@ -157,7 +157,7 @@ def test_it_answers_and_takes_a_load_from_two_workers(docker, stack):
     assert set(statuses) - {0} == {200}
     # the limits are in force, and what the stack does not need of a container it does not have
     host = json.loads(docker.run("inspect", stack.container("stable"), timeout=30))[0]["HostConfig"]
-    assert (host["NanoCpus"], host["Memory"], host["PidsLimit"]) == (10**9, 512 * 2**20, 256)
+    assert (host["NanoCpus"], host["Memory"], host["PidsLimit"]) == (10**9, 512 * 2**20, 1280)
     assert (host["ReadonlyRootfs"], host["CapDrop"], host["Init"]) == (True, ["ALL"], True)
     # the split is changed by one command, and the gateway has taken it over when that returns
     canary = "loadproof canary set 30 --why measured"

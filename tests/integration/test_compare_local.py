@@ -11,6 +11,8 @@ import uuid
 from xml.etree import ElementTree as ET
 
 import psutil
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 import pytest
 import tomli_w
 
@@ -158,8 +160,9 @@ def test_wrong_input_is_one_line_and_starts_nothing(tmp_path, arguments, code, s
     assert "  | " not in output  # no log: the line says it all
 
 
-def test_an_evaluation_set_without_its_label(tmp_path):
-    (tmp_path / "rows.csv").write_text("x,y\n1,2\n")
+def test_an_evaluation_set_without_its_label(tmp_path, shop):
+    rows = pq.read_table(shop / "evaluation.parquet").slice(0, 5)
+    pa_csv.write_csv(rows.drop_columns(["bought"]), tmp_path / "rows.csv")
     (tmp_path / "mine.toml").write_text(
         'name = "mine"\n[model]\nname = "shop"\nfolder = "models/shop"\n'
         f'[data]\npath = "{tmp_path}/rows.csv"\n[versions]\nstable = "v1"\ncandidate = "v2"\n'
@@ -167,7 +170,7 @@ def test_an_evaluation_set_without_its_label(tmp_path):
     code, output = loadproof("--experiment", str(tmp_path / "mine.toml"), results=tmp_path / "results")
     assert code == 2, output
     assert "accuracy needs labels" in output
-    assert "no column 'label'; it has x, y" in output
+    assert "no column 'label'; it has " in output
 
 
 def test_a_broken_model_file_is_named_by_the_server_that_refused_it(tmp_path, shop):

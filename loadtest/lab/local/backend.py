@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.interface import IMAGE, Backend, LabRequest, OpenLab, Version
 from loadtest.lab.local.environments import environment_python
@@ -17,6 +21,11 @@ def _refuses(experiment: Experiment) -> str | None:
     return image and f"{image!r} needs BACKEND=compose; local processes take folders"
 
 
+def _python(folder: Path, say: Callable[[str], None]) -> Path:
+    runtime = own_runtime(folder)
+    return environment_python(runtime, folder, say) if runtime else Path(sys.executable)
+
+
 def _prepare(request: LabRequest) -> OpenLab:
     find_envoy()
     folder, (experiment, say, state, percent, faults) = log_folder(), request
@@ -30,13 +39,15 @@ def _prepare(request: LabRequest) -> OpenLab:
             percent=percent,
             allow_faults=faults,
             pythons={
-                version.role: environment_python(runtime, version.folder, say)
+                version.role: _python(version.folder, say)
                 for version in versions
-                if (runtime := own_runtime(version.folder))
+                if own_runtime(version.folder)
             },
         )
 
     return open_lab
 
 
-BACKEND = Backend("local", "local processes", rank=2, prepare=_prepare, refuses=_refuses, remove=remove)
+BACKEND = Backend(
+    "local", "local processes", rank=2, prepare=_prepare, refuses=_refuses, remove=remove, python=_python
+)

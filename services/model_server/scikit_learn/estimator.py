@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from services.model_server.scikit_learn.direct.pipeline import DirectPipeline
 
 
+def _detects(model: Any) -> bool:
+    """Whether it is an anomaly detector; a class that is not scikit-learn's own may not say."""
+    try:
+        return bool(is_outlier_detector(model))
+    except AttributeError:
+        return False
+
+
 def describe(model: Any, path: Path) -> Description:
     """What a model says of itself.
 
@@ -67,7 +75,7 @@ class Estimator:
         self.has_proba = task == "classification" and hasattr(model, "predict_proba")
         self._thread = threading.local()
         self.features: int | None = getattr(model, "n_features_in_", None)
-        detects = is_outlier_detector(model)
+        detects = _detects(model)
         self.named: tuple[str, ...] = ("decision_function",) if detects else ()
         self.classes: list[Any] | None = None
         self.value_classes: list[list[Any]] | None = None

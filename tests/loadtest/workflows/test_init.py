@@ -1,5 +1,7 @@
 """Somebody's own model: from a folder to an experiment, or one line that says what is missing."""
 
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -183,3 +185,40 @@ def test_what_is_wrong_is_one_line(mine, spoil, given, says):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(UsageError, match="no such folder"):
         made(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        ["v1"],  # stable is older, as it often is
+        ["v2"],
+        ["v1", "v2"],
+        ["notes"],  # a folder that is no version has no runtime
+    ],
+)
+def test_a_version_with_packages_of_its_own_is_tried_on_them(mine, tmp_path, own):
+    asked, used = [], tmp_path / "used"
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >> {used}\nexec {sys.executable} "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    for version in own:
+        (mine / version).mkdir(exist_ok=True)
+        (mine / version / "requirements.txt").write_text("scikit-learn\n", encoding="utf-8")
+
+    def python_of(folder, _):
+        asked.append(folder.name)
+        return python
+
+    experiment, said = made(mine, python_of=python_of)
+    versions = [version for version in own if version != "notes"]
+    assert asked == versions
+    assert (used.read_text().count("describe") if used.exists() else 0) == len(versions)
+    assert [line.split(",")[0] for line in said[:2]] == ["v1: classification", "v2: classification"]
+    assert [v.folder.name for v in resolve(experiment)] == ["v1", "v2"]
+
+
+def test_packages_that_cannot_be_had_together_are_one_line(mine):
+    (mine / "v2" / "requirements.txt").write_text("numpy @ https://example.org/numpy.whl\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"v2/requirements.txt: line 1: .* names a URL; take a release"):
+        made(mine)
+    assert not (mine / "mine.toml").exists()

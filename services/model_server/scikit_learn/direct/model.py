@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
-from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
@@ -17,10 +17,14 @@ from services.model_server.scikit_learn.direct.sparse_rows import as_entries
 from services.model_server.scikit_learn.direct.step import Cells, Kind, NotDirect, Step
 from services.model_server.scikit_learn.direct.trees import HISTOGRAMS
 
-_AROUND: dict[type, str] = {
-    GridSearchCV: "best_estimator_", RandomizedSearchCV: "best_estimator_", FrozenEstimator: "estimator",
-}  # fmt: skip
+_AROUND: dict[type, str] = {GridSearchCV: "best_estimator_", RandomizedSearchCV: "best_estimator_"}
 """What hands every row on to a model in it, and where that is."""
+
+# a version's own scikit-learn may be older than 1.6
+with contextlib.suppress(ImportError):
+    from sklearn.frozen import FrozenEstimator
+
+    _AROUND[FrozenEstimator] = "estimator"
 
 
 class Compiled(NamedTuple):

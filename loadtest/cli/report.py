@@ -1,0 +1,30 @@
+"""``loadproof report``: one page over all runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loadtest.cli.console import console
+from loadtest.data.run_folder import write_file
+from loadtest.errors import UsageError
+from loadtest.report.history import history_to_html
+from loadtest.workflows.history import read_history
+
+
+def report(
+    results: Annotated[Path, typer.Argument(help="The folder of all runs.")] = Path("results"),
+    output: Annotated[
+        Path | None, typer.Option(help="The page to write; history.html in the results folder by default.")
+    ] = None,
+) -> None:
+    """Write one HTML page over all runs: each gate's estimate and interval from run to run."""
+    runs = read_history(results, datetime.now(UTC))
+    if not runs:
+        raise UsageError(f"{results}: holds no runs; `make loadtest` makes one")
+    page = output or results / "history.html"
+    write_file(page.parent, page.name, history_to_html(runs, results, page))
+    console.print(f"{len(runs)} run{'' if len(runs) == 1 else 's'} on one page: {page}", soft_wrap=True)

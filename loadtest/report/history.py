@@ -1,0 +1,185 @@
+"""Many runs: as a table in the terminal, and as a page that shows each gate from run to run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+from markupsafe import Markup
+from rich.console import Console
+from rich.text import Text
+
+from loadtest.judge.history import StoredGate, StoredRun
+from loadtest.judge.verdict import Word
+from loadtest.report.number_format import MARKS, STYLES, memory, quantity, signed
+from loadtest.report.svg import Axis, Chart
+from loadtest.report.templating import templates
+from loadtest.report.terminal import table
+
+_SHOWN_GATES = 2
+_MOST_TICKS = 10
+_REACH = 2.0
+
+
+def print_runs(console: Console, runs: Sequence[StoredRun]) -> None:
+    """A line for each run, then what its columns have no room for."""
+    headings = ("began (UTC)", "experiment", "stable", "candidate", "", "load", "size", "decisive gates")
+    shown = table(headings, (*headings[:5], headings[-1]), wrapped=["decisive gates", "experiment"])
+    for run in runs:
+        shown.add_row(
+            f"{run.began:%Y-%m-%d %H:%M:%S}",
+            Text(run.experiment or run.name),
+            Text(run.stable or "–"),
+            Text(run.candidate or "–"),
+            _word(run),
+            quantity(run.duration_s, "s"),
+            memory(run.size_bytes),
+            Text(figures(run) or run.reason),
+        )
+    console.print(shown)
+
+
+def _word(run: StoredRun) -> Text:
+    if run.verdict is None:
+        return Text(state(run), style="dim")
+    return Text(f"{MARKS[run.verdict]} {run.verdict}", style=STYLES[run.verdict])
+
+
+def state(run: StoredRun) -> str:
+    """What a run is, where it has no verdict."""
+    return f"no verdict ({run.kind})" if run.state == "whole" else run.state
+
+
+def figures(run: StoredRun) -> str:
+    """The decisive gates with their estimates and intervals."""
+    lines = [f"{gate.title}: {figure(gate)}" for gate in run.decisive]
+    more = f"; {len(lines) - _SHOWN_GATES} more" if len(lines) > _SHOWN_GATES else ""
+    return "; ".join(lines[:_SHOWN_GATES]) + more
+
+
+def figure(gate: StoredGate) -> str:
+    """A gate's estimate and interval as text."""
+    show = signed if gate.is_difference else quantity
+    if gate.estimate is None:
+        return "no estimate"
+    low, high = gate.interval
+    if low is None and high is None:
+        return show(gate.estimate, gate.unit)
+    ends = ("−∞" if low is None else show(low, gate.unit), "+∞" if high is None else show(high, gate.unit))
+    return f"{show(gate.estimate, gate.unit)} ({' to '.join(ends)})"
+
+
+class Row(NamedTuple):
+    """A run in the table of its experiment: its number there, and the link to its page ('' for none)."""
+
+    number: int
+    run: StoredRun
+    link: str
+
+
+class GateChart(NamedTuple):
+    """A gate from run to run."""
+
+    title: str
+    chart: Markup
+
+
+class Section(NamedTuple):
+    """One experiment: its runs and its gates."""
+
+    title: str
+    rows: list[Row]
+    charts: list[GateChart]
+
+
+def history_to_html(runs: Sequence[StoredRun], results: Path, page: Path) -> str:
+    """One page over all runs, a section per experiment; it opens offline.
+
+    Args:
+        runs: the oldest first.
+        results: the folder that holds them.
+        page: where the document will lie, for its links.
+    """
+    way = os.path.relpath(results.resolve(), page.resolve().parent)
+    by_experiment: dict[str, list[StoredRun]] = {}
+    for run in runs:
+        if run.experiment is not None:
+            apart = f", {run.kind}" if run.kind in ("capacity", "rates") else ""
+            by_experiment.setdefault(run.experiment + apart, []).append(run)
+    sections = [_section(title, of_it, way) for title, of_it in by_experiment.items()]
+    unreadable = [run for run in runs if run.experiment is None]
+    return (
+        templates()
+        .get_template("history.html.j2")
+        .render(sections=sections, unreadable=unreadable, figures=figures, state=state)
+    )
+
+
+def _section(title: str, runs: Sequence[StoredRun], way: str) -> Section:
+    rows = [
+        Row(number, run, quote(f"{way}/{run.report}") if run.report else "")
+        for number, run in enumerate(runs, start=1)
+    ]
+    seen: dict[tuple[str, str, bool, str], list[tuple[Row, StoredGate]]] = {}
+    for row in rows:
+        for gate in row.run.gates:
+            seen.setdefault(gate.measured, []).append((row, gate))
+    charts = [GateChart(points[-1][1].title, gate_chart(points, len(rows))) for points in seen.values()]
+    return Section(title, rows, charts)
+
+
+def gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> Markup:
+    """Estimates with intervals and limits, run by run; what lies beyond the chart ends at its edge.
+
+    Args:
+        points: the runs that have the gate, with what it said; at least one.
+        count: how many runs there are in the section.
+    """
+    last = points[-1][1]
+    y = _vertical(points)
+    step = max(1, -(-count // _MOST_TICKS))
+    ticks = [(float(i), str(i)) for i in range(1, count + 1, step)]
+    chart = Chart(
+        f"{last.title}: estimate and interval from run to run", Axis(0.5, count + 0.5, ticks, "run"), y
+    )
+    if last.is_difference and y.low < 0 < y.high:
+        chart.across(0.0, "zero")
+    x = np.array([row.number for row, _ in points], dtype=np.float64)
+    margins = [gate.margin for _, gate in points]
+    chart.line(np.column_stack([x - 0.5, x + 0.5]).ravel(), np.repeat(margins, 2), "limit")
+    for row, gate in points:
+        number = float(row.number)
+        # a run that measured nothing trustworthy shows as such, whatever its gates said
+        word = Word.INVALID if row.run.verdict is Word.INVALID else gate.verdict
+        chart.note(number, y.high, MARKS[word])
+        if gate.estimate is None:
+            continue
+        low, high = gate.interval
+        if gate.interval != (None, None):
+            ends = [y.low if low is None else low, y.high if high is None else high]
+            chart.line([number, number], ends, word)
+        run = row.run
+        title = (
+            f"run {row.number}, {run.began:%Y-%m-%d %H:%M} UTC: "
+            f"{run.candidate or '–'} beside {run.stable or '–'}, {word}; {gate.title}: {figure(gate)}"
+        )
+        chart.dots([number], [gate.estimate], word, [title])
+    return chart.render()
+
+
+def _vertical(points: Sequence[tuple[Row, StoredGate]]) -> Axis:
+    """An axis on which estimates and limits can be told apart, however wide one interval is."""
+    gates = [gate for _, gate in points]
+    inner = [gate.margin for gate in gates] + [g.estimate for g in gates if g.estimate is not None]
+    inner += [0.0] if gates[-1].is_difference else []
+    spread = (max(inner) - min(inner)) or abs(inner[0]) or 1.0
+    ends = [end for gate in gates for end in gate.interval if end is not None]
+    low = max(min([*inner, *ends]), min(inner) - _REACH * spread)
+    high = min(max([*inner, *ends]), max(inner) + _REACH * spread)
+    unit, what = gates[-1].unit, "candidate − stable" if gates[-1].is_difference else "candidate"
+    # a tenth of room above, for the marks
+    return Axis.linear(low, high + 0.1 * (high - low), f"{what}, {unit}" if unit else what)

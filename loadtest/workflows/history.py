@@ -1,0 +1,199 @@
+"""The history of ``results/``: what each run folder holds, and the removal of old ones on request."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tomllib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from loadtest.data.cut_off_run import is_cut_off
+from loadtest.data.run_folder import EXPERIMENT, RATES, VERDICT, holds_samples
+from loadtest.errors import LoadproofError, UsageError
+from loadtest.judge.history import StoredGate, StoredRun, beyond_size
+from loadtest.workflows.capacity import CAPACITY
+
+STATE = "state.json"
+"""What a canary leaves beside its experiment."""
+
+_NAME = re.compile(r"\.?(\d{8}T\d{6}Z)-.+")
+_STILL = timedelta(seconds=60)
+_GATES = TypeAdapter(tuple[StoredGate, ...])
+
+
+def read_history(results: Path, now: datetime) -> list[StoredRun]:
+    """All runs of a results folder, the oldest first; folders that are no runs are left out.
+
+    Args:
+        results: such as ``results/``.
+        now: tells a run that was cut off from one that is under way.
+
+    Raises:
+        UsageError: there is no such folder, or it cannot be listed.
+    """
+    try:
+        folders = sorted(path for path in results.iterdir() if not path.is_symlink() and path.is_dir())
+    except OSError as error:
+        raise UsageError(
+            f"{results}: {error.strerror}; name the folder that holds the run folders"
+        ) from error
+    runs = [run for folder in folders if (run := _read(folder, now)) is not None]
+    return sorted(runs, key=lambda run: (run.began, run.name))
+
+
+def _read(folder: Path, now: datetime) -> StoredRun | None:
+    """One folder; None: it is no run."""
+    named = _NAME.fullmatch(folder.name)
+    try:
+        files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+        known = (folder / EXPERIMENT).is_file() and (
+            any(holds_samples(place) for place in {path.parent for path in files})
+            or any((folder / name).is_file() for name in (VERDICT, RATES, CAPACITY, STATE))
+        )
+        if not known and not named:
+            return None
+        status = [path.stat() for path in files]
+        newest = max((one.st_mtime for one in status), default=folder.stat().st_mtime)
+        began = _began(named[1]) if named else None
+        facts: dict[str, Any] = {
+            "name": folder.name,
+            "size_bytes": sum(one.st_size for one in status),
+            "began": began or datetime.fromtimestamp((folder / EXPERIMENT).stat().st_mtime, UTC),
+        }
+    except OSError as error:
+        began = (_began(named[1]) if named else None) or datetime.fromtimestamp(0, UTC)
+        return StoredRun(
+            name=folder.name,
+            state="unreadable",
+            began=began,
+            size_bytes=0,
+            reason=error.strerror or str(error),
+        )
+    partial = folder.name.startswith(".") and folder.name.endswith(".partial")
+    still = now - datetime.fromtimestamp(newest, UTC) > _STILL
+    if partial and not still:
+        facts["state"] = "unfinished"
+    elif partial or is_cut_off(folder):
+        facts["state"] = "cut off"
+    else:
+        facts["state"] = "whole"
+    try:
+        return StoredRun.model_validate(facts | _content(folder))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        reason = "half written" if facts["state"] != "whole" else _in_words(error)
+        state = facts["state"] if facts["state"] == "unfinished" else "unreadable"
+        return StoredRun.model_validate(facts | {"state": state, "reason": reason})
+
+
+def _began(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None  # digits that are no time
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    """What the files of a run say."""
+    experiment = tomllib.loads((folder / EXPERIMENT).read_text(encoding="utf-8"))
+    versions = experiment.get("versions", {})
+    content: dict[str, Any] = {
+        "kind": "canary" if (folder / STATE).is_file() else "compare",
+        "experiment": experiment["name"],
+        "stable": versions.get("stable"),
+        "candidate": versions.get("candidate"),
+    }
+    for kind, file in (("rates", RATES), ("capacity", CAPACITY), (content["kind"], VERDICT)):
+        path = folder / file
+        if path.is_file():
+            verdict = _json(path)
+            content |= {"kind": kind, "verdict": verdict["verdict"], "reason": verdict["reason"]}
+            content |= {"gates": _GATES.validate_python(tuple(_gates(verdict)))}
+            content |= {"duration_s": _seconds(verdict)}
+            break
+    for page in ("report.html", "capacity.html"):
+        if (folder / page).is_file():
+            content["report"] = f"{folder.name}/{page}"
+    return content
+
+
+def _gates(verdict: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The gates of a run, of all its rates, or of all its CPU limits."""
+    for at in verdict.get("rates", ()):
+        for gate in at["verdict"]["gates"]:
+            yield gate | {"where": f"at {at['rate']:g}/s"}
+    for gate in verdict.get("gates", ()):
+        limit = gate.get("cpus")
+        yield gate | ({"where": f"on {limit:g} CPUs"} if limit is not None else {})
+
+
+def _seconds(verdict: dict[str, Any]) -> float | None:
+    parts = [at["verdict"] for at in verdict.get("rates", ())] or [verdict]
+    loads = [part["load"]["duration_s"] for part in parts if "load" in part]
+    return sum(loads) if loads else None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise TypeError(f"{path.name} is no JSON object")
+    return content
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    if isinstance(error, KeyError):
+        return f"lacks {error.args[0]!r}"
+    if isinstance(error, FileNotFoundError):
+        return f"{Path(error.filename).name} is missing"
+    return " ".join(str(error).split())[:120]
+
+
+def to_remove(
+    results: Path,
+    runs: Sequence[StoredRun],
+    now: datetime,
+    older_than: timedelta | None = None,
+    size_bytes: int | None = None,
+) -> list[StoredRun]:
+    """The runs that are too old or too many, the oldest first.
+
+    Never the run that ``latest`` points at, one that may be under way, or a folder that cannot be read.
+
+    Args:
+        results: the folder of all runs.
+        runs: what it holds.
+        now: the time that ages are counted back from.
+        older_than: the age from which runs go; None: age is no reason.
+        size_bytes: what all runs may take together; None: size is no reason.
+    """
+    latest = (results / "latest").resolve().name
+    free = [run for run in runs if run.state in ("whole", "cut off") and run.name != latest]
+    gone = [run for run in free if older_than is not None and now - run.began > older_than]
+    if size_bytes is not None:
+        kept = [run for run in free if run not in gone]
+        fixed = sum(run.size_bytes for run in runs if run not in free)
+        gone += beyond_size(kept, max(size_bytes - fixed, 0))
+    return sorted(gone, key=lambda run: run.began)
+
+
+def remove(results: Path, runs: Sequence[StoredRun]) -> None:
+    """Delete run folders.
+
+    Raises:
+        LoadproofError: one cannot be deleted; those before it are gone.
+    """
+    for run in runs:
+        try:
+            shutil.rmtree(results / run.name)
+        except OSError as error:
+            raise LoadproofError(
+                f"{results / run.name}: not deleted ({error.strerror}); delete it by hand"
+            ) from error
