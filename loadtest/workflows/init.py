@@ -6,25 +6,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-import tomli_w
 
 from contract.label_text import label_text
 from contract.model_toml import MODEL_TOML
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError, UsageError
-from loadtest.experiment.experiment import UNLABELLED_GATES, Data, Experiment
+from loadtest.experiment.experiment import UNLABELLED_GATES, Data
 from loadtest.lab.interface import VersionPython
 from loadtest.lab.own_runtime import REQUIREMENTS
 from loadtest.lab.select import version_python
 from loadtest.workflows.columns_sent import sent_lines
+from loadtest.workflows.new_experiment import by_option, have_decimals, read_rows, write_experiment
 
 SETS = ("evaluation.parquet", "evaluation.csv")
 ROWS = 1_000
@@ -83,7 +82,7 @@ def init(
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such folder; each version of the model is a folder in it")
     given = Data(path=data or _evaluation_set(folder), label=label)
-    dataset = _read(given, ignore)
+    dataset = read_rows(given, ignore)
     rows = _tried(dataset)
     asked = {
         "folder": str(folder),
@@ -105,7 +104,7 @@ def init(
     given = given.model_copy(update={"task": first.task, "features": taken})
     dataset = Dataset.read(given)
     for note in dataset.notes:
-        say(f"{given.path}: {_by_option(note)}")
+        say(f"{given.path}: {by_option(note)}")
     for version, one in described.items():
         wrote = f"; wrote {MODEL_TOML}" if one.wrote else ""
         quality = _quality(version, one, dataset, rows)
@@ -134,35 +133,6 @@ def _evaluation_set(folder: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise DatasetError(f"{folder}: no {' or '.join(SETS)} there; name the evaluation set with --data")
-
-
-def _read(data: Data, ignore: Sequence[str]) -> Dataset:
-    try:
-        dataset = Dataset.read(data, every=True)
-    except DatasetError as error:
-        raise DatasetError(_by_option(str(error))) from None
-    for name in ignore:
-        if name not in {*dataset.columns.column_names, *dataset.left_out}:
-            raise UsageError(f"--ignore {name!r}: {data.path} has no such column")
-    names = [name for name in dataset.names if name not in ignore]
-    infinite = [name for name in names if not _is_finite(dataset.columns[name])]
-    names = [name for name in names if name not in infinite]
-    notes = (f"not sent: {name} (has infinite cells)" for name in infinite)
-    if not names:
-        raise UsageError(f"{data.path}: no column is left beside what --ignore names")
-    return replace(dataset, names=tuple(names), matrix=None, notes=(*dataset.notes, *notes))
-
-
-def _by_option(text: str) -> str:
-    """What an experiment would say, as an option says it."""
-    return text.replace(_UNDER_DATA, "Name the right one with --label")
-
-
-_UNDER_DATA = "Name the right one under [data] in the experiment"
-
-
-def _is_finite(cells: pa.ChunkedArray) -> bool:
-    return not pa.types.is_floating(cells.type) or pc.all(pc.is_finite(cells), min_count=0).as_py()
 
 
 def _tried(dataset: Dataset) -> list[int]:
@@ -211,7 +181,7 @@ def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset) -> list[
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         left_out = "; ".join(
-            _by_option(n) for n in dataset.notes if n.startswith(("not sent: ", "no column "))
+            by_option(n) for n in dataset.notes if n.startswith(("not sent: ", "no column "))
         )
         raise ModelError(last[0].removeprefix("model-server: ") + (left_out and f"; {left_out}"))
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -224,8 +194,15 @@ def _quality(version: str, described: _Described, dataset: Dataset, tried: Seque
         return f"gave {len(described.predictions):,} answers, such as {described.predictions[0]!r}"
     labels = dataset.labels[list(tried)]
     if described.task == "regression":
-        true = np.asarray(labels, dtype=np.float64)
-        return f"off by {np.abs(true - np.asarray(described.predictions)).mean():.4g} on average of {of}"
+        off = np.abs(np.asarray(labels, dtype=np.float64) - np.asarray(described.predictions))
+        if not np.isfinite(off).all():
+            row = tried[int(np.flatnonzero(~np.isfinite(off))[0])]
+            answer = described.predictions[list(tried).index(row)]
+            raise DatasetError(
+                f"{dataset.path}: {version} answers {answer} to row {row}, which no metric can hold against "
+                f"the label {dataset.labels[row]}; correct the row or the model"
+            )
+        return f"off by {off.mean():.4g} on average of {of}"
     answers = [label_text(answer) for answer in described.predictions]
     known = set(dataset.labels.tolist())
     if set(answers) <= {"-1", "1"} and "-1" in answers and known == {"0", "1"}:
@@ -236,20 +213,13 @@ def _quality(version: str, described: _Described, dataset: Dataset, tried: Seque
     if not set(answers) & known:
         given, read = (", ".join(repr(text) for text in sorted(set(some))[:3]) for some in (answers, known))
         # of an ONNX file that gives several numbers, nobody can know whether they are scores of classes
-        or_else = f', or task = "regression" into its {MODEL_TOML}' if _are_fractions(known) else ""
+        or_else = f', or task = "regression" into its {MODEL_TOML}' if have_decimals(known) else ""
         raise DatasetError(
             f"{dataset.path}: {version} answers {given}, the labels read {read}; "
             f"write labels as the model does{or_else}"
         )
     right = sum(answer == label for answer, label in zip(answers, labels.tolist(), strict=True))
     return f"right on {right / len(tried):.1%} of {of}"
-
-
-def _are_fractions(labels: Iterable[str]) -> bool:
-    try:
-        return any(float(text) % 1 for text in labels)
-    except ValueError:
-        return False
 
 
 def _write(out: Path, folder: Path, versions: Sequence[str], data: Data, dataset: Dataset) -> None:
@@ -265,14 +235,7 @@ def _write(out: Path, folder: Path, versions: Sequence[str], data: Data, dataset
         "versions": {"stable": versions[0], "candidate": versions[:2][-1]},
         "load": {"rate": 50, "duration": "60s"},
     }
-    gates: dict[str, Any] = {} if dataset.labelled else {"gates": list(UNLABELLED_GATES)}
-    experiment = Experiment.parse({"name": name, **parts, **gates}, str(out))
-    head = {"name": name, "gates": [str(gate) for gate in experiment.gates]}
-    text = (
-        f"# May the new version of {name} go live? docs/experiments.md lists every key and its default.\n"
-        + tomli_w.dumps({**head, **parts})
-    )
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be written ({error.strerror}); name another with --out") from error
+    if not dataset.labelled:
+        parts["gates"] = list(UNLABELLED_GATES)
+    about = f"May the new version of {name} go live? docs/experiments.md lists every key and its default."
+    write_experiment(out, name, about, parts)

@@ -9,19 +9,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import tomli_w
 
 from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, UsageError
-from loadtest.experiment.experiment import Data, Experiment, Target
+from loadtest.experiment.experiment import Data, Target
 from loadtest.lab.service_answers import answers_to, read_openapi
+from loadtest.workflows.new_experiment import have_decimals, read_rows, write_experiment
 from loadtest.workflows.openapi import Body, find_operation, write_body
 
 TRIED = 50
@@ -64,7 +63,12 @@ def init_service(
         raise UsageError(f"{out}: exists already; delete it, or name another file with --out")
     if not 1 <= len(urls) <= 2:
         raise UsageError("--url is given once or twice: stable and the candidate")
-    dataset = _read(data, label, ignore)
+    dataset = read_rows(Data(path=data, label=label), ignore)
+    if not dataset.labelled:
+        raise DatasetError(
+            f"{data}: no column 'label'; which value of an answer is the prediction is found by the labels. "
+            "Name their column with --label"
+        )
     kinds = {name: _kind(dataset.columns[name].type) for name in dataset.names}
     document = read_openapi(urls[0])
     operation = find_operation(document, path)
@@ -74,7 +78,7 @@ def init_service(
         path=data,
         label=label,
         features=tuple(body.columns),
-        task="regression" if _reads_as_regression(dataset) else "classification",
+        task="regression" if have_decimals(dataset.labels.tolist()) else "classification",
     )
     dataset = Dataset.read(given)
     for note in dataset.notes:
@@ -103,22 +107,6 @@ def init_service(
     return out
 
 
-def _read(path: Path, label: str | None, ignore: Sequence[str]) -> Dataset:
-    dataset = Dataset.read(Data(path=path, label=label), every=True)
-    if not dataset.labelled:
-        raise DatasetError(
-            f"{path}: no column 'label'; which value of an answer is the prediction is found by the labels. "
-            "Name their column with --label"
-        )
-    for name in ignore:
-        if name not in dataset.columns.column_names:
-            raise UsageError(f"--ignore {name!r}: {path} has no such column")
-    names = tuple(name for name in dataset.names if name not in ignore)
-    if not names:
-        raise UsageError(f"{path}: no column is left beside what --ignore names")
-    return replace(dataset, names=names, matrix=None)
-
-
 def _kind(kind: pa.DataType) -> str:
     if pa.types.is_string(kind):
         return "text"
@@ -141,14 +129,6 @@ def _check_cells(dataset: Dataset, body: Body) -> None:
                     f"{dataset.path}: column {name!r} reads {cell!r}, the service takes "
                     f"{', '.join(sorted(allowed))}"
                 )
-
-
-def _reads_as_regression(dataset: Dataset) -> bool:
-    """Whether a label has decimals: classes have none."""
-    try:
-        return any(float(text) != math.floor(float(text)) for text in dataset.labels.tolist())
-    except (ValueError, OverflowError):
-        return False
 
 
 def _values(answer: Any, where: str = "$", depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -216,7 +196,7 @@ def _write(out: Path, data: Data, target: Target) -> None:
         "model": {"name": name, "folder": "."},
         "data": {
             "path": str(data.path),
-            "label": data.label,
+            "label": data.label_column,
             **({"task": data.task} if data.task != "classification" else {}),
             "features": list(data.features),
         },
@@ -227,13 +207,5 @@ def _write(out: Path, data: Data, target: Target) -> None:
         },
         "load": {"rate": 50, "duration": "60s"},
     }
-    experiment = Experiment.parse({"name": name, **parts}, str(out))
-    head = {"name": name, "gates": [str(gate) for gate in experiment.gates]}
-    text = (
-        "# May the candidate go live? docs/any-server.md explains [target], docs/experiments.md the rest.\n"
-        + tomli_w.dumps({**head, **parts})
-    )
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be written ({error.strerror}); name another with --out") from error
+    about = "May the candidate go live? docs/any-server.md explains [target], docs/experiments.md the rest."
+    write_experiment(out, name, about, parts)

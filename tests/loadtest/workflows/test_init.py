@@ -12,7 +12,7 @@ from skops.io import dump
 
 from contract.model_toml import read_model_toml
 from loadtest.data.dataset import Dataset
-from loadtest.errors import UsageError
+from loadtest.errors import DatasetError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.gate_checks import check_gates
 from loadtest.workflows.init import init
@@ -86,6 +86,16 @@ def test_without_labels_the_gate_is_on_agreement(mine):
     assert "Name the right one with --label" in said[0]
     assert said[1].startswith("v1: classification, 2 features, gave 60 answers, such as ")
     assert said[-1].endswith("judges whether both answer the same (agreement >= 99.5%), not who is right")
+
+
+def test_an_answer_beyond_all_numbers_is_named_with_its_row(tmp_path):
+    (tmp_path / "v1").mkdir()
+    model = LinearRegression().fit(X, X[:, 0])
+    model.coef_ = np.array([1e308, 1e308])
+    dump(model, tmp_path / "v1" / "model.skops")
+    write(tmp_path, {"a": np.append(X[:-1, 0], 9e9), "b": X[:, 1], "label": X[:, 0] * 0.5})
+    with pytest.raises(DatasetError, match=r"v1 answers -?inf to row \d+, which no metric can hold"):
+        made(tmp_path)
 
 
 def test_of_several_values_the_one_that_the_gates_are_about_is_shown(tmp_path):

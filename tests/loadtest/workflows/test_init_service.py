@@ -92,6 +92,13 @@ def test_an_experiment_is_written_that_needs_no_more(service, tmp_path):
         init_service([service.url], rows(tmp_path), said.append, label="bought", out=out)
 
 
+def test_a_column_called_label_needs_no_naming(service, tmp_path):
+    data = rows(tmp_path)
+    data.write_text(data.read_text().replace("bought", "label"))
+    out = init_service([service.url], data, [].append, out=tmp_path / "mine.toml")
+    assert tomllib.loads(out.read_text())["data"]["label"] == "label"
+
+
 def test_a_regression_takes_the_number_that_is_nearest(service, tmp_path):
     data = rows(tmp_path, label=lambda age: age / 3 + 0.01)
     out = init_service([service.url] * 2, data, lambda _: None, label="bought", out=tmp_path / "r.toml")

@@ -1,0 +1,77 @@
+"""What ``loadproof init`` does for folders and services alike: read the rows, write the experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import tomli_w
+
+from loadtest.data.dataset import Dataset
+from loadtest.errors import DatasetError, UsageError
+from loadtest.experiment.experiment import Data, Experiment
+
+_UNDER_DATA = "Name the right one under [data] in the experiment"
+
+
+def read_rows(data: Data, ignore: Sequence[str]) -> Dataset:
+    """An evaluation set with every column that may be sent.
+
+    Args:
+        data: the file and, if it was named, its label column.
+        ignore: columns that are no features.
+
+    Raises:
+        UsageError: it cannot be used, or a column to ignore is not there.
+    """
+    try:
+        dataset = Dataset.read(data, every=True)
+    except DatasetError as error:
+        raise DatasetError(by_option(str(error))) from None
+    for name in ignore:
+        if name not in {*dataset.columns.column_names, *dataset.left_out}:
+            raise UsageError(f"--ignore {name!r}: {data.path} has no such column")
+    names = [name for name in dataset.names if name not in ignore]
+    infinite = [name for name in names if not _is_finite(dataset.columns[name])]
+    names = [name for name in names if name not in infinite]
+    notes = (f"not sent: {name} (has infinite cells)" for name in infinite)
+    if not names:
+        raise UsageError(f"{data.path}: no column is left beside what --ignore names")
+    return replace(dataset, names=tuple(names), matrix=None, notes=(*dataset.notes, *notes))
+
+
+def by_option(text: str) -> str:
+    """What an experiment would say, as an option says it."""
+    return text.replace(_UNDER_DATA, "Name the right one with --label")
+
+
+def have_decimals(labels: Iterable[str]) -> bool:
+    """Whether any label is a number with decimals, which no class is."""
+    try:
+        return any(float(text) % 1 > 0 for text in labels)
+    except ValueError:
+        return False
+
+
+def write_experiment(out: Path, name: str, about: str, parts: Mapping[str, Any]) -> None:
+    """Write an experiment with all its gates, below one line that says what it is about.
+
+    Raises:
+        UsageError: it cannot be written, or is none.
+    """
+    experiment = Experiment.parse({"name": name, **parts}, str(out))
+    content = {"name": name, **parts, "gates": [str(gate) for gate in experiment.gates]}
+    # tables last, as TOML has them
+    content = {key: content[key] for key in ("name", "gates", *(k for k in parts if k != "gates"))}
+    try:
+        out.write_text(f"# {about}\n{tomli_w.dumps(content)}", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error.strerror}); name another with --out") from error
+
+
+def _is_finite(cells: pa.ChunkedArray) -> bool:
+    return not pa.types.is_floating(cells.type) or pc.all(pc.is_finite(cells), min_count=0).as_py()
