@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -183,3 +185,10 @@ def test_what_decides_does_no_io_and_knows_no_clock(pure):
         nodes = ast.walk(ast.parse(path.read_text()))
         asked = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
         assert not asked & {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}, path
+
+
+def test_a_command_starts_without_what_few_of_them_need():
+    slow = {"scipy.optimize", "scipy.stats", "sklearn", "pandas", "locust"}
+    program = f"import sys, loadtest.cli.main; print(*sorted({slow!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -12,8 +12,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # stats is loaded where it is used: half a second of every command
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from loadtest.stats.bootstrap import ANYTHING, JackknifeEstimate
 from loadtest.stats.means import freedom
@@ -43,11 +43,11 @@ def roc_auc(positive: Flags, score: Floats) -> Ranking:
         score: shape (n,).
     """
     m, n = int(positive.sum()), int((~positive).sum())
-    ranks = rankdata(score)
+    ranks = scipy.stats.rankdata(score)
     placement = np.empty(len(score))
     # the share of the other kind that a row stands on the right side of
-    placement[positive] = (ranks[positive] - rankdata(score[positive])) / n
-    placement[~positive] = 1 - (ranks[~positive] - rankdata(score[~positive])) / m
+    placement[positive] = (ranks[positive] - scipy.stats.rankdata(score[positive])) / n
+    placement[~positive] = 1 - (ranks[~positive] - scipy.stats.rankdata(score[~positive])) / m
     value = float(placement[positive].mean())
     # scaled so that the sum of squares is DeLong's variance, S10 / m + S01 / n
     scale = np.where(positive, 1 / np.sqrt(m * (m - 1.0)), 1 / np.sqrt(n * (n - 1.0)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import optimize, special
+import scipy  # optimize is loaded where it is used: half a second of every command
+from scipy import special
 
 _PRIOR = 0.5
 """Jeffreys' prior: half of its weight lies near 0 and 1, where such shares are."""
@@ -42,7 +43,7 @@ class ShareBets:
             if abs(value - edge) <= _EDGE or self._log_e(edge, above=above) < needed:
                 return round(edge)
             inside = min(max(value, _EDGE), 1 - _EDGE)
-            return float(optimize.brentq(lambda p: self._log_e(p, above=above) - needed, edge, inside))
+            return float(scipy.optimize.brentq(lambda p: self._log_e(p, above=above) - needed, edge, inside))
 
         return solve(above=True), solve(above=False)
 
