@@ -45,10 +45,10 @@ class StoredGate(BaseModel):
         return ">=" in self.name
 
     @property
-    def measured(self) -> tuple[str, str, bool, str]:
-        """What it measures, without its bound: gates with the same measured can be held side by side."""
-        measured = re.sub(r" *[<>=]=[^<>=\]]*$", "", self.name)
-        return measured, self.unit, self.is_difference, self.where
+    def series(self) -> tuple[str, str, bool, str]:
+        """What it is about, without its bound: gates of one series can be held side by side."""
+        about = re.sub(r" *[<>=]=[^<>=\]]*$", "", self.name)
+        return about, self.unit, self.is_difference, self.where
 
     @property
     def slack(self) -> float:
@@ -102,12 +102,8 @@ class StoredRun(BaseModel):
         if self.verdict is Word.PASS:
             # a count, such as mismatches, has no interval that could come near
             near = [gate for gate in self.gates if gate.interval[0] != gate.interval[1]]
-            return tuple(sorted(near or self.gates, key=_slack)[:1])
+            return tuple(sorted(near or self.gates, key=lambda gate: gate.slack)[:1])
         return tuple(gate for gate in self.gates if gate.verdict is self.verdict)
-
-
-def _slack(gate: StoredGate) -> float:
-    return gate.slack
 
 
 def beyond_size(runs: list[StoredRun], size: int) -> list[StoredRun]:

@@ -127,7 +127,7 @@ def _section(title: str, runs: Sequence[StoredRun], way: str) -> Section:
     seen: dict[tuple[str, str, bool, str], list[tuple[Row, StoredGate]]] = {}
     for row in rows:
         for gate in row.run.gates:
-            seen.setdefault(gate.measured, []).append((row, gate))
+            seen.setdefault(gate.series, []).append((row, gate))
     charts = [GateChart(points[-1][1].title, gate_chart(points, len(rows))) for points in seen.values()]
     return Section(title, rows, charts)
 

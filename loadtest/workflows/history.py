@@ -24,6 +24,8 @@ STATE = "state.json"
 
 _NAME = re.compile(r"\.?(\d{8}T\d{6}Z)-.+")
 _STILL = timedelta(seconds=60)
+_LONGEST_RUN = timedelta(days=1)
+"""A folder that is not whole is deleted only when its run began earlier: it may go on without writing."""
 _GATES = TypeAdapter(tuple[StoredGate, ...])
 
 
@@ -175,7 +177,8 @@ def to_remove(
         size_bytes: what all runs may take together; None: size is no reason.
     """
     latest = (results / "latest").resolve().name
-    free = [run for run in runs if run.state in ("whole", "cut off") and run.name != latest]
+    over = [r for r in runs if r.state == "whole" or (r.state == "cut off" and now - r.began > _LONGEST_RUN)]
+    free = [run for run in over if run.name != latest]
     gone = [run for run in free if older_than is not None and now - run.began > older_than]
     if size_bytes is not None:
         kept = [run for run in free if run not in gone]

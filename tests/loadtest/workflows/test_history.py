@@ -101,6 +101,15 @@ def test_a_partial_folder_that_was_just_written_is_under_way(tmp_path):
     assert to_remove(tmp_path, [one], datetime.now(UTC), timedelta(0), 0) == []
 
 
+@pytest.mark.parametrize(("hours", "goes"), [(2, False), (25, True)])
+def test_a_folder_that_is_not_whole_goes_when_no_run_can_last_so_long(tmp_path, hours, goes):
+    old(run(tmp_path, ".20261126T000000Z-compare.partial", {"samples.stream": "x"}))
+    now = datetime(2026, 11, 26, tzinfo=UTC) + timedelta(hours=hours)
+    (one,) = read_history(tmp_path, NOW + timedelta(hours=1))
+    assert one.state == "cut off"
+    assert (to_remove(tmp_path, [one], now, timedelta(hours=1)) == [one]) == goes
+
+
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(UsageError, match="nothing: No such file"):
         read_history(tmp_path / "nothing", NOW)
