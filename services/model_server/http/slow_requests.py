@@ -21,10 +21,9 @@ from pathlib import Path
 PATIENCE = 15.0
 """Seconds: longer than any whole request takes to be answered; the model gives up after 10."""
 
-_LAST_SENT = struct.Struct("=I")
+_UINT32, _UINT64 = struct.Struct("=I"), struct.Struct("=Q")
 _LAST_SENT_AT, _LAST_RECEIVED_AT, _ACKED_AT = 44, 52, 120
 """Offsets in the kernel's ``struct tcp_info``, whose beginning never changes (linux/tcp.h)."""
-_ACKED = struct.Struct("=Q")
 _SIZE = 128
 
 
@@ -73,7 +72,7 @@ class Reaper:
                 inode = os.fstat(connection.fileno()).st_ino
                 if len(info) < _SIZE or _age(info, _LAST_RECEIVED_AT) > _age(info, _LAST_SENT_AT):
                     continue
-                (acked,) = _ACKED.unpack_from(info, _ACKED_AT)
+                (acked,) = _UINT64.unpack_from(info, _ACKED_AT)
                 before, since = self._owing.get(inode, (acked, now))
                 owing[inode] = (acked, since if before == acked else now)
                 if now - owing[inode][1] >= PATIENCE:
@@ -87,7 +86,7 @@ class Reaper:
 
 def _age(info: bytes, offset: int) -> int:
     """Milliseconds since something happened."""
-    return int(_LAST_SENT.unpack_from(info, offset)[0])
+    return int(_UINT32.unpack_from(info, offset)[0])
 
 
 def open_connections() -> Iterator[socket.socket]:

@@ -97,7 +97,13 @@ class Estimator:
         else:
             # rows come without names: load_version has compared the names with the columns of model.toml
             _forget_names(model)
-        parameters = model.get_params() if hasattr(model, "get_params") else {}
+        try:
+            parameters = model.get_params() if hasattr(model, "get_params") else {}
+        except AttributeError as error:
+            raise VersionError(
+                f"{path}: scikit-learn {sklearn.__version__} cannot use this {type(model).__name__} "
+                f"({one_line(error)}); write the version that saved it into requirements.txt"
+            ) from error
         jobs = {name: 1 for name in parameters if name.split("__")[-1] == "n_jobs"}
         if jobs:
             model.set_params(**jobs)
