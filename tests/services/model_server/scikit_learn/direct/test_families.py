@@ -52,10 +52,9 @@ from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier
 
 from services.model_server.columns import Columns
 from services.model_server.examples import write_examples
-from services.model_server.scikit_learn.direct.pipeline import difference
-from services.model_server.scikit_learn.direct.step import Unsure
 from services.model_server.scikit_learn.estimator import Estimator
 from services.model_server.tensors import TensorSpec
+from tests.services.model_server.scikit_learn.direct.agreement import answers_are_the_library_s
 
 CANCER, WINE, DIABETES = (
     load(as_frame=True, return_X_y=True) for load in (load_breast_cancer, load_wine, load_diabetes)
@@ -150,19 +149,8 @@ def test_every_answer_is_the_library_s(case: str, tmp_path: Path) -> None:
     model, data = CASES[case]
     server, told = _served(tmp_path, model, data)
     assert told == ("direct", "labels equal scikit-learn's, numbers within 1e-06")
-    names = frozenset(["predict", *(["predict_proba"] if server.has_proba else [])])
     frame = data[0]
-    wanted = {name: np.asarray(getattr(server.model, name)(frame)) for name in names}
-    answered = 0
-    for number in range(0, len(frame), 5):
-        try:
-            got = server._columns_direct.run(_columns(frame[number : number + 1]), names)
-        except Unsure:
-            # a rounding decides, mostly between votes that are as many
-            continue
-        answered += 1
-        assert difference(got, {name: wanted[name][number : number + 1] for name in names}, names) == ""
-    assert answered > 15
+    answers_are_the_library_s(server, frame, lambda some: _columns(frame[some]), len(frame))
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ from services.model_server.scikit_learn.direct.pipeline import DirectPipeline, d
 from services.model_server.scikit_learn.direct.step import Unsure
 from services.model_server.scikit_learn.estimator import Estimator
 from services.model_server.tensors import TensorSpec
+from tests.services.model_server.scikit_learn.direct.agreement import answers_are_the_library_s
 
 
 def _texts() -> pd.DataFrame:
@@ -127,19 +128,7 @@ def _served(tmp_path: Path, model: Any, labels: Any) -> tuple[Estimator, Any, tu
 def test_every_answer_is_the_library_s(case: str, tmp_path: Path) -> None:
     server, frame, spec = _served(tmp_path, *CASES[case])
     assert server.fastest(spec, "")[1:] == ("direct", "labels equal scikit-learn's, numbers within 1e-06")
-    names = frozenset(["predict", *(["predict_proba"] if server.has_proba else [])])
-    wanted = {name: np.asarray(getattr(server.model, name)(frame)) for name in names}
-    assert difference(server.run(_columns(FRAME, spec), names), wanted, names) == ""
-    answered = 0
-    for number in range(0, len(FRAME), 5):
-        try:
-            got = server._columns_direct.run(_columns(FRAME[number : number + 1], spec), names)
-        except Unsure:
-            # a score that a rounding decides: a text without a known word, mostly
-            continue
-        answered += 1
-        assert difference(got, {name: wanted[name][number : number + 1] for name in names}, names) == ""
-    assert answered > 15
+    answers_are_the_library_s(server, frame, lambda some: _columns(FRAME[some], spec), len(FRAME))
 
 
 @pytest.mark.parametrize(
