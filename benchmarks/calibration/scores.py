@@ -17,7 +17,7 @@ from scipy import optimize
 from scipy.special import expit
 
 from loadtest.judge.score_tests import COMMON
-from loadtest.stats import losses, means, ranking
+from loadtest.stats import discrimination, losses, means
 from loadtest.stats.estimate import Estimate
 
 ALPHA = 0.05
@@ -92,12 +92,12 @@ def estimate(
 ) -> Estimate:
     """What the judge makes of them; see ``loadtest.judge.score_tests``."""
     if name in ("roc_auc", "average_precision"):
-        metric = ranking.roc_auc if name == "roc_auc" else ranking.average_precision
+        metric = discrimination.roc_auc if name == "roc_auc" else discrimination.average_precision
         s, c = metric(positive, stable), metric(positive, candidate)
-        influence = ranking.contrast(s.influence, c.influence, paired=paired)
+        influence = discrimination.contrast(s.influence, c.influence, paired=paired)
         reach = abs(c.value - (0.5 if name == "roc_auc" else float(positive.mean())))
         rarest = int(min(positive.sum(), (~positive).sum()))
-        return ranking.estimate(c.value - s.value, influence, rarest, reach)
+        return discrimination.estimate(c.value - s.value, influence, rarest, reach)
     one, other = (_losses(name, positive, scores) for scores in (stable, candidate))
     return means.difference(one, other, paired=paired, relative=False)
 
@@ -123,7 +123,7 @@ def noise_at_margin(name: str, share: float) -> float:
 def _value(name: str, positive: Flags, share: float, scores: Floats) -> float:
     """The metric where a ``share`` of all rows is positive, from as many rows of each class."""
     if name == "roc_auc":
-        return ranking.roc_auc(positive, scores).value
+        return discrimination.roc_auc(positive, scores).value
     if name == "average_precision":
         hit = positive[np.argsort(-scores)]
         hits, others = share * np.cumsum(hit), (1 - share) * np.cumsum(~hit)

@@ -205,10 +205,10 @@ METRICS: Mapping[str, Metric] = {
             *("agreement", SHARE, "higher", "agreement"), interim="bets", best=1.0,
             absolute="agreement compares the candidate with stable already",
         ),
-        _of_scores("roc_auc", SCORE, "higher", "ranking", "pair", "rows of each class", best=1.0),
-        _of_scores("roc_auc_ovr", SCORE, "higher", "ranking", "rows of each class", best=1.0),
+        _of_scores("roc_auc", SCORE, "higher", "discrimination", "pair", "rows of each class", best=1.0),
+        _of_scores("roc_auc_ovr", SCORE, "higher", "discrimination", "rows of each class", best=1.0),
         _of_scores(
-            "average_precision", SCORE, "higher", "ranking", "yes", "rows of each class", best=1.0
+            "average_precision", SCORE, "higher", "discrimination", "yes", "rows of each class", best=1.0
         ),
         _of_scores("log_loss", NUMBER, "lower", "per_row_score", best=0.0),
         _of_scores("brier_score", NUMBER, "lower", "per_row_score", best=0.0),

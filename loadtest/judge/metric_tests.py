@@ -224,7 +224,7 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "regression": quality_tests.regression,
     "median_error": error_ranks.median_error,
     "largest_error": error_ranks.largest_error,
-    "ranking": score_tests.ranking,
+    "discrimination": score_tests.discrimination,
     "per_row_score": score_tests.per_row,
     "memory": partial(_read, read=lambda facts: facts.memory_bytes),
     "cpu_throttled": partial(_read, read=lambda facts: facts.cpu_throttled_ratio),

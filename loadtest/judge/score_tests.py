@@ -1,4 +1,4 @@
-"""Gates on the scores of answers: how well they rank rows, and how far probabilities are from what happened.
+"""Gates on scores: how well they tell classes apart, and how far probabilities are from what happened.
 
 The unit is the distinct row, as in ``loadtest.judge.quality_tests``. A request without an answer counts as
 what everybody knows: the classes' shares among the labels.
@@ -25,12 +25,12 @@ from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.quality_tests import Rows
 from loadtest.judge.run import Run, rows_of_slice
 from loadtest.stats import bootstrap, losses, means
-from loadtest.stats import ranking as rankings
+from loadtest.stats import discrimination as discriminations
 from loadtest.stats.bootstrap import JackknifeEstimate
-from loadtest.stats.ranking import Ranking
+from loadtest.stats.discrimination import Discrimination
 
 FEWEST = 2
-"""Rows of a class, and of all others, without which nothing is known of how a ranking varies."""
+"""Rows of a class, and of all others, without which nothing is known of how such a metric varies."""
 COMMON = 0.05
 """Share of rows below which average precision of a class promotes a worse candidate in up to 8% of runs."""
 NEEDS = ("pair", "rows of each class", "yes", "k")
@@ -76,34 +76,35 @@ def lacks(need: str, gate: Gate, dataset: Dataset) -> str | None:
     )
 
 
-def ranking(gate: Gate, run: Run) -> Measurement:
+def discrimination(gate: Gate, run: Run) -> Measurement:
     """ROC AUC by DeLong's variance of paired rows, average precision by the infinitesimal jackknife.
 
     Of more than two classes it is the mean over classes, each against all others.
     """
-    evidence, dataset = run.evidence, run.dataset
-    found = {}
-    for outcomes in (evidence.stable, evidence.candidate):
-        rows = Rows.of(outcomes, dataset)
-        scores = _filled(outcomes, run, median=True)
-        each = np.column_stack([rows.mean(column) for column in scores.T])
-        found[id(outcomes)] = _ranked(gate, each, dataset.class_places[rows.rows])
-    stable, candidate = found[id(evidence.stable)], found[id(evidence.candidate)]
+    evidence = run.evidence
+    stable, candidate = (_discriminate(gate, run, each) for each in (evidence.stable, evidence.candidate))
     reach = abs(candidate.value - candidate.chance)
     if gate.against == "absolute":
-        estimate = rankings.estimate(
+        estimate = discriminations.estimate(
             candidate.value, candidate.influence, candidate.fewest, reach, within=(-math.inf, 1.0)
         )
     else:
         _refuse_below_chance(gate, stable)
-        influence = rankings.contrast(stable.influence, candidate.influence, paired=evidence.paired)
+        influence = discriminations.contrast(stable.influence, candidate.influence, paired=evidence.paired)
         fewest = min(stable.fewest, candidate.fewest)
-        estimate = rankings.estimate(candidate.value - stable.value, influence, fewest, reach)
+        estimate = discriminations.estimate(candidate.value - stable.value, influence, fewest, reach)
     return Measurement(estimate, gate.margin, stable.value, candidate.value, rows=len(candidate.influence))
 
 
-class _Ranked(NamedTuple):
-    """A ranking of all classes; rows of the rarest one, and the value of scores that say nothing."""
+def _discriminate(gate: Gate, run: Run, outcomes: Outcomes) -> _Discriminated:
+    rows = Rows.of(outcomes, run.dataset)
+    scores = _filled(outcomes, run, median=True)
+    each = np.column_stack([rows.mean(column) for column in scores.T])
+    return _of_each_row(gate, each, run.dataset.class_places[rows.rows])
+
+
+class _Discriminated(NamedTuple):
+    """Of all classes; rows of the rarest one, and the value of scores that say nothing."""
 
     value: float
     influence: Floats
@@ -111,10 +112,10 @@ class _Ranked(NamedTuple):
     chance: float
 
 
-def _ranked(gate: Gate, scores: Floats, truth: Places) -> _Ranked:
-    metric: Callable[[NDArray[np.bool_], Floats], Ranking] = rankings.average_precision
+def _of_each_row(gate: Gate, scores: Floats, truth: Places) -> _Discriminated:
+    metric: Callable[[NDArray[np.bool_], Floats], Discrimination] = discriminations.average_precision
     if gate.metric.startswith("roc_auc"):
-        metric = rankings.roc_auc
+        metric = discriminations.roc_auc
     count = scores.shape[1]
     counted = (1,) if count == 2 else range(count)
     each, sizes = [], []
@@ -125,13 +126,15 @@ def _ranked(gate: Gate, scores: Floats, truth: Places) -> _Ranked:
         if sizes[-1] < FEWEST:
             raise NoEvidence(f"{gate.metric} rests on {sizes[-1]} rows of one class, {FEWEST} are needed")
         each.append(metric(positive, scores[:, place]))
-    chance = 0.5 if metric is rankings.roc_auc else float(np.mean([(truth == p).mean() for p in counted]))
+    chance = (
+        0.5 if metric is discriminations.roc_auc else float(np.mean([(truth == p).mean() for p in counted]))
+    )
     value = float(np.mean([one.value for one in each]))
     influence = np.mean([one.influence for one in each], axis=0)
-    return _Ranked(value, influence, min(sizes), chance)
+    return _Discriminated(value, influence, min(sizes), chance)
 
 
-def _refuse_below_chance(gate: Gate, stable: _Ranked) -> None:
+def _refuse_below_chance(gate: Gate, stable: _Discriminated) -> None:
     """Two versions whose classes are in the wrong order look equal."""
     error = math.sqrt(float((stable.influence**2).sum()))
     if gate.metric.startswith("roc_auc") and stable.value + 2 * error < stable.chance:

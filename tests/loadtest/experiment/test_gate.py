@@ -144,7 +144,7 @@ def test_refuses_what_makes_no_sense_in_one_line(text, message):
 
 
 RANKED = {
-    "ndcg": Metric("ndcg", SHARE, "higher", "ranking", takes=("@",)),
+    "ndcg": Metric("ndcg", SHARE, "higher", "discrimination", takes=("@",)),
     "pinball": Metric("pinball", NUMBER, "lower", "regression", takes=("[]",)),
     "mae": Metric("mae", NUMBER, "lower", "regression", takes=("output",)),
 }

@@ -1,4 +1,4 @@
-"""Rankings and losses against scikit-learn's, with ties, and their variances against the definitions."""
+"""Discrimination and losses against scikit-learn's, with ties, and their variances against the definitions."""
 
 import warnings
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from loadtest.stats import losses, ranking
+from loadtest.stats import discrimination, losses
 
 SETS = 200
 
@@ -23,11 +23,11 @@ def binary(seed):
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (ranking.roc_auc, metrics.roc_auc_score),
-        (ranking.average_precision, metrics.average_precision_score),
+        (discrimination.roc_auc, metrics.roc_auc_score),
+        (discrimination.average_precision, metrics.average_precision_score),
     ],
 )
-def test_rankings_are_those_of_scikit_learn(ours, theirs):
+def test_metrics_are_those_of_scikit_learn(ours, theirs):
     for seed in range(SETS):
         positive, scores = binary(seed)
         found = ours(positive, scores)
@@ -52,14 +52,14 @@ def test_the_variance_of_a_difference_is_that_of_delong():
     for seed in range(SETS):
         positive, one = binary(seed)
         other = np.round(one + np.random.default_rng(seed).normal(size=len(one)), 1)
-        influences = [ranking.roc_auc(positive, scores).influence for scores in (one, other)]
+        influences = [discrimination.roc_auc(positive, scores).influence for scores in (one, other)]
         ours = float(((influences[1] - influences[0]) ** 2).sum())
         assert ours == pytest.approx(delong(positive, one, other), rel=1e-9, abs=1e-12)
 
 
 def test_an_influence_on_average_precision_is_what_a_little_more_weight_of_the_row_changes():
     positive, scores = binary(7)
-    found, more = ranking.average_precision(positive, scores), 1e-6
+    found, more = discrimination.average_precision(positive, scores), 1e-6
     hits = positive.sum()
     for row, influence in enumerate(found.influence):
         weight = np.ones(len(scores))

@@ -1,4 +1,4 @@
-"""Metrics of how scores rank rows, each with every row's influence on it, in O(n log n).
+"""How well scores tell classes apart (discrimination), each metric with every row's influence on it, in O(n log n).
 
 DeLong, DeLong and Clarke-Pearson 1988, Comparing the areas under two or more correlated receiver operating
 characteristic curves, Biometrics 44; the placements by ranks: Sun and Xu 2014, IEEE Signal Processing
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-class Ranking(NamedTuple):
+class Discrimination(NamedTuple):
     """A metric of one version's scores.
 
     Args:
@@ -35,7 +35,7 @@ class Ranking(NamedTuple):
     influence: Floats
 
 
-def roc_auc(positive: Flags, score: Floats) -> Ranking:
+def roc_auc(positive: Flags, score: Floats) -> Discrimination:
     """The chance that a positive row has the higher score than a negative one, ties counted as a half.
 
     Args:
@@ -51,10 +51,10 @@ def roc_auc(positive: Flags, score: Floats) -> Ranking:
     value = float(placement[positive].mean())
     # scaled so that the sum of squares is DeLong's variance, S10 / m + S01 / n
     scale = np.where(positive, 1 / np.sqrt(m * (m - 1.0)), 1 / np.sqrt(n * (n - 1.0)))
-    return Ranking(value, (placement - value) * scale)
+    return Discrimination(value, (placement - value) * scale)
 
 
-def average_precision(positive: Flags, score: Floats) -> Ranking:
+def average_precision(positive: Flags, score: Floats) -> Discrimination:
     """The mean of the precision at each threshold, weighted by the gain in recall; ties are one threshold.
 
     Args:
@@ -75,7 +75,7 @@ def average_precision(positive: Flags, score: Floats) -> Ranking:
     moved = hit * ((precision[group] - value) / total + below_hit[group]) - below_any[group]
     influence = np.empty(len(score))
     influence[order] = moved
-    return Ranking(value, influence * np.sqrt(total / (total - 1)))
+    return Discrimination(value, influence * np.sqrt(total / (total - 1)))
 
 
 def contrast(stable: Floats, candidate: Floats, *, paired: bool) -> Floats:
@@ -90,7 +90,7 @@ def estimate(
     reach: float,
     within: tuple[float, float] = ANYTHING,
 ) -> JackknifeEstimate:
-    """A ranking, or a difference of two, by Student's t.
+    """A metric, or a difference of two, by Student's t.
 
     Args:
         value: of it.
