@@ -1,4 +1,4 @@
-"""How well scores tell classes apart (discrimination), each metric with every row's influence on it, in O(n log n).
+"""How well scores tell classes apart, each metric with every row's influence on it, in O(n log n).
 
 DeLong, DeLong and Clarke-Pearson 1988, Comparing the areas under two or more correlated receiver operating
 characteristic curves, Biometrics 44; the placements by ranks: Sun and Xu 2014, IEEE Signal Processing

@@ -1,4 +1,4 @@
-"""Discrimination and losses against scikit-learn's, with ties, and their variances against the definitions."""
+"""Discrimination and losses against scikit-learn's, with ties; their variances against the definitions."""
 
 import warnings
 
