@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
-from scipy import special
 
 from loadtest.stats import bootstrap
 from loadtest.stats.estimate import invert
@@ -42,7 +42,7 @@ class Median:
         """Two of the values: as many lie below the true median as heads come up in n throws of a coin."""
         n = len(self.ascending)
         # the most values below the lower end that alpha allows; none is certain enough: the end is open
-        outside = int(np.searchsorted(special.bdtr(np.arange(n), n, 0.5), alpha, side="right"))
+        outside = int(np.searchsorted(scipy.special.bdtr(np.arange(n), n, 0.5), alpha, side="right"))
         if not outside:
             return 0.0, math.inf
         return float(self.ascending[outside - 1]), float(self.ascending[n - outside])
