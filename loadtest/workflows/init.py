@@ -32,6 +32,7 @@ ROWS = 1_000
 _ROOT = Path(__file__).parents[2]
 
 Say = Callable[[str], None]
+Ask = Callable[[Path, str], subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,20 @@ class _Described:
     notes: list[str]
 
 
+def ask_process(python: Path, asked: str) -> subprocess.CompletedProcess[str]:
+    """What ``services.model_server.describe`` says to ``asked``, in a process of its own on an interpreter."""
+    # an environment of its own holds packages, and none of our code
+    ours = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    return subprocess.run(
+        [str(python), "-m", "services.model_server.describe"],
+        input=asked,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": ours},
+    )
+
+
 def init(
     folder: Path,
     say: Say,
@@ -57,6 +72,7 @@ def init(
     ignore: Sequence[str] = (),
     out: Path | None = None,
     python_of: VersionPython = version_python,
+    ask: Ask = ask_process,
 ) -> Path:
     """Make the versions in a folder ready to be compared.
 
@@ -68,6 +84,7 @@ def init(
         ignore: columns that are no features.
         out: the experiment; None: the name of ``folder``, with ``.toml``, here.
         python_of: the interpreter of a version whose folder has a ``requirements.txt``.
+        ask: has an interpreter try the versions; in a process of its own, since their code is foreign.
 
     Returns:
         The experiment that was written.
@@ -91,7 +108,7 @@ def init(
         "rows": [dataset.row(row) for row in rows],
         "label": given.label_column,
     }
-    described = {one.version: one for one in _describe_each(folder, asked, dataset, say, python_of)}
+    described = {one.version: one for one in _describe_each(folder, asked, dataset, say, python_of, ask)}
     versions = list(described)
     first = described[versions[0]]
     for version, other in described.items():
@@ -155,29 +172,19 @@ def _without_being_named(data: Data) -> tuple[str, ...] | None:
 
 
 def _describe_each(
-    folder: Path, asked: Mapping[str, Any], dataset: Dataset, say: Say, python_of: VersionPython
+    folder: Path, asked: Mapping[str, Any], dataset: Dataset, say: Say, python_of: VersionPython, ask: Ask
 ) -> list[_Described]:
     """Every version as it describes itself, on its own packages where it names any, in the order of names."""
     own = [path.parent.name for path in folder.glob(f"*/{REQUIREMENTS}")]
-    found = _describe({**asked, "elsewhere": own}, Path(sys.executable), dataset)
+    found = _describe({**asked, "elsewhere": own}, Path(sys.executable), dataset, ask)
     for place, version in [(place, one["version"]) for place, one in enumerate(found) if len(one) == 1]:
         python = python_of(folder / version, say)
-        found[place : place + 1] = _describe({**asked, "only": version}, python, dataset)
+        found[place : place + 1] = _describe({**asked, "only": version}, python, dataset, ask)
     return [_Described(**one) for one in found]
 
 
-def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset) -> list[dict[str, Any]]:
-    command = [str(python), "-m", "services.model_server.describe"]
-    # an environment of its own holds packages, and none of our code
-    ours = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(
-        command,
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": ours},
-    )
+def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset, ask: Ask) -> list[dict[str, Any]]:
+    done = ask(python, json.dumps(asked))
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         left_out = "; ".join(
