@@ -50,7 +50,7 @@ class _Described:
 
 
 def ask_process(python: Path, asked: str) -> subprocess.CompletedProcess[str]:
-    """What ``services.model_server.describe`` says to ``asked``, in a process of its own on an interpreter."""
+    """What ``services.model_server.describe`` says to ``asked``, in a process of its own."""
     # an environment of its own holds packages, and none of our code
     ours = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.run(
