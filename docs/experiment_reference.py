@@ -19,6 +19,7 @@ from loadtest.experiment.experiment import (
     DEFAULT_GATES,
     DEFAULT_REGRESSION_GATES,
     EXPERIMENTS,
+    INNER,
     PARTS,
     UNLABELLED_GATES,
     Experiment,
@@ -101,7 +102,18 @@ def _bundled() -> list[str]:
 
 def _part(name: str, part: type[BaseModel]) -> list[str]:
     title = f"[[{name}]]" if name == "faults" else f"[{name}]"
-    return [f"\n## `{title}`\n", _about(part), "", *_table(part)]
+    inner = (key for key in part.model_fields if key in INNER)
+    return [
+        f"\n## `{title}`\n",
+        _about(part),
+        "",
+        *_table(part),
+        *(
+            line
+            for key in inner
+            for line in [f"\n### `[[{name}.{key}]]`\n", _about(INNER[key]), "", *_table(INNER[key])]
+        ),
+    ]
 
 
 def _about(part: type[BaseModel]) -> str:
@@ -135,6 +147,8 @@ def _kind(field: FieldInfo) -> str:
         return " or ".join(f'`"{value}"`' for value in field.annotation)
     elif "GateExpression" in kind or "Gate" in kind:
         word = "list of gates"
+    elif "Phase" in kind:
+        word = "tables, below"
     elif kind.startswith("tuple[str"):
         word = "list of text"
     elif kind.startswith(("tuple", "typing.Tuple")):
@@ -169,9 +183,9 @@ def _readers(field: FieldInfo) -> list[Any]:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be given"
-    if field.default_factory is not None:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if field.default_factory is not None and isinstance(value, tuple):
         return "below"
-    value = field.default
     if value is None or value == ():
         return "none"
     if units.seconds in _readers(field):

@@ -21,6 +21,8 @@ from pydantic_core import ErrorDetails
 
 from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.gate import Gate, GateExpression
+from loadtest.experiment.load import Load, Phase
+from loadtest.experiment.part import Part
 from loadtest.experiment.sections import (
     NAME,
     Canary,
@@ -28,10 +30,8 @@ from loadtest.experiment.sections import (
     Data,
     Fault,
     Limits,
-    Load,
     Model,
     Objective,
-    Part,
     Versions,
 )
 from loadtest.experiment.target import Target
@@ -47,6 +47,7 @@ __all__ = [
     "Load",
     "Model",
     "Objective",
+    "Phase",
     "Target",
     "Versions",
 ]
@@ -173,12 +174,17 @@ def _keys(tables: Sequence[str]) -> list[str]:
     """The keys of a table, by its path."""
     part: type[BaseModel] = Experiment
     for name in tables:
-        part = PARTS[name]
+        part = (PARTS | INNER)[name]
     return list(part.model_fields)
 
 
 def _without_none(part: dict[str, Any]) -> dict[str, Any]:
-    return {k: _without_none(v) if isinstance(v, dict) else v for k, v in part.items() if v is not None}
+    def value(given: Any) -> Any:
+        if isinstance(given, list):
+            return [value(each) for each in given]
+        return _without_none(given) if isinstance(given, dict) else given
+
+    return {key: value(given) for key, given in part.items() if given is not None}
 
 
 def _find(name: str) -> Path:
@@ -206,3 +212,5 @@ PARTS: dict[str, type[BaseModel]] = {
     "capacity": Capacity,
 }
 """The tables of an experiment's file."""
+INNER: dict[str, type[BaseModel]] = {"phases": Phase}
+"""The tables within these."""

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from loadtest.judge.verdict import GateResult, RowsSummary, Verdict, VersionSummary, Word
+from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.verdict import (
+    GateResult,
+    PhaseSummary,
+    PhaseVersion,
+    RowsSummary,
+    Verdict,
+    VersionSummary,
+    Word,
+)
 
 MARKS = {Word.PASS: "✓", Word.FAIL: "✗", Word.INCONCLUSIVE: "?", Word.INVALID: "!"}
 
@@ -41,10 +50,26 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{value:,.{digits}f}" + (f" {unit}" if unit not in ("", "/s") else unit)
 
 
-def latency(version: VersionSummary, name: str) -> str:
+def latency(version: VersionSummary | PhaseVersion, name: str) -> str:
     """One of a version's latency quantiles; ``≥`` where it is only known to be the time-out or more."""
     shown = quantity(getattr(version.latency_ms, name), "ms")
     return f"≥ {shown}" if name in version.latency_at_least else shown
+
+
+def phase_rate(phase: PhaseSummary) -> str:
+    """The rate of a phase: `20 to 100/s`, `20/s`."""
+    start = "" if phase.to == phase.rate else f"{phase.rate:g} to "
+    return f"{start}{phase.to:g}/s"
+
+
+def phase_quantiles(phase: PhaseSummary, role: Role) -> str:
+    """A version's p50, p95 and p99 in a phase."""
+    return " · ".join(latency(phase.versions[role], name) for name in ("p50", "p95", "p99"))
+
+
+def phase_errors(phase: PhaseSummary) -> str:
+    """The errors of both versions in a phase."""
+    return " · ".join(f"{phase.versions[role].errors:,}" for role in ROLES)
 
 
 def tick(milliseconds: float) -> str:
