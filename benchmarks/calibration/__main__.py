@@ -20,6 +20,7 @@ from benchmarks.calibration import (
     scores,
     sequential,
     shares,
+    split,
     until_decided,
     whole_runs,
 )
@@ -35,6 +36,7 @@ SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
     "peeking": peeking.measure,
     "sequential": sequential.measure,
     "canary": canary.measure,
+    "split": split.measure,
     "until_decided": until_decided.measure,
 }
 """A section is a module with ``measure(runs, seed)``; its rows are kept in ``results/<section>.json``."""

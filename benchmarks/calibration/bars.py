@@ -100,6 +100,8 @@ def bars(results: Results) -> list[Bar]:
         ),
         _seconds("canary, p99 doubled: median", 180, sequential, "p99 2 times", "asymptotic"),
         *_canary_bars(results.get("canary", [])),
+        _most("a true split called broken, 1 h", 0.01, _split(results, broken=False)),
+        _least("a broken split found within 1 h", 1.0, _split(results, broken=True)),
     ]
     return [bar for bar in found if bar.measured]
 
@@ -115,6 +117,10 @@ def _canary_bars(rows: list[dict[str, Any]]) -> list[Bar]:
         met = bool(out) and all(seconds is not None and seconds <= limit for seconds in out)
         found.append(Bar(name, f"<= {limit} s", ", ".join(shown), met))
     return found
+
+
+def _split(results: Results, *, broken: bool) -> Cells:
+    return [(r["found"], r["runs"]) for r in results.get("split", []) if (r["fault"] != "none") == broken]
 
 
 def _found(host: str, cells: Cells, deviations: Cells) -> Bar:

@@ -39,6 +39,7 @@ def tables(results: Results) -> dict[str, str]:
         "peeking": _peeking,
         "sequential": _sequential,
         "canary": _canary,
+        "split": _split,
         "live": _live,
     }
     made = {
@@ -177,6 +178,20 @@ def _canary(rows: Rows) -> str:
                 r["what"], f"{r['rate']:.0f}/s", str(r["runs"]), percent(r["promoted"]),
                 _time(r["to_everybody"]), percent(r["rolled_back"]), percent(r["paused"]),
                 _time(r["out"]), _time(r["out_p90"]),
+            )
+            for r in rows
+        ],
+    )  # fmt: skip
+
+
+def _split(rows: Rows) -> str:
+    return _table(
+        ("gateway", "users", "runs of an hour", "called broken", "after, median"),
+        [
+            (
+                "a true split" if r["fault"] == "none" else r["fault"],
+                f"{r['users']:,}" if r["users"] else "requests without a user",
+                str(r["runs"]), percent(r["found"]), _time(r["median"]),
             )
             for r in rows
         ],
