@@ -54,11 +54,12 @@ def test_the_verdict_and_why_come_first(page):
 
 def test_every_picture_says_what_it_shows(page):
     assert re.findall("<h2>(.*?)</h2>", page) == [
-        "Gates", "Versions", "Latency", "Shift of latency", "Latency over time", "Throughput and errors",
-        "Quality by slice",
+        "Gates", "Confusion matrix: stable", "Confusion matrix: candidate",
+        "Latency", "Shift of latency", "Latency over time", "Throughput and errors",
+        "Versions", "Quality by slice",
     ]  # fmt: skip
     assert (
-        page.count("<svg") == len(re.findall(r'<svg [^>]*role="img" aria-label="[^"]+"', page)) == 4 + 2 + 2
+        page.count("<svg") == len(re.findall(r'<svg [^>]*role="img" aria-label="[^"]+"', page)) == 6 + 2 + 2
     )
 
 
@@ -75,4 +76,4 @@ def test_a_section_that_fails_says_so_and_takes_no_other_with_it(verdict):
     page = to_html(verdict, run(60), {}, broken)
     assert "Quality by slice: not shown, it could not be made (ZeroDivisionError: a slice of nothing)" in page
     assert "accuracy is worse" in page
-    assert page.count("<figure>") == 4
+    assert page.count("<figure>") == 6
