@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
-from scipy import special
 
 from loadtest.stats.proportions import wilson
 
@@ -99,7 +99,7 @@ def reliability(positive: Flags, probability: Floats, alpha: float, bins: int = 
     count = rows[some]
     predicted = np.bincount(place, probability, bins)[some] / count
     hits = np.bincount(place, positive, bins)[some]
-    z = -float(special.ndtri(alpha))
+    z = -float(scipy.special.ndtri(alpha))
     low, high = np.array([wilson(float(h), float(n), z) for h, n in zip(hits, count, strict=True)]).T
     return Binned(predicted, hits / count, np.clip(low, 0, 1), np.clip(high, 0, 1), count)
 
@@ -119,7 +119,7 @@ def answers_in_bins(truth: Floats, answer: Floats, alpha: float, bins: int = BIN
     count = rows[some]
     mean = np.bincount(place, truth, bins) / np.maximum(rows, 1)
     squares = np.bincount(place, (truth - mean[place]) ** 2, bins)[some]
-    half = special.stdtrit(count - 1, 1 - alpha) * np.sqrt(squares / (count - 1) / count)
+    half = scipy.special.stdtrit(count - 1, 1 - alpha) * np.sqrt(squares / (count - 1) / count)
     predicted = np.bincount(place, answer, bins)[some] / count
     return Binned(predicted, mean[some], mean[some] - half, mean[some] + half, count)
 
