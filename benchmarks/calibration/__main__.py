@@ -20,6 +20,7 @@ from benchmarks.calibration import (
     scores,
     sequential,
     shares,
+    slices,
     until_decided,
     whole_runs,
 )
@@ -31,6 +32,7 @@ SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
     "shares": shares.measure,
     "regression": regression.measure,
     "scores": scores.measure,
+    "slices": slices.measure,
     "whole_runs": whole_runs.measure,
     "peeking": peeking.measure,
     "sequential": sequential.measure,
