@@ -26,7 +26,7 @@ def bars(results: Results) -> list[Bar]:
     latency, shares = results.get("latency", []), results.get("shares", [])
     scores = results.get("scores", [])
     whole, sequential = results.get("whole_runs", []), results.get("sequential", [])
-    regression = results.get("regression", [])
+    regression, slices = results.get("regression", []), results.get("slices", [])
     long = [r for r in latency if r["seconds"] >= 300]
     found = [
         _most("alarm of a latency gate, A/A, 300 s and more", 0.05, [(r["alarm"], r["runs"]) for r in long]),
@@ -49,6 +49,7 @@ def bars(results: Results) -> list[Bar]:
         ),
         _most("alarm of a gate on scores, A/A, by metric", 0.05, _by_metric(scores, "alarm")),
         _most("wrong PASS of a gate on scores, by metric", 0.06, _by_metric(scores, "wrong_pass")),
+        _most("a worse slice is found, equal versions", 0.05, [(r["alarm"], r["runs"]) for r in slices]),
         _least(
             "accuracy within 1 point, 6,200 rows: PASS if equal",
             0.80,

@@ -35,6 +35,7 @@ def tables(results: Results) -> dict[str, str]:
         "shares": _shares,
         "regression": _regression,
         "scores": _scores,
+        "slices": _slices,
         "whole_runs": _whole_runs,
         "peeking": _peeking,
         "sequential": _sequential,
@@ -137,6 +138,15 @@ def _scores(rows: Rows) -> str:
         ),
         [(r["what"], r["size"], str(r["runs"]), *(percent(r[k]) for k in keys)) for r in rows],
     )
+
+
+def _slices(rows: Rows) -> str:
+    keys = ("alarm", "usual", "everywhere", "finds_20", "finds_40")
+    return _table(
+        ("answers", "rows", "runs", "a find, equal versions", "a slice by one column at 5%",
+         "a find, 3% worse everywhere", "finds 20% worse", "finds 40% worse"),
+        [(r["what"], f"{r['rows']:,}", str(r["runs"]), *(percent(r[k]) for k in keys)) for r in rows],
+    )  # fmt: skip
 
 
 def _whole_runs(rows: Rows) -> str:

@@ -8,6 +8,7 @@ from loadtest.judge.verdict import (
     PhaseSummary,
     PhaseVersion,
     RowsSummary,
+    SliceSearch,
     Verdict,
     VersionSummary,
     Word,
@@ -148,6 +149,30 @@ def look_cached(verdict: Verdict) -> list[str]:
         for role, version in verdict.versions.items()
         if (seen := version.cache) is not None and seen.seen
     ]
+
+
+def of_slices(value: float, found: SliceSearch) -> str:
+    """A version's own value on a slice that was searched for."""
+    return share(value) if found.metric == "accuracy" else quantity(value, "")
+
+
+def chance(value: float) -> str:
+    """A small share in per cent; below a hundredth of one it is only said so."""
+    return "< 0.01%" if value < 1e-4 else f"{100 * value:.2g}%"
+
+
+def worst_slice(verdict: Verdict) -> str | None:
+    """One line on the slice on which the candidate is surest to be worse; None where none was found."""
+    search = verdict.worse_slices
+    if search is None or not search.found:
+        return None
+    worst, more = search.found[0], len(search.found) - 1
+    others = f" and {more} more slice{'s' if more > 1 else ''}" if more else ""
+    return (
+        f"the candidate is worse where {worst.name}{others}: {search.metric} "
+        f"{of_slices(worst.stable, search)} → {of_slices(worst.candidate, search)} on {worst.rows:,} rows, "
+        f"found among {search.slices:,} slices; see report.html"
+    )
 
 
 def foreign(version: VersionSummary) -> str:

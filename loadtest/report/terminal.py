@@ -37,6 +37,7 @@ from loadtest.report.number_format import (
     quantity,
     rows,
     share,
+    worst_slice,
 )
 
 _WIDE = 110
@@ -190,6 +191,8 @@ def print_verdict(console: Console, verdict: Verdict, folder: str | None) -> Non
         console.print(Text(rows(verdict.rows), style="dim"), soft_wrap=True)
     for line in look_cached(verdict):
         console.print(Text(line), soft_wrap=True)
+    if (worst := worst_slice(verdict)) is not None:
+        console.print(Text(worst), soft_wrap=True)
     print_unmet(console, verdict.gates)
     print_last_line(console, verdict.verdict, verdict.reason, folder)
 
