@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from loadtest.experiment import gate, units
 from loadtest.experiment.experiment import (
     DEFAULT_GATES,
+    DEFAULT_RANKING_GATES,
     DEFAULT_REGRESSION_GATES,
     EXPERIMENTS,
     INNER,
@@ -65,6 +66,12 @@ _ABOUT_GATES = """\
   at the end, so `until_decided` is refused. The order of the classes is what the version's metadata says, or
   `[data] classes`; it is never guessed. `log_loss` and `brier_score` need probabilities, `average_precision`
   5% of the rows in each class. For other servers see [any server](any-server.md#scores).
+- `ndcg@10`, `hit@10`, `mrr`, `mrr@10`, `recall@10` and `map@10` go by ranked lists, with any whole number
+  after `@`, where `[data] task` is `ranking`: see [Ranked lists](bring-your-own-model.md#ranked-lists).
+  `accuracy` and `value` are then about the first item. `agreement@10` is the share of the first ten items
+  that both versions show, whatever their order, and needs no labels; `agreement` wants the same list. All
+  but `accuracy` and `value` are judged at the end. Coverage of the catalogue is no gate, because it grows
+  with the rows that are sent and so has no interval; the reason of each gate counts the items shown.
 - `capacity` is for `loadproof capacity` only."""
 _BOUNDS = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
 
@@ -78,7 +85,8 @@ def page() -> str:
             *_bundled(),
             "\n## At the top\n",
             *_table(Experiment, skip=PARTS),
-            "\nThe default gates; a regression has `mae` in place of `accuracy`. Without labels,",
+            "\nThe default gates; a regression has `mae` in place of `accuracy`, and a ranking",
+            f"`{DEFAULT_RANKING_GATES[0]}`. Without labels,",
             f"`loadproof init` writes `{UNLABELLED_GATES[0]}` in its place:\n",
             f"```toml\n{_list('gates', DEFAULT_GATES)}\n```",
             f"```toml\n{_list('gates', DEFAULT_REGRESSION_GATES)}\n```",

@@ -62,6 +62,7 @@ DEFAULT_GATES = (
     "mismatches == 0",
 )
 DEFAULT_REGRESSION_GATES = ("mae <= stable + 2%", *(g for g in DEFAULT_GATES if "accuracy" not in g))
+DEFAULT_RANKING_GATES = ("ndcg@10 >= stable - 0.01", *DEFAULT_REGRESSION_GATES[1:])
 """What an experiment that names no gates demands."""
 UNLABELLED_GATES = ("agreement >= 99.5%", *(g for g in DEFAULT_GATES if "accuracy" not in g))
 """What ``loadproof init`` writes where there are no labels."""
@@ -69,8 +70,9 @@ UNLABELLED_GATES = ("agreement >= 99.5%", *(g for g in DEFAULT_GATES if "accurac
 
 def _default_gates(given: dict[str, Any]) -> tuple[Gate, ...]:
     data = given.get("data")  # absent where it does not validate itself
-    regression = isinstance(data, Data) and data.task == "regression"
-    return tuple(map(Gate.parse, DEFAULT_REGRESSION_GATES if regression else DEFAULT_GATES))
+    by_task = {"regression": DEFAULT_REGRESSION_GATES, "ranking": DEFAULT_RANKING_GATES}
+    task = data.task if isinstance(data, Data) else "classification"
+    return tuple(map(Gate.parse, by_task.get(task, DEFAULT_GATES)))
 
 
 class Experiment(Part):

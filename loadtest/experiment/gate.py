@@ -93,6 +93,11 @@ class Gate:
         return next((float(text) for key, text in self.arguments if key == "[]"), None)
 
     @property
+    def k(self) -> int | None:
+        """The whole number after ``@`` of the metric's name (``ndcg@10``: 10), else None."""
+        return next((int(text) for key, text in self.arguments if key == "@"), None)
+
+    @property
     def margin(self) -> float:
         """The limit with its sign, in base units: -0.01 for ``accuracy >= stable - 1pp``."""
         return -self.bound if self.against == "stable" and self.higher_is_better else self.bound
@@ -132,13 +137,13 @@ class Gate:
         name, rank, brackets, operator, stable, sign, margin, margin_unit, bound, bound_unit = match.groups()
         metric, unit, written = name.lower(), margin_unit or bound_unit or "", margin or bound
         try:
-            entry = find(metric, table)
+            entry = find(metric, table, ranked=rank is not None)
             if entry is None:
                 raise GateError(why_unknown(metric))
             arguments, (column, value) = _arguments(entry, rank, brackets)
             gate = cls(
                 expression=text,
-                metric=metric,
+                metric=f"{metric}{rank}" if entry.name.endswith("@k") else metric,
                 entry=entry,
                 operator=operator,  # type: ignore[arg-type]
                 against="stable" if stable else "absolute",
@@ -160,7 +165,8 @@ class Gate:
     @classmethod
     def beside_stable(cls, metric: str, *, relative: bool = False) -> Gate:
         """A gate without a margin, for what is shown and not judged; ``relative``: as a share of stable's."""
-        entry = find(metric)
+        name, _, rank = metric.partition("@")
+        entry = find(name, ranked=bool(rank))
         operator, sign = (">=", "-") if entry and entry.higher_is_better else ("<=", "+")
         return cls.parse(f"{metric} {operator} stable" + (f" {sign} 0%" if relative else ""))
 
@@ -196,6 +202,8 @@ def _arguments(
             raise GateError(f"{entry.name} takes no {shown}; a slice reads [column=value]")
     if "[]" in found and not re.fullmatch(r"\d+(?:\.\d+)?", found["[]"]):
         raise GateError(f"[{found['[]']}] is not a number; write for example {entry.name}[0.9]")
+    if entry.name.endswith("@k") and int(found["@"]) == 0:
+        raise GateError(f"the first 0 items say nothing; write for example {entry.name[:-2]}@10")
     low, high = entry.between
     if "[]" in found and not low < float(found["[]"]) < high:
         raise GateError(f"[{found['[]']}] does not lie between {low:g} and {high:g}; write {entry.name}[0.9]")

@@ -46,8 +46,9 @@ class Data(Part):
     classes: tuple[str, ...] = ()
     """The labels in the order in which the versions give scores, of two the positive one last. Empty: as the
     versions name them."""
-    task: Literal["classification", "regression"] = "classification"
-    """`classification`: an answer is right or wrong. `regression`: it is off by some amount."""
+    task: Literal["classification", "regression", "ranking"] = "classification"
+    """`classification`: an answer is right or wrong. `regression`: it is off by some amount. `ranking`: it
+    is a list of items, the best first, and the label is an item or several."""
     repeats: Literal["allow", "forbid"] = "allow"
     """`forbid`: no row is sent twice under load or asked before it, so that no cache can answer. Refused if
     the evaluation set has too few distinct rows. All baseline answers are then asked for after the load."""

@@ -249,7 +249,7 @@ def _against_stable(before: Run, after: Run, *, same_set: bool) -> Iterator[Chan
             ratios.append(log_ratio(s, c, q))
         else:
             yield _ratio_change(gate, independent_difference(*ratios), ratios, confidence)
-    if same_set and after.experiment.data.task == "classification" and after.dataset.labelled:
+    if same_set and after.experiment.data.task != "regression" and after.dataset.labelled:
         yield _accuracy_against_stable(before, after)
 
 

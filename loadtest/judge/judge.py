@@ -170,7 +170,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
     seconds = run.evidence.duration
     n, errors = len(outcomes), int(outcomes.failed.sum())
     accuracy = value = None
-    if n and run.experiment.data.task == "classification" and run.dataset.labelled:
+    if n and run.experiment.data.task != "regression" and run.dataset.labelled:
         accuracy = float(outcomes.correct.mean())
         if values is not None:
             earned = 1000 * float(np.mean(values[outcomes.row] * outcomes.correct))

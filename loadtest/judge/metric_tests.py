@@ -11,7 +11,7 @@ import numpy as np
 
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
-from loadtest.judge import error_ranks, quality_tests, score_tests
+from loadtest.judge import error_ranks, quality_tests, ranking_tests, score_tests
 from loadtest.judge.agreement import agreement
 from loadtest.judge.caches import without_cached
 from loadtest.judge.censored_latency import censored_latency
@@ -155,7 +155,7 @@ def answered(outcomes: Outcomes, run: Run) -> Flags:  # noqa: ARG001 - as ``good
 
 def good(outcomes: Outcomes, run: Run) -> Flags:
     """Per arrival: the answer was correct (where right and wrong are known), and within the objective."""
-    known = run.experiment.data.task == "classification" and run.dataset.labelled
+    known = run.experiment.data.task != "regression" and run.dataset.labelled
     usable = outcomes.correct if known else ~outcomes.failed
     return usable & (outcomes.latency <= run.experiment.objective.latency)
 
@@ -241,6 +241,9 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "largest_error": error_ranks.largest_error,
     "discrimination": score_tests.discrimination,
     "per_row_score": score_tests.per_row,
+    "ranking": ranking_tests.ranking,
+    "ranking_hit": ranking_tests.hit,
+    "ranking_overlap": ranking_tests.overlap,
     "memory": partial(_read, read=lambda facts: facts.memory_bytes),
     "cpu_throttled": partial(_read, read=lambda facts: facts.cpu_throttled_ratio),
 }

@@ -229,6 +229,7 @@ def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:
             pc.fill_null(samples.table["asked_before"].cast(pa.int8()), -1).to_numpy(), dtype=np.int8
         ),
         scores=_single(samples.table["scores"]),
+        ranking=_single(samples.table["ranking"]),
     )
 
 

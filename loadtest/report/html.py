@@ -17,6 +17,7 @@ from loadtest.report.sections import Sections
 from loadtest.report.templating import templates
 
 _MOST_CHANGED = 100
+_QUALITY = {"classification": "accuracy", "regression": "absolute error", "ranking": "ndcg@10"}
 
 
 def to_html(
@@ -62,5 +63,5 @@ def to_html(
         gate_strip=charts.gate_strip,
         slices=sections.make("Quality by slice", cut, nothing),
         missing=sections.missing,
-        quality="absolute error" if experiment.data.task == "regression" else "accuracy",
+        quality=_QUALITY[experiment.data.task],
     )

@@ -26,6 +26,8 @@ from loadtest.workflows.columns_sent import sent_lines
 from loadtest.workflows.new_experiment import by_option, have_decimals, read_rows, write_experiment
 
 SETS = ("evaluation.parquet", "evaluation.csv")
+_RANKING = "ranking"
+"""What a version's ``output`` is where its answers are ranked lists."""
 ROWS = 1_000
 """On so many rows each version is tried."""
 
@@ -118,15 +120,17 @@ def init(
                 "only versions that answer the same question can be compared"
             )
     taken = tuple(dict.fromkeys(name for one in described.values() for name in one.columns))
-    given = given.model_copy(update={"task": first.task, "features": taken})
+    task = "ranking" if any(one.output == _RANKING for one in described.values()) else first.task
+    given = given.model_copy(update={"task": task, "features": taken})
     dataset = Dataset.read(given)
     for note in dataset.notes:
         say(f"{given.path}: {by_option(note)}")
     for version, one in described.items():
         wrote = f"; wrote {MODEL_TOML}" if one.wrote else ""
         quality = _quality(version, one, dataset, rows)
-        say(f"{version}: {one.task}, {len(one.columns)} features, {quality}{wrote}")
-        if one.output:
+        kind = task if one.output == _RANKING else one.task
+        say(f"{version}: {kind}, {len(one.columns)} features, {quality}{wrote}")
+        if one.output and one.output != _RANKING:
             say(
                 f"{version}: the gates are about {one.output!r} of its outputs {', '.join(one.outputs)}; "
                 f"output in its {MODEL_TOML} chooses another"
@@ -211,7 +215,8 @@ def _quality(version: str, described: _Described, dataset: Dataset, tried: Seque
             )
         return f"off by {off.mean():.4g} on average of {of}"
     answers = [label_text(answer) for answer in described.predictions]
-    known = set(dataset.labels.tolist())
+    relevant = dataset.relevant
+    known = set(dataset.labels.tolist() if relevant is None else relevant.catalogue.to_pylist())
     if set(answers) <= {"-1", "1"} and "-1" in answers and known == {"0", "1"}:
         raise DatasetError(
             f"{dataset.path}: {version} answers -1 (an anomaly) and 1, the labels read 0 and 1; write "
@@ -225,7 +230,8 @@ def _quality(version: str, described: _Described, dataset: Dataset, tried: Seque
             f"{dataset.path}: {version} answers {given}, the labels read {read}; "
             f"write labels as the model does{or_else}"
         )
-    right = sum(answer == label for answer, label in zip(answers, labels.tolist(), strict=True))
+    wanted = [(label,) for label in labels.tolist()] if relevant is None else relevant.of_rows(tried)
+    right = sum(answer in items for answer, items in zip(answers, wanted, strict=True))
     return f"right on {right / len(tried):.1%} of {of}"
 
 

@@ -254,7 +254,8 @@ def _read_model_toml(folder: Path, experiment: Experiment) -> ModelToml:
         ("name", model.name, "[model] name", experiment.model.name),
         ("task", model.task, "[data] task", experiment.data.task),
     ):
-        if said != wanted:
+        # a version that ranks classes, or lists, has a first item: it is a classification
+        if said != wanted and (said, wanted) != ("classification", "ranking"):
             raise ModelError(
                 f"{path}: {name} is {said!r}, {key} in the experiment is {wanted!r}; make them agree"
             )
