@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
-from scipy import special
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -174,7 +174,7 @@ def _together(columns: Sequence[Codes], begins: Places, flags: Flags | None) -> 
 
 def sign_test(worse: Floats, better: Floats) -> Floats:
     """The chance of at least so many ``worse`` among those that differ, if each is a fair coin flip."""
-    return np.where(worse > 0, special.betainc(np.maximum(worse, 1), better + 1, 0.5), 1.0)
+    return np.where(worse > 0, scipy.special.betainc(np.maximum(worse, 1), better + 1, 0.5), 1.0)
 
 
 def more_than_all(counts: Counts, total: Counts) -> Floats:
@@ -184,7 +184,7 @@ def more_than_all(counts: Counts, total: Counts) -> Floats:
     """
     share, everywhere = counts.worse / counts.rows, total.worse / total.rows
     with np.errstate(divide="ignore", invalid="ignore"):
-        apart = special.rel_entr(share, everywhere) + special.rel_entr(1 - share, 1 - everywhere)
+        apart = scipy.special.rel_entr(share, everywhere) + scipy.special.rel_entr(1 - share, 1 - everywhere)
     return np.where(share > everywhere, np.exp(-counts.rows * apart), 1.0)
 
 
@@ -239,7 +239,9 @@ def _unexplained(
 def _surprise(one: Found) -> float:
     """About the logarithm of the sign test, which itself is too small for a float in large slices."""
     n = one.worse + one.better
-    return -float(special.rel_entr(one.worse / n, 0.5) + special.rel_entr(one.better / n, 0.5)) * n
+    return (
+        -float(scipy.special.rel_entr(one.worse / n, 0.5) + scipy.special.rel_entr(one.better / n, 0.5)) * n
+    )
 
 
 def rows_of(one: Found, columns: Sequence[Codes]) -> Flags:
