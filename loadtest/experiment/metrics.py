@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from loadtest.stats import row_errors, scores
 
 Floats = NDArray[np.float64]
+Interim = Literal["estimated", "bets", "counted", "read", "scored"]
 
 
 class Quantity(NamedTuple):
@@ -83,8 +84,9 @@ class Metric:
         useless: the value of answers that say nothing; None: that of the labels' mean.
         quantile: of a latency, the quantile.
         takes: the arguments of its name: ``@`` a whole number (``ndcg@10``), ``[]`` a number
-            (``pinball[0.9]``), any other a named one, which may be left out (``mae[output=price]``).
-        between: the number in brackets lies between these.
+            (``pinball[0.9]``), ``=`` a share (``precision@recall=0.9``), any other a
+            named one, which may be left out (``mae[output=price]``).
+        between: the number in the name lies between these.
         per_row: of a regression, each row's part, from labels and answers of shape (n,), and the number in
             brackets where it takes one; not finite where the metric is undefined.
         of_sums: of a regression, the metric from the sums over rows of ``per_row``, label, label squared,
@@ -98,7 +100,7 @@ class Metric:
     test: str
     task: Literal["classification", "regression"] | None = None
     needs: tuple[str, ...] = ()
-    interim: Literal["estimated", "bets", "counted", "read", "scored"] = "estimated"
+    interim: Interim = "estimated"
     restarts: Literal["pooled", "each", "wider"] = "pooled"
     sliced: bool = True
     live: Literal["latency", "errors", "answers"] | None = None
@@ -129,11 +131,11 @@ def _of_numbers(name: str, per_row: Callable[..., Floats], *needs: str, **more: 
 
 def _of_scores(
     name: str, quantity: Quantity, better: Literal["lower", "higher"], test: str, *needs: str, best: float,
-    takes: tuple[str, ...] = (),
+    takes: tuple[str, ...] = (), between: tuple[float, float] = (-math.inf, math.inf),
 ) -> Metric:  # fmt: skip
     return Metric(
         *(name, quantity, better, test), task="classification", needs=("scores", *needs), interim="scored",
-        best=best, takes=takes, useless=None,
+        best=best, takes=takes, between=between, useless=None,
     )  # fmt: skip
 
 
@@ -209,6 +211,13 @@ METRICS: Mapping[str, Metric] = {
         _of_scores("roc_auc_ovr", SCORE, "higher", "discrimination", "rows of each class", best=1.0),
         _of_scores(
             "average_precision", SCORE, "higher", "discrimination", "yes", "rows of each class", best=1.0
+        ),
+        *(
+            _of_scores(
+                *(f"{best}@{held}", SHARE, "higher", "operating_point", "yes", "rows of each class"),
+                best=1.0, takes=("=",), between=(0.0, 1.0),
+            )
+            for best, held in (("precision", "recall"), ("recall", "precision"))
         ),
         _of_scores("log_loss", NUMBER, "lower", "per_row_score", best=0.0),
         _of_scores("brier_score", NUMBER, "lower", "per_row_score", best=0.0),

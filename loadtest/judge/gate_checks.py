@@ -28,6 +28,7 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
     """
     if dataset is not None:
         check_labels(experiment, dataset)
+        check_threshold(experiment, dataset)
     for gate in experiment.gates:
         problem = None
         if gate.entry.test not in TESTS:
@@ -51,7 +52,7 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
             more = f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
             there = ", ".join(map(quoted, seen[:_SHOWN])) + more
             problem = f"no row has {quoted(gate.column)}={quoted(gate.value or '')}; there are {there}"
-        elif gate.entry.interim == "scored" and experiment.load.until_decided:
+        elif gate.needs_scores and experiment.load.until_decided:
             problem = (
                 f"{gate.metric} is judged at the end of the load, and [load] until_decided ends it before; "
                 "set that to false"
@@ -78,6 +79,26 @@ def check_labels(experiment: Experiment, dataset: Dataset) -> None:
             f"{traffic} traffic reports the true outcome of requests, and {_no_label(experiment, dataset)}; "
             "name the label column under [data] label, or use duet traffic"
         )
+
+
+def check_threshold(experiment: Experiment, dataset: Dataset) -> None:
+    """Refuse a threshold where nothing says which of two classes it makes.
+
+    Raises:
+        ExperimentError: there are not two classes, or the positive one is not known.
+    """
+    classes = dataset.classes
+    if experiment.data.threshold is None or dataset.is_positive_last:
+        return
+    found = (
+        f"nothing says which of {' and '.join(classes)} is the positive class"
+        if len(classes) == 2
+        else f"the evaluation set has {len(classes)}"
+    )
+    raise ExperimentError(
+        f"[data] threshold is for two classes, and {found}; name both under [data] classes, the positive one "
+        "last"
+    )
 
 
 def _no_label(experiment: Experiment, dataset: Dataset) -> str:
@@ -132,7 +153,7 @@ def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | Non
     if need == "positive class":
         classes = np.unique(np.asarray(dataset.labels, dtype=str))
         try:
-            positive = classes[positive_class(gate, classes)]
+            positive = classes[positive_class(gate, dataset)]
         except NoEvidence as reason:
             return str(reason)
         return None if positive in seen else f"no row{where} is labelled {positive}, so it would be 0/0"
