@@ -219,6 +219,10 @@ def _arguments(
             raise GateError(f"{entry.name} takes no {shown}; a slice reads [column=value]")
     if "[]" in found and not re.fullmatch(r"\d+(?:\.\d+)?", found["[]"]):
         raise GateError(f"[{found['[]']}] is not a number; write for example {entry.name}[0.9]")
+    if "scores" in found and not re.fullmatch(r"\d+(?:\.\d+)?", found["scores"]):
+        raise GateError(
+            f"[scores={found['scores']}] is no number; write for example {entry.name}[scores=0.01]"
+        )
     low, high = entry.between
     for key, example in (("[]", "[0.9]"), ("=", "=0.9")):
         if key in found and not low < float(found[key]) < high:

@@ -205,7 +205,12 @@ METRICS: Mapping[str, Metric] = {
         ),
         Metric(
             *("agreement", SHARE, "higher", "agreement"), interim="bets", best=1.0,
-            absolute="agreement compares the candidate with stable already",
+            takes=("scores",), absolute="agreement compares the candidate with stable already",
+        ),
+        Metric(
+            *("score_shift", NUMBER, "lower", "score_shift"), needs=("scores",), interim="scored", best=0.0,
+            takes=("[]",), between=(0.0, 1.0),
+            absolute="score_shift compares the candidate with stable already",
         ),
         _of_scores("roc_auc", SCORE, "higher", "discrimination", "pair", "rows of each class", best=1.0),
         _of_scores("roc_auc_ovr", SCORE, "higher", "discrimination", "rows of each class", best=1.0),

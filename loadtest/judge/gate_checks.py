@@ -17,6 +17,8 @@ from loadtest.judge.run import rows_of_slice
 from loadtest.stats.row_errors import LABELS
 
 _SHOWN = 8
+_OF_BOTH = ("agreement", "score_shift")
+"""Tests that hold the answers of the two versions to each row against each other."""
 
 
 def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
@@ -41,8 +43,14 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
                 f"{gate.metric} needs labels, and {_no_label(experiment, dataset)}; name the label column "
                 "under [data] label, or gate agreement >= 99.5%"
             )
-        elif gate.entry.test == "agreement" and not is_paired(experiment.load):
-            problem = 'agreement needs each row answered by both versions; set [load] traffic = "duet"'
+        elif gate.entry.test in _OF_BOTH and not is_paired(experiment.load):
+            problem = f'{gate.metric} needs each row answered by both versions; set [load] traffic = "duet"'
+        elif (
+            gate.entry.test in _OF_BOTH
+            and gate.needs_scores
+            and (why := _no_scores(gate, experiment, dataset))
+        ):
+            problem = why
         elif beyond := _beyond_timeout(gate, experiment.load.timeout):
             problem = beyond
         elif dataset is not None and gate.column not in (None, *dataset.columns.column_names):
@@ -99,6 +107,19 @@ def check_threshold(experiment: Experiment, dataset: Dataset) -> None:
         f"[data] threshold is for two classes, and {found}; name both under [data] classes, the positive one "
         "last"
     )
+
+
+def _no_scores(gate: Gate, experiment: Experiment, dataset: Dataset | None) -> str | None:
+    """Why there are no scores to compare, without labels; None: there are."""
+    if experiment.data.task == "regression":
+        return (
+            f"a regression has no scores; write {gate.metric} without [scores=]"
+            if gate.arguments[0][0] == "scores"
+            else None
+        )
+    if dataset is None or dataset.classes:
+        return None
+    return "nothing says which classes there are scores of; name them in their order under [data] classes"
 
 
 def _no_label(experiment: Experiment, dataset: Dataset) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
 from loadtest.judge import error_ranks, quality_tests, score_tests
-from loadtest.judge.agreement import agreement
+from loadtest.judge.agreement import agreement, score_shift
 from loadtest.judge.caches import without_cached
 from loadtest.judge.censored_latency import censored_latency
 from loadtest.judge.measurement import Measurement
@@ -227,6 +227,7 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "largest_error": error_ranks.largest_error,
     "discrimination": score_tests.discrimination,
     "operating_point": operating_point,
+    "score_shift": score_shift,
     "per_row_score": score_tests.per_row,
     "memory": partial(_read, read=lambda facts: facts.memory_bytes),
     "cpu_throttled": partial(_read, read=lambda facts: facts.cpu_throttled_ratio),
