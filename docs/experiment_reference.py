@@ -59,13 +59,24 @@ _ABOUT_GATES = """\
 - `agreement` is the share of distinct rows on which the candidate answers as stable does, without any labels.
   Numbers count as the same if they differ by at most 0.1% of the spread of stable's answers. A row that only
   stable answers counts as different; one that stable does not answer is left out. It takes a bound only.
+  `agreement[scores=0.01]` also wants the scores no further apart than 0.01 in any class.
+- `score_shift[0.95]` is how far the candidate's scores lie from stable's on 95% of the distinct rows, in the
+  class that moved furthest; of a regression, how far the answers lie apart. It needs no labels, only
+  `[data] classes` where there are none, and takes a bound only. A row that only stable answers counts as the
+  furthest.
 - Quality metrics have scikit-learn's names. `f1`, `precision`, `recall`, `jaccard` and the likelihood ratios
-  without an average are for the labels 0 and 1.
-- `roc_auc`, `roc_auc_ovr`, `average_precision`, `log_loss`, `brier_score` and `top_k_accuracy@5` go by the
-  scores of answers. The versions are asked for scores only where a gate needs them, and such a gate is judged
-  at the end, so `until_decided` is refused. The order of the classes is what the version's metadata says, or
-  `[data] classes`; it is never guessed. `log_loss` and `brier_score` need probabilities, `average_precision`
-  5% of the rows in each class. For other servers see [any server](any-server.md#scores).
+  without an average are for the labels 0 and 1, or two that `[data] classes` names, the positive one last.
+- With `[data] threshold` the labels of both versions are made from their scores, so `f1`, `precision`,
+  `recall`, `agreement`, `mismatches` and all else about labels hold at that threshold.
+- `precision@recall=0.9` is the best precision over all thresholds with a recall of at least 0.9 (each version
+  has its own threshold, and equal scores share one), `recall@precision=0.95` the best recall at that
+  precision, 0 if no threshold has it. Both need 20 rows of each class.
+- `roc_auc`, `roc_auc_ovr`, `average_precision`, `log_loss`, `brier_score`, `top_k_accuracy@5` and these two
+  go by the scores of answers. The versions are asked for scores only where a gate or the threshold needs
+  them. A gate on scores is judged at the end, so `until_decided` is refused. The order of the classes is what
+  the version's metadata says, or `[data] classes`; it is never guessed. `log_loss` and `brier_score` need
+  probabilities, `average_precision` 5% of the rows in each class. For other servers see
+  [any server](any-server.md#scores).
 - `ndcg@10`, `hit@10`, `mrr`, `mrr@10`, `recall@10` and `map@10` go by ranked lists, with any whole number
   after `@`, where `[data] task` is `ranking`: see [Ranked lists](bring-your-own-model.md#ranked-lists).
   `accuracy` and `value` are then about the first item. `agreement@10` is the share of the first ten items

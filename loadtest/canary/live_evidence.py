@@ -19,7 +19,7 @@ from loadtest.canary.latency_tests import LatencyTest
 from loadtest.canary.shadow_join import Shadow
 from loadtest.canary.share_tests import ShareAlarm, ShareProof
 from loadtest.canary.split_check import TrueShares
-from loadtest.errors import GateError
+from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Canary, Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.metrics import METRICS
@@ -114,8 +114,14 @@ def check(experiment: Experiment) -> None:
     """See that every gate can be followed in live traffic, before anything starts.
 
     Raises:
+        ExperimentError: a threshold makes the labels, which the versions' own counters know nothing of.
         GateError: one cannot; the message says what can.
     """
+    if experiment.data.threshold is not None:
+        raise ExperimentError(
+            "a canary goes by the labels that the versions answer; leave out [data] threshold, and let them "
+            "answer by it"
+        )
     for gate in (*experiment.gates, *experiment.canary.rollback):
         if problem := _problem(gate):
             raise GateError(f"gate {str(gate)!r}: {problem}")

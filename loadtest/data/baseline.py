@@ -1,14 +1,16 @@
 """Baseline answers: whether an answer under load is the one that the version gave to the row without load.
 
-An answer matches when it has the text of the baseline answer. A regression's answers may differ a little, as
-a batch adds up floats in another order than a single row does: by 1e-5 of the spread of the version's own
-baseline answers, so that answers far from zero are told apart as well as others, and by the last digits of
-the precision that these answers have, of which single precision keeps 7.
+An answer matches when it has the text of the baseline answer and, where answers have scores, scores within
+1e-4 of their spread: a mixed-up answer often has the same label, and other scores. A regression's answers may
+differ a little, as a batch adds up floats in another order than a single row does: by 1e-5 of the spread of
+the version's own baseline answers, so that answers far from zero are told apart as well as others, and by the
+last digits of the precision that these answers have, of which single precision keeps 7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +20,22 @@ from numpy.typing import NDArray
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.role import Role
 
-BaselineAnswers = Mapping[Role, Mapping[int, str | None]]
-"""Per role and row the answer without load, as text; None: asked, and there is nothing to compare with.
-Rows and roles that were not asked are absent."""
+
+class ScoredAnswer(NamedTuple):
+    """An answer of a version that is asked for scores, too."""
+
+    text: str
+    scores: tuple[float, ...]
+
+
+BaselineAnswers = Mapping[Role, Mapping[int, str | ScoredAnswer | None]]
+"""Per role and row the answer without load; None: asked, and there is nothing to compare with. Rows and roles
+that were not asked are absent."""
 TOLERANCE = 1e-5
 """How far a regression's answer may lie from its baseline answer, as a share of the answers' spread."""
+SCORE_TOLERANCE = 1e-4
+"""The same of scores, which a softmax or a sum of trees computes in fewer digits."""
+_SCORES_SHOWN = 5
 _LAST_DIGITS = 8
 """How many units in the last place a sum in another order may differ by."""
 _TAIL = 0.01
@@ -37,8 +50,15 @@ class Comparison:
         answers: the version's answer to each row without load.
     """
 
-    def __init__(self, dataset: Dataset, answers: Mapping[int, str | None]) -> None:
-        self._texts = pa.array([answers.get(row) for row in range(len(dataset))], pa.string())
+    def __init__(self, dataset: Dataset, answers: Mapping[int, str | ScoredAnswer | None]) -> None:
+        known = [answers.get(row) for row in range(len(dataset))]
+        texts = [answer.text if isinstance(answer, ScoredAnswer) else answer for answer in known]
+        self._texts = pa.array(texts, pa.string())
+        scores = [answer.scores if isinstance(answer, ScoredAnswer) else None for answer in known]
+        self._scores = None
+        if any(scores):
+            self._scores = as_matrix(pa.array(scores, pa.list_(pa.float32())))
+            self._near_scores = Nearness(self._scores.ravel(), SCORE_TOLERANCE)
         self._numbers = numbers(self._texts) if dataset.labels.dtype.kind == "f" else None
         self._near = None if self._numbers is None else Nearness(self._numbers, TOLERANCE)
 
@@ -46,19 +66,58 @@ class Comparison:
         """The baseline answer of each of ``rows``; null where there is none."""
         return self._texts.take(rows)
 
-    def judge(self, rows: pa.Array, predictions: pa.Array, broken: pa.Array) -> pa.Array:
+    def shown(self, rows: pa.Array) -> pa.Array:
+        """The baseline answer of each of ``rows`` for a person to see: the text, and the first scores."""
+        texts = self.of(rows)
+        if self._scores is None:
+            return texts
+        scores = self._scores[np.asarray(rows)]
+        return pa.array(
+            [with_scores(text, own) for text, own in zip(texts.to_pylist(), scores, strict=True)], pa.string()
+        )
+
+    def judge(
+        self, rows: pa.Array, predictions: pa.Array, broken: pa.Array, scores: pa.Array | None = None
+    ) -> pa.Array:
         """As ``agrees``; an answer that came broken (a flag per answer) is not the baseline answer either."""
-        judged = pc.if_else(broken, False, self.agrees(rows, predictions))
+        judged = pc.if_else(broken, False, self.agrees(rows, predictions, scores))
         return pc.if_else(pc.is_valid(self.of(rows)), judged, pa.scalar(None, pa.bool_()))
 
-    def agrees(self, rows: pa.Array, predictions: pa.Array) -> pa.Array:
-        """Whether each prediction is its row's baseline answer; null where one of them is missing."""
+    def agrees(self, rows: pa.Array, predictions: pa.Array, scores: pa.Array | None = None) -> pa.Array:
+        """Whether each prediction is its row's baseline answer; null where one of them is missing.
+
+        Args:
+            rows: shape (n,).
+            predictions: as text.
+            scores: a list per prediction, null where there is none; None: only predictions are compared.
+        """
         baseline = self.of(rows)
         same = pc.equal(predictions, baseline)
+        if self._scores is not None and scores is not None:
+            known, got = self._scores[np.asarray(rows)], as_matrix(scores, self._scores.shape[1])
+            near = self._near_scores.of(got, known) | np.isnan(known)
+            return pc.and_(same, pa.array(near.all(axis=1)))
         if self._numbers is None or self._near is None:
             return same
         near = self._near.of(numbers(predictions), self._numbers[np.asarray(rows)])
         return pc.or_(same, pa.array(near))
+
+
+def with_scores(text: str | None, scores: Sequence[float] | NDArray[np.float64]) -> str | None:
+    """An answer and its first scores, as a person sees them; NaN: there is none."""
+    known = [f"{score:.6g}" for score in scores if not np.isnan(score)]
+    if text is None or not known:
+        return text
+    return f"{text} ({', '.join(known[:_SCORES_SHOWN])}{', ...' if len(known) > _SCORES_SHOWN else ''})"
+
+
+def as_matrix(lists: pa.Array, width: int = 0) -> NDArray[np.float64]:
+    """Lists of scores as a matrix, shape (n, width or more), NaN where there is none."""
+    counts = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
+    found = np.full((len(lists), max(width, int(counts.max(initial=0)))), np.nan)
+    places = np.arange(found.shape[1]) < counts[:, None]
+    found[places] = np.asarray(pc.list_flatten(lists))
+    return found[:, :width] if width else found
 
 
 class Nearness:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from contract.label_text import label_text
-from loadtest.data.class_order import in_order, named_classes
+from loadtest.data.class_order import in_order, is_yes_last, named_classes
 from loadtest.data.column_arrays import as_matrix, floats_of, labels_of, matrix_or_none
 from loadtest.data.columns_not_sent import left_out_of, listed, not_sent, shown
 from loadtest.data.relevance import Relevance
@@ -140,6 +140,11 @@ class Dataset:
     def classes(self) -> tuple[str, ...]:
         """The labels in the order in which samples have their scores; see ``in_order``."""
         return self.named_classes or in_order(np.unique(np.asarray(self.labels, dtype=str)).tolist())
+
+    @property
+    def is_positive_last(self) -> bool:
+        """Whether it is known that of two ``classes`` the second is the positive one."""
+        return len(self.classes) == 2 and (bool(self.named_classes) or is_yes_last(self.classes))
 
     @cached_property
     def class_places(self) -> NDArray[np.intp]:

@@ -136,8 +136,10 @@ class Experiment(Part):
 
     @property
     def scored(self) -> bool:
-        """Whether a gate needs the scores of answers beside their labels."""
-        return any("scores" in gate.entry.needs for gate in self.gates)
+        """Whether a gate, or the threshold, needs the scores of answers beside their labels."""
+        if self.data.task == "regression":
+            return False
+        return self.data.threshold is not None or any(gate.needs_scores for gate in self.gates)
 
     def with_absolute_data(self) -> Experiment:
         """The same experiment, fit to be read from another folder."""

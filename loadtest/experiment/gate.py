@@ -2,7 +2,8 @@
 
 Grammar::
 
-    gate      = metric { "[" argument "]" } [ "[" column "=" value "]" ] operator bound
+    gate      = metric [ "@" place ] { "[" argument "]" } [ "[" column "=" value "]" ] operator bound
+    place     = whole number | metric "=" number
     operator  = "<=" | ">=" | "=="
     bound     = quantity | "stable" [ ( "+" | "-" ) quantity ]
     quantity  = number [ "ms" | "s" | "%" | "pp" | "/s" | "m" | "g" ]
@@ -12,7 +13,7 @@ points, ``p99 <= 200ms`` an absolute bound, ``accuracy[segment=new] >= stable - 
 whose column ``segment`` reads ``new``. Column and value are written as they are, brackets and blanks inside
 included: ``accuracy[age=(17, 25]] >= 80%``. In double quotes they may hold anything, such as ``=`` in a
 column's name or blanks at an end: ``["rate=x"=" a"]``; ``""`` is a quote in them. Which metrics there are, in
-which units, and which of them take arguments (``ndcg@10``, ``pinball[0.9]``, ``mae[output=price]``) stands in
+which units, and which of them take arguments (``top_k_accuracy@5``, ``precision@recall=0.9``), stands in
 ``loadtest.experiment.metrics``.
 """
 
@@ -26,12 +27,12 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, PlainSerializer
 
 from loadtest.errors import GateError
-from loadtest.experiment.metrics import METRICS, Metric, find, why_unknown
+from loadtest.experiment.metrics import METRICS, Interim, Metric, find, why_unknown
 
 _BASE = {"ms": 0.001, "s": 1.0, "%": 0.01, "pp": 0.01, "/s": 1.0, "": 1.0, "m": 2.0**20, "g": 2.0**30}
 _QUANTITY = r"(\d+(?:\.\d+)?)\s*(ms|s|%|pp|/s|m|g)?"
 _PATTERN = re.compile(
-    r"\s*([A-Za-z][A-Za-z0-9_²]*)(@\d+)?\s*((?:\[.*\])?)\s*(<=|>=|==)\s*"
+    r"\s*([A-Za-z][A-Za-z0-9_²]*)(@(?:\d+|[A-Za-z]+\s*=\s*\d+(?:\.\d+)?%?))?\s*((?:\[.*\])?)\s*(<=|>=|==)\s*"
     rf"(?:(stable)\s*(?:([+-])\s*{_QUANTITY})?|{_QUANTITY})\s*",
     re.DOTALL,
 )
@@ -89,8 +90,18 @@ class Gate:
 
     @property
     def number(self) -> float | None:
-        """The number in brackets of the metric's name (``pinball[0.9]``: 0.9), else None."""
-        return next((float(text) for key, text in self.arguments if key == "[]"), None)
+        """The number in the metric's name (``pinball[0.9]``, ``precision@recall=0.9``: 0.9), else None."""
+        return next((float(text) for key, text in self.arguments if key in ("[]", "=")), None)
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether labels alone do not suffice."""
+        return "scores" in self.entry.needs or any(key == "scores" for key, _ in self.arguments)
+
+    @property
+    def interim(self) -> Interim:
+        """See ``Metric.interim``; scores come at the end, whatever the metric."""
+        return "scored" if self.needs_scores else self.entry.interim
 
     @property
     def k(self) -> int | None:
@@ -135,7 +146,8 @@ class Gate:
                 f"gate {text!r} does not parse; write for example 'p95 <= stable + 10%' or 'p99 <= 200ms'"
             )
         name, rank, brackets, operator, stable, sign, margin, margin_unit, bound, bound_unit = match.groups()
-        metric, unit, written = name.lower(), margin_unit or bound_unit or "", margin or bound
+        unit, written = margin_unit or bound_unit or "", margin or bound
+        metric, rank = _name(name, rank)
         try:
             entry = find(metric, table, ranked=rank is not None)
             if entry is None:
@@ -177,11 +189,22 @@ GateExpression = Annotated[
 """A gate as a field of a model: read from its text, written as its text."""
 
 
+def _name(name: str, rank: str | None) -> tuple[str, str | None]:
+    """The metric's name, ``precision@recall`` of ``precision@recall=90%``, and its argument: ``=0.9``."""
+    if rank is None or "=" not in rank:
+        return name.lower(), rank
+    other, _, number = rank.partition("=")
+    share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+    return f"{name}{other.strip()}".lower(), f"={share:.12g}"
+
+
 def _arguments(
     entry: Metric, rank: str | None, brackets: str
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str | None, str | None]]:
     """The arguments of a metric's name, and the column and value of its slice."""
-    found: dict[str, str] = {"@": rank[1:]} if rank else {}
+    found: dict[str, str] = {}
+    if rank:
+        found[rank[0]] = rank[1:]
     column = value = None
     rest = _without_arguments(brackets.strip(), entry, found)
     if rest:
@@ -198,16 +221,24 @@ def _arguments(
             )
     for key, text in found.items():
         if key not in entry.takes:
-            shown = f"@{text}" if key == "@" else f"[{text}]"
+            shown = f"@{text}" if key == "@" else f"={text}" if key == "=" else f"[{text}]"
             raise GateError(f"{entry.name} takes no {shown}; a slice reads [column=value]")
     if "[]" in found and not re.fullmatch(r"\d+(?:\.\d+)?", found["[]"]):
         raise GateError(f"[{found['[]']}] is not a number; write for example {entry.name}[0.9]")
     if entry.name.endswith("@k") and int(found["@"]) == 0:
         raise GateError(f"the first 0 items say nothing; write for example {entry.name[:-2]}@10")
+    if "scores" in found and not re.fullmatch(r"\d+(?:\.\d+)?", found["scores"]):
+        raise GateError(
+            f"[scores={found['scores']}] is no number; write for example {entry.name}[scores=0.01]"
+        )
     low, high = entry.between
-    if "[]" in found and not low < float(found["[]"]) < high:
-        raise GateError(f"[{found['[]']}] does not lie between {low:g} and {high:g}; write {entry.name}[0.9]")
-    for key, example in (("@", "@10"), ("[]", "[0.9]")):
+    for key, example in (("[]", "[0.9]"), ("=", "=0.9")):
+        if key in found and not low < float(found[key]) < high:
+            written = example.replace("0.9", found[key])
+            raise GateError(
+                f"{written} does not lie between {low:g} and {high:g}; write {entry.name}{example}"
+            )
+    for key, example in (("@", "@10"), ("[]", "[0.9]"), ("=", "=0.9")):
         if key in entry.takes and key not in found:
             raise GateError(f"{entry.name} lacks its number; write for example {entry.name}{example}")
     return tuple(found.items()), (column, value)

@@ -25,6 +25,7 @@ from loadtest.experiment.other_scorers import why_not
 from loadtest.stats import row_errors, scores
 
 Floats = NDArray[np.float64]
+Interim = Literal["estimated", "bets", "counted", "read", "scored"]
 
 
 class Quantity(NamedTuple):
@@ -85,8 +86,9 @@ class Metric:
         useless: the value of answers that say nothing; None: that of the labels' mean.
         quantile: of a latency, the quantile.
         takes: the arguments of its name: ``@`` a whole number (``ndcg@10``), ``[]`` a number
-            (``pinball[0.9]``), any other a named one, which may be left out (``mae[output=price]``).
-        between: the number in brackets lies between these.
+            (``pinball[0.9]``), ``=`` a share (``precision@recall=0.9``), any other a
+            named one, which may be left out (``mae[output=price]``).
+        between: the number in the name lies between these.
         per_row: of a regression, each row's part, from labels and answers of shape (n,), and the number in
             brackets where it takes one; not finite where the metric is undefined.
         of_sums: of a regression, the metric from the sums over rows of ``per_row``, label, label squared,
@@ -101,7 +103,7 @@ class Metric:
     task: Literal["classification", "regression", "ranking"] | None = None
     also: Literal["ranking"] | None = None
     needs: tuple[str, ...] = ()
-    interim: Literal["estimated", "bets", "counted", "read", "scored"] = "estimated"
+    interim: Interim = "estimated"
     restarts: Literal["pooled", "each", "wider"] = "pooled"
     sliced: bool = True
     live: Literal["latency", "errors", "answers"] | None = None
@@ -136,11 +138,11 @@ def _of_numbers(name: str, per_row: Callable[..., Floats], *needs: str, **more: 
 
 def _of_scores(
     name: str, quantity: Quantity, better: Literal["lower", "higher"], test: str, *needs: str, best: float,
-    takes: tuple[str, ...] = (),
+    takes: tuple[str, ...] = (), between: tuple[float, float] = (-math.inf, math.inf),
 ) -> Metric:  # fmt: skip
     return Metric(
         *(name, quantity, better, test), task="classification", needs=("scores", *needs), interim="scored",
-        best=best, takes=takes, useless=None,
+        best=best, takes=takes, between=between, useless=None,
     )  # fmt: skip
 
 
@@ -219,12 +221,24 @@ METRICS: Mapping[str, Metric] = {
         ),
         Metric(
             *("agreement", SHARE, "higher", "agreement"), interim="bets", best=1.0,
-            absolute="agreement compares the candidate with stable already",
+            takes=("scores",), absolute="agreement compares the candidate with stable already",
+        ),
+        Metric(
+            *("score_shift", NUMBER, "lower", "score_shift"), needs=("scores",), interim="scored", best=0.0,
+            takes=("[]",), between=(0.0, 1.0),
+            absolute="score_shift compares the candidate with stable already",
         ),
         _of_scores("roc_auc", SCORE, "higher", "discrimination", "pair", "rows of each class", best=1.0),
         _of_scores("roc_auc_ovr", SCORE, "higher", "discrimination", "rows of each class", best=1.0),
         _of_scores(
             "average_precision", SCORE, "higher", "discrimination", "yes", "rows of each class", best=1.0
+        ),
+        *(
+            _of_scores(
+                *(f"{best}@{held}", SHARE, "higher", "operating_point", "yes", "rows of each class"),
+                best=1.0, takes=("=",), between=(0.0, 1.0),
+            )
+            for best, held in (("precision", "recall"), ("recall", "precision"))
         ),
         _of_scores("log_loss", NUMBER, "lower", "per_row_score", best=0.0),
         _of_scores("brier_score", NUMBER, "lower", "per_row_score", best=0.0),

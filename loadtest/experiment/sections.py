@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from contract.faults import MAX_DELAY, SERVER_FAULTS, ServerFault
 from loadtest.experiment.gate import Gate, GateExpression
@@ -46,12 +46,21 @@ class Data(Part):
     classes: tuple[str, ...] = ()
     """The labels in the order in which the versions give scores, of two the positive one last. Empty: as the
     versions name them."""
+    threshold: float | None = None
+    """Of two classes, an answer is the positive one where its score is at least this, for both versions and
+    whatever label they answer. If absent: the versions' own labels."""
     task: Literal["classification", "regression", "ranking"] = "classification"
     """`classification`: an answer is right or wrong. `regression`: it is off by some amount. `ranking`: it
     is a list of items, the best first, and the label is an item or several."""
     repeats: Literal["allow", "forbid"] = "allow"
     """`forbid`: no row is sent twice under load or asked before it, so that no cache can answer. Refused if
     the evaluation set has too few distinct rows. All baseline answers are then asked for after the load."""
+
+    @model_validator(mode="after")
+    def _threshold_makes_labels(self) -> Data:
+        if self.threshold is not None and self.task == "regression":
+            raise ValueError("a threshold makes labels of scores, and a regression has none; leave it out")
+        return self
 
     @property
     def label_column(self) -> str:

@@ -13,7 +13,7 @@ from loadtest.judge.quality_tests import Rows, row_errors
 from loadtest.judge.run import Run, rows_of_slice
 from loadtest.stats import medians
 from loadtest.stats.estimate import Estimate, Known
-from loadtest.stats.medians import Median, MedianDifference
+from loadtest.stats.medians import MedianDifference, RankQuantile
 
 
 def median_error(gate: Gate, run: Run) -> Measurement:
@@ -23,12 +23,12 @@ def median_error(gate: Gate, run: Run) -> Measurement:
     own_s, own_c = float(np.median(s)), float(np.median(c))
     estimate: Estimate
     if gate.against == "absolute":
-        estimate = Median(np.sort(c))
+        estimate = RankQuantile(np.sort(c))
         return Measurement(estimate, gate.margin, own_s, own_c, rows=len(c))
     if gate.relative and own_s <= 0:
         raise NoEvidence(f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing")
     if evidence.often:
-        estimate = MedianDifference(Median(np.sort(s)), Median(np.sort(c)), gate.relative)
+        estimate = MedianDifference(RankQuantile(np.sort(s)), RankQuantile(np.sort(c)), gate.relative)
     else:
         labels = np.asarray(run.dataset.labels, dtype=np.float64)
         reach = abs(float(np.median(np.abs(labels - labels.mean()))) - own_c)

@@ -46,7 +46,7 @@ def decided(gate: Gate, measured: Measurement, level: Level, *, passed: bool) ->
     limit = limit_text(gate, measured)
     if isinstance(measured.estimate, Known):
         value = amount(shown(measured.estimate.value, unit), unit, signed=signed)
-        how = "counted" if gate.entry.interim == "counted" else "read once"
+        how = "counted" if gate.interim == "counted" else "read once"
         return f"{value}, {'within' if passed else 'beyond'} {limit} ({how}, so without an interval)"
     low, high = (shown(measured.to_base(end), unit) for end in level.interval(measured.estimate))
     at_least = gate.higher_is_better == passed

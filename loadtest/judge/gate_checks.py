@@ -17,6 +17,8 @@ from loadtest.judge.run import rows_of_slice
 from loadtest.stats.row_errors import LABELS
 
 _SHOWN = 8
+_OF_BOTH = ("agreement", "score_shift", "ranking_overlap")
+"""Tests that hold the answers of the two versions to each row against each other."""
 
 
 def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
@@ -28,6 +30,7 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
     """
     if dataset is not None:
         check_labels(experiment, dataset)
+        check_threshold(experiment, dataset)
     for gate in experiment.gates:
         problem = None
         if gate.entry.test not in TESTS:
@@ -41,8 +44,14 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
                 f"{gate.metric} needs labels, and {_no_label(experiment, dataset)}; name the label column "
                 f"under [data] label, or gate {instead} >= 99.5%"
             )
-        elif gate.entry.test in ("agreement", "ranking_overlap") and not is_paired(experiment.load):
-            problem = 'agreement needs each row answered by both versions; set [load] traffic = "duet"'
+        elif gate.entry.test in _OF_BOTH and not is_paired(experiment.load):
+            problem = f'{gate.metric} needs each row answered by both versions; set [load] traffic = "duet"'
+        elif (
+            gate.entry.test in _OF_BOTH
+            and gate.needs_scores
+            and (why := _no_scores(gate, experiment, dataset))
+        ):
+            problem = why
         elif beyond := _beyond_timeout(gate, experiment.load.timeout):
             problem = beyond
         elif dataset is not None and gate.column not in (None, *dataset.columns.column_names):
@@ -52,7 +61,7 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
             more = f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
             there = ", ".join(map(quoted, seen[:_SHOWN])) + more
             problem = f"no row has {quoted(gate.column)}={quoted(gate.value or '')}; there are {there}"
-        elif gate.entry.interim == "scored" and experiment.load.until_decided:
+        elif gate.needs_scores and experiment.load.until_decided:
             problem = (
                 f"{gate.metric} is judged at the end of the load, and [load] until_decided ends it before; "
                 "set that to false"
@@ -85,6 +94,39 @@ def check_labels(experiment: Experiment, dataset: Dataset) -> None:
             f"{traffic} traffic reports the true outcome of requests, and {_no_label(experiment, dataset)}; "
             "name the label column under [data] label, or use duet traffic"
         )
+
+
+def check_threshold(experiment: Experiment, dataset: Dataset) -> None:
+    """Refuse a threshold where nothing says which of two classes it makes.
+
+    Raises:
+        ExperimentError: there are not two classes, or the positive one is not known.
+    """
+    classes = dataset.classes
+    if experiment.data.threshold is None or dataset.is_positive_last:
+        return
+    found = (
+        f"nothing says which of {' and '.join(classes)} is the positive class"
+        if len(classes) == 2
+        else f"the evaluation set has {len(classes)}"
+    )
+    raise ExperimentError(
+        f"[data] threshold is for two classes, and {found}; name both under [data] classes, the positive one "
+        "last"
+    )
+
+
+def _no_scores(gate: Gate, experiment: Experiment, dataset: Dataset | None) -> str | None:
+    """Why there are no scores to compare, without labels; None: there are."""
+    if experiment.data.task == "regression":
+        return (
+            f"a regression has no scores; write {gate.metric} without [scores=]"
+            if gate.arguments[0][0] == "scores"
+            else None
+        )
+    if dataset is None or dataset.classes:
+        return None
+    return "nothing says which classes there are scores of; name them in their order under [data] classes"
 
 
 def _no_label(experiment: Experiment, dataset: Dataset) -> str:
@@ -139,7 +181,7 @@ def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | Non
     if need == "positive class":
         classes = np.unique(np.asarray(dataset.labels, dtype=str))
         try:
-            positive = classes[positive_class(gate, classes)]
+            positive = classes[positive_class(gate, dataset)]
         except NoEvidence as reason:
             return str(reason)
         return None if positive in seen else f"no row{where} is labelled {positive}, so it would be 0/0"

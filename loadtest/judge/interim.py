@@ -48,7 +48,7 @@ def analysis_times() -> Iterator[float]:
 
 def awaited(gate: Gate) -> bool:
     """Whether a run that ends as soon as it is decided waits for this gate to PASS."""
-    return gate.entry.interim in ("estimated", "bets")
+    return gate.interim in ("estimated", "bets")
 
 
 class InterimAnalyses:
@@ -67,7 +67,7 @@ class InterimAnalyses:
             unmeasured(
                 gate,
                 experiment.confidence,
-                _AT_THE_END.get(gate.entry.interim, "no analysis yet"),
+                _AT_THE_END.get(gate.interim, "no analysis yet"),
             )
             for gate in experiment.gates
         ]
@@ -78,10 +78,10 @@ class InterimAnalyses:
         for place, gate in enumerate(self._experiment.gates):
             before = self.judged[place]
             passed = self._final and awaited(gate) and before.result.verdict is Word.PASS
-            if passed or gate.entry.interim in _AT_THE_END:
+            if passed or gate.interim in _AT_THE_END:
                 continue
             now = decide(gate, run, level)
-            if gate.entry.interim == "counted" and now.result.verdict is Word.PASS:
+            if gate.interim == "counted" and now.result.verdict is Word.PASS:
                 now = now._replace(result=now.result.model_copy(update=_COUNTED_SO_FAR))
             if not self._final or before.result.verdict is not Word.FAIL:
                 self.judged[place] = now._replace(p_harm=min(before.p_harm, now.p_harm))

@@ -12,11 +12,12 @@ import numpy as np
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
 from loadtest.judge import error_ranks, quality_tests, ranking_tests, score_tests
-from loadtest.judge.agreement import agreement
+from loadtest.judge.agreement import agreement, score_shift
 from loadtest.judge.caches import without_cached
 from loadtest.judge.censored_latency import censored_latency
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED, compared_share, not_compared, too_few_compared
+from loadtest.judge.operating_point_tests import operating_point
 from loadtest.judge.outcomes import Flags, Floats, Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.run import Run, VersionFacts, rows_of_slice
@@ -48,7 +49,7 @@ def measure(gate: Gate, run: Run) -> Measurement:
     Raises:
         NoEvidence: it cannot be measured from these samples; the message says why.
     """
-    test, interim = TESTS[gate.entry.test], gate.entry.interim
+    test, interim = TESTS[gate.entry.test], gate.interim
     if interim == "read":
         return test(gate, run)
     exact = interim == "bets" and run.evidence.paired and (gate.against == "stable" or gate.entry.absolute)
@@ -240,6 +241,8 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "median_error": error_ranks.median_error,
     "largest_error": error_ranks.largest_error,
     "discrimination": score_tests.discrimination,
+    "operating_point": operating_point,
+    "score_shift": score_shift,
     "per_row_score": score_tests.per_row,
     "ranking": ranking_tests.ranking,
     "ranking_hit": ranking_tests.hit,

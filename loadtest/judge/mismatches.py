@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from loadtest.data.baseline import with_scores
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import Role
 from loadtest.judge.outcomes import Outcomes
@@ -43,7 +44,7 @@ def changed(outcomes: Outcomes, most: int) -> list[Changed]:
             outcomes.request_id[place].as_py(),
             int(outcomes.row[place]),
             outcomes.baseline[place].as_py(),
-            outcomes.prediction[place].as_py(),
+            with_scores(outcomes.prediction[place].as_py(), outcomes.scores[place].as_py() or ()),
         )
         for place in places.tolist()
     ]

@@ -103,8 +103,7 @@ def _bursts(evidence: Evidence, outcomes: Outcomes) -> float:
 
 def classification(gate: Gate, run: Run) -> Measurement:
     """A score of scikit-learn that is a function of hits, answers and truths per class."""
-    classes = np.unique(np.asarray(run.dataset.labels, dtype=str))
-    positive = positive_class(gate, classes)
+    positive = positive_class(gate, run.dataset)
     metric = scores.classification(gate.metric, positive)
     behind = partial(scores.rows_behind, gate.metric, positive)
     return _resampled(gate, run, metric, _classification_sums, gate.entry.useless or 0.0, behind)
@@ -286,18 +285,27 @@ def _classes_of(predictions: pa.Array, classes: NDArray[np.str_]) -> NDArray[np.
     return found
 
 
-def positive_class(gate: Gate, classes: NDArray[np.str_]) -> int | None:
-    """Where the positive class stands, for a score of two classes without an average; None for any other.
+def positive_class(gate: Gate, dataset: Dataset) -> int | None:
+    """Where the positive class stands among the labels in the order of their letters.
+
+    For a score of two classes without an average; None for any other.
 
     Raises:
-        NoEvidence: the labels do not say which class counts as yes.
+        NoEvidence: the labels do not say which class counts as yes, or no row has it.
     """
     if "positive class" not in gate.entry.needs:
         return None
+    classes = np.unique(np.asarray(dataset.labels, dtype=str)).tolist()
+    if len(dataset.named_classes) == 2:
+        yes = dataset.named_classes[1]
+        if yes not in classes:
+            raise NoEvidence(f"no row is labelled {yes}, so it would be 0/0")
+        return int(classes.index(yes))
     for yes, no in (("1", "0"), ("1.0", "0.0"), ("True", "False"), ("true", "false")):
         if yes in classes and len(classes) <= 2:
-            return int(np.flatnonzero(classes == yes)[0])
-        if list(classes) == [no]:
+            return int(classes.index(yes))
+        if classes == [no]:
             raise NoEvidence(f"no row is labelled {yes}, so it would be 0/0")
     instead = f"; write {gate.metric}_macro" if f"{gate.metric}_macro" in METRICS else ""
-    raise NoEvidence(f"{gate.metric} is for the labels 0 and 1{instead}")
+    also = ", or name both labels under [data] classes, the positive one last" if len(classes) == 2 else ""
+    raise NoEvidence(f"{gate.metric} is for the labels 0 and 1{instead}{also}")

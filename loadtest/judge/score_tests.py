@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loadtest.data.class_order import is_yes_last
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import Measurement
@@ -31,6 +30,8 @@ from loadtest.stats.discrimination import Discrimination
 
 FEWEST = 2
 """Rows of a class, and of all others, without which nothing is known of how such a metric varies."""
+FEWEST_AT_A_POINT = 20
+"""The same where a threshold is chosen among the scores of positive rows."""
 COMMON = 0.05
 """Share of rows below which average precision of a class promotes a worse candidate in up to 8% of runs."""
 NEEDS = ("pair", "rows of each class", "yes", "k")
@@ -50,7 +51,7 @@ def lacks(need: str, gate: Gate, dataset: Dataset) -> str | None:
         k = _k(gate)
         return None if 0 < k < len(classes) else f"of {len(classes)} classes, the top {k} say nothing"
     if need == "yes":
-        if len(classes) != 2 or dataset.named_classes or is_yes_last(classes):
+        if len(classes) != 2 or dataset.is_positive_last:
             return None
         return (
             f"nothing says which of {' and '.join(classes)} is the positive class; name both under [data] "
@@ -58,6 +59,8 @@ def lacks(need: str, gate: Gate, dataset: Dataset) -> str | None:
         )
     counts = np.bincount(dataset.class_places[rows_of_slice(gate, dataset)], minlength=len(classes))
     needed, instead = FEWEST, "log_loss"
+    if gate.entry.test == "operating_point":
+        needed, instead = FEWEST_AT_A_POINT, "roc_auc"
     if gate.metric == "average_precision":
         needed = max(FEWEST, math.ceil(COMMON * counts.sum()))
         instead = "roc_auc" if len(classes) == 2 else "roc_auc_ovr"
@@ -98,7 +101,7 @@ def discrimination(gate: Gate, run: Run) -> Measurement:
 
 def _discriminate(gate: Gate, run: Run, outcomes: Outcomes) -> _Discriminated:
     rows = Rows.of(outcomes, run.dataset)
-    scores = _filled(outcomes, run, median=True)
+    scores = filled(outcomes, run, median=True)
     each = np.column_stack([rows.mean(column) for column in scores.T])
     return _of_each_row(gate, each, run.dataset.class_places[rows.rows])
 
@@ -177,7 +180,7 @@ def per_row(gate: Gate, run: Run) -> Measurement:
 
 def _values(gate: Gate, run: Run, loss: _Loss, outcomes: Outcomes) -> Floats:
     """The value of each distinct row."""
-    scores = _filled(outcomes, run, median=False)
+    scores = filled(outcomes, run, median=False)
     if gate.entry.name != "top_k_accuracy":
         _refuse_others(outcomes, scores, "stable" if outcomes is run.evidence.stable else "the candidate")
     per_arrival = loss(scores, run.dataset.class_places[outcomes.row])
@@ -211,7 +214,7 @@ def _refuse_others(outcomes: Outcomes, scores: Floats, name: str) -> None:
         )
 
 
-def _filled(outcomes: Outcomes, run: Run, *, median: bool) -> Floats:
+def filled(outcomes: Outcomes, run: Run, *, median: bool) -> Floats:
     """Scores per arrival, shape (n, classes), with those of a request that has none made up.
 
     Args:

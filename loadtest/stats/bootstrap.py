@@ -102,13 +102,17 @@ class BootstrapEstimate(Unseen):
     Args:
         replicates: shape (b,), ascending.
         acceleration: BCa's correction for a standard error that changes with the value.
+        corrected: for the replicates' bias, too, which of maxima does harm.
     """
 
     replicates: Floats
     acceleration: float
+    corrected: bool = field(default=True, kw_only=True)
 
     @property
     def _bias(self) -> float:
+        if not self.corrected:
+            return 0.0
         below = np.mean(self.replicates < self.value) + np.mean(self.replicates == self.value) / 2
         return float(scipy.special.ndtri(self._inside(float(below))))
 

@@ -1,4 +1,5 @@
-"""Medians over rows: of one version exactly, of two by a paired bootstrap, or at any moment by their ranks.
+"""Medians over rows, and other quantiles: of one version exactly, of two medians by a paired bootstrap, or at
+any moment by their ranks.
 
 A median is no function of sums, so ``bootstrap.difference`` does not serve. Groups of rows are drawn all the
 same, and the median of each draw is found among the rows near the middle, which are all that it can be.
@@ -24,35 +25,41 @@ _FAR = 8.0
 
 
 @dataclass(frozen=True)
-class Median:
-    """The median of independent values with its exact interval, whatever their distribution.
+class RankQuantile:
+    """The median of independent values, or another quantile, with its exact interval.
+
+    It holds whatever the values' distribution is.
 
     Args:
         ascending: the values, shape (n,), ascending; none is below 0.
+        quantile: which, between 0 and 1.
     """
 
     ascending: Floats
+    quantile: float = 0.5
 
     @property
     def value(self) -> float:
-        """The median, of an even number of values between the two in the middle."""
-        return float(np.median(self.ascending))
+        """The quantile, between two values where it lies between them."""
+        return float(np.quantile(self.ascending, self.quantile))
 
     def interval(self, alpha: float) -> tuple[float, float]:
-        """Two of the values: as many lie below the true median as heads come up in n throws of a coin."""
+        """Two of the values: below the true quantile lie as many as a binomial count of n has it."""
         n = len(self.ascending)
-        # the most values below the lower end that alpha allows; none is certain enough: the end is open
-        outside = int(np.searchsorted(scipy.special.bdtr(np.arange(n), n, 0.5), alpha, side="right"))
-        if not outside:
-            return 0.0, math.inf
-        return float(self.ascending[outside - 1]), float(self.ascending[n - outside])
+        counts = np.arange(n)
+        # the most values below the lower end that alpha allows, and as many above the upper one; where none
+        # is certain enough, the end is open
+        below = int(np.searchsorted(scipy.special.bdtr(counts, n, self.quantile), alpha, side="right"))
+        above = int(np.count_nonzero(scipy.special.bdtrc(counts, n, self.quantile) <= alpha))
+        low = float(self.ascending[below - 1]) if below else 0.0
+        return low, float(self.ascending[n - above]) if above else math.inf
 
     def p_above(self, margin: float) -> float:
-        """The exact sign test of 'at most ``margin``'."""
+        """The exact binomial test of 'at most ``margin``'."""
         return invert(self, margin, above=True)
 
     def p_below(self, margin: float) -> float:
-        """The exact sign test of 'at least ``margin``'."""
+        """The exact binomial test of 'at least ``margin``'."""
         return invert(self, margin, above=False)
 
 
@@ -68,8 +75,8 @@ class MedianDifference:
         relative: the share of stable's median instead of the difference.
     """
 
-    stable: Median
-    candidate: Median
+    stable: RankQuantile
+    candidate: RankQuantile
     relative: bool
 
     @property

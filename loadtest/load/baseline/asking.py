@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from loadtest.data.baseline import Comparison
+from loadtest.data.baseline import Comparison, ScoredAnswer
 from loadtest.data.dataset import Dataset
 from loadtest.errors import UsageError
 from loadtest.experiment.role import Role
@@ -88,7 +88,7 @@ class BaselineAsker:
         self._head = client.head(codec.path, role)
         self._requests = 0
         self.asked = 0
-        self.answers: dict[int, str] = {}
+        self.answers: dict[int, str | ScoredAnswer] = {}
 
     def run(
         self, until: float, is_wanted: Callable[[], bool], *, again: bool = True, gives_up: bool = False
@@ -107,27 +107,40 @@ class BaselineAsker:
             error, answer = self._ask(row)
             self.asked += 1
             silent = silent + 1 if answer is None else 0
-            self._first.add(error, answer)
+            self._first.add(error, answer.text if isinstance(answer, ScoredAnswer) else answer)
             self.refused = self._first.refuse()
             if answer is not None:
                 self.answers[row] = answer
         twice = [row for row in self._rows[:ASKED_AGAIN] if again and row in self.answers]
         if twice and not self.refused and is_wanted():
-            answers = pa.array([self._ask(row)[1] for row in twice], pa.string())
-            same = Comparison(self._dataset, self.answers).agrees(pa.array(twice, pa.int32()), answers)
-            steady = False not in same.to_pylist()
+            steady = self._is_steady(twice)
         self._client.close()
         seconds = perf_counter() - began
         return BaselineReach(len(self._rows), self.asked, len(self.answers), self._requests, seconds, steady)
 
+    def _is_steady(self, twice: list[int]) -> bool:
+        """Whether these rows, asked again, get the answers that they got."""
+        again = [self._ask(row)[1] for row in twice]
+        texts = [answer.text if isinstance(answer, ScoredAnswer) else answer for answer in again]
+        scores = [answer.scores if isinstance(answer, ScoredAnswer) else None for answer in again]
+        same = Comparison(self._dataset, self.answers).agrees(
+            pa.array(twice, pa.int32()),
+            pa.array(texts, pa.string()),
+            pa.array(scores, pa.list_(pa.float32())),
+        )
+        return False not in same.to_pylist()
+
     @property
-    def asked_rows(self) -> dict[int, str | None]:
+    def asked_rows(self) -> dict[int, str | ScoredAnswer | None]:
         """The rows asked so far, each with its answer, or None."""
         return {row: self.answers.get(row) for row in self._rows[: self.asked]}
 
-    def _ask(self, row: int) -> tuple[str | None, str | None]:
+    def _ask(self, row: int) -> tuple[str | None, str | ScoredAnswer | None]:
+        """The error, or the answer."""
         self._requests += 1
         body = self._codec.body_of(self._dataset, row)
         answer = self._client.post(self._head, body, f"{self._ids}{self._requests}".encode())
         told = read_answer(answer, self._role, self._codec, self._task)
-        return told.error, told.prediction
+        if told.prediction is None or told.scores is None:
+            return told.error, told.prediction
+        return None, ScoredAnswer(told.prediction, told.scores)

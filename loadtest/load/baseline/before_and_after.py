@@ -8,7 +8,7 @@ from time import perf_counter
 
 import gevent
 
-from loadtest.data.baseline import BaselineAnswers, Comparison
+from loadtest.data.baseline import BaselineAnswers, Comparison, ScoredAnswer
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
@@ -76,7 +76,7 @@ class Baseline:
             self._rows = Halves(list(range(min(len(dataset), FIRST_ROWS))), [])
         if not load.baseline_time:
             self._rows = self._rows._replace(after=[])
-        self.answers: dict[Role, dict[int, str | None]] = {}
+        self.answers: dict[Role, dict[int, str | ScoredAnswer | None]] = {}
         self.reach: dict[Role, BaselineReach] = {}
         self.looked_at: dict[Role, int] = {}
         """Requests per version that were only looked at."""

@@ -81,7 +81,10 @@ class FirstRows:
 
     def _remedy(self) -> str:
         if all(is_finite(text) and not float(text).is_integer() for text in self._foreign):
-            return "these are scores: serve the label instead, or make [data] task a regression on them"
+            return (
+                "these are scores: set [data] threshold, serve the label instead, or make [data] task a "
+                "regression on them"
+            )
         return "write the labels as the model does, or serve an output that is a label"
 
 

@@ -24,19 +24,29 @@ def compare_late(samples: SampleSet, comparisons: Mapping[Role, Comparison]) -> 
             known from all.
     """
     table = samples.table
-    columns = {name: table[name].combine_chunks() for name in ("row", "prediction", "matches", "baseline")}
+    columns = {
+        name: table[name].combine_chunks() for name in ("row", "prediction", "matches", "baseline", "scores")
+    }
     failed = pa.array(samples.failed)
     broken = pc.fill_null(pc.is_in(table["error"].cast(pa.string()), pa.array(sorted(BROKEN))), False)
     matches, baseline = columns["matches"], columns["baseline"]
     for role, comparison in comparisons.items():
         mine = pc.and_(pa.array(samples.is_role(role)), pc.is_null(columns["matches"]))
-        judged = comparison.judge(columns["row"], columns["prediction"], broken.combine_chunks())
+        judged = comparison.judge(
+            columns["row"], columns["prediction"], broken.combine_chunks(), columns["scores"]
+        )
         matches = pc.if_else(mine, judged, matches)
         differs = pc.and_(mine, pc.fill_null(pc.invert(judged), False))
-        baseline = pc.if_else(differs, comparison.of(columns["row"]), baseline)
+        baseline = _filled(baseline, differs, comparison, columns["row"])
     wanted = pc.or_(failed, pc.fill_null(pc.invert(matches), False))
     ids = pc.if_else(wanted, table["request_id"].combine_chunks(), pa.scalar(None, pa.string()))
     return _with(samples, {"matches": matches, "baseline": baseline, "request_id": ids})
+
+
+def _filled(baseline: pa.Array, differs: pa.Array, comparison: Comparison, rows: pa.Array) -> pa.Array:
+    """The column ``baseline`` where an answer ``differs``, of which there are few."""
+    differs = pc.fill_null(differs, False)
+    return pc.replace_with_mask(baseline, differs, comparison.shown(rows.filter(differs)))
 
 
 def _with(samples: SampleSet, columns: Mapping[str, pa.Array]) -> SampleSet:

@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import pyarrow as pa
 from pydantic import Field, FiniteFloat
 
-from loadtest.data.baseline import BaselineAnswers
+from loadtest.data.baseline import BaselineAnswers, ScoredAnswer
 from loadtest.errors import ExitCode
 from loadtest.experiment.role import Role
 
@@ -36,7 +36,12 @@ Texts = Annotated[dict[Annotated[str, Field(max_length=1000)], Count], Field(max
 """What came instead of answers, and how often."""
 State = Literal["preparing", "ready", "running", "finished"]
 
-_ANSWERS = pa.schema([("role", pa.string()), ("row", pa.int32()), ("prediction", pa.string())])
+_ANSWERS = pa.schema(
+    [
+        *(("role", pa.string()), ("row", pa.int32()), ("prediction", pa.string())),
+        ("scores", pa.list_(pa.float32())),
+    ]
+)
 
 
 class Job(NamedTuple):
@@ -151,8 +156,12 @@ Message = Job | Joined | DatasetWanted | DatasetContent | Go | Stop | Report
 
 def encode_answers(baseline: BaselineAnswers) -> bytes:
     """The baseline answers as an Arrow IPC stream."""
-    records = [(v, row, text) for v, answers in baseline.items() for row, text in answers.items()]
-    columns: list[tuple[Any, ...]] = list(zip(*records, strict=True)) or [(), (), ()]
+    records = [
+        (v, row, *(answer if isinstance(answer, ScoredAnswer) else (answer, None)))
+        for v, answers in baseline.items()
+        for row, answer in answers.items()
+    ]
+    columns: list[tuple[Any, ...]] = list(zip(*records, strict=True)) or [()] * len(_ANSWERS)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, _ANSWERS, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
         writer.write_table(pa.table(dict(zip(_ANSWERS.names, columns, strict=True)), schema=_ANSWERS))
@@ -161,9 +170,10 @@ def encode_answers(baseline: BaselineAnswers) -> bytes:
 
 def decode_answers(data: bytes) -> BaselineAnswers:
     """What ``encode_answers`` encoded; nothing gives none."""
-    baseline: dict[Role, dict[int, str]] = {}
+    baseline: dict[Role, dict[int, str | ScoredAnswer | None]] = {}
     if data:
         columns = pa.ipc.open_stream(data).read_all().to_pydict()
-        for role, row, text in zip(*(columns[name] for name in _ANSWERS.names), strict=True):
-            baseline.setdefault(Role(role), {})[row] = text
+        for role, row, text, scores in zip(*(columns[name] for name in _ANSWERS.names), strict=True):
+            answer = text if scores is None else ScoredAnswer(text, tuple(scores))
+            baseline.setdefault(Role(role), {})[row] = answer
     return baseline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +25,15 @@ class ClassScores:
             says in which order it gives them.
         single: one score alone is that of the second of two classes.
         outputs: names of the tensors of the label and of the scores, where a protocol names them.
+        threshold: of two classes, the second is answered where its score is at least this, whatever label
+            the version gives; None: its label stands.
     """
 
     classes: tuple[str, ...]
     places: tuple[int, ...] = ()
     single: bool = False
     outputs: tuple[str, ...] = ()
+    threshold: float | None = None
 
     @classmethod
     def of(
@@ -97,7 +101,13 @@ class ClassScores:
         return whole.ordered([named.get(label, 0.0) for label in self.classes])
 
     def label(self, scores: Sequence[float]) -> str:
-        """The class with the greatest score; of one score, the second class where it is above 0.5."""
+        """The class with the greatest score; of one score, the second class where it is above 0.5.
+
+        With a threshold, the second class where its score reaches it, in the precision that samples keep.
+        """
+        if self.threshold is not None:
+            own, least = array("f", (scores[-1], self.threshold))
+            return self.classes[own >= least]
         if len(scores) == 1:
             return self.classes[scores[0] > 0.5]
         return self.classes[max(range(len(scores)), key=scores.__getitem__)]

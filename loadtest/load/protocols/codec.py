@@ -186,7 +186,10 @@ class Codec(ABC):
         """
         if self.ranking is not None:
             return ranking_text(ranked_items(self.ranked_part(body))), None
-        return (self.decode(body), None) if self.scores is None else self.decode_scores(body)
+        if self.scores is None:
+            return self.decode(body), None
+        label, scores = self.decode_scores(body)
+        return (label if self.scores.threshold is None else self.scores.label(scores)), scores
 
     @property
     def reader(self) -> ClassScores:
@@ -278,7 +281,9 @@ def scored(data: Any, classes: ClassScores) -> tuple[str, Scores]:
         else:
             raise ValueError(f"no scores under {', '.join(data)}")
     numbers = data if isinstance(data, list) else [data]
-    if len(numbers) == 1 and not beside and not isinstance(numbers[0], float):
+    bare = len(numbers) == 1 and not beside and not isinstance(numbers[0], float)
+    # where a threshold makes the labels, 1 is a score that was rounded
+    if bare and (classes.threshold is None or numbers[0] not in (0, 1)):
         raise ValueError(f"{numbers[0]!r} is a label, and no score")
     scores = classes.ordered(numbers)
     return classes.label(scores) if label is None else label, scores

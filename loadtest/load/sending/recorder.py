@@ -133,7 +133,7 @@ class Recorder:
             ranking = pa.array(lists, ranking.type).take(codes)
         role = pa.DictionaryArray.from_arrays(pa.array(columns["role"]), pa.array(ROLES))
         broken = np.isin(columns["error"], [code for code, error in enumerate(errors) if error in BROKEN])
-        matches, baseline = self._matching(columns["role"], rows, prediction, broken)
+        matches, baseline = self._matching(columns["role"], rows, prediction, broken, scores)
         wanted = (columns["error"] != _NONE) | _is_false(matches)
         wanted |= np.isin(columns["role"], list(self._waiting)) & np.asarray(pc.is_null(matches))
         arrays = {
@@ -165,15 +165,16 @@ class Recorder:
         return pc.fill_null(pc.equal(prediction, self._labels.take(rows)), False)
 
     def _matching(
-        self, role: NDArray[np.int8], rows: Any, prediction: Any, broken: NDArray[np.bool_]
+        self, role: NDArray[np.int8], rows: Any, prediction: Any, broken: NDArray[np.bool_], scores: Any
     ) -> tuple[Any, Any]:
         """The columns ``matches`` and ``baseline``."""
         matches, baseline = pa.nulls(len(rows), pa.bool_()), pa.nulls(len(rows), pa.string())
         for index, comparison in self._baseline.items():
-            mine, known = pa.array(role == index), comparison.of(rows)
-            judged = comparison.judge(rows, prediction, pa.array(broken))
+            mine = pa.array(role == index)
+            judged = comparison.judge(rows, prediction, pa.array(broken), scores)
             matches = pc.if_else(mine, judged, matches)
-            baseline = pc.if_else(pc.and_(mine, pa.array(_is_false(matches))), known, baseline)
+            differs = pc.and_(mine, pa.array(_is_false(matches)))
+            baseline = pc.replace_with_mask(baseline, differs, comparison.shown(rows.filter(differs)))
         return matches, baseline
 
     def _before(self, role: NDArray[np.int8], rows: Any) -> Any:

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -125,7 +126,7 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
 def _reading(
     codec: Codec, experiment: Experiment, dataset: Dataset, role: Role, ask: Callable[[str], Any]
 ) -> Codec:
-    """The codec, which reads rankings where answers are ones, and scores where a gate needs them."""
+    """The codec, which reads rankings where answers are ones, and scores where something needs them."""
     if dataset.ranked:
         try:
             return codec.ranked(ask)
@@ -133,11 +134,14 @@ def _reading(
             raise ExperimentError(f"{role}: {error}") from None
     if not experiment.scored:
         return codec
+    threshold = experiment.data.threshold
     try:
-        return codec.scored(dataset.classes, named=bool(dataset.named_classes), ask=ask)
+        reader = codec.scored(dataset.classes, named=bool(dataset.named_classes), ask=ask)
     except ExperimentError as error:
-        gate = next(gate for gate in experiment.gates if "scores" in gate.entry.needs)
-        raise ExperimentError(f"gate {gate.expression!r}, {role}: {error}") from None
+        asking = [f"gate {gate.expression!r}" for gate in experiment.gates if gate.needs_scores]
+        why = asking[0] if asking else f"[data] threshold = {threshold:g}"
+        raise ExperimentError(f"{why}, {role}: {error}") from None
+    return replace(reader, scores=replace(reader.reader, threshold=threshold))
 
 
 def _send(

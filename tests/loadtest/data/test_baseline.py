@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from loadtest.data.baseline import Comparison
+from loadtest.data.baseline import Comparison, ScoredAnswer
 from loadtest.data.dataset import Dataset
 
 
@@ -30,6 +30,35 @@ def agrees(labels, baseline, prediction):
 )
 def test_a_label_is_the_same_to_the_letter(baseline, prediction, same):
     assert agrees(["0", "1"], baseline, prediction) is same
+
+
+SCORED = {row: ScoredAnswer("1" if score > 0.5 else "0", (1 - score, score)) for row, score in
+          enumerate(np.linspace(0.02, 0.98, 49))}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("label", "scores", "same"),
+    [
+        ("1", (0.22, 0.78), True),
+        # added up in another order
+        ("1", (0.220002, 0.779998), True),
+        # another row's answer, whose label is the same
+        ("1", (0.2, 0.8), False),
+        ("1", (0.2201, 0.7799), False),
+        # the same scores and another label
+        ("0", (0.22, 0.78), False),
+        # one score where there were two; none, of an error; more than there were
+        ("1", (0.78,), False),
+        (None, None, None),
+    ],
+)
+def test_scores_belong_to_the_answer(label, scores, same):
+    comparison = Comparison(dataset(["0", "1"] * 25), SCORED)
+    row, told = pa.array([38], pa.int32()), pa.array([label], pa.string())
+    lists = pa.array([scores], pa.list_(pa.float32()))
+    assert comparison.agrees(row, told, lists).to_pylist() == [same]
+    assert comparison.shown(row).to_pylist() == ["1 (0.22, 0.78)"]
+    assert comparison.shown(pa.array([49], pa.int32())).to_pylist() == [None]
 
 
 def regression(baseline, prediction, others):

@@ -7,13 +7,13 @@ import pytest
 from scipy import stats
 
 from loadtest.stats import medians
-from loadtest.stats.medians import Median, MedianDifference
+from loadtest.stats.medians import MedianDifference, RankQuantile
 
 
 @pytest.mark.parametrize("n", [1, 4, 5, 20, 201])
 def test_the_interval_of_one_median_is_that_of_the_sign_test(n):
     values = np.arange(1.0, n + 1)
-    low, high = Median(values).interval(0.05)
+    low, high = RankQuantile(values).interval(0.05)
     # the exact chance that fewer than `low` of n coins show heads
     tails = [j for j in range(n) if stats.binom.cdf(j, n, 0.5) <= 0.05]
     assert low == (len(tails) and values[len(tails) - 1])
@@ -23,8 +23,8 @@ def test_the_interval_of_one_median_is_that_of_the_sign_test(n):
 def test_p_values_agree_with_the_interval():
     values = np.sort(np.random.default_rng(1).exponential(1, 101))
     for estimate in (
-        Median(values),
-        MedianDifference(Median(values), Median(np.sort(values * 2)), relative=True),
+        RankQuantile(values),
+        MedianDifference(RankQuantile(values), RankQuantile(np.sort(values * 2)), relative=True),
     ):
         low, high = estimate.interval(0.02)
         assert estimate.p_above(low - 1e-6) < 0.021
@@ -52,4 +52,4 @@ def test_ties_of_most_rows_leave_an_interval_all_the_same():
     estimate = medians.difference(errors, errors, relative=False, paired=True, rows=500, reach=2.0)
     low, high = estimate.interval(0.05)
     assert low < 0 < high
-    assert Median(np.sort(errors)).interval(0.05) == (0.0, 0.0)
+    assert RankQuantile(np.sort(errors)).interval(0.05) == (0.0, 0.0)

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from loadtest.data.baseline import Comparison
+from loadtest.data.baseline import Comparison, ScoredAnswer
 from loadtest.data.dataset import Dataset
 from loadtest.load.baseline.late_answers import compare_late
 from tests.loadtest.made_samples import Sample, sample_set
@@ -40,6 +40,15 @@ def test_what_waited_for_its_comparison_gets_it():
     samples = compare_late(sample_set(before for before, _ in table), known)
     columns = [samples.table[name].to_pylist() for name in ("matches", "request_id", "baseline")]
     assert list(zip(*columns, strict=True)) == [after for _, after in table]
+
+
+def test_scores_are_compared_late_too():
+    known = {row: ScoredAnswer("1", (1 - score, score)) for row, score in enumerate((0.75, 0.5, 0.875))}
+    given = [(0.25, 0.75), (0.5, 0.5)]
+    waiting = [sample(0, "candidate", "1")._replace(scores=list(scores)) for scores in given]
+    late = compare_late(sample_set(waiting), {"candidate": Comparison(DATASET, known)}).table
+    assert late["matches"].to_pylist() == [True, False]
+    assert late["baseline"].to_pylist() == [None, "1 (0.25, 0.75)"]
 
 
 def test_nothing_was_asked():

@@ -1,8 +1,10 @@
+from loadtest.data.baseline import ScoredAnswer
 from loadtest.load.cluster.messages import decode_answers, encode_answers
 
 
 def test_baseline_answers_travel():
-    baseline = {"stable": {0: "1", 7: "ä"}, "candidate": {7: "0"}}
+    scored = ScoredAnswer("0", (0.25, 0.75))
+    baseline = {"stable": {0: "1", 7: "ä", 8: None}, "candidate": {7: "0", 9: scored}}
     assert decode_answers(encode_answers(baseline)) == baseline
     assert decode_answers(encode_answers({})) == {}
     assert decode_answers(b"") == {}

@@ -1,6 +1,7 @@
 """Scores in the answers of each protocol: bodies as servers give them, and what is not one row's scores."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -48,6 +49,30 @@ def scored(codec, classes, *, named=True):
 )  # fmt: skip
 def test_scores_alone_or_beside_a_label(codec, classes, body, label, scores):
     assert scored(codec, classes).read(body.encode()) == (label, scores)
+
+
+@pytest.mark.parametrize(
+    ("codec", "threshold", "body", "label"),
+    [
+        (SAGEMAKER, 0.3, "0.31", "1"),
+        (SAGEMAKER, 0.3, "0.29", "0"),
+        # at the threshold, as double and as single precision
+        (SAGEMAKER, 0.7, "0.7", "1"),
+        (KSERVE, 0.7, '{"predictions": [0.699999988079071]}', "1"),
+        # two scores, the second one's counts; the version's own label does not
+        (MLFLOW, 0.3, '{"predictions": [[0.6, 0.4]]}', "1"),
+        (SAGEMAKER, 0.3, '{"predictions": [{"score": 0.4, "predicted_label": 0}]}', "1"),
+        # scores that a server rounded
+        (SAGEMAKER, 0.5, "1", "1"),
+        (KSERVE, 0.5, '{"predictions": [0]}', "0"),
+        # margins have no bounds
+        (SAGEMAKER, -1.5, "-1.2", "1"),
+    ],
+)
+def test_a_threshold_makes_the_label(codec, threshold, body, label):
+    reader = replace(ClassScores.of(BINARY, named=True), threshold=threshold)
+    there = codec_from(replace(codec, scores=reader).words)
+    assert there.read(body.encode())[0] == label
 
 
 @pytest.mark.parametrize(

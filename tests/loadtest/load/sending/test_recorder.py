@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from loadtest.data.baseline import ScoredAnswer
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SCHEMA
 from loadtest.load.sending.recorder import Recorder
@@ -75,6 +76,16 @@ def test_scores_come_out_of_the_right_samples():
     # of one turn alone, and none where there are none
     recorder.add(0, 0, 9.0, 9.0, 9.0, 200, None, "1", 9)
     assert recorder.take().table["scores"].to_pylist() == [None]
+
+
+def test_the_same_label_with_other_scores_is_a_mismatch():
+    known = {row: ScoredAnswer("1", (1 - score, score)) for row, score in enumerate((0.6, 0.9, 0.7))}
+    recorder = Recorder(CLASSES, 0, {"stable": known}, "run-")
+    recorder.add(0, 0, 0.0, 0.0, 1.0, 200, None, "1", 1, (0.4, 0.6))
+    recorder.add(0, 0, 1.0, 1.0, 2.0, 200, None, "1", 2, (0.1, 0.9))
+    table = recorder.take().table
+    assert table["matches"].to_pylist() == [True, False]
+    assert table["baseline"].to_pylist() == [None, "1 (0.4, 0.6)"]
 
 
 def test_a_regression_has_no_right_and_wrong():
