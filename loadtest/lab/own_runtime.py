@@ -18,9 +18,8 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from contract.version_folder import requirements_file
 from loadtest.errors import ModelError
-
-REQUIREMENTS = "requirements.txt"
 
 _SERVER = Path(__file__).parents[2] / "requirements" / "model_server.in"
 
@@ -53,7 +52,7 @@ def own_runtime(folder: Path, server: Path = _SERVER) -> OwnRuntime | None:
     Raises:
         ModelError: a line is no requirement, or names a package by a path or a URL.
     """
-    path = folder / REQUIREMENTS
+    path = requirements_file(folder)
     try:
         text = path.read_bytes()[: _LARGEST + 1].decode("utf-8-sig")
     except FileNotFoundError:

@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 
 from contract.label_text import label_text
 from contract.model_toml import MODEL_TOML
+from contract.version_folder import requirements_file
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError, UsageError
 from loadtest.experiment.experiment import UNLABELLED_GATES, Data
 from loadtest.lab.interface import VersionPython
-from loadtest.lab.own_runtime import REQUIREMENTS
 from loadtest.lab.select import version_python
 from loadtest.workflows.columns_sent import sent_lines
 from loadtest.workflows.new_experiment import by_option, have_decimals, read_rows, write_experiment
@@ -179,7 +179,7 @@ def _describe_each(
     folder: Path, asked: Mapping[str, Any], dataset: Dataset, say: Say, python_of: VersionPython, ask: Ask
 ) -> list[_Described]:
     """Every version as it describes itself, on its own packages where it names any, in the order of names."""
-    own = [path.parent.name for path in folder.glob(f"*/{REQUIREMENTS}")]
+    own = [path.name for path in folder.glob("*") if requirements_file(path).is_file()]
     found = _describe({**asked, "elsewhere": own}, Path(sys.executable), dataset, ask)
     for place, version in [(place, one["version"]) for place, one in enumerate(found) if len(one) == 1]:
         python = python_of(folder / version, say)

@@ -270,6 +270,8 @@ def main(given: str, out: TextIO, errors: TextIO) -> int:
         for version in find_versions(folder):
             if version != asked.get("only", version):
                 continue
+            # before packages are installed for it
+            check_allowed(*model_file(folder / version), asked["name"], allowed)
             answer: dict[str, Any] = {"version": version}
             if version not in asked.get("elsewhere", ()):
                 columns, rows, label = asked["columns"], asked["rows"], asked.get("label", "")

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from contract.version_folder import requirements_file, version_folder
+
 
 class VersionError(Exception):
     """The version folder is missing, broken or not allowed; ``str(error)`` names the file and the remedy."""
@@ -52,7 +54,7 @@ class DeadlinePassed(RequestError):  # noqa: N818 - it names what happened
 def needs_columns(path: Path, why: str) -> VersionError:
     """What is said where ``model.toml`` has a matrix and the model takes named columns."""
     return VersionError(
-        f"{path}: {why}; delete model.toml, and `loadproof init {path.parent.parent}` writes it "
+        f"{path}: {why}; delete model.toml, and `loadproof init {version_folder(path).parent}` writes it "
         "with [columns]"
     )
 
@@ -71,8 +73,9 @@ def missing_package(path: Path, package: str, instead: str = "export the model t
     """
     package = _PACKAGES.get(package.split(".")[0], package.split(".")[0])
     return VersionError(
-        f"{path}: needs the package {package}, which is not installed here; write the line {package} into "
-        f"{path.parent / 'requirements.txt'}, so that this version gets packages of its own, or {instead}"
+        f"{path}: needs the package {package}, which is not installed here; write the line {package} "
+        f"into {requirements_file(version_folder(path))}, so that this version gets packages "
+        f"of its own, or {instead}"
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.model_toml import MODEL_TOML, Task
+from contract.version_folder import version_folder
 from services.model_server.columns import Rows
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import EXAMPLES
@@ -79,7 +80,7 @@ def outputs_of(runtime: Runtime, examples: Rows, task: Task, wanted: str, path: 
     if wanted and wanted not in choices:
         remedy = f"choose {' or '.join(choices)}" if choices else "delete the key: there is one value per row"
         raise VersionError(
-            f"{path.parent / MODEL_TOML}: output {wanted!r} is no output of the model; {remedy}"
+            f"{version_folder(path) / MODEL_TOML}: output {wanted!r} is no output of the model; {remedy}"
         )
     chosen = wanted or next(iter(choices), "")
     if _PREDICT in names and chosen != _PREDICT and count > 1:
@@ -142,13 +143,14 @@ def _tried(runtime: Runtime, examples: Rows, asked: frozenset[str], path: Path) 
         return _answers(runtime, examples, asked)
     except Exception as error:
         # whatever the model raises, it cannot serve
-        if (path.parent / EXAMPLES).exists():
+        if (version_folder(path) / EXAMPLES).exists():
             raise VersionError(
                 f"{path}: fails on the rows of {EXAMPLES} ({one_line(error)}); correct them or model.toml"
             ) from error
         raise VersionError(
             f"{path}: fails on a row of zeros of the input in model.toml ({one_line(error)}); "
-            f"make them agree, or let `loadproof init {path.parent.parent}` write rows that exist beside it"
+            f"make them agree, or let `loadproof init {version_folder(path).parent}` write rows that exist "
+            "beside it"
         ) from error
 
 

@@ -11,7 +11,7 @@ import warnings
 from importlib import metadata
 from pathlib import Path
 
-REQUIREMENTS = "requirements.txt"
+from contract.version_folder import REQUIREMENTS, requirements_file
 
 _PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])? *== *([\w.!+-]+)", re.MULTILINE)
 _LARGEST = 100_000
@@ -40,7 +40,7 @@ def compare_version(library: str, saved: str | None) -> None:
 def compare_requirements(folder: Path) -> None:
     """Warn, in one line, of packages that the folder pins and that are others here, or missing."""
     try:
-        text = (folder / REQUIREMENTS).read_bytes()[:_LARGEST].decode("utf-8-sig")
+        text = requirements_file(folder).read_bytes()[:_LARGEST].decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         # whoever makes an environment of it says what is wrong with it
         return

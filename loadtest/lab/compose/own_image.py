@@ -6,9 +6,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from contract.version_folder import REQUIREMENTS, requirements_file
 from loadtest.errors import LabError, ModelError
 from loadtest.lab.compose.docker_cli import Docker
-from loadtest.lab.own_runtime import REQUIREMENTS, OwnRuntime
+from loadtest.lab.own_runtime import OwnRuntime
 
 DOCKERFILE = Path(__file__).parents[3] / "services" / "model_server" / "own_runtime.Dockerfile"
 
@@ -43,5 +44,5 @@ def own_image(
         except LabError as error:
             said = next((line for line in error.log if "ERROR: " in line), str(error))
             reason = said.partition("ERROR: ")[2] or said
-            raise ModelError(f"{version / REQUIREMENTS}: cannot be installed: {reason}") from None
+            raise ModelError(f"{requirements_file(version)}: cannot be installed: {reason}") from None
     return image

@@ -11,8 +11,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from contract.version_folder import REQUIREMENTS, requirements_file
 from loadtest.errors import ModelError, StartError
-from loadtest.lab.own_runtime import REQUIREMENTS, OwnRuntime
+from loadtest.lab.own_runtime import OwnRuntime
 
 FOLDER = Path(__file__).parents[3] / ".cache" / "environments"
 
@@ -69,10 +70,12 @@ def _make(home: Path, python: Path, runtime: OwnRuntime, version: Path, uv: str)
                     command, capture_output=True, text=True, check=False, timeout=_SECONDS, cwd=home.parent
                 )
             except subprocess.TimeoutExpired:
-                raise StartError(f"{version / REQUIREMENTS}: not installed within {_SECONDS:g} s") from None
+                raise StartError(
+                    f"{requirements_file(version)}: not installed within {_SECONDS:g} s"
+                ) from None
             if done.returncode:
                 raise ModelError(
-                    f"{version / REQUIREMENTS}: cannot be installed: {_reason(done.stderr)}; "
+                    f"{requirements_file(version)}: cannot be installed: {_reason(done.stderr)}; "
                     "correct it, and leave out what the model does not need"
                 )
 

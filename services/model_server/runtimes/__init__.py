@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from contract.version_folder import model_folder
 from services.model_server.errors import VersionError
 from services.model_server.runtime import Format
 
@@ -30,7 +31,7 @@ def model_file(folder: Path) -> tuple[Format, Path]:
     Raises:
         VersionError: there is none, or more than one.
     """
-    found = [(one, folder / one.file) for one in formats() if (folder / one.file).exists()]
+    found = _files(folder) or _files(model_folder(folder))
     for one, path in found:
         if one.inner:
             return one.inner(path, formats())
@@ -49,8 +50,7 @@ def check_allowed(kind: Format, path: Path, name: str, allowed: Collection[str])
     if kind.runs_code and name not in allowed:
         raise VersionError(
             f"{path}: loading {kind.code} runs the code in it; if you trust whoever made it, allow it by "
-            f"name with --allow-pickle {name} or ALLOW_PICKLE={name} in the environment, or "
-            f"{kind.instead} instead"
+            f"name with ALLOW_PICKLE={name} in the environment, or {kind.instead} instead"
         )
 
 
@@ -60,8 +60,9 @@ def find_versions(folder: Path) -> list[str]:
     Raises:
         VersionError: there is none.
     """
-    if found := {path.parent.name for one in formats() for path in folder.glob(f"*/{one.file}")}:
-        return sorted(found)
+    found = (path.name for path in folder.glob("*") if _files(path) or _files(model_folder(path)))
+    if versions := sorted(found):
+        return versions
     files = {suffix: one.file for one in formats() for suffix in one.suffixes}
     stray = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix in files)
     hint = f"for example {folder / 'v1' / 'model.skops'}"
@@ -69,6 +70,10 @@ def find_versions(folder: Path) -> list[str]:
         place = stray[0].parent if stray[0].parent != folder else folder / "v1"
         hint = f"{stray[0]} must become {place / files[stray[0].suffix]}"
     raise VersionError(f"{folder}: no version in it, that is a folder with one of {_names()}; {hint}")
+
+
+def _files(folder: Path) -> list[tuple[Format, Path]]:
+    return [(one, folder / one.file) for one in formats() if (folder / one.file).exists()]
 
 
 def _names() -> str:

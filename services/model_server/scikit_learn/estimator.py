@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_outlier_detector, is_regressor
 
 from contract.model_toml import MODEL_TOML
+from contract.version_folder import version_folder
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import read_examples
@@ -138,7 +139,7 @@ class Estimator:
 
     def _several(self, spec: Input) -> bool:
         """Whether it gives several values per row; only its answers tell."""
-        rows = read_examples(self._path.parent, spec, None)[:2]
+        rows = read_examples(version_folder(self._path), spec, None)[:2]
         return bool(self.run(rows, frozenset(["predict"]))["predict"].size > len(rows))
 
     def _direct_columns(self, spec: tuple[TensorSpec, ...], forbidden: str) -> tuple[str, str]:
@@ -151,7 +152,7 @@ class Estimator:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 # of categories that are made up
                 warnings.simplefilter("ignore")
-                examples = read_examples(self._path.parent, spec, None)
+                examples = read_examples(version_folder(self._path), spec, None)
                 assert isinstance(examples, Columns)  # noqa: S101 - the input is columns
                 made = direct_pipeline(self.model, examples, self.run, names, onnx=not forbidden)
         except NotDirect as reason:

@@ -108,8 +108,8 @@ def nothing(folder: Path) -> None:
         (with_a_task_and_a_matrix, ALL, "delete model.toml, and `loadproof init", delete_model_toml),
         (program, ALL, "give it task = ", with_a_task),
         # allowed by name
-        (with_a_task, (), "allow it by name with --allow-pickle m", nothing),
-        (lambda f: own_step(f, "model.joblib"), (), "allow it by name with --allow-pickle m", nothing),
+        (with_a_task, (), "allow it by name with ALLOW_PICKLE=m", nothing),
+        (lambda f: own_step(f, "model.joblib"), (), "allow it by name with ALLOW_PICKLE=m", nothing),
         (lambda f: own_step(f, "model.skops"), ALL, "save the model with joblib as model.joblib", as_joblib),
     ],
     ids=["lightgbm", "onnx", "python", "task", "program", "pickle", "skops"],

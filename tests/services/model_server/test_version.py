@@ -56,7 +56,7 @@ def test_skops_models_answer_as_the_original(tmp_path: Path, model: Any, rows: n
 
 def test_a_pickle_loads_where_it_is_allowed_by_name(tmp_path: Path, models: Any, save: Any) -> None:
     folder = save(tmp_path, pickled(models["text"]), file="model.joblib")
-    with pytest.raises(VersionError, match=r"allow it by name with --allow-pickle shop"):
+    with pytest.raises(VersionError, match=r"allow it by name with ALLOW_PICKLE=shop"):
         load_version(folder, allow_pickle=["digits"])
     assert load_version(folder, allow_pickle=["shop"]).classes == ("hat", "shoe", "Übergröße")
 

@@ -14,7 +14,9 @@ import pytest
 import skops.io
 import xgboost
 import yaml
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from services.model_server.describe import describe
@@ -135,7 +137,23 @@ def test_a_broken_file_is_one_line(tmp_path: Path, content: str, message: str) -
 
 def test_folders_of_mlflow_are_versions(tmp_path: Path) -> None:
     written(tmp_path / "v1", FUNCTION)
-    assert find_versions(tmp_path) == ["v1"]
+    (tmp_path / "v2").mkdir()
+    written(tmp_path / "v2" / "model", FUNCTION)
+    assert find_versions(tmp_path) == ["v1", "v2"]
+
+
+def test_a_version_holds_the_folder_as_mlflow_downloads_it(tmp_path: Path) -> None:
+    frame = FRAME.assign(b=np.where(FRAME.b > 0, FRAME.b, np.nan))
+    model = make_pipeline(SimpleImputer(), LogisticRegression()).fit(frame, LABELS)
+    (tmp_path / "model").mkdir()
+    skops.io.dump(model, tmp_path / "model" / "model.skops")
+    of_sklearn(tmp_path / "model", "model.skops")
+    rows = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+    answer = describe(tmp_path, "m", "v1", list(frame), rows)
+    assert answer["predictions"] == model.predict(frame).tolist()
+    # beside the folder, which stays as it is
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["examples.parquet", "model", "model.toml"]
+    assert load_version(tmp_path).columns == ("a", "b")
 
 
 # MLflow warns of what it saves, in its own words

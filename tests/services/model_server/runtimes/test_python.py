@@ -154,7 +154,7 @@ def test_it_does_not_run_unless_it_is_allowed(tmp_path: Path) -> None:
         describe(tmp_path, "mine", "v1", COLUMNS, ROWS, ["yours"])
     assert str(caught.value) == (
         f"{tmp_path / 'model.py'}: loading a program runs the code in it; if you trust whoever made it, "
-        "allow it by name with --allow-pickle mine or ALLOW_PICKLE=mine in the environment, or bring the "
+        "allow it by name with ALLOW_PICKLE=mine in the environment, or bring the "
         "model in its library's own format instead"
     )
 
