@@ -9,6 +9,7 @@
     compile = true                    # optional: may ONNX Runtime run a scikit-learn model
     output = "price"                  # optional: of several values per row, the one that ``predict`` is;
                                       # "ranking": they are a ranked list
+    required = ["city"]               # optional: of [columns], those whose cells may not be missing
 
     [[inputs]]                        # a matrix of numbers: exactly one
     name = "features"
@@ -18,7 +19,7 @@
 
     [columns]                         # or, instead of it: named columns, in the model's order
     city = "BYTES"                    # text
-    age = "FP64"                      # or INT64, BOOL; any cell may be missing
+    age = "FP64"                      # or INT64, BOOL; a cell may be missing unless it is required
 """
 
 from __future__ import annotations
@@ -73,9 +74,11 @@ class Columns:
 
     Args:
         datatypes: name and datatype of each, in the model's order.
+        required: those whose cells may not be missing.
     """
 
     datatypes: tuple[tuple[str, ColumnDatatype], ...]
+    required: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -120,8 +123,9 @@ def read_model_toml(folder: Path) -> ModelToml:
         raise ModelTomlError(f"{path}: not readable as TOML ({error}); correct it") from error
     if problem := next(_problems(document), None):
         raise ModelTomlError(f"{path}: {problem}; correct it")
+    required = tuple(document.pop("required", ()))
     if (datatypes := document.pop("columns", None)) is not None:
-        return ModelToml(**document, input=Columns(tuple(datatypes.items())))
+        return ModelToml(**document, input=Columns(tuple(datatypes.items()), required))
     (given,) = document.pop("inputs")
     columns = given.get("columns")
     tensor = Input(
@@ -141,6 +145,7 @@ def write_model_toml(folder: Path, content: ModelToml) -> None:
         *([f"description = {_toml(content.description)}"] if content.description else []),
         *([] if content.compile else ["compile = false"]),
         *([f"output = {_toml(content.output)}"] if content.output else []),
+        *([f"required = {_toml(required)}"] if (required := getattr(content.input, "required", ())) else []),
         "",
         *_input_lines(content.input),
     ]
@@ -163,10 +168,10 @@ def _toml(value: object) -> str:
 
 _KEYS: dict[str, type] = {
     "name": str, "version": str, "task": str, "description": str, "compile": bool, "output": str,
-    "inputs": list, "columns": dict,
+    "required": list, "inputs": list, "columns": dict,
 }  # fmt: skip
 _INPUT_KEYS: dict[str, type] = {"name": str, "datatype": str, "shape": list, "columns": list}
-_OPTIONAL = ("description", "compile", "output", "columns")
+_OPTIONAL = ("description", "compile", "output", "required", "columns")
 _TOML_NAMES = {str: "text", bool: "true or false", list: "a list", dict: "a table"}
 
 
@@ -182,6 +187,8 @@ def _problems(document: dict[str, Any]) -> Iterator[str]:
     if named:
         yield from _wrong_columns(document)
         return
+    if "required" in document:
+        yield "required: names columns of [columns], and there is none"
     inputs = document["inputs"]
     if len(inputs) != 1 or not isinstance(inputs[0], dict):
         yield f"inputs: must be exactly one [[inputs]] table, got {len(inputs)}"
@@ -214,6 +221,9 @@ def _wrong_columns(document: dict[str, Any]) -> Iterator[str]:
             yield "columns: a name must not be empty"
         if datatype not in get_args(ColumnDatatype):
             yield f"columns.{name}: must be one of {', '.join(get_args(ColumnDatatype))}, got {datatype!r}"
+    for name in document.get("required", ()):
+        if name not in document["columns"]:
+            yield f"required: {name!r} is not among [columns]"
 
 
 def _wrong_keys(

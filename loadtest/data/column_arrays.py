@@ -40,7 +40,7 @@ def as_matrix(table: pa.Table, path: Path) -> NDArray[np.float64]:
     Raises:
         DatasetError: they are no matrix of finite numbers; the message names the column.
     """
-    return np.column_stack([floats_of(table, name, path) for name in table.column_names])
+    return np.column_stack([floats_of(table, name, path, is_sent=True) for name in table.column_names])
 
 
 def matrix_or_none(table: pa.Table, path: Path) -> NDArray[np.float64] | None:
@@ -51,20 +51,25 @@ def matrix_or_none(table: pa.Table, path: Path) -> NDArray[np.float64] | None:
         return None
 
 
-def floats_of(table: pa.Table, name: str, path: Path) -> NDArray[np.float64]:
-    """A column as float64, which holds each of its cells exactly."""
+def floats_of(table: pa.Table, name: str, path: Path, *, is_sent: bool = False) -> NDArray[np.float64]:
+    """A column as float64, which holds each of its cells exactly; one that is sent can be left out."""
     column = table[name]
     if pa.types.is_string(column.type):
         text = next((cell for cell in column.to_pylist() if cell and not _is_float(cell)), "")
         raise DatasetError(f"{path}: column {name!r} is not numeric{f' (it reads {text!r})' if text else ''}")
     if gaps := column.null_count:
-        raise DatasetError(
-            f"{path}: column {name!r} has {gaps} gaps; fill them as the caller in production does"
-        )
+        remedy = "fill them as the caller in production does" if is_sent else "fill them or drop these rows"
+        raise DatasetError(f"{path}: column {name!r} has {gaps} gaps; {remedy}")
     if pa.types.is_integer(column.type) and not _is_exact(column):
+        remedy = (
+            "name the columns to send, without it, under [data] features"
+            if is_sent
+            else "write them, and let the model answer, in a larger unit (milliseconds, not nanoseconds) or "
+            "as differences from a fixed value"
+        )
         raise DatasetError(
             f"{path}: column {name!r} holds whole numbers beyond 2^53, such as {pc.max(column).as_py()}, "
-            "which float64 does not; name the columns to send, without it, under [data] features"
+            f"which float64 does not; {remedy}"
         )
     values = np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     if infinite := int(np.count_nonzero(~np.isfinite(values))):

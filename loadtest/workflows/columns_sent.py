@@ -69,7 +69,8 @@ def check_input(path: Path, given: Input | Columns, dataset: Dataset) -> None:
             f"({_listed(dataset.names)}); name the model's columns under [data] features"
         )
     if isinstance(given, Columns):
-        check_cells(str(path), dataset, dict(given.datatypes), gaps=True)
+        for name, datatype in given.datatypes:
+            check_cells(str(path), dataset, {name: datatype}, gaps=name not in given.required)
     elif given.datatype != "FP64" or dataset.matrix is None:
         check_cells(str(path), dataset, dict.fromkeys(names, given.datatype), gaps=False)
 

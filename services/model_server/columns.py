@@ -268,7 +268,7 @@ def read_columns(
             raise spec.wrong("parameters must be an object")
         size = parameters.get("binary_data_size")
         if size is None:
-            found[name] = from_json(tensor.get("data"), spec, shape)
+            found[name] = _checked(from_json(tensor.get("data"), spec, shape), spec)
             continue
         if "data" in tensor:
             raise spec.wrong("give data or binary_data_size, not both")
@@ -276,7 +276,7 @@ def read_columns(
             raise spec.wrong(
                 f"binary_data_size is {size!r}, {len(binary) - at} bytes are left after the JSON"
             )
-        found[name] = from_bytes(binary[at : at + size], spec, shape)
+        found[name] = _checked(from_bytes(binary[at : at + size], spec, shape), spec)
         at += size
     if missing := [name for name in specs if name not in found]:
         raise RequestError(400, f"inputs lack {_some(missing)}; this version takes {_some(specs)}")
@@ -286,6 +286,13 @@ def read_columns(
     if at != len(binary):
         raise RequestError(400, f"{len(binary) - at} bytes follow the JSON that no input claims")
     return Columns({name: found[name] for name in specs})
+
+
+def _checked(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
+    # what is not equal to itself is NaN
+    if spec.required and any(cell is None or cell != cell for cell in array.tolist()):
+        raise spec.wrong("a cell is missing, and the model takes none without; send a value")
+    return array
 
 
 def _some(names: Sequence[str] | Mapping[str, Any]) -> str:

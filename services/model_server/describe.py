@@ -30,7 +30,6 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.datatypes import ColumnDatatype
 from contract.model_toml import (
     MODEL_TOML,
     Columns,
@@ -44,12 +43,12 @@ from services.model_server.columns import Columns as ColumnRows
 from services.model_server.columns import Rows, column
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import EXAMPLES, write_examples
+from services.model_server.features import datatype_of, features_among, no_matrix
 from services.model_server.foreign_code import printed_by, warnings_of
+from services.model_server.required_columns import check_required, complete_rows, required_columns
 from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
 from services.model_server.version import LoadedVersion, exits, load_version
-
-_EXACT = 2**53
 
 Cells = Mapping[str, list[Any]]
 
@@ -92,7 +91,7 @@ def describe(
         "version": version,
         "wrote": wrote,
         "task": loaded.task,
-        "columns": list(loaded.columns or _features_among(cells, None, _width(loaded), path)),
+        "columns": list(loaded.columns or features_among(cells, None, _width(loaded), path)),
         "predictions": answers["predict"].tolist(),
         "output": loaded.chosen,
         "outputs": list(loaded.choices),
@@ -110,8 +109,10 @@ def _as_written(
         given = read_model_toml(folder).input
     except ModelTomlError as error:
         raise VersionError(str(error)) from None
-    names = _features_among(cells, given.columns, given.features, path)
-    return _tried(folder, path, given, {name: cells[name] for name in names}, allow_pickle)
+    names = features_among(cells, given.columns, given.features, path)
+    taken = {name: cells[name] for name in names}
+    check_required(path, getattr(given, "required", ()), taken)
+    return _tried(folder, path, given, taken, allow_pickle)
 
 
 def _first_that_fits(
@@ -122,25 +123,54 @@ def _first_that_fits(
         said = kind.describe(path)
     except SystemExit as error:
         raise exits(path, error) from error
-    names = _features_among(cells, said.columns, said.features, path)
+    names = features_among(cells, said.columns, said.features, path)
     taken = {name: cells[name] for name in names}
 
-    def tried(given: Input | Columns) -> tuple[LoadedVersion, Answers]:
+    def write(given: Input | Columns) -> None:
         try:
             write_model_toml(folder, ModelToml(name, version, said.task, given))
         except OSError as error:
             raise VersionError(f"{folder / MODEL_TOML}: cannot be written ({error.strerror})") from error
-        return _tried(folder, path, given, taken, allow_pickle)
+
+    def tried(given: Input | Columns) -> tuple[LoadedVersion, Answers]:
+        write(given)
+        if not isinstance(given, Columns):
+            return _tried(folder, path, given, taken, allow_pickle)
+        had_examples = (folder / EXAMPLES).exists()
+        try:
+            return _tried(folder, path, given, taken, allow_pickle)
+        except VersionError:
+            complete = complete_rows(taken)
+            if had_examples or not complete[names[0]] or complete == taken:
+                raise
+            # what it fails on may be the missing cells alone
+            (folder / EXAMPLES).unlink(missing_ok=True)
+            loaded, _ = _tried(folder, path, given, complete, allow_pickle)
+            check_required(path, _required(loaded, given, complete), taken)
+            raise
 
     matrix = Input("features", said.datatype, (-1, len(names)), tuple(names))
     as_columns = Columns(tuple((name, datatype_of(column)) for name, column in taken.items()))
     if said.datatype.startswith("INT") and not said.takes_frame:
         _check_whole(taken, said.datatype, path)
     if said.takes_frame or any(no_matrix(column) for column in taken.values()):
-        return tried(as_columns)
-    if said.columns is None:
-        return tried(matrix)
-    return _same_answers(tried, matrix, as_columns)
+        found = tried(as_columns)
+    elif said.columns is None:
+        found = tried(matrix)
+    else:
+        found = _same_answers(tried, matrix, as_columns)
+    # a matrix has no missing cells anyway
+    if isinstance(found[0].input, tuple) and (required := _required(found[0], as_columns, taken)):
+        write(replace(as_columns, required=required))
+    return found
+
+
+def _required(loaded: LoadedVersion, given: Columns, cells: Cells) -> tuple[str, ...]:
+    """The columns whose cells the model needs, tried on the first row of which no cell is missing."""
+    rows = complete_rows(cells)
+    if not next(iter(rows.values())):
+        rows = dict(cells)
+    return required_columns(loaded.run, {name: of[0] for name, of in rows.items()}, dict(given.datatypes))
 
 
 def _check_whole(taken: Cells, datatype: str, path: Path) -> None:
@@ -157,11 +187,6 @@ def _check_whole(taken: Cells, datatype: str, path: Path) -> None:
                 f"{path}: takes {datatype}, and {name!r} has {wrong[0]!r}; export it with an input of "
                 "FP64 or FP32"
             )
-
-
-_LEAVE_OUT = (
-    "leave out what is no feature with --ignore, or bring a scikit-learn pipeline, which takes such columns"
-)
 
 
 def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVersion, Answers]:
@@ -214,51 +239,9 @@ def _rows(given: Input | Columns, loaded: LoadedVersion, taken: Cells) -> Rows:
     return matrix.astype(loaded.input.dtype).reshape(-1, *given.shape[1:])
 
 
-def datatype_of(cells: Sequence[Any]) -> ColumnDatatype:
-    """The datatype of a column; integers with gaps are FP64, as pandas reads them."""
-    kinds = {type(cell) for cell in cells}
-    if str in kinds:
-        return "BYTES"
-    if kinds <= {bool, type(None)} and bool in kinds:
-        return "BOOL"
-    return "INT64" if kinds == {int} else "FP64"
-
-
-def no_matrix(cells: Sequence[Any]) -> str:
-    """Why a column cannot be part of a matrix of numbers; empty: it can."""
-    if any(isinstance(cell, str) for cell in cells):
-        return "is text"
-    if gaps := sum(cell is None for cell in cells):
-        return f"has {gaps} gaps"
-    return "has integers beyond 2^53" if any(isinstance(c, int) and abs(c) > _EXACT for c in cells) else ""
-
-
 def _width(loaded: LoadedVersion) -> int:
     given = loaded.input
     return len(given) if isinstance(given, tuple) else math.prod(given.shape[1:])
-
-
-def _features_among(cells: Cells, names: Sequence[str] | None, features: int | None, path: Path) -> list[str]:
-    """The model's features among the columns of the evaluation set, in the model's order."""
-    columns = list(cells)
-    if names:
-        # LightGBM's file has underscores for blanks
-        known = {name.replace(" ", "_"): name for name in columns} | {name: name for name in columns}
-        if missing := [name for name in names if name not in known]:
-            raise VersionError(
-                f"{path}: takes the features {', '.join(names)}; the evaluation set has no column "
-                f"{', '.join(missing)}"
-            )
-        return [known[name] for name in names]
-    if features in (None, len(columns)):
-        return columns
-    numeric = [name for name in columns if datatype_of(cells[name]) != "BYTES"]
-    if len(numeric) == features:
-        return numeric
-    raise VersionError(
-        f"{path}: takes {features} features, the evaluation set has {len(columns)} columns "
-        f"beside the label ({', '.join(columns)}); leave out what is no feature with --ignore"
-    )
 
 
 def main(given: str, out: TextIO, errors: TextIO) -> int:

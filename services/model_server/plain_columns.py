@@ -22,6 +22,7 @@ _CELLS: Mapping[str, frozenset[type]] = {
 """What a column may hold; integers with gaps become floats, which has rules of its own."""
 
 _FLOATS = {float}
+_MISSING = type(None)
 
 
 def plain_columns(tensors: Sequence[Mapping[str, Any]], wanted: Sequence[TensorSpec]) -> Columns | None:
@@ -38,7 +39,7 @@ def plain_columns(tensors: Sequence[Mapping[str, Any]], wanted: Sequence[TensorS
         if type(data) is not list:
             return None
         kinds = {*map(type, data)}
-        if not kinds <= _CELLS[datatype]:
+        if not kinds <= _CELLS[datatype] or (spec.required and _MISSING in kinds):
             return None
         rows = rows or len(data)
         # true and 1.0 are equal to 1 as well

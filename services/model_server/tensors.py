@@ -30,11 +30,15 @@ _NUMBER = frozenset([int, float])
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One tensor of a model: ``TensorSpec("features", "FP64", (-1, 12))``; -1 is the number of rows."""
+    """One tensor of a model: ``TensorSpec("features", "FP64", (-1, 12))``; -1 is the number of rows.
+
+    A column that is ``required`` has no missing cells.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
+    required: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:

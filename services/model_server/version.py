@@ -76,6 +76,8 @@ class LoadedVersion:
         parameters |= {"runner": self.runner, "reason": self.reason}
         if self.columns:
             parameters["columns"] = self.columns
+        if required := [spec.name for spec in tensors_of(self.input) if spec.required]:
+            parameters["required"] = required
         if self.chosen:
             parameters["output"] = self.chosen
         if self.notes:
@@ -152,7 +154,9 @@ def exits(path: Path, error: SystemExit) -> VersionError:
 def _input(toml: ModelToml) -> Input:
     given = toml.input
     if isinstance(given, Columns):
-        return tuple(TensorSpec(name, datatype, (-1,)) for name, datatype in given.datatypes)
+        return tuple(
+            TensorSpec(name, datatype, (-1,), name in given.required) for name, datatype in given.datatypes
+        )
     return TensorSpec(given.name, given.datatype, given.shape)
 
 

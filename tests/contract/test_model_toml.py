@@ -31,6 +31,10 @@ def put(folder: Path, document: dict) -> Path:
             "shop", "v1", "classification",
             Columns((("city", "BYTES"), ("spend (€)", "FP64"), ('a "b".c', "INT64"), ("member", "BOOL"))),
         ),
+        # cells that may not be missing
+        ModelToml(
+            "shop", "v1", "regression", Columns((("city", "BYTES"), ("age", "FP64")), ("city",)), output="a"
+        ),
         # more than two dimensions
         ModelToml("shop", "v1", "classification", Input("pixels", "FP32", (-1, 8, 8))),
         ModelToml("shop", "v1", "regression", Input("pixels", "FP32", (-1, 8)), output='the "price" in €'),
@@ -56,6 +60,7 @@ def test_what_a_person_writes(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"required": ["age"]}, "required: names columns of [columns], and there is none"),
         # one key after the other
         ({"name": "a/b"}, "name: must be letters, digits, "),
         ({"name": ""}, "name: must be letters, digits, "),

@@ -100,6 +100,17 @@ def test_an_empty_cell_is_no_label(tmp_path):
         (TABLE, {"value": "price"}, "no column 'price'"),
         (TABLE, {"features": ("age", "height")}, "no column 'height'"),
         (TABLE, {"label": "segment", "task": "regression"}, "'segment' is not numeric"),
+        # a label cannot be left out of what is sent
+        (
+            pa.table({"a": [1], "label": [1764006892926935859]}),
+            {"task": "regression"},
+            "'label' holds whole numbers beyond 2.53, such as .* in a larger unit",
+        ),
+        (
+            pa.table({"a": [1, 2], "label": [None, 3.0]}),
+            {"task": "regression"},
+            "'label' has 1 gaps; fill them or drop these rows",
+        ),
         (TABLE.slice(0, 0), {}, "no rows"),
         (TABLE.select(["segment", "label"]), {}, "no numeric feature columns"),
         (pa.table({"x": [1.0, 2.0], "label": ["a", None]}), {}, "1 rows have no 'label'"),

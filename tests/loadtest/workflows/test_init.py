@@ -180,7 +180,7 @@ def test_columns_that_are_not_sent_do_not_matter(mine, header, row, ignore):
         (lambda f: (f / "evaluation.csv").unlink(), {}, "no evaluation.parquet or evaluation.csv .* --data"),
         (lambda f: (f / "evaluation.csv").rename(f / "x.csv"), {"data": "y.csv"}, "y.csv: no such file"),
         # an empty cell
-        (lambda f: write(f, {**SET, "a": [None, *X[1:, 0]]}), {}, "Input X contains NaN"),
+        (lambda f: write(f, {**SET, "a": [None, *X[1:, 0]]}), {}, "takes no missing cell in 'a'"),
         (lambda f: write(f, {**SET, "a": [np.inf, *X[1:, 0]]}), {}, r"not sent: a \(has infinite cells\)"),
         (lambda f: write(f, {"a": ["x"] * 60, "label": Y}), {}, r"takes 2 .* has 1 columns .* \(a\)"),
         (lambda f: write(f, {**SET, "label": np.where(Y, "yes", "no")}), {},

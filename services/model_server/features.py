@@ -1,0 +1,61 @@
+"""The columns of an evaluation set that a model takes, and as what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from contract.datatypes import ColumnDatatype
+from services.model_server.errors import VersionError
+
+Cells = Mapping[str, list[Any]]
+
+_EXACT = 2**53
+
+
+def datatype_of(cells: Sequence[Any]) -> ColumnDatatype:
+    """The datatype of a column; integers with gaps are FP64, as pandas reads them."""
+    kinds = {type(cell) for cell in cells}
+    if str in kinds:
+        return "BYTES"
+    if kinds <= {bool, type(None)} and bool in kinds:
+        return "BOOL"
+    return "INT64" if kinds == {int} else "FP64"
+
+
+def no_matrix(cells: Sequence[Any]) -> str:
+    """Why a column cannot be part of a matrix of numbers; empty: it can."""
+    if any(isinstance(cell, str) for cell in cells):
+        return "is text"
+    if gaps := sum(cell is None for cell in cells):
+        return f"has {gaps} gaps"
+    return "has integers beyond 2^53" if any(isinstance(c, int) and abs(c) > _EXACT for c in cells) else ""
+
+
+def features_among(cells: Cells, names: Sequence[str] | None, features: int | None, path: Path) -> list[str]:
+    """The model's features among the columns of the evaluation set, in the model's order."""
+    columns = list(cells)
+    if names:
+        # LightGBM's file has underscores for blanks
+        known = {name.replace(" ", "_"): name for name in columns} | {name: name for name in columns}
+        if missing := [name for name in names if name not in known]:
+            raise VersionError(
+                f"{path}: takes the features {', '.join(names)}; the evaluation set has no column "
+                f"{', '.join(missing)}; beside the label it has {', '.join(columns)}"
+            )
+        return [known[name] for name in names]
+    if features in (None, len(columns)):
+        return columns
+    numeric = [name for name in columns if datatype_of(cells[name]) != "BYTES"]
+    if len(numeric) == features:
+        return numeric
+    remedy = (
+        "leave out what is no feature with --ignore"
+        if len(columns) > (features or 0)
+        else "add those that are missing"
+    )
+    raise VersionError(
+        f"{path}: takes {features} features, the evaluation set has {len(columns)} columns "
+        f"beside the label ({', '.join(columns)}); {remedy}"
+    )
