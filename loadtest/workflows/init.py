@@ -109,6 +109,7 @@ def init(
         "columns": dataset.names,
         "rows": [dataset.row(row) for row in rows],
         "label": given.label_column,
+        "labels": np.unique(dataset.labels)[:ROWS].tolist(),
     }
     described = {one.version: one for one in _describe_each(folder, asked, dataset, say, python_of, ask)}
     versions = list(described)
