@@ -1,5 +1,7 @@
 """``python -m loadtest`` is the ``loadproof`` command."""
 
+import atexit
+import os
 import sys
 
 
@@ -8,6 +10,9 @@ def main() -> None:
 
     Ctrl-C while these load ends it as quietly as later; what nobody expected is a bug, whatever the verb.
     """
+    code: int | str | None = None
+    # registered first, so it is called last
+    atexit.register(lambda: _leave(code))
     try:
         if sys.argv[1:3] == ["canary", "rollback"]:
             from loadtest.cli.rollback import at_once
@@ -18,15 +23,36 @@ def main() -> None:
         from loadtest.cli.main import main as run
 
         run()
+    except SystemExit as ended:
+        code = ended.code
+        raise
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = 130
+        sys.exit(code)
     except Exception as error:
-        sys.exit(report_bug(error))
+        code = report_bug(error)
+        sys.exit(code)
+
+
+def _leave(code: int | str | None) -> None:
+    """End the process before its libraries are taken down.
+
+    Arrow's threads may still be ending then, and abort the process: its exit code, the verdict, would be lost
+    (apache/arrow#34314). Anything but an exit code is left to Python.
+    """
+    if not isinstance(code, int | None):
+        return
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # a closed pipe or stream; Python says so
+        return
+    os._exit(code or 0)
 
 
 def report_bug(error: BaseException) -> int:
     """Write the traceback to a file, say in one line on standard error where, and return the exit code."""
-    import os
     import tempfile
     import traceback
 

@@ -16,7 +16,10 @@ from loadtest.workflows.init_service import init_service
 def init(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="The model's folder: one folder per version in it, each with one model file."),
+        typer.Argument(
+            help="The model's folder: one folder per version in it, each with one model file; or one model "
+            "file or MLflow folder, which is copied into models."
+        ),
     ] = None,
     url: Annotated[
         list[str] | None,

@@ -265,7 +265,13 @@ def _hides_its_label(file: TableFile) -> bool:
 
 
 def _looks_like_a_cell(name: str) -> bool:
-    return name.replace(".", "", 1).isdecimal()
+    """Whether it is a number, as no name of a column is."""
+    try:
+        float(name)
+    except ValueError:
+        return False
+    # inf and nan may be names
+    return any(character.isdecimal() for character in name)
 
 
 def _check_there(file: TableFile, name: str, path: Path) -> None:

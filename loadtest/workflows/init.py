@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from contract.label_text import label_text
 from contract.model_toml import MODEL_TOML
-from contract.version_folder import requirements_file
+from contract.version_folder import MLMODEL, requirements_file
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError, UsageError
 from loadtest.experiment.experiment import UNLABELLED_GATES, Data
@@ -53,10 +53,14 @@ class _Described:
 
 def ask_process(python: Path, asked: str) -> subprocess.CompletedProcess[str]:
     """What ``services.model_server.describe`` says to ``asked``, in a process of its own."""
+    return _process(python, "describe", asked=asked)
+
+
+def _process(python: Path, module: str, *arguments: str, asked: str = "") -> subprocess.CompletedProcess[str]:
     # an environment of its own holds packages, and none of our code
     ours = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.run(
-        [str(python), "-m", "services.model_server.describe"],
+        [str(python), "-m", f"services.model_server.{module}", *arguments],
         input=asked,
         capture_output=True,
         text=True,
@@ -79,7 +83,8 @@ def init(
     """Make the versions in a folder ready to be compared.
 
     Args:
-        folder: of the model; each version is a folder in it, with one model file.
+        folder: of the model; each version is a folder in it, with one model file. Or one such file, or an
+            MLflow folder, which is copied into ``models``.
         say: where it says what it did, a line at a time.
         data: the evaluation set; None: ``evaluation.parquet`` or ``.csv`` in ``folder``.
         label: its label column; None: ``label`` if there is one, else it has no labels.
@@ -95,6 +100,8 @@ def init(
         UsageError: the folder, the evaluation set or a model cannot be used; no experiment was written.
         StartError: there is nothing to install a version's own packages with.
     """
+    if folder.is_file() or (folder / MLMODEL).is_file():
+        folder = _placed(folder, data, say)
     out = out or Path(f"{folder.absolute().name}.toml")
     if out.exists():
         raise UsageError(f"{out}: exists already; delete it, or name another file with --out")
@@ -109,6 +116,7 @@ def init(
         "columns": dataset.names,
         "rows": [dataset.row(row) for row in rows],
         "label": given.label_column,
+        "labels": np.unique(dataset.labels)[:ROWS].tolist(),
     }
     described = {one.version: one for one in _describe_each(folder, asked, dataset, say, python_of, ask)}
     versions = list(described)
@@ -147,6 +155,15 @@ def init(
         say(f"no labels: {out} judges whether both answer the same ({UNLABELLED_GATES[0]}), not who is right")
     _write(out, folder, versions, given, dataset)
     return out
+
+
+def _placed(given: Path, data: Path | None, say: Say) -> Path:
+    """The folder of a model that was given as one file or as an MLflow folder."""
+    if data is None:
+        raise UsageError(f"{given}: is one model, with no evaluation set beside it; name that with --data")
+    folder = Path(_said(_process(Path(sys.executable), "place", str(given))).strip())
+    say(f"{given}: copied to {folder / 'v1'}; put the next version beside it as {folder / 'v2'}")
+    return folder
 
 
 def _evaluation_set(folder: Path) -> Path:
@@ -188,14 +205,22 @@ def _describe_each(
 
 
 def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset, ask: Ask) -> list[dict[str, Any]]:
-    done = ask(python, json.dumps(asked))
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+    try:
+        answers = _said(ask(python, json.dumps(asked)))
+    except ModelError as error:
         left_out = "; ".join(
             by_option(n) for n in dataset.notes if n.startswith(("not sent: ", "no column "))
         )
-        raise ModelError(last[0].removeprefix("model-server: ") + (left_out and f"; {left_out}"))
-    return [json.loads(line) for line in done.stdout.splitlines()]
+        raise ModelError(str(error) + (left_out and f"; {left_out}")) from None
+    return [json.loads(line) for line in answers.splitlines()]
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    """What a module of the model server wrote; its last line of trouble is the error."""
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise ModelError(last[0].removeprefix("model-server: "))
+    return done.stdout
 
 
 def _quality(version: str, described: _Described, dataset: Dataset, tried: Sequence[int]) -> str:

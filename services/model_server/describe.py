@@ -6,6 +6,7 @@ Standard input is one JSON object::
      "columns": ["age", ...],       the columns that may be features, in the order of the rows
      "rows": [[41.0, ...], ...],    what the versions are tried on: numbers, text, true or false, null
      "label": "price",              optional: the label column, whose name an output may have
+     "labels": ["0.5", ...],        optional: what it holds, each once
      "only": "v2",                  optional: of this version alone
      "elsewhere": ["v1"]}           optional: versions that run on other packages, and are merely named
 
@@ -43,7 +44,7 @@ from services.model_server.columns import Columns as ColumnRows
 from services.model_server.columns import Rows, column
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import EXAMPLES, write_examples
-from services.model_server.features import datatype_of, features_among, no_matrix
+from services.model_server.features import are_values, datatype_of, features_among, no_matrix
 from services.model_server.foreign_code import printed_by, warnings_of
 from services.model_server.required_columns import check_required, complete_rows, required_columns
 from services.model_server.runtime import Format
@@ -61,6 +62,7 @@ def describe(
     rows: Sequence[Sequence[Any]],
     allow_pickle: Sequence[str] = (),
     label: str = "",
+    labels: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write what is missing of the version folder, load the version, and try it; see the module.
 
@@ -75,7 +77,9 @@ def describe(
     with warnings_of(path) as warned, printed_by(path) as printed:
         try:
             if wrote:
-                loaded, answers = _first_that_fits(folder, kind, path, name, version, cells, allow_pickle)
+                loaded, answers = _first_that_fits(
+                    folder, kind, path, name, version, cells, allow_pickle, labels
+                )
                 if loaded.choices:
                     chosen = label if label in loaded.choices else loaded.chosen
                     toml = replace(read_model_toml(folder), output=chosen)
@@ -116,13 +120,22 @@ def _as_written(
 
 
 def _first_that_fits(
-    folder: Path, kind: Format, path: Path, name: str, version: str, cells: Cells, allow_pickle: Sequence[str]
+    folder: Path,
+    kind: Format,
+    path: Path,
+    name: str,
+    version: str,
+    cells: Cells,
+    allow_pickle: Sequence[str],
+    labels: Sequence[str],
 ) -> tuple[LoadedVersion, Answers]:
     """Write ``model.toml``: with a matrix, which is fast, unless named columns get other answers."""
     try:
         said = kind.describe(path)
     except SystemExit as error:
         raise exits(path, error) from error
+    if said.scores and are_values(labels, said.scores):
+        said = said._replace(task="regression")
     names = features_among(cells, said.columns, said.features, path)
     taken = {name: cells[name] for name in names}
 
@@ -257,8 +270,16 @@ def main(given: str, out: TextIO, errors: TextIO) -> int:
             check_allowed(*model_file(folder / version), asked["name"], allowed)
             answer: dict[str, Any] = {"version": version}
             if version not in asked.get("elsewhere", ()):
-                columns, rows, label = asked["columns"], asked["rows"], asked.get("label", "")
-                answer = describe(folder / version, asked["name"], version, columns, rows, allowed, label)
+                answer = describe(
+                    folder / version,
+                    asked["name"],
+                    version,
+                    asked["columns"],
+                    asked["rows"],
+                    allowed,
+                    asked.get("label", ""),
+                    asked.get("labels", ()),
+                )
             out.write(json.dumps(answer) + "\n")
             out.flush()
     except VersionError as error:

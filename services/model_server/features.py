@@ -1,4 +1,4 @@
-"""The columns of an evaluation set that a model takes, and as what."""
+"""The columns of an evaluation set that a model takes, and as what; and what its labels say of it."""
 
 from __future__ import annotations
 
@@ -59,3 +59,14 @@ def features_among(cells: Cells, names: Sequence[str] | None, features: int | No
         f"{path}: takes {features} features, the evaluation set has {len(columns)} columns "
         f"beside the label ({', '.join(columns)}); {remedy}"
     )
+
+
+def are_values(labels: Sequence[str], scores: int) -> bool:
+    """Whether labels are numbers of which some are no place among so many scores.
+
+    Then the scores are no scores of classes, but values.
+    """
+    try:
+        return any(float(label) not in range(scores) for label in labels)
+    except ValueError:
+        return False

@@ -64,7 +64,8 @@ class Original(Runtime, Protocol):
 class Description(NamedTuple):
     """What a model file says of itself, of which ``model.toml`` is made.
 
-    ``takes_frame``: it is given named columns even where all is numbers.
+    ``takes_frame``: it is given named columns even where all is numbers. ``scores``: it gives so many numbers
+    per row, which are scores of classes only if the labels are their places; 0: it is known what it gives.
     """
 
     task: Task
@@ -72,6 +73,7 @@ class Description(NamedTuple):
     features: int | None
     columns: list[str] | None
     takes_frame: bool = False
+    scores: int = 0
 
 
 @dataclass(frozen=True)

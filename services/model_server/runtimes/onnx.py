@@ -218,8 +218,9 @@ def _is_wide(output: Any, *, unknown: bool = False) -> bool:
 def _describe(path: Path) -> Description:
     session = _open(path)
     inputs, outputs = _inputs(session, path), session.get_outputs()
-    is_classifier = any(one.type in _LABELS for one in outputs) or _is_wide(outputs[0])
-    task: Task = "classification" if is_classifier else "regression"
+    has_labels = any(one.type in _LABELS for one in outputs)
+    scores = int(outputs[0].shape[1]) if not has_labels and _is_wide(outputs[0]) else 0
+    task: Task = "classification" if has_labels or scores else "regression"
     datatype = _DATATYPES.get(session.get_inputs()[0].type)
     return Description(
         task,
@@ -227,6 +228,7 @@ def _describe(path: Path) -> Description:
         _features(inputs),
         _names(inputs),
         takes_frame=len(inputs) > 1 or datatype is None,
+        scores=scores,
     )
 
 

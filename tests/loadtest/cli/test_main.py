@@ -130,3 +130,16 @@ def test_ctrl_c_is_told_with_what_was_noted_on_its_way():
 
 def test_anything_else_passes():
     assert isinstance(verbs(ZeroDivisionError()), ZeroDivisionError)
+
+
+def test_the_exit_code_outlives_a_library_that_aborts_when_it_is_taken_down():
+    program = (
+        "import os, sys\n"
+        "class Library:\n    def __del__(self):\n        os.abort()\n"
+        "library = Library()\n"
+        "sys.argv = ['loadproof', 'nosuch']\n"
+        "from loadtest.__main__ import main\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.USAGE
+    assert "nosuch" in done.stderr

@@ -279,6 +279,7 @@ def test_slices_are_by_what_the_file_says(tmp_path, column, value, rows):
     [
         # UCI's files have no names
         ("5.1,3.5,setosa\n4.9,3.0,setosa\n", "its first line looks like a row: write the names"),
+        ("-1.51e+02\n7.5e+01\n", "its first line looks like a row: write the names"),
         # a blank that nobody sees
         ("x, label\n1,a\n", "it has x, ' label'"),
         ("x,label\n", "no rows; an evaluation set needs"),

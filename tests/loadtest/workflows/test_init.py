@@ -203,6 +203,12 @@ def test_what_is_wrong_is_one_line(mine, spoil, given, says):
     assert not (mine / "mine.toml").exists()
 
 
+def test_one_model_needs_its_data_by_name(tmp_path):
+    (tmp_path / "churn.joblib").touch()
+    with pytest.raises(UsageError, match=r"churn.joblib: is one model, .* name that with --data"):
+        made(tmp_path / "churn.joblib")
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(UsageError, match="no such folder"):
         made(tmp_path / "nothing")

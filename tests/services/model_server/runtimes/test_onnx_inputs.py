@@ -131,6 +131,30 @@ def test_a_picture_is_a_row_of_features_and_the_highest_score_is_the_label(
     assert version.outputs["scores"].shape == (-1, 3)
 
 
+@pytest.mark.parametrize(
+    ("labels", "task"),
+    [
+        (["0.5", "1.25"], "regression"),
+        # counts, of which there are more than scores
+        (["0", "1", "17"], "regression"),
+        (["0", "2"], "classification"),
+        # names of classes
+        (["cat", "dog"], "classification"),
+        # a set without labels
+        ([], "classification"),
+    ],
+)
+def test_the_labels_tell_values_from_scores_of_classes(tmp_path: Path, labels: list[str], task: str) -> None:
+    model, weights = picture_net()
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    rows = RNG.normal(size=(5, 4)).astype(np.float32).astype(float)
+    answer = describe(tmp_path, "m", "v1", list("abcd"), rows.tolist(), labels=labels)
+    assert answer["task"] == task
+    if task == "regression":
+        assert answer["outputs"] == ["predict_0", "predict_1", "predict_2"]
+        np.testing.assert_allclose(answer["predictions"], (rows @ weights.T)[:, 0], atol=1e-5)
+
+
 def test_a_line_of_rows_is_one_feature(tmp_path: Path) -> None:
     model = graph([tensor("x", ["n"])], [tensor("y", ["n"])], helper.make_node("Add", ["x", "x"], ["y"]))
     answer, _ = served(tmp_path, model, pd.DataFrame({"a": [1.5, 2.0]}))
