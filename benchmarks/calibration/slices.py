@@ -111,11 +111,12 @@ def draw_signs(frame: Frame, differ: float, rng: np.random.Generator) -> Signs:
 
 def _any_alone(codes: list[slice_search.Codes], sign: Signs) -> bool:
     """The usual way: each slice by one column on its own, at 5%."""
+    nothing = slice_search.counts_of(sign[:0])
     for column in codes:
-        worse, better = (np.bincount(column[(sign == s) & (column >= 0)]).astype(float) for s in (1, -1))
-        size = min(len(worse), len(better))
-        if (slice_search.sign_test(worse[:size], better[:size]) < slice_search.ERROR).any():
-            return True
+        for level in np.unique(column[column >= 0]).tolist():
+            counts = slice_search.counts_of(sign[column == level])
+            if float(slice_search.sign_test(counts, nothing)) < slice_search.ERROR:
+                return True
     return False
 
 

@@ -1,9 +1,9 @@
 """Which slices of the rows a candidate is worse on, among thousands, without being led on by chance.
 
 Of each row it is only asked whether the candidate did worse, better, or as well as stable. In a slice where
-the versions are equal, worse and better rows are fair coin flips: the exact sign test (McNemar 1947). A slice
-must also have a larger share of worse rows than all rows have, by the tail bound of draws without replacement
-(Hoeffding 1963), since a candidate that is worse everywhere is worse nowhere in particular.
+the versions are equal, worse and better rows are fair coin flips: the exact sign test (McNemar 1947). Where
+the candidate is worse elsewhere, too, the coin is bent by as much: worse everywhere is worse nowhere in
+particular.
 
 The search is corrected by Benjamini and Yekutieli 2001, whose procedure holds whatever the slices share, with
 half of the error for slices by one column and half for those by two. Slices in which so few rows differ that
@@ -89,7 +89,7 @@ def search(columns: Sequence[Codes], sign: NDArray[np.int8], most: int = 10, wor
     if rows < len(sign):
         chosen = np.sort(np.random.default_rng(14).choice(len(sign), rows, replace=False))
         columns, sign = [codes[chosen] for codes in columns], sign[chosen]
-    total = Counts(*(np.array(float(n)) for n in (len(sign), (sign > 0).sum(), (sign < 0).sum())))
+    total = counts_of(sign)
     alone, where_alone = _singles(columns, levels, sign)
     pairs, where_pairs = _pairs(columns[:paired], begins[: paired + 1], sign)
     tested = [
@@ -103,6 +103,11 @@ def search(columns: Sequence[Codes], sign: NDArray[np.int8], most: int = 10, wor
     ]
     slices = sum(len(counts.rows) for counts, _, _ in tested)
     return Search(slices, len(sign), _unexplained(candidates, columns, sign, most))
+
+
+def counts_of(sign: NDArray[np.int8]) -> Counts:
+    """All rows as one slice, shape () each."""
+    return Counts(*(np.array(float(n)) for n in (len(sign), (sign > 0).sum(), (sign < 0).sum())))
 
 
 class _Where:
@@ -172,20 +177,21 @@ def _together(columns: Sequence[Codes], begins: Places, flags: Flags | None) -> 
     return counted
 
 
-def sign_test(worse: Floats, better: Floats) -> Floats:
-    """The chance of at least so many ``worse`` among those that differ, if each is a fair coin flip."""
-    return np.where(worse > 0, scipy.special.betainc(np.maximum(worse, 1), better + 1, 0.5), 1.0)
+def sign_test(counts: Counts, total: Counts) -> Floats:
+    """The chance of at least so many worse rows among those that differ, shape (slices,).
 
+    Each is a coin flip: fair, or bent so that worse rows outnumber better ones as on the rows outside.
 
-def more_than_all(counts: Counts, total: Counts) -> Floats:
-    """At most the chance of so many worse rows in a slice that is drawn by lot from all rows.
-
-    Hoeffding 1963, Probability Inequalities for Sums of Bounded Random Variables, theorems 1 and 4.
+    Args:
+        counts: of the slices.
+        total: of all rows.
     """
-    share, everywhere = counts.worse / counts.rows, total.worse / total.rows
-    with np.errstate(divide="ignore", invalid="ignore"):
-        apart = scipy.special.rel_entr(share, everywhere) + scipy.special.rel_entr(1 - share, 1 - everywhere)
-    return np.where(share > everywhere, np.exp(-counts.rows * apart), 1.0)
+    outside = np.maximum(total.rows - counts.rows, 1)
+    excess = ((total.worse - counts.worse) - (total.better - counts.better)) / outside
+    differing = np.maximum(counts.worse + counts.better, 1)
+    coin = np.minimum(0.5 + np.maximum(excess, 0) * counts.rows / (2 * differing), 1.0)
+    found = scipy.special.betainc(np.maximum(counts.worse, 1), counts.better + 1, coin)
+    return np.where(counts.worse > 0, found, 1.0)
 
 
 def _adjusted(counts: Counts, total: Counts, error: float) -> Floats:
@@ -195,7 +201,7 @@ def _adjusted(counts: Counts, total: Counts, error: float) -> Floats:
     if not len(tested):
         return adjusted
     part = Counts(*(each[tested] for each in counts))
-    p = np.maximum(sign_test(part.worse, part.better), more_than_all(part, total))
+    p = sign_test(part, total)
     order = np.argsort(p)
     m = len(p)
     steps = p[order] * m * _harmonic(m) / np.arange(1, m + 1)
@@ -225,9 +231,8 @@ def _unexplained(
     left, kept = np.ones(len(sign), dtype=bool), list[Found]()
     for one in ranked:
         inside = rows_of(one, columns)
-        rest = sign[inside & left]
-        worse, better = float((rest > 0).sum()), float((rest < 0).sum())
-        if kept and float(sign_test(np.array(worse), np.array(better))) > ERROR / _CONSIDERED:
+        rest = counts_of(sign[inside & left])
+        if kept and float(sign_test(rest, counts_of(sign[left]))) > ERROR / _CONSIDERED:
             continue
         kept.append(one)
         left &= ~inside

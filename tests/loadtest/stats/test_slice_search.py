@@ -77,19 +77,29 @@ def test_fifty_rows_are_needed():
     assert [one.rows for one in search(codes, sign).found] == [50]
 
 
-def test_the_sign_test_is_the_exact_binomial():
-    for worse, better in ((0, 0), (0, 5), (1, 0), (7, 2), (30, 30), (200, 90)):
-        exact = stats.binomtest(worse, worse + better, alternative="greater").pvalue if worse + better else 1
-        assert slice_search.sign_test(np.array(float(worse)), np.array(float(better))) == pytest.approx(exact)
+def counts(rows: int, worse: int, better: int) -> slice_search.Counts:
+    return slice_search.Counts(*(np.array(float(n)) for n in (rows, worse, better)))
 
 
-def test_the_chance_of_as_many_among_rows_drawn_by_lot_is_never_too_small():
-    rows, worse = 2000, 150
-    for size, hits in itertools.product((50, 300, 1500), range(0, 140, 7)):
-        counts = slice_search.Counts(*(np.array([float(n)]) for n in (size, min(hits, size), 0)))
-        total = slice_search.Counts(*(np.array(float(n)) for n in (rows, worse, 0)))
-        exact = stats.hypergeom.sf(min(hits, size) - 1, rows, worse, size)
-        assert slice_search.more_than_all(counts, total)[0] >= exact - 1e-12
+# outside as many are better as worse, more are better; in the slice none is worse, none differs
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [((90, 7, 2), (900, 30, 30)), ((900, 200, 90), (900, 3, 30)), ((90, 0, 5), (9, 0, 0)),
+     ((90, 0, 0), (900, 3, 3)), ((90, 60, 30), (0, 0, 0))],
+)  # fmt: skip
+def test_the_sign_test_is_the_exact_binomial(inside, outside):
+    found = slice_search.sign_test(counts(*inside), counts(*np.add(inside, outside)))
+    _, worse, better = inside
+    exact = stats.binomtest(worse, worse + better, alternative="greater").pvalue if worse + better else 1
+    assert found == pytest.approx(exact)
+
+
+def test_the_coin_is_bent_by_what_the_rows_outside_lose():
+    # outside 3 of 100 rows more are worse than better: of 200 rows 6, so 33 of the 60 that differ
+    found = slice_search.sign_test(counts(200, 40, 20), counts(1200, 40 + 50, 20 + 20))
+    assert found == pytest.approx(stats.binomtest(40, 60, 33 / 60, alternative="greater").pvalue)
+    # all rows outside are worse: no slice is worse than that
+    assert slice_search.sign_test(counts(100, 100, 0), counts(300, 300, 0)) == 1
 
 
 def test_of_too_many_rows_some_are_drawn_by_lot():
