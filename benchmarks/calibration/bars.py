@@ -24,7 +24,7 @@ class Bar(NamedTuple):
 def bars(results: Results) -> list[Bar]:
     """Every bar of which something was measured."""
     latency, shares = results.get("latency", []), results.get("shares", [])
-    scores = results.get("scores", [])
+    scores, rankings = results.get("scores", []), results.get("rankings", [])
     whole, sequential = results.get("whole_runs", []), results.get("sequential", [])
     regression, slices = results.get("regression", []), results.get("slices", [])
     long = [r for r in latency if r["seconds"] >= 300]
@@ -50,6 +50,8 @@ def bars(results: Results) -> list[Bar]:
         _most("alarm of a gate on scores, A/A, by metric", 0.05, _by_metric(scores, "alarm")),
         _most("wrong PASS of a gate on scores, by metric", 0.06, _by_metric(scores, "wrong_pass")),
         _most("a worse slice is found, equal versions", 0.05, [(r["alarm"], r["runs"]) for r in slices]),
+        _most("alarm of a gate on rankings, A/A, by metric", 0.05, _by_metric(rankings, "alarm")),
+        _most("wrong PASS of a gate on rankings, by metric", 0.06, _by_metric(rankings, "wrong_pass")),
         _least(
             "accuracy within 1 point, 6,200 rows: PASS if equal",
             0.80,

@@ -36,6 +36,7 @@ def tables(results: Results) -> dict[str, str]:
         "regression": _regression,
         "scores": _scores,
         "slices": _slices,
+        "rankings": _scores,
         "whole_runs": _whole_runs,
         "peeking": _peeking,
         "sequential": _sequential,

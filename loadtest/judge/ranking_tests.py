@@ -24,7 +24,7 @@ from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.quality_tests import Rows
 from loadtest.judge.run import Run
-from loadtest.stats import bootstrap, means, rankings
+from loadtest.stats import means, rankings
 from loadtest.stats.bootstrap import JackknifeEstimate
 from loadtest.stats.proportions import Share
 
@@ -67,19 +67,23 @@ def ranking(gate: Gate, run: Run) -> Measurement:
         for outcomes in (evidence.stable, evidence.candidate)
     )
     own_s, own_c = float(stable.mean()), float(candidate.mean())
-    within = bootstrap.ANYTHING
     if gate.against == "absolute":
-        within, estimate = (-math.inf, 1.0), means.mean(candidate)
+        found = means.mean(candidate)
+        within = (-math.inf, 1.0)
+        estimate = JackknifeEstimate(
+            found.value, len(candidate), own_c, found.error, found.freedom, within=within
+        )
     else:
-        estimate = means.difference(stable, candidate, paired=evidence.paired, relative=False)
+        estimate = difference(stable, candidate, paired=evidence.paired)
+    note = _coverage(gate, run)
+    return Measurement(estimate, gate.margin, own_s, own_c, rows=len(candidate), note=note)
+
+
+def difference(stable: Floats, candidate: Floats, *, paired: bool) -> JackknifeEstimate:
+    """mean(candidate) - mean(stable) of a value per row, of which an unseen row may lose all."""
+    found = means.difference(stable, candidate, paired=paired, relative=False)
     rows = min(len(stable), len(candidate))
-    return Measurement(
-        # a row that nobody has seen may lose all of its value
-        JackknifeEstimate(estimate.value, rows, own_c, estimate.error, estimate.freedom, within=within),
-        *(gate.margin, own_s, own_c),
-        rows=len(candidate),
-        note=_coverage(gate, run),
-    )
+    return JackknifeEstimate(found.value, rows, float(candidate.mean()), found.error, found.freedom)
 
 
 def hit(gate: Gate, run: Run) -> Measurement:

@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 from skops.io import get_untrusted_types, load
 
 from loadtest.data.dataset import Dataset
+from loadtest.data.ranking_text import ranking_text
 from loadtest.experiment.experiment import Experiment
+from loadtest.judge.judge import judge
+from loadtest.judge.run import LoadFacts, Run, RunFacts
+from loadtest.judge.verdict import Word
 from services.model_server.version import load_version
 from services.trainer import digits, shop
 from services.trainer.__main__ import DEMOS
 from services.trainer.demo import Demo
+from tests.loadtest.made_samples import Sample, sample_set
 
 Answers = dict[str, NDArray[Any]]
 VERSIONS = [(demo, version) for demo, versions in DEMOS.items() for version in versions]
@@ -69,7 +74,9 @@ def test_the_model_server_takes_every_version(models: Path, demo: str, version: 
     assert loaded.columns == tuple(columns_of(models / demo / "v1"))
 
 
-@pytest.mark.parametrize(("experiment", "demo"), [("compare", "shop"), ("digits", "digits")])
+@pytest.mark.parametrize(
+    ("experiment", "demo"), [("compare", "shop"), ("ranking", "shop"), ("digits", "digits")]
+)
 def test_the_load_side_reads_the_features_in_the_order_of_the_model(
     models: Path, experiment: str, demo: str
 ) -> None:
@@ -147,3 +154,21 @@ def test_the_skew_spares_new_customers_and_hits_loyal_ones_most(
     assert np.array_equal(answers["v2"][new], answers["v2-skewed"][new])
     lost = right["v2"].astype(float) - right["v2-skewed"]
     assert 0.1 < np.mean(lost[segments == "returning"]) < np.mean(lost[segments == "loyal"])
+
+
+@pytest.mark.parametrize(("candidate", "word"), [("v2", Word.PASS), ("v2-skewed", Word.FAIL)])
+def test_lists_are_judged_as_a_shop_would(models: Path, candidate: str, word: Word) -> None:
+    experiment = Experiment.load_file("ranking")
+    path = models / "shop" / "evaluation.parquet"
+    rows = Dataset.read(experiment.data.model_copy(update={"path": path}))
+    samples = []
+    for role, name in (("stable", "v1"), ("candidate", candidate)):
+        lists = load_version(models / "shop" / name).run(rows.features[:3000], frozenset(["ranking"]))
+        for row, items in enumerate(lists["ranking"].tolist()):
+            right, at = items[0] == rows.labels[row], row / 50
+            told = (200, None, ranking_text(items), right, None, 0)
+            samples.append(Sample(row, role, at, at, at + 0.01, *told, ranking=items))
+    facts = RunFacts(backend="local", load=LoadFacts(offered_rps=50, achieved_rps=50, duration_s=60))
+    gates = [gate.expression for gate in experiment.gates if gate.entry.fits("ranking") and gate.entry.task]
+    verdict = judge(Run.gather(experiment, rows, sample_set(samples), facts).under(gates))
+    assert {gate.name: gate.verdict for gate in verdict.gates} == dict.fromkeys(gates, word)
