@@ -184,6 +184,8 @@ def check_canary_up(experiment: Experiment, backend: str) -> Checked:
     """
     if experiment.target is not None:
         raise ExperimentError("two servers by their URLs have no gateway for a canary; leave out [target]")
+    if experiment.load.replay is not None:
+        raise ExperimentError("a log is replayed by loadproof compare alone; leave out [load] replay")
     return _check(experiment, backend, lambda *_: None)
 
 

@@ -188,6 +188,7 @@ WRONG = [
     (CAPACITY, load(phases=PHASES), (), "capacity looks for one constant rate"),
     (CAPACITY, load(replay="log"), (), "leave out [load] replay"),
     (RUN, canary(load={"traffic": "canary", "replay": "log"}), (), "leave out [load] replay"),
+    (UP, load(replay="log"), (), "by loadproof compare alone"),
     (COMPARE, load(replay="rows.csv"), (), "line 1: not JSON"),
     (COMPARE, load(replay="log"), (), "log: no such file"),
     (COMPARE, load(replay="log"), ["--rate", "9"], "rate follows from the log"),
