@@ -94,7 +94,7 @@ def logged_rows(
     if several := sum(len(entry.rows or ()) > 1 for entry in entries):
         notes.append(f"{several:,} requests of several rows are sent as one request per row, at one instant")
     lines = "\n".join(json.dumps(row) for row in distinct).encode()
-    label = (data.label_column,) if labelled and data.task == "classification" else ()
+    label = (data.label_column,) if labelled and data.task != "regression" else ()
     file = read_table_file(log.path, lines, as_text=label)
     columns = {c.name: c.cells for c in file.columns.values() if not pa.types.is_null(c.cells.type)}
     at_ = np.array(place, dtype=np.int32)
