@@ -147,6 +147,7 @@ bench: setup ## measure the speeds that the docs state, beside named peers
 	@$(BIN)/python -m benchmarks.load
 	@$(BIN)/python -m benchmarks.load.workers
 	@$(BIN)/python -m benchmarks.load.known_delays
+	@$(BIN)/python -m benchmarks.load.replay
 	@$(BIN)/python -m benchmarks.serving
 	@$(BIN)/python -m benchmarks.serving.pipelines
 	@$(BIN)/python -m benchmarks.serving.stress

@@ -85,9 +85,9 @@ def measure(name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         job = Path(folder)
         load = _prepare(job, rate)
-        with _serving(stall | {"stall_after": 2 * rate * 3}) as url:
+        with serving(stall | {"stall_after": 2 * rate * 3}) as url:
             generator = launch(job, url)
-            _prefer(generator.process.pid)
+            prefer(generator.process.pid)
             for _ in generator.lines():
                 pass
             code = generator.wait()
@@ -99,7 +99,7 @@ def measure(name: str) -> dict[str, Any]:
                 raise RuntimeError("the server does not say what it saw")
             seen = json.loads(answer.body)
         ours = SampleSet.read(job / "samples.parquet").latency
-    with _serving(stall | {"stall_after": rate * 3}) as url:
+    with serving(stall | {"stall_after": rate * 3}) as url:
         plain = _plain(url, rate)
     began = facts["began_at"]
     stalled = tuple(moment - began for moment in seen["stalled"]) or None
@@ -130,19 +130,20 @@ def _prepare(job: Path, rate: int) -> Load:
 
 
 @contextmanager
-def _serving(settings: dict[str, Any]) -> Iterator[str]:
+def serving(settings: dict[str, Any]) -> Iterator[str]:
+    """The URL of a delay server with these settings, beside ``DELAYS``."""
     program = str(Path(__file__).with_name("delay_server.py"))
     command = [sys.executable, program, json.dumps({"delays": DELAYS} | settings)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            _prefer(process.pid)
+            prefer(process.pid)
             assert process.stdout is not None  # noqa: S101 - it was asked for
             yield f"http://127.0.0.1:{int(process.stdout.readline())}"
         finally:
             process.terminate()
 
 
-def _prefer(pid: int) -> None:
+def prefer(pid: int) -> None:
     """Keep other work on this machine out of the figures, where that is allowed."""
     with contextlib.suppress(AttributeError, PermissionError):
         os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(1))
@@ -180,7 +181,7 @@ def _plain(url: str, rate: int) -> NDArray[np.float64]:
     with subprocess.Popen(
         [sys.executable, *command], env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as locust:
-        _prefer(locust.pid)
+        prefer(locust.pid)
         (row,) = json.loads(locust.communicate()[0])
     times = sorted((int(float(ms)), count) for ms, count in row["response_times"].items())
     return np.repeat([ms / 1000 for ms, _ in times], [count for _, count in times])

@@ -21,6 +21,7 @@ from contract.label_text import label_text
 from loadtest.data.class_order import in_order, is_yes_last, named_classes
 from loadtest.data.column_arrays import as_matrix, floats_of, labels_of, matrix_or_none
 from loadtest.data.columns_not_sent import left_out_of, listed, not_sent, shown
+from loadtest.data.recorded import Recorded, recorded_in
 from loadtest.data.relevance import Relevance
 from loadtest.data.row_content import codes_of, contents
 from loadtest.data.table_file import TableFile, read_table_file
@@ -52,6 +53,7 @@ class Dataset:
         named_classes: the labels that there are, in the order of the experiment; empty: those of the rows.
         ranked: answers are ranked lists.
         relevant: of a ranking, what the labels say; None where there are none.
+        recorded: when a log sent which row, where the file is made from one.
     """
 
     path: Path
@@ -66,6 +68,7 @@ class Dataset:
     named_classes: tuple[str, ...] = ()
     ranked: bool = False
     relevant: Relevance | None = None
+    recorded: Recorded | None = None
 
     def __len__(self) -> int:
         return len(self.labels) or int(self.columns.num_rows)
@@ -255,6 +258,7 @@ class Dataset:
             named_classes=classes,
             ranked=ranked,
             relevant=relevant,
+            recorded=recorded_in(data.path, content),
         )
 
 

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from contract.label_text import label_text
 from loadtest.data.column_types import Column, from_arrow, from_text
 from loadtest.data.csv_text import read_csv
+from loadtest.data.recorded import is_recorded
 from loadtest.errors import DatasetError
 
 # pandas writes these along, and reads a column without a name as the last one
@@ -113,10 +114,11 @@ def _from_parquet(path: Path, source: Any, nested: str | None) -> TableFile:
     index = tuple(name for name in described.get("index_columns", ()) if isinstance(name, str))
     try:
         columns = [
-            _as_json(name, table.column(i))
-            if name == nested and pa.types.is_nested(table.column(i).type)
-            else from_arrow(name, table.column(i))
-            for i, name in enumerate(table.column_names)
+            _as_json(field.name, table.column(i))
+            if field.name == nested and pa.types.is_nested(field.type)
+            else from_arrow(field.name, table.column(i))
+            for i, field in enumerate(table.schema)
+            if not is_recorded(field)
         ]
     except (pa.ArrowException, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())

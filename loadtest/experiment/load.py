@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -69,6 +70,14 @@ class Load(Part):
     request, and the gateway chooses the version. `stable`, `candidate`: only that version gets the load."""
     phases: tuple[Phase, ...] = ()
     """Parts with rates of their own, instead of `rate` and `duration`, which then follow from them."""
+    replay: Path | None = None
+    """A log of requests to replay, instead of `rate` and `duration`: each is sent when the log sent it."""
+    replay_from: Seconds = 0.0
+    """How far into the log the replay begins."""
+    replay_for: PositiveSeconds | None = None
+    """How much of the log to replay. If absent: up to its end."""
+    speed_up: float = Field(default=1.0, ge=0.01, le=1000)
+    """How many times as fast as the log; `2` halves every gap between two requests."""
     rate: float = Field(default_factory=_mean_rate, gt=0)
     """Arrivals per second."""
     rates: Rates = ()
@@ -122,25 +131,48 @@ class Load(Part):
             for begin, phase in zip(begins, self.phases, strict=True)
         )
 
+    @property
+    def shape(self) -> str:
+        """The key that makes the rate change; empty: none does."""
+        if self.replay is not None:
+            return "[load] replay"
+        return "[[load.phases]]" if self.phases else ""
+
     @model_validator(mode="after")
-    def _one_shape(self) -> Self:
+    def _phases_make_rate_and_duration(self) -> Self:
         if not self.phases:
             return self
         if not self.rate:
             raise ValueError("no phase has arrivals; give one of them a rate above 0")
-        for key, own in (("rate", _mean_rate({"phases": self.phases})), ("duration", self.phase_ends[-1])):
-            if not math.isclose(getattr(self, key), own, rel_tol=_AS_SHOWN):
-                raise ValueError(f"[[load.phases]] make the {key} {own:g}; leave {key} out, or the phases")
+        arrivals, lasts = _of_phases({"phases": self.phases})
+        for key, made in (("rate", arrivals / lasts), ("duration", lasts)):
+            if not math.isclose(getattr(self, key), made, rel_tol=_AS_SHOWN):
+                raise ValueError(f"[[load.phases]] make the {key} {made:g}; leave {key} out, or the phases")
+        return self
+
+    @model_validator(mode="after")
+    def _log_makes_rate_and_duration(self) -> Self:
+        if self.replay is None:
+            for key in ("replay_from", "replay_for", "speed_up"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"{key} is about a log; name it under replay")
+        elif not self.phases and (own := self.model_fields_set & {"rate", "duration"}):
+            # a replay that is resolved has the phases that the log showed, and what follows from them
+            raise ValueError(f"{min(own)} follows from the log of a replay; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _shape_goes_alone(self) -> Self:
+        if not self.shape:
+            return self
         for name, (given, why) in {
             "rates": (bool(self.rates), "each of them is one constant rate"),
             "until_decided": (
                 self.until_decided,
-                "an analysis before the end would not have seen all phases",
+                "an analysis before the end has not seen all of the traffic",
             ),
             "restarts": (self.restarts > 1, "deployments are compared at one constant rate"),
         }.items():
             if given:
-                raise ValueError(
-                    f"{name} and [[load.phases]] do not go together: {why}; leave one of them out"
-                )
+                raise ValueError(f"{name} and {self.shape} do not go together: {why}; leave one of them out")
         return self

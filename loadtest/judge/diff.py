@@ -74,6 +74,7 @@ def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
         ("traffic", one.load.traffic, two.load.traffic),
         ("arrivals per second", f"{one.load.rate:g}", f"{two.load.rate:g}"),
         ("phases", _phases(one.load), _phases(two.load)),
+        ("replayed log", _replay(one.load), _replay(two.load)),
         ("seconds of load", f"{before.evidence.duration:.0f}", f"{after.evidence.duration:.0f}"),
         ("seed", one.load.seed, two.load.seed),
         ("time-out in seconds", f"{one.load.timeout:g}", f"{two.load.timeout:g}"),
@@ -99,6 +100,10 @@ def _phases(load: Load) -> str:
         )
         or "none"
     )
+
+
+def _replay(load: Load) -> str:
+    return "none" if load.replay is None else f"{load.replay.name} at {load.speed_up:g} times its speed"
 
 
 def _cores(cpus: float | None) -> str:

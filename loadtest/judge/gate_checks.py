@@ -130,6 +130,8 @@ def _no_scores(gate: Gate, experiment: Experiment, dataset: Dataset | None) -> s
 
 
 def _no_label(experiment: Experiment, dataset: Dataset) -> str:
+    if experiment.load.replay is not None and dataset.recorded is not None:
+        return f"{experiment.load.replay} does not have one for each request"
     names = dataset.columns.column_names
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     there = ", ".join(map(quoted, names[:_SHOWN])) + more

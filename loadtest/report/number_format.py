@@ -59,8 +59,9 @@ def latency(version: VersionSummary | PhaseVersion, name: str) -> str:
 
 def phase_rate(phase: PhaseSummary) -> str:
     """The rate of a phase: `20 to 100/s`, `20/s`."""
-    start = "" if phase.to == phase.rate else f"{phase.rate:g} to "
-    return f"{start}{phase.to:g}/s"
+    # those of a replayed log are no round numbers
+    rate, to = (f"{round(value, 1 if value >= 10 else 2):g}" for value in (phase.rate, phase.to))
+    return f"{to}/s" if to == rate else f"{rate} to {to}/s"
 
 
 def phase_quantiles(phase: PhaseSummary, role: Role) -> str:

@@ -31,6 +31,7 @@ from loadtest.lab.interface import IMAGE, OpenLab, Version
 from loadtest.lab.own_runtime import own_runtime
 from loadtest.lab.select import check_backend, choose_lab
 from loadtest.workflows.columns_sent import check_input, columns_of, output_lines, read_for, sent_lines
+from loadtest.workflows.replay import resolve_replay
 
 CheckGates = Callable[[Experiment, Dataset | None], None]
 
@@ -52,12 +53,12 @@ class Ready(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What an experiment names, held against each other; ``sent`` says what goes to and comes from which."""
+    """What an experiment names, held against each other; ``notes`` say of a log, and what goes where."""
 
     experiment: Experiment
     dataset: Dataset
     versions: tuple[Version, Version]
-    sent: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Checked:
     backend: str
     found: _Found | None
     gates: CheckGates
+    results: Path | None = None
 
     def provide(self, say: Callable[[str], None], **lab: Any) -> Ready:
         """Choose the backend, build its images and train the demo, as far as they are missing.
@@ -82,9 +84,10 @@ class Checked:
         """
         open_lab = choose_lab(self.backend, self.experiment, say, **lab)
         train_if_absent(self.experiment, say)
-        found = self.found or _find(self.experiment, self.gates)
-        for note in (*found.dataset.notes, *found.sent):
-            say(f"{found.dataset.path.name}: {note}")
+        found = self.found or _find(self.experiment, self.gates, self.results)
+        source = self.experiment.load.replay or found.dataset.path
+        for note in (*found.notes, *found.dataset.notes):
+            say(f"{source.name}: {note}")
         return Ready(found.experiment.with_absolute_data(), found.dataset, found.versions, open_lab)
 
 
@@ -141,8 +144,8 @@ def check_capacity(
         raise UsageError(
             f"{option} needs CPU limits, which two servers by their URLs do not tell; leave it out"
         )
-    if experiment.load.phases:
-        raise ExperimentError("capacity looks for one constant rate; leave out [[load.phases]]")
+    if experiment.load.shape:
+        raise ExperimentError(f"capacity looks for one constant rate; leave out {experiment.load.shape}")
     if experiment.data.repeats == "forbid":
         raise ExperimentError(
             "capacity sends the same rows in each trial, and [data] repeats forbids to send one twice; "
@@ -160,10 +163,10 @@ def check_canary_run(experiment: Experiment, backend: str, results: Path) -> Che
     live_evidence.check(experiment)
     if experiment.load.traffic != "canary":
         raise ExperimentError(f'{experiment.name}: a canary needs [load] traffic = "canary"')
-    if experiment.load.phases:
+    if experiment.load.shape:
         raise ExperimentError(
             "a canary holds each window of time against stable's latency in the windows before it, at one "
-            "constant rate; leave out [[load.phases]]"
+            f"constant rate; leave out {experiment.load.shape}"
         )
     return _check(experiment, backend, _check_labels, results)
 
@@ -181,6 +184,8 @@ def check_canary_up(experiment: Experiment, backend: str) -> Checked:
     """
     if experiment.target is not None:
         raise ExperimentError("two servers by their URLs have no gateway for a canary; leave out [target]")
+    if experiment.load.replay is not None:
+        raise ExperimentError("a log is replayed by loadproof compare alone; leave out [load] replay")
     return _check(experiment, backend, lambda *_: None)
 
 
@@ -188,10 +193,10 @@ def _check(experiment: Experiment, backend: str, gates: CheckGates, results: Pat
     check_backend(backend, experiment)
     gates(experiment, None)
     untrained = experiment.model.trainer is not None and not experiment.data.path.exists()
-    found = None if untrained else _find(experiment, gates)
     if results is not None:
         _require_writable(results)
-    return Checked(experiment, backend, found, gates)
+    found = None if untrained else _find(experiment, gates, results)
+    return Checked(experiment, backend, found, gates, results)
 
 
 def _require_writable(results: Path) -> None:
@@ -218,8 +223,9 @@ def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:
         raise ModelError(f"training {trainer!r} failed: {last[0]}")
 
 
-def _find(experiment: Experiment, gates: CheckGates) -> _Found:
+def _find(experiment: Experiment, gates: CheckGates, results: Path | None) -> _Found:
     """The evaluation set and the versions, held against the experiment and its gates."""
+    replayed: tuple[str, ...] = ()
     versions = resolve(experiment)
     models = {
         version.role: _read_model_toml(version.folder, experiment)
@@ -230,6 +236,8 @@ def _find(experiment: Experiment, gates: CheckGates) -> _Found:
         # refused before anything is built; the lab makes of it what the version runs on
         if version.role in models:
             own_runtime(version.folder)
+    if results is not None:
+        experiment, replayed = resolve_replay(experiment, results)
     data, dataset = read_for(experiment.data, [model.input for model in models.values()])
     experiment = experiment.model_copy(update={"data": data})
     gates(experiment, dataset)
@@ -241,7 +249,8 @@ def _find(experiment: Experiment, gates: CheckGates) -> _Found:
         for version in versions
     }
     outputs = {str(role): model.output for role, model in models.items()}
-    return _Found(experiment, dataset, versions, (*sent_lines(sent, dataset.names), *output_lines(outputs)))
+    notes = (*replayed, *sent_lines(sent, dataset.names), *output_lines(outputs))
+    return _Found(experiment, dataset, versions, notes)
 
 
 def _read_model_toml(folder: Path, experiment: Experiment) -> ModelToml:

@@ -10,9 +10,11 @@ import sys
 
 import numpy as np
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.load.run import launch
+from loadtest.data.recorded import Recorded, with_arrivals
 from loadtest.data.samples import SampleSet, read_line
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Experiment
@@ -81,6 +83,24 @@ def test_no_sample_is_lost(double, job, workers):
         assert facts["warmup_requests"][version] == sum(int((s.scheduled_at < 0).sum()) for s in drawn) > 0
         part = samples.of(version)
         assert sorted(zip(part.scheduled_at, part.row, strict=True)) == planned
+
+
+def test_a_log_is_sent_as_it_was_recorded(double, job):
+    folder = job(replay="log.jsonl", phases=[{"duration": 5, "rate": 60}], duration=5)
+    rng = np.random.default_rng(5)
+    # a pause of two seconds, and a burst of 100 in 50 ms
+    times = np.sort(
+        np.concatenate([rng.uniform(0, 2, 100), rng.uniform(4, 4.05, 100), rng.uniform(4, 5, 100)])
+    )
+    rows = rng.integers(0, 500, 300, dtype=np.int32)
+    data = folder / "evaluation.parquet"
+    data.write_bytes(with_arrivals(pq.read_table(data), Recorded(times, rows)))
+    with double(delays=[0.005]) as server:
+        code, _, samples, facts = load(folder, server, workers=2)
+    assert code == ExitCode.PASS, facts["reason"]
+    for version in ("stable", "candidate"):
+        part = samples.of(version)
+        assert sorted(zip(part.scheduled_at, part.row, strict=True)) == sorted(zip(times, rows, strict=True))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -67,7 +67,9 @@ class Baseline:
         # one version alone, or a canary, is measured because it may be bad
         self._check = load.traffic == "duet"
         self._only_looked_at = data.repeats == "forbid" or not load.baseline_time
-        schedules = self._schedules = [draw(load, len(dataset), worker, workers) for worker in range(workers)]
+        schedules = self._schedules = [
+            draw(load, len(dataset), worker, workers, dataset.recorded) for worker in range(workers)
+        ]
         if data.repeats == "forbid":
             self._rows = without_repeats(schedules, dataset, load.seed)
         elif load.baseline_time:

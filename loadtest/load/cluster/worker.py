@@ -206,7 +206,10 @@ class _Share:
         host = self._inputs.settings.target or job.host
         for base in [host] if target is None else {target.url(role) for role in ROLES}:
             check_reachable(base)
-        schedule = draw(load, len(dataset), job.worker, job.workers)
+        schedules = [
+            draw(load, len(dataset), worker, job.workers, dataset.recorded) for worker in range(job.workers)
+        ]
+        schedule = schedules[job.worker]
         codecs = {role: codec_from(job.codecs[role]) for role in ROLES}
         distinct = {
             codec: encode_bodies(dataset, codec, schedule.row, lambda: gevent.sleep(0))
@@ -215,12 +218,7 @@ class _Share:
         self._planned = schedule.measured
         ids = f"{job.run}-{job.worker}-"
         # a row that any worker sends in the warm-up may be in a cache
-        warmup = {
-            row
-            for worker in range(job.workers)
-            for share in [draw(load, len(dataset), worker, job.workers)]
-            for row in share.row[share.scheduled_at < 0].tolist()
-        }
+        warmup = {row for share in schedules for row in share.row[share.scheduled_at < 0].tolist()}
         self._recorder = self._make_recorder(dataset, job.worker, decode_answers(job.baseline), ids, warmup)
         parts: dict[str, Any] = {
             "schedule": schedule,

@@ -4,7 +4,8 @@ Arrivals are a Poisson process, the superposition of one independent process per
 own seed and 1/n of the rate. Where the load has phases, it is non-homogeneous, by time change: a process at
 the mean rate, on a clock that runs fast while the rate is high (Çinlar 1975, Introduction to Stochastic
 Processes, section 4.7). Rows come from one seeded permutation of the evaluation set, dealt out in the
-order of the arrivals of *all* workers, so that every row is used once before any is used twice.
+order of the arrivals of *all* workers, so that every row is used once before any is used twice. A replay is
+not drawn: its arrivals are those of the log, dealt out to the workers in turn; only its warm-up is random.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from loadtest.data.recorded import Recorded
+from loadtest.errors import ExperimentError
 from loadtest.experiment.experiment import Load
 
 
@@ -26,11 +29,13 @@ class Schedule:
             is what lies before zero.
         row: index of the row to send, shape (arrivals,).
         candidate_first: which version of the two gets its request first, shape (arrivals,).
+        user: whose request it is, shape (arrivals,); None: nobody in particular's.
     """
 
     scheduled_at: NDArray[np.float64]
     row: NDArray[np.int32]
     candidate_first: NDArray[np.bool_]
+    user: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.scheduled_at)
@@ -41,7 +46,9 @@ class Schedule:
         return int(np.count_nonzero(self.scheduled_at >= 0))
 
 
-def draw(load: Load, rows: int, worker: int = 0, workers: int = 1) -> Schedule:
+def draw(
+    load: Load, rows: int, worker: int = 0, workers: int = 1, recorded: Recorded | None = None
+) -> Schedule:
     """Draw the arrivals of one worker; the same arguments give the same arrivals.
 
     A Poisson process over ``[-warmup, duration)``: the number is Poisson, the times are uniform at a
@@ -52,13 +59,22 @@ def draw(load: Load, rows: int, worker: int = 0, workers: int = 1) -> Schedule:
         rows: number of rows of the evaluation set.
         worker: index of this worker, from 0.
         workers: number of workers that share the rate.
+        recorded: the arrivals of a replay.
 
     Raises:
+        ExperimentError: a replay is asked for, and nothing is recorded.
         ValueError: ``worker`` is none of ``workers``, or there are no rows.
     """
     if not 0 <= worker < workers or rows < 1:
         raise ValueError(f"no share {worker} of {workers} for {rows} rows")
     order, *shares = np.random.SeedSequence(load.seed).spawn(workers + 1)
+    if load.replay is not None:
+        if recorded is None:
+            raise ExperimentError(
+                f"[load] replay {load.replay}: a log is replayed by loadproof compare alone; leave it out, "
+                "or give [[load.phases]]"
+            )
+        return _replayed(load, rows, recorded, worker, shares)
     # every worker draws all shares: only so does it know which rows the others use up
     drawn = [_draw_share(load, seed, workers) for seed in shares]
     everyone = np.sort(np.concatenate([times for times, _ in drawn]))
@@ -67,6 +83,25 @@ def draw(load: Load, rows: int, worker: int = 0, workers: int = 1) -> Schedule:
     rank = np.searchsorted(everyone, scheduled_at) - np.searchsorted(everyone, 0.0)
     permutation = np.random.default_rng(order).permutation(rows).astype(np.int32)
     return Schedule(scheduled_at, permutation[rank % rows], candidate_first)
+
+
+def _replayed(
+    load: Load, rows: int, recorded: Recorded, worker: int, shares: list[np.random.SeedSequence]
+) -> Schedule:
+    """A worker's share of a log, after a random warm-up at the rate of its start."""
+    rng = np.random.default_rng(shares[worker])
+    early = rng.poisson(load.warmup * load.first_rate / len(shares))
+    mine = slice(worker, None, len(shares))
+    times, sent = recorded.times[mine], recorded.rows[mine]
+    users = None
+    if recorded.users is not None:
+        users = np.concatenate([rng.choice(recorded.users, early), recorded.users[mine]])
+    return Schedule(
+        np.concatenate([np.sort(rng.uniform(-load.warmup, 0.0, early)), times]),
+        np.concatenate([rng.integers(0, rows, early, dtype=np.int32), sent]),
+        rng.random(early + len(times)) < 0.5,
+        users,
+    )
 
 
 def _draw_share(

@@ -20,6 +20,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import ROLES, Role
+from loadtest.load.sending.arrivals import Schedule
 from loadtest.load.sending.driver import Driver
 from loadtest.load.sending.http_client import Client
 
@@ -49,9 +50,10 @@ class UnpinnedDriver(Driver):
         super().__init__(**driver)
         client: Client = driver["clients"][0]
         self._client = client
-        arrivals = len(driver["schedule"])
+        schedule: Schedule = driver["schedule"]
+        arrivals, users = len(schedule), schedule.user
         draws = np.random.default_rng([load.seed, worker, 1])
-        self._users = draws.integers(0, load.users, arrivals).tolist()
+        self._users = (draws.integers(0, load.users, arrivals) if users is None else users).tolist()
         self._delays = np.minimum(
             draws.exponential(1.0, arrivals) * load.feedback_delay, _LATEST * load.feedback_delay
         ).tolist()

@@ -164,6 +164,11 @@ STEADY = {"duration": 20, "rate": 20}
         ({"phases": [{"duration": "2s", "rate": 20}]}, "at least 5 s"),  # no two time blocks
         ({"phases": [{"duration": "20s", "rate": 0}]}, "no phase has arrivals"),
         ({"phases": [{"duration": "20s", "rate": 5, "too": 1}]}, "did you mean to"),
+        ({"replay": "log", "duration": "9s"}, "duration follows from the log"),
+        ({"replay": "log", "until_decided": True}, r"until_decided and \[load\] replay"),
+        ({"replay": "log", "rates": [10, 20]}, r"rates and \[load\] replay"),
+        ({"speed_up": 2}, "speed_up is about a log"),
+        ({"replay_for": "20s"}, "replay_for is about a log"),
     ],
 )
 def test_phases_that_make_no_sense_are_refused(load, reason):

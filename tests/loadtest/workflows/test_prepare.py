@@ -186,6 +186,14 @@ WRONG = [
     (COMPARE, load(phases=PHASES), ["--rate", "9"], "leave rate out, or the phases"),
     (COMPARE, load(phases=PHASES), ["--rates", "9,10"], "each of them is one constant rate"),
     (CAPACITY, load(phases=PHASES), (), "capacity looks for one constant rate"),
+    (CAPACITY, load(replay="log"), (), "leave out [load] replay"),
+    (RUN, canary(load={"traffic": "canary", "replay": "log"}), (), "leave out [load] replay"),
+    (UP, load(replay="log"), (), "by loadproof compare alone"),
+    (COMPARE, load(replay="rows.csv"), (), "line 1: not JSON"),
+    (COMPARE, load(replay="log"), (), "log: no such file"),
+    (COMPARE, load(replay="log"), ["--rate", "9"], "rate follows from the log"),
+    (COMPARE, load(replay="log", phases=PHASES), (), "replay and [[load.phases]] do not go together"),
+    (COMPARE, FORBID | load(replay="log"), (), "a log sends what its callers sent"),
     (RUN, canary(load={"traffic": "canary", "phases": PHASES}), (), "leave out [[load.phases]]"),
     # of rows that must not be sent twice: 65 s at 50 a second, and those that are looked at
     (

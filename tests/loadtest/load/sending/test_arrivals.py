@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from loadtest.data.recorded import Recorded
+from loadtest.errors import ExperimentError
 from loadtest.experiment.experiment import Load
 from loadtest.load.sending.arrivals import draw
 
@@ -115,3 +117,32 @@ def test_within_a_steady_phase_arrivals_are_uniform_and_within_a_ramp_as_its_rat
     # the share of the ramp's arrivals until part x of it
     assert stats.kstest(ramp, lambda x: (50 * x + 175 * x**2) / 225).pvalue > 0.001
     assert stats.kstest(ramp, "uniform").pvalue < 1e-6
+
+
+REPLAY = Load(replay="log", phases=[{"duration": 30, "rate": 200}, {"duration": 10, "rate": 0}], warmup=2)
+LOGGED = Recorded(
+    np.sort(np.random.default_rng(3).uniform(0, 30, 6_000)),
+    np.random.default_rng(4).integers(0, 50, 6_000, dtype=np.int32),
+    np.arange(6_000, dtype=np.int32),
+)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_replay_sends_the_log_to_the_instant(workers):
+    drawn = [draw(REPLAY, 50, worker, workers, LOGGED) for worker in range(workers)]
+    sent = [
+        (at, row, user) for s in drawn for at, row, user in zip(s.scheduled_at, s.row, s.user, strict=True)
+    ]
+    measured = sorted(one for one in sent if one[0] >= 0)
+    assert measured == list(zip(LOGGED.times, LOGGED.rows, LOGGED.users, strict=True))
+    assert all((np.diff(s.scheduled_at) >= 0).all() for s in drawn)
+    # each worker has its share of every burst
+    assert {s.measured for s in drawn} == {6_000 // workers}
+    warmup = [one for one in sent if one[0] < 0]
+    assert abs(len(warmup) - 400) < 4 * np.sqrt(400)
+    assert all(-2 <= at < 0 and 0 <= row < 50 for at, row, _ in warmup)
+
+
+def test_a_replay_needs_a_log():
+    with pytest.raises(ExperimentError, match="by loadproof compare alone"):
+        draw(REPLAY, 50)

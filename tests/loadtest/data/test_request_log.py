@@ -1,0 +1,254 @@
+"""Logs as they are written: the excerpts are of public documentation and of other people's write-ups."""
+
+import base64
+import gzip
+import json
+
+import pytest
+
+from loadtest.data.request_log import read_log
+from loadtest.errors import DatasetError
+
+# KServe's documentation of its inference logger, as message-dumper prints it
+DUMPER = """☁️  cloudevents.Event
+Validation: valid
+Context Attributes,
+  specversion: 1.0
+  type: org.kubeflow.serving.inference.response
+  source: http://localhost:9081/
+  id: 689b15e7-84a1-4e89-9805-20809efc216d
+  time: 2023-04-05T07:39:53.505997782Z
+  datacontenttype: application/json
+Extensions,
+  component: predictor
+  endpoint:
+  inferenceservicename: sklearn-iris
+  knativearrivaltime: 2023-04-05T07:39:53.507202247Z
+Data,
+  {
+    "predictions": [
+      1,
+      1
+    ]
+  }
+
+
+☁️  cloudevents.Event
+Validation: valid
+Context Attributes,
+  specversion: 1.0
+  type: org.kubeflow.serving.inference.request
+  source: http://localhost:9081/
+  id: 689b15e7-84a1-4e89-9805-20809efc216d
+  time: 2023-04-05T07:39:53.501752983Z
+  datacontenttype: application/x-www-form-urlencoded
+Data,
+  {"instances": [[6.8,  2.8,  4.8,  1.4],[6.0,  3.4,  4.5,  1.6]]}
+"""
+# a book on SageMaker, and the documentation of Amazon
+CAPTURE = (
+    '{"captureData":{"endpointInput":{"observedContentType":"text/csv","mode":"INPUT","data":"0.00632,18.00,'
+    '2.310,0,0.5380,6.5750,65.20,4.0900,1,296.0,15.30,4.98","encoding":"CSV"},"endpointOutput":'
+    '{"observedContentType":"text/csv; charset=utf-8","mode":"OUTPUT","data":"30.4133586884",'
+    '"encoding":"CSV"}'
+    "},"
+    '"eventMetadata":{"eventId":"8f45e35c-fa44-40d2-8ed3-1bcab3a596f3","inferenceTime":"2020-07-30T13:36:30Z"},'
+    '"eventVersion":"0"}'
+)
+# the log of Istio's Bookinfo, and one of Envoy's AI gateway
+ISTIO = (
+    '{"bytes_received":"0","bytes_sent":"178","authority":"details:9080","path":"/details/0","duration":"1",'
+    '"response_code":"200","response_flags":"-","start_time":"2020-09-30T03:22:42.267Z","method":"GET"}'
+)
+ENVOY = (
+    '{":authority":"us-central1-aiplatform.googleapis.com","bytes_received":166,"duration":24939,"method":"POST",'
+    '"response_code":200,"start_time":"2026-01-14T09:10:53.669Z","x-forwarded-for":"10.42.0.13"}'
+)
+
+
+def event(**fields):
+    return json.dumps(
+        {"specversion": "1.0", "type": "a.request", "time": "2026-01-01T00:00:01Z", "data": [1, 2]} | fields
+    )
+
+
+def capture(**given):
+    return json.dumps(
+        {"captureData": {"endpointInput": given}, "eventMetadata": {"inferenceTime": "2026-01-01"}}
+    )
+
+
+def read(tmp_path, text):
+    (tmp_path / "log").write_text(text)
+    return read_log(tmp_path / "log")
+
+
+def rows(text, tmp_path):
+    return read(tmp_path, text).entries[0].rows
+
+
+def test_kserve_as_message_dumper_prints_it(tmp_path):
+    log = read(tmp_path, DUMPER)
+    (entry,) = log.entries
+    assert (entry.line, entry.time) == (24, pytest.approx(1680680393.501753, abs=1e-5))
+    assert entry.rows == ((6.8, 2.8, 4.8, 1.4), (6.0, 3.4, 4.5, 1.6))
+    assert log.notes == ("lines left out: 1 (events of type org.kubeflow.serving.inference.response)",)
+
+
+def test_a_capture_of_sagemaker(tmp_path):
+    (entry,) = read(tmp_path, CAPTURE).entries
+    assert entry.rows == ((0.00632, 18.0, 2.31, 0, 0.538, 6.575, 65.2, 4.09, 1, 296.0, 15.3, 4.98),)
+    assert entry.time == 1596116190
+
+
+def test_a_merged_capture_has_the_label(tmp_path):
+    merged = json.loads(CAPTURE) | {"groundTruthData": {"data": "1", "encoding": "CSV"}}
+    assert read(tmp_path, json.dumps(merged)).entries[0].label == "1"
+
+
+def test_envoys_access_log_has_times_and_no_rows(tmp_path):
+    log = read(tmp_path, f"{ISTIO}\n{ENVOY}\n")
+    assert [(e.line, e.time, e.rows) for e in log.entries] == [(2, 1768381853.669, None)]
+    assert log.notes == ("lines left out: 1 (method GET, no prediction)",)
+
+
+def test_our_own(tmp_path):
+    text = '{"time": 3, "body": {"a": 1, "b": null}, "user": 7, "label": true}\n\n{"time": 4.5, "row": 2}\n'
+    one, two = read(tmp_path, text).entries
+    assert (one.line, one.time, one.rows, one.user, one.label) == (1, 3.0, ({"a": 1, "b": None},), "7", True)
+    assert (two.line, two.time, two.rows, two.row) == (3, 4.5, None, 2)
+
+
+def test_a_packed_log_is_read(tmp_path):
+    (tmp_path / "log.gz").write_bytes(gzip.compress(ENVOY.encode()))
+    assert len(read_log(tmp_path / "log.gz").entries) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (event(data={"instances": [{"a": 1}]}), ({"a": 1},)),
+        (event(data='{"instances": [1, 2]}'), ((1,), (2,))),  # as text; scalars are rows of one
+        (event(data_base64=base64.b64encode(b"[[1, 2]]").decode()), ((1, 2),)),
+        # the Open Inference Protocol: one tensor, also nested, and one a column
+        (
+            event(data={"inputs": [{"name": "x", "shape": [2, 2], "data": [1, 2, 3, 4]}]}),
+            ((1, 2), (3, 4)),
+        ),
+        (event(data={"inputs": [{"name": "x", "shape": [1, 2], "data": [[1, 2]]}]}), ((1, 2),)),
+        (
+            event(
+                data={
+                    "inputs": [
+                        {"name": "a", "shape": [2], "data": [1, 2]},
+                        {"name": "b", "shape": [2, 1], "data": ["x", None]},
+                    ]
+                }
+            ),
+            ({"a": 1, "b": "x"}, {"a": 2, "b": None}),
+        ),
+        # MLflow behind SageMaker
+        (
+            capture(
+                observedContentType="application/json",
+                encoding="JSON",
+                data='{"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"]]}}',
+            ),
+            ({"a": 1, "b": "x"},),
+        ),
+        (
+            capture(
+                data=base64.b64encode(b"1,2\n3,4\n").decode(),
+                encoding="BASE64",
+                observedContentType="text/csv",
+            ),
+            ((1, 2), (3, 4)),
+        ),
+        # text, codes, gaps and quotes
+        (capture(data='007,"a, b",,1e3,-0.5\n', encoding="CSV"), (("007", "a, b", None, 1000.0, -0.5),)),
+    ],
+)  # fmt: skip
+def test_the_rows_of_a_body(line, expected, tmp_path):
+    assert rows(line, tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("{", "line 2: not JSON"),
+        ("[1]", "line 2: is no JSON object"),
+        ('{"a": 1}', "line 2: has no time"),
+        ('{"time": NaN}', "NaN is no JSON"),
+        ('{"time": "noon"}', "time 'noon' is neither seconds nor"),
+        ('{"time": 1768381853669}', "is not in seconds"),  # milliseconds
+        ('{"time": true}', "time True is neither"),
+        ('{"time": 1, "row": -1}', "row -1 is no number of a row"),
+        ('{"time": 1, "row": 1, "body": [1]}', "has a row and a body"),
+        ('{"time": 1, "body": 5}', "neither an object nor a list"),
+        ('{"time": 1, "body": {}}', "a row has no cells"),
+        ('{"time": 1, "body": {"a": [1]}}', "cell 'a' of the body is a list"),
+        ('{"time": 1, "body": [{"a": 1}, {"a": 2}], "label": 1}', "one label for 2 rows"),
+        (
+            '{"time": 1, "body": {"inputs": [{"name": "x", "shape": [2, 2], "data": [1]}]}}',
+            "has 1 values, not",
+        ),
+        ('{"time": 1, "body": {"inputs": [{"name": "x"}]}}', "cell 'inputs' of the body is a list"),
+        ('{"time": 1, "body": ' + "[" * 100_000, "line 2: "),  # deeper than Python goes
+    ],
+)
+def test_bad_lines_are_named(line, says, tmp_path):
+    with pytest.raises(DatasetError, match="mend or remove it") as error:
+        read(tmp_path, '{"time": 1, "row": 0}\n' + line)
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (event(data="{"), "what was sent is not JSON"),
+        (event(data_base64="?"), "not text in Base64"),
+        (event(data=None), "neither an object nor a list"),
+        (capture(mode="INPUT"), "captures no input"),
+        (capture(data="1", encoding="BASE64"), "not text in Base64"),
+        (capture(data="xyz", observedContentType="image/png", encoding="NONE"), "neither CSV nor JSON"),
+        (capture(data="", encoding="CSV"), "the body is empty"),
+        (DUMPER.replace('{"instances"', '{"instances'), "line 24: the data of the event is not JSON"),
+    ],
+)
+def test_bad_events_are_named(line, says, tmp_path):
+    with pytest.raises(DatasetError, match="mend or remove it") as error:
+        read(tmp_path, line)
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is empty"),
+        (ISTIO, r"holds no request; lines left out: 1 \(method GET"),
+        ("{\n" * 5, "line 3: .*; and 2 more; mend or remove them"),
+        (f"{ENVOY}\n{CAPTURE}", "line 1 is of Envoy's access log, line 2 of SageMaker Data Capture"),
+    ],
+)
+def test_a_log_that_is_none(text, says, tmp_path):
+    with pytest.raises(DatasetError, match=says):
+        read(tmp_path, text)
+
+
+def test_a_line_without_end(tmp_path):
+    (tmp_path / "log").write_bytes(b'{"time": 1}\n' + b" " * (5 * 2**20))
+    with pytest.raises(DatasetError, match="line 2 is longer than 4 MiB"):
+        read_log(tmp_path / "log")
+
+
+def test_a_folder_and_what_is_not_there(tmp_path):
+    with pytest.raises(DatasetError, match="is a folder"):
+        read_log(tmp_path)
+    with pytest.raises(DatasetError, match="no such file"):
+        read_log(tmp_path / "log")
+
+
+def test_a_packed_log_that_is_cut_short(tmp_path):
+    (tmp_path / "log.gz").write_bytes(gzip.compress(ENVOY.encode())[:-10])
+    with pytest.raises(DatasetError, match="not readable"):
+        read_log(tmp_path / "log.gz")

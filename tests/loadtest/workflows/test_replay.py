@@ -1,0 +1,169 @@
+import json
+import tomllib
+
+import numpy as np
+import pytest
+
+from loadtest.data.dataset import Dataset
+from loadtest.errors import DatasetError, ExperimentError
+from loadtest.experiment.experiment import Experiment
+from loadtest.workflows.replay import resolve_replay
+
+CSV = "a,b,label\n" + "".join(f"{i},{i * i},{'xy'[i % 2]}\n" for i in range(10))
+SECONDS = [{"time": 100 + i} for i in range(60)]
+
+
+def replayed(tmp_path, lines, *, own=False, data=(), **load):
+    """Resolve the replay of a log; ``own``: it is its own evaluation set."""
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "rows.csv").write_text(CSV)
+    experiment = Experiment.parse(
+        {
+            "name": "x",
+            "model": {"name": "m", "folder": "m"},
+            "data": {"path": str(log if own else tmp_path / "rows.csv"), **dict(data)},
+            "load": {"replay": str(log), **load},
+        },
+        "x",
+    )
+    resolved, notes = resolve_replay(experiment, tmp_path / "results")
+    return resolved, Dataset.read(resolved.data), "; ".join(notes)
+
+
+def bodies(*given, **fields):
+    return [{"time": 0.25 + i, "body": given[i % len(given)]} | fields for i in range(60)]
+
+
+def test_times_alone_send_every_row_before_any_twice(tmp_path):
+    lines = [{"time": 7.5 - 0.1 * i} for i in range(75)]  # the last first, as logs by end of request are
+    experiment, dataset, notes = replayed(tmp_path, lines)
+    assert dataset.recorded.times == pytest.approx(0.1 * np.arange(75))
+    for tens in dataset.recorded.rows[:70].reshape(7, 10):
+        assert sorted(tens) == list(range(10))
+    assert (dataset.names, dataset.labels.tolist()[:2]) == (("a", "b"), ["x", "y"])
+    assert experiment.load.duration == pytest.approx(7.5)  # a request more would have come then
+    assert experiment.load.rate == pytest.approx(10)
+    assert "does not say what was sent" in notes
+    assert "replays 75 requests (a log of requests) in 8 s, 10 a second and 10 in the busiest one" in notes
+
+
+def test_rows_are_sent_where_the_log_names_them(tmp_path):
+    _, dataset, _ = replayed(tmp_path, [{"time": i + 0.5, "row": (7 * i) % 10} for i in range(20)])
+    assert dataset.recorded.rows.tolist() == [(7 * i) % 10 for i in range(20)]
+    assert dataset.columns["b"].to_pylist() == [i * i for i in range(10)]
+
+
+def test_bodies_are_rows_each_once(tmp_path):
+    _, dataset, notes = replayed(
+        tmp_path, bodies({"a": 1, "c": "x"}, {"a": 2}), own=True, data={"features": ["a", "c"]}
+    )
+    assert dataset.columns.to_pydict() == {"a": [1, 2], "c": ["x", None]}
+    assert dataset.recorded.rows.tolist() == [0, 1] * 30
+    assert not dataset.labelled
+    assert "labels" not in notes
+
+
+def test_cells_by_position_get_the_names_of_the_evaluation_set(tmp_path):
+    _, dataset, notes = replayed(tmp_path, bodies([1, 2.5], [[3, 4], [5, 6]]))
+    assert dataset.columns.to_pydict() == {"a": [1, 3, 5], "b": [2.5, 4, 6]}
+    assert "rows.csv names the columns, its rows are not used" in notes
+    assert "30 requests of several rows are sent as one request per row" in notes
+    assert len(dataset.recorded) == 90
+    assert dataset.recorded.times[1] == dataset.recorded.times[2]
+
+
+def test_cells_by_position_have_names_without_one(tmp_path):
+    _, dataset, _ = replayed(tmp_path, bodies([1, 2]), own=True)
+    assert dataset.names == ("x1", "x2")
+
+
+def test_labels_of_all_requests_are_the_labels(tmp_path):
+    experiment, dataset, _ = replayed(tmp_path, bodies({"a": 1}, label=7), own=True, data={"label": "truth"})
+    assert experiment.data.label == "truth"
+    assert dataset.labels.tolist() == ["7"]
+
+
+def test_labels_of_some_requests_are_none_and_it_is_said(tmp_path):
+    lines = bodies({"a": 1}, {"a": 2})
+    lines[3]["label"] = "x"
+    experiment, dataset, notes = replayed(tmp_path, lines, own=True, data={"label": "truth"})
+    assert experiment.data.label is None
+    assert not dataset.labelled
+    assert "only 1 of 60 requests have labels, so none is used" in notes
+
+
+def test_users_stay_who_they_are(tmp_path):
+    _, dataset, _ = replayed(tmp_path, [{"time": i + 0.5, "user": "abc"[i % 3]} for i in range(60)])
+    users = dataset.recorded.users
+    assert (users[:-3] == users[3:]).all()
+    assert len(set(users.tolist())) == 3
+
+
+@pytest.mark.parametrize(
+    ("load", "times", "duration"),
+    [
+        ({"speed_up": 2}, np.arange(60) / 2, 30),
+        ({"replay_from": "20s"}, np.arange(40), 40),
+        ({"replay_from": 20, "replay_for": 10, "speed_up": 0.5}, np.arange(10) * 2, 20),
+        # the log ends before: what it does not cover is no pause
+        ({"replay_from": 50, "replay_for": "1h"}, np.arange(10), 10),
+    ],
+)
+def test_a_log_is_cut_and_sped_up(tmp_path, load, times, duration):
+    lines = [{"time": 0.25 + i} for i in range(60)]
+    experiment, dataset, _ = replayed(tmp_path, lines, **load)
+    assert dataset.recorded.times == pytest.approx(times, abs=1e-9)
+    assert experiment.load.duration == pytest.approx(duration)
+
+
+def test_bursts_and_pauses_survive(tmp_path):
+    burst = np.linspace(10, 10.5, 500)
+    times = np.concatenate([np.linspace(0, 10, 100, endpoint=False), burst, np.linspace(20.5, 30, 96)])
+    _, dataset, notes = replayed(tmp_path, [{"time": float(at)} for at in times])
+    assert dataset.recorded.times == pytest.approx(times)
+    assert "510 in the busiest one" in notes or "500 in the busiest one" in notes
+
+
+def test_whole_seconds_are_no_bursts(tmp_path):
+    _, dataset, notes = replayed(tmp_path, [line for line in SECONDS for _ in range(10)])
+    assert "whole seconds" in notes
+    assert len(np.unique(dataset.recorded.times)) == 600
+    assert np.diff(dataset.recorded.times).max() < 2
+
+
+def test_a_spike_is_a_phase(tmp_path):
+    rng = np.random.default_rng(1)
+    times = np.concatenate([rng.uniform(0, 90, 900), rng.uniform(30, 50, 1200)])
+    experiment, *_ = replayed(tmp_path, [{"time": float(at)} for at in times])
+    load = experiment.load
+    assert load.phase_ends == pytest.approx([30, 50, 90], abs=2.7)
+    assert [phase.rate for phase in load.phases] == pytest.approx([10, 70, 10], rel=0.25)
+    assert load.expected(load.duration) == pytest.approx(2100)
+
+
+def test_a_resolved_experiment_is_replayed_as_it_is(tmp_path):
+    experiment, *_ = replayed(tmp_path, SECONDS, speed_up=2)
+    again = Experiment.parse(tomllib.loads(experiment.to_toml()), "stored")
+    assert again == experiment
+    assert (again.load.speed_up, again.load.replay) == (2, tmp_path / "log.jsonl")
+    assert resolve_replay(again, tmp_path / "results") == (again, ())
+
+
+@pytest.mark.parametrize(
+    ("lines", "load", "own", "error"),
+    [
+        (SECONDS, {}, True, "does not say what was sent here; name the evaluation set"),
+        (SECONDS, {"speed_up": 50}, False, "the replay lasts 1.2 s, at least 5 s"),
+        (SECONDS, {"replay_from": "1h"}, False, "the log lasts 59 s|the log lasts 60 s"),
+        ([{"time": i + 0.5, "row": i} for i in range(11)], {}, False, "line 11 has row 10; .* rows 0 to 9"),
+        ([{"time": 1, "row": 1}, {"time": 9}], {}, False, "line 2 has no row"),
+        ([*bodies({"a": 1}), {"time": 70}], {}, True, "line 61 has no body"),
+        (bodies([1, 2, 3]), {}, False, "line 1 sends 3 cells, 2 columns are named"),
+        (bodies({"label": 1}, label=1), {}, True, "has a cell 'label' in its body"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(tmp_path, lines, load, own, error):
+    with pytest.raises((DatasetError, ExperimentError), match=error):
+        replayed(tmp_path, lines, own=own, **load)
+    assert not (tmp_path / "results").exists()
