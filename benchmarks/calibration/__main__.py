@@ -24,6 +24,7 @@ from benchmarks.calibration import (
     slices,
     split,
     until_decided,
+    users,
     whole_runs,
 )
 
@@ -41,6 +42,7 @@ SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
     "sequential": sequential.measure,
     "canary": canary.measure,
     "split": split.measure,
+    "users": users.measure,
     "until_decided": until_decided.measure,
 }
 """A section is a module with ``measure(runs, seed)``; its rows are kept in ``results/<section>.json``."""

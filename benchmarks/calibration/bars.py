@@ -103,6 +103,16 @@ def bars(results: Results) -> list[Bar]:
         ),
         _seconds("canary, p99 doubled: median", 180, sequential, "p99 2 times", "asymptotic"),
         *_canary_bars(results.get("canary", [])),
+        _most(
+            "canary A/A by users who differ, each gate",
+            0.05,
+            [
+                (share, r["runs"])
+                for r in results.get("users", [])
+                if r["told"] and not r["worse"]
+                for share in r["alarms"].values()
+            ],
+        ),
         _most("a true split called broken, 1 h", 0.01, _split(results, broken=False)),
         _least("a broken split found within 1 h", 1.0, _split(results, broken=True)),
     ]

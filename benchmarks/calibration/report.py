@@ -42,6 +42,7 @@ def tables(results: Results) -> dict[str, str]:
         "sequential": _sequential,
         "canary": _canary,
         "split": _split,
+        "users": _users,
         "live": _live,
     }
     made = {
@@ -203,6 +204,22 @@ def _split(rows: Rows) -> str:
                 "a true split" if r["fault"] == "none" else r["fault"],
                 f"{r['users']:,}" if r["users"] else "requests without a user",
                 str(r["runs"]), percent(r["found"]), _time(r["median"]),
+            )
+            for r in rows
+        ],
+    )  # fmt: skip
+
+
+def _users(rows: Rows) -> str:
+    gates = list(rows[0]["alarms"])
+    return _table(
+        ("candidate", "users", "requests count", "runs", *(f"`{g}` alarms" for g in gates), "found after"),
+        [
+            (
+                r["worse"] or "the same version", f"{r['users']:,}",
+                "for as many as users make them" if r["told"] else "each by itself", str(r["runs"]),
+                *("" if r["worse"] else percent(r["alarms"][gate]) for gate in gates),
+                ("never" if r["median"] is None else _time(r["median"])) if r["worse"] else "",
             )
             for r in rows
         ],

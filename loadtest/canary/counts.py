@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from loadtest.canary.user_spread import Users
 from loadtest.experiment.role import ROLES, Role
 
 
@@ -38,6 +39,7 @@ class Scrape(NamedTuple):
         ready: per role whether it said to be ready.
         ejected: the gateway itself took the candidate out after failures in a row.
         missing: what gave no metrics this time: ``gateway``, ``stable``, ``candidate``.
+        users: how the step's requests spread over users, per arm; empty where no server tells.
     """
 
     at: float
@@ -46,3 +48,4 @@ class Scrape(NamedTuple):
     ready: Mapping[Role, bool] = dict.fromkeys(ROLES, True)
     ejected: bool = False
     missing: frozenset[str] = frozenset()
+    users: Mapping[Role, Users] = {}

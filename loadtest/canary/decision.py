@@ -77,6 +77,11 @@ def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
     broken = evidence.arms.problem if evidence.arms else None
     if reason := _fault(policy, position, evidence):
         return Decision("rollback", 0.0, reason)
+    if reason := _silence(policy, evidence):
+        # out, because nothing is known any more; whoever else fell silent is not the candidate's fault
+        return Decision(
+            "rollback", 0.0, reason, harm=evidence.silent.get(Role.CANDIDATE, 0.0) >= policy.missing
+        )
     if reason := _failed(evidence):
         return _blamed("rollback", reason, broken)
     if position.paused:
@@ -128,10 +133,12 @@ def _fault(policy: Canary, position: Position, evidence: Evidence) -> str | None
     # without a share it cannot have failed now: what is left of an earlier ejection passes
     if evidence.ejected and position.split > 0:
         return "the gateway ejected the candidate after failures in a row"
-    for source, seconds in evidence.silent.items():
-        if seconds >= policy.missing:
-            return f"no metrics of {source} for {seconds:.1f} s"
     return None
+
+
+def _silence(policy: Canary, evidence: Evidence) -> str | None:
+    silent = [f"{source} for {s:.1f} s" for source, s in evidence.silent.items() if s >= policy.missing]
+    return f"no metrics of {', of '.join(silent)}" if silent else None
 
 
 def _failed(evidence: Evidence) -> str | None:

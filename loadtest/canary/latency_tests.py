@@ -17,6 +17,7 @@ import numpy as np
 
 from loadtest.canary.counts import Counts
 from loadtest.canary.time_windows import Floats, Windows
+from loadtest.canary.user_spread import Spread
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES, Role
 
@@ -32,14 +33,15 @@ class LatencyTest:
         gate: a quantile, against stable or absolute.
         alpha: chance that a candidate on the margin ever fails, or is ever shown to be within it.
         window: seconds.
+        spread: of users; a bound that is absolute asks nothing of stable's users.
     """
 
-    def __init__(self, gate: Gate, alpha: float, window: float) -> None:
+    def __init__(self, gate: Gate, alpha: float, window: float, spread: Spread) -> None:
         if gate.quantile is None:
             raise ValueError(f"{gate} is not a latency gate")
         self.gate = gate
         self._tail = 1 - gate.quantile
-        self._alpha = alpha
+        self._alpha, self._spread = alpha, spread
         self._open, self._slow, self._fast = Windows(window), Windows(window), Windows(window)
         self._splits: list[float] = []
         self._edges: Floats = np.zeros(0)
@@ -79,10 +81,11 @@ class LatencyTest:
             threshold = float(self._edges[place])
             limit = threshold * (1 + self.gate.bound) if self.gate.relative else threshold + self.gate.bound
             value = float(slow[self._at_least(limit)] - self._share(stable)[place])
+            allowed = self._spread.allowance(self._tail)
             if max(splits) <= HALF:
-                self._slow.keep(value)
+                self._slow.keep(value - allowed)
             if min(splits) >= HALF:
-                self._fast.keep(value)
+                self._fast.keep(value + allowed)
         self._past.append(stable)
 
     @staticmethod

@@ -19,6 +19,7 @@ from loadtest.canary.latency_tests import LatencyTest
 from loadtest.canary.shadow_join import Shadow
 from loadtest.canary.share_tests import ShareAlarm, ShareProof
 from loadtest.canary.split_check import TrueShares
+from loadtest.canary.user_spread import Spread
 from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Canary, Experiment
 from loadtest.experiment.gate import Gate
@@ -159,17 +160,18 @@ class Watch:
         alpha = 1 - experiment.confidence
         each = alpha / len(policy.rollback)  # one failure over all gates is final
         self._policy, self._alpha = policy, alpha
+        self._spread = Spread()
         self._alarms = [
-            ShareAlarm(gate, alpha, each, policy.window)
+            ShareAlarm(gate, self._spread, alpha, each, policy.window)
             if gate.quantile is None
-            else LatencyTest(gate, each, policy.window)
+            else LatencyTest(gate, each, policy.window, self._spread)
             for gate in policy.rollback
         ]
         # every gate must be shown: no correction (Berger 1982)
         self._proofs = [
-            ShareProof(gate, policy.steps, alpha)
+            ShareProof(gate, self._spread, policy.steps, alpha)
             if gate.quantile is None
-            else LatencyTest(gate, alpha, policy.window)
+            else LatencyTest(gate, alpha, policy.window, self._spread)
             for gate in experiment.gates
         ]
         self._at = self._split = self._answers = 0.0
@@ -198,6 +200,7 @@ class Watch:
     def add(self, scrape: Scrape) -> None:
         """Take in one scrape."""
         self._at = scrape.at
+        self._spread.add(scrape.users)
         candidate = scrape.counts[Role.CANDIDATE]
         self._answers += candidate.requests
         for what, count in ((ANSWERS, candidate.requests), (FEEDBACK, candidate.judged)):

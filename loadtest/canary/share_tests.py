@@ -17,6 +17,7 @@ import numpy as np
 
 from loadtest.canary.counts import Counts
 from loadtest.canary.time_windows import Windows
+from loadtest.canary.user_spread import Spread
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.proportions import IndependentDifference
@@ -98,18 +99,34 @@ class Bursts:
         return (k / effect).tolist(), (n / effect).tolist()
 
 
+def _usual(tally: Tally) -> float:
+    """Stable's share so far, above 0 from the beginning."""
+    return (tally.hits[Role.STABLE] + 0.5) / (tally.trials[Role.STABLE] + 1)
+
+
+def _of_users(
+    gate: Gate, spread: Spread, tally: Tally, kc: float, nc: float, ks: float, ns: float
+) -> list[float]:
+    """Counts of requests as what they count for, because users differ; those of users as they are."""
+    if gate.entry.live != "errors":
+        return [kc, nc, ks, ns]
+    of_candidate, of_stable = (spread.effect(role, _usual(tally)) for role in (Role.CANDIDATE, Role.STABLE))
+    return [kc / of_candidate, nc / of_candidate, ks / of_stable, ns / of_stable]
+
+
 class ShareAlarm:
     """Evidence that the candidate is worse than a rollback gate allows.
 
     Args:
         gate: ``error_rate`` or ``accuracy`` against stable.
+        spread: of users; outcomes of answers are users' already.
         alpha: chance that an equal candidate ever gives an alarm.
         sure: chance that its windows ever fail (errors only).
         window: seconds.
     """
 
-    def __init__(self, gate: Gate, alpha: float, sure: float, window: float) -> None:
-        self.gate = gate
+    def __init__(self, gate: Gate, spread: Spread, alpha: float, sure: float, window: float) -> None:
+        self.gate, self._spread = gate, spread
         self.tally = Tally()
         self._alpha, self._sure = alpha, sure
         # answers are right or wrong independently of each other, errors are not
@@ -130,9 +147,10 @@ class ShareAlarm:
         if self._bursts:
             ended = self._windows.add(at, [kc, nc, ks, ns], trials=(1, 3))
             if ended is not None:
-                self._windows.keep(ended[0] / ended[1] - ended[2] / ended[3] - self.gate.bound)
+                allowed = self.gate.bound + self._spread.allowance(_usual(self.tally))
+                self._windows.keep(ended[0] / ended[1] - ended[2] / ended[3] - allowed)
             (kc, ks), (nc, ns) = self._bursts.scale((kc, ks), (nc, ns))
-        self._bets.update(kc, nc, ks, ns)
+        self._bets.update(*_of_users(self.gate, self._spread, self.tally, kc, nc, ks, ns))
 
     @property
     def evidence(self) -> float:
@@ -155,12 +173,13 @@ class ShareProof:
 
     Args:
         gate: ``error_rate`` or ``accuracy`` with a margin on stable.
+        spread: see ``ShareAlarm``.
         steps: the splits in percent.
         alpha: chance that a step is taken although it harms as many.
     """
 
-    def __init__(self, gate: Gate, steps: Sequence[float], alpha: float) -> None:
-        self.gate = gate
+    def __init__(self, gate: Gate, spread: Spread, steps: Sequence[float], alpha: float) -> None:
+        self.gate, self._spread = gate, spread
         self.tally = Tally()
         self._limit = -math.log(alpha)
         margins = {step: gate.bound * 100 / step for step in steps}
@@ -176,9 +195,10 @@ class ShareProof:
         seen = {role: outcomes(self.gate, counts[role]) for role in ROLES}
         for role, (hits, trials) in seen.items():
             self.tally.add(role, hits, trials)
+        both = _of_users(self.gate, self._spread, self.tally, *seen[Role.CANDIDATE], *seen[Role.STABLE])
         for step, bets in self._bets.items():
             if step > split:
-                bets.update(*seen[Role.CANDIDATE], *seen[Role.STABLE])
+                bets.update(*both)
 
     def shown(self, step: float) -> float:
         """How much of the evidence that a step to this split needs is there; 1: it is shown."""

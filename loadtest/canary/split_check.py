@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
+from loadtest.canary.user_spread import Users
 from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.split_bets import SplitBets
 
@@ -44,6 +45,7 @@ class ArmsPage(NamedTuple):
         step: the serial of the entry that the gateway's routes derive from.
         units: those that are new since the last page.
         requests: of the step so far, per arm.
+        squares: the sum over units of their requests of the step, squared, per arm.
         full: units were left out.
     """
 
@@ -51,6 +53,7 @@ class ArmsPage(NamedTuple):
     units: tuple[Unit, ...]
     requests: Mapping[Role, int]
     full: bool = False
+    squares: Mapping[Role, int] = dict.fromkeys(ROLES, 0)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> ArmsPage:
@@ -60,8 +63,10 @@ class ArmsPage(NamedTuple):
             KeyError, ValueError, TypeError, IndexError: it is none.
         """
         units = tuple(Unit(int(name), ROLES[arm], _KINDS[user]) for name, arm, user in document["units"])
-        requests = {role: int(document["requests"][role]) for role in ROLES}
-        return cls(int(document["step"]), units, requests, bool(document["full"]))
+        requests, squares = (
+            {role: int(document[name][role]) for role in ROLES} for name in ("requests", "squares")
+        )
+        return cls(int(document["step"]), units, requests, bool(document["full"]), squares)
 
 
 class TrueShares(NamedTuple):
@@ -70,12 +75,14 @@ class TrueShares(NamedTuple):
     Args:
         users: users seen, per arm.
         requests: requests, per arm, of users or not; what stable answered instead is the candidate's.
+        spread: how the requests spread over users, per arm.
         both: users who were seen in both arms.
         problem: why nothing that the canary counts can be trusted; None: nothing is amiss.
     """
 
     users: Mapping[Role, int]
     requests: Mapping[Role, int]
+    spread: Mapping[Role, Users] = {}
     both: int = 0
     problem: str | None = None
 
@@ -98,6 +105,7 @@ class _Step:
     def __init__(self, serial: int, split: float) -> None:
         self.serial, self.chance = serial, split / 100
         self.requests: dict[Role, dict[Role, int]] = {}
+        self.spread: dict[Role, dict[Role, Users]] = {}
         self.users: dict[Role, set[int]] = {role: set() for role in ROLES}
         self.full = False
 
@@ -142,6 +150,7 @@ class SplitCheck:
             if page.step == step.serial:
                 step.full |= page.full
                 step.requests[role] = dict(page.requests)
+                step.spread[role] = {arm: Users(page.requests[arm], page.squares[arm]) for arm in ROLES}
                 self._pending += page.units
         if len(told) < len(ROLES):
             return
@@ -159,6 +168,9 @@ class SplitCheck:
             users={role: len(step.users[role]) for role in ROLES},
             # what the candidate failed at came to stable too, and is one request of the candidate's arm
             requests={arm: max((counts[arm] for counts in counted), default=0) for arm in ROLES},
+            spread={
+                arm: max((found[arm] for found in step.spread.values()), default=Users()) for arm in ROLES
+            },
             both=step.seen_in_both,
             problem=self._problem,
         )

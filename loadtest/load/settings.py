@@ -8,6 +8,7 @@ LOADPROOF_DATA        path of the evaluation set on this machine         the exp
 LOADPROOF_RESULTS     folder of the run folders                          results
 LOADPROOF_TARGET      base URL of the gateway as a worker reaches it     the master's --host
 LOADPROOF_TARGETS     file that names the versions' servers to Prometheus  none
+LOADPROOF_METRICS_PROXY  base URL of a page HOST/metrics for each of them  they are asked directly
 LOADPROOF_PAGES       URL at which a browser finds Locust's web UI       where Locust listens
 LOADPROOF_PAGE_HOSTS  other names of it in a browser, with commas         none
 LOADPROOF_WORKER_TOKEN  shared by the master and its workers, who sign with it  none
@@ -41,6 +42,7 @@ class Settings:
     results: Path = Path("results")
     target: str | None = None
     targets: Path | None = None
+    metrics_proxy: str | None = None
     pages: str | None = None
     page_hosts: tuple[str, ...] = ()
     worker_token: str | None = field(default=None, repr=False)
@@ -67,6 +69,7 @@ class Settings:
             results=Path(said("RESULTS") or cls.results),
             target=said("TARGET"),
             targets=Path(targets) if targets else None,
+            metrics_proxy=said("METRICS_PROXY"),
             pages=said("PAGES"),
             page_hosts=_names(said("PAGE_HOSTS")),
             worker_token=said("WORKER_TOKEN"),

@@ -132,8 +132,9 @@ class Controller:
 
     def _known(self, scrape: Scrape, position: Position) -> Evidence:
         if not position.shadow:
-            self._watch.add(scrape)
-            return replace(self._watch.evidence(), arms=self._arms())
+            arms = self._arms()
+            self._watch.add(scrape._replace(users=arms.spread) if arms else scrape)
+            return replace(self._watch.evidence(), arms=arms)
         self.read_answers(self._join)
         self._watch.add(scrape._replace(counts=self._join.take(scrape.edges)))
         return replace(self._watch.evidence(), shadow=self._join.summary())

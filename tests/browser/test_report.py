@@ -21,11 +21,11 @@ return [Math.min(...of('p, td, th, figcaption, h1, h2, .why', 'color'), ...of('s
 """The worst contrast of a text, and of a line or dot."""
 
 DRAWN = """
-return [...document.querySelectorAll('figure svg')].map(svg => {
+return [...document.querySelectorAll('figure svg:has(polyline)')].map(svg => {
   const box = svg.getBoundingClientRect(), line = svg.querySelector('polyline').getBoundingClientRect();
   return [line.width / box.width, line.height, line.left >= box.left && line.right <= box.right]});
 """
-"""Each chart's first line: its share of the chart's width, its height, and whether it lies inside."""
+"""The first line of each chart that has one: its share of the chart's width, its height, and whether it lies inside."""
 
 
 @pytest.fixture(scope="module")

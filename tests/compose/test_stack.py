@@ -128,6 +128,33 @@ def test_fresh_volumes_belong_to_those_who_write_them(stack, docker):
             assert uid.strip() == owner
 
 
+def test_a_version_sees_its_own_folder_and_nobody_but_the_gateway_and_the_scrapers(stack, docker):
+    """Addresses, not only names: what is on another network cannot be reached at all."""
+    own, other = (stack.of(role)[0]["Id"] for role in ("candidate", "stable"))
+    listed = docker.run("exec", own, "find", "/models", "-maxdepth", "2", "-mindepth", "1", timeout=30)
+    assert sorted(listed.split()) == ["/models/.feedback-token", "/models/shop", "/models/shop/v2"]
+
+    def addresses(container):
+        return [network["IPAddress"] for network in container["NetworkSettings"]["Networks"].values()]
+
+    reach = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).close()"
+
+    def reaches(address, port):
+        code = f"timeout 20 python -c '{reach}' {address} {port} && echo reached || echo no"
+        return docker.run("exec", own, "sh", "-c", code, timeout=60).strip() == "reached"
+
+    assert reaches("gateway", 8080)
+    for service, port in (("locust-master", 5557), ("locust-master", 8089), ("stable", 8000)):
+        assert not reaches(service, port)
+        for address in addresses(stack.of(service)[0]):
+            assert not reaches(address, port)
+    # nothing is behind this address; whether an answer would come back is what the network's option says
+    (network,) = stack.of("candidate")[0]["NetworkSettings"]["Networks"]
+    options = json.loads(docker.run("network", "inspect", network, timeout=30))[0]["Options"]
+    assert options["com.docker.network.bridge.enable_ip_masquerade"] == "false"
+    assert docker.run("exec", other, "ls", "/models/shop", timeout=30) == "v1\n"
+
+
 def test_a_request_through_the_gateway_names_the_version_that_answered(stack):
     url = f"{stack.url('gateway', 8080)}/v2/health/ready"
     for version in ("stable", "candidate"):

@@ -76,6 +76,10 @@ def test_an_honest_candidate_is_promoted_by_what_its_users_see(tmp_path):
     assert shadow["judged"] >= 20
     assert all(0.4 < share < 1 for share in shadow["accuracy"].values())
     assert shadow["latency"]["candidate"]["p50"] > 0
+    # both servers told who came by which arm, and nobody came by both
+    arms = [e["arms"] for e in events if e.get("arms") and e["split"] == 25]
+    assert any(min(told["users"].values()) > 0 and min(told["requests"].values()) > 0 for told in arms)
+    assert {(told["both"], told["problem"]) for told in arms} == {(0, None)}
     now = json.loads((folder / "state.json").read_text())
     assert now["stable"]["version"] == "v2"
     # what users were told, and what they reported, is what it was decided upon

@@ -179,7 +179,7 @@ def test_triton_readiness_and_metadata(client: Any) -> None:
     assert client.get_server_metadata()["name"] == "loadproof-model-server"
     metadata = client.get_model_metadata("shop", "v1")
     assert metadata["inputs"] == [{"name": "features", "datatype": "FP64", "shape": [-1, 4]}]
-    assert [output["name"] for output in metadata["outputs"]] == ["predict", "predict_proba"]
+    assert [output["name"] for output in metadata["outputs"]] == ["predict", "predict_proba", "ranking"]
 
 
 @pytest.mark.parametrize("binary_in", [False, True], ids=["JSON in", "binary in"])

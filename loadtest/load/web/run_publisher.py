@@ -44,7 +44,7 @@ class RunPublisher:
         """A run begins; its gates are judged from its first samples on."""
         self._close_gates()
         self._experiment = experiment
-        self._servers = scrape(self._settings.targets)
+        self._servers = scrape(self._settings.targets, self._settings.metrics_proxy)
 
     def folder(self, experiment: Experiment, began: datetime) -> Path:
         """A new folder for the run, in which it can be judged whatever becomes of this process.
@@ -70,7 +70,7 @@ class RunPublisher:
 
     def publish(self, run: FinishedRun) -> None:
         """Complete the run folder, then judge it."""
-        facts = server_facts(self._servers, scrape(self._settings.targets))
+        facts = server_facts(self._servers, scrape(self._settings.targets, self._settings.metrics_proxy))
         lab = lab_facts(run.experiment, self._settings.backend, facts)
         with self._folder:
             self._folder.write(ENVIRONMENT, describe(lab))

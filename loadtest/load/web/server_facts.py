@@ -20,12 +20,13 @@ Scrape = dict[str, dict[str, float]]
 """Metrics without labels by version; a version that says nothing has none."""
 
 
-def scrape(targets: Path | None) -> Scrape:
+def scrape(targets: Path | None, proxy: str | None = None) -> Scrape:
     """Ask every version for its metrics.
 
     Args:
         targets: the file in which Prometheus finds the servers and the roles that they play now, which change
             with a promotion; None: there is none, and nobody is asked.
+        proxy: base URL that shows each server's metrics at its host's name; None: they are asked directly.
     """
     if targets is None:
         return {}
@@ -34,7 +35,11 @@ def scrape(targets: Path | None) -> Scrape:
         addresses = {entry["labels"]["role"]: entry["targets"][0] for entry in entries}
     except (OSError, ValueError, LookupError, TypeError):
         return {}
-    return {role: read_exposition(page(f"http://{a}/metrics", _TIMEOUT)) for role, a in addresses.items()}
+    urls = {
+        role: f"{proxy}/{address.partition(':')[0]}/metrics" if proxy else f"http://{address}/metrics"
+        for role, address in addresses.items()
+    }
+    return {role: read_exposition(page(url, _TIMEOUT)) for role, url in urls.items()}
 
 
 def server_facts(before: Scrape, after: Scrape) -> dict[str, dict[str, Any]]:

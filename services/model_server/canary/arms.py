@@ -49,8 +49,8 @@ class Arms:
         self._lock = threading.Lock()
         self._step, self._last, self._full = -1, 0.0, False
         # a dictionary keeps the order in which they came
-        self._units: dict[Unit, None] = {}
-        self._requests = [0] * len(ARMS)
+        self._units: dict[Unit, int] = {}
+        self._requests, self._squares = [0] * len(ARMS), [0] * len(ARMS)
 
     def came(self, environ: Mapping[str, Any]) -> None:
         """Note whose request this is, by its WSGI environment; without the gateway's marks it is nobody's."""
@@ -63,10 +63,12 @@ class Arms:
         with self._lock:
             if self._begins(int(step)):
                 self._requests[arm] += 1
-                if unit not in self._units:
-                    self._full |= len(self._units) >= self._capacity
-                    if not self._full and name:
-                        self._units[unit] = None
+                before = self._units.get(unit, 0)
+                # so that the sum of squares follows without going through all units
+                self._squares[arm] += 2 * before + 1
+                self._full |= not before and len(self._units) >= self._capacity
+                if before or (name and not self._full):
+                    self._units[unit] = before + 1
 
     def _begins(self, step: int) -> bool:
         """Whether a request is of the latest step, which it may itself begin."""
@@ -75,7 +77,8 @@ class Arms:
             return False
         if step != self._step:
             self._step, self._full = step, False
-            self._units, self._requests = {}, [0] * len(ARMS)
+            self._units = {}
+            self._requests, self._squares = [0] * len(ARMS), [0] * len(ARMS)
         self._last = now
         return True
 
@@ -88,7 +91,8 @@ class Arms:
         Returns:
             ``ring`` changes when the server starts again and ``step`` with the gateway's routes: both begin
             the numbers anew. ``next`` is what to ask for next time, ``more`` whether to ask at once, ``full``
-            whether units were left out, ``requests`` those of the step by arm.
+            whether units were left out, ``requests`` those of the step by arm, ``squares`` the sum over units
+            of their requests squared.
         """
         with self._lock:
             begin = min(after, len(self._units))
@@ -101,5 +105,6 @@ class Arms:
                 "more": end < len(self._units),
                 "full": self._full,
                 "requests": dict(zip(ARMS, self._requests, strict=True)),
+                "squares": dict(zip(ARMS, self._squares, strict=True)),
                 "units": found,
             }

@@ -113,6 +113,22 @@ def test_a_second_chance_and_no_third(position, known, verb, split):
     assert decide(POLICY, position, evidence(**known))[:2] == (verb, split)
 
 
+@pytest.mark.parametrize(
+    ("silent", "harm"),
+    [
+        ({"candidate": 3.0}, True),
+        ({"gateway": 3.0}, False),
+        ({"stable": 3.0}, False),
+        # the machine, most likely: but the candidate too
+        ({"gateway": 3.0, "candidate": 3.0}, True),
+        ({"gateway": 3.0, "candidate": 2.0}, False),
+    ],
+)
+def test_only_its_own_silence_is_held_against_the_candidate(silent, harm):
+    decision = decide(POLICY, AT, evidence(silent=silent))
+    assert (decision.verb, decision.harm) == ("rollback", harm)
+
+
 SHADOWS = POLICY.model_copy(update={"shadow": 15.0})
 HIDDEN = Position(0, since=10.0, shadow=True)
 

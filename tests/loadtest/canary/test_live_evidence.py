@@ -8,6 +8,7 @@ from loadtest.canary.latency_tests import LatencyTest
 from loadtest.canary.live_evidence import Watch, check
 from loadtest.canary.share_tests import Bursts
 from loadtest.canary.time_windows import Windows
+from loadtest.canary.user_spread import Spread
 from loadtest.errors import GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
@@ -194,7 +195,7 @@ def slower(rng, n, scale):
 
 
 def tails(gate, scale, split=50, seconds=300, rate=200):
-    rng, followed = np.random.default_rng(3), LatencyTest(Gate.parse(gate), 0.05, 10)
+    rng, followed = np.random.default_rng(3), LatencyTest(Gate.parse(gate), 0.05, 10, Spread())
     for at in range(seconds):
         n = int(rate * split / 100)
         counts = {
@@ -242,7 +243,7 @@ class TestTails:
         assert followed.value("candidate") == 0.5  # p95 is 409 ms
 
     def test_without_a_histogram_it_says_nothing(self):
-        followed = LatencyTest(Gate.parse("p99 <= 200ms"), 0.05, 10)
+        followed = LatencyTest(Gate.parse("p99 <= 200ms"), 0.05, 10, Spread())
         for at in range(300):
             followed.add(float(at), {"stable": Counts(90), "candidate": Counts(10)}, 10, ())
         assert not followed.failed

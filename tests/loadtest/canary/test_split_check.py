@@ -128,7 +128,9 @@ def test_what_stable_answered_instead_belongs_to_the_candidates_arm():
 
 def test_a_page_of_a_server():
     document = {"step": 2, "units": [[7, 1, 1], [8, 0, 0]], "full": False}
-    page = ArmsPage.of(document | {"requests": {"stable": 1, "candidate": 2}})
+    arms = {"requests": {"stable": 1, "candidate": 2}, "squares": {"stable": 1, "candidate": 4}}
+    page = ArmsPage.of(document | arms)
+    assert page.squares == {Role.STABLE: 1, Role.CANDIDATE: 4}
     assert page.units == (Unit(7, Role.CANDIDATE, "users"), Unit(8, Role.STABLE, "requests"))
     assert page.requests == {Role.STABLE: 1, Role.CANDIDATE: 2}
 

@@ -26,6 +26,7 @@ def told():
             end = begin + len(found)
             page = {"ring": Told.ring, "step": Told.step, "next": end, "more": end < len(Told.users)}
             page |= {"full": False, "requests": {"stable": len(Told.users), "candidate": 0}}
+            page |= {"squares": page["requests"]}
             body = json.dumps(page | {"units": [[name, 0, 1] for name in found]}).encode()
             body = body if Told.body is None else Told.body
             self.send_response(200)

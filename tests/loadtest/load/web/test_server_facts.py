@@ -15,7 +15,7 @@ SAID = {"loadproof_cpu_limit_cores": 0.25, "process_resident_memory_bytes": 1e8}
 
 class Server(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200 if self.path == "/metrics" else 404)
+        self.send_response(200 if self.path in ("/metrics", "/stable/metrics") else 404)
         self.end_headers()
         self.wfile.write(PAGE.encode())
 
@@ -37,6 +37,9 @@ def test_every_server_is_asked_in_the_role_that_it_plays(tmp_path, address):
     entries = [("candidate", address), ("stable", "127.0.0.1:1")]
     targets.write_text(json.dumps([{"targets": [at], "labels": {"role": role}} for role, at in entries]))
     assert scrape(targets) == {"candidate": SAID, "stable": {}}
+    entries = [("candidate", "candidate:1"), ("stable", "stable:1")]
+    targets.write_text(json.dumps([{"targets": [at], "labels": {"role": role}} for role, at in entries]))
+    assert scrape(targets, f"http://{address}") == {"candidate": {}, "stable": SAID}
 
 
 @pytest.mark.parametrize(

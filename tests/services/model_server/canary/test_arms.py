@@ -53,6 +53,8 @@ def test_a_user_is_one_unit_per_arm_and_a_request_without_one_is_its_own() -> No
     assert [unit[1:] for unit in page["units"]] == [(0, 1), (1, 0), (1, 0), (1, 0), (1, 1)]
     assert page["units"][0][0] == page["units"][-1][0]
     assert page["requests"] == {"stable": 3, "candidate": 4}
+    # ann asked three times; whoever names nobody asks once
+    assert page["squares"] == {"stable": 9, "candidate": 4}
 
 
 def test_a_page_holds_a_bounded_number_and_says_whether_there_are_more() -> None:
