@@ -12,11 +12,13 @@ const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3)
     .map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b };
 const paper = light(getComputedStyle(document.body).backgroundColor);
-const against = c => { const l = light(c); return (Math.max(l, paper) + 0.05) / (Math.min(l, paper) + 0.05) };
+const against = c => { if (c === 'none') return 1; const l = light(c); return (Math.max(l, paper) + 0.05) / (Math.min(l, paper) + 0.05) };
 const of = (selector, what) =>
   [...document.querySelectorAll(selector)].map(e => against(getComputedStyle(e)[what]));
 return [Math.min(...of('p, td, th, figcaption, h1, h2, .why', 'color'), ...of('svg text', 'fill')),
-        Math.min(...of('polyline', 'stroke'), ...of('circle', 'fill'))];
+        // a dot is filled, or a ring
+        Math.min(...of('polyline', 'stroke'),
+                 ...of('circle', 'fill').map((fill, n) => Math.max(fill, of('circle', 'stroke')[n])))];
 """
 """The worst contrast of a text, and of a line or dot."""
 
@@ -25,7 +27,7 @@ return [...document.querySelectorAll('figure svg:has(polyline)')].map(svg => {
   const box = svg.getBoundingClientRect(), line = svg.querySelector('polyline').getBoundingClientRect();
   return [line.width / box.width, line.height, line.left >= box.left && line.right <= box.right]});
 """
-"""The first line of each chart that has one: its share of the chart's width, its height, and whether it lies inside."""
+"""The first line of each chart with lines: its share of the width, its height, and whether it lies inside."""
 
 
 @pytest.fixture(scope="module")
