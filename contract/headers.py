@@ -21,6 +21,9 @@ JSON_LENGTH = "inference-header-content-length"
 CANARY_STEP = "x-canary-step"
 """Set by the gateway on users' own, unpinned requests: the step of the canary that they are evidence of."""
 
+CANARY_ARM = "x-canary-arm"
+"""Set by the gateway beside the step: the role that the split chose, whoever answers in the end."""
+
 FEEDBACK_TOKEN = "x-feedback-token"  # noqa: S105 - a header's name
 """In feedback: that it comes from the lab's owner (``feedback_token``)."""
 

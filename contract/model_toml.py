@@ -7,7 +7,8 @@
     task = "classification"           # or "regression"
     description = "..."               # optional
     compile = true                    # optional: may ONNX Runtime run a scikit-learn model
-    output = "price"                  # optional: of several values per row, the one that ``predict`` is
+    output = "price"                  # optional: of several values per row, the one that ``predict`` is;
+                                      # "ranking": they are a ranked list
 
     [[inputs]]                        # a matrix of numbers: exactly one
     name = "features"

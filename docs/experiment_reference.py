@@ -17,8 +17,10 @@ from pydantic.fields import FieldInfo
 from loadtest.experiment import gate, units
 from loadtest.experiment.experiment import (
     DEFAULT_GATES,
+    DEFAULT_RANKING_GATES,
     DEFAULT_REGRESSION_GATES,
     EXPERIMENTS,
+    INNER,
     PARTS,
     UNLABELLED_GATES,
     Experiment,
@@ -78,6 +80,12 @@ _ABOUT_GATES = """\
   classes is what the version's metadata says, or `[data] classes`; it is never guessed. `log_loss`,
   `brier_score` and `ece` need probabilities, `average_precision` 5% of the rows in each class. For other
   servers see [any server](any-server.md#scores).
+- `ndcg@10`, `hit@10`, `mrr`, `mrr@10`, `recall@10` and `map@10` go by ranked lists, with any whole number
+  after `@`, where `[data] task` is `ranking`: see [Ranked lists](bring-your-own-model.md#ranked-lists).
+  `accuracy` and `value` are then about the first item. `agreement@10` is the share of the first ten items
+  that both versions show, whatever their order, and needs no labels; `agreement` wants the same list. All
+  but `accuracy` and `value` are judged at the end. Coverage of the catalogue is no gate, because it grows
+  with the rows that are sent and so has no interval; the reason of each gate counts the items shown.
 - `capacity` is for `loadproof capacity` only."""
 _BOUNDS = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
 
@@ -91,7 +99,8 @@ def page() -> str:
             *_bundled(),
             "\n## At the top\n",
             *_table(Experiment, skip=PARTS),
-            "\nThe default gates; a regression has `mae` in place of `accuracy`. Without labels,",
+            "\nThe default gates; a regression has `mae` in place of `accuracy`, and a ranking",
+            f"`{DEFAULT_RANKING_GATES[0]}`. Without labels,",
             f"`loadproof init` writes `{UNLABELLED_GATES[0]}` in its place:\n",
             f"```toml\n{_list('gates', DEFAULT_GATES)}\n```",
             f"```toml\n{_list('gates', DEFAULT_REGRESSION_GATES)}\n```",
@@ -115,7 +124,18 @@ def _bundled() -> list[str]:
 
 def _part(name: str, part: type[BaseModel]) -> list[str]:
     title = f"[[{name}]]" if name == "faults" else f"[{name}]"
-    return [f"\n## `{title}`\n", _about(part), "", *_table(part)]
+    inner = (key for key in part.model_fields if key in INNER)
+    return [
+        f"\n## `{title}`\n",
+        _about(part),
+        "",
+        *_table(part),
+        *(
+            line
+            for key in inner
+            for line in [f"\n### `[[{name}.{key}]]`\n", _about(INNER[key]), "", *_table(INNER[key])]
+        ),
+    ]
 
 
 def _about(part: type[BaseModel]) -> str:
@@ -149,6 +169,8 @@ def _kind(field: FieldInfo) -> str:
         return " or ".join(f'`"{value}"`' for value in field.annotation)
     elif "GateExpression" in kind or "Gate" in kind:
         word = "list of gates"
+    elif "Phase" in kind:
+        word = "tables, below"
     elif kind.startswith("tuple[str"):
         word = "list of text"
     elif kind.startswith(("tuple", "typing.Tuple")):
@@ -183,9 +205,9 @@ def _readers(field: FieldInfo) -> list[Any]:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be given"
-    if field.default_factory is not None:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if field.default_factory is not None and isinstance(value, tuple):
         return "below"
-    value = field.default
     if value is None or value == ():
         return "none"
     if units.seconds in _readers(field):

@@ -31,6 +31,7 @@ ARROWS = {
     "report": {"judge", "capacity", "canary", "colours", *BELOW},
     "workflows": {"judge", "capacity", "canary", "report", *BELOW}
     | {
+        "lab.cpu_usage",
         "lab.interface",
         "lab.own_runtime",
         "lab.gateway",
@@ -65,7 +66,8 @@ ARROWS = {
     "load.locustfile": {"load.web", "load.cluster", "load.sending"},
     "load.__main__": {"load.headless", "errors"},
     # the lab: what every backend needs, the backends, and what chooses among them
-    "lab.interface": {"canary", *BELOW},
+    "lab.interface": {"lab.cpu_usage", "canary", *BELOW},
+    "lab.cpu_usage": set(),
     "lab.free_ports": set(),
     "lab.interrupts": set(),
     "lab.own_runtime": {"errors"},
@@ -85,7 +87,7 @@ ARROWS = {
 """What the modules of a room may import of ``loadtest``; a room is a folder, or a module outside of one."""
 LAB = {
     *("lab.interface", "lab.free_ports", "lab.interrupts", "lab.own_runtime", "lab.services", "lab.gateway"),
-    "lab.leftovers",
+    *("lab.leftovers", "lab.cpu_usage"),
     *("canary", "fetch", *BELOW),
 }
 """``lab.*``: what every backend may import."""
@@ -188,7 +190,14 @@ def test_what_decides_does_no_io_and_knows_no_clock(pure):
 
 
 def test_a_command_starts_without_what_few_of_them_need():
-    slow = {"scipy.optimize", "scipy.stats", "sklearn", "pandas", "locust"}
+    slow = {"scipy.optimize", "scipy.special", "scipy.stats", "sklearn", "pandas", "locust"}
     program = f"import sys, loadtest.cli.main; print(*sorted({slow!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_the_reaper_starts_without_what_only_a_lab_needs():
+    slow = {"numpy", "pydantic"}
+    program = f"import sys, loadtest.lab.local.reaper; print(*{slow!r} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -20,6 +20,8 @@ from benchmarks.calibration import (
     scores,
     sequential,
     shares,
+    slices,
+    split,
     until_decided,
     whole_runs,
 )
@@ -31,10 +33,12 @@ SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
     "shares": shares.measure,
     "regression": regression.measure,
     "scores": scores.measure,
+    "slices": slices.measure,
     "whole_runs": whole_runs.measure,
     "peeking": peeking.measure,
     "sequential": sequential.measure,
     "canary": canary.measure,
+    "split": split.measure,
     "until_decided": until_decided.measure,
 }
 """A section is a module with ``measure(runs, seed)``; its rows are kept in ``results/<section>.json``."""

@@ -26,7 +26,7 @@ def bars(results: Results) -> list[Bar]:
     latency, shares = results.get("latency", []), results.get("shares", [])
     scores = results.get("scores", [])
     whole, sequential = results.get("whole_runs", []), results.get("sequential", [])
-    regression = results.get("regression", [])
+    regression, slices = results.get("regression", []), results.get("slices", [])
     long = [r for r in latency if r["seconds"] >= 300]
     found = [
         _most("alarm of a latency gate, A/A, 300 s and more", 0.05, [(r["alarm"], r["runs"]) for r in long]),
@@ -49,6 +49,7 @@ def bars(results: Results) -> list[Bar]:
         ),
         _most("alarm of a gate on scores, A/A, by metric", 0.05, _by_metric(scores, "alarm")),
         _most("wrong PASS of a gate on scores, by metric", 0.06, _by_metric(scores, "wrong_pass")),
+        _most("a worse slice is found, equal versions", 0.05, [(r["alarm"], r["runs"]) for r in slices]),
         _least(
             "accuracy within 1 point, 6,200 rows: PASS if equal",
             0.80,
@@ -100,6 +101,8 @@ def bars(results: Results) -> list[Bar]:
         ),
         _seconds("canary, p99 doubled: median", 180, sequential, "p99 2 times", "asymptotic"),
         *_canary_bars(results.get("canary", [])),
+        _most("a true split called broken, 1 h", 0.01, _split(results, broken=False)),
+        _least("a broken split found within 1 h", 1.0, _split(results, broken=True)),
     ]
     return [bar for bar in found if bar.measured]
 
@@ -115,6 +118,10 @@ def _canary_bars(rows: list[dict[str, Any]]) -> list[Bar]:
         met = bool(out) and all(seconds is not None and seconds <= limit for seconds in out)
         found.append(Bar(name, f"<= {limit} s", ", ".join(shown), met))
     return found
+
+
+def _split(results: Results, *, broken: bool) -> Cells:
+    return [(r["found"], r["runs"]) for r in results.get("split", []) if (r["fault"] != "none") == broken]
 
 
 def _found(host: str, cells: Cells, deviations: Cells) -> Bar:

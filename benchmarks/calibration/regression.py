@@ -88,6 +88,7 @@ def _outcomes(answers: Floats, at: Floats) -> Outcomes:
         baseline=nulls,
         asked_before=no,
         scores=pa.nulls(rows, pa.list_(pa.float32())),
+        ranking=pa.nulls(rows, pa.list_(pa.string())),
     )
 
 

@@ -35,10 +35,12 @@ def tables(results: Results) -> dict[str, str]:
         "shares": _shares,
         "regression": _regression,
         "scores": _scores,
+        "slices": _slices,
         "whole_runs": _whole_runs,
         "peeking": _peeking,
         "sequential": _sequential,
         "canary": _canary,
+        "split": _split,
         "live": _live,
     }
     made = {
@@ -138,6 +140,15 @@ def _scores(rows: Rows) -> str:
     )
 
 
+def _slices(rows: Rows) -> str:
+    keys = ("alarm", "usual", "everywhere", "finds_20", "finds_40")
+    return _table(
+        ("answers", "rows", "runs", "a find, equal versions", "a slice by one column at 5%",
+         "a find, 3% worse everywhere", "finds 20% worse", "finds 40% worse"),
+        [(r["what"], f"{r['rows']:,}", str(r["runs"]), *(percent(r[k]) for k in keys)) for r in rows],
+    )  # fmt: skip
+
+
 def _whole_runs(rows: Rows) -> str:
     keys = ("pass", "fail", "inconclusive", "any_gate_fails")
     return _table(
@@ -177,6 +188,20 @@ def _canary(rows: Rows) -> str:
                 r["what"], f"{r['rate']:.0f}/s", str(r["runs"]), percent(r["promoted"]),
                 _time(r["to_everybody"]), percent(r["rolled_back"]), percent(r["paused"]),
                 _time(r["out"]), _time(r["out_p90"]),
+            )
+            for r in rows
+        ],
+    )  # fmt: skip
+
+
+def _split(rows: Rows) -> str:
+    return _table(
+        ("gateway", "users", "runs of an hour", "called broken", "after, median"),
+        [
+            (
+                "a true split" if r["fault"] == "none" else r["fault"],
+                f"{r['users']:,}" if r["users"] else "requests without a user",
+                str(r["runs"]), percent(r["found"]), _time(r["median"]),
             )
             for r in rows
         ],

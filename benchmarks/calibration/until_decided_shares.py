@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from loadtest.judge.paired_outcomes import FIRST_ANALYSIS
 from loadtest.stats.proportions import PairedDifference, design_effect
-from loadtest.stats.quantiles import SHORTEST_BLOCK, block_count
+from loadtest.stats.quantiles import block_count
 from loadtest.stats.sequential import level_at, paired_log_e
+from loadtest.stats.time_blocks import SHORTEST_BLOCK
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.intp]

@@ -122,6 +122,7 @@ def _samples(
                 "baseline": pa.nulls(n, pa.string()),
                 "asked_before": row % 2 == 0,  # rows are random: any half is
                 "scores": pa.nulls(n, SCHEMA.field("scores").type),
+                "ranking": pa.nulls(n, SCHEMA.field("ranking").type),
             }
         )
     tables = [

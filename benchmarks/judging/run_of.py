@@ -102,6 +102,7 @@ def _role(
         "baseline": pa.nulls(n, pa.string()),
         "asked_before": row % 2 == 0,
         "scores": pa.nulls(n, SCHEMA.field("scores").type),
+        "ranking": pa.nulls(n, SCHEMA.field("ranking").type),
     }
     return pa.table({f.name: pa.array(columns[f.name]).cast(_plain(f.type)) for f in SCHEMA})
 

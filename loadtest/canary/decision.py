@@ -12,6 +12,9 @@ In this order, the first that applies:
    every gate has shown what the next one needs.
 5. **Hold**, until ``hold`` is over; then roll back or stay, as ``undecided`` says. That is no finding on the
    candidate, and where nobody came the reason says so.
+
+While the **split is broken** the arms differ by more than their version: nothing goes up, and what a gate
+says takes the candidate out as before, but is no finding on the candidate.
 """
 
 from __future__ import annotations
@@ -71,8 +74,11 @@ def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
         return Decision(
             "hold", position.split, "stable itself is not ready: a rollback would not help anybody"
         )
+    broken = evidence.arms.problem if evidence.arms else None
     if reason := _fault(policy, position, evidence):
         return Decision("rollback", 0.0, reason)
+    if reason := _failed(evidence):
+        return _blamed("rollback", reason, broken)
     if position.paused:
         return _after_pause(policy, position, evidence)
     if position.shadow:
@@ -81,10 +87,19 @@ def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
     if alarms:
         why = f"{alarms[0].gate}: {alarms[0].text}"
         if position.alarms + 1 >= policy.alarms:
-            return Decision("rollback", 0.0, f"alarm {position.alarms + 1}: {why}")
-        return Decision("pause", 0.0, f"alarm {position.alarms + 1} of {policy.alarms}: {why}")
+            return _blamed("rollback", f"alarm {position.alarms + 1}: {why}", broken)
+        return _blamed("pause", f"alarm {position.alarms + 1} of {policy.alarms}: {why}", broken)
+    if broken:
+        return _hold(policy, position, evidence, broken)
     missing = _missing(policy, position, evidence)
     return _up(policy, position) if missing is None else _hold(policy, position, evidence, missing)
+
+
+def _blamed(verb: Verb, why: str, broken: str | None) -> Decision:
+    """Out of the traffic; no finding on the candidate where the arms cannot be compared."""
+    if broken is None:
+        return Decision(verb, 0.0, why)
+    return Decision(verb, 0.0, f"{why}; no finding on the candidate: {broken}", harm=False)
 
 
 def _hold(policy: Canary, position: Position, evidence: Evidence, missing: str) -> Decision:
@@ -116,6 +131,10 @@ def _fault(policy: Canary, position: Position, evidence: Evidence) -> str | None
     for source, seconds in evidence.silent.items():
         if seconds >= policy.missing:
             return f"no metrics of {source} for {seconds:.1f} s"
+    return None
+
+
+def _failed(evidence: Evidence) -> str | None:
     failed = [alarm for alarm in evidence.alarms if alarm.finding == "fail"]
     return f"{failed[0].gate}: {failed[0].text}" if failed else None
 
@@ -126,6 +145,8 @@ def _after_pause(policy: Canary, position: Position, evidence: Evidence) -> Deci
         return Decision("hold", 0.0, f"paused after an alarm, {rest:.0f} s more")
     if evidence.ejected:
         return _hold(policy, position, evidence, _EJECTED)
+    if evidence.arms and evidence.arms.problem:
+        return _hold(policy, position, evidence, evidence.arms.problem)
     return Decision("step", policy.steps[0], "the pause is over: from the first step again")
 
 

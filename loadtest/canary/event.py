@@ -36,6 +36,7 @@ class Event(NamedTuple):
                 for gate, shown, text in known.proofs
             },
             "answers": known.answers,
+            "arms": known.arms.to_json() if known.arms else None,
         } | ({"shadow": known.shadow.to_json()} if known.shadow else {})
 
 

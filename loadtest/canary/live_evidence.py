@@ -18,6 +18,7 @@ from loadtest.canary.counts import Scrape
 from loadtest.canary.latency_tests import LatencyTest
 from loadtest.canary.shadow_join import Shadow
 from loadtest.canary.share_tests import ShareAlarm, ShareProof
+from loadtest.canary.split_check import TrueShares
 from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Canary, Experiment
 from loadtest.experiment.gate import Gate
@@ -93,6 +94,7 @@ class Evidence:
         intervals: one per gate of which enough is known.
         idle: seconds of this step since the candidate last got ``ANSWERS`` and, where a gate needs it,
             ``FEEDBACK``.
+        arms: what the arms of the split truly got; None where there is no split, or no server tells.
     """
 
     at: float
@@ -105,6 +107,7 @@ class Evidence:
     shadow: Shadow | None = None
     intervals: tuple[Interval, ...] = ()
     idle: Mapping[str, float] = field(default_factory=dict)
+    arms: TrueShares | None = None
 
 
 def check(experiment: Experiment) -> None:

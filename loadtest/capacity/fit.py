@@ -13,8 +13,8 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ def find_root(rate: Floats, bad: Floats, total: Floats, allowed: float, alpha: f
         return None
     center = float(np.log(rate).mean())
     x = np.log(rate) - center
-    target = float(special.ndtri(allowed))
+    target = float(scipy.special.ndtri(allowed))
     design = np.column_stack([np.ones_like(x), x])
     prior = np.diag([0.0, 1 / _SLOPE_SD**2])
     prior_mean = np.array([0.0, _SLOPE])
@@ -86,7 +86,7 @@ def find_root(rate: Floats, bad: Floats, total: Floats, allowed: float, alpha: f
     weight = total * rise**2 / (share * (1 - share) * bursts * scale)
     information = (design.T * weight) @ design + prior
     covariance = np.linalg.inv(information + _RIDGE * np.eye(2))
-    low, high = _fieller(beta, covariance, target, float(special.stdtrit(freedom, 1 - alpha / 2)))
+    low, high = _fieller(beta, covariance, target, float(scipy.special.stdtrit(freedom, 1 - alpha / 2)))
     root = (target - beta[0]) / beta[1]
     # the curve is not known to be a probit
     low, high = low - _SHAPE[0], high + _SHAPE[1]
@@ -116,4 +116,4 @@ def _exp(value: float) -> float:
 def _probit(value: Floats) -> tuple[Floats, Floats]:
     """The share at a point of the curve, and how fast it rises there."""
     value = np.clip(value, -7, 7)
-    return np.asarray(special.ndtr(value)), np.exp(-(value**2) / 2) / math.sqrt(2 * math.pi)
+    return np.asarray(scipy.special.ndtr(value)), np.exp(-(value**2) / 2) / math.sqrt(2 * math.pi)

@@ -11,9 +11,10 @@ import typer
 from contract.headers import MODEL_VERSION
 from loadtest.canary.codec import encode
 from loadtest.canary.shadow_join import Join
-from loadtest.canary.state import Change
+from loadtest.canary.split_check import SplitCheck
+from loadtest.canary.state import Change, State
 from loadtest.cli.canary_auto import auto, run
-from loadtest.cli.canary_text import describe_shadow, print_status
+from loadtest.cli.canary_text import describe_arms, describe_shadow, print_status
 from loadtest.cli.console import console
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, StableVersion
 from loadtest.cli.rollback import WHY, apply, roll_back
@@ -22,6 +23,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.fetch import get
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.registry import FOLDER, PROJECT, RunningLab, claim, running_lab
+from loadtest.lab.services.arm_pages import ArmsReader
 from loadtest.lab.services.shadow_answers import ShadowReader
 from loadtest.workflows.canary_up import CHECK_EVERY, Keeper
 from loadtest.workflows.prepare import check_canary_up
@@ -59,6 +61,8 @@ def status(
                 console.print(f"shadow: {error}", soft_wrap=True)
             else:
                 console.print("\n".join(describe_shadow(join.summary())), soft_wrap=True)
+        elif state.now.mode == "split":
+            console.print("\n".join(_arms(running, state)), soft_wrap=True)
 
 
 @app.command(name="set")
@@ -132,6 +136,17 @@ def _change(running: RunningLab, change: Change) -> None:
     # a controller would undo it at once, or build on what it does not know of
     with running.canary.lead(f"{sign('').by}, by hand"):
         console.print(apply(running, change))
+
+
+def _arms(running: RunningLab, state: State) -> list[str]:
+    """What both arms truly got, in lines."""
+    check = SplitCheck()
+    check.enter(state.now.serial, state.now.percent)
+    pages = ArmsReader(state, running.endpoints()).read()
+    if unknown := [role for role, page in pages.items() if page is None]:
+        return [f"true shares: unknown, {' and '.join(unknown)} did not tell who came"]
+    check.add(pages)
+    return describe_arms(check.summary(), full=any(page.full for page in pages.values() if page))
 
 
 def _require_ready(running: RunningLab) -> None:

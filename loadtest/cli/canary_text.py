@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from loadtest.canary.shadow_join import Shadow
+    from loadtest.canary.split_check import TrueShares
 
 LAST = 8
 """Entries of the history that a status shows."""
@@ -71,6 +72,19 @@ def describe_shadow(shadow: Shadow) -> list[str]:
         values = ", ".join(f"{role} {v[place] * 1000:.1f} ms" for role, v in shadow.latency.items())
         lines.append(f"  {f'p{quantile * 100:g}':9}  {values}, in the server")
     return lines
+
+
+def describe_arms(arms: TrueShares, full: bool) -> list[str]:
+    """What both arms truly got at this split, in lines; ``full``: more users than a server notes."""
+    from loadtest.experiment.role import Role
+
+    lines = []
+    for what, counts in (("users", arms.users), ("requests", arms.requests)):
+        total = sum(counts.values())
+        share = f" ({counts[Role.CANDIDATE] / total:.2%})" if total else ""
+        noted = "; later users are not noted" if full and what == "users" else ""
+        lines.append(f"{what}: {counts[Role.CANDIDATE]:,} of {total:,} at the candidate{share}{noted}")
+    return lines if arms.problem is None else [*lines, arms.problem]
 
 
 _DONE = {

@@ -21,6 +21,7 @@ from contract.label_text import label_text
 from loadtest.data.class_order import in_order, is_yes_last, named_classes
 from loadtest.data.column_arrays import as_matrix, floats_of, labels_of, matrix_or_none
 from loadtest.data.columns_not_sent import left_out_of, listed, not_sent, shown
+from loadtest.data.relevance import Relevance
 from loadtest.data.row_content import codes_of, contents
 from loadtest.data.table_file import TableFile, read_table_file
 from loadtest.errors import DatasetError
@@ -40,8 +41,8 @@ class Dataset:
         path: where it was read from.
         matrix: the sent columns as float64, shape (rows, features); None unless all are finite numbers.
         names: the columns that are sent, in the order in which they are.
-        labels: the true outcome, one per row: text for a classification, float64 for a regression; shape (0,)
-            where the file has none.
+        labels: the true outcome, one per row: text for a classification or a ranking, float64 for a
+            regression; shape (0,) where the file has none.
         values: what the row's sale earned, one per row; None when the experiment names no value column.
         columns: every column that has a name of its own and cells that are text or numbers; float64, int64,
             bool or string, null where a cell is missing.
@@ -49,6 +50,8 @@ class Dataset:
         written: columns of numbers as the file writes them, where the number does not say it.
         notes: what was decided on reading, one line each, for a person to see before the load.
         named_classes: the labels that there are, in the order of the experiment; empty: those of the rows.
+        ranked: answers are ranked lists.
+        relevant: of a ranking, what the labels say; None where there are none.
     """
 
     path: Path
@@ -61,6 +64,8 @@ class Dataset:
     written: Mapping[str, pa.Array] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     named_classes: tuple[str, ...] = ()
+    ranked: bool = False
+    relevant: Relevance | None = None
 
     def __len__(self) -> int:
         return len(self.labels) or int(self.columns.num_rows)
@@ -182,10 +187,12 @@ class Dataset:
         Raises:
             DatasetError: the file is missing, empty or unreadable, or lacks a column.
         """
-        labels_are_text = data.task == "classification"
+        labels_are_text, ranked = data.task != "regression", data.task == "ranking"
         label = data.label_column
         asked = [name for name in (label, data.value, *data.features) if name]
-        file = read_table_file(data.path, content, wanted=asked, as_text={label} if labels_are_text else ())
+        as_text = {label} if labels_are_text else ()
+        nested = label if ranked else None
+        file = read_table_file(data.path, content, wanted=asked, as_text=as_text, nested=nested)
         labelled = data.label is not None or label in file.names or _hides_its_label(file)
         asked = asked if labelled else asked[1:]
         for name in asked:
@@ -196,6 +203,11 @@ class Dataset:
                     f"{data.path}: column {name!r} holds {holds}, which no model is sent; write numbers or "
                     "text, or take it out of [data] features"
                 )
+        if labelled and file.columns[label].holds in ("lists", "records", "maps"):
+            raise DatasetError(
+                f"{data.path}: column {label!r} holds {file.columns[label].holds}; write a label per row, or "
+                'set [data] task = "ranking"'
+            )
         if not any(len(column.cells) for column in file.columns.values()):
             raise DatasetError(f"{data.path}: no rows; an evaluation set needs at least one")
         names = data.features or tuple(
@@ -217,7 +229,11 @@ class Dataset:
             {c.name: c.cells for c in file.columns.values() if not pa.types.is_null(c.cells.type)}
         )
         labels: NDArray[np.str_] | NDArray[np.float64]
-        if labelled:
+        relevant = None
+        if labelled and ranked:
+            relevant = Relevance.of(table[label].to_pylist(), data.path, label)
+            labels = np.asarray(relevant.texts())
+        elif labelled:
             labels = labels_of(table[label], data) if labels_are_text else floats_of(table, label, data.path)
         else:
             labels = np.array([], dtype=np.str_) if labels_are_text else np.array([], dtype=np.float64)
@@ -237,6 +253,8 @@ class Dataset:
                 *([] if labelled else [_UNLABELLED]),
             ),
             named_classes=classes,
+            ranked=ranked,
+            relevant=relevant,
         )
 
 

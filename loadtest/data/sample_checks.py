@@ -61,6 +61,11 @@ def _problems(table: pa.Table) -> Iterator[tuple[NDArray[np.bool_], Callable[[in
     scores = table["scores"].combine_chunks()
     if scores.null_count < len(scores):
         yield from _score_problems(scores, failed)
+    ranking = table["ranking"].combine_chunks()
+    if ranking.null_count < len(ranking):
+        ranked = np.asarray(pc.is_valid(ranking))
+        yield failed & ranked, lambda _: "it failed and yet has a ranking"
+        yield ~failed & ~ranked, lambda _: "it has no ranking, others have one"
     right = np.asarray(pc.fill_null(table["correct"], False))
     yield failed & right, lambda at: f"it failed ({table['error'][at]}) and yet is correct"
 

@@ -60,9 +60,11 @@ SCHEMA = pa.schema(
         pa.field("asked_before", pa.bool_()),
         # probabilities in the order of ``Dataset.classes``, or one score; null where no gate needs them
         pa.field("scores", pa.list_(pa.float32())),
+        # of a ranking, the items of the answer, the best first; null where there is no answer
+        pa.field("ranking", pa.list_(pa.string())),
     ]
 )
-_LATER = ("request_id", "baseline", "asked_before", "scores")
+_LATER = ("request_id", "baseline", "asked_before", "scores", "ranking")
 _KEY, _FACTS = "samples", "facts"
 
 
@@ -154,11 +156,14 @@ class SampleSet:
             table = table.set_column(place, table.schema.field(place), pc.add(table[name], seconds))
         return SampleSet(table)
 
-    def without_scores(self) -> SampleSet:
-        """The same samples with no scores, which whoever follows a run does not need."""
-        place = SCHEMA.get_field_index("scores")
-        none = pa.nulls(len(self), SCHEMA.field(place).type)
-        return SampleSet(self.table.set_column(place, SCHEMA.field(place), none), self.digest)
+    def without_lists(self) -> SampleSet:
+        """The same samples with neither scores nor rankings, which whoever follows a run does not need."""
+        table = self.table
+        for name in ("scores", "ranking"):
+            place = SCHEMA.get_field_index(name)
+            none = pa.nulls(len(self), SCHEMA.field(place).type)
+            table = table.set_column(place, SCHEMA.field(place), none)
+        return SampleSet(table, self.digest)
 
     @property
     def scored(self) -> bool:
@@ -270,7 +275,7 @@ def read_kept(line: str) -> tuple[bytes, dict[str, Any]] | None:
 def read_line(line: str) -> SampleSet | dict[str, Any] | None:
     """What a line of a load generator holds: samples, live figures, or None where it is neither.
 
-    The samples come without scores: no gate on them is judged before the end.
+    The samples come without scores and rankings: no gate on them is judged before the end.
 
     Raises:
         UsageError: it says that it holds samples and does not.
@@ -281,6 +286,6 @@ def read_line(line: str) -> SampleSet | dict[str, Any] | None:
         content: dict[str, Any] = json.loads(line)
         if _KEY not in content:
             return content
-        return SampleSet.from_bytes(base64.b64decode(content[_KEY])).without_scores()
+        return SampleSet.from_bytes(base64.b64decode(content[_KEY])).without_lists()
     except (ValueError, TypeError, binascii.Error, pa.ArrowException) as error:
         raise UsageError(f"a line of the load generator cannot be read ({error})") from error

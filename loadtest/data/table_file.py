@@ -47,7 +47,12 @@ class TableFile:
 
 
 def read_table_file(
-    path: Path, content: bytes | None, *, wanted: Collection[str] = (), as_text: Collection[str] = ()
+    path: Path,
+    content: bytes | None,
+    *,
+    wanted: Collection[str] = (),
+    as_text: Collection[str] = (),
+    nested: str | None = None,
 ) -> TableFile:
     """Read a file of rows.
 
@@ -56,6 +61,7 @@ def read_table_file(
         content: of the file, where it is not on this machine; None: it is.
         wanted: names of columns that it should have.
         as_text: names of columns whose cells are no numbers, whatever they look like.
+        nested: name of a column whose lists and records are read, as JSON.
 
     Raises:
         DatasetError: the file is missing, or of no kind that can be read, or broken.
@@ -73,13 +79,13 @@ def read_table_file(
     except OSError as error:
         raise DatasetError(f"{path}: not readable ({error.strerror})") from None
     if is_parquet:
-        return _from_parquet(path, path if content is None else pa.BufferReader(content))
+        return _from_parquet(path, path if content is None else pa.BufferReader(content), nested)
     if read.startswith(b"\x1f\x8b"):
         try:
             unpacked = gzip.decompress(read)
         except (OSError, EOFError, zlib.error) as error:
             raise DatasetError(f"{path}: is cut short or broken ({error}); compress it again") from None
-        return read_table_file(path, unpacked, wanted=wanted, as_text=as_text)
+        return read_table_file(path, unpacked, wanted=wanted, as_text=as_text, nested=nested)
     if read.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise DatasetError(
             f"{path}: is a workbook or an archive; save the sheet as 'CSV UTF-8', or with pandas: "
@@ -88,7 +94,7 @@ def read_table_file(
     if path.suffix.lower() in (".parquet", ".pq"):
         raise DatasetError(f"{path}: not readable as Parquet (it does not begin with PAR1); write it again")
     if read.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"["):
-        return _from_json(path, read)
+        return _from_json(path, read, nested)
     text = read_csv(path, read, wanted)
     cells = zip(text.names, text.columns, strict=True)
     columns, commas = from_text((name, column, name in as_text) for name, column in cells)
@@ -96,7 +102,7 @@ def read_table_file(
     return _gathered(columns, (), notes)
 
 
-def _from_parquet(path: Path, source: Any) -> TableFile:
+def _from_parquet(path: Path, source: Any, nested: str | None) -> TableFile:
     try:
         # read_table would refuse names that stand there twice
         table = pq.ParquetFile(source).read()
@@ -106,14 +112,19 @@ def _from_parquet(path: Path, source: Any) -> TableFile:
     described = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
     index = tuple(name for name in described.get("index_columns", ()) if isinstance(name, str))
     try:
-        columns = [from_arrow(name, table.column(i)) for i, name in enumerate(table.column_names)]
+        columns = [
+            _as_json(name, table.column(i))
+            if name == nested and pa.types.is_nested(table.column(i).type)
+            else from_arrow(name, table.column(i))
+            for i, name in enumerate(table.column_names)
+        ]
     except (pa.ArrowException, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())
         raise DatasetError(f"{path}: not readable as Parquet ({said}); write it again") from None
     return _gathered(columns, index, [])
 
 
-def _from_json(path: Path, content: bytes) -> TableFile:
+def _from_json(path: Path, content: bytes, nested: str | None) -> TableFile:
     """One object per line, or a list of objects; a key that an object lacks is a missing cell."""
     try:
         text = content.decode("utf-8-sig")
@@ -130,11 +141,14 @@ def _from_json(path: Path, content: bytes) -> TableFile:
     if not all(isinstance(row, dict) for row in rows):
         raise DatasetError(f"{path}: is JSON, but not one object per row; write it with orient='records'")
     names = dict.fromkeys(name for row in rows for name in row)
-    return _gathered([_from_objects(name, [row.get(name) for row in rows]) for name in names], (), [])
+    columns = [_from_objects(name, [row.get(name) for row in rows], name == nested) for name in names]
+    return _gathered(columns, (), [])
 
 
-def _from_objects(name: str, cells: list[Any]) -> Column:
+def _from_objects(name: str, cells: list[Any], is_nested: bool) -> Column:
     kinds = {type(cell) for cell in cells if cell is not None}
+    if is_nested and kinds & {list, dict}:
+        return Column(name, pa.array(map(_json_text, cells), pa.string()))
     if kinds <= {int, float} or kinds == {bool} or kinds == {str}:
         try:
             return from_arrow(name, pa.chunked_array([pa.array(cells)]))
@@ -148,6 +162,16 @@ def _from_objects(name: str, cells: list[Any]) -> Column:
         note = f"column {name!r} is text: it holds {' and '.join(sorted(kind.__name__ for kind in kinds))}"
         return Column(name, pa.array(text, pa.string()), note=note)
     return Column(name, pa.nulls(len(cells)), "lists" if list in kinds else "records")
+
+
+def _as_json(name: str, column: pa.ChunkedArray) -> Column:
+    """Lists, maps and records as the text of their JSON."""
+    cells = column.to_pylist(maps_as_pydicts="strict" if pa.types.is_map(column.type) else None)
+    return Column(name, pa.array(map(_json_text, cells), pa.string()))
+
+
+def _json_text(cell: Any) -> str | None:
+    return cell if cell is None or isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
 
 
 def _gathered(columns: list[Column], index: tuple[str, ...], notes: list[str]) -> TableFile:

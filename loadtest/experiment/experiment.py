@@ -21,6 +21,8 @@ from pydantic_core import ErrorDetails
 
 from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.gate import Gate, GateExpression
+from loadtest.experiment.load import Load, Phase
+from loadtest.experiment.part import Part
 from loadtest.experiment.sections import (
     NAME,
     Canary,
@@ -28,10 +30,8 @@ from loadtest.experiment.sections import (
     Data,
     Fault,
     Limits,
-    Load,
     Model,
     Objective,
-    Part,
     Versions,
 )
 from loadtest.experiment.target import Target
@@ -47,6 +47,7 @@ __all__ = [
     "Load",
     "Model",
     "Objective",
+    "Phase",
     "Target",
     "Versions",
 ]
@@ -61,6 +62,7 @@ DEFAULT_GATES = (
     "mismatches == 0",
 )
 DEFAULT_REGRESSION_GATES = ("mae <= stable + 2%", *(g for g in DEFAULT_GATES if "accuracy" not in g))
+DEFAULT_RANKING_GATES = ("ndcg@10 >= stable - 0.01", *DEFAULT_REGRESSION_GATES[1:])
 """What an experiment that names no gates demands."""
 UNLABELLED_GATES = ("agreement >= 99.5%", *(g for g in DEFAULT_GATES if "accuracy" not in g))
 """What ``loadproof init`` writes where there are no labels."""
@@ -68,8 +70,9 @@ UNLABELLED_GATES = ("agreement >= 99.5%", *(g for g in DEFAULT_GATES if "accurac
 
 def _default_gates(given: dict[str, Any]) -> tuple[Gate, ...]:
     data = given.get("data")  # absent where it does not validate itself
-    regression = isinstance(data, Data) and data.task == "regression"
-    return tuple(map(Gate.parse, DEFAULT_REGRESSION_GATES if regression else DEFAULT_GATES))
+    by_task = {"regression": DEFAULT_REGRESSION_GATES, "ranking": DEFAULT_RANKING_GATES}
+    task = data.task if isinstance(data, Data) else "classification"
+    return tuple(map(Gate.parse, by_task.get(task, DEFAULT_GATES)))
 
 
 class Experiment(Part):
@@ -175,12 +178,17 @@ def _keys(tables: Sequence[str]) -> list[str]:
     """The keys of a table, by its path."""
     part: type[BaseModel] = Experiment
     for name in tables:
-        part = PARTS[name]
+        part = (PARTS | INNER)[name]
     return list(part.model_fields)
 
 
 def _without_none(part: dict[str, Any]) -> dict[str, Any]:
-    return {k: _without_none(v) if isinstance(v, dict) else v for k, v in part.items() if v is not None}
+    def value(given: Any) -> Any:
+        if isinstance(given, list):
+            return [value(each) for each in given]
+        return _without_none(given) if isinstance(given, dict) else given
+
+    return {key: value(given) for key, given in part.items() if given is not None}
 
 
 def _find(name: str) -> Path:
@@ -208,3 +216,5 @@ PARTS: dict[str, type[BaseModel]] = {
     "capacity": Capacity,
 }
 """The tables of an experiment's file."""
+INNER: dict[str, type[BaseModel]] = {"phases": Phase}
+"""The tables within these."""

@@ -104,6 +104,11 @@ class Gate:
         return "scored" if self.needs_scores else self.entry.interim
 
     @property
+    def k(self) -> int | None:
+        """The whole number after ``@`` of the metric's name (``ndcg@10``: 10), else None."""
+        return next((int(text) for key, text in self.arguments if key == "@"), None)
+
+    @property
     def margin(self) -> float:
         """The limit with its sign, in base units: -0.01 for ``accuracy >= stable - 1pp``."""
         return -self.bound if self.against == "stable" and self.higher_is_better else self.bound
@@ -144,13 +149,13 @@ class Gate:
         unit, written = margin_unit or bound_unit or "", margin or bound
         metric, rank = _name(name, rank)
         try:
-            entry = find(metric, table)
+            entry = find(metric, table, ranked=rank is not None and rank[0] == "@")
             if entry is None:
                 raise GateError(why_unknown(metric))
             arguments, (column, value) = _arguments(entry, rank, brackets)
             gate = cls(
                 expression=text,
-                metric=metric,
+                metric=f"{metric}{rank}" if entry.name.endswith("@k") else metric,
                 entry=entry,
                 operator=operator,  # type: ignore[arg-type]
                 against="stable" if stable else "absolute",
@@ -172,7 +177,8 @@ class Gate:
     @classmethod
     def beside_stable(cls, metric: str, *, relative: bool = False) -> Gate:
         """A gate without a margin, for what is shown and not judged; ``relative``: as a share of stable's."""
-        entry = find(metric)
+        name, _, rank = metric.partition("@")
+        entry = find(name, ranked=bool(rank))
         operator, sign = (">=", "-") if entry and entry.higher_is_better else ("<=", "+")
         return cls.parse(f"{metric} {operator} stable" + (f" {sign} 0%" if relative else ""))
 
@@ -223,6 +229,8 @@ def _arguments(
         raise GateError(
             f"[scores={found['scores']}] is no number; write for example {entry.name}[scores=0.01]"
         )
+    if entry.name.endswith("@k") and int(found["@"]) == 0:
+        raise GateError(f"the first 0 items say nothing; write for example {entry.name[:-2]}@10")
     low, high = entry.between
     for key, example in (("[]", "[0.9]"), ("=", "=0.9")):
         if key in found and not low < float(found[key]) < high:

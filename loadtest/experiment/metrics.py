@@ -6,7 +6,7 @@ its ``test`` is new. A metric that is a mean over the rows of a regression needs
     Metric("mape", NUMBER, "lower", "regression", task="regression", best=0.0, useless=None,
            per_row=lambda truth, answer: abs(answer - truth) / abs(truth))
 
-Names are scikit-learn's where it has one; ``why_not`` says which of its scorers are no gates, and why.
+Names are scikit-learn's where it has one; ``other_scorers`` says which of its scorers are no gates, and why.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from loadtest.experiment.other_scorers import why_not
 from loadtest.stats import row_errors, scores
 
 Floats = NDArray[np.float64]
@@ -65,6 +66,7 @@ class Metric:
         better: which direction is an improvement.
         test: the function of ``loadtest.judge.metric_tests`` that measures it.
         task: the only task that it fits; None: any.
+        also: another one: of a ranking it is about the first item.
         needs: what it is computed from beside answers and labels: ``baseline`` answers, the ``value`` column,
             a ``positive class`` among the labels, ``two classes`` of them, labels that ``vary``, or of
             which each is in the metric's domain: ``labels above 0`` and the like, see
@@ -98,7 +100,8 @@ class Metric:
     quantity: Quantity
     better: Literal["lower", "higher"]
     test: str
-    task: Literal["classification", "regression"] | None = None
+    task: Literal["classification", "regression", "ranking"] | None = None
+    also: Literal["ranking"] | None = None
     needs: tuple[str, ...] = ()
     interim: Interim = "estimated"
     restarts: Literal["pooled", "each", "wider"] = "pooled"
@@ -117,6 +120,10 @@ class Metric:
     def higher_is_better(self) -> bool:
         """Whether harm is a fall (accuracy) rather than a rise (latency)."""
         return self.better == "higher"
+
+    def fits(self, task: str) -> bool:
+        """Whether it can be measured on answers of a task."""
+        return self.task in (None, task) or self.also == task
 
 
 def _of_labels(name: str, *needs: str) -> Metric:
@@ -139,6 +146,13 @@ def _of_scores(
     )  # fmt: skip
 
 
+def _of_rankings(name: str, quantity: Quantity, **more: Any) -> Metric:
+    """Of ranked lists: higher is better, 1 is best, and lists of items that nobody wants are worth 0."""
+    at = ("@",) if name.endswith("@k") else ()
+    entry = Metric(name, quantity, "higher", "ranking", task="ranking", interim="scored", best=1.0, takes=at)
+    return replace(entry, **more)
+
+
 _SCORES = ("f1", "precision", "recall", "jaccard")
 _ONE_CLASS = dict.fromkeys(_SCORES, ("positive class",)) | {
     # beside no other class it is 100% whatever is answered
@@ -153,7 +167,7 @@ METRICS: Mapping[str, Metric] = {
         Metric("cpu_throttled", SHARE, "lower", "cpu_throttled", interim="read", sliced=False, best=0.0),
         Metric(
             *("accuracy", SHARE, "higher", "accuracy"),
-            task="classification", interim="bets", live="answers", best=1.0,
+            task="classification", also="ranking", interim="bets", live="answers", best=1.0,
         ),
         _of_labels("balanced_accuracy"),
         _of_labels("matthews_corrcoef", "two classes"),
@@ -175,7 +189,9 @@ METRICS: Mapping[str, Metric] = {
         Metric("throughput", RATE, "higher", "throughput", restarts="each"),
         # what `loadproof capacity` finds, from many loads
         Metric("capacity", RATE, "higher", "capacity"),
-        Metric("value", NUMBER, "higher", "value", task="classification", needs=("value",)),
+        Metric(
+            *("value", NUMBER, "higher", "value"), task="classification", also="ranking", needs=("value",)
+        ),
         Metric(
             *("mae", NUMBER, "lower", "regression"), task="regression", best=0.0, useless=None,
             per_row=row_errors.absolute,
@@ -232,13 +248,23 @@ METRICS: Mapping[str, Metric] = {
             "difference favours the other",
         ),
         _of_scores("top_k_accuracy", SHARE, "higher", "per_row_score", "k", best=1.0, takes=("@",)),
+        _of_rankings("ndcg@k", SCORE),
+        _of_rankings("hit@k", SHARE, test="ranking_hit"),
+        _of_rankings("mrr", SCORE),
+        _of_rankings("mrr@k", SCORE),
+        _of_rankings("recall@k", SHARE),
+        _of_rankings("map@k", SCORE),
+        _of_rankings(
+            "agreement@k", SHARE, test="ranking_overlap",
+            absolute="agreement compares the candidate with stable already",
+        ),
         Metric("mismatches", COUNT, "lower", "mismatches", needs=("baseline",), interim="counted"),
         Metric("memory", MEMORY, "lower", "memory", interim="read", sliced=False, best=0.0),
     )
 }  # fmt: skip
 """Every metric but the quantiles of latency, which ``find`` knows by their pattern."""
 
-QUALITY = {"classification": "accuracy", "regression": "mae"}
+QUALITY = {"classification": "accuracy", "regression": "mae", "ranking": "ndcg@10"}
 """The metric that stands for the quality of answers where a page has room for one."""
 
 _ALIASES = {
@@ -259,8 +285,16 @@ _ALIASES = {
 }
 
 
-def find(name: str, table: Mapping[str, Metric] = METRICS) -> Metric | None:
-    """The entry of a metric, or of a quantile of latency: ``p10`` to ``p99``, ``p995`` and beyond."""
+def find(name: str, table: Mapping[str, Metric] = METRICS, *, ranked: bool = False) -> Metric | None:
+    """The entry of a metric, or of a quantile of latency: ``p10`` to ``p99``, ``p995`` and beyond.
+
+    Args:
+        name: as a gate has it.
+        table: the other metrics.
+        ranked: ``@`` and a number follow: ``recall@10`` is about rankings, ``recall`` is not.
+    """
+    if ranked and (entry := table.get(f"{name}@k")):
+        return entry
     if re.fullmatch(r"p(?:[1-9]\d|99\d{1,2})", name):
         return replace(_QUANTILES, name=name, quantile=float(f"0.{name[1:]}"))
     return table.get(name)
@@ -272,53 +306,14 @@ def why_unknown(name: str) -> str:
         return reason
     if re.fullmatch(r"p\d+", name):
         return f"{name} is not a latency quantile; there are p10 to p99, p995, p999 and p9999"
+    if f"{name}@k" in METRICS:
+        return f"{name} lacks its k; write for example {name}@10"
+    if name == "coverage":
+        return (
+            "coverage of the catalogue grows with the rows that are sent, so it has no interval and can be "
+            "no gate; each gate on a ranking reports it, such as ndcg@10"
+        )
     near = _ALIASES.get(name) or next(iter(difflib.get_close_matches(name, METRICS, 1)), None)
     if near:
         return f"unknown metric {name!r}; did you mean {near!r}?"
     return f"unknown metric {name!r}; there are p50, p95, p99, {', '.join(METRICS)}"
-
-
-_BACKWARDS = {
-    "neg_mean_absolute_error": "mae",
-    "neg_root_mean_squared_error": "rmse",
-    "neg_mean_squared_error": "rmse",
-    "neg_negative_likelihood_ratio": "negative_likelihood_ratio",
-    "neg_mean_absolute_percentage_error": "mape",
-    "neg_median_absolute_error": "median_ae",
-    "neg_max_error": "max_error",
-    "neg_mean_squared_log_error": "rmsle",
-    "neg_root_mean_squared_log_error": "rmsle",
-    "neg_mean_poisson_deviance": "mean_poisson_deviance",
-    "neg_mean_gamma_deviance": "mean_gamma_deviance",
-    "neg_log_loss": "log_loss",
-    "neg_brier_score": "brier_score",
-    "brier_score_loss": "brier_score",
-}
-_NEAR = {
-    "d2_log_loss_score": "log_loss",
-    "d2_brier_score": "brier_score",
-    "roc_auc_ovo": "roc_auc_ovr",
-    "roc_auc_ovo_weighted": "roc_auc_ovr",
-    "roc_auc_ovr_weighted": "roc_auc_ovr",
-}
-"""Scorers of probabilities that rank models as another does, or nearly so."""
-_CLUSTERINGS = (
-    *("adjusted_mutual_info_score", "adjusted_rand_score", "completeness_score", "fowlkes_mallows_score"),
-    *("homogeneity_score", "mutual_info_score", "normalized_mutual_info_score", "rand_score"),
-    "v_measure_score",
-)
-
-
-def why_not(name: str) -> str | None:
-    """Why a scorer of scikit-learn is no gate, and what to write instead; None: it is none that is known."""
-    if name in _BACKWARDS:
-        return f"{name} counts backwards; write '{_BACKWARDS[name]} <= ...'"
-    if name in _NEAR:
-        return f"{name} is not among the metrics of scores here; {_NEAR[name]} is near it"
-    if name in _CLUSTERINGS:
-        return f"{name} is for clusterings, whose labels have no names; write accuracy or f1_macro"
-    if name.endswith("_samples"):
-        return f"{name} is for rows with several labels, a row has one here; write {name[:-8]}_macro"
-    if name == "d2_absolute_error_score":
-        return f"{name} is mae on another scale, from 1 downwards; write mae"
-    return None

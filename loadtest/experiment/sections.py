@@ -8,26 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from contract.faults import MAX_DELAY, SERVER_FAULTS, ServerFault
 from loadtest.experiment.gate import Gate, GateExpression
+from loadtest.experiment.part import Part
 from loadtest.experiment.role import Role
-from loadtest.experiment.units import Bytes, Cpus, PositiveSeconds, Rates, Seconds, seconds
+from loadtest.experiment.units import Bytes, Cpus, PositiveSeconds, Seconds, seconds
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-
-
-class Part(BaseModel):
-    """What every part is."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        arbitrary_types_allowed=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
 
 
 class Model(Part):
@@ -60,8 +49,9 @@ class Data(Part):
     threshold: float | None = None
     """Of two classes, an answer is the positive one where its score is at least this, for both versions and
     whatever label they answer. If absent: the versions' own labels."""
-    task: Literal["classification", "regression"] = "classification"
-    """`classification`: an answer is right or wrong. `regression`: it is off by some amount."""
+    task: Literal["classification", "regression", "ranking"] = "classification"
+    """`classification`: an answer is right or wrong. `regression`: it is off by some amount. `ranking`: it
+    is a list of items, the best first, and the label is an item or several."""
     repeats: Literal["allow", "forbid"] = "allow"
     """`forbid`: no row is sent twice under load or asked before it, so that no cache can answer. Refused if
     the evaluation set has too few distinct rows. All baseline answers are then asked for after the load."""
@@ -85,46 +75,6 @@ class Versions(Part):
     """The version in production: a folder in `[model] folder`, a path, or `image:NAME` on Compose."""
     candidate: str = "v2"
     """The version to replace it, named in the same way."""
-
-
-class Load(Part):
-    """The traffic: ``Load(rate=50, duration="60s")`` is Poisson arrivals at 50 a second."""
-
-    traffic: Literal["duet", "canary", "shadow", "stable", "candidate"] = "duet"
-    """`duet`: each arrival sends its row to both versions. `canary` and `shadow`: each arrival is a user's
-    request, and the gateway chooses the version. `stable`, `candidate`: only that version gets the load."""
-    rate: float = Field(default=50.0, gt=0)
-    """Arrivals per second."""
-    rates: Rates = ()
-    """Several rates, one after the other, instead of `rate`."""
-    duration: PositiveSeconds = 60.0
-    """Length of the measured load."""
-    until_decided: bool = False
-    """End as soon as every gate is decided, corrected for the repeated analyses; `duration` is the limit."""
-    restarts: int = Field(default=1, ge=1)
-    """How many times to deploy both versions; the spread between deployments then counts in the verdict."""
-    warmup: Seconds = 5.0
-    """Load before the measurement starts; it is not counted."""
-    baseline: Seconds | None = None
-    """The most time to spend on baseline answers: each version answers every row once, a random half of them
-    before the load and the others after it. 0: none. If absent: half of `duration`."""
-    timeout: PositiveSeconds = 2.0
-    """An answer that takes longer is an error and counts as wrong."""
-    max_lag: PositiveSeconds = 0.05
-    """If the generator sends later than this at the 99th percentile, the run is INVALID."""
-    seed: int = Field(default=1, ge=0)
-    """The same seed gives the same arrivals and rows."""
-    workers: int = Field(default=1, ge=1)
-    """Processes of the load generator."""
-    users: int = Field(default=10_000, ge=1)
-    """In `canary` and `shadow` traffic: how many users there are."""
-    feedback_delay: Seconds = 5.0
-    """In `canary` and `shadow` traffic: the mean time after which a user reports the true outcome."""
-
-    @property
-    def baseline_time(self) -> float:
-        """Seconds that asking for baseline answers may take."""
-        return self.duration / 2 if self.baseline is None else self.baseline
 
 
 class Limits(Part):

@@ -22,7 +22,8 @@ from loadtest.judge.outcomes import Flags, Outcomes
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import Run
 from loadtest.judge.verdict import CacheSummary
-from loadtest.stats.quantiles import SHORTEST_BLOCK, Blocked, block_count, log_ratio
+from loadtest.stats.quantiles import Blocked, block_count, log_ratio
+from loadtest.stats.time_blocks import SHORTEST_BLOCK
 
 FEWEST = 50
 """Answers in each half below which nothing is said."""
@@ -180,4 +181,4 @@ def _fresh_first_asks(run: Run) -> Evidence:
     # gaps between arrivals are random: what ends with the run lasts as long
     duration = evidence.duration if end > 0.95 * evidence.duration else end
     weight = evidence.rate / (arrivals / duration)
-    return replace(evidence, stable=stable, candidate=candidate, duration=duration, weight=weight)
+    return replace(evidence.lasting(duration), stable=stable, candidate=candidate, weight=weight)

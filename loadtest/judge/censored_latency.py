@@ -46,7 +46,6 @@ def censored_latency(gate: Gate, run: Run, stable: Blocked, candidate: Blocked) 
         scale="ratio" if ratio else "difference",
         reference=np.minimum(reference, timeout) if against_stable else reference,
         known=not against_stable or not reaches_censored(stable, q, timeout),
-        freedom=candidate.blocks - 1,
         stretch=1.0 if against_stable else run.evidence.early_drift,
     )
     margin = gate.bound

@@ -14,12 +14,13 @@ from dataclasses import replace
 import numpy as np
 
 from loadtest.data.dataset import Dataset
+from loadtest.experiment.experiment import Load
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.metrics import QUALITY
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.diff_lines import Change, Changes, line
 from loadtest.judge.measurement import Measurement
-from loadtest.judge.metric_tests import good, measure
+from loadtest.judge.metric_tests import answers_by_phase, good, measure, rates_without
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.quality_tests import Rows
@@ -72,6 +73,7 @@ def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
         ("backend", before.facts.backend, after.facts.backend),
         ("traffic", one.load.traffic, two.load.traffic),
         ("arrivals per second", f"{one.load.rate:g}", f"{two.load.rate:g}"),
+        ("phases", _phases(one.load), _phases(two.load)),
         ("seconds of load", f"{before.evidence.duration:.0f}", f"{after.evidence.duration:.0f}"),
         ("seed", one.load.seed, two.load.seed),
         ("time-out in seconds", f"{one.load.timeout:g}", f"{two.load.timeout:g}"),
@@ -88,6 +90,15 @@ def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
     yield from (f"{what}: {a} before, {b} after" for what, a, b in sides if a != b)
     if not same_set:
         yield "other evaluation sets: quality is not compared"
+
+
+def _phases(load: Load) -> str:
+    return (
+        ", ".join(
+            f"{p.rate:g}{'' if p.to is None else f' to {p.to:g}'} for {p.duration:g} s" for p in load.phases
+        )
+        or "none"
+    )
 
 
 def _cores(cpus: float | None) -> str:
@@ -174,7 +185,8 @@ def _goodput(before: Run, after: Run, role: Role) -> Change:
     levels = [_good_answers(run, role) for run in (before, after)]
     own = (levels[0].value, levels[1].value)
     measured: Measurement | str
-    if before.experiment.load.rate != after.experiment.load.rate:
+    one, two = before.experiment.load, after.experiment.load
+    if (one.rate, one.phases) != (two.rate, two.phases):
         measured = "not comparable: other rates"
     elif not all(level.freedom for level in levels):
         measured = "a run is too short for time blocks"
@@ -184,13 +196,15 @@ def _goodput(before: Run, after: Run, role: Role) -> Change:
 
 
 def _good_answers(run: Run, role: Role) -> StudentEstimate:
-    outcomes, seconds = run.evidence.of(role), run.evidence.duration
-    blocks = block_count(seconds) or 1
-    counts = np.bincount(run.evidence.blocks_of(outcomes, blocks), good(outcomes, run), blocks)
-    rates = counts * (blocks / seconds)
-    if blocks == 1:
-        return StudentEstimate(float(rates.mean()), math.inf, 0)
-    return jackknife(float(rates.mean()), (rates.sum() - rates) / (blocks - 1))
+    outcomes, evidence = run.evidence.of(role), run.evidence
+    counted = good(outcomes, run)
+    rate = float(counted.sum()) / evidence.duration
+    blocks = block_count(evidence.duration)
+    if not blocks:
+        return StudentEstimate(rate, math.inf, 0)
+    cut = evidence.cut(blocks)
+    counts = np.bincount(cut.of(outcomes.scheduled_at), counted, len(cut)).astype(np.float64)
+    return jackknife(rate, rates_without(counts, cut.lengths), answers_by_phase(cut))
 
 
 def _facts(before: Run, after: Run, role: Role) -> Iterator[Change]:
@@ -235,7 +249,7 @@ def _against_stable(before: Run, after: Run, *, same_set: bool) -> Iterator[Chan
             ratios.append(log_ratio(s, c, q))
         else:
             yield _ratio_change(gate, independent_difference(*ratios), ratios, confidence)
-    if same_set and after.experiment.data.task == "classification" and after.dataset.labelled:
+    if same_set and after.experiment.data.task != "regression" and after.dataset.labelled:
         yield _accuracy_against_stable(before, after)
 
 

@@ -17,7 +17,7 @@ from loadtest.judge.run import rows_of_slice
 from loadtest.stats.row_errors import LABELS
 
 _SHOWN = 8
-_OF_BOTH = ("agreement", "score_shift")
+_OF_BOTH = ("agreement", "score_shift", "ranking_overlap")
 """Tests that hold the answers of the two versions to each row against each other."""
 
 
@@ -35,13 +35,14 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
         problem = None
         if gate.entry.test not in TESTS:
             problem = f"one load says nothing of the {gate.metric}; use loadproof capacity --gate"
-        elif gate.entry.task not in (None, experiment.data.task):
+        elif not gate.entry.fits(experiment.data.task):
             task, fits = gate.entry.task, QUALITY[experiment.data.task]
             problem = f"{gate.metric} is for {task}s; set [data] task = {task!r}, or gate {fits}"
-        elif dataset is not None and gate.entry.task and not dataset.labelled:
+        elif dataset is not None and gate.entry.task and not dataset.labelled and not gate.entry.absolute:
+            instead = "agreement@10" if dataset.ranked else "agreement"
             problem = (
                 f"{gate.metric} needs labels, and {_no_label(experiment, dataset)}; name the label column "
-                "under [data] label, or gate agreement >= 99.5%"
+                f"under [data] label, or gate {instead} >= 99.5%"
             )
         elif gate.entry.test in _OF_BOTH and not is_paired(experiment.load):
             problem = f'{gate.metric} needs each row answered by both versions; set [load] traffic = "duet"'
@@ -81,7 +82,13 @@ def check_labels(experiment: Experiment, dataset: Dataset) -> None:
     Raises:
         ExperimentError: the evaluation set has no labels.
     """
-    traffic = experiment.load.traffic
+    traffic, relevant = experiment.load.traffic, dataset.relevant
+    if traffic in ("canary", "shadow") and relevant is not None and not relevant.single:
+        row = next(row for row, items in enumerate(relevant.items) if len(items) > 1)
+        raise ExperimentError(
+            f"{traffic} traffic reports one item that the user wanted, and row {row} of {dataset.path} has "
+            f"{len(relevant.items[row])}; label each row with one, or use duet traffic"
+        )
     if traffic in ("canary", "shadow") and not dataset.labelled:
         raise ExperimentError(
             f"{traffic} traffic reports the true outcome of requests, and {_no_label(experiment, dataset)}; "

@@ -24,6 +24,7 @@ from loadtest.judge.interim import judge_until_decided
 from loadtest.judge.measurement import shown
 from loadtest.judge.metric_tests import good
 from loadtest.judge.mismatches import changed
+from loadtest.judge.phases import hidden_quantiles, summarise_phases
 from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
 from loadtest.judge.saturation import with_saturation
@@ -106,6 +107,7 @@ def judge_gates(run: Run) -> Judgement:
             schedule_lag_ms_p99=shown(load.schedule_lag_ms_p99, ""),
             duration_s=load.duration_s,
         ),
+        phases=summarise_phases(run),
     )
     return Judgement(verdict, judged)
 
@@ -168,7 +170,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
     seconds = run.evidence.duration
     n, errors = len(outcomes), int(outcomes.failed.sum())
     accuracy = value = None
-    if n and run.experiment.data.task == "classification" and run.dataset.labelled:
+    if n and run.experiment.data.task != "regression" and run.dataset.labelled:
         accuracy = float(outcomes.correct.mean())
         if values is not None:
             earned = 1000 * float(np.mean(values[outcomes.row] * outcomes.correct))
@@ -190,12 +192,8 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         compared=int(outcomes.compared.sum()) if outcomes.compared.any() else None,
         foreign_answers=None if unknown is None else unknown.count,
         foreign_examples=() if unknown is None else unknown.examples,
-        latency_ms=LatencySummary(**{k: None if v is None else 1000 * v for k, v in quantiles.items()}),
-        latency_at_least=tuple(
-            name
-            for name, value in quantiles.items()
-            if errors and value is not None and value >= run.experiment.load.timeout
-        ),
+        latency_ms=LatencySummary.of(quantiles),
+        latency_at_least=hidden_quantiles(quantiles, errors, run.experiment.load.timeout),
         cache=summarise_cache(run, role),
         cpus=facts.cpus,
         cpu_throttled_ratio=facts.cpu_throttled_ratio,

@@ -11,7 +11,7 @@ import numpy as np
 
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
-from loadtest.judge import error_ranks, quality_tests, score_tests
+from loadtest.judge import error_ranks, quality_tests, ranking_tests, score_tests
 from loadtest.judge.agreement import agreement, score_shift
 from loadtest.judge.caches import without_cached
 from loadtest.judge.calibration_tests import calibration_error
@@ -28,13 +28,14 @@ from loadtest.stats.proportions import IndependentDifference, PairedDifference, 
 from loadtest.stats.quantiles import (
     LEVEL_BLOCKS,
     MIN_BLOCKS,
-    SHORTEST_BLOCK,
+    Strata,
     block_count,
     difference,
     jackknife,
     log_level,
     log_ratio,
 )
+from loadtest.stats.time_blocks import SHORTEST_BLOCK, TimeBlocks
 
 MIN_BEYOND = 10
 """Fewest samples above (and below) a quantile that its interval may rest on."""
@@ -156,7 +157,7 @@ def answered(outcomes: Outcomes, run: Run) -> Flags:  # noqa: ARG001 - as ``good
 
 def good(outcomes: Outcomes, run: Run) -> Flags:
     """Per arrival: the answer was correct (where right and wrong are known), and within the objective."""
-    known = run.experiment.data.task == "classification" and run.dataset.labelled
+    known = run.experiment.data.task != "regression" and run.dataset.labelled
     usable = outcomes.correct if known else ~outcomes.failed
     return usable & (outcomes.latency <= run.experiment.objective.latency)
 
@@ -165,27 +166,41 @@ def _rate(gate: Gate, run: Run, counted: Callable[[Outcomes, Run], Flags]) -> Me
     evidence = run.evidence
     blocks = _blocks(gate, evidence)
 
+    cut = evidence.cut(blocks)
+    lengths, strata = cut.lengths, answers_by_phase(cut)
+
     def per_block(outcomes: Outcomes) -> Floats:
-        block = evidence.blocks_of(outcomes, blocks)
-        counts = np.bincount(block, counted(outcomes, run), blocks).astype(np.float64)
-        return counts * (evidence.weight * blocks / evidence.duration)
+        counts = np.bincount(cut.of(outcomes.scheduled_at), counted(outcomes, run), len(cut))
+        return counts.astype(np.float64) * evidence.weight
 
     s, c = per_block(evidence.stable), per_block(evidence.candidate)
-    own_s, own_c = float(s.mean()), float(c.mean())
+    own_s, own_c = float(s.sum()) / evidence.duration, float(c.sum()) / evidence.duration
     if gate.against == "absolute":
-        estimate = _alone(jackknife(own_c, _means_without(c)), evidence)
+        estimate = _alone(jackknife(own_c, rates_without(c, lengths), strata), evidence)
     elif not gate.relative:
-        estimate = jackknife(own_c - own_s, _means_without(c - s))
-    elif own_s > s.max() / blocks:
-        estimate = jackknife(own_c / own_s - 1, _means_without(c) / _means_without(s) - 1)
+        estimate = jackknife(own_c - own_s, rates_without(c - s, lengths), strata)
+    elif s.sum() > s.max():
+        ratios = rates_without(c, lengths) / rates_without(s, lengths)
+        estimate = jackknife(own_c / own_s - 1, ratios - 1, strata)
     else:
         raise NoEvidence(f"stable's {gate.metric} is nearly 0, so a share of it means nothing")
     return Measurement(estimate, gate.margin, own_s, own_c)
 
 
-def _means_without(values: Floats) -> Floats:
-    without: Floats = (values.sum() - values) / (len(values) - 1)
+def rates_without(counts: Floats, lengths: Floats) -> Floats:
+    """The rate without each time block in turn, per second.
+
+    Args:
+        counts: of each block, shape (blocks,).
+        lengths: seconds, shape (blocks,).
+    """
+    without: Floats = (counts.sum() - counts) / (lengths.sum() - lengths)
     return without
+
+
+def answers_by_phase(cut: TimeBlocks) -> Strata | None:
+    """The blocks by phase for a count per second: each is as large as it is long."""
+    return None if cut.phase is None else Strata(cut.phase, cut.lengths / cut.lengths.sum())
 
 
 def _mismatches(gate: Gate, run: Run) -> Measurement:
@@ -231,6 +246,9 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "operating_point": operating_point,
     "score_shift": score_shift,
     "per_row_score": score_tests.per_row,
+    "ranking": ranking_tests.ranking,
+    "ranking_hit": ranking_tests.hit,
+    "ranking_overlap": ranking_tests.overlap,
     "memory": partial(_read, read=lambda facts: facts.memory_bytes),
     "cpu_throttled": partial(_read, read=lambda facts: facts.cpu_throttled_ratio),
 }

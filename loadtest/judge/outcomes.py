@@ -34,6 +34,7 @@ class Outcomes:
         asked_before: 1 where the version was asked for the row before the load, 0 where not, -1 where it was
             in the warm-up alone or where it is not known.
         scores: of the classes, or one score; null where there are none.
+        ranking: the items of a ranked answer, the best first; null where there are none.
     """
 
     row: NDArray[np.int32]
@@ -48,6 +49,7 @@ class Outcomes:
     baseline: pa.Array
     asked_before: NDArray[np.int8]
     scores: pa.Array
+    ranking: pa.Array
 
     def __len__(self) -> int:
         return len(self.row)

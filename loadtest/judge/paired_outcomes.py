@@ -14,7 +14,8 @@ from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import Role
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.stats.proportions import design_effect
-from loadtest.stats.quantiles import LEVEL_BLOCKS, SHORTEST_BLOCK, Blocked, block_count
+from loadtest.stats.quantiles import LEVEL_BLOCKS, Blocked, block_count
+from loadtest.stats.time_blocks import SHORTEST_BLOCK, TimeBlocks, whole_phases
 
 _MOMENT = 1e-6
 FIRST_ANALYSIS = 15.0
@@ -51,6 +52,8 @@ class Evidence:
         duration: seconds of load.
         often: it still grows, and this analysis of it is one of many.
         weight: how many arrivals each stands for, where rates are counted on a part of them.
+        phase_ends: seconds until each phase ends, the last is ``duration``; none: one constant rate.
+        started_at: the first arrival, seconds since the measurement began.
     """
 
     stable: Outcomes
@@ -60,6 +63,8 @@ class Evidence:
     duration: float
     often: bool = False
     weight: float = 1.0
+    phase_ends: tuple[float, ...] = ()
+    started_at: float = 0.0
 
     def of(self, role: str) -> Outcomes:
         """What one version did."""
@@ -101,19 +106,30 @@ class Evidence:
         """Into how many time blocks bursts are looked for; short runs have fewer than latency needs."""
         return block_count(self.duration) or int(self.duration // SHORTEST_BLOCK)
 
-    def blocks_of(self, outcomes: Outcomes, blocks: int) -> Places:
-        """The time block of each outcome, 0 to ``blocks - 1``."""
-        return np.clip((outcomes.scheduled_at * (blocks / self.duration)).astype(np.intp), 0, blocks - 1)
+    def cut(self, blocks: int) -> TimeBlocks:
+        """About ``blocks`` time blocks, of which none straddles two phases."""
+        return TimeBlocks.cut(self.duration, blocks, self.phase_ends)
 
     def bursts(self, outcomes: Outcomes, values: Floats) -> float:
         """The design effect of ``values``, one an outcome, that come in bursts: at least 1."""
-        blocks = self.burst_blocks
-        return design_effect(values, self.blocks_of(outcomes, blocks), blocks, often=self.often)
+        if not (self.burst_blocks and len(values)):
+            return 1.0
+        cut = self.cut(self.burst_blocks)
+        block = cut.of(outcomes.scheduled_at)
+        if cut.phase is not None:
+            # that a spike has more errors than the rest is its doing, and no burst
+            phase = cut.phase[block]
+            values = values - (np.bincount(phase, values) / np.maximum(np.bincount(phase), 1))[phase]
+        return design_effect(values, block, len(cut), often=self.often)
 
     def blocked(self, outcomes: Outcomes, blocks: int) -> Blocked:
-        """The latencies of ``outcomes`` in equal time blocks."""
-        order = outcomes.by_latency
-        return Blocked(outcomes.latency[order], self.blocks_of(outcomes, blocks)[order], blocks)
+        """The latencies of ``outcomes`` in about ``blocks`` time blocks."""
+        order, cut = outcomes.by_latency, self.cut(blocks)
+        return Blocked(outcomes.latency[order], cut.of(outcomes.scheduled_at[order]), len(cut), cut.phase)
+
+    def lasting(self, duration: float) -> Evidence:
+        """The same outcomes, none of which came later than ``duration`` seconds."""
+        return replace(self, duration=duration, phase_ends=whole_phases(self.phase_ends, duration))
 
     def slice(self, rows: Flags) -> Evidence:
         """Only the arrivals whose row is marked in ``rows``, shape (rows of the evaluation set,)."""
@@ -160,12 +176,15 @@ class Evidence:
         start = float(samples.scheduled_at.min()) if len(samples) else 0.0
         stable, candidate = lay_out(load, samples, start)
         span = float(samples.scheduled_at.max()) - start if len(samples) else 0.0
+        duration = _duration(span, seconds)
         return cls(
             stable=stable,
             candidate=candidate,
             paired=is_paired(load),
             unmatched=len(samples) - len(stable) - len(candidate),
-            duration=_duration(span, seconds),
+            duration=duration,
+            phase_ends=whole_phases([end - start for end in load.phase_ends], duration),
+            started_at=start,
         )
 
 
@@ -210,6 +229,7 @@ def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:
             pc.fill_null(samples.table["asked_before"].cast(pa.int8()), -1).to_numpy(), dtype=np.int8
         ),
         scores=_single(samples.table["scores"]),
+        ranking=_single(samples.table["ranking"]),
     )
 
 

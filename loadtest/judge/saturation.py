@@ -16,6 +16,7 @@ import numpy as np
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.gate_test import Judged
 from loadtest.judge.outcomes import Floats, Outcomes
+from loadtest.judge.phases import phases_of
 from loadtest.judge.run import Run
 from loadtest.judge.verdict import Word
 from loadtest.stats.estimate import StudentEstimate
@@ -64,9 +65,7 @@ def over_saturated(run: Run, role: Role, alpha: float | None = None) -> str | No
         role: of whom.
         alpha: what lies outside of the interval of the growth, on each side; None: the run's.
     """
-    restarts = run.facts.load.restarts
-    parts = [run.between(one.begins_s, one.duration_s) for one in restarts] if restarts else [run]
-    for part in parts:
+    for part, where in _steady_parts(run):
         evidence = part.evidence
         outcomes, seconds = evidence.of(role), evidence.duration
         found = growth(outcomes, seconds, evidence.burst_blocks, run.experiment.load.timeout)
@@ -77,10 +76,22 @@ def over_saturated(run: Run, role: Role, alpha: float | None = None) -> str | No
         if low > LEAST_GROWTH * rate:
             name = "stable's" if role == Role.STABLE else "the candidate's"
             return (
-                f"over-saturated at this rate: {name} backlog grows by {low:.1f} to {high:.1f} requests a "
-                f"second, of {rate:.1f} that arrive; lower the rate or give it more CPU"
+                f"over-saturated at this rate{where}: {name} backlog grows by {low:.1f} to {high:.1f} "
+                f"requests a second, of {rate:.1f} that arrive; lower the rate or give it more CPU"
             )
     return None
+
+
+def _steady_parts(run: Run) -> list[tuple[Run, str]]:
+    """The parts of a run at a constant rate, with the words that name them: a backlog grows with the rate."""
+    if run.evidence.phase_ends:
+        return [
+            (run.between(begin, end - begin), f" ({name})")
+            for (name, phase, begin, end) in phases_of(run)
+            if phase.end_rate == phase.rate
+        ]
+    restarts = run.facts.load.restarts
+    return [(run.between(one.begins_s, one.duration_s), "") for one in restarts] or [(run, "")]
 
 
 def hopeless(judged: Sequence[Judged], run: Run) -> str | None:

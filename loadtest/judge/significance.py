@@ -54,7 +54,9 @@ def _cautious(estimate: Estimate) -> Estimate:
 
     Half the degrees of freedom allow for that: found by simulation, see docs/statistics.md.
     """
-    if isinstance(estimate, StudentEstimate | CensoredQuantile):
+    if isinstance(estimate, CensoredQuantile):
+        return replace(estimate, caution=2 * estimate.caution)
+    if isinstance(estimate, StudentEstimate):
         return replace(estimate, freedom=estimate.freedom / 2)
     return estimate
 

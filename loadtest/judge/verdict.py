@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
@@ -79,6 +80,11 @@ class LatencySummary(Document):
     p99: float | None
     p999: float | None
     max: float | None
+
+    @classmethod
+    def of(cls, quantiles: Mapping[str, float | None]) -> Self:
+        """From quantiles in seconds."""
+        return cls(**{name: None if value is None else 1000 * value for name, value in quantiles.items()})
 
 
 class CacheSummary(Document):
@@ -156,11 +162,71 @@ class LoadSummary(Document):
     duration_s: float
 
 
+class PhaseVersion(Document):
+    """What one version did in one phase, as ``VersionSummary`` says of the whole run."""
+
+    requests: int
+    errors: int
+    latency_ms: LatencySummary
+    latency_at_least: tuple[str, ...] = ()
+
+
+class PhaseSummary(Document):
+    """One phase of the load, or what the run saw of it.
+
+    ``rate`` is in arrivals a second at its start, ``to`` at its end. ``offered_rps`` is the mean rate that
+    was asked for, ``achieved_rps`` what the samples show: arrivals are random, n of them scatter by the root
+    of n. ``begins_s`` counts from the first arrival of the run.
+    """
+
+    name: str
+    begins_s: float
+    duration_s: float
+    rate: float
+    to: float
+    offered_rps: float
+    achieved_rps: float
+    versions: dict[Role, PhaseVersion]
+
+
+class WorseSlice(Document):
+    """A slice of the rows on which the candidate is worse than stable, and than elsewhere.
+
+    ``stable`` and ``candidate`` are the versions' own values of the search's metric there. Of ``rows``
+    distinct rows the candidate does worse on ``worse`` and better on ``better``. ``chance``: at most this
+    share of searches finds such a slice where the versions are equal.
+    """
+
+    name: str
+    rows: int
+    stable: float
+    candidate: float
+    worse: int
+    better: int
+    chance: float
+
+
+class SliceSearch(Document):
+    """Where the candidate is worse: ``found`` among so many ``slices`` of so many distinct ``rows``.
+
+    It changes no verdict. ``metric``: accuracy, as a share of 1, or the mean absolute error of a regression.
+    ``skipped``: why nothing was searched, or empty.
+    """
+
+    metric: Literal["accuracy", "mae"] = "accuracy"
+    slices: int = 0
+    rows: int = 0
+    found: tuple[WorseSlice, ...] = ()
+    skipped: str = ""
+
+
 class Verdict(Document):
     """The answer to one question: may the candidate go live?
 
     ``decided_after_s``: seconds of load after which a run that was to end as soon as it is decided was; None
     where it was not, and for any other run. ``samples_sha256`` is of the sample file that was judged.
+    ``phases``: results by phase, none at a constant rate; the gates are about the whole run.
+    ``worse_slices``: a finding that changes no verdict; None where it was not searched for.
     """
 
     schema_: Literal[1] = Field(default=1, alias="schema")
@@ -173,4 +239,6 @@ class Verdict(Document):
     versions: dict[Role, VersionSummary]
     rows: RowsSummary | None = None
     samples_sha256: str | None = None
+    worse_slices: SliceSearch | None = None
     load: LoadSummary
+    phases: tuple[PhaseSummary, ...] = ()

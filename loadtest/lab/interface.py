@@ -11,6 +11,7 @@ from loadtest.canary.state import Store
 from loadtest.errors import LabError
 from loadtest.experiment.experiment import Experiment, Fault
 from loadtest.experiment.role import Role
+from loadtest.lab.cpu_usage import CpuUsage
 
 IMAGE = "image:"
 """How the name of a version begins that is an image: ``image:registry/recommender:2``."""
@@ -59,18 +60,6 @@ class Endpoints:
     def of(self, service: str) -> str:
         """The base URL of a version, by its service."""
         return self.stable if service == Role.STABLE else self.candidate
-
-
-class CpuUsage(NamedTuple):
-    """Counters of a version's CPU limit since its start (cgroup ``cpu.stat``).
-
-    Args:
-        periods: enforcement periods in which it wanted to run.
-        throttled_periods: those in which it was stopped for the rest of the period.
-    """
-
-    periods: int
-    throttled_periods: int
 
 
 def require_cpus(role: Role, asked: float, enforced: float | None) -> None:

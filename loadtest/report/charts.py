@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from loadtest.judge.verdict import GateResult
 from loadtest.report import number_format
 from loadtest.report.sections import Sections
 from loadtest.report.svg import Axis, Chart
-from loadtest.stats.quantiles import Blocked, block_count, difference
+from loadtest.stats.quantiles import block_count, difference
 
 Floats = NDArray[np.float64]
 
@@ -101,8 +102,8 @@ def _shift(evidence: Evidence, alpha: float) -> Figure | None:
     if not blocks:
         return None
     s, c = (
-        Blocked.sort(1000 * o.latency, o.scheduled_at, evidence.duration, blocks)
-        for o in (evidence.stable, evidence.candidate)
+        replace(found, values=1000 * found.values)
+        for found in (evidence.blocked(o, blocks) for o in (evidence.stable, evidence.candidate))
     )
     rest = min(s.smallest_rest, c.smallest_rest)
     quantiles = [q for q in _SHIFTS if rest * min(q, 1 - q) >= _BEYOND]

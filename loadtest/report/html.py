@@ -12,11 +12,12 @@ from loadtest.judge.mismatches import Changed, changed
 from loadtest.judge.run import Run
 from loadtest.judge.slices import Slice, by_slice
 from loadtest.judge.verdict import Verdict
-from loadtest.report import charts
+from loadtest.report import charts, quality_charts
 from loadtest.report.sections import Sections
 from loadtest.report.templating import templates
 
 _MOST_CHANGED = 100
+_QUALITY = {"classification": "accuracy", "regression": "absolute error", "ranking": "ndcg@10"}
 
 
 def to_html(
@@ -38,6 +39,7 @@ def to_html(
     experiment, evidence = run.experiment, run.evidence
     sections = Sections()
     nothing: Sequence[Any] = ()
+    no_figures: list[list[charts.Figure]] = []
 
     def cut() -> Sequence[tuple[Slice, Markup]]:
         found = slices(run)
@@ -54,9 +56,12 @@ def to_html(
         changed=sections.make("Answers that changed under load", differing, nothing),
         objective_ms=1000 * experiment.objective.latency,
         facts=facts,
-        figures=charts.figures(evidence, experiment.objective.latency, run.alpha, sections),
+        figures=[
+            *sections.make("Charts of answers", lambda: quality_charts.figures(run, sections), no_figures),
+            charts.figures(evidence, experiment.objective.latency, run.alpha, sections),
+        ],
         gate_strip=charts.gate_strip,
         slices=sections.make("Quality by slice", cut, nothing),
         missing=sections.missing,
-        quality="absolute error" if experiment.data.task == "regression" else "accuracy",
+        quality=_QUALITY[experiment.data.task],
     )

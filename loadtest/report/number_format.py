@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from loadtest.judge.verdict import GateResult, RowsSummary, Verdict, VersionSummary, Word
+from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.verdict import (
+    GateResult,
+    PhaseSummary,
+    PhaseVersion,
+    RowsSummary,
+    SliceSearch,
+    Verdict,
+    VersionSummary,
+    Word,
+)
 
 MARKS = {Word.PASS: "✓", Word.FAIL: "✗", Word.INCONCLUSIVE: "?", Word.INVALID: "!"}
 
@@ -41,10 +51,26 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{value:,.{digits}f}" + (f" {unit}" if unit not in ("", "/s") else unit)
 
 
-def latency(version: VersionSummary, name: str) -> str:
+def latency(version: VersionSummary | PhaseVersion, name: str) -> str:
     """One of a version's latency quantiles; ``≥`` where it is only known to be the time-out or more."""
     shown = quantity(getattr(version.latency_ms, name), "ms")
     return f"≥ {shown}" if name in version.latency_at_least else shown
+
+
+def phase_rate(phase: PhaseSummary) -> str:
+    """The rate of a phase: `20 to 100/s`, `20/s`."""
+    start = "" if phase.to == phase.rate else f"{phase.rate:g} to "
+    return f"{start}{phase.to:g}/s"
+
+
+def phase_quantiles(phase: PhaseSummary, role: Role) -> str:
+    """A version's p50, p95 and p99 in a phase."""
+    return " · ".join(latency(phase.versions[role], name) for name in ("p50", "p95", "p99"))
+
+
+def phase_errors(phase: PhaseSummary) -> str:
+    """The errors of both versions in a phase."""
+    return " · ".join(f"{phase.versions[role].errors:,}" for role in ROLES)
 
 
 def tick(milliseconds: float) -> str:
@@ -123,6 +149,30 @@ def look_cached(verdict: Verdict) -> list[str]:
         for role, version in verdict.versions.items()
         if (seen := version.cache) is not None and seen.seen
     ]
+
+
+def of_slices(value: float, found: SliceSearch) -> str:
+    """A version's own value on a slice that was searched for."""
+    return share(value) if found.metric == "accuracy" else quantity(value, "")
+
+
+def chance(value: float) -> str:
+    """A small share in per cent; below a hundredth of one it is only said so."""
+    return "< 0.01%" if value < 1e-4 else f"{100 * value:.2g}%"
+
+
+def worst_slice(verdict: Verdict) -> str | None:
+    """One line on the slice on which the candidate is surest to be worse; None where none was found."""
+    search = verdict.worse_slices
+    if search is None or not search.found:
+        return None
+    worst, more = search.found[0], len(search.found) - 1
+    others = f" and {more} more slice{'s' if more > 1 else ''}" if more else ""
+    return (
+        f"the candidate is worse where {worst.name}{others}: {search.metric} "
+        f"{of_slices(worst.stable, search)} → {of_slices(worst.candidate, search)} on {worst.rows:,} rows, "
+        f"found among {search.slices:,} slices; see report.html"
+    )
 
 
 def foreign(version: VersionSummary) -> str:

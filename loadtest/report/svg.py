@@ -116,6 +116,14 @@ class Chart:
         there, back = _points(across, self._up(high)), _points(across[::-1], self._up(low)[::-1])
         self._parts.append(f'<polygon class="band {kind}" points="{there} {back}"/>')
 
+    def whiskers(self, x: ArrayLike, low: ArrayLike, high: ArrayLike, kind: str) -> None:
+        """An upright from ``low`` to ``high`` at each ``x``: intervals."""
+        for at, below, above in zip(self._across(x), self._up(low), self._up(high), strict=True):
+            self._parts.append(
+                f'<line class="{kind} whisker" x1="{at:.1f}" x2="{at:.1f}" '
+                f'y1="{below:.1f}" y2="{above:.1f}"/>'
+            )
+
     def dots(self, x: ArrayLike, y: ArrayLike, kind: str, titles: Iterable[str]) -> None:
         """Points; the titles show when a pointer rests on them."""
         across, up = self._across(x), self._up(y)

@@ -31,9 +31,13 @@ from loadtest.report.number_format import (
     look_cached,
     memory,
     not_answers,
+    phase_errors,
+    phase_quantiles,
+    phase_rate,
     quantity,
     rows,
     share,
+    worst_slice,
 )
 
 _WIDE = 110
@@ -149,6 +153,21 @@ def version_table(verdict: Verdict) -> Table:
     return shown
 
 
+def phase_table(verdict: Verdict) -> Table:
+    """The phases of the load, one a row; quantiles are p50, p95 and p99."""
+    headings = ("phase", "rate", "achieved", *(f"{role} p50 · p95 · p99" for role in ROLES), "errors")
+    shown = table(headings, ("phase",), wrapped=headings)
+    for phase in verdict.phases:
+        shown.add_row(
+            Text(phase.name),
+            phase_rate(phase),
+            f"{quantity(phase.achieved_rps, '')} of {quantity(phase.offered_rps, '/s')}",
+            *(phase_quantiles(phase, role) for role in ROLES),
+            phase_errors(phase),
+        )
+    return shown
+
+
 def table(headings: Sequence[str], left: Sequence[str], wrapped: Sequence[str] = ()) -> Table:
     """An empty table without lines; figures stand on the right, and only what is ``wrapped`` breaks."""
     made = Table(box=None, pad_edge=False, header_style="bold")
@@ -162,6 +181,9 @@ def print_verdict(console: Console, verdict: Verdict, folder: str | None) -> Non
     """The tables, where the run lies, and as the last line the verdict with its exit code."""
     console.print()
     console.print(version_table(verdict))
+    if verdict.phases:
+        console.print()
+        console.print(phase_table(verdict))
     console.print()
     console.print(gate_table(verdict, wide=console.width >= _WIDE))
     console.print()
@@ -169,6 +191,8 @@ def print_verdict(console: Console, verdict: Verdict, folder: str | None) -> Non
         console.print(Text(rows(verdict.rows), style="dim"), soft_wrap=True)
     for line in look_cached(verdict):
         console.print(Text(line), soft_wrap=True)
+    if (worst := worst_slice(verdict)) is not None:
+        console.print(Text(worst), soft_wrap=True)
     print_unmet(console, verdict.gates)
     print_last_line(console, verdict.verdict, verdict.reason, folder)
 

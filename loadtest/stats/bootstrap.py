@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from loadtest.stats.estimate import Estimate, StudentEstimate
 
@@ -51,7 +51,7 @@ class Unseen:
 
     def widen(self, low: float, high: float, alpha: float) -> tuple[float, float]:
         """The ends of an interval that allows for them."""
-        squared = float(ndtri(alpha)) ** 2
+        squared = float(scipy.special.ndtri(alpha)) ** 2
         unseen = self.reach * squared / (self.rows + squared)
         lowest, highest = self.within
         low, high = min(low, self.value - unseen), max(high, self.value + unseen)
@@ -63,7 +63,7 @@ class Unseen:
             return 1.0
         if distance >= self.reach:
             return 0.0
-        return float(ndtr(-math.sqrt(self.rows * distance / (self.reach - distance))))
+        return float(scipy.special.ndtr(-math.sqrt(self.rows * distance / (self.reach - distance))))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class BootstrapEstimate(Unseen):
         if not self.corrected:
             return 0.0
         below = np.mean(self.replicates < self.value) + np.mean(self.replicates == self.value) / 2
-        return float(ndtri(self._inside(float(below))))
+        return float(scipy.special.ndtri(self._inside(float(below))))
 
     def _inside(self, share: float) -> float:
         edge = 1 / (len(self.replicates) + 1)
@@ -122,9 +122,9 @@ class BootstrapEstimate(Unseen):
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """The BCa ends."""
-        z = self._bias + np.array([-1.0, 1.0]) * -float(ndtri(alpha))
+        z = self._bias + np.array([-1.0, 1.0]) * -float(scipy.special.ndtri(alpha))
         low, high = (
-            float(np.quantile(self.replicates, self._inside(float(ndtr(self._bias + shift)))))
+            float(np.quantile(self.replicates, self._inside(float(scipy.special.ndtr(self._bias + shift)))))
             for shift in z / (1 - self.acceleration * z)
         )
         return self.widen(low, high, alpha)
@@ -139,8 +139,8 @@ class BootstrapEstimate(Unseen):
 
     def _level(self, margin: float) -> float:
         below = np.mean(self.replicates < margin) + np.mean(self.replicates == margin) / 2
-        z = float(ndtri(self._inside(float(below)))) - self._bias
-        return self._inside(float(ndtr(z / (1 + self.acceleration * z) - self._bias)))
+        z = float(scipy.special.ndtri(self._inside(float(below)))) - self._bias
+        return self._inside(float(scipy.special.ndtr(z / (1 + self.acceleration * z) - self._bias)))
 
 
 def groups(rows: int, seed: int = 0) -> NDArray[np.intp]:

@@ -58,8 +58,8 @@ class CensoredQuantile:
         reference: shape (1 + blocks,): what the quantile is held against, and the same without each block:
             stable's own quantile in seconds, or 1 for a level.
         known: the reference does not lie in the censored part; else it is at least the one given.
-        freedom: degrees of freedom of the jackknife.
-        stretch: factor of its standard error.
+        stretch: factor of the jackknife's standard error.
+        caution: divisor of its degrees of freedom.
     """
 
     values: Blocked
@@ -68,8 +68,8 @@ class CensoredQuantile:
     scale: Literal["ratio", "difference"]
     reference: Floats
     known: bool
-    freedom: float
     stretch: float = 1.0
+    caution: float = 1.0
 
     @property
     def value(self) -> float:
@@ -124,8 +124,10 @@ class CensoredQuantile:
                 for at, own in zip(below[1:].tolist(), places, strict=True)
             ]
         )
-        estimate = jackknife(whole, without)
-        return StudentEstimate(whole - (1 - self.q), self.stretch * estimate.error, self.freedom)
+        estimate = jackknife(whole, without, self.values.strata)
+        return StudentEstimate(
+            whole - (1 - self.q), self.stretch * estimate.error, estimate.freedom / self.caution
+        )
 
     @staticmethod
     def _edge(low: float, high: float, holds: Callable[[float], bool]) -> float:

@@ -12,7 +12,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import scipy  # stats is loaded where it is used: half a second of every command
+import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
 
 from loadtest.stats.bootstrap import ANYTHING, JackknifeEstimate

@@ -11,8 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-import scipy  # optimize is loaded where it is used: half a second of every command
-from scipy import special
+import scipy  # its parts are loaded where they are used: most of a second of every command
 
 
 class Estimate(Protocol):
@@ -67,7 +66,7 @@ class StudentEstimate:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """``value`` +/- t(1 - alpha, freedom) standard errors."""
-        half = float(special.stdtrit(self.freedom, 1 - alpha)) * self.error
+        half = float(scipy.special.stdtrit(self.freedom, 1 - alpha)) * self.error
         return self.value - half, self.value + half
 
     def p_above(self, margin: float) -> float:
@@ -81,7 +80,7 @@ class StudentEstimate:
     def _tail(self, distance: float) -> float:
         if self.error == 0:
             return 0.0 if distance > 0 else 1.0
-        return float(special.stdtr(self.freedom, -distance / self.error))
+        return float(scipy.special.stdtr(self.freedom, -distance / self.error))
 
 
 def independent_difference(one: StudentEstimate, other: StudentEstimate) -> StudentEstimate:

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
-from scipy import special
 
 from loadtest.stats import bootstrap
 from loadtest.stats.estimate import invert
@@ -49,8 +49,8 @@ class RankQuantile:
         counts = np.arange(n)
         # the most values below the lower end that alpha allows, and as many above the upper one; where none
         # is certain enough, the end is open
-        below = int(np.searchsorted(special.bdtr(counts, n, self.quantile), alpha, side="right"))
-        above = int(np.count_nonzero(special.bdtrc(counts, n, self.quantile) <= alpha))
+        below = int(np.searchsorted(scipy.special.bdtr(counts, n, self.quantile), alpha, side="right"))
+        above = int(np.count_nonzero(scipy.special.bdtrc(counts, n, self.quantile) <= alpha))
         low = float(self.ascending[below - 1]) if below else 0.0
         return low, float(self.ascending[n - above]) if above else math.inf
 

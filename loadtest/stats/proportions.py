@@ -11,9 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # optimize is loaded where it is used: half a second of every command
+import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
-from scipy import special
 
 from loadtest.stats.estimate import invert
 
@@ -35,22 +34,22 @@ class Share:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Ends within 0 and 1."""
-        low = special.betaincinv(self.hits, self.trials - self.hits + 1, alpha) if self.hits > 0 else 0.0
-        missed = self.hits < self.trials
-        high = special.betainccinv(self.hits + 1, self.trials - self.hits, alpha) if missed else 1.0
+        missed = self.trials - self.hits
+        low = scipy.special.betaincinv(self.hits, missed + 1, alpha) if self.hits > 0 else 0.0
+        high = scipy.special.betainccinv(self.hits + 1, missed, alpha) if missed > 0 else 1.0
         return float(low), float(high)
 
     def p_above(self, margin: float) -> float:
         """The exact binomial test of 'at most ``margin``'."""
         if self.hits <= 0:
             return 1.0
-        return float(special.betainc(self.hits, self.trials - self.hits + 1, margin))
+        return float(scipy.special.betainc(self.hits, self.trials - self.hits + 1, margin))
 
     def p_below(self, margin: float) -> float:
         """The exact binomial test of 'at least ``margin``'."""
         if self.hits >= self.trials:
             return 1.0
-        return float(special.betaincc(self.hits + 1, self.trials - self.hits, margin))
+        return float(scipy.special.betaincc(self.hits + 1, self.trials - self.hits, margin))
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class PairedDifference:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """The differences that the score test does not refuse."""
-        z = -float(special.ndtri(alpha))
+        z = -float(scipy.special.ndtri(alpha))
         return self._solve(z, -1.0, self.value), self._solve(-z, self.value, 1.0)
 
     def _solve(self, z: float, low: float, high: float) -> float:
@@ -107,11 +106,11 @@ class PairedDifference:
 
     def p_above(self, margin: float) -> float:
         """The score test of 'at most ``margin``'."""
-        return float(special.ndtr(-self.score(margin)))
+        return float(scipy.special.ndtr(-self.score(margin)))
 
     def p_below(self, margin: float) -> float:
         """The score test of 'at least ``margin``'."""
-        return float(special.ndtr(self.score(margin)))
+        return float(scipy.special.ndtr(self.score(margin)))
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ class IndependentDifference:
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Ends within -1 and 1."""
-        z = -float(special.ndtri(alpha))
+        z = -float(scipy.special.ndtri(alpha))
         c, s = self.candidate_hits / self.candidate_trials, self.stable_hits / self.stable_trials
         c_low, c_high = wilson(self.candidate_hits, self.candidate_trials, z)
         s_low, s_high = wilson(self.stable_hits, self.stable_trials, z)
@@ -178,5 +177,5 @@ def design_effect(
     clustered = float(np.sum(excess**2)) * blocks / (blocks - 1) / n**2
     # the effect is known from few blocks only, so the tests' normal quantile must become Student's
     freedom, level = ((blocks - 1) / 2, _FAR_LEVEL) if often else (blocks - 1, _LEVEL)
-    widened = float(special.stdtrit(freedom, level) / special.ndtri(level)) ** 2
+    widened = float(scipy.special.stdtrit(freedom, level) / scipy.special.ndtri(level)) ** 2
     return max(1.0, clustered / independent * widened)

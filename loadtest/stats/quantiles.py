@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from loadtest.stats.estimate import StudentEstimate
 from loadtest.stats.proportions import design_effect
+from loadtest.stats.time_blocks import SHORTEST_BLOCK, Places, TimeBlocks
 
 Floats = NDArray[np.float64]
 
@@ -26,8 +27,8 @@ longer blocks, which forgive longer disturbances (Schmeiser 1982, Operations Res
 LEVEL_BLOCKS = 6
 """Blocks for the level of one version alone: drift that both versions share does not cancel there, so blocks
 must be as long as the run affords."""
-SHORTEST_BLOCK, USUAL_BLOCK = 2.5, 5.0
-"""Seconds. Blocks shorter than the first are not independent; the second holds until ``MAX_BLOCKS``."""
+USUAL_BLOCK = 5.0
+"""Seconds, until there are ``MAX_BLOCKS``."""
 
 
 DESCRIBED = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
@@ -52,6 +53,19 @@ def block_count(duration: float) -> int:
 
 
 @dataclass(frozen=True)
+class Strata:
+    """Blocks by phase.
+
+    Args:
+        phase: of each block, from 0, shape (blocks,); at least two blocks each.
+        part: of the whole that each block is, shape (blocks,); they add up to 1.
+    """
+
+    phase: Places
+    part: Floats
+
+
+@dataclass(frozen=True)
 class Blocked:
     """Values that happened in time blocks, sorted once so that any quantile without any block is cheap.
 
@@ -59,11 +73,13 @@ class Blocked:
         values: shape (n,), ascending.
         block: shape (n,), the time block of each value, 0 to ``blocks - 1``.
         blocks: how many blocks there are.
+        phase: of each block, shape (blocks,), where the load has phases.
     """
 
     values: Floats
     block: NDArray[np.intp]
     blocks: int
+    phase: Places | None = None
 
     @classmethod
     def sort(cls, values: Floats, times: Floats, duration: float, blocks: int) -> Blocked:
@@ -75,7 +91,7 @@ class Blocked:
             duration: seconds.
             blocks: number of blocks, at least 1.
         """
-        block = np.clip((times * (blocks / duration)).astype(np.intp), 0, blocks - 1)
+        block = TimeBlocks.cut(duration, blocks).of(times)
         order = np.argsort(values)
         return cls(values[order], block[order], blocks)
 
@@ -85,6 +101,13 @@ class Blocked:
         order = np.argsort(self.block.astype(np.int16), kind="stable")  # small integers sort by radix
         ends = np.cumsum(np.bincount(self.block, minlength=self.blocks))
         return np.split(order, ends[:-1])
+
+    @property
+    def strata(self) -> Strata | None:
+        """The blocks by phase, each as large as its part of the values."""
+        if self.phase is None:
+            return None
+        return Strata(self.phase, np.array([len(p) for p in self.positions]) / max(len(self.values), 1))
 
     @property
     def smallest_rest(self) -> int:
@@ -119,19 +142,30 @@ class Blocked:
         return float(low + (rank - lower) * (high - low)) if rank > lower else float(low)
 
 
-def jackknife(whole: float, without: Floats) -> StudentEstimate:
+def jackknife(whole: float, without: Floats, strata: Strata | None = None) -> StudentEstimate:
     """The delete-one-block jackknife of a statistic.
 
     Args:
         whole: the statistic on all blocks.
         without: shape (k,), the statistic with each block deleted in turn.
+        strata: the blocks by phase; None: all of one phase, and equal.
 
     Returns:
-        ``whole`` with the standard error of the pseudo-values and k - 1 degrees of freedom.
+        ``whole`` with the standard error of the pseudo-values and k - 1 degrees of freedom. By phase, each
+        block is compared with those of its phase, and the degrees of freedom are Satterthwaite's: where all
+        of the spread is in one short phase, they are those of its blocks.
     """
     k = len(without)
-    pseudo_values = k * whole - (k - 1) * without
-    return StudentEstimate(whole, float(np.std(pseudo_values, ddof=1)) / k**0.5, k - 1)
+    if strata is None:
+        pseudo_values = k * whole - (k - 1) * without
+        return StudentEstimate(whole, float(np.std(pseudo_values, ddof=1)) / k**0.5, k - 1)
+    influence = (1 - strata.part) * (whole - without)
+    blocks = np.bincount(strata.phase)
+    centred = influence - (np.bincount(strata.phase, influence) / blocks)[strata.phase]
+    variances = blocks / (blocks - 1) * np.bincount(strata.phase, centred**2)
+    total = float(variances.sum())
+    freedom = total**2 / float((variances**2 / (blocks - 1)).sum()) if total else float(k - len(blocks))
+    return StudentEstimate(whole, total**0.5, freedom)
 
 
 def log_ratio(stable: Blocked, candidate: Blocked, q: float) -> StudentEstimate:
@@ -139,6 +173,7 @@ def log_ratio(stable: Blocked, candidate: Blocked, q: float) -> StudentEstimate:
     return jackknife(
         float(np.log(candidate.quantile(q) / stable.quantile(q))),
         np.log(candidate.leave_one_out(q) / stable.leave_one_out(q)),
+        candidate.strata,
     )
 
 
@@ -147,9 +182,10 @@ def difference(stable: Blocked, candidate: Blocked, q: float) -> StudentEstimate
     return jackknife(
         candidate.quantile(q) - stable.quantile(q),
         candidate.leave_one_out(q) - stable.leave_one_out(q),
+        candidate.strata,
     )
 
 
 def log_level(values: Blocked, q: float) -> StudentEstimate:
     """ln of one version's own quantile: the log keeps the interval of a long tail from ending too low."""
-    return jackknife(float(np.log(values.quantile(q))), np.log(values.leave_one_out(q)))
+    return jackknife(float(np.log(values.quantile(q))), np.log(values.leave_one_out(q)), values.strata)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def squared_log(truth: Floats, answer: Floats) -> Floats:
 
 def poisson(truth: Floats, answer: Floats) -> Floats:
     """Of the Poisson deviance; undefined for answers that are not above 0."""
-    return np.where(answer > 0, 2 * (xlogy(truth, truth / answer) - truth + answer), np.nan)
+    return np.where(answer > 0, 2 * (scipy.special.xlogy(truth, truth / answer) - truth + answer), np.nan)
 
 
 def gamma(truth: Floats, answer: Floats) -> Floats:

@@ -18,8 +18,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_ndtr, ndtri_exp
 
 Floats = NDArray[np.float64]
 STAKES = np.geomspace(0.01, 0.9, 12)
@@ -255,7 +255,7 @@ def level_at(seconds: float, alpha: float) -> float:
     """
     a = seconds * RHO2 + 1
     z = math.sqrt(2 * a / (a - 1) * math.log1p(math.sqrt(a) / (2 * alpha)))
-    return math.exp(float(log_ndtr(-z)))
+    return math.exp(float(scipy.special.log_ndtr(-z)))
 
 
 def anytime_p(p: float, seconds: float) -> float:
@@ -269,6 +269,6 @@ def anytime_p(p: float, seconds: float) -> float:
     if p >= 0.5:
         return 1.0
     a = seconds * RHO2 + 1
-    z = float(ndtri_exp(math.log(p)))
+    z = float(scipy.special.ndtri_exp(math.log(p)))
     exponent = z * z * (a - 1) / (2 * a)
     return min(1.0, math.sqrt(a) / (2 * math.expm1(exponent))) if exponent < 700 else 0.0

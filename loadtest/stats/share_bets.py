@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import scipy  # optimize is loaded where it is used: half a second of every command
-from scipy import special
+import scipy  # its parts are loaded where they are used: most of a second of every command
 
 _PRIOR = 0.5
 """Jeffreys' prior: half of its weight lies near 0 and 1, where such shares are."""
@@ -61,10 +60,10 @@ class ShareBets:
         if not 0 < share < 1:
             possible = (hits > 0 if above else missed > 0) and (share <= 0) == above
             return math.inf if possible else -math.inf
-        tail = special.betaincc if above else special.betainc
+        tail = scipy.special.betaincc if above else scipy.special.betainc
         beyond = float(tail(_PRIOR + hits, _PRIOR + missed, share))
         if beyond <= 0:  # too far on the other side for any evidence
             return -math.inf
-        posterior = special.betaln(_PRIOR + hits, _PRIOR + missed) + math.log(beyond)
-        prior = special.betaln(_PRIOR, _PRIOR) + math.log(float(tail(_PRIOR, _PRIOR, share)))
+        posterior = scipy.special.betaln(_PRIOR + hits, _PRIOR + missed) + math.log(beyond)
+        prior = scipy.special.betaln(_PRIOR, _PRIOR) + math.log(float(tail(_PRIOR, _PRIOR, share)))
         return float(posterior - prior - hits * math.log(share) - missed * math.log1p(-share))

@@ -8,7 +8,7 @@ All of the thinking is in ``loadtest.canary``; this loop only carries it out::
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -18,12 +18,15 @@ from loadtest.canary.decision import Position, decide
 from loadtest.canary.event import BY, Event
 from loadtest.canary.live_evidence import Evidence, Watch
 from loadtest.canary.shadow_join import Join
+from loadtest.canary.split_check import ArmsPage, SplitCheck, TrueShares
 from loadtest.canary.state import State, Store
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 from loadtest.lab.gateway.routes import Routes
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.interface import Endpoints
+from loadtest.lab.services.arm_pages import ArmsReader
 from loadtest.lab.services.scrape import Pages, Scraper
 from loadtest.lab.services.shadow_answers import ShadowReader
 
@@ -59,6 +62,7 @@ class Controller:
         meter: makes scrapes of what they answer.
         read_answers: puts what is new of both versions' answers into a join, for the shadow.
         outputs: take every event.
+        read_arms: what both servers newly tell of the split's arms; none of them: the split is not checked.
         clock: seconds that never go back.
         sleep: waits for so many seconds.
         check: called at every scrape; raises when the lab broke in a way that is no finding on the candidate.
@@ -70,6 +74,7 @@ class Controller:
     meter: Meter
     outputs: Sequence[Output]
     read_answers: Callable[[Join], None] = lambda _: None
+    read_arms: Callable[[], Mapping[Role, ArmsPage | None]] = dict
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     check: Callable[[], None] = lambda: None
@@ -77,6 +82,7 @@ class Controller:
     def __post_init__(self) -> None:
         self._policy = self.experiment.canary
         self._watch, self._join = Watch(self.experiment), Join()
+        self._split = SplitCheck()
 
     def run(self) -> End:
         """Go on until the candidate is promoted, rolled back, or left where it is.
@@ -119,16 +125,23 @@ class Controller:
         if position.shadow or (before and before.shadow):
             self._watch = Watch(self.experiment)
             self._join = Join(state.since.timestamp())
+        # the gateway marks requests with the serial of the last entry of all, one that only held included
+        self._split.enter(state.now.serial, position.split)
         again = position.paused or bool(before and before.paused)
         self._watch.enter(position.since, _EQUAL if position.shadow else position.split, again=again)
 
     def _known(self, scrape: Scrape, position: Position) -> Evidence:
         if not position.shadow:
             self._watch.add(scrape)
-            return self._watch.evidence()
+            return replace(self._watch.evidence(), arms=self._arms())
         self.read_answers(self._join)
         self._watch.add(scrape._replace(counts=self._join.take(scrape.edges)))
         return replace(self._watch.evidence(), shadow=self._join.summary())
+
+    def _arms(self) -> TrueShares | None:
+        pages = self.read_arms()
+        self._split.add(pages)
+        return self._split.summary() if any(pages.values()) else None
 
     def _ticks(self, began: float) -> Iterator[float]:
         due = began
@@ -191,7 +204,14 @@ def control(
     try:
         with store.lead(BY):
             return Controller(
-                experiment, store, scraper, meter, outputs, read_answers=answers.read_into, check=check
+                experiment,
+                store,
+                scraper,
+                meter,
+                outputs,
+                read_answers=answers.read_into,
+                read_arms=ArmsReader(state, endpoints, policy.timeout).read,
+                check=check,
             ).run()
     finally:
         scraper.close()

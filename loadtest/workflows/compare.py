@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loadtest.data.run_folder import EXPERIMENT, RunFolder
-from loadtest.judge.judge import judge
 from loadtest.judge.rate_sweep import RatesVerdict
 from loadtest.judge.verdict import Verdict
 from loadtest.workflows.deployment import measure
@@ -14,7 +13,7 @@ from loadtest.workflows.load_follower import Progress
 from loadtest.workflows.prepare import Ready
 from loadtest.workflows.rate_sweep import measure_rates
 from loadtest.workflows.restarts import measure_restarts
-from loadtest.workflows.stored_run import gather_run, write_reports
+from loadtest.workflows.stored_run import gather_run, judge_run, write_reports
 
 
 class Outcome(NamedTuple):
@@ -41,6 +40,6 @@ def compare(ready: Ready, results: Path, progress: Progress) -> Outcome:
             (measure if experiment.load.restarts == 1 else measure_restarts)(ready, folder.path, progress)
             progress.step("judging")
             run = gather_run(folder.path, experiment, ready.dataset)
-            verdict = judge(run)
+            verdict = judge_run(run)
             write_reports(folder.path, run, verdict)
         return Outcome(verdict, folder.publish(progress.step))

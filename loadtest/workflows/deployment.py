@@ -14,7 +14,8 @@ from loadtest.data.run_folder import ENVIRONMENT, write_file
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
 from loadtest.fetch import page
-from loadtest.lab.interface import CpuUsage, Lab
+from loadtest.lab.cpu_usage import CpuUsage
+from loadtest.lab.interface import Lab
 from loadtest.workflows.load_follower import Progress, run_load
 from loadtest.workflows.prepare import Ready
 

@@ -26,12 +26,15 @@ from loadtest.workflows.columns_sent import sent_lines
 from loadtest.workflows.new_experiment import by_option, have_decimals, read_rows, write_experiment
 
 SETS = ("evaluation.parquet", "evaluation.csv")
+_RANKING = "ranking"
+"""What a version's ``output`` is where its answers are ranked lists."""
 ROWS = 1_000
 """On so many rows each version is tried."""
 
 _ROOT = Path(__file__).parents[2]
 
 Say = Callable[[str], None]
+Ask = Callable[[Path, str], subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,20 @@ class _Described:
     notes: list[str]
 
 
+def ask_process(python: Path, asked: str) -> subprocess.CompletedProcess[str]:
+    """What ``services.model_server.describe`` says to ``asked``, in a process of its own."""
+    # an environment of its own holds packages, and none of our code
+    ours = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    return subprocess.run(
+        [str(python), "-m", "services.model_server.describe"],
+        input=asked,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": ours},
+    )
+
+
 def init(
     folder: Path,
     say: Say,
@@ -57,6 +74,7 @@ def init(
     ignore: Sequence[str] = (),
     out: Path | None = None,
     python_of: VersionPython = version_python,
+    ask: Ask = ask_process,
 ) -> Path:
     """Make the versions in a folder ready to be compared.
 
@@ -68,6 +86,7 @@ def init(
         ignore: columns that are no features.
         out: the experiment; None: the name of ``folder``, with ``.toml``, here.
         python_of: the interpreter of a version whose folder has a ``requirements.txt``.
+        ask: has an interpreter try the versions; in a process of its own, since their code is foreign.
 
     Returns:
         The experiment that was written.
@@ -91,7 +110,7 @@ def init(
         "rows": [dataset.row(row) for row in rows],
         "label": given.label_column,
     }
-    described = {one.version: one for one in _describe_each(folder, asked, dataset, say, python_of)}
+    described = {one.version: one for one in _describe_each(folder, asked, dataset, say, python_of, ask)}
     versions = list(described)
     first = described[versions[0]]
     for version, other in described.items():
@@ -101,15 +120,17 @@ def init(
                 "only versions that answer the same question can be compared"
             )
     taken = tuple(dict.fromkeys(name for one in described.values() for name in one.columns))
-    given = given.model_copy(update={"task": first.task, "features": taken})
+    task = "ranking" if any(one.output == _RANKING for one in described.values()) else first.task
+    given = given.model_copy(update={"task": task, "features": taken})
     dataset = Dataset.read(given)
     for note in dataset.notes:
         say(f"{given.path}: {by_option(note)}")
     for version, one in described.items():
         wrote = f"; wrote {MODEL_TOML}" if one.wrote else ""
         quality = _quality(version, one, dataset, rows)
-        say(f"{version}: {one.task}, {len(one.columns)} features, {quality}{wrote}")
-        if one.output:
+        kind = task if one.output == _RANKING else one.task
+        say(f"{version}: {kind}, {len(one.columns)} features, {quality}{wrote}")
+        if one.output and one.output != _RANKING:
             say(
                 f"{version}: the gates are about {one.output!r} of its outputs {', '.join(one.outputs)}; "
                 f"output in its {MODEL_TOML} chooses another"
@@ -155,29 +176,19 @@ def _without_being_named(data: Data) -> tuple[str, ...] | None:
 
 
 def _describe_each(
-    folder: Path, asked: Mapping[str, Any], dataset: Dataset, say: Say, python_of: VersionPython
+    folder: Path, asked: Mapping[str, Any], dataset: Dataset, say: Say, python_of: VersionPython, ask: Ask
 ) -> list[_Described]:
     """Every version as it describes itself, on its own packages where it names any, in the order of names."""
     own = [path.parent.name for path in folder.glob(f"*/{REQUIREMENTS}")]
-    found = _describe({**asked, "elsewhere": own}, Path(sys.executable), dataset)
+    found = _describe({**asked, "elsewhere": own}, Path(sys.executable), dataset, ask)
     for place, version in [(place, one["version"]) for place, one in enumerate(found) if len(one) == 1]:
         python = python_of(folder / version, say)
-        found[place : place + 1] = _describe({**asked, "only": version}, python, dataset)
+        found[place : place + 1] = _describe({**asked, "only": version}, python, dataset, ask)
     return [_Described(**one) for one in found]
 
 
-def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset) -> list[dict[str, Any]]:
-    command = [str(python), "-m", "services.model_server.describe"]
-    # an environment of its own holds packages, and none of our code
-    ours = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(
-        command,
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": ours},
-    )
+def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset, ask: Ask) -> list[dict[str, Any]]:
+    done = ask(python, json.dumps(asked))
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         left_out = "; ".join(
@@ -204,7 +215,8 @@ def _quality(version: str, described: _Described, dataset: Dataset, tried: Seque
             )
         return f"off by {off.mean():.4g} on average of {of}"
     answers = [label_text(answer) for answer in described.predictions]
-    known = set(dataset.labels.tolist())
+    relevant = dataset.relevant
+    known = set(dataset.labels.tolist() if relevant is None else relevant.catalogue.to_pylist())
     if set(answers) <= {"-1", "1"} and "-1" in answers and known == {"0", "1"}:
         raise DatasetError(
             f"{dataset.path}: {version} answers -1 (an anomaly) and 1, the labels read 0 and 1; write "
@@ -218,7 +230,8 @@ def _quality(version: str, described: _Described, dataset: Dataset, tried: Seque
             f"{dataset.path}: {version} answers {given}, the labels read {read}; "
             f"write labels as the model does{or_else}"
         )
-    right = sum(answer == label for answer, label in zip(answers, labels.tolist(), strict=True))
+    wanted = [(label,) for label in labels.tolist()] if relevant is None else relevant.of_rows(tried)
+    right = sum(answer in items for answer, items in zip(answers, wanted, strict=True))
     return f"right on {right / len(tried):.1%} of {of}"
 
 

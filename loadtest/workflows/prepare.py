@@ -120,7 +120,7 @@ def _check_rows_and_gates(experiment: Experiment, dataset: Dataset | None) -> No
     load = experiment.load
     if dataset is not None and experiment.data.repeats == "forbid":
         # as many as are to be expected: the load knows its arrivals to the last one, and counts again
-        check_rows_suffice(dataset, math.ceil(load.rate * (load.warmup + load.duration)))
+        check_rows_suffice(dataset, math.ceil(load.first_rate * load.warmup + load.expected(load.duration)))
 
 
 def check_capacity(
@@ -141,6 +141,8 @@ def check_capacity(
         raise UsageError(
             f"{option} needs CPU limits, which two servers by their URLs do not tell; leave it out"
         )
+    if experiment.load.phases:
+        raise ExperimentError("capacity looks for one constant rate; leave out [[load.phases]]")
     if experiment.data.repeats == "forbid":
         raise ExperimentError(
             "capacity sends the same rows in each trial, and [data] repeats forbids to send one twice; "
@@ -158,6 +160,11 @@ def check_canary_run(experiment: Experiment, backend: str, results: Path) -> Che
     live_evidence.check(experiment)
     if experiment.load.traffic != "canary":
         raise ExperimentError(f'{experiment.name}: a canary needs [load] traffic = "canary"')
+    if experiment.load.phases:
+        raise ExperimentError(
+            "a canary holds each window of time against stable's latency in the windows before it, at one "
+            "constant rate; leave out [[load.phases]]"
+        )
     return _check(experiment, backend, _check_labels, results)
 
 
@@ -247,7 +254,8 @@ def _read_model_toml(folder: Path, experiment: Experiment) -> ModelToml:
         ("name", model.name, "[model] name", experiment.model.name),
         ("task", model.task, "[data] task", experiment.data.task),
     ):
-        if said != wanted:
+        # a version that ranks classes, or lists, has a first item: it is a classification
+        if said != wanted and (said, wanted) != ("classification", "ranking"):
             raise ModelError(
                 f"{path}: {name} is {said!r}, {key} in the experiment is {wanted!r}; make them agree"
             )

@@ -15,7 +15,8 @@ from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
 from loadtest.judge.run import Run, RunFacts
-from loadtest.judge.verdict import Verdict
+from loadtest.judge.verdict import SliceSearch, Verdict
+from loadtest.judge.worse_slices import search_slices
 from loadtest.report.html import to_html
 from loadtest.report.machine_formats import to_json, to_junit, to_markdown
 
@@ -75,12 +76,23 @@ def _check_digest(folder: Path, samples: SampleSet) -> None:
 
 
 def judge_run(run: Run, gates: Sequence[str] = ()) -> Verdict:
-    """Compute the verdict of a run from its samples; ``gates`` replace the experiment's own.
+    """Compute the verdict of a run from its samples, and where the candidate is worse.
+
+    ``gates`` replace the experiment's own.
 
     Raises:
         GateError: a gate does not parse, or does not fit the evaluation set.
     """
-    return judge(run.under(gates) if gates else run)
+    verdict = judge(run.under(gates) if gates else run)
+    return verdict.model_copy(update={"worse_slices": _worse_slices(run)})
+
+
+def _worse_slices(run: Run) -> SliceSearch:
+    try:
+        return search_slices(run)
+    except Exception as error:  # what is only shown cannot lose what was judged
+        reason = " ".join(str(error).split())[:200]
+        return SliceSearch(skipped=f"it failed ({type(error).__name__}: {reason})")
 
 
 def read_environment(folder: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -261,10 +261,10 @@ def _features_among(cells: Cells, names: Sequence[str] | None, features: int | N
     )
 
 
-def main() -> int:
-    """Describe every version of the model on standard input; 2 where one cannot be served."""
+def main(given: str, out: TextIO, errors: TextIO) -> int:
+    """Describe every version of the model in ``given``; 2 where one cannot be served."""
     allowed = os.environ.get("ALLOW_PICKLE", "").replace(",", " ").split()
-    asked = json.load(sys.stdin)
+    asked = json.loads(given)
     folder = Path(asked["folder"])
     try:
         for version in find_versions(folder):
@@ -274,13 +274,13 @@ def main() -> int:
             if version not in asked.get("elsewhere", ()):
                 columns, rows, label = asked["columns"], asked["rows"], asked.get("label", "")
                 answer = describe(folder / version, asked["name"], version, columns, rows, allowed, label)
-            sys.stdout.write(json.dumps(answer) + "\n")
-            sys.stdout.flush()
+            out.write(json.dumps(answer) + "\n")
+            out.flush()
     except VersionError as error:
-        sys.stderr.write(f"model-server: {error}\n")
+        errors.write(f"model-server: {error}\n")
         return 2
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.stdin.read(), sys.stdout, sys.stderr))

@@ -2,7 +2,8 @@
 
 ``predict`` is what gates, feedback and shadow answers are about: one label or number per row. A model that
 gives several has an output for each of them beside it, under its own name, and ``output`` in ``model.toml``
-says which of them ``predict`` is. Where it says nothing, that is the first.
+says which of them ``predict`` is. Where it says nothing, that is the first. With ``output = "ranking"`` they
+are no values but a ranked list, of which ``predict`` is the first item.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from contract.model_toml import MODEL_TOML, Task
 from services.model_server.columns import Rows
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import EXAMPLES
+from services.model_server.ranked import RANKING, are_lists, by_score, firsts, lists_of
 from services.model_server.runtime import Run, Runtime
 from services.model_server.tensors import TensorSpec
 
@@ -68,6 +70,8 @@ def outputs_of(runtime: Runtime, examples: Rows, task: Task, wanted: str, path: 
     own: tuple[str, ...] = getattr(runtime, "named", ())
     asked = frozenset([_PREDICT, *([_PROBA] if runtime.has_proba else []), *own])
     raw, rows = _tried(runtime, examples, asked, path), len(examples)
+    if RANKING not in own and (wanted == RANKING or (not wanted and are_lists(raw[_PREDICT]))):
+        return _of_lists(raw[_PREDICT], rows, path)
     count = _values_per_row(raw[_PREDICT], rows, path)
     alone = [name for name in own if raw[name].size == rows]
     names = _value_names(runtime, count) if count > 1 or alone else []
@@ -94,7 +98,43 @@ def outputs_of(runtime: Runtime, examples: Rows, task: Task, wanted: str, path: 
             f"{MODEL_TOML}"
         )
     classes = _classes(runtime, parts, raw)
+    if classes and len(classes) > 2 and _PROBA in specs and RANKING not in specs:
+        specs[RANKING] = _LISTS
+        return Outputs(specs, classes, choices, chosen, lambda one: _ranked(_run(one, parts), classes))
     return Outputs(specs, classes, choices, chosen, lambda one: _run(one, parts))
+
+
+_LISTS = TensorSpec(RANKING, "BYTES", (-1, -1))
+
+
+def _of_lists(answers: NDArray[Any], rows: int, path: Path) -> Outputs:
+    """Of a model whose answer to a row is a ranked list."""
+    try:
+        lists_of(answers, rows)
+    except ValueError as error:
+        raise VersionError(f"{path}: {error}, where output in {MODEL_TOML} is {RANKING!r}") from None
+
+    def of(runtime: Runtime) -> Run:
+        def run(rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
+            lists = lists_of(_answers(runtime, rows, frozenset([_PREDICT]))[_PREDICT], len(rows))
+            return {name: lists if name == RANKING else firsts(lists) for name in outputs}
+
+        return run
+
+    specs = {_PREDICT: TensorSpec(_PREDICT, "BYTES", (-1,)), RANKING: _LISTS}
+    return Outputs(specs, None, (RANKING,), RANKING, of)
+
+
+def _ranked(run: Run, classes: tuple[Any, ...]) -> Run:
+    """The same, which ranks the classes where that is asked for."""
+
+    def ranked(rows: Rows, outputs: frozenset[str]) -> Mapping[str, NDArray[Any]]:
+        if RANKING not in outputs:
+            return run(rows, outputs)
+        results = run(rows, outputs - {RANKING} | {_PROBA})
+        return {**results, RANKING: by_score(results[_PROBA], classes)}
+
+    return ranked
 
 
 def _tried(runtime: Runtime, examples: Rows, asked: frozenset[str], path: Path) -> Mapping[str, Any]:

@@ -13,8 +13,8 @@ import pytest
 from loadtest.data.samples import SampleSet, read_line
 from loadtest.errors import ModelError, ServiceDied, StartError, UsageError
 from loadtest.experiment.experiment import Experiment
+from loadtest.lab.cpu_usage import CpuUsage
 from loadtest.lab.gateway.signature import sign
-from loadtest.lab.interface import CpuUsage
 from tests.compose.waiting import HUNG, eventually, get_json, settled
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]

@@ -1,6 +1,7 @@
 """A canary on a local lab whose parts are killed, paused and started again in the middle of a step."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -182,9 +183,10 @@ def test_a_promotion_and_its_rollback_lose_no_request(lab):
 
 
 def test_a_lab_that_is_killed_comes_back_with_the_split_and_the_roles_that_were_set(tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-c", KEEP_A_LAB, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as process:
+    keep = [sys.executable, "-c", KEEP_A_LAB, str(tmp_path)]
+    # another test's command would speak of a lab that is killed
+    mine = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(keep, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=mine) as process:
         assert process.stdout.readline().startswith("http")
         store = FolderStore(tmp_path / "state", NoGateway())
         state = store.read()

@@ -58,6 +58,7 @@ def test_what_only_the_gateway_says_is_taken_from_strangers(gateway, pin):
         "x-envoy-anything": "1",
         "x-shadow": "copy",
         "x-canary-step": "forged",
+        "x-canary-arm": "forged",
         "x-request-start": "t=1",
     }
     pinned = {"x-model-version": pin} if pin else {}
@@ -68,6 +69,7 @@ def test_what_only_the_gateway_says_is_taken_from_strangers(gateway, pin):
     assert not {"x-shadow", "x-envoy-anything", "x-envoy-original-path"} & set(seen)
     # the step of the canary, where the request is evidence; a pinned one never is
     assert seen.get("x-canary-step") == (None if pin else "0")
+    assert seen.get("x-canary-arm") in ([None] if pin else ["stable", "candidate"])
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t"])

@@ -62,7 +62,10 @@ def test_a_run_that_is_killed(tmp_path, double, job, who, how, seconds, code):
         options = ["--experiment", str(folder / "experiment.toml"), "--results", str(tmp_path / "results")]
         command = [*loadproof, "compare", *options]
         with (tmp_path / "said").open("w") as said:
-            process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+            # a suite under nohup hands down that nobody hangs up
+            process = subprocess.Popen(
+                ["env", "--default-signal=HUP", *command], env=environment, stdout=said, stderr=said
+            )
 
         def measured():
             assert process.poll() is None, (tmp_path / "said").read_text()

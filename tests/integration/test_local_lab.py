@@ -28,10 +28,12 @@ MARK = "LOADPROOF_TEST_MARK"
 
 
 @pytest.fixture
-def mark(monkeypatch):
+def mark(monkeypatch, tmp_path):
     """Put a mark into the environment that everything a test starts inherits."""
     mark = secrets.token_hex(8)
     monkeypatch.setenv(MARK, mark)
+    # another test's command would speak of the labs that are killed here
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     yield mark
     for process in marked(mark):
         process.kill()

@@ -17,6 +17,8 @@ from skops.io import dump
 
 from contract.label_text import label_text
 from contract.model_toml import Columns, read_model_toml
+from loadtest.data.dataset import Dataset
+from loadtest.experiment.sections import Data
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -60,8 +62,7 @@ def loadproof(folder, *arguments):
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_from_a_folder_to_a_verdict(tmp_path, suffix):
+def test_from_a_folder_to_a_verdict(tmp_path):
     frame = people()
     label = np.where(frame.member ^ (frame.visits > 4) ^ (frame.plan == "01"), "buys", "leaves")
     # the candidate takes a column more
@@ -71,8 +72,15 @@ def test_from_a_folder_to_a_verdict(tmp_path, suffix):
         models[version] = pipeline(text).fit(frame[taken[version]], label)
         (tmp_path / "people" / version).mkdir(parents=True)
         dump(models[version], tmp_path / "people" / version / "model.skops")
-    rows, path = frame.assign(label=label), tmp_path / "people" / f"evaluation.{suffix}"
-    rows.to_csv(path, index=False) if suffix == "csv" else rows.to_parquet(path, index=False)
+    rows = frame.assign(label=label)
+    rows.to_csv(tmp_path / "people" / "evaluation.csv", index=False)
+    # Parquet, which has types of its own, says the same
+    rows.to_parquet(tmp_path / "rows.parquet", index=False)
+    csv, parquet = (
+        Dataset.read(Data(path=tmp_path / file, label="label")).sent.columns
+        for file in ("people/evaluation.csv", "rows.parquet")
+    )
+    assert [column.to_pylist() for column in csv] == [column.to_pylist() for column in parquet]
 
     code, said = loadproof(tmp_path, "init", "people")
 

@@ -26,6 +26,7 @@ class Sample(NamedTuple):
     baseline: str | None = None
     asked_before: bool | None = None
     scores: list[float] | None = None
+    ranking: list[str] | None = None
 
 
 def sample_set(samples: Iterable[Sample]) -> SampleSet:

@@ -24,9 +24,10 @@ from loadtest.lab.compose.load_container import ComposeLoad
 from loadtest.lab.compose.override import require_readable, write_load_override, write_override
 from loadtest.lab.compose.project import COMPOSE_FILE, Container, Project
 from loadtest.lab.compose.start import PORTS, start
+from loadtest.lab.cpu_usage import CpuUsage
 from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.route_change import RouteChange
-from loadtest.lab.interface import CpuUsage, Endpoints, Version, require_cpus
+from loadtest.lab.interface import Endpoints, Version, require_cpus
 from loadtest.lab.interrupts import interrupts_deferred
 from loadtest.lab.leftovers import LabNote
 from loadtest.lab.services.feedback import lab_token

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from contract.headers import CANARY_STEP, MODEL_VERSION, SHADOW, USER_ID
+from contract.headers import CANARY_ARM, CANARY_STEP, MODEL_VERSION, SHADOW, USER_ID
 from contract.shadow import COPY, ORIGINAL
 from loadtest.canary.state import State
 from loadtest.experiment.role import ROLES, Role
@@ -128,9 +128,14 @@ class Routes:
                     {
                         "name": self.clusters[Role.CANDIDATE],
                         "weight": self._candidate_weight,
+                        "request_headers_to_add": [_set(CANARY_ARM, Role.CANDIDATE)],
                         "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART, **second_try)},
                     },
-                    {"name": self.clusters[Role.STABLE], "weight": _TOTAL_WEIGHT - self._candidate_weight},
+                    {
+                        "name": self.clusters[Role.STABLE],
+                        "weight": _TOTAL_WEIGHT - self._candidate_weight,
+                        "request_headers_to_add": [_set(CANARY_ARM, Role.STABLE)],
+                    },
                 ],
                 "use_hash_policy": True,
             },

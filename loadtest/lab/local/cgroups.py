@@ -9,7 +9,7 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
-from loadtest.lab.interface import CpuUsage
+from loadtest.lab.cpu_usage import CpuUsage
 
 _UNLIMITED_V1 = 2**62
 

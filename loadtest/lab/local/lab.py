@@ -21,10 +21,11 @@ from loadtest.errors import StartError
 from loadtest.experiment.experiment import Fault
 from loadtest.experiment.role import Role
 from loadtest.fetch import get, page
+from loadtest.lab.cpu_usage import CpuUsage
 from loadtest.lab.free_ports import HOST, free_port
 from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.route_change import TARGETS_FILE, RouteChange
-from loadtest.lab.interface import CpuUsage, Endpoints, Version, require_cpus
+from loadtest.lab.interface import Endpoints, Version, require_cpus
 from loadtest.lab.local.envoy import find_envoy, gateway_command
 from loadtest.lab.local.limits import LARGE_PAGES, limits_for
 from loadtest.lab.local.load_process import COMMAND, LocalLoad

@@ -18,7 +18,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from loadtest.lab.interface import CpuUsage
+from loadtest.lab.cpu_usage import CpuUsage
 from loadtest.lab.local.cgroups import Group, group_of, kill_group, remove_group
 
 PERIOD_US = 100_000

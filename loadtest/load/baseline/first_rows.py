@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from loadtest.data.dataset import Dataset
+from loadtest.data.ranking_text import ranking_text
 from loadtest.data.repeats import LOOKS
 from loadtest.errors import UsageError
 from loadtest.experiment.role import Role
@@ -33,7 +34,9 @@ class FirstRows:
         labels = set(self._shown)
         if len(labels) == 1:  # known frauds alone: an answer of 0 is wrong, and yet a label
             labels = next((pair for pair in _OPPOSITES if labels <= pair), labels)
-        self._labels = labels if dataset.labelled and not regression else None
+        # a list is no label, and its items may be any of a catalogue
+        self._labels = labels if dataset.labelled and not regression and not dataset.ranked else None
+        self._ranked = dataset.ranked
         self._errors: Counter[str] = Counter()
         self._foreign: Counter[str] = Counter()
         self._asked = 0
@@ -45,8 +48,13 @@ class FirstRows:
         self._asked += 1
         if error is not None:
             self._errors[error] += 1
-        elif self._labels is not None and prediction is not None and prediction not in self._labels:
+        elif prediction is not None and self._is_foreign(prediction):
             self._foreign[prediction] += 1
+
+    def _is_foreign(self, prediction: str) -> bool:
+        if self._ranked:
+            return prediction == ranking_text([])
+        return self._labels is not None and prediction not in self._labels
 
     def refuse(self) -> UsageError | None:
         """Why no load is worth it; None as long as nothing is known against it."""
@@ -58,6 +66,11 @@ class FirstRows:
                 "send it one by hand, see its log, and check that the experiment sends what it takes"
             )
         answered = self._asked - failed
+        if self._ranked and self._asked == self._count and foreign > _MOST * answered:
+            return UsageError(
+                f"{foreign} of the first {answered} answers of {self._name} are empty lists: send it a row "
+                "by hand, and check where the list stands in its answer"
+            )
         if self._asked == self._count and foreign > _MOST * answered:
             return UsageError(
                 f"{foreign} of the first {answered} answers of {self._name} are no label: it answers "

@@ -102,7 +102,7 @@ def summarise(
             if share.deserted:
                 share.missing = f"ended after {share.last.scheduled:,} of {share.last.planned:,} arrivals"
     duration = load.duration if stopped_after is None else min(max(stopped_after, 0.0), load.duration)
-    part = duration / load.duration
+    part = load.expected(duration) / load.expected(load.duration)
     lag_p99 = totals.lag_p99
     scheduled = sum(share.scheduled(part) for share in reports.shares)
     last = totals.last_sent

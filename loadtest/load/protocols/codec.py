@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self, TypeVar
 
 import orjson
@@ -25,22 +25,19 @@ import pyarrow.compute as pc
 
 from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
+from loadtest.data.ranking_text import ranking_text
 from loadtest.errors import DatasetError, ExperimentError
 from loadtest.experiment.target import Target
 from loadtest.load.protocols.class_scores import ClassScores
+from loadtest.load.protocols.ranked_items import NoAnswer, ranked_items, refuse_error, says_an_error
 
 PROTOCOLS: dict[str, type[Codec]] = {}
 """Every protocol's codec by the protocol's name."""
 
 
 Scores = tuple[float, ...]
-_SAYS_AN_ERROR = {"error", "errors", "detail", "message", "exception"}
 _SCORES = ("scores", "score", "probabilities", "probability", "predict_proba")
 _LABELS = ("predicted_label", "label", "prediction", "predict", "class")
-
-
-class NoAnswer(ValueError):  # noqa: N818 - it names what came
-    """What stands where the prediction should be is the report of an error; its text is the message."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +46,11 @@ class Codec(ABC):
 
     Args:
         scores: how to read the scores of answers; None: nobody needs them.
+        ranking: the output that is a ranked list; empty: the answer itself; None: answers are no rankings.
     """
 
     scores: ClassScores | None = field(default=None, kw_only=True)
+    ranking: str | None = field(default=None, kw_only=True)
     protocol: ClassVar[str]
     content_type: ClassVar[str] = "application/json"
     typed: ClassVar[bool] = False
@@ -160,8 +159,33 @@ class Codec(ABC):
         """
         raise ValueError("no scores")
 
+    def ranked(self, ask: Callable[[str], Any]) -> Self:  # noqa: ARG002 - most give it unasked
+        """The same codec, whose answers are rankings.
+
+        Args:
+            ask: as for ``for_model``.
+
+        Raises:
+            ExperimentError: this model gives none.
+            TargetError: as ``for_model``.
+        """
+        return replace(self, ranking="")
+
+    def ranked_part(self, body: bytes) -> Any:
+        """Of the body of an answer, the decoded JSON that is a ranking, in however many lists and names.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return part(body)
+
     def read(self, body: bytes) -> tuple[str, Scores | None]:
-        """The prediction, and the scores where they are needed; raises as ``decode``."""
+        """The prediction, and the scores where they are needed; raises as ``decode``.
+
+        Of a ranking, the prediction is its text: see ``loadtest.data.ranking_text``.
+        """
+        if self.ranking is not None:
+            return ranking_text(ranked_items(self.ranked_part(body))), None
         if self.scores is None:
             return self.decode(body), None
         label, scores = self.decode_scores(body)
@@ -248,7 +272,7 @@ def scored(data: Any, classes: ClassScores) -> tuple[str, Scores]:
         elif name := next((name for name in _SCORES if name in data), None):
             label = next((single(data[key]) for key in _LABELS if key in data), label)
             data, beside = data[name], True
-        elif _SAYS_AN_ERROR.intersection(data):
+        elif says_an_error(data):
             raise NoAnswer(orjson.dumps(data).decode())
         elif found := classes.by_name(data):
             return label or classes.label(found), found
@@ -280,13 +304,3 @@ def single(data: Any) -> str:
             raise ValueError(f"{len(data)} elements where one prediction is expected")
         (data,) = data.values() if isinstance(data, dict) else data
     return label_text(data)
-
-
-def refuse_error(data: Any) -> None:
-    """Raise where decoded JSON is the report of an error.
-
-    Raises:
-        NoAnswer: it is one.
-    """
-    if isinstance(data, dict) and _SAYS_AN_ERROR.intersection(data):
-        raise NoAnswer(orjson.dumps(data).decode())

@@ -47,6 +47,10 @@ class KServeV1(Codec):
         """The one element of ``predictions``: scores, alone or beside the label."""
         return scored(one(part(body, "predictions")), self.reader)
 
+    def ranked_part(self, body: bytes) -> Any:
+        """The one element of ``predictions``."""
+        return one(part(body, "predictions"))
+
 
 @register("tfserving")
 class TensorFlowServing(KServeV1):

@@ -45,6 +45,10 @@ class MLflow(Codec):
         """The scores in the one element, alone or beside the label; columns may have the classes' names."""
         return scored(one(part(body, *self._way(body))), self.reader)
 
+    def ranked_part(self, body: bytes) -> Any:
+        """The one element of ``predictions``."""
+        return one(part(body, *self._way(body)))
+
     @staticmethod
     def _way(body: bytes) -> tuple[str, ...]:
         return () if body.lstrip().startswith(b"[") else ("predictions",)

@@ -22,6 +22,8 @@ from loadtest.load.protocols.codec import Codec, Scores, part, prediction, regis
 _ANY_TENSOR = "input-0"
 _OTHERS = {"BOOL": bool, "BYTES": str}
 _LABEL = "predict"
+_RANKINGS = ("ranking", "ranked_items", "recommendations", "items", "item_ids", "ids", "top_k")
+"""Names of outputs that are ranked lists; the first one is that of Loadproof's own server."""
 _SCORES = ("predict_proba", "probabilities", "probability", "output_probability", "scores", "score")
 """Names of outputs that are scores; the first one is MLServer's, whose metadata names no outputs."""
 
@@ -141,7 +143,31 @@ class OpenInference(Codec):
     @property
     def _wanted(self) -> dict[str, Any]:
         """The outputs, where the first one is not enough."""
-        return {"outputs": [{"name": name} for name in self.scores.outputs]} if self.scores else {}
+        names: tuple[str, ...] = self.scores.outputs if self.scores else ()
+        names = (self.ranking,) if self.ranking else names
+        return {"outputs": [{"name": name} for name in names]} if names else {}
+
+    def ranked(self, ask: Callable[[str], Any]) -> Self:
+        """Ask for the output of lists that the model's metadata names, or for its only one."""
+        offered: list[Any] = ask(self.metadata_path(self.model)).get("outputs") or []
+        names = [output.get("name") for output in offered]
+        name = next((name for name in _RANKINGS if name in names), None)
+        if (name is None and len(names) > 1) or (
+            len(names) == 1 and list(offered[0].get("shape", ())) == [-1]
+        ):
+            raise ExperimentError(
+                f"model {self.model!r} gives no ranking: none of its outputs ({', '.join(map(str, names))}) "
+                f"is named {', '.join(_RANKINGS)}; with "
+                "Loadproof's own server, see Ranked lists in docs/bring-your-own-model.md"
+            )
+        return replace(self, ranking=name or "")
+
+    def ranked_part(self, body: bytes) -> Any:
+        """The elements of the output; without a name, of the first one."""
+        for output in part(body, "outputs"):
+            if self.ranking in ("", output.get("name")):
+                return _items(output)
+        raise ValueError(f"no output {self.ranking!r} in the answer")
 
     def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:
         """Ask for the label and for the output of scores that the model's metadata names."""
@@ -168,6 +194,14 @@ class OpenInference(Codec):
             return single(data[label[0]]) if label else found, scores
         except (TypeError, KeyError) as error:
             raise ValueError(f"no output {error} in the answer") from error
+
+
+def _items(output: dict[str, Any]) -> Any:
+    """The elements of the one row of a tensor."""
+    shape = list(output.get("shape", ()))
+    if len(shape) > 1 and shape[0] != 1:
+        raise ValueError(f"{shape[0]} lists where one is expected")
+    return output.get("data")
 
 
 def _column(name: str, datatype: str, cell: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.codec import Codec, Scores, register, scored, single
+from loadtest.load.protocols.codec import Codec, Scores, one, register, scored, single
 
 
 @register("sagemaker")
@@ -67,3 +67,15 @@ class SageMaker(Codec):
             answer = [float(score) for score in text.split(",")]
         wrapped = isinstance(answer, dict) and "predictions" in answer
         return scored(answer["predictions"] if wrapped else answer, self.reader)
+
+    def ranked_part(self, body: bytes) -> Any:
+        """JSON, or one line of items by commas."""
+        try:
+            answer = orjson.loads(body)
+        except ValueError:
+            (text,) = body.decode("utf-8").strip().splitlines() or [""]
+            if text and text[0] in "{[<":
+                raise ValueError("not one ranking") from None
+            return [item.strip().strip('"') for item in text.split(",")] if text else []
+        wrapped = isinstance(answer, dict) and "predictions" in answer
+        return one(answer["predictions"]) if wrapped else answer

@@ -34,7 +34,8 @@ from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ExperimentError
 from loadtest.experiment.target import Target
-from loadtest.load.protocols.codec import Codec, refuse_error, register
+from loadtest.load.protocols.codec import Codec, register
+from loadtest.load.protocols.ranked_items import refuse_error
 
 _HOLE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _CELL = re.compile(
@@ -128,11 +129,7 @@ class Template(Codec):
 
     def decode(self, body: bytes) -> str:
         """The one value that the JSONPath selects; the element of a list of one."""
-        answer = orjson.loads(body)
-        try:
-            selected = self._select(answer)
-        except jsonpath.JSONPathError as error:  # such as an answer that is nested too deeply
-            raise ValueError(f"{self.answer}: {error.args[0]}") from error
+        answer, selected = self._selected(body)
         while len(selected) == 1 and isinstance(selected[0], list):
             (selected,) = selected
         if not selected:
@@ -145,6 +142,30 @@ class Template(Codec):
             names = ", ".join(list(selected[0])[:8])
             raise ValueError(f"{self.answer} selects an object ({names}) where one prediction is expected")
         return label_text(selected[0])
+
+    def ranked_part(self, body: bytes) -> Any:
+        """The values that the JSONPath selects, in their order, or the one list."""
+        answer, selected = self._selected(body)
+        if not selected and self._is_singular:
+            refuse_error(answer)
+            raise ValueError(f"{self.answer} selects nothing in the answer")
+        if not selected:
+            # no items are a ranking, too, where the rest of the answer is as it should be
+            refuse_error(answer)
+        return selected[0] if self._is_singular else selected
+
+    def _selected(self, body: bytes) -> tuple[Any, list[Any]]:
+        """The decoded answer, and what the JSONPath selects in it."""
+        answer = orjson.loads(body)
+        try:
+            return answer, self._select(answer)
+        except jsonpath.JSONPathError as error:  # such as an answer that is nested too deeply
+            raise ValueError(f"{self.answer}: {error.args[0]}") from error
+
+    @cached_property
+    def _is_singular(self) -> bool:
+        """Whether the JSONPath is of one value."""
+        return _compiled(self.answer).singular_query()
 
     @property
     def _holes(self) -> Iterator[_Hole]:

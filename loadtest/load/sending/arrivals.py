@@ -1,7 +1,9 @@
 """Arrivals: every send of a run, drawn before the load starts.
 
 Arrivals are a Poisson process, the superposition of one independent process per worker: each worker has its
-own seed and 1/n of the rate. Rows come from one seeded permutation of the evaluation set, dealt out in the
+own seed and 1/n of the rate. Where the load has phases, it is non-homogeneous, by time change: a process at
+the mean rate, on a clock that runs fast while the rate is high (Çinlar 1975, Introduction to Stochastic
+Processes, section 4.7). Rows come from one seeded permutation of the evaluation set, dealt out in the
 order of the arrivals of *all* workers, so that every row is used once before any is used twice.
 """
 
@@ -42,10 +44,11 @@ class Schedule:
 def draw(load: Load, rows: int, worker: int = 0, workers: int = 1) -> Schedule:
     """Draw the arrivals of one worker; the same arguments give the same arrivals.
 
-    A Poisson process over ``[-warmup, duration)``: the number is Poisson, the times are uniform.
+    A Poisson process over ``[-warmup, duration)``: the number is Poisson, the times are uniform at a
+    constant rate, and as dense as the rate where it changes. The warm-up is at the rate of the start.
 
     Args:
-        load: rate (arrivals per second, of all workers together), duration, warm-up and seed.
+        load: rate (arrivals per second, of all workers together) or phases, duration, warm-up and seed.
         rows: number of rows of the evaluation set.
         worker: index of this worker, from 0.
         workers: number of workers that share the rate.
@@ -70,5 +73,29 @@ def _draw_share(
     load: Load, seed: np.random.SeedSequence, workers: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     rng = np.random.default_rng(seed)
-    count = rng.poisson(load.rate / workers * (load.warmup + load.duration))
-    return np.sort(rng.uniform(-load.warmup, load.duration, count)), rng.random(count) < 0.5
+    warmup = load.warmup * load.first_rate / load.rate
+    count = rng.poisson(load.rate / workers * (warmup + load.duration))
+    return _on_the_clock(load, np.sort(rng.uniform(-warmup, load.duration, count))), rng.random(count) < 0.5
+
+
+def _on_the_clock(load: Load, steady: NDArray[np.float64]) -> NDArray[np.float64]:
+    """When the arrivals of a process at the mean rate come at the rate of the phases.
+
+    Args:
+        load: whose phases, if any.
+        steady: seconds, ascending, shape (n,).
+    """
+    if not load.phases:
+        return steady
+    before = np.minimum(steady, 0.0) * (load.rate / load.first_rate if load.first_rate else 0.0)
+    ends = np.array([0.0, *load.phase_ends])
+    expected = np.array([load.expected(end) for end in ends])
+    begun = np.maximum(steady, 0.0) * load.rate
+    # of equal expectations the last: none comes in a pause
+    place = np.clip(np.searchsorted(expected, begun, side="right") - 1, 0, len(load.phases) - 1)
+    rate, end_rate, lasts = np.array([(p.rate, p.end_rate, p.duration) for p in load.phases])[place].T
+    rest = np.maximum(begun - expected[place], 0.0)
+    # the root of rate t + (end_rate - rate) t^2 / 2 lasts = rest, in the form that needs no slope
+    root = rate + np.sqrt(np.maximum(rate**2 + 2 * (end_rate - rate) / lasts * rest, 0.0))
+    within = np.divide(2 * rest, root, out=np.zeros_like(rest), where=root > 0)
+    return np.where(steady < 0, before, ends[place] + np.minimum(within, lasts))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from loadtest.data.baseline import BaselineAnswers, Comparison
 from loadtest.data.dataset import Dataset
+from loadtest.data.ranking_text import items_of
 from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.experiment.role import ROLES
 from loadtest.load.sending.response import BROKEN
@@ -63,6 +64,7 @@ class Recorder:
         # a regression has no right and wrong, and without labels nobody knows
         graded = dataset.labelled and labels.dtype.kind != "f"
         self._labels = pa.array(labels.tolist(), pa.string()) if graded else None
+        self._ranked, self._relevant = dataset.ranked, dataset.relevant
         self._baseline = {
             ROLES.index(role): Comparison(dataset, answers) for role, answers in (baseline or {}).items()
         }
@@ -123,7 +125,12 @@ class Recorder:
         self._scores = array("f")
         self._errors, self._predictions = {}, {}
         rows = pa.array(columns["row"])
-        prediction = pa.array(predictions, pa.string()).take(_codes(columns["prediction"]))
+        codes = _codes(columns["prediction"])
+        prediction = pa.array(predictions, pa.string()).take(codes)
+        ranking = pa.nulls(len(columns), SCHEMA.field("ranking").type)
+        lists = [items_of(text) for text in predictions] if self._ranked else []
+        if self._ranked:
+            ranking = pa.array(lists, ranking.type).take(codes)
         role = pa.DictionaryArray.from_arrays(pa.array(columns["role"]), pa.array(ROLES))
         broken = np.isin(columns["error"], [code for code, error in enumerate(errors) if error in BROKEN])
         matches, baseline = self._matching(columns["role"], rows, prediction, broken, scores)
@@ -138,19 +145,23 @@ class Recorder:
             "status": pa.array(columns["status"]),
             "error": pa.DictionaryArray.from_arrays(_codes(columns["error"]), pa.array(errors, pa.string())),
             "prediction": prediction,
-            "correct": self._correct(rows, prediction),
+            "correct": self._correct(columns, rows, prediction, lists),
             "matches": matches,
             "worker": pa.array(np.full(len(columns), self._worker, np.int16)),
             "request_id": self._request_ids(columns["serial"], wanted),
             "baseline": baseline,
             "asked_before": self._before(columns["role"], rows),
             "scores": scores,
+            "ranking": ranking,
         }
         return SampleSet(pa.Table.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA))
 
-    def _correct(self, rows: Any, prediction: Any) -> Any:
+    def _correct(self, columns: NDArray[Any], rows: Any, prediction: Any, lists: list[list[str]]) -> Any:
         if self._labels is None:
             return pa.nulls(len(rows), pa.bool_())
+        if self._relevant is not None:
+            # of a ranking, the first item is the one answer
+            return pa.array(self._relevant.lead(columns["row"], lists, columns["prediction"]), pa.bool_())
         return pc.fill_null(pc.equal(prediction, self._labels.take(rows)), False)
 
     def _matching(

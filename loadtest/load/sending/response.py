@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from loadtest.experiment.role import Role
-from loadtest.load.protocols.codec import Codec, NoAnswer
+from loadtest.load.protocols.codec import Codec
+from loadtest.load.protocols.ranked_items import NoAnswer
 from loadtest.load.sending.error_phrases import MALFORMED, NOT_AN_ANSWER, TRUNCATED
 from loadtest.load.sending.http_client import Answer
 from loadtest.load.sending.task_answers import NotAnswers, TaskAnswers

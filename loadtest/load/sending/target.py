@@ -96,7 +96,7 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
         metadata = _json(_send(session, "GET", url, role, {MODEL_VERSION: role}), role, OpenInference)
         taken = OpenInference.from_metadata(name, metadata, dataset.names)
         taken.check(dataset)
-        return _scored(taken, experiment, dataset, role, lambda _: metadata)
+        return _reading(taken, experiment, dataset, role, lambda _: metadata)
     protocol = protocol_named(target.protocol)
     base, headers = base_url(target.url(role)), target.headers_of(role)
 
@@ -105,7 +105,7 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
 
     codec = protocol.for_target(target, target.model(role, name), dataset.names, ask)
     codec.check(dataset)
-    codec = _scored(codec, experiment, dataset, role, ask)
+    codec = _reading(codec, experiment, dataset, role, ask)
     url = base + codec.path
     headers_of_a_row = {**headers, "Content-Type": codec.content_type}
     answer = _send(session, "POST", url, role, headers_of_a_row, codec.body_of(dataset, 0))
@@ -123,10 +123,16 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
     return codec
 
 
-def _scored(
+def _reading(
     codec: Codec, experiment: Experiment, dataset: Dataset, role: Role, ask: Callable[[str], Any]
 ) -> Codec:
-    """The codec, which reads scores where a gate or the threshold needs them."""
+    """The codec, which reads rankings where answers are ones, and scores where a gate or the threshold
+    needs them."""
+    if dataset.ranked:
+        try:
+            return codec.ranked(ask)
+        except ExperimentError as error:
+            raise ExperimentError(f"{role}: {error}") from None
     if not experiment.scored:
         return codec
     threshold = experiment.data.threshold

@@ -31,11 +31,12 @@ class TaskAnswers:
 
     Of a regression every finite number is an answer. Of a classification every label is, and of what is no
     label neither nothing (``nan``, blanks), nor the words of an error, nor text where all labels are numbers;
-    where there are no labels, no numbers are expected.
+    where there are no labels, no numbers are expected. What the codec read as a ranking is one.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self._regression = dataset.labels.dtype.kind == "f"
+        self._ranked = dataset.ranked
         self.labels = frozenset() if self._regression else frozenset(dataset.labels.tolist())
         self._numbers = self._regression or (
             dataset.labelled and all(is_finite(label) for label in self.labels)
@@ -46,6 +47,8 @@ class TaskAnswers:
         """Whether a model of the task can have given this answer."""
         if self._regression:
             return is_finite(text)
+        if self._ranked:
+            return text.startswith("[")
         known = self._known.get(text)
         if known is None:
             known = text in self.labels or not self._is_trouble(text)

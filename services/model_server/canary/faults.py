@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.faults import MAX_DELAY, SERVER_FAULTS
+from contract.label_text import label_text
 from services.model_server.errors import RequestError
+from services.model_server.ranked import RANKING
 
 _KINDS = ", ".join(SERVER_FAULTS)
 _KEYS = {"kind", "share", "delay"}
@@ -87,6 +89,8 @@ class Faults:
             return results
         given = results["predict"]
         wrong = [self._another(label) if self._chance() < share else label for label in given]
+        if RANKING in results:
+            results = {**results, RANKING: _led_by(wrong, given, results[RANKING])}
         # an array of text is as wide as its longest: another label may be longer
         return {**results, "predict": np.array(wrong, None if given.dtype.kind == "U" else given.dtype)}
 
@@ -98,6 +102,16 @@ class Faults:
         if isinstance(prediction, np.number):
             return -prediction - 1
         return "wrong"
+
+
+def _led_by(labels: list[Any], before: NDArray[Any], lists: NDArray[Any]) -> NDArray[Any]:
+    """The same lists; where a label is another than before, that one is their first item."""
+    made = np.empty(len(lists), dtype=object)
+    made[:] = [
+        items if label == was else [label_text(label), *(item for item in items if item != label_text(label))]
+        for label, was, items in zip(labels, before, lists, strict=True)
+    ]
+    return made
 
 
 def _fault(part: object) -> Fault:

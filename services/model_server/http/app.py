@@ -16,9 +16,11 @@ from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry
 from werkzeug.exceptions import HTTPException
 
+from contract.arms import ARMS_PATH
 from contract.faults import FAULTS_PATH
 from contract.headers import REQUEST_ID
 from contract.shadow import ANSWERS_PATH
+from services.model_server.canary.arms import Arms
 from services.model_server.canary.faults import Faults
 from services.model_server.canary.feedback import RecentPredictions, Trials, check_token, outcome
 from services.model_server.canary.shadow import Answers
@@ -54,8 +56,8 @@ def create_app(
     settings, queue = settings or Settings(), queue or GatewayQueue()
     metrics = Metrics(registry, version, lambda: inference.depth, lambda: queue.offset)
     recent, trials = RecentPredictions(settings.recent), Trials()
-    answers = Answers(version.task, settings.recent)
-    inference = Inference(version, metrics, recent, settings, answers, queue, faults)
+    answers, arms = Answers(version.task, settings.recent), Arms()
+    inference = Inference(version, metrics, recent, settings, answers, queue, faults, arms)
     app = Flask("loadproof", static_folder=None)
     app.url_map.strict_slashes = False
     app.extensions["inference"] = inference
@@ -76,11 +78,11 @@ def create_app(
         now = is_ready()
         return _json({"ready": now}, 200 if now else 503)
 
-    def answers_page() -> Response:
+    def page_of(pages: Callable[[int], dict[str, Any]]) -> Response:
         after = request.args.get("after", "0")
         if not (after.isascii() and after.isdigit() and len(after) < 19):
             raise RequestError(400, f"after must be a number of records, got {after!r}")
-        return _json(answers.page(int(after)))
+        return _json(pages(int(after)))
 
     def inject() -> Response:
         assert faults is not None  # noqa: S101 - the route exists only then
@@ -140,8 +142,9 @@ def create_app(
         ("/v2/health/live", lambda: _json({"live": True}), "GET"),
         ("/v2/health/ready", ready, "GET"),
         ("/metrics", lambda: Response(metrics.render(), content_type=CONTENT_TYPE_PLAIN_0_0_4), "GET"),
-        # the gateway forwards neither of these two
-        (ANSWERS_PATH, answers_page, "GET"),
+        # the gateway forwards none of these
+        (ANSWERS_PATH, lambda: page_of(answers.page), "GET"),
+        (ARMS_PATH, lambda: page_of(arms.page), "GET"),
         *([(FAULTS_PATH, inject, "PUT")] if faults is not None else []),
     ]
     for prefix in ("/v2/models/<name>", "/v2/models/<name>/versions/<number>"):

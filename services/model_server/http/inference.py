@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from contract.headers import JSON_LENGTH, REQUEST_ID, SHADOW, in_wsgi
+from services.model_server.canary.arms import Arms
 from services.model_server.canary.faults import Faults
 from services.model_server.canary.feedback import RecentPredictions, Trial
 from services.model_server.canary.shadow import Answers
@@ -80,7 +81,7 @@ class Inference:
 
     ``recent`` remembers the predictions for feedback, ``answers`` what was answered to mirrored requests;
     ``queue`` says what requests have waited before they came here; ``faults`` are injected where a sick
-    version would be sick.
+    version would be sick; ``arms`` notes who came by which arm of the canary's split.
     """
 
     def __init__(
@@ -92,7 +93,9 @@ class Inference:
         answers: Answers,
         queue: GatewayQueue,
         faults: Faults | None = None,
+        arms: Arms | None = None,
     ) -> None:
+        self._arms = arms or Arms()
         self._answers = answers
         self._queue = queue
         self._faults = faults
@@ -118,6 +121,7 @@ class Inference:
         started = time.monotonic()
         waited = self._queue.begin(environ)
         self._metrics.begin()
+        self._arms.came(environ)
         request_id = answer_id = headers.request_id(environ)
         labels: list[Any] = []
         try:

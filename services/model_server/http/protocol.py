@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from services.model_server.columns import Rows, read_columns
 from services.model_server.errors import RequestError
 from services.model_server.plain_columns import plain_columns
+from services.model_server.ranked import RANKING, rectangular
 from services.model_server.tensors import Input, TensorSpec, from_bytes, from_json, tensors_of, to_bytes
 from services.model_server.version import LoadedVersion
 
@@ -147,7 +148,7 @@ def render(
     outputs = []
     raws = []
     for name, binary in request.outputs.items():
-        array = results[name]
+        array = rectangular(results[name]) if name == RANKING else results[name]
         tensor: dict[str, Any] = {
             "name": name,
             "datatype": version.outputs[name].datatype,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
+from services.model_server.ranked import array_of
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
 from services.model_server.trained_with import compare_version
@@ -153,7 +154,7 @@ class PythonFunction:
         answer = self._model.predict(self._to_model(rows))
         if hasattr(answer, "columns"):
             self.value_names = [str(column) for column in answer.columns]
-        array = np.asarray(answer)
+        array = array_of(answer)
         if self._task == "regression" and array.dtype.kind in "iub":
             array = array.astype(np.float64)
         return {"predict": array}

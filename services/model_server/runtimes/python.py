@@ -10,7 +10,8 @@
             ...
 
         def predict(self, frame):                # a pandas.DataFrame; one value or label for each row, or
-            ...                                  # several: a frame with a column for each, or a dict
+            ...                                  # several: a frame with a column for each, or a dict;
+                                                 # or a ranked list: output = "ranking" in model.toml
 
         classes = ["no", "yes"]                  # optional, with it:
         def predict_proba(self, frame):          # a column for each of the classes
@@ -33,6 +34,7 @@ from numpy.typing import NDArray
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
+from services.model_server.ranked import array_of
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
 
@@ -174,8 +176,8 @@ def _line(error: BaseException, path: Path) -> str:
 
 def _array(answer: Any) -> NDArray[Any]:
     """An answer as an array; pandas' nullable numbers and lists are objects that are numbers."""
-    array = np.asarray(answer)
-    if array.dtype == object and array.size and not isinstance(array.flat[0], str):
+    array = array_of(answer)
+    if array.dtype == object and array.size and not isinstance(array.flat[0], str | list | tuple):
         array = np.array(array.tolist())
     return array
 

@@ -4,6 +4,7 @@ import pytest
 
 from loadtest.canary.decision import Position, decide
 from loadtest.canary.live_evidence import Alarm, Evidence, Proof
+from loadtest.canary.split_check import TrueShares
 from loadtest.experiment.experiment import Canary
 
 POLICY = Canary(
@@ -14,7 +15,15 @@ ERRORS, WRONG, SLOW = "error_rate <= stable", "accuracy >= stable", "p99 <= 250m
 
 
 def evidence(
-    at=30.0, answers=100, findings=(), shown=(1, 1, 1, 1), misses=(0, 0), ejected=False, silent=(), idle=()
+    at=30.0,
+    answers=100,
+    findings=(),
+    shown=(1, 1, 1, 1),
+    misses=(0, 0),
+    ejected=False,
+    silent=(),
+    idle=(),
+    arms=None,
 ):
     return Evidence(
         at=at,
@@ -27,6 +36,7 @@ def evidence(
         ejected=ejected,
         silent={"gateway": 0.0, "stable": 0.0, "candidate": 0.0} | dict(silent),
         idle=dict(idle),
+        arms=arms,
     )
 
 
@@ -200,3 +210,30 @@ def test_what_is_ready_after_the_longest_hold_goes_up_all_the_same():
 def test_the_reason_names_the_gate_and_the_values():
     assert decide(POLICY, AT, evidence(findings={WRONG: "fail"})).why == "accuracy >= stable: values"
     assert decide(POLICY, AT, evidence(silent={"candidate": 4.2})).why == "no metrics of candidate for 4.2 s"
+
+
+BROKEN = TrueShares({}, {}, problem="the split is broken: ...")
+TRUE = TrueShares({}, {})
+SPLITS = [
+    # nothing goes up
+    ({"arms": TRUE}, AT, "step", True),
+    ({"arms": BROKEN}, AT, "hold", True),
+    # a gate takes the candidate out, as ever, and it is no finding on the candidate
+    ({"arms": BROKEN, "findings": {SLOW: "fail"}}, AT, "rollback", False),
+    ({"arms": BROKEN, "findings": {ERRORS: "alarm"}}, AT, "pause", False),
+    ({"arms": BROKEN, "findings": {ERRORS: "alarm"}}, AT._replace(alarms=1), "rollback", False),
+    ({"arms": TRUE, "findings": {SLOW: "fail"}}, AT, "rollback", True),
+    # dead is dead
+    ({"arms": BROKEN, "misses": (0, 2)}, AT, "rollback", True),
+    # it does not begin again, nor last for ever
+    ({"arms": BROKEN, "at": 40.0}, Position(0, 20.0, alarms=1, paused=True), "hold", True),
+    ({"arms": BROKEN, "at": 90.0}, AT, "rollback", False),
+]
+
+
+@pytest.mark.parametrize(("known", "position", "verb", "harm"), SPLITS)
+def test_a_broken_split_is_no_finding_on_the_candidate(known, position, verb, harm):
+    decision = decide(POLICY, position, evidence(**known))
+    assert (decision.verb, decision.harm) == (verb, harm)
+    if known["arms"].problem and verb != "rollback":
+        assert "the split is broken" in decision.why

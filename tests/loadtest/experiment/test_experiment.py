@@ -148,3 +148,34 @@ def test_without_gates_there_are_some_that_fit_the_task(task, quality):
     assert quality in gates
     assert {"error_rate", "p50", "p99", "mismatches"} <= {gate.split()[0] for gate in gates}
     assert ("accuracy" in str(gates)) is (task == "classification")
+
+
+STEADY = {"duration": 20, "rate": 20}
+
+
+@pytest.mark.parametrize(
+    ("load", "reason"),
+    [
+        ({"phases": [STEADY], "rate": 50}, "leave rate out"),  # two rates
+        ({"phases": [STEADY], "duration": "60s"}, "leave duration out"),
+        ({"phases": [STEADY], "rates": [10, 20]}, "rates and"),
+        ({"phases": [STEADY], "until_decided": True}, "until_decided and"),
+        ({"phases": [STEADY], "restarts": 2}, "restarts and"),
+        ({"phases": [{"duration": "2s", "rate": 20}]}, "at least 5 s"),  # no two time blocks
+        ({"phases": [{"duration": "20s", "rate": 0}]}, "no phase has arrivals"),
+        ({"phases": [{"duration": "20s", "rate": 5, "too": 1}]}, "did you mean to"),
+    ],
+)
+def test_phases_that_make_no_sense_are_refused(load, reason):
+    raw = {"name": "x", "model": {"name": "m", "folder": "m"}, "data": {"path": "d.csv"}, "load": load}
+    with pytest.raises(ExperimentError, match=reason):
+        Experiment.parse(raw, "x.toml")
+
+
+def test_phases_make_rate_and_duration_and_come_back_from_toml():
+    load = {"phases": [STEADY, {"name": "up", "duration": "7.3s", "rate": 20, "to": 90.5}]}
+    raw = {"name": "x", "model": {"name": "m", "folder": "m"}, "data": {"path": "d.csv"}, "load": load}
+    experiment = Experiment.parse(raw, "x.toml")
+    assert experiment.load.duration == pytest.approx(27.3)
+    assert experiment.load.rate == pytest.approx((400 + 7.3 * 55.25) / 27.3)
+    assert Experiment.parse(tomllib.loads(experiment.to_toml()), "again") == experiment

@@ -78,6 +78,7 @@ class Day:
             baseline=pa.nulls(n, pa.string()),
             asked_before=np.full(n, -1, dtype=np.int8),
             scores=pa.nulls(n, pa.list_(pa.float32())),
+            ranking=pa.nulls(n, pa.list_(pa.string())),
         )
 
 

@@ -95,6 +95,7 @@ class Run:
                     "baseline": [label[i] if i in arm.mismatches else None for i in range(self.arrivals)],
                     "asked_before": pa.nulls(self.arrivals, pa.bool_()),
                     "scores": pa.nulls(self.arrivals, pa.list_(pa.float32())),
+                    "ranking": pa.nulls(self.arrivals, pa.list_(pa.string())),
                 }
             )
         tables = [

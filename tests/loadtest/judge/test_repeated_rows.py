@@ -48,6 +48,7 @@ def outcomes(right: np.ndarray) -> Outcomes:
         np.arange(ALL, dtype=np.int32), np.arange(ALL) / 100, np.full(ALL, 0.01), nothing, correct, nothing,
         nothing, pa.array(answer), none, none, np.full(ALL, -1, dtype=np.int8),
         pa.nulls(ALL, pa.list_(pa.float32())),
+        pa.nulls(ALL, pa.list_(pa.string())),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ def outcomes(latency, at, failed=None):
         request_id=pa.nulls(n, pa.string()), baseline=pa.nulls(n, pa.string()),
         asked_before=np.full(n, -1, dtype=np.int8),
         scores=pa.nulls(n, pa.list_(pa.float32())),
+        ranking=pa.nulls(n, pa.list_(pa.string())),
     )  # fmt: skip
 
 

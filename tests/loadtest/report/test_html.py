@@ -10,6 +10,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.slices import Slice
+from loadtest.judge.verdict import SliceSearch, WorseSlice
 from loadtest.report.html import to_html
 from tests.loadtest.made_samples import Sample, sample_set
 
@@ -54,11 +55,12 @@ def test_the_verdict_and_why_come_first(page):
 
 def test_every_picture_says_what_it_shows(page):
     assert re.findall("<h2>(.*?)</h2>", page) == [
-        "Gates", "Versions", "Latency", "Shift of latency", "Latency over time", "Throughput and errors",
-        "Quality by slice",
+        "Gates", "Confusion matrix: stable", "Confusion matrix: candidate",
+        "Latency", "Shift of latency", "Latency over time", "Throughput and errors",
+        "Versions", "Quality by slice",
     ]  # fmt: skip
     assert (
-        page.count("<svg") == len(re.findall(r'<svg [^>]*role="img" aria-label="[^"]+"', page)) == 4 + 2 + 2
+        page.count("<svg") == len(re.findall(r'<svg [^>]*role="img" aria-label="[^"]+"', page)) == 6 + 2 + 2
     )
 
 
@@ -75,4 +77,23 @@ def test_a_section_that_fails_says_so_and_takes_no_other_with_it(verdict):
     page = to_html(verdict, run(60), {}, broken)
     assert "Quality by slice: not shown, it could not be made (ZeroDivisionError: a slice of nothing)" in page
     assert "accuracy is worse" in page
-    assert page.count("<figure>") == 4
+    assert page.count("<figure>") == 6
+
+
+def test_worse_slices_are_a_table_a_sentence_or_the_reason_why_not(verdict):
+    one = WorseSlice(name="<new>", rows=120, stable=0.9, candidate=0.6, worse=40, better=2, chance=1e-6)
+    pages = [
+        to_html(verdict.model_copy(update={"worse_slices": search}), run(60), {})
+        for search in (
+            SliceSearch(slices=3400, rows=900, found=(one,)),
+            SliceSearch(slices=3400, rows=900),
+            SliceSearch(skipped="it has no labels"),
+        )
+    ]
+    for page, said in zip(
+        pages, ("&lt;new&gt;", "none of 3,400 slices", "Not searched: it has no labels."), strict=True
+    ):
+        assert "Where is it worse?" in page
+        assert said in page
+    assert "< 0.01%" not in pages[0]
+    assert "&lt; 0.01%" in pages[0]

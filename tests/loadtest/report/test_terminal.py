@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from loadtest.judge.live_view import LiveView
-from loadtest.judge.verdict import GateResult, Word
+from loadtest.judge.verdict import GateResult, SliceSearch, Word, WorseSlice
 from loadtest.report.number_format import drawn
 from loadtest.report.terminal import TerminalProgress, gates_line, print_verdict, progress_line
 
@@ -28,6 +28,21 @@ def test_the_last_line_names_the_verdict_and_the_exit_code(verdict):
     lines = console.file.getvalue().splitlines()
     assert lines[-1] == "✗ FAIL: accuracy is worse (exit code 1)"
     assert "results/x" in lines[-2]
+
+
+def test_the_worst_slice_is_one_line(verdict):
+    found = tuple(
+        WorseSlice(name=name, rows=120, stable=0.9, candidate=0.6, worse=40, better=2, chance=1e-6)
+        for name in ("segment=new", "age < 30")
+    )
+    console = written()
+    search = SliceSearch(slices=3400, rows=900, found=found)
+    print_verdict(console, verdict.model_copy(update={"worse_slices": search}), None)
+    (line,) = [line for line in console.file.getvalue().splitlines() if "is worse where" in line]
+    assert line == (
+        "the candidate is worse where segment=new and 1 more slice: accuracy 90.0% → 60.0% on 120 rows, "
+        "found among 3,400 slices; see report.html"
+    )
 
 
 @pytest.mark.parametrize("width", [72, 100, 200])

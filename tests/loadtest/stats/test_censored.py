@@ -26,11 +26,11 @@ def fast(rng, censored):
 def against(stable, candidate, q, scale="difference", known=True):
     s = blocked(stable)
     reference = np.append(s.quantile(q), s.leave_one_out(q))
-    return CensoredQuantile(blocked(candidate), q, LIMIT, scale, reference, known, BLOCKS - 1)
+    return CensoredQuantile(blocked(candidate), q, LIMIT, scale, reference, known)
 
 
 def level(candidate, q):
-    return CensoredQuantile(blocked(candidate), q, LIMIT, "ratio", np.ones(BLOCKS + 1), True, BLOCKS - 1)
+    return CensoredQuantile(blocked(candidate), q, LIMIT, "ratio", np.ones(BLOCKS + 1), True)
 
 
 @pytest.mark.parametrize(

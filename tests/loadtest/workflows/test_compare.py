@@ -18,7 +18,8 @@ from loadtest.errors import LabError, ServiceDied, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import Word
-from loadtest.lab.interface import CpuUsage, Endpoints, Version
+from loadtest.lab.cpu_usage import CpuUsage
+from loadtest.lab.interface import Endpoints, Version
 from loadtest.workflows.compare import compare
 from loadtest.workflows.prepare import Ready
 from loadtest.workflows.stored_run import judge_run, open_run

@@ -1,6 +1,9 @@
 """Somebody's own model: from a folder to an experiment, or one line that says what is missing."""
 
+import io
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +20,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.judge.gate_checks import check_gates
 from loadtest.workflows.init import init
 from loadtest.workflows.prepare import resolve
+from services.model_server import describe
 
 X = np.random.default_rng(1).normal(size=(60, 2))
 Y = (X[:, 0] > 0).astype(int)
@@ -38,9 +42,16 @@ def write(folder, columns):
     pyarrow.csv.write_csv(pa.table(columns), folder / "evaluation.csv")
 
 
-def made(folder, **given):
+def here(python, asked):
+    """The versions tried in this process, which has long imported what a process of its own would."""
+    out, errors = io.StringIO(), io.StringIO()
+    code = describe.main(asked, out, errors)
+    return subprocess.CompletedProcess([python], code, out.getvalue(), errors.getvalue())
+
+
+def made(folder, ask=here, **given):
     said = []
-    out = init(folder, said.append, out=folder / "mine.toml", **given)
+    out = init(folder, said.append, out=folder / "mine.toml", ask=ask, **given)
     return Experiment.load_file(str(out)), said
 
 
@@ -207,10 +218,7 @@ def test_a_folder_that_is_not_there(tmp_path):
     ],
 )
 def test_a_version_with_packages_of_its_own_is_tried_on_them(mine, tmp_path, own):
-    asked, used = [], tmp_path / "used"
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\necho "$@" >> {used}\nexec {sys.executable} "$@"\n', encoding="utf-8")
-    python.chmod(0o755)
+    asked, used, python = [], [], tmp_path / "python"
     for version in own:
         (mine / version).mkdir(exist_ok=True)
         (mine / version / "requirements.txt").write_text("scikit-learn\n", encoding="utf-8")
@@ -219,10 +227,15 @@ def test_a_version_with_packages_of_its_own_is_tried_on_them(mine, tmp_path, own
         asked.append(folder.name)
         return python
 
-    experiment, said = made(mine, python_of=python_of)
+    def ask(interpreter, given):
+        used.append(interpreter)
+        return here(interpreter, given)
+
+    experiment, said = made(mine, ask, python_of=python_of)
     versions = [version for version in own if version != "notes"]
     assert asked == versions
-    assert (used.read_text().count("describe") if used.exists() else 0) == len(versions)
+    # first all on the lab's own, then each on its own
+    assert used == [Path(sys.executable), *[python] * len(versions)]
     assert [line.split(",")[0] for line in said[:2]] == ["v1: classification", "v2: classification"]
     assert [v.folder.name for v in resolve(experiment)] == ["v1", "v2"]
 

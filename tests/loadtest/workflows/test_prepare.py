@@ -149,6 +149,7 @@ COMPARE, CAPACITY = ["compare"], ["capacity"]
 RUN, UP = ["canary", "run"], ["canary", "up"]
 URLS = {"target": {"stable": "http://127.0.0.1:1", "candidate": "http://127.0.0.1:1"}}
 FORBID = {"data": {"repeats": "forbid"}}
+PHASES = [{"duration": "20s", "rate": 10}, {"duration": "10s", "rate": 30}]
 CANARY = {"load": {"traffic": "canary"}, "gates": ["error_rate <= stable + 1pp"]}
 
 
@@ -181,6 +182,11 @@ WRONG = [
     # of restarts and rates
     (COMPARE, load(restarts=2, until_decided=True), (), "--restarts or --until-decided"),
     (COMPARE, load(restarts=2, rates=[1, 2]), (), "rates and restarts do not go together"),
+    # of a rate that changes
+    (COMPARE, load(phases=PHASES), ["--rate", "9"], "leave rate out, or the phases"),
+    (COMPARE, load(phases=PHASES), ["--rates", "9,10"], "each of them is one constant rate"),
+    (CAPACITY, load(phases=PHASES), (), "capacity looks for one constant rate"),
+    (RUN, canary(load={"traffic": "canary", "phases": PHASES}), (), "leave out [[load.phases]]"),
     # of rows that must not be sent twice: 65 s at 50 a second, and those that are looked at
     (
         COMPARE,

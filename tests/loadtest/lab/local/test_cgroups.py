@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from loadtest.lab.interface import CpuUsage
+from loadtest.lab.cpu_usage import CpuUsage
 from loadtest.lab.local.cgroups import Group, group_of
 from loadtest.lab.local.limits import Limits, Scope, limits_for, make_cgroup
 

@@ -152,9 +152,10 @@ with Supervisor(folder, Path.cwd(), reaper=Never) as supervisor:
 
 
 def test_a_service_that_nobody_was_told_of_never_begins(tmp_path):
-    done = subprocess.run(
-        [*python(KILLED_TOO_SOON), str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=HUNG
-    )
+    command = [*python(KILLED_TOO_SOON), str(tmp_path)]
+    # another test's command would speak of a lab that is killed
+    mine = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=HUNG, env=mine)
     assert done.returncode == -signal.SIGKILL
     eventually(lambda: not alive(int(done.stdout)))
     assert not (tmp_path / "it began").exists()

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from loadtest.experiment.experiment import Load
 from loadtest.load.sending.arrivals import draw
@@ -75,3 +76,42 @@ def test_either_version_goes_first_about_as_often():
 def test_impossible_shares_are_refused(rows, worker, workers):
     with pytest.raises(ValueError, match="no share"):
         draw(LOAD, rows, worker, workers)
+
+
+SHAPED = Load.model_validate(
+    {
+        "phases": [
+            {"duration": 20, "rate": 50},
+            {"duration": 20, "rate": 50, "to": 400},  # a ramp
+            {"duration": 10, "rate": 0},  # a pause
+            {"duration": 10, "rate": 0, "to": 100},  # from nothing
+        ],
+        "warmup": 4,
+    }
+)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+def test_arrivals_follow_the_phases(workers, seed):
+    load = SHAPED.model_copy(update={"seed": seed})
+    at = np.sort(np.concatenate([s.scheduled_at for s in shares(load, 100, workers)]))
+    assert at[0] >= -4
+    assert at[-1] < 60
+    edges = np.array([-4.0, *range(0, 40, 5), 40, 50, 55, 60])
+    seen = np.histogram(at, edges)[0]
+    cumulated = [load.expected(edge) if edge >= 0 else -200.0 for edge in edges]
+    expected = np.diff(cumulated)
+    assert seen[edges[:-1] == 40] == 0
+    some = expected > 0
+    statistic = float(((seen - expected)[some] ** 2 / expected[some]).sum())
+    assert statistic < stats.chi2.ppf(0.9999, some.sum())
+
+
+def test_within_a_steady_phase_arrivals_are_uniform_and_within_a_ramp_as_its_rate():
+    at = draw(SHAPED, 100).scheduled_at
+    steady, ramp = at[(at >= 0) & (at < 20)] / 20, (at[(at >= 20) & (at < 40)] - 20) / 20
+    assert stats.kstest(steady, "uniform").pvalue > 0.001
+    # the share of the ramp's arrivals until part x of it
+    assert stats.kstest(ramp, lambda x: (50 * x + 175 * x**2) / 225).pvalue > 0.001
+    assert stats.kstest(ramp, "uniform").pvalue < 1e-6

@@ -72,7 +72,7 @@ def test_scores_come_out_of_the_right_samples():
         None if scores is None else pytest.approx(scores) for scores in given
     ]
     assert samples.scored
-    assert not samples.without_scores().scored
+    assert not samples.without_lists().scored
     # of one turn alone, and none where there are none
     recorder.add(0, 0, 9.0, 9.0, 9.0, 200, None, "1", 9)
     assert recorder.take().table["scores"].to_pylist() == [None]

@@ -61,6 +61,7 @@ def test_metadata(client: Any, path: str) -> None:
         "outputs": [
             {"name": "predict", "datatype": "BYTES", "shape": [-1]},
             {"name": "predict_proba", "datatype": "FP64", "shape": [-1, 3]},
+            {"name": "ranking", "datatype": "BYTES", "shape": [-1, -1]},
         ],
         "parameters": {
             "task": "classification",

@@ -1,0 +1,146 @@
+"""The load of an experiment: how many arrivals come when, and which version gets them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from loadtest.experiment.part import Part
+from loadtest.experiment.units import PositiveSeconds, Rates, Seconds
+
+SHORTEST_PHASE = 5.0
+"""Seconds."""
+_AS_SHOWN = 1e-5
+"""Relative difference of a number that was shown with six digits and read back."""
+
+
+class Phase(Part):
+    """A part of the load with a rate of its own: ``Phase(duration="20s", rate=20, to=100)``.
+
+    Phases follow one another in the order of the file, and make up the measured load: steps of `rate`, a ramp
+    by `to`, a spike by a short phase between two others.
+    """
+
+    name: str = Field(default="", max_length=40)
+    """What the report calls it; if absent, its number."""
+    duration: PositiveSeconds
+    """How long it lasts; at least 5 s, so that two time blocks fit in."""
+    rate: float = Field(ge=0)
+    """Arrivals per second, at its start if there is a `to`; 0: a pause."""
+    to: float | None = Field(default=None, ge=0)
+    """Arrivals per second at its end; between, the rate changes evenly. If absent: as at its start."""
+
+    @field_validator("duration")
+    @classmethod
+    def _holds_two_blocks(cls, duration: float) -> float:
+        if duration < SHORTEST_PHASE:
+            raise ValueError(f"a phase lasts at least {SHORTEST_PHASE:g} s, so that two time blocks fit in")
+        return duration
+
+    @property
+    def end_rate(self) -> float:
+        """Arrivals per second at its end."""
+        return self.rate if self.to is None else self.to
+
+    def expected(self, seconds: float) -> float:
+        """How many arrivals are expected in its first ``seconds``."""
+        return seconds * (self.rate + (self.end_rate - self.rate) * seconds / (2 * self.duration))
+
+
+def _of_phases(given: dict[str, Any]) -> tuple[float, float]:
+    """The arrivals expected in all phases, and the seconds they last; of none, an experiment's defaults."""
+    phases = given.get("phases") or (Phase(duration=60.0, rate=50.0),)  # absent where it does not validate
+    return sum(p.expected(p.duration) for p in phases), sum(p.duration for p in phases)
+
+
+def _mean_rate(given: dict[str, Any]) -> float:
+    arrivals, seconds_ = _of_phases(given)
+    return arrivals / seconds_
+
+
+class Load(Part):
+    """The traffic: ``Load(rate=50, duration="60s")`` is Poisson arrivals at 50 a second."""
+
+    traffic: Literal["duet", "canary", "shadow", "stable", "candidate"] = "duet"
+    """`duet`: each arrival sends its row to both versions. `canary` and `shadow`: each arrival is a user's
+    request, and the gateway chooses the version. `stable`, `candidate`: only that version gets the load."""
+    phases: tuple[Phase, ...] = ()
+    """Parts with rates of their own, instead of `rate` and `duration`, which then follow from them."""
+    rate: float = Field(default_factory=_mean_rate, gt=0)
+    """Arrivals per second."""
+    rates: Rates = ()
+    """Several rates, one after the other, instead of `rate`."""
+    duration: PositiveSeconds = Field(default_factory=lambda given: _of_phases(given)[1])
+    """Length of the measured load."""
+    until_decided: bool = False
+    """End as soon as every gate is decided, corrected for the repeated analyses; `duration` is the limit."""
+    restarts: int = Field(default=1, ge=1)
+    """How many times to deploy both versions; the spread between deployments then counts in the verdict."""
+    warmup: Seconds = 5.0
+    """Load before the measurement starts; it is not counted."""
+    baseline: Seconds | None = None
+    """The most time to spend on baseline answers: each version answers every row once, a random half of them
+    before the load and the others after it. 0: none. If absent: half of `duration`."""
+    timeout: PositiveSeconds = 2.0
+    """An answer that takes longer is an error and counts as wrong."""
+    max_lag: PositiveSeconds = 0.05
+    """If the generator sends later than this at the 99th percentile, the run is INVALID."""
+    seed: int = Field(default=1, ge=0)
+    """The same seed gives the same arrivals and rows."""
+    workers: int = Field(default=1, ge=1)
+    """Processes of the load generator."""
+    users: int = Field(default=10_000, ge=1)
+    """In `canary` and `shadow` traffic: how many users there are."""
+    feedback_delay: Seconds = 5.0
+    """In `canary` and `shadow` traffic: the mean time after which a user reports the true outcome."""
+
+    @property
+    def baseline_time(self) -> float:
+        """Seconds that asking for baseline answers may take."""
+        return self.duration / 2 if self.baseline is None else self.baseline
+
+    @property
+    def first_rate(self) -> float:
+        """Arrivals per second in the warm-up, and when the measurement starts."""
+        return self.phases[0].rate if self.phases else self.rate
+
+    @property
+    def phase_ends(self) -> tuple[float, ...]:
+        """When each phase ends, seconds since the measurement began; none where the rate does not change."""
+        return tuple(itertools.accumulate(phase.duration for phase in self.phases))
+
+    def expected(self, until: float) -> float:
+        """How many arrivals are expected in the first ``until`` seconds of the measured load."""
+        if not self.phases:
+            return self.rate * until
+        begins = (end - phase.duration for end, phase in zip(self.phase_ends, self.phases, strict=True))
+        return sum(
+            phase.expected(min(max(until - begin, 0.0), phase.duration))
+            for begin, phase in zip(begins, self.phases, strict=True)
+        )
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Self:
+        if not self.phases:
+            return self
+        if not self.rate:
+            raise ValueError("no phase has arrivals; give one of them a rate above 0")
+        for key, own in (("rate", _mean_rate({"phases": self.phases})), ("duration", self.phase_ends[-1])):
+            if not math.isclose(getattr(self, key), own, rel_tol=_AS_SHOWN):
+                raise ValueError(f"[[load.phases]] make the {key} {own:g}; leave {key} out, or the phases")
+        for name, (given, why) in {
+            "rates": (bool(self.rates), "each of them is one constant rate"),
+            "until_decided": (
+                self.until_decided,
+                "an analysis before the end would not have seen all phases",
+            ),
+            "restarts": (self.restarts > 1, "deployments are compared at one constant rate"),
+        }.items():
+            if given:
+                raise ValueError(
+                    f"{name} and [[load.phases]] do not go together: {why}; leave one of them out"
+                )
+        return self

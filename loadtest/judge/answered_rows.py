@@ -1,0 +1,181 @@
+"""What each version answered to each distinct row, as pictures need it: scores, classes or numbers.
+
+Requests without an answer are left out, except of a confusion matrix, which counts them. Shown, never judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
+from loadtest.judge.quality_tests import LARGEST
+from loadtest.judge.run import Run
+from loadtest.judge.score_tests import matrix
+from loadtest.stats import curves
+from loadtest.stats.losses import are_probabilities
+
+MOST_ROWS = 100_000
+"""Distinct rows behind a curve; of more, as many are drawn by lot, the same ones for both versions."""
+OTHER_LABEL, NO_ANSWER = "no label", "no answer"
+"""Columns of a confusion matrix beside the classes: an answer that is no label, and none at all."""
+
+
+class Scores(NamedTuple):
+    """The scores of one version.
+
+    Args:
+        scores: the mean over a row's replays, shape (rows, classes).
+        truth: the place of each row's label, shape (rows,).
+        probabilities: whether the scores of every row are.
+    """
+
+    scores: Floats
+    truth: Places
+    probabilities: bool
+
+
+class Numbers(NamedTuple):
+    """Labels and answers of a regression, shape (rows,) each."""
+
+    truth: Floats
+    answer: Floats
+
+
+class Confusion(NamedTuple):
+    """How many distinct rows with each label (lines) got each answer (columns); replays share their row.
+
+    Args:
+        lines: the classes.
+        columns: the classes, then ``OTHER_LABEL`` and ``NO_ANSWER`` where either version has such answers.
+        counts: by role, shape (lines, columns).
+    """
+
+    lines: tuple[str, ...]
+    columns: tuple[str, ...]
+    counts: dict[Role, Floats]
+
+
+def scored_rows(run: Run, most: int = MOST_ROWS) -> dict[Role, Scores]:
+    """The scores of both versions; empty where either has none, or there is no label to hold them against.
+
+    Args:
+        run: whose scores they are.
+        most: distinct rows to draw from all.
+    """
+    if run.experiment.data.task != "classification" or not run.dataset.labelled:
+        return {}
+    drawn = _drawn(run, most)
+    found = {role: _scores(run, run.evidence.of(role), drawn) for role in ROLES}
+    return {role: each for role, each in found.items() if each is not None} if all(found.values()) else {}
+
+
+def _scores(run: Run, outcomes: Outcomes, drawn: Flags) -> Scores | None:
+    has = ~outcomes.failed & (np.asarray(pc.fill_null(pc.list_value_length(outcomes.scores), 0)) > 0)
+    places = np.flatnonzero(has & drawn[outcomes.row])
+    if not len(places):
+        return None
+    scores = matrix(outcomes.scores.take(pa.array(places)), len(run.dataset.classes))
+    rows, place, replays = np.unique(
+        run.dataset.content[outcomes.row[places]], return_inverse=True, return_counts=True
+    )
+    mean = np.column_stack([np.bincount(place, column) / replays for column in scores.T])
+    return Scores(mean, run.dataset.class_places[rows], bool(are_probabilities(mean).all()))
+
+
+def _drawn(run: Run, most: int) -> Flags:
+    """The rows of the evaluation set that curves are of, shape (rows,)."""
+    content = run.dataset.content
+    distinct = np.unique(content)
+    if len(distinct) <= most:
+        return np.ones(len(content), dtype=bool)
+    chosen = np.zeros(len(content), dtype=bool)
+    chosen[np.random.default_rng(14).choice(distinct, most, replace=False)] = True
+    kept: Flags = chosen[content]
+    return kept
+
+
+def answered_numbers(run: Run) -> dict[Role, Numbers]:
+    """Labels and answers of both versions of a regression; empty for anything else.
+
+    Raises:
+        pyarrow.ArrowInvalid: an answer is no number.
+    """
+    if run.experiment.data.task != "regression" or not run.dataset.labelled:
+        return {}
+    drawn = _drawn(run, MOST_ROWS)
+    found = {role: _numbers(run, run.evidence.of(role), drawn) for role in ROLES}
+    return found if all(len(each.truth) for each in found.values()) else {}
+
+
+def _numbers(run: Run, outcomes: Outcomes, drawn: Flags) -> Numbers:
+    answer = np.asarray(pc.fill_null(outcomes.prediction.cast(pa.float64()), np.nan))
+    places = np.flatnonzero(~outcomes.failed & drawn[outcomes.row] & (np.abs(answer) < LARGEST))
+    rows, place, replays = np.unique(
+        run.dataset.content[outcomes.row[places]], return_inverse=True, return_counts=True
+    )
+    labels = np.asarray(run.dataset.labels, dtype=np.float64)
+    return Numbers(labels[rows], np.bincount(place, answer[places], len(rows)) / replays)
+
+
+def confusion(run: Run, most: int) -> Confusion | None:
+    """The confusion matrix of both versions; None of anything but classes, or where nothing was sent.
+
+    Args:
+        run: whose answers are counted.
+        most: classes to show; of more, those with the most wrong answers, and all the rest as one, ``other``.
+    """
+    if run.experiment.data.task != "classification" or not run.dataset.labelled:
+        return None
+    classes = run.dataset.classes
+    rows = {role: _truth_and_answer(run, run.evidence.of(role)) for role in ROLES}
+    if not all(len(truth) for truth, _, _ in rows.values()):
+        return None
+    named = _most_confused(list(rows.values()), len(classes), most)
+    others = len(classes) - len(named)
+    lines = (*(classes[place] for place in named), *([f"{others:,} others"] if others else []))
+    target = np.append(np.full(len(classes), len(named), dtype=np.intp), [len(lines), len(lines) + 1])
+    target[named] = np.arange(len(named))
+    shape = (len(lines), len(lines) + 2)
+    counts = {
+        role: curves.confusion(target[truth], target[answer], weight, shape)
+        for role, (truth, answer, weight) in rows.items()
+    }
+    columns = (*lines, OTHER_LABEL, NO_ANSWER)
+    some = [i for i in range(shape[1]) if i < len(lines) or any(c[:, i].any() for c in counts.values())]
+    return Confusion(lines, tuple(columns[i] for i in some), {r: c[:, some] for r, c in counts.items()})
+
+
+def _truth_and_answer(run: Run, outcomes: Outcomes) -> tuple[Places, Places, Floats]:
+    """Per arrival the places of its label and of its answer, and its share of the row's replays."""
+    row = run.dataset.content[outcomes.row]
+    truth = run.dataset.class_places[row]
+    return truth, _answers(outcomes, truth, run.dataset.classes), 1 / np.bincount(row)[row]
+
+
+def _answers(outcomes: Outcomes, truth: Places, classes: tuple[str, ...]) -> Places:
+    """Where each answer stands among the columns; as in the gates, the recorder says what is right."""
+    place = pc.index_in(outcomes.prediction, value_set=pa.array(classes, outcomes.prediction.type))
+    found = np.asarray(pc.fill_null(place, len(classes))).astype(np.intp)
+    found = np.where(found == truth, len(classes), found)
+    found = np.where(outcomes.correct, truth, found)
+    found[outcomes.failed] = len(classes) + 1
+    return found
+
+
+def _most_confused(rows: Sequence[tuple[Places, Places, Floats]], size: int, most: int) -> Places:
+    """The classes that are shown under their names, in their order."""
+    if size <= most:
+        return np.arange(size)
+    wrong = np.zeros(size + 2)
+    for truth, answer, weight in rows:
+        off = truth != answer
+        wrong += np.bincount(truth[off], weight[off], size + 2) + np.bincount(
+            answer[off], weight[off], size + 2
+        )
+    return np.sort(np.argsort(-wrong[:size], kind="stable")[: most - 1])

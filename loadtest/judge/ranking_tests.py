@@ -1,0 +1,146 @@
+"""Gates on ranked lists: how good they are by what rows wanted, and how much two versions' lists overlap.
+
+The unit is the distinct row, as in ``loadtest.judge.quality_tests``. A request without an answer shows no
+item, so it is worth 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loadtest.data.ranking_text import LONGEST
+from loadtest.data.relevance import Relevance
+from loadtest.experiment.gate import Gate
+from loadtest.judge import quality_tests
+from loadtest.judge.measurement import Measurement
+from loadtest.judge.mismatches import LEAST_COMPARED
+from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
+from loadtest.judge.paired_outcomes import NoEvidence
+from loadtest.judge.quality_tests import Rows
+from loadtest.judge.run import Run
+from loadtest.stats import bootstrap, means, rankings
+from loadtest.stats.bootstrap import JackknifeEstimate
+from loadtest.stats.proportions import Share
+
+
+class _Lists(NamedTuple):
+    """Of outcomes, the lengths of their lists, shape (n,), and the items of all, one list after the other."""
+
+    lengths: Places
+    items: pa.DictionaryArray
+
+    @classmethod
+    def of(cls, outcomes: Outcomes) -> _Lists:
+        lists = outcomes.ranking
+        if lists.null_count == len(lists) and not outcomes.failed.all():
+            raise NoEvidence("the samples carry no rankings; measure again with [data] task = 'ranking'")
+        lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0), dtype=np.intp)
+        return cls(lengths, pc.list_flatten(lists).dictionary_encode())
+
+    def codes(self, catalogue: pa.Array) -> Places:
+        """The place of each item in ``catalogue``; -1: it is not there."""
+        place = pc.fill_null(pc.index_in(self.items.dictionary, value_set=catalogue), -1)
+        found: Places = np.asarray(place, dtype=np.intp)[np.asarray(self.items.indices)]
+        return found
+
+    def first(self, k: int) -> Flags:
+        """Which items are among the first ``k`` of their list."""
+        starts = np.repeat(np.cumsum(self.lengths) - self.lengths, self.lengths)
+        return np.arange(len(self.items)) - starts < k
+
+    def shown(self, k: int) -> int:
+        """How many different items stand among the first ``k`` of a list."""
+        return len(np.unique(np.asarray(self.items.indices)[self.first(k)]))
+
+
+def ranking(gate: Gate, run: Run) -> Measurement:
+    """The mean of a value per row, by Student's t of paired rows."""
+    evidence = run.evidence
+    stable, candidate = (
+        Rows.of(outcomes, run.dataset).mean(_values(gate, run, outcomes))
+        for outcomes in (evidence.stable, evidence.candidate)
+    )
+    own_s, own_c = float(stable.mean()), float(candidate.mean())
+    within = bootstrap.ANYTHING
+    if gate.against == "absolute":
+        within, estimate = (-math.inf, 1.0), means.mean(candidate)
+    else:
+        estimate = means.difference(stable, candidate, paired=evidence.paired, relative=False)
+    rows = min(len(stable), len(candidate))
+    return Measurement(
+        # a row that nobody has seen may lose all of its value
+        JackknifeEstimate(estimate.value, rows, own_c, estimate.error, estimate.freedom, within=within),
+        *(gate.margin, own_s, own_c),
+        rows=len(candidate),
+        note=_coverage(gate, run),
+    )
+
+
+def hit(gate: Gate, run: Run) -> Measurement:
+    """Share of rows with a relevant item among the first k, which is to lists what accuracy is to labels."""
+    evidence = run.evidence
+    stable, candidate = (
+        replace(outcomes, correct=_values(gate, run, outcomes) > 0)
+        for outcomes in (evidence.stable, evidence.candidate)
+    )
+    seen = replace(run, evidence=replace(evidence, stable=stable, candidate=candidate))
+    return replace(quality_tests.accuracy(gate, seen), note=_coverage(gate, run))
+
+
+def overlap(gate: Gate, run: Run) -> Measurement:
+    """Mean share of the first k items that both versions show; Clopper and Pearson's interval.
+
+    A share per row varies less than yes or no would, so the interval is on the safe side.
+    """
+    evidence = run.evidence
+    if not evidence.paired:
+        raise NoEvidence("no request goes to both versions, so their lists cannot be compared")
+    sent = len(Rows.of(evidence.stable, run.dataset).rows)
+    answered = ~evidence.stable.failed
+    stable, candidate = evidence.stable.where(answered), evidence.candidate.where(answered)
+    rows = Rows.of(stable, run.dataset)
+    compared = len(rows.rows)
+    if compared < max(1, LEAST_COMPARED * sent):
+        raise NoEvidence(
+            f"stable answered {compared:,} of {sent:,} distinct rows, {LEAST_COMPARED:.0%} are needed; "
+            "see its errors, lower the rate or give it more CPU"
+        )
+    lists = (_Lists.of(stable), _Lists.of(candidate))
+    both = pc.unique(pa.concat_arrays([each.items.dictionary for each in lists]))
+    codes = (lists[0].codes(both), lists[1].codes(both))
+    shares = rankings.overlap((lists[0].lengths, lists[1].lengths), codes, gate.k or LONGEST)
+    shares[candidate.failed] = 0.0
+    effect = evidence.bursts(stable, shares) if candidate.failed.any() else 1.0
+    estimate = Share(float(rows.mean(shares).sum()) / effect, compared / effect)
+    apart = len(np.unique(stable.row[shares < 1]))
+    note = f"they differ on {apart:,} rows" if apart else ""
+    return Measurement(estimate, gate.margin, None, estimate.value, rows=compared, note=note)
+
+
+def _values(gate: Gate, run: Run, outcomes: Outcomes) -> Floats:
+    """The metric of each arrival's list, shape (arrivals,)."""
+    relevance = _relevance(run)
+    lists = _Lists.of(outcomes)
+    wanted, codes = relevance.wanted, lists.codes(relevance.catalogue)
+    hits = rankings.Hits.find(wanted, outcomes.row.astype(np.intp), lists.lengths, codes)
+    name = gate.entry.name.removesuffix("@k")
+    return rankings.METRICS[name](hits, wanted, len(run.dataset), gate.k or LONGEST)
+
+
+def _relevance(run: Run) -> Relevance:
+    if run.dataset.relevant is None:
+        raise NoEvidence("the evaluation set has no labels that say which items are relevant")
+    return run.dataset.relevant
+
+
+def _coverage(gate: Gate, run: Run) -> str:
+    """How much of the catalogue each version shows, as a clause; it grows with the rows."""
+    k = gate.k or LONGEST
+    stable, candidate = (_Lists.of(run.evidence.of(role)).shown(k) for role in ("stable", "candidate"))
+    return f"its top {k} show {candidate:,} different items, stable's {stable:,}" if gate.k else ""

@@ -1,0 +1,81 @@
+"""The charts of a run's answers: probabilities and classes, or the numbers of a regression."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.answered_rows import Numbers, Scores, answered_numbers, confusion, scored_rows
+from loadtest.judge.run import Run
+from loadtest.report import error_charts, score_charts
+from loadtest.report.charts import Figure
+from loadtest.report.matrix import matrix
+from loadtest.report.sections import Sections
+
+MOST_CLASSES = 12
+"""Of a confusion matrix."""
+
+
+def figures(run: Run, sections: Sections) -> list[list[Figure]]:
+    """Every chart of answers for which there is evidence, in groups that belong side by side.
+
+    Args:
+        run: whose answers are drawn.
+        sections: told of a chart that cannot be drawn.
+    """
+    no_scores: Mapping[Role, Scores] = {}
+    no_numbers: Mapping[Role, Numbers] = {}
+    scored = sections.make("Charts of scores", lambda: scored_rows(run), no_scores)
+    numbers = sections.make("Charts of errors", lambda: answered_numbers(run), no_numbers)
+    classes = run.dataset.classes
+    drawn: list[list[tuple[str, Callable[[], list[Figure]]]]] = []
+    probabilities: list[tuple[str, Callable[[], list[Figure]]]] = []
+    unlike = [str(role) for role, one in scored.items() if not one.probabilities]
+    if unlike:
+        why = f"the scores of {' and '.join(unlike)} are no probabilities"
+        sections.missing.append(f"Reliability: not shown, {why}")
+    elif scored:
+        probabilities = [("Reliability", lambda: score_charts.reliability(classes, scored, run.alpha))]
+    if scored:
+        drawn += [
+            [
+                *probabilities,
+                ("Distribution of scores", lambda: score_charts.distributions(classes, scored)),
+            ],
+            [("ROC and precision-recall", lambda: score_charts.roc_and_precision(classes, scored))],
+        ]
+    if numbers:
+        drawn += [
+            [
+                ("Label and answer", lambda: [error_charts.label_by_answer(numbers, run.alpha)]),
+                ("Absolute error", lambda: [error_charts.absolute_error(numbers)]),
+                ("Error by label", lambda: [error_charts.error_by_label(numbers)]),
+            ]
+        ]
+    drawn.append([("Confusion matrix", lambda: _confusion(run))])
+    nothing: list[Figure] = []
+    groups = [
+        [figure for name, draw in group for figure in sections.make(name, draw, nothing)] for group in drawn
+    ]
+    return [group for group in groups if group]
+
+
+def _confusion(run: Run) -> list[Figure]:
+    found = confusion(run, MOST_CLASSES)
+    if found is None:
+        return []
+    made = []
+    for role in ROLES:
+        counts = found.counts[role]
+        chart = matrix(
+            f"Confusion matrix of {role}: labels and answers", found.lines, found.columns, counts, role
+        )
+        right = float(np.trace(counts))
+        caption = (
+            f"{right:,.0f} of {counts.sum():,.0f} distinct rows on the diagonal. The stronger the colour, "
+            "the larger the share of the label's rows."
+        )
+        made.append(Figure(f"Confusion matrix: {role}", chart, caption))
+    return made

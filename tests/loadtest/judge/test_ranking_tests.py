@@ -1,0 +1,210 @@
+"""Gates on ranked lists: values from samples, verdicts, what cannot be said, and what is refused before."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from loadtest.data.dataset import Dataset
+from loadtest.data.ranking_text import ranking_text
+from loadtest.data.relevance import Relevance
+from loadtest.errors import ExperimentError, GateError
+from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.gate import Gate
+from loadtest.judge.gate_checks import check_gates
+from loadtest.judge.judge import judge
+from loadtest.judge.metric_tests import measure
+from loadtest.judge.run import LoadFacts, Run, RunFacts
+from loadtest.judge.slices import by_slice
+from loadtest.judge.verdict import Word
+from tests.loadtest.made_samples import Sample, sample_set
+
+ROWS = 400
+RNG = np.random.default_rng(5)
+CATALOGUE = [f"i{number}" for number in range(30)]
+LISTS = [RNG.permutation(CATALOGUE)[:10].tolist() for _ in range(ROWS)]
+FIRST = [items[0] for items in LISTS]
+WANTED = [items[int(RNG.integers(0, 10))] for items in LISTS]
+
+
+def experiment(*gates, task="ranking", value=None, **load):
+    given = {
+        "name": "e",
+        "model": {"name": "m", "folder": "m"},
+        "data": {"path": "rows.json", "task": task, "value": value},
+        "load": load,
+    }
+    return Experiment.parse(given | ({"gates": list(gates)} if gates else {}), "test")
+
+
+def dataset(wanted, **columns):
+    x = np.arange(len(wanted) if wanted else ROWS) * 1.0
+    relevant = Relevance.of(wanted, Path("rows.json"), "label") if wanted else None
+    labels = np.asarray(relevant.texts() if relevant else [], dtype=np.str_)
+    values = np.full(len(x), 2.0)
+    return Dataset(
+        Path("rows.json"), x[:, None], ("x",), labels, values, pa.table({"x": x, **columns}),
+        ranked=True, relevant=relevant,
+    )  # fmt: skip
+
+
+def run_of(stable, candidate, *gates, wanted=WANTED, columns=None, **load) -> Run:
+    """Each row once, asked of both versions; None in place of a list is a time-out."""
+    rows, samples = dataset(wanted, **(columns or {})), []
+    for role, answers in (("stable", stable), ("candidate", candidate)):
+        for row, items in enumerate(answers):
+            at = row / 10 + (0.05 if load.get("traffic") == "canary" and role == "candidate" else 0)
+            told = (0, "timeout", None) if items is None else (200, None, ranking_text(items))
+            right = bool(items) and rows.relevant is not None and items[0] in rows.relevant.items[row]
+            samples.append(Sample(row, role, at, at, at + 0.01, *told, right, None, 0, ranking=items))
+    facts = RunFacts(backend="local", load=LoadFacts(offered_rps=10, achieved_rps=10, duration_s=40))
+    return Run.gather(experiment(*gates, value="v", **load), rows, sample_set(samples), facts)
+
+
+def swapped(items, one=0, other=2):
+    items = list(items)
+    items[one], items[other] = items[other], items[one]
+    return items
+
+
+def value_of(gate, run):
+    return measure(Gate.parse(gate), run).candidate
+
+
+def test_values_are_the_means_over_rows():
+    wanted = [["a", "b"], {"c": 3, "d": 1}, "e", "f"]
+    lists = [["a", "x", "b"], ["d", "c"], [], None]
+    run = run_of(lists, lists, wanted=wanted)
+    discount = 1 / np.log2(3)
+    ndcg = [1.5 / (1 + discount), (1 + 3 * discount) / (3 + discount), 0, 0]
+    for gate, value in {
+        "ndcg@10 >= 0.1": np.mean(ndcg),
+        "hit@1 >= 10%": 0.5,
+        "mrr >= 0.1": 0.5,
+        "mrr@1 >= 0.1": 0.5,
+        "recall@1 >= 10%": np.mean([0.5, 0.5, 0, 0]),
+        "recall@3 >= 10%": 0.5,
+        "map@3 >= 0.1": np.mean([(1 + 2 / 3) / 2, 1, 0, 0]),
+        "accuracy >= 10%": 0.5,
+        "value >= 1": 1000.0,
+    }.items():
+        assert value_of(gate, run) == pytest.approx(value, abs=1e-12), gate
+
+
+def test_two_positions_swapped_are_caught_by_ndcg_and_not_by_hits():
+    gates = ["ndcg@10 >= stable - 0.01", "hit@10 >= stable - 1pp", "mrr >= stable - 0.01"]
+    verdict = judge(run_of(LISTS, [swapped(items) for items in LISTS], *gates, wanted=FIRST))
+    assert [gate.verdict for gate in verdict.gates] == [Word.FAIL, Word.PASS, Word.FAIL]
+    assert "its top 10 show 30 different items, stable's 30" in verdict.gates[0].reason
+
+
+def test_the_same_lists_pass_and_no_interval_is_closed():
+    verdict = judge(run_of(LISTS, LISTS, "ndcg@10 >= stable - 0.01", "map@10 >= stable - 0.01"))
+    for gate in verdict.gates:
+        assert gate.verdict == Word.PASS
+        # a change that no row has shown cannot be ruled out
+        assert gate.interval[0] < 0 < gate.interval[1]
+
+
+def test_few_rows_decide_nothing():
+    few = slice(0, 20)
+    gate = judge(run_of(LISTS[few], LISTS[few], "ndcg@10 >= stable - 0.01", wanted=WANTED[few])).gates[0]
+    assert gate.verdict == Word.INCONCLUSIVE
+
+
+def test_two_streams_are_compared_without_pairs():
+    run = run_of(LISTS, LISTS, "ndcg@10 >= stable - 0.2", traffic="canary")
+    paired = run_of(LISTS, LISTS, "ndcg@10 >= stable - 0.2")
+    wide, narrow = (judge(each).gates[0] for each in (run, paired))
+    assert np.ptp(wide.interval) > np.ptp(narrow.interval)
+
+
+def test_slices_are_judged():
+    segment = ["old" if row % 2 else "new" for row in range(ROWS)]
+    worse = [swapped(items) if row % 2 else items for row, items in enumerate(LISTS)]
+    gates = ["ndcg@10[segment=old] >= stable - 0.01", "ndcg@10[segment=new] >= stable - 0.02"]
+    run = run_of(LISTS, worse, *gates, wanted=FIRST, columns={"segment": segment})
+    assert [gate.verdict for gate in judge(run).gates] == [Word.FAIL, Word.PASS]
+    assert {each.name for each in by_slice(run)} == {"all rows", "segment=new", "segment=old"}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "share", "verdict"),
+    [
+        (LISTS, 1.0, Word.PASS),
+        ([swapped(items) for items in LISTS], 1.0, Word.PASS),  # the same items in another order
+        ([[*items[:-1], "new"] for items in LISTS], 0.9, Word.FAIL),
+        # a time-out shows none of the items
+        ([items if row % 10 else None for row, items in enumerate(LISTS)], 0.9, Word.FAIL),
+    ],
+)
+def test_agreement_of_the_first_k_needs_no_labels(candidate, share, verdict):
+    gate = judge(run_of(LISTS, candidate, "agreement@10 >= 97%", wanted=None)).gates[0]
+    assert (gate.estimate, gate.verdict) == (pytest.approx(100 * share), verdict)
+
+
+def test_agreement_is_of_whole_lists():
+    run = run_of(LISTS, [swapped(items) for items in LISTS], "agreement >= 90%", wanted=None)
+    assert judge(run).gates[0].estimate == 0
+
+
+def test_samples_of_before_have_no_rankings():
+    run = run_of(LISTS, LISTS, "ndcg@10 >= 0.1")
+    nothing = pa.nulls(ROWS, pa.list_(pa.string()))
+    evidence = run.evidence
+    bare = (replace(each, ranking=nothing) for each in (evidence.stable, evidence.candidate))
+    bare = replace(evidence, **dict(zip(("stable", "candidate"), bare, strict=True)))
+    reason = judge(replace(run, evidence=bare)).gates[0].reason
+    assert "carry no rankings" in reason
+
+
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        ("ndcg >= 0.5", "ndcg lacks its k; write for example ndcg@10"),
+        ("hit >= 50%", "hit lacks its k"),
+        ("ndcg@0 >= 0.5", "the first 0 items say nothing"),
+        ("ndcg@10 >= stable - 1pp", "a margin on ndcg@10 has the unit 'pp'; write '1'"),
+        ("ndcg@10 >= 1", "no number of requests can show this bound"),
+        ("coverage@10 >= 5", "has no interval and can be no gate"),
+        ("agreement@10 >= stable", "agreement compares the candidate with stable already"),
+        ("accuracy@3 >= 50%", "accuracy takes no @3"),
+    ],
+)
+def test_gates_that_are_none(gate, says):
+    with pytest.raises(GateError) as raised:
+        Gate.parse(gate)
+    assert says in str(raised.value)
+
+
+def test_recall_with_a_k_is_another_metric():
+    at, plain = Gate.parse("recall@10 >= 50%"), Gate.parse("recall >= 50%")
+    assert (at.metric, at.entry.task, at.k) == ("recall@10", "ranking", 10)
+    assert (plain.entry.task, plain.k) == ("classification", None)
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted", "says"),
+    [
+        (experiment("mrr >= 0.5", task="classification"), WANTED, "set [data] task = 'ranking'"),
+        (experiment("f1_macro >= 0.5"), WANTED, "f1_macro is for classifications"),
+        (experiment("ndcg@10 >= 0.5"), None, "needs labels"),
+        (experiment("ndcg@10 >= 0.5", until_decided=True), WANTED, "judged at the end of the load"),
+        (experiment("agreement@5 >= 90%", traffic="canary"), WANTED, "answered by both versions"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_before_the_load(made, wanted, says):
+    with pytest.raises(GateError) as raised:
+        check_gates(made, dataset(wanted))
+    assert says in str(raised.value)
+
+
+def test_users_report_one_item():
+    with pytest.raises(ExperimentError, match=r"row 0 of rows\.json has 2; label each row with one"):
+        check_gates(experiment("accuracy >= 50%", traffic="canary"), dataset([["a", "b"], "c"]))
+
+
+def test_without_gates_ndcg_is_demanded():
+    assert str(experiment().gates[0]) == "ndcg@10 >= stable - 0.01"

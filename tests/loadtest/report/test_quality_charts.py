@@ -1,0 +1,114 @@
+"""Charts of answers: what they say of made answers, and that a million rows make no large page."""
+
+import re
+
+import numpy as np
+import pytest
+
+from loadtest.judge.answered_rows import Numbers, Scores
+from loadtest.report import error_charts, score_charts
+from loadtest.report.matrix import matrix
+from loadtest.stats.curves import confusion
+
+
+def scored(rows: int, classes: int, noise: float) -> Scores:
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, classes, rows)
+    raw = 2.0 * np.eye(classes)[truth] + noise * np.random.default_rng(2).normal(size=(rows, classes))
+    raw = np.exp(raw)
+    return Scores(raw / raw.sum(axis=1, keepdims=True), truth, True)
+
+
+def versions(rows: int, classes: int) -> dict[str, Scores]:
+    return {"stable": scored(rows, classes, 1.0), "candidate": scored(rows, classes, 3.0)}
+
+
+def points(chart: str, kind: str) -> np.ndarray:
+    (found,) = re.findall(rf'<polyline class="{kind}" points="([^"]*)"', chart)
+    return np.array([point.split(",") for point in found.split()], float)
+
+
+def drawn(classes: tuple[str, ...], one: dict[str, Scores]) -> dict[str, str]:
+    made = [
+        *score_charts.reliability(classes, one, 0.05),
+        *score_charts.distributions(classes, one),
+        *score_charts.roc_and_precision(classes, one),
+    ]
+    return {figure.title: figure.chart + figure.caption for figure in made}
+
+
+def test_of_two_classes_the_worse_version_lies_below():
+    charts = drawn(("no", "yes"), versions(4000, 2))
+    assert list(charts) == [
+        "Reliability", "Distribution of scores", "ROC curve of yes", "Precision and recall of yes",
+    ]  # fmt: skip
+    assert charts["Reliability"].count("whisker") == 20
+    stable, candidate = (points(charts["ROC curve of yes"], kind) for kind in ("stable", "candidate"))
+    across = np.linspace(80, 400, 9)
+    # up is a smaller y
+    assert (np.interp(across, *candidate.T) > np.interp(across, *stable.T)).all()
+    areas = re.search(r"Area: stable (0\.\d+), candidate (0\.\d+)", charts["ROC curve of yes"])
+    assert float(areas[1]) > float(areas[2]) > 0.5
+    # both labels of both versions, each a histogram of 40 bins
+    assert charts["Distribution of scores"].count("<polyline") == 4
+
+
+def test_of_ten_classes_the_one_that_changed_most_has_curves():
+    one = versions(5000, 10)
+    broken = one["candidate"].scores.copy()
+    broken[:, 7] = np.random.default_rng(3).random(5000)
+    one["candidate"] = one["candidate"]._replace(scores=broken)
+    charts = drawn(tuple("abcdefghij"), one)
+    assert "ROC curve of h" in charts
+    assert "Precision and recall of h" in charts
+    for name in ("ROC AUC by class", "Average precision by class"):
+        assert charts[name].count("<circle") == 20
+        # the lowest on the page is the last one drawn: the one that lost most stands first
+        assert re.findall(r"candidate, class (.)", charts[name])[0] == "h"
+
+
+def test_a_class_without_rows_has_no_curve():
+    one = {role: each._replace(truth=np.zeros_like(each.truth)) for role, each in versions(50, 2).items()}
+    assert score_charts.roc_and_precision(("no", "yes"), one) == []
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_many_rows_make_a_page_no_larger(classes):
+    sizes = [sum(map(len, drawn(tuple("abcdefghij"[:classes]), versions(n, classes)).values()))
+             for n in (2_000, 60_000)]  # fmt: skip
+    assert sizes[1] < 1.5 * sizes[0] < 100_000
+
+
+def test_a_regression_that_answers_too_much_lies_below_the_diagonal():
+    truth = np.random.default_rng(1).gamma(3, 20, 3000)
+    numbers = {"stable": Numbers(truth, truth + 1), "candidate": Numbers(truth, truth + 30)}
+    charts = [
+        error_charts.label_by_answer(numbers, 0.05),
+        error_charts.absolute_error(numbers),
+        error_charts.error_by_label(numbers),
+    ]
+    assert all(chart.chart.count("<polyline") >= 2 for chart in charts)
+    assert "Half are within 1 of stable and 30 of candidate" in charts[1].caption
+    stable, candidate = (points(charts[2].chart, kind) for kind in ("stable", "candidate"))
+    assert (candidate[:, 1] < stable[:, 1]).all()
+
+
+def test_an_error_of_nothing_is_drawn_too():
+    same = np.arange(30.0)
+    numbers = {role: Numbers(same, same) for role in ("stable", "candidate")}
+    assert "Half are within 0 of stable" in error_charts.absolute_error(numbers).caption
+    assert "<polyline" in error_charts.label_by_answer(numbers, 0.05).chart
+    constant = {role: Numbers(same, np.full(30, 3.0)) for role in numbers}
+    assert "<circle" in error_charts.label_by_answer(constant, 0.05).chart
+
+
+# two classes have room for counts; of twelve, counts of a million do not fit: per cent
+@pytest.mark.parametrize(("classes", "rows", "text"), [(2, 1000, "500"), (12, 1_200_000, "100")])
+def test_cells_of_a_matrix_say_what_fits(classes, rows, text):
+    truth = np.arange(rows) % classes
+    counts = confusion(truth, truth, np.ones(rows), (classes, classes))
+    names = [f"<class {i}>" for i in range(classes)]
+    drawn = matrix("Confusion", names, names, counts, "stable")
+    assert drawn.count(f">{text}</text>") == classes
+    assert drawn.count("<rect") == classes**2
+    assert "<class" not in drawn
