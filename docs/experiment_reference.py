@@ -71,12 +71,15 @@ _ABOUT_GATES = """\
 - `precision@recall=0.9` is the best precision over all thresholds with a recall of at least 0.9 (each version
   has its own threshold, and equal scores share one), `recall@precision=0.95` the best recall at that
   precision, 0 if no threshold has it. Both need 20 rows of each class.
-- `roc_auc`, `roc_auc_ovr`, `average_precision`, `log_loss`, `brier_score`, `top_k_accuracy@5` and these two
-  go by the scores of answers. The versions are asked for scores only where a gate or the threshold needs
-  them. A gate on scores is judged at the end, so `until_decided` is refused. The order of the classes is what
-  the version's metadata says, or `[data] classes`; it is never guessed. `log_loss` and `brier_score` need
-  probabilities, `average_precision` 5% of the rows in each class. For other servers see
-  [any server](any-server.md#scores).
+- `ece` is the expected calibration error: over 15 bins of equal width, how far the probability (of the
+  positive class; of several, of the most probable one) lies from the share that was so. It takes a bound
+  only, and of two classes needs 20 rows each.
+- `roc_auc`, `roc_auc_ovr`, `average_precision`, `log_loss`, `brier_score`, `top_k_accuracy@5`, `ece` and the
+  two before it go by the scores of answers. The versions are asked for scores only where a gate or the
+  threshold needs them. A gate on scores is judged at the end, so `until_decided` is refused. The order of the
+  classes is what the version's metadata says, or `[data] classes`; it is never guessed. `log_loss`,
+  `brier_score` and `ece` need probabilities, `average_precision` 5% of the rows in each class. For other
+  servers see [any server](any-server.md#scores).
 - `ndcg@10`, `hit@10`, `mrr`, `mrr@10`, `recall@10` and `map@10` go by ranked lists, with any whole number
   after `@`, where `[data] task` is `ranking`: see [Ranked lists](bring-your-own-model.md#ranked-lists).
   `accuracy` and `value` are then about the first item. `agreement@10` is the share of the first ten items

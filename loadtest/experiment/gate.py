@@ -149,7 +149,7 @@ class Gate:
         unit, written = margin_unit or bound_unit or "", margin or bound
         metric, rank = _name(name, rank)
         try:
-            entry = find(metric, table, ranked=rank is not None)
+            entry = find(metric, table, ranked=rank is not None and rank[0] == "@")
             if entry is None:
                 raise GateError(why_unknown(metric))
             arguments, (column, value) = _arguments(entry, rank, brackets)

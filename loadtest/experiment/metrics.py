@@ -242,6 +242,11 @@ METRICS: Mapping[str, Metric] = {
         ),
         _of_scores("log_loss", NUMBER, "lower", "per_row_score", best=0.0),
         _of_scores("brier_score", NUMBER, "lower", "per_row_score", best=0.0),
+        replace(
+            _of_scores("ece", SCORE, "lower", "calibration_error", "rows of each class", best=0.0),
+            absolute="few rows make the error of the better calibrated version too large by more, so their "
+            "difference favours the other",
+        ),
         _of_scores("top_k_accuracy", SHARE, "higher", "per_row_score", "k", best=1.0, takes=("@",)),
         _of_rankings("ndcg@k", SCORE),
         _of_rankings("hit@k", SHARE, test="ranking_hit"),

@@ -61,7 +61,7 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
             more = f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
             there = ", ".join(map(quoted, seen[:_SHOWN])) + more
             problem = f"no row has {quoted(gate.column)}={quoted(gate.value or '')}; there are {there}"
-        elif gate.needs_scores and experiment.load.until_decided:
+        elif gate.interim == "scored" and experiment.load.until_decided:
             problem = (
                 f"{gate.metric} is judged at the end of the load, and [load] until_decided ends it before; "
                 "set that to false"

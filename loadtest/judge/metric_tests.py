@@ -14,6 +14,7 @@ from loadtest.experiment.role import ROLES
 from loadtest.judge import error_ranks, quality_tests, ranking_tests, score_tests
 from loadtest.judge.agreement import agreement, score_shift
 from loadtest.judge.caches import without_cached
+from loadtest.judge.calibration_tests import calibration_error
 from loadtest.judge.censored_latency import censored_latency
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED, compared_share, not_compared, too_few_compared
@@ -241,6 +242,7 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "median_error": error_ranks.median_error,
     "largest_error": error_ranks.largest_error,
     "discrimination": score_tests.discrimination,
+    "calibration_error": calibration_error,
     "operating_point": operating_point,
     "score_shift": score_shift,
     "per_row_score": score_tests.per_row,

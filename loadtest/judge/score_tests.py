@@ -31,7 +31,7 @@ from loadtest.stats.discrimination import Discrimination
 FEWEST = 2
 """Rows of a class, and of all others, without which nothing is known of how such a metric varies."""
 FEWEST_AT_A_POINT = 20
-"""The same where a threshold is chosen among the scores of positive rows."""
+"""The same where a threshold is chosen among the scores of positive rows, and of two classes for ``ece``."""
 COMMON = 0.05
 """Share of rows below which average precision of a class promotes a worse candidate in up to 8% of runs."""
 NEEDS = ("pair", "rows of each class", "yes", "k")
@@ -61,6 +61,9 @@ def lacks(need: str, gate: Gate, dataset: Dataset) -> str | None:
     needed, instead = FEWEST, "log_loss"
     if gate.entry.test == "operating_point":
         needed, instead = FEWEST_AT_A_POINT, "roc_auc"
+    if gate.metric == "ece":
+        # of several classes it goes by the most probable one, whichever that is
+        needed = FEWEST_AT_A_POINT if len(classes) == 2 else 0
     if gate.metric == "average_precision":
         needed = max(FEWEST, math.ceil(COMMON * counts.sum()))
         instead = "roc_auc" if len(classes) == 2 else "roc_auc_ovr"
@@ -182,7 +185,7 @@ def _values(gate: Gate, run: Run, loss: _Loss, outcomes: Outcomes) -> Floats:
     """The value of each distinct row."""
     scores = filled(outcomes, run, median=False)
     if gate.entry.name != "top_k_accuracy":
-        _refuse_others(outcomes, scores, "stable" if outcomes is run.evidence.stable else "the candidate")
+        refuse_others(outcomes, scores, "stable" if outcomes is run.evidence.stable else "the candidate")
     per_arrival = loss(scores, run.dataset.class_places[outcomes.row])
     return Rows.of(outcomes, run.dataset).mean(per_arrival)
 
@@ -202,7 +205,7 @@ def _k(gate: Gate) -> int:
     return int(dict(gate.arguments)["@"])
 
 
-def _refuse_others(outcomes: Outcomes, scores: Floats, name: str) -> None:
+def refuse_others(outcomes: Outcomes, scores: Floats, name: str) -> None:
     """Raise ``NoEvidence`` where scores are no probabilities."""
     fine = losses.are_probabilities(scores)
     if not fine.all():

@@ -11,7 +11,7 @@ from loadtest.judge.metric_tests import TESTS
 GATES = {
     *("r2", "explained_variance"),
     *(m.name for m in METRICS.values() if m.task == "classification" and "@" not in m.name),
-} - {"value", "negative_likelihood_ratio", "cohen_kappa", "log_loss", "brier_score"}
+} - {"value", "negative_likelihood_ratio", "cohen_kappa", "log_loss", "brier_score", "ece"}
 REFUSED = {
     # another of the same scores says as much
     "not among the metrics of scores here; log_loss is": {"d2_log_loss_score"},
