@@ -5,10 +5,13 @@ the tests of each of the two labs on Compose. What takes long begins first, so t
 end.
 """
 
+import atexit
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +23,13 @@ from tests.locks import locked
 
 # a runner started in the background hands down an ignored Ctrl-C, which these tests send for real
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# what another run of the tests was killed beside, no command of this one speaks of
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="loadproof-tests-")
+    tempfile.tempdir = None
+    atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
 
 # whatever the tests ask for is on this machine, and a proxy is not asked for it
 for name in ("no_proxy", "NO_PROXY"):

@@ -6,7 +6,8 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-ENGINE = Path(tempfile.gettempdir()) / f"loadproof-tests-{os.getuid()}.lock"
+_SHARED = os.environ.get("PYTEST_DEBUG_TEMPROOT") or tempfile.gettempdir()
+ENGINE = Path(_SHARED) / f"loadproof-tests-{os.getuid()}.lock"
 """Shared by all test runs on this machine that have a lab on its Engine; held alone to make a swarm of it."""
 
 

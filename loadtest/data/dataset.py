@@ -263,8 +263,7 @@ class Dataset:
 
 
 def _hides_its_label(file: TableFile) -> bool:
-    """Whether a file without a column ``label`` was meant to have it: a row stands where the names should, or
-    blanks or capitals are in the way."""
+    """Whether a file without it was meant to have ``label``: its first line is a row, or blanks or capitals."""
     return any(_looks_like_a_cell(name) or name.strip().lower() == "label" for name in file.names)
 
 
@@ -274,8 +273,7 @@ def _looks_like_a_cell(name: str) -> bool:
         float(name)
     except ValueError:
         return False
-    # inf and nan may be names
-    return any(character.isdecimal() for character in name)
+    return any(character.isdecimal() for character in name)  # inf and nan may be names
 
 
 def _check_there(file: TableFile, name: str, path: Path) -> None:
@@ -285,14 +283,11 @@ def _check_there(file: TableFile, name: str, path: Path) -> None:
             "rename or drop all but one"
         )
     if name not in file.columns:
-        numbers = any(map(_looks_like_a_cell, file.names))
-        first = (
-            "; its first line looks like a row: write the names of the columns above it" if numbers else ""
-        )
-        raise DatasetError(
-            f"{path}: no column {name!r}; it has {', '.join(map(shown, file.names))}{first}. "
-            "Name the right one under [data] in the experiment"
-        )
+        seen = ", ".join(map(shown, file.names))
+        if any(map(_looks_like_a_cell, file.names)):
+            seen += "; its first line looks like a row: write the names of the columns above it"
+        remedy = "Name the right one under [data] in the experiment"
+        raise DatasetError(f"{path}: no column {name!r}; it has {seen}. {remedy}")
 
 
 def _check_doubles(file: TableFile, path: Path) -> None:

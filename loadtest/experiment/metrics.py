@@ -16,44 +16,27 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.experiment.other_scorers import why_not
+from loadtest.experiment.units import (
+    COUNT,
+    LATENCY,
+    MEMORY,
+    NUMBER,
+    RATE,
+    RELATIVE,
+    SCORE,
+    SHARE,
+    Quantity,
+)
 from loadtest.stats import row_errors, scores
 
 Floats = NDArray[np.float64]
 Interim = Literal["estimated", "bets", "counted", "read", "scored"]
-
-
-class Quantity(NamedTuple):
-    """What a metric is counted in.
-
-    Args:
-        shown: the unit in which pages show a version's own value.
-        bounds: the units that an absolute bound may have; the empty one is a plain number.
-        margins: the units that a margin on stable may have.
-        whole: bounds are whole numbers.
-        most: no bound may exceed it.
-    """
-
-    shown: str
-    bounds: tuple[str, ...]
-    margins: tuple[str, ...]
-    whole: bool = False
-    most: float = math.inf
-
-
-LATENCY = Quantity("ms", ("ms", "s"), ("ms", "s", "%"))
-SHARE = Quantity("%", ("%", ""), ("pp",), most=1.0)
-RELATIVE = Quantity("%", ("%", ""), ("pp", "%"))
-RATE = Quantity("/s", ("/s",), ("/s", "%"))
-NUMBER = Quantity("", ("",), ("", "%"))
-SCORE = Quantity("", ("",), ("",))
-COUNT = Quantity("", ("",), ("",), whole=True)
-MEMORY = Quantity("MiB", ("m", "g"), ("m", "g", "%"))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Quantities as a person writes them in an experiment: durations, sizes, limits, lists of rates."""
+"""Quantities as a person writes them in an experiment: durations, sizes, limits, rates, bounds."""
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
@@ -62,3 +63,31 @@ def _ascending(given: object) -> object:
 
 
 Rates = Annotated[tuple[float, ...], BeforeValidator(_ascending)]
+
+
+class Quantity(NamedTuple):
+    """What a metric is counted in.
+
+    Args:
+        shown: the unit in which pages show a version's own value.
+        bounds: the units that an absolute bound may have; the empty one is a plain number.
+        margins: the units that a margin on stable may have.
+        whole: bounds are whole numbers.
+        most: no bound may exceed it.
+    """
+
+    shown: str
+    bounds: tuple[str, ...]
+    margins: tuple[str, ...]
+    whole: bool = False
+    most: float = math.inf
+
+
+LATENCY = Quantity("ms", ("ms", "s"), ("ms", "s", "%"))
+SHARE = Quantity("%", ("%", ""), ("pp",), most=1.0)
+RELATIVE = Quantity("%", ("%", ""), ("pp", "%"))
+RATE = Quantity("/s", ("/s",), ("/s", "%"))
+NUMBER = Quantity("", ("",), ("", "%"))
+SCORE = Quantity("", ("",), ("",))
+COUNT = Quantity("", ("",), ("",), whole=True)
+MEMORY = Quantity("MiB", ("m", "g"), ("m", "g", "%"))

@@ -7,7 +7,8 @@ import numpy as np
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.gate import Gate, quoted
+from loadtest.experiment.gate import Gate
+from loadtest.experiment.gate_name import quoted
 from loadtest.experiment.metrics import QUALITY
 from loadtest.judge import score_tests
 from loadtest.judge.metric_tests import TESTS

@@ -280,7 +280,7 @@ def _classes_of(predictions: pa.Array, classes: NDArray[np.str_]) -> NDArray[np.
     encoded = predictions.dictionary_encode()
     place = {text: i for i, text in enumerate(classes.tolist())}
     known = [place.get(text, len(classes)) for text in encoded.dictionary.to_pylist()]
-    codes = np.asarray(encoded.indices.fill_null(len(known)))
+    codes = encoded.indices.fill_null(len(known)).to_numpy()
     found: NDArray[np.intp] = np.array([*known, len(classes)], dtype=np.intp)[codes]
     return found
 
@@ -296,11 +296,11 @@ def positive_class(gate: Gate, dataset: Dataset) -> int | None:
     if "positive class" not in gate.entry.needs:
         return None
     classes = np.unique(np.asarray(dataset.labels, dtype=str)).tolist()
-    if len(dataset.named_classes) == 2:
-        yes = dataset.named_classes[1]
-        if yes not in classes:
-            raise NoEvidence(f"no row is labelled {yes}, so it would be 0/0")
-        return int(classes.index(yes))
+    named = len(dataset.named_classes) == 2
+    if named and (yes := dataset.named_classes[1]) not in classes:
+        raise NoEvidence(f"no row is labelled {yes}, so it would be 0/0")
+    if named:
+        return int(classes.index(dataset.named_classes[1]))
     for yes, no in (("1", "0"), ("1.0", "0.0"), ("True", "False"), ("true", "false")):
         if yes in classes and len(classes) <= 2:
             return int(classes.index(yes))

@@ -12,7 +12,10 @@ const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3)
     .map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b };
 const paper = light(getComputedStyle(document.body).backgroundColor);
-const against = c => { if (c === 'none') return 1; const l = light(c); return (Math.max(l, paper) + 0.05) / (Math.min(l, paper) + 0.05) };
+const against = c => {
+  if (c === 'none') return 1;
+  const l = light(c);
+  return (Math.max(l, paper) + 0.05) / (Math.min(l, paper) + 0.05) };
 const of = (selector, what) =>
   [...document.querySelectorAll(selector)].map(e => against(getComputedStyle(e)[what]));
 return [Math.min(...of('p, td, th, figcaption, h1, h2, .why', 'color'), ...of('svg text', 'fill')),

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import GateError
-from loadtest.experiment.gate import Gate, quoted
+from loadtest.experiment.gate import Gate
+from loadtest.experiment.gate_name import quoted
 from loadtest.experiment.metrics import METRICS, NUMBER, SHARE, Metric
 
 

@@ -14,7 +14,7 @@ from loadtest.stats import calibration_error as errors
 from tests.loadtest.judge.test_score_tests import GOOD, LABELS, SETS, dataset, drawn, experiment, made
 
 
-def reference(hit, confidence):
+def by_definition(hit, confidence):
     """The gaps of scikit-learn's curve, weighted by the rows of each bin; empty bins are left out."""
     happened, said = calibration_curve(hit, confidence, n_bins=errors.BINS, strategy="uniform")
     place = np.searchsorted(np.linspace(0, 1, errors.BINS + 1)[1:-1], confidence)
@@ -33,7 +33,7 @@ def test_it_is_that_of_scikit_learns_curve(classes):
             hit, confidence = truth == 1, scores[:, 1]
         else:
             hit, confidence = scores.argmax(axis=1) == truth, scores.max(axis=1)
-        assert errors.estimate(scores, truth).value == pytest.approx(reference(hit, confidence), abs=1e-9)
+        assert errors.estimate(scores, truth).value == pytest.approx(by_definition(hit, confidence), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,10 @@ def test_the_judge_takes_distinct_rows_of_both_versions():
     run = made([str(label) for label in truth], stable, candidate)
     found = measure(Gate.parse("ece <= 0.1"), run)
     assert found.rows == len(truth)
-    assert found.candidate == pytest.approx(reference(truth == 1, candidate[:, 1].astype(float)), abs=1e-9)
-    assert found.stable == pytest.approx(reference(truth == 1, stable[:, 1].astype(float)), abs=1e-9)
+    assert found.candidate == pytest.approx(
+        by_definition(truth == 1, candidate[:, 1].astype(float)), abs=1e-9
+    )
+    assert found.stable == pytest.approx(by_definition(truth == 1, stable[:, 1].astype(float)), abs=1e-9)
 
 
 SURE = np.where(LABELS == "1", 0.99, 0.01)

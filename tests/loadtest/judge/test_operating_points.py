@@ -17,7 +17,7 @@ from tests.loadtest.judge.test_score_tests import dataset, experiment, made, val
 SETS = 200
 
 
-def reference(positive, score, least, kind):
+def by_definition(positive, score, least, kind):
     """The best of scikit-learn's curve, whose last point is no threshold; recall 0 where none will do."""
     precision, recall, _ = precision_recall_curve(positive, score)
     wanted, held = (precision, recall) if kind == "precision" else (recall, precision)
@@ -35,7 +35,7 @@ def test_the_best_is_that_of_scikit_learns_curve(kind):
         score = np.round(rng.random(rows) + 0.5 * positive, int(rng.integers(0, 3)))
         least = float(rng.choice([0.05, 0.5, 0.9, 1.0]))
         found = operating_points.best(positive, score, least, kind)
-        assert found == pytest.approx(reference(positive, score, least, kind), abs=1e-9)
+        assert found == pytest.approx(by_definition(positive, score, least, kind), abs=1e-9)
 
 
 def test_draws_of_all_rows_are_the_rows_and_equal_versions_have_equal_draws():
@@ -75,7 +75,7 @@ def test_verdicts(gate, candidate, word, traffic):
 
 def test_a_slice_and_rows_without_an_answer():
     part = np.where(np.arange(400) < 150, "a", "b")
-    own = reference(LABELS[:150] == "1", np.float32(GOOD[:150]), 0.9, "precision")
+    own = by_definition(LABELS[:150] == "1", np.float32(GOOD[:150]), 0.9, "precision")
     gate = "precision@recall=0.9[part=a] >= 10%"
     assert value_of(gate, made(LABELS, GOOD, GOOD, part=part)) == pytest.approx(own, abs=1e-9)
     silent = made(LABELS, GOOD, [None] * 399 + [0.9], "precision@recall=0.9 >= 60%")
