@@ -296,12 +296,10 @@ def positive_class(gate: Gate, dataset: Dataset) -> int | None:
     if "positive class" not in gate.entry.needs:
         return None
     classes = np.unique(np.asarray(dataset.labels, dtype=str)).tolist()
-    named = len(dataset.named_classes) == 2
-    if named and (yes := dataset.named_classes[1]) not in classes:
-        raise NoEvidence(f"no row is labelled {yes}, so it would be 0/0")
-    if named:
-        return int(classes.index(dataset.named_classes[1]))
-    for yes, no in (("1", "0"), ("1.0", "0.0"), ("True", "False"), ("true", "false")):
+    signs = [("1", "0"), ("1.0", "0.0"), ("True", "False"), ("true", "false")]
+    if len(dataset.named_classes) == 2:
+        signs = [(dataset.named_classes[1], dataset.named_classes[0])]
+    for yes, no in signs:
         if yes in classes and len(classes) <= 2:
             return int(classes.index(yes))
         if classes == [no]:
