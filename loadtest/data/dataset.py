@@ -263,7 +263,7 @@ class Dataset:
 
 
 def _hides_its_label(file: TableFile) -> bool:
-    """Whether it was meant to have ``label``: its first line is a row, or blanks or capitals are in the way."""
+    """Whether it was meant to have ``label``: its first line is a row, or blanks or capitals differ."""
     return any(_looks_like_a_cell(name) or name.strip().lower() == "label" for name in file.names)
 
 
