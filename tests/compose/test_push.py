@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from deploy.images.build import ROOT, own_images
 from deploy.images.sbom import write_sbom
@@ -150,6 +148,10 @@ def test_pushed_deleted_pulled_back_and_load_tested(docker, models, registry, ta
     ],
 )
 def test_the_bill_of_materials_of_an_image(docker, images, tmp_path, name, base, packages):
+    # loads a grammar of URLs for over a second, in every process that collects these tests
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     (image,) = own_images(docker, [name])
     path = write_sbom(docker, image, tmp_path)
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(path.read_text()) is None

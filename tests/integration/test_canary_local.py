@@ -10,6 +10,7 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from loadtest.errors import LabError
@@ -107,6 +108,8 @@ def test_users_of_a_candidate_that_is_hit_all_get_an_answer(lab, kind):
     assert set(before) == {(200, "stable"), (200, "candidate")}
     lab.inject("candidate", Fault(kind=kind))
     try:
+        if kind == "paused":
+            assert psutil.Process(lab._services["candidate"].process.pid).status() == psutil.STATUS_STOPPED
         # what was done to it on purpose is no reason to stop
         lab.check()
         assert lab.ended() == []

@@ -23,7 +23,7 @@ def unlabelled(shop, tmp_path):
     def make(gates):
         raw = tomllib.loads((EXPERIMENTS / "compare.toml").read_text())
         patient = {"warmup": "0.5s", "baseline": "1s", "timeout": "20s", "max_lag": "5s"}
-        patient |= {"until_decided": True, "duration": "300s"}
+        patient |= {"until_decided": True, "duration": "300s", "rate": 100}
         raw |= {"gates": gates, "data": {"path": str(rows)}, "load": raw["load"] | patient}
         path = tmp_path / "unlabelled.toml"
         path.write_text(tomli_w.dumps(raw))

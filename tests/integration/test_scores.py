@@ -40,7 +40,8 @@ def test_equal_labels_pass_and_worse_scores_fail(tmp_path):
     rows = pd.DataFrame(x, columns=["a", "b"]).assign(label=label)
     rows.to_csv(tmp_path / "lead" / "evaluation.csv", index=False)
     loadproof(tmp_path, "init", "lead")
-    load = {"rate": 200, "duration": "4s", "warmup": "1s", "max_lag": "5s", "timeout": "20s"}
+    load = {"rate": 200, "duration": "4s", "warmup": "1s", "baseline": "60s"}
+    load |= {"max_lag": "5s", "timeout": "20s"}
     experiment = Experiment.load_file(str(tmp_path / "lead.toml"), {"load": load}, GATES)
     (tmp_path / "lead.toml").write_text(experiment.to_toml())
 

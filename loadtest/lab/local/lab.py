@@ -163,6 +163,9 @@ class LocalLab:
         if fault.kind == "killed":
             self._killed.add(role)
             service.process.wait()
+        else:
+            # its other threads go on answering until the one that is to take the signal gets a core
+            os.waitid(os.P_PID, service.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def heal(self, role: Role) -> None:
         """End every fault of a version; see ``Lab.heal``."""

@@ -63,12 +63,15 @@ def find_versions(folder: Path) -> list[str]:
     found = (path.name for path in folder.glob("*") if _files(path) or _files(model_folder(path)))
     if versions := sorted(found):
         return versions
-    files = {suffix: one.file for one in formats() for suffix in one.suffixes}
-    stray = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix in files)
+    by_suffix = {suffix: one for one in reversed(formats()) for suffix in one.suffixes}
+    stray = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix in by_suffix)
     hint = f"for example {folder / 'v1' / 'model.skops'}"
     if stray:
         place = stray[0].parent if stray[0].parent != folder else folder / "v1"
-        hint = f"{stray[0]} must become {place / files[stray[0].suffix]}"
+        kind = by_suffix[stray[0].suffix]
+        hint = f"{stray[0]} must become {place / kind.file}"
+        if kind.runs_code:
+            hint += f", and loading it runs code, so allow it with ALLOW_PICKLE={folder.absolute().name}"
     raise VersionError(f"{folder}: no version in it, that is a folder with one of {_names()}; {hint}")
 
 

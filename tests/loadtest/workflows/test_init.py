@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -207,6 +208,58 @@ def test_one_model_needs_its_data_by_name(tmp_path):
     (tmp_path / "churn.joblib").touch()
     with pytest.raises(UsageError, match=r"churn.joblib: is one model, .* name that with --data"):
         made(tmp_path / "churn.joblib")
+
+
+def pickled(folder, name):
+    for version in ("v1", "v2"):
+        (folder / version / "model.skops").unlink()
+        joblib.dump(LogisticRegression().fit(X, Y), folder / version / name)
+
+
+def renamed(folder, was, now):
+    for version in ("v1", "v2"):
+        (folder / version / was).rename(folder / version / now)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "given", "advice", "followed"),
+    [
+        # a column that is no feature
+        (lambda f: write(f, {**SET, "id": Y}), {}, "--ignore", lambda f: {"ignore": ["id"]}),
+        # the label has another name, which nobody gave, or another than was given
+        (lambda f: write(f, {"a": X[:, 0], "b": X[:, 1], "truth": Y}), {}, "with --label",
+         lambda f: {"label": "truth"}),
+        (lambda f: None, {"label": "truth"}, "with --label", lambda f: {"label": "label"}),
+        # or is meant, in capitals or after a blank
+        (lambda f: write(f, {"a": X[:, 0], "b": X[:, 1], " Label": Y}), {}, "with --label",
+         lambda f: {"label": " Label"}),
+        (lambda f: (f / "evaluation.csv").rename(f / "x.csv"), {}, "with --data",
+         lambda f: {"data": f / "x.csv"}),
+        # a missing cell where the model takes none
+        (lambda f: write(f, {**SET, "a": [None, *X[1:, 0]]}), {}, "fill them", lambda f: write(f, SET)),
+        (lambda f: (f / "evaluation.csv").write_text("a,a,b,label\n1,1,2,0\n1,1,2,1\n"), {},
+         "rename or drop", lambda f: write(f, SET)),
+        (lambda f: write(f, {**SET, "label": np.where(Y, "yes", "no")}), {},
+         "write labels as the model does", lambda f: write(f, SET)),
+        # an experiment that is there
+        (lambda f: (f / "mine.toml").touch(), {}, "delete it", lambda f: (f / "mine.toml").unlink()),
+        # a name that says nothing, and then no second refusal
+        (lambda f: pickled(f, "best.pkl"), {}, "ALLOW_PICKLE=mine",
+         lambda f: renamed(f, "best.pkl", "model.joblib")),
+        (lambda f: pickled(f, "model.joblib"), {}, "ALLOW_PICKLE=mine", lambda f: None),
+    ],
+    ids=["id", "other-label", "wrong-label", "capital",
+         "other-set", "gap", "twice", "labels", "there", "name", "pickle"],
+)  # fmt: skip
+def test_advice_that_is_followed_works(mine, monkeypatch, spoil, given, advice, followed):
+    spoil(mine)
+    with pytest.raises(UsageError) as caught:
+        made(mine, **given)
+    assert advice in str(caught.value)
+    if "ALLOW_PICKLE" in advice:
+        monkeypatch.setenv("ALLOW_PICKLE", "mine")
+    given = given | new if isinstance(new := followed(mine), dict) else given
+    made(mine, **given)
 
 
 def test_a_folder_that_is_not_there(tmp_path):
