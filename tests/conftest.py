@@ -1,6 +1,6 @@
 """For all tests: who runs beside whom, and the demo versions.
 
-``make test`` spreads the test files over about two workers per core. A file stays in one process, and so do
+``make test`` spreads the test files over up to two workers per core. A file stays in one process, and so do
 the tests of each of the two labs on Compose. What takes long begins first, so that no core is idle at the
 end.
 """
@@ -77,9 +77,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Two workers per core that this process may use, and one; at most four more than cores: most wait."""
+    """Two workers per core that this process may use, and four more than cores at most: most tests wait."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(2 * cores + (cores > 1), cores + 4)
+    return min(2 * cores, cores + 4)
 
 
 def pytest_collection_modifyitems(items):
