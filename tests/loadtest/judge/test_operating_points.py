@@ -1,5 +1,7 @@
 """Labels at a threshold of one's own, precision at a recall and the other way round."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve
@@ -168,5 +170,6 @@ def test_scores_of_one_class_go_by_the_named_positive_one(named, recall):
     run = made(YES, [[0.5, 0.5]] * 8, [[0.5, 0.5]] * 8, named=named)
     wrong = run.evidence.candidate.correct.copy()
     wrong[1] = False
-    object.__setattr__(run.evidence.candidate, "correct", wrong)
+    candidate = replace(run.evidence.candidate, correct=wrong)
+    run = replace(run, evidence=replace(run.evidence, candidate=candidate))
     assert value_of("recall >= 10%", run) == pytest.approx(recall)
