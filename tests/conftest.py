@@ -35,6 +35,10 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 for name in ("no_proxy", "NO_PROXY"):
     os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost", "::1")))
 
+# hundreds of processes begin here, and each would compile the source anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # threads that wait for each other spin, and these tests already keep every core busy
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

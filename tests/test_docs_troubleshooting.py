@@ -18,18 +18,21 @@ def said(node):
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-SAID = [
-    text
-    for folder in ("loadtest", "services")
-    for path in sorted((ROOT / folder).rglob("*.py"))
-    for node in ast.walk(ast.parse(path.read_text()))
-    if (text := said(node))
-]
+@pytest.fixture(scope="module")
+def texts():
+    """Every string of the product."""
+    return [
+        text
+        for folder in ("loadtest", "services")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (text := said(node))
+    ]
 
 
 @pytest.mark.parametrize("quote", QUOTES)
-def test_the_message_exists(quote):
-    assert any(quote.rstrip(" …") in text for text in SAID)
+def test_the_message_exists(quote, texts):
+    assert any(quote.rstrip(" …") in text for text in texts)
 
 
 def test_every_symptom_quotes_or_explains():
