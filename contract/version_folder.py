@@ -14,6 +14,7 @@ from pathlib import Path
 
 from contract.model_toml import MODEL_TOML
 
+EXAMPLES = "examples.parquet"
 MLMODEL = "MLmodel"
 REQUIREMENTS = "requirements.txt"
 

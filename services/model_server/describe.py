@@ -40,10 +40,11 @@ from contract.model_toml import (
     read_model_toml,
     write_model_toml,
 )
+from contract.version_folder import EXAMPLES
 from services.model_server.columns import Columns as ColumnRows
 from services.model_server.columns import Rows, column
 from services.model_server.errors import VersionError, one_line
-from services.model_server.examples import EXAMPLES, write_examples
+from services.model_server.examples import write_examples
 from services.model_server.features import are_values, datatype_of, features_among, no_matrix
 from services.model_server.foreign_code import printed_by, warnings_of
 from services.model_server.required_columns import check_required, complete_rows, required_columns

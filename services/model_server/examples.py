@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.version_folder import EXAMPLES
 from services.model_server.columns import Columns, Rows, column
 from services.model_server.errors import VersionError, one_line
 from services.model_server.tensors import DTYPES, Input, TensorSpec
-
-EXAMPLES = "examples.parquet"
 
 ROWS = 100
 """The most rows that are kept, and that a model is tried on when it is loaded."""

@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.model_toml import MODEL_TOML, Task
-from contract.version_folder import version_folder
+from contract.version_folder import EXAMPLES, version_folder
 from services.model_server.columns import Rows
 from services.model_server.errors import VersionError, one_line
-from services.model_server.examples import EXAMPLES
 from services.model_server.ranked import RANKING, are_lists, by_score, firsts, lists_of
 from services.model_server.runtime import Run, Runtime
 from services.model_server.tensors import TensorSpec

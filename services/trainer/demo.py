@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from contract.model_toml import Columns, Input
 
 
 @dataclass(frozen=True)
@@ -15,12 +17,12 @@ class Rows:
     """Labelled rows.
 
     Args:
-        features: float64, shape (rows, columns of the demo).
+        features: numbers or text by column; a cell that is missing is NaN, or None in text.
         labels: the true outcome, shape (rows,).
-        others: further columns by name, shape (rows,) each: the value of a row, slices. No model sees them.
+        others: further columns by name, shape (rows,) each: the value of a row. No model sees them.
     """
 
-    features: NDArray[np.float64]
+    features: pd.DataFrame
     labels: NDArray[Any]
     others: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -42,14 +44,14 @@ class Demo:
     """One model in several versions, the rows that they were trained on, and rows that none of them saw.
 
     Args:
-        columns: the names of the features, in order.
+        input: what the versions take, the features in the model's order.
         label: the name of the label's column.
         training: rows that the versions were fitted on.
         evaluation: the evaluation set.
         versions: by name, in the order in which they are written.
     """
 
-    columns: tuple[str, ...]
+    input: Input | Columns
     label: str
     training: Rows
     evaluation: Rows

@@ -2,27 +2,30 @@
 
 ::
 
-    <out>/evaluation.parquet          features in the order of model.toml, the label, value and slices
+    <out>/evaluation.parquet          features in the order of model.toml, the label and the value
     <out>/<version>/model.skops       loads with the types that skops trusts by default
     <out>/<version>/model.toml
+    <out>/<version>/examples.parquet  of the rows that it was trained on, some to try it on
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contract.model_toml import MODEL_TOML, Input, ModelToml, write_model_toml
-from services.trainer.demo import Demo, Rows, Version
+from contract.model_toml import MODEL_TOML, ModelToml, write_model_toml
+from contract.version_folder import EXAMPLES
+from services.trainer.demo import Demo, Version
 
 EVALUATION = "evaluation.parquet"
-_VERSION_FILES = ("model.skops", MODEL_TOML)
+_VERSION_FILES = ("model.skops", MODEL_TOML, EXAMPLES)
+_EXAMPLES = 100  # rows
 _SEED = b"seed"
 
 
@@ -75,23 +78,19 @@ def write(demo: Demo, name: str, seed: int, folder: Path) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    table = _table(demo.evaluation, demo.columns, demo.label)
-    pq.write_table(table.replace_schema_metadata({_SEED: str(seed)}), folder / EVALUATION)
+    rows = pa.Table.from_pandas(demo.evaluation.features, preserve_index=False)
+    for column, cells in {demo.label: demo.evaluation.labels, **demo.evaluation.others}.items():
+        rows = rows.append_column(column, pa.array(cells))
+    pq.write_table(rows.replace_schema_metadata({_SEED: str(seed)}), folder / EVALUATION)
+    examples = pa.Table.from_pandas(demo.training.features[:_EXAMPLES], preserve_index=False)
     for version, fitted in demo.versions.items():
-        _write_version(fitted, name, version, demo.columns, folder / version)
+        _write_version(fitted, ModelToml(name, version, "classification", demo.input), folder / version)
+        pq.write_table(examples.replace_schema_metadata(None), folder / version / EXAMPLES)
 
 
-def _table(rows: Rows, columns: Collection[str], label: str) -> pa.Table:
-    features: dict[str, Any] = dict(zip(columns, rows.features.T, strict=True))
-    return pa.table({**features, label: rows.labels, **rows.others})
-
-
-def _write_version(fitted: Version, name: str, version: str, columns: Collection[str], folder: Path) -> None:
+def _write_version(fitted: Version, toml: ModelToml, folder: Path) -> None:
     from skops.io import dump
 
     folder.mkdir()
     dump(fitted.classifier, folder / "model.skops", compression=8)  # deflate
-    tensor = Input("features", "FP64", (-1, len(columns)), tuple(columns))
-    write_model_toml(
-        folder, ModelToml(name, version, "classification", tensor, fitted.description, fitted.compile)
-    )
+    write_model_toml(folder, replace(toml, description=fitted.description, compile=fitted.compile))
