@@ -46,10 +46,9 @@ def ask(url, users):
     with requests.Session() as session:
         # no proxy of the environment is asked either
         session.trust_env = False
-        (tensor,) = session.get(f"{url}/v2/models/shop", timeout=HUNG).json()["inputs"]
-        width = tensor["shape"][-1]
-        row = {"name": tensor["name"], "datatype": tensor["datatype"], "shape": [1, width]}
-        body = {"inputs": [row | {"data": [0.5] * width}]}
+        columns = session.get(f"{url}/v2/models/shop", timeout=HUNG).json()["inputs"]
+        # a shopper of whom nothing is known
+        body = {"inputs": [column | {"shape": [1], "data": [None]} for column in columns]}
         for user in users:
             headers = {"x-user-id": str(user)}
             session.post(f"{url}/v2/models/shop/infer", json=body, headers=headers, timeout=HUNG)

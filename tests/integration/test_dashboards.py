@@ -28,6 +28,7 @@ from loadtest.experiment.experiment import Data
 from loadtest.lab.interface import Version
 from loadtest.lab.local.lab import LocalLab
 from loadtest.workflows.canary_outputs import Metrics
+from services.trainer.shoppers import TEXTS
 from tests.conftest import SHOP
 from tests.integration.locust_process import free_port, until
 
@@ -114,7 +115,7 @@ def metrics_in_docs():
 @contextmanager
 def users(gateway, visits, token):
     """Users who are not pinned to a version, and what truly happened to them; counts who answered them."""
-    data = Dataset.read(Data(path=SHOP / "evaluation.parquet", label="bought", value="value"))
+    data = Dataset.read(Data(path=SHOP / "evaluation.parquet", label="bought", value="value"), every=True)
     stop = threading.Event()
 
     def visit():
@@ -123,8 +124,17 @@ def users(gateway, visits, token):
             for row in itertools.cycle(range(len(data))):
                 if stop.wait(0.05):
                     return
-                rows = {"name": "features", "datatype": "FP64", "shape": [1, len(data.names)]}
-                body = {"inputs": [rows | {"data": data.features[row].tolist()}]}
+                body = {
+                    "inputs": [
+                        {
+                            "name": name,
+                            "datatype": "BYTES" if name in TEXTS else "FP64",
+                            "shape": [1],
+                            "data": [cell],
+                        }
+                        for name, cell in zip(data.names, data.typed_row(row), strict=True)
+                    ]
+                }
                 answer = session.post(f"{gateway}/v2/models/shop/infer", json=body, timeout=60)
                 version = answer.headers["x-model-version"]
                 visits[version] += 1
