@@ -19,6 +19,7 @@ RATE ?=
 DURATION ?=
 UNTIL_DECIDED ?=
 RESTARTS ?=
+CONTROL ?=
 WORKERS ?=
 RESULTS ?= results
 CPUS ?=
@@ -56,11 +57,11 @@ install: $(VENV)/.local ## install what a load test needs into .venv
 setup: $(VENV)/.dev ## install what development needs into .venv
 
 .PHONY: loadtest
-loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION UNTIL_DECIDED RESTARTS WORKERS
+loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION UNTIL_DECIDED RESTARTS CONTROL WORKERS
 	@$(BIN)/loadproof compare --experiment $(EXPERIMENT) --backend $(BACKEND) --results $(RESULTS) \
 	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
 	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(if $(UNTIL_DECIDED),--until-decided) \
-	  $(if $(RESTARTS),--restarts $(RESTARTS)) $(if $(WORKERS),--workers $(WORKERS))
+	  $(if $(RESTARTS),--restarts $(RESTARTS)) $(if $(CONTROL),--control) $(if $(WORKERS),--workers $(WORKERS))
 
 .PHONY: canary
 canary: install ## give users the candidate step by step, or roll it back: BACKEND STABLE CANDIDATE RATE DURATION

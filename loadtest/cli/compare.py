@@ -38,6 +38,12 @@ def compare(
             "--until-decided", help="End as soon as every gate is decided; --duration is the limit (10m)."
         ),
     ] = False,
+    control: Annotated[
+        bool,
+        typer.Option(
+            "--control", help="Deploy stable a second time too, to show the noise beside each difference."
+        ),
+    ] = False,
     restarts: Annotated[
         int | None, typer.Option(help="Deploy both versions this many times, for a final decision.")
     ] = None,
@@ -52,6 +58,9 @@ def compare(
     ] = None,
     candidate_url: Annotated[
         str | None, typer.Option(help="Instead of a lab: the server of the candidate.")
+    ] = None,
+    control_url: Annotated[
+        str | None, typer.Option(help="For --control: a second server of the version in production.")
     ] = None,
     protocol: Annotated[
         str | None, typer.Option(help="What both servers speak (oip); docs/any-server.md lists it all.")
@@ -75,6 +84,7 @@ def compare(
             "duration": duration or (LIMIT if until_decided else None),
             "until_decided": until_decided or None,
             "restarts": restarts,
+            "control": control or control_url is not None or None,
             "workers": workers,
             "seed": seed,
         },
@@ -83,6 +93,7 @@ def compare(
     servers = {
         "stable": stable_url,
         "candidate": candidate_url,
+        "control": control_url,
         "protocol": protocol,
         "stable_model": stable_model,
         "candidate_model": candidate_model,

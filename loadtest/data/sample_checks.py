@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES_WITH_CONTROL
 
 _MOMENT = 1e-6
 """Seconds by which sums of floats may differ."""
@@ -38,7 +38,7 @@ def problem(table: pa.Table) -> str | None:
 def _problems(table: pa.Table) -> Iterator[tuple[NDArray[np.bool_], Callable[[int], str]]]:
     role = table["role"].combine_chunks()
     names = role.dictionary.to_pylist()
-    known = np.array([name in set(ROLES) for name in names], dtype=bool)
+    known = np.array([name in set(ROLES_WITH_CONTROL) for name in names], dtype=bool)
     codes = np.asarray(role.indices)
     yield ~known[codes], lambda at: f"no version has the role {names[codes[at]]!r}"
     row = table["row"].to_numpy()

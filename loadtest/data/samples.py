@@ -32,7 +32,7 @@ SCHEMA = pa.schema(
     [
         # index of the evaluation-set row that was sent
         pa.field("row", pa.int32(), nullable=False),
-        # the role that was asked (or, unpinned, that answered): stable or candidate
+        # the role that was asked (or, unpinned, that answered): stable, candidate or control
         pa.field("role", _CODES, nullable=False),
         # seconds since the run began: intended send, true send, and the last byte of the answer or giving up
         pa.field("scheduled_at", pa.float64(), nullable=False),

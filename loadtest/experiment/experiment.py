@@ -13,16 +13,17 @@ import difflib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tomli_w
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.gate import Gate, GateExpression
 from loadtest.experiment.load import Load, Phase
 from loadtest.experiment.part import Part
+from loadtest.experiment.role import Role
 from loadtest.experiment.sections import (
     NAME,
     Canary,
@@ -133,6 +134,20 @@ class Experiment(Part):
             raise GateError(f"{source}: {error}") from error
         except ValidationError as error:
             raise ExperimentError(f"{source}: {_in_words(error.errors()[0])}") from error
+
+    @model_validator(mode="after")
+    def _control_has_its_server(self) -> Self:
+        if self.target is not None and (self.target.control is not None) != self.load.control:
+            raise ValueError(
+                "[load] control = true and [target] control, the URL of a second server of stable, "
+                "go together; give both or neither"
+            )
+        return self
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Who gets the rows: stable, candidate, and control where there is one."""
+        return self.load.roles
 
     @property
     def scored(self) -> bool:

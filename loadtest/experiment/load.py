@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from loadtest.experiment.part import Part
+from loadtest.experiment.role import ROLES, ROLES_WITH_CONTROL, Role
 from loadtest.experiment.units import PositiveSeconds, Rates, Seconds
 
 SHORTEST_PHASE = 5.0
@@ -88,6 +89,9 @@ class Load(Part):
     """End as soon as every gate is decided, corrected for the repeated analyses; `duration` is the limit."""
     restarts: int = Field(default=1, ge=1)
     """How many times to deploy both versions; the spread between deployments then counts in the verdict."""
+    control: bool = False
+    """Deploy stable a second time and send it every row too, in `duet` traffic. Every gate is then shown for
+    control against stable as well, and a run in which these two differ by more than a margin is INVALID."""
     warmup: Seconds = 5.0
     """Load before the measurement starts; it is not counted."""
     baseline: Seconds | None = None
@@ -105,6 +109,11 @@ class Load(Part):
     """In `canary` and `shadow` traffic: how many users there are."""
     feedback_delay: Seconds = 5.0
     """In `canary` and `shadow` traffic: the mean time after which a user reports the true outcome."""
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Who gets the rows: stable, candidate, and control where there is one."""
+        return ROLES_WITH_CONTROL if self.control else ROLES
 
     @property
     def baseline_time(self) -> float:
@@ -160,6 +169,33 @@ class Load(Part):
             # a replay that is resolved has the phases that the log showed, and what follows from them
             raise ValueError(f"{min(own)} follows from the log of a replay; leave it out")
         return self
+
+    @model_validator(mode="after")
+    def _control_goes_with(self) -> Self:
+        if self.control and (why := self.refuses_control):
+            raise ValueError(f"control does not go with {why}; leave one of them out")
+        return self
+
+    @property
+    def refuses_control(self) -> str:
+        """The key that a control does not go with, and why; empty: it goes with all that is asked."""
+        return next(
+            (
+                f"{name}: {why}"
+                for name, given, why in (
+                    (
+                        f"traffic {self.traffic}",
+                        self.traffic != "duet",
+                        "only in a duet does every version get every row",
+                    ),
+                    ("until_decided", self.until_decided, "a run is held against its own noise at its end"),
+                    ("rates", bool(self.rates), "noise at one rate says nothing of another"),
+                    ("restarts", self.restarts > 1, "restarts show already how deployments differ"),
+                )
+                if given
+            ),
+            "",
+        )
 
     @model_validator(mode="after")
     def _shape_goes_alone(self) -> Self:

@@ -12,7 +12,11 @@ class Role(StrEnum):
     """In production."""
     CANDIDATE = "candidate"
     """Wants to be."""
+    CONTROL = "control"
+    """A second deployment of stable: how it differs from stable is noise."""
 
 
 ROLES = (Role.STABLE, Role.CANDIDATE)
-"""In the order in which every page, table and file shows them; samples hold a role by its place here."""
+"""The two that are compared, in the order in which every page, table and file shows them."""
+ROLES_WITH_CONTROL = (*ROLES, Role.CONTROL)
+"""All that samples can be of; they hold a role by its place here."""

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from contract.faults import MAX_DELAY, SERVER_FAULTS, ServerFault
 from loadtest.experiment.gate import Gate, GateExpression
 from loadtest.experiment.part import Part
-from loadtest.experiment.role import Role
+from loadtest.experiment.role import ROLES, Role
 from loadtest.experiment.units import Bytes, Cpus, PositiveSeconds, Seconds, seconds
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -106,6 +106,13 @@ class Fault(Part):
     """The share of requests that `slowed`, `wrong` or `failing` hits."""
     delay: Annotated[float, BeforeValidator(seconds), Field(ge=0, le=MAX_DELAY)] = 0.0
     """How much `slowed` delays an answer."""
+
+    @field_validator("role")
+    @classmethod
+    def _is_compared(cls, role: Role) -> Role:
+        if role not in ROLES:
+            raise ValueError(f"a fault is for {' or '.join(ROLES)}")
+        return role
 
     @property
     def by_server(self) -> bool:

@@ -20,7 +20,11 @@ from contract.headers import REQUEST_ID
 from loadtest.errors import UsageError
 from loadtest.experiment.role import Role
 
-TOKENS = {"stable": "LOADPROOF_STABLE_TOKEN", "candidate": "LOADPROOF_CANDIDATE_TOKEN"}
+TOKENS = {
+    "stable": "LOADPROOF_STABLE_TOKEN",
+    "candidate": "LOADPROOF_CANDIDATE_TOKEN",
+    "control": "LOADPROOF_CONTROL_TOKEN",
+}
 """Variables whose value is sent as a bearer token."""
 
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*(\S(?:.*\S)?)")
@@ -40,6 +44,8 @@ class Target(BaseModel):
     """Base URL of the version in production."""
     candidate: str
     """Base URL of the candidate."""
+    control: str | None = None
+    """Base URL of a second server of the version in production, for `[load] control`."""
     protocol: str = "oip"
     """What both servers speak: `oip`, `kserve-v1`, `tfserving`, `mlflow`, `sagemaker`, or `template` for a
     service of your own (any-server.md)."""
@@ -73,9 +79,11 @@ class Target(BaseModel):
                 )
         return headers
 
-    @field_validator("stable", "candidate")
+    @field_validator("stable", "candidate", "control")
     @classmethod
-    def _check_url(cls, url: str) -> str:
+    def _check_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return url
         if "@" in url.split("//", 1)[-1].split("/", 1)[0]:
             raise ValueError("a URL with a password would be stored with the run; give a header from env:")
         if not url.startswith(("http://", "https://")):
@@ -84,11 +92,13 @@ class Target(BaseModel):
 
     def url(self, role: Role) -> str:
         """Base URL of one version."""
-        return self.stable if role == "stable" else self.candidate
+        if role == "control" and self.control is not None:
+            return self.control
+        return self.candidate if role == "candidate" else self.stable
 
     def model(self, role: Role, name: str) -> str:
         """What one version calls the model that the experiment calls ``name``."""
-        return (self.stable_model if role == "stable" else self.candidate_model) or name
+        return (self.candidate_model if role == "candidate" else self.stable_model) or name
 
     def headers_of(self, role: Role) -> dict[str, str]:
         """The headers of requests to one version, with what the environment holds.

@@ -17,6 +17,7 @@ import numpy as np
 
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.caches import summarise_cache
+from loadtest.judge.control import against_itself, compare_with_control, noise
 from loadtest.judge.foreign_answers import foreign, no_labels
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.gate_test import Judged, decide
@@ -72,10 +73,14 @@ def judge_gates(run: Run) -> Judgement:
     problem = _measurement_problem(run) or no_labels(run)
     judged, saturated = with_saturation(judged, run)
     died = _death(run)
+    itself = against_itself(run)
+    control = compare_with_control(itself) if itself else []
     if problem:
         word, reason = Word.INVALID, problem
     elif died:
         word, reason = Word.FAIL, died
+    elif itself and (noisy := noise(control, itself)):
+        word, reason = Word.INVALID, noisy
     else:
         word, reason = together(judged, run.alpha)
     if word is Word.PASS and run.facts.load.cut_off and not run.facts.versions:
@@ -85,7 +90,7 @@ def judge_gates(run: Run) -> Judgement:
         reason += f"; {saturated}"
     if saturated and decided_after is None and _ended_early(run):
         reason += f"; ended after {run.facts.load.duration_s:.0f} s, as more load would not change that"
-    if decided_after is not None and not problem:
+    if decided_after is not None and word is not Word.INVALID:
         reason += f"; decided after {decided_after:.0f} s"
     load = run.facts.load
     if load.cut_off:
@@ -98,7 +103,9 @@ def judge_gates(run: Run) -> Judgement:
         backend=run.facts.backend,
         decided_after_s=decided_after,
         gates=tuple(j.result for j in judged),
-        versions={role: _summarise(role, run) for role in ROLES},
+        control=tuple(control),
+        versions={role: _summarise(role, run) for role in ROLES}
+        | ({Role.CONTROL: _summarise(Role.CANDIDATE, itself)} if itself else {}),
         rows=_rows(run),
         samples_sha256=run.samples.digest,
         load=LoadSummary(

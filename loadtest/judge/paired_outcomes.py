@@ -173,6 +173,7 @@ class Evidence:
     @classmethod
     def gather(cls, load: Load, samples: SampleSet, seconds: float) -> Evidence:
         """Lay out the samples of one run; ``seconds`` of load is what the generator states."""
+        samples = _compared(load, samples)
         start = float(samples.scheduled_at.min()) if len(samples) else 0.0
         stable, candidate = lay_out(load, samples, start)
         span = float(samples.scheduled_at.max()) - start if len(samples) else 0.0
@@ -198,9 +199,10 @@ def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Out
 
     Args:
         load: the traffic.
-        samples: of whole arrivals, in any order.
+        samples: of whole arrivals, in any order; those of a control are left out.
         start: the first arrival of the run, on the samples' clock.
     """
+    samples = _compared(load, samples)
     whole = _outcomes(samples, start, load.timeout)
     is_candidate = samples.is_role(Role.CANDIDATE) if len(samples) else np.zeros(0, dtype=bool)
     places = (
@@ -209,6 +211,10 @@ def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Out
         else (_in_time(whole.scheduled_at, ~is_candidate), _in_time(whole.scheduled_at, is_candidate))
     )
     return whole.take(places[0]), whole.take(places[1])
+
+
+def _compared(load: Load, samples: SampleSet) -> SampleSet:
+    return samples.where(~samples.is_role(Role.CONTROL)) if load.control and len(samples) else samples
 
 
 def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:

@@ -71,6 +71,27 @@ class GateResult(Document):
         return self.gate.value_unit
 
 
+class ControlGate(Document):
+    """How far a second deployment of stable is from stable, as one gate measures it: noise, nothing else.
+
+    ``estimate`` and ``interval`` are as in ``GateResult``, with the control in the candidate's place; None:
+    not known. ``beyond``: the two are shown to differ by more than the gate's margin, in either direction.
+    """
+
+    gate: GateExpression = Field(validation_alias=AliasChoices("gate", "name"), serialization_alias="name")
+    stable: float | None
+    control: float | None
+    estimate: float | None
+    interval: tuple[float | None, float | None]
+    unit: str
+    beyond: bool = False
+
+    @property
+    def name(self) -> str:
+        """The gate, as the person wrote it."""
+        return str(self.gate)
+
+
 class LatencySummary(Document):
     """Latency quantiles in milliseconds, from the intended send."""
 
@@ -226,6 +247,7 @@ class Verdict(Document):
     ``decided_after_s``: seconds of load after which a run that was to end as soon as it is decided was; None
     where it was not, and for any other run. ``samples_sha256`` is of the sample file that was judged.
     ``phases``: results by phase, none at a constant rate; the gates are about the whole run.
+    ``control``: of a run with one, each gate for control against stable; ``versions`` then has it too.
     ``worse_slices``: a finding that changes no verdict; None where it was not searched for.
     """
 
@@ -236,6 +258,7 @@ class Verdict(Document):
     backend: str
     decided_after_s: float | None = None
     gates: tuple[GateResult, ...]
+    control: tuple[ControlGate, ...] = ()
     versions: dict[Role, VersionSummary]
     rows: RowsSummary | None = None
     samples_sha256: str | None = None

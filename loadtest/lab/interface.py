@@ -56,9 +56,12 @@ class Endpoints:
     candidate: str
     prometheus: str | None = None
     stats: str | None = None
+    control: str | None = None
 
     def of(self, service: str) -> str:
         """The base URL of a version, by its service."""
+        if service == Role.CONTROL and self.control is not None:
+            return self.control
         return self.stable if service == Role.STABLE else self.candidate
 
 
@@ -165,8 +168,8 @@ class Lab(Protocol):
         """Facts for ``environment.json``: backend, limits as enforced, versions of the parts."""
 
 
-OpenLab = Callable[[tuple[Version, Version]], Lab]
-"""Makes a lab of stable and candidate, in this order; it starts when it is entered."""
+OpenLab = Callable[[tuple[Version, ...]], Lab]
+"""Makes a lab of stable, candidate and any control, in this order; it starts when it is entered."""
 
 
 VersionPython = Callable[[Path, Callable[[str], None]], Path]

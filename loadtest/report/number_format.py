@@ -210,6 +210,17 @@ def interval(gate: GateResult) -> str:
     return " to ".join(ends)
 
 
+def control_of(verdict: Verdict, gate: GateResult) -> str:
+    """Control against stable as the gate measures it: the estimate and its interval; beyond: is said."""
+    found = next((each for each in verdict.control if each.name == gate.name), None)
+    if found is None or found.estimate is None:
+        return "–"
+    show = signed if is_difference(gate) else quantity
+    ends = [("∞" if end is None else show(end, gate.unit)) for end in found.interval]
+    between = "" if ends[0] == ends[1] else f" ({ends[0]} to {ends[1]})"
+    return f"{show(found.estimate, gate.unit)}{between}{', beyond the margin' if found.beyond else ''}"
+
+
 def limit_of(gate: GateResult) -> str:
     """A gate's limit as text: its margin with its sign, or its bound."""
     return (signed if is_difference(gate) else quantity)(gate.margin, gate.unit)

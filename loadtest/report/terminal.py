@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, ROLES_WITH_CONTROL
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import GateResult, Verdict, Word
 from loadtest.report.number_format import (
@@ -19,6 +19,7 @@ from loadtest.report.number_format import (
     QUANTILES,
     STYLES,
     changed,
+    control_of,
     count,
     drawn,
     errors,
@@ -118,19 +119,22 @@ def live_table(view: LiveView) -> Table:
 
 def gate_table(verdict: Verdict, *, wide: bool) -> Table:
     """The gates of a verdict, one a row; the versions' own values where there is room."""
-    headings = ("", "gate", *(ROLES if wide else ()), "estimate", "interval")
-    shown = table(headings, ("", "gate"), wrapped=["gate"])
+    against = ("control against stable",) if verdict.control else ()
+    headings = ("", "gate", *(ROLES if wide else ()), "estimate", "interval", *against)
+    shown = table(headings, ("", "gate"), wrapped=["gate", *against])
     for gate in verdict.gates:
         mark = Text(f"{MARKS[gate.verdict]} {gate.verdict}", style=STYLES[gate.verdict])
         own = [quantity(value, gate.value_unit) for value in (gate.stable, gate.candidate)]
-        shown.add_row(mark, Text(gate.name), *(own if wide else ()), estimate(gate), interval(gate))
+        noise = (control_of(verdict, gate),) if verdict.control else ()
+        shown.add_row(mark, Text(gate.name), *(own if wide else ()), estimate(gate), interval(gate), *noise)
     return shown
 
 
 def version_table(verdict: Verdict) -> Table:
-    """Both versions side by side."""
-    shown = table(("", *ROLES), ("",))
-    both = [verdict.versions[role] for role in ROLES]
+    """The versions side by side, with the control where there is one."""
+    roles = [role for role in ROLES_WITH_CONTROL if role in verdict.versions]
+    shown = table(("", *roles), ("",))
+    both = [verdict.versions[role] for role in roles]
     shown.add_row("requests", *(f"{v.requests:,}" for v in both))
     shown.add_row("errors", *(errors(v) for v in both))
     if any(v.not_answer_examples for v in both):

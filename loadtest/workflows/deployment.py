@@ -38,7 +38,8 @@ def opened(ready: Ready, progress: Progress) -> Iterator[Lab]:
     """A lab, started in the order of ``ready.versions``, that says so and is stopped in the end."""
     with ready.open_lab(ready.versions) as lab:
         if ready.experiment.target is not None:
-            progress.step(f"two servers: stable {lab.endpoints.stable}, candidate {lab.endpoints.candidate}")
+            named = ", ".join(f"{role} {lab.endpoints.of(role)}" for role in ready.experiment.roles)
+            progress.step(f"{len(ready.experiment.roles)} servers: {named}")
         else:
             progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
             for role in ROLES:
@@ -76,9 +77,10 @@ def measure_on(
     Raises:
         LabError: the lab or the load generator broke.
     """
-    before = {role: lab.cpu_usage(role) for role in ROLES}
+    roles = experiment.roles
+    before = {role: lab.cpu_usage(role) for role in roles}
     # of a version that dies they could not be read afterwards
-    limits, environment = {role: lab.enforced_cpus(role) for role in ROLES}, lab.environment()
+    limits, environment = {role: lab.enforced_cpus(role) for role in roles}, lab.environment()
     died = run_load(lab, job, experiment, dataset, progress)
     run_facts: dict[str, dict[str, object]] = {
         role: {
@@ -86,7 +88,7 @@ def measure_on(
             "cpu_throttled_ratio": _throttled(before[role], lab.cpu_usage(role)),
             "memory_bytes": _memory(lab.endpoints.of(role)),
         }
-        for role in ROLES
+        for role in roles
         if not (died and role == Role.CANDIDATE)
     }
     if died:

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,13 +42,13 @@ class Ready(NamedTuple):
     Args:
         experiment: resolved; its data path is absolute, so that it can be read from another folder.
         dataset: the evaluation set.
-        versions: stable and candidate.
+        versions: stable, candidate, and the control where there is one.
         open_lab: makes the lab that starts both.
     """
 
     experiment: Experiment
     dataset: Dataset
-    versions: tuple[Version, Version]
+    versions: tuple[Version, ...]
     open_lab: OpenLab
 
 
@@ -57,7 +57,7 @@ class _Found(NamedTuple):
 
     experiment: Experiment
     dataset: Dataset
-    versions: tuple[Version, Version]
+    versions: tuple[Version, ...]
     notes: tuple[str, ...]
 
 
@@ -190,6 +190,8 @@ def check_canary_up(experiment: Experiment, backend: str) -> Checked:
 
 
 def _check(experiment: Experiment, backend: str, gates: CheckGates, results: Path | None = None) -> Checked:
+    if experiment.load.control and gates is not _check_rows_and_gates:
+        raise ExperimentError("only loadproof compare has a control; leave out [load] control")
     check_backend(backend, experiment)
     gates(experiment, None)
     untrained = experiment.model.trainer is not None and not experiment.data.path.exists()
@@ -226,7 +228,9 @@ def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:
 def _find(experiment: Experiment, gates: CheckGates, results: Path | None) -> _Found:
     """The evaluation set and the versions, held against the experiment and its gates."""
     replayed: tuple[str, ...] = ()
-    versions = resolve(experiment)
+    deployed = resolve(experiment)
+    # a control is stable once more
+    versions = [version for version in deployed if version.role in ROLES]
     models = {
         version.role: _read_model_toml(version.folder, experiment)
         for version in versions
@@ -250,7 +254,7 @@ def _find(experiment: Experiment, gates: CheckGates, results: Path | None) -> _F
     }
     outputs = {str(role): model.output for role, model in models.items()}
     notes = (*replayed, *sent_lines(sent, dataset.names), *output_lines(outputs))
-    return _Found(experiment, dataset, versions, notes)
+    return _Found(experiment, dataset, deployed, notes)
 
 
 def _read_model_toml(folder: Path, experiment: Experiment) -> ModelToml:
@@ -271,19 +275,17 @@ def _read_model_toml(folder: Path, experiment: Experiment) -> ModelToml:
     return model
 
 
-def resolve(experiment: Experiment) -> tuple[Version, Version]:
-    """The stable and the candidate version of an experiment: folders, images, or servers elsewhere.
+def resolve(experiment: Experiment) -> tuple[Version, ...]:
+    """The versions of an experiment, in the order of its roles: folders, images, or servers elsewhere.
 
     Raises:
         ModelError: a version is no image, no folder below ``model.folder`` and no path.
     """
-    stable, candidate = (
-        Version(role, Path(), None, None)
-        if experiment.target is not None
-        else _version(experiment, role, getattr(experiment.versions, role))
-        for role in ROLES
-    )
-    return stable, candidate
+    if experiment.target is not None:
+        return tuple(Version(role, Path(), None, None) for role in experiment.roles)
+    both = [_version(experiment, role, getattr(experiment.versions, role)) for role in ROLES]
+    again = [replace(both[0], role=role) for role in experiment.roles if role not in ROLES]
+    return *both, *again
 
 
 def _version(experiment: Experiment, role: Role, name: str) -> Version:

@@ -8,6 +8,7 @@ set -eu
 : "${STATS_ADDRESS:=0.0.0.0}" "${STATS_PORT:=9902}"
 : "${STABLE_HOST:=stable}" "${STABLE_PORT:=8080}"
 : "${CANDIDATE_HOST:=candidate}" "${CANDIDATE_PORT:=8080}"
+: "${CONTROL_HOST:=$STABLE_HOST}" "${CONTROL_PORT:=$STABLE_PORT}"
 : "${ROUTES_DIR:=/routes}"
 
 # a folder that is bound in read-only belongs to a lab of the loadproof command, which has begun its state itself
@@ -22,6 +23,7 @@ sed \
     -e "s|\${STATS_ADDRESS}|$STATS_ADDRESS|g" -e "s|\${STATS_PORT}|$STATS_PORT|g" \
     -e "s|\${STABLE_HOST}|$STABLE_HOST|g" -e "s|\${STABLE_PORT}|$STABLE_PORT|g" \
     -e "s|\${CANDIDATE_HOST}|$CANDIDATE_HOST|g" -e "s|\${CANDIDATE_PORT}|$CANDIDATE_PORT|g" \
+    -e "s|\${CONTROL_HOST}|$CONTROL_HOST|g" -e "s|\${CONTROL_PORT}|$CONTROL_PORT|g" \
     -e "s|\${ROUTES_DIR}|$ROUTES_DIR|g" \
     /etc/gateway/envoy.yaml > "$config"
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -41,10 +42,12 @@ baseline = "60s"
 warmup = "1s"
 max_lag = "2s"
 timeout = "10s"
+control = {has_control}
 
 [target]
 stable = "{stable}"
 candidate = "{candidate}"
+{control}
 protocol = "kserve-v1"
 """
 
@@ -117,6 +120,7 @@ class Setting(NamedTuple):
     rows: int = 400
     rate: int = 40
     seconds: int = 8
+    control: Callable[[int, int], object] | None = None
 
 
 # a gate on latency needs half a minute, and here no row comes twice
@@ -153,6 +157,14 @@ ATTACKS = {
         "sent once more",
     ),
     # half of the rows were asked before the load: the median over all of them hides the misses
+    # they are said to be one version: what the gates find between them is no noise
+    "the second deployment of stable is another build, wrong on every other row": (
+        honest,
+        honest,
+        ExitCode.INVALID,
+        "stable and a second deployment of it differ by",
+        Setting(control=lambda row, _: 0),
+    ),
     "the candidate takes 60 ms for a new row, and none for one it knows; stable takes 10 ms for each": (
         slow(0.010),
         caching(0.060),
@@ -166,10 +178,10 @@ ATTACKS = {
 
 def test_the_page_shows_these_attacks():
     rows = re.findall(
-        r"^\| (.+?) \| (PASS|FAIL|exit code 2, before the load)\b", PAGE.read_text("utf-8"), re.M
+        r"^\| (.+?) \| (PASS|FAIL|INVALID|exit code 2, before the load)\b", PAGE.read_text("utf-8"), re.M
     )
-    words = {ExitCode.PASS: "PASS", ExitCode.FAIL: "FAIL", ExitCode.USAGE: "exit code 2, before the load"}
-    assert dict(rows) == {attack: words[code] for attack, (_, _, code, *_) in ATTACKS.items()}
+    before = {ExitCode.USAGE: "exit code 2, before the load"}
+    assert dict(rows) == {attack: before.get(code, code.name) for attack, (_, _, code, *_) in ATTACKS.items()}
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -178,12 +190,14 @@ def test_the_verdict(tmp_path, attack):
     setting = given[0] if given else Setting()
     rows = "".join(f"{row},{row % 2}\n" for row in range(setting.rows))
     (tmp_path / "rows.csv").write_text("x,y\n" + rows, encoding="utf-8")
-    servers = [serve(stable), serve(candidate)]
+    servers = [serve(one) for one in (stable, candidate, setting.control) if one]
     urls = [f"http://127.0.0.1:{server.server_port}" for server in servers]
     (tmp_path / "attack.toml").write_text(
         EXPERIMENT.format(
             stable=urls[0],
             candidate=urls[1],
+            control=f'control = "{urls[2]}"' if setting.control else "",
+            has_control="true" if setting.control else "false",
             data=tmp_path / "rows.csv",
             gates=json.dumps(setting.gates),
             rate=setting.rate,

@@ -26,7 +26,8 @@ def configured(folder, routes, ports):
     """The path of the gateway's configuration, written into ``folder`` for these ports, by service."""
     values = {f"{name.upper()}_PORT": port for name, port in ports.items()}
     values |= {f"{name}_ADDRESS": "127.0.0.1" for name in ("LISTEN", "ADMIN", "STATS")}
-    values |= {f"{name}_HOST": "127.0.0.1" for name in ("STABLE", "CANDIDATE")}
+    values |= {f"{name}_HOST": "127.0.0.1" for name in ("STABLE", "CANDIDATE", "CONTROL")}
+    values = {"CONTROL_PORT": ports["stable"]} | values
     template = (GATEWAY_FOLDER / "envoy.yaml").read_text()
     config = folder / "envoy.yaml"
     config.write_text(render(template, values | {"ROUTES_DIR": str(routes)}))

@@ -144,12 +144,16 @@ def test_what_a_run_cannot_know(tmp_path, double, job, load, gates, code, says):
     assert {path.name for path in folder.iterdir()} == WHOLE
 
 
-def test_three_workers_and_another_seed(tmp_path, quick):
-    options = ["--experiment", quick(), "--candidate", "v1", "--duration", "3s"]
+def test_three_workers_a_control_and_another_seed(tmp_path, quick):
+    options = ["--experiment", quick(), "--candidate", "v1", "--duration", "3s", "--control"]
     code, output = loadproof(*options, "--workers", "3", "--seed", "7", results=tmp_path)
     assert code == 0, output
     load = json.loads((tmp_path / "latest" / "load.json").read_text())
     assert load["workers"] == 3
+    # every arrival went to all three, through the gateway
+    assert load["requests"]["control"] == load["requests"]["stable"] == load["requests"]["candidate"] > 0
+    verdict = json.loads((tmp_path / "latest" / "verdict.json").read_text())
+    assert [gate["beyond"] for gate in verdict["control"]] == [False, False]
     assert tomllib.loads((tmp_path / "latest" / "experiment.toml").read_text())["load"]["seed"] == 7
 
 

@@ -42,7 +42,9 @@ def fresh(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "routes", [Routes(0), Routes(10, swapped=True), Routes(100), Routes(0, shadow=True)], ids=str
+    "routes",
+    [Routes(0), Routes(10, swapped=True), Routes(100), Routes(0, shadow=True), Routes(0, control=True)],
+    ids=str,
 )
 def test_envoy_accepts_the_configuration(running, routes, tmp_path):
     write_routes(tmp_path, routes)

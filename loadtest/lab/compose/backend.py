@@ -20,7 +20,7 @@ def prepare(request: LabRequest, docker: Docker | None = None) -> OpenLab:
     client.versions()
     images = provide_images(client, request.say)
 
-    def open_lab(versions: tuple[Version, Version]) -> ComposeLab:
+    def open_lab(versions: tuple[Version, ...]) -> ComposeLab:
         return ComposeLab(
             versions,
             client,

@@ -49,7 +49,7 @@ def provide_images(docker: Docker, say: Callable[[str], None]) -> Images:
     for service in _BUILT:
         if service not in ours:
             require_image(docker, images[service], service)
-    servers = {role: images[role] for role in ROLES}
+    servers = {role: images[role] for role in ROLES} | {Role.CONTROL: images[Role.STABLE]}
     if _have(docker, images["prometheus"]):
         return Images(prometheus=True, servers=servers)
     say(f"no image {images['prometheus']}: this lab runs without Prometheus")

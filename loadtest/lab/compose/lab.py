@@ -56,7 +56,7 @@ class ComposeLab:
 
     def __init__(
         self,
-        versions: tuple[Version, Version],
+        versions: tuple[Version, ...],
         docker: Docker | None = None,
         *,
         prometheus: bool = True,

@@ -47,6 +47,8 @@ def write_override(
     }
     for service in ("gateway", "prometheus"):
         services[service] = {"restart": "no", "volumes": [_bind(state, "/routes")]}
+    if any(version.role == Role.CONTROL for version in versions):
+        services["gateway"]["environment"] = {"CONTROL_HOST": str(Role.CONTROL), "CONTROL_PORT": "8000"}
     return _write(folder / "override.json", services)
 
 

@@ -24,6 +24,7 @@ PORTS = {
     "stats": Port("gateway", "STATS_PORT", 9902, 9902),
     "stable": Port("stable", "STABLE_PORT", 8001, 8000),
     "candidate": Port("candidate", "CANDIDATE_PORT", 8002, 8000),
+    "control": Port("control", "CONTROL_PORT", 8003, 8000),
     "prometheus": Port("prometheus", "PROMETHEUS_PORT", 9090, 9090),
 }
 """Per endpoint of a lab."""

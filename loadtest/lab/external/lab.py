@@ -42,7 +42,8 @@ class UrlsLab(Lab):
     @property
     def endpoints(self) -> Endpoints:
         """Where the servers listen; there is no gateway, so that stable stands for it."""
-        return Endpoints(self._target.stable, self._target.stable, self._target.candidate)
+        target = self._target
+        return Endpoints(target.stable, target.stable, target.candidate, control=target.control)
 
     def set_cpus(self, role: Role, cpus: float) -> None:
         """A server that somebody else runs keeps the limit that it has: ``LabError``, always."""
@@ -91,6 +92,7 @@ class UrlsLab(Lab):
             "protocol": self._target.protocol,
             "stable": self._target.stable,
             "candidate": self._target.candidate,
+            **({"control": self._target.control} if self._target.control else {}),
         }
 
 

@@ -30,7 +30,7 @@ class RouteChange:
 
     Args:
         gateway: its base URL, asked for when it is needed.
-        addresses: ``host:port`` of each version by its service, as Prometheus sees it.
+        addresses: ``host:port`` of each version by its service, as Prometheus sees it; a control is one.
         within: seconds that the gateway gets to take routes over.
     """
 
@@ -41,10 +41,12 @@ class RouteChange:
 
     def files(self, state: State) -> dict[str, str]:
         """The state's own file and those that derive from it, text by name."""
+        addresses = self._addresses()
+        routes = Routes.of(state, control=Role.CONTROL in addresses)
         return {
             STATE_FILE: encode(state),
-            ROUTES_FILE: json.dumps(Routes.of(state).document(), indent=1) + "\n",
-            TARGETS_FILE: scrape_targets(state, self._addresses()),
+            ROUTES_FILE: json.dumps(routes.document(), indent=1) + "\n",
+            TARGETS_FILE: scrape_targets(state, addresses),
         }
 
     def confirm(self, state: State) -> None:

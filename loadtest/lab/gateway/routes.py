@@ -45,6 +45,7 @@ class Routes:
         swapped: after a promotion, the deployment called candidate plays stable and the other the candidate.
         serial: of the state's entry that these routes derive from.
         patience: seconds that the candidate's share waits for the candidate before stable is asked too.
+        control: there is a second deployment of stable, which only requests pinned to it reach.
 
     Raises:
         ValueError: the split is out of range, or both a split and a shadow are asked for.
@@ -56,6 +57,7 @@ class Routes:
     swapped: bool = False
     serial: int = 0
     patience: float = 1.0
+    control: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.split_percent <= 100:
@@ -64,11 +66,11 @@ class Routes:
             raise ValueError("in shadow traffic users get stable's answers only: the split must be 0")
 
     @classmethod
-    def of(cls, state: State) -> Routes:
+    def of(cls, state: State, *, control: bool = False) -> Routes:
         """The routes that a state asks for."""
         now = state.now
         swapped = state.services[Role.STABLE] != Role.STABLE
-        return cls(now.percent, now.mode == "shadow", swapped=swapped, serial=now.serial)
+        return cls(now.percent, now.mode == "shadow", swapped=swapped, serial=now.serial, control=control)
 
     @property
     def clusters(self) -> dict[Role, str]:
@@ -175,6 +177,7 @@ class Routes:
                 {"match": {**v2, "headers": pin}, "route": {"cluster": self._service(role), **self._policy()}}
                 for role, pin in pins.items()
             ),
+            *self._to_control(v2),
             {
                 "match": {**v2, "headers": [{"name": MODEL_VERSION, "present_match": True}]},
                 **_answer(400, f"{MODEL_VERSION} must be 'stable' or 'candidate', or be left out"),
@@ -197,6 +200,12 @@ class Routes:
             },
             {"match": {"prefix": "/"}, **_answer(404, "only paths below /v2 are served here")},
         ]
+
+    def _to_control(self, below: dict[str, Any]) -> list[dict[str, Any]]:
+        if not self.control:
+            return []
+        pin = [{"name": MODEL_VERSION, "string_match": {"exact": Role.CONTROL}}]
+        return [{"match": {**below, "headers": pin}, "route": {"cluster": Role.CONTROL, **self._policy()}}]
 
     def _policy(self) -> dict[str, Any]:
         # only where no byte of the request can have reached a version: what is measured is measured once.

@@ -30,7 +30,7 @@ def _prepare(request: LabRequest) -> OpenLab:
     find_envoy()
     folder, (experiment, say, state, percent, faults) = log_folder(), request
 
-    def open_lab(versions: tuple[Version, Version]) -> LocalLab:
+    def open_lab(versions: tuple[Version, ...]) -> LocalLab:
         return LocalLab(
             versions,
             folder,

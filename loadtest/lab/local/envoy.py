@@ -18,8 +18,9 @@ def gateway_command(folder: Path, routes: Path, ports: Mapping[str, int]) -> lis
     """Write ``envoy.yaml`` into ``folder`` and return the command that runs it; it has five ports."""
     values: dict[str, str | int] = {
         **{f"{name}_ADDRESS": HOST for name in ("LISTEN", "ADMIN", "STATS")},
-        **{f"{name}_HOST": HOST for name in ("STABLE", "CANDIDATE")},
+        **{f"{name}_HOST": HOST for name in ("STABLE", "CANDIDATE", "CONTROL")},
         **{f"{name.upper()}_PORT": ports[name] for name in ("admin", "stats", "stable", "candidate")},
+        "CONTROL_PORT": ports.get("control", ports["stable"]),  # without one no route leads there
         "LISTEN_PORT": ports["gateway"],
         "ROUTES_DIR": str(routes),
     }

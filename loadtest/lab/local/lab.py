@@ -61,7 +61,7 @@ class LocalLab:
 
     def __init__(
         self,
-        versions: tuple[Version, Version],
+        versions: tuple[Version, ...],
         folder: Path,
         model: str,
         *,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from loadtest.data.local_errors import local_trouble
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
-from loadtest.experiment.role import ROLES, Role
+from loadtest.experiment.role import Role
 from loadtest.load.baseline.asking import BaselineReach
 from loadtest.load.cluster.sample_totals import SampleTotals
 from loadtest.load.cluster.worker_reports import WorkerReports
@@ -122,18 +122,18 @@ def summarise(
         duration_s=duration,
         began_at=began_at,
         ended="broken" if broken else "completed" if stopped_after is None else "stopped",
-        requests={role: totals.requests(role) for role in ROLES},
+        requests={role: totals.requests(role) for role in load.roles},
         warmup_requests={
             role: sum(share.last.warmup[index] for share in reports.shares)
-            for index, role in enumerate(ROLES)
+            for index, role in enumerate(load.roles)
         },
         baseline={role: reach._asdict() for role, reach in (baseline or {}).items()},
         first_rows={str(role): count for role, count in (first_rows or {}).items()},
         resent={
             role: sum(share.last.resent[index] for share in reports.shares)
-            for index, role in enumerate(ROLES)
+            for index, role in enumerate(load.roles)
         },
-        not_answers={role: _joined(reports, index) for index, role in enumerate(ROLES)},
+        not_answers={role: _joined(reports, index) for index, role in enumerate(load.roles)},
         workers=len(reports.shares),
         clock_skew_s=[share.last.clock_skew for share in reports.shares],
         missing_workers=missing,

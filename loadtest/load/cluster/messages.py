@@ -123,9 +123,9 @@ class Report(NamedTuple):
         sent: measured arrivals sent.
         elapsed: seconds since time zero; negative during the warm-up; None: it does not send yet.
         settled: when the first arrival is scheduled that was not sent or not answered yet; None: all were.
-        warmup: warm-up requests sent to stable and to the candidate.
-        resent: requests to stable and to the candidate that were sent once more.
-        not_answers: of stable and of the candidate, texts that are no answer and how often each came.
+        warmup: warm-up requests sent to stable, the candidate and the control.
+        resent: requests to each of them that were sent once more.
+        not_answers: of each of them, texts that are no answer and how often each came.
         clock_skew: how far the worker's wall clock is ahead of the master's, in seconds, plus what the start
             took to come; None: it has not begun.
         problem: why it ended early; None: it did not.
@@ -143,8 +143,8 @@ class Report(NamedTuple):
     sent: Count = 0
     elapsed: FiniteFloat | None = None
     settled: FiniteFloat | None = None
-    warmup: tuple[Count, Count] = (0, 0)
-    resent: tuple[Count, Count] = (0, 0)
+    warmup: tuple[Count, Count, Count] = (0, 0, 0)
+    resent: tuple[Count, Count, Count] = (0, 0, 0)
     not_answers: tuple[Texts, ...] = ()
     clock_skew: FiniteFloat | None = None
     problem: Annotated[str, Field(max_length=5000)] | None = None

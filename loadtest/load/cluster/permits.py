@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES
 
 _LAB = frozenset({"gateway"})
 """The service of the lab's own network; without a header of a variable."""
@@ -39,7 +38,7 @@ class Permits:
             UsageError: a host or a variable is not allowed; the one line names it and the option.
         """
         target = experiment.target
-        for url in [host] if target is None else [target.url(role) for role in ROLES]:
+        for url in [host] if target is None else [target.url(role) for role in experiment.roles]:
             if not self._allows(url, gateway=target is None):
                 raise UsageError(
                     f"the master names the host {_of(url)!r}, which this worker does not allow; "

@@ -50,7 +50,7 @@ class RunInProgress:
         self.digest = digest
         self.name = uuid.uuid4().hex[:12]
         self.reports = WorkerReports(self.name, clients)
-        self.counts = LiveCounts(experiment.objective.latency)
+        self.counts = LiveCounts(experiment.objective.latency, experiment.roles)
         self.baseline: Baseline | None = None
         self.began_at: float | None = None
         self.folder = Path()

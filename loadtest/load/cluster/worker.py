@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from locust.env import Environment
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ExitCode, LabError, LoadproofError
 from loadtest.experiment.experiment import Data, Experiment
-from loadtest.experiment.role import ROLES, Role
+from loadtest.experiment.role import Role
 from loadtest.load.cluster.channel import Channel
 from loadtest.load.cluster.messages import (
     DatasetContent,
@@ -33,7 +33,7 @@ from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.protocols import codec_from
 from loadtest.load.protocols.oip import OpenInference
 from loadtest.load.sending.arrivals import draw
-from loadtest.load.sending.driver import PINNED, Driver
+from loadtest.load.sending.driver import Driver, pinned
 from loadtest.load.sending.recorder import MakeRecorder, Recorder
 from loadtest.load.sending.request_bodies import encode_bodies
 from loadtest.load.sending.target import check_reachable, clients_of
@@ -204,13 +204,13 @@ class _Share:
     def _prepare(self, experiment: Experiment, dataset: Dataset) -> Driver:
         job, load, target = self.job, experiment.load, experiment.target
         host = self._inputs.settings.target or job.host
-        for base in [host] if target is None else {target.url(role) for role in ROLES}:
+        for base in [host] if target is None else {target.url(role) for role in experiment.roles}:
             check_reachable(base)
         schedules = [
             draw(load, len(dataset), worker, job.workers, dataset.recorded) for worker in range(job.workers)
         ]
         schedule = schedules[job.worker]
-        codecs = {role: codec_from(job.codecs[role]) for role in ROLES}
+        codecs = {role: codec_from(job.codecs[role]) for role in experiment.roles}
         distinct = {
             codec: encode_bodies(dataset, codec, schedule.row, lambda: gevent.sleep(0))
             for codec in set(codecs.values())
@@ -232,8 +232,8 @@ class _Share:
             "task": TaskAnswers(dataset),
         }
         driver = (
-            Driver(**parts, versions=PINNED[load.traffic])
-            if load.traffic in PINNED
+            Driver(**parts, versions=versions)
+            if (versions := pinned(load)) is not None
             else UnpinnedDriver(
                 load=load,
                 dataset=dataset,
@@ -281,8 +281,8 @@ class _Share:
             sent=driver.sent if driver else 0,
             elapsed=None if self._origin is None else time.perf_counter() - self._origin,
             settled=driver.settled if driver else None,
-            warmup=(driver.warmup[0], driver.warmup[1]) if driver else (0, 0),
-            resent=(driver.resent[0], driver.resent[1]) if driver else (0, 0),
+            warmup=_counts(driver.warmup) if driver else (0, 0, 0),
+            resent=_counts(driver.resent) if driver else (0, 0, 0),
             not_answers=tuple(dict(kept.texts) for kept in driver.not_answers) if driver else (),
             clock_skew=self._clock_skew,
             problem=problem,
@@ -290,3 +290,8 @@ class _Share:
         )
         self._number += 1
         self._channel.send(report)
+
+
+def _counts(of_roles: Sequence[int]) -> tuple[int, int, int]:
+    stable, candidate, control = of_roles
+    return stable, candidate, control

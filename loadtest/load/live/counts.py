@@ -77,12 +77,13 @@ class LiveCounts:
 
     Args:
         objective: the latency objective in seconds.
+        roles: that samples come of.
     """
 
-    def __init__(self, objective: float) -> None:
+    def __init__(self, objective: float, roles: Sequence[Role] = ROLES) -> None:
         self._objective = objective
         self.lag = Histogram()
-        self.roles: dict[Role, RoleCounts] = {role: RoleCounts() for role in ROLES}
+        self.roles: dict[Role, RoleCounts] = {role: RoleCounts() for role in roles}
 
     def add(self, samples: SampleSet) -> None:
         """Take in samples of the run."""

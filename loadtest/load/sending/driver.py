@@ -8,6 +8,7 @@ of the ones before. Locust's user only stands for it in Locust's pages.
 from __future__ import annotations
 
 import gc
+import itertools
 import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ from locust import User, task
 
 from loadtest.data.local_errors import LOCAL_ERRORS
 from loadtest.errors import ExitCode
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.load import Load
+from loadtest.experiment.role import ROLES_WITH_CONTROL
 from loadtest.load.protocols import Codec
 from loadtest.load.sending.arrivals import Schedule
 from loadtest.load.sending.http_client import Answer, Client
@@ -49,8 +51,19 @@ class Generator(User):
 
 
 def duet(candidate_first: bool) -> tuple[int, ...]:
-    """Duet traffic: an arrival goes to both versions at once, in the drawn order (indices of ``ROLES``)."""
+    """Duet traffic: an arrival goes to both versions at once, in the drawn order (places in ``ROLES``)."""
     return (1, 0) if candidate_first else (0, 1)
+
+
+def duet_with_control() -> Callable[[bool], tuple[int, ...]]:
+    """The same with a control, which is first, second and last in turn: on average nobody is before it."""
+    turns = itertools.cycle(range(3))
+
+    def versions(candidate_first: bool) -> tuple[int, ...]:
+        both, turn = duet(candidate_first), next(turns)
+        return *both[:turn], 2, *both[turn:]
+
+    return versions
 
 
 PINNED: Mapping[str, Callable[[bool], tuple[int, ...]]] = {
@@ -61,12 +74,17 @@ PINNED: Mapping[str, Callable[[bool], tuple[int, ...]]] = {
 """Per kind of pinned traffic: which versions get the row of an arrival, in which order."""
 
 
+def pinned(load: Load) -> Callable[[bool], tuple[int, ...]] | None:
+    """As ``PINNED``, with a control where the load has one; None: the gateway chooses the version."""
+    return duet_with_control() if load.control else PINNED.get(load.traffic)
+
+
 class Driver:
     """Sends one worker's arrivals as pinned traffic and records what comes back.
 
-    Codecs, bodies (by row) and clients are stable's and the candidate's; ``ids`` is what request
-    ids begin with, before the request's serial; ``timeout`` is a request's, in seconds; ``task`` says what
-    can be an answer; for ``versions`` see ``PINNED``.
+    Codecs, bodies (by row) and clients are stable's, the candidate's and any control's; ``ids`` is what
+    request ids begin with, before the request's serial; ``timeout`` is a request's, in seconds; ``task`` says
+    what can be an answer; for ``versions`` see ``pinned``.
     """
 
     def __init__(
@@ -91,10 +109,11 @@ class Driver:
         self._timeout = timeout
         self._ids = ids.encode()
         self._task = task
-        self.not_answers = [NotAnswers() for _ in ROLES]
+        self.not_answers = [NotAnswers() for _ in clients]
         self._serial = 0
         self._heads = [
-            client.head(codec.path, role) for client, codec, role in zip(clients, codecs, ROLES, strict=True)
+            client.head(codec.path, role)
+            for client, codec, role in zip(clients, codecs, ROLES_WITH_CONTROL, strict=False)
         ]
         self._versions = versions
         self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
@@ -104,8 +123,8 @@ class Driver:
         self._until = float("inf")
         self._origin = float("inf")
         self.sent = 0
-        self.warmup = [0, 0]
-        self.resent = [0, 0]
+        self.warmup = [0] * len(ROLES_WITH_CONTROL)
+        self.resent = [0] * len(ROLES_WITH_CONTROL)
         self.problem: str | None = None
         self.code = ExitCode.PASS
 
@@ -185,7 +204,7 @@ class Driver:
                 "the rate is beyond it; lower the rate or add workers",
                 ExitCode.INVALID,
             )
-        elif len(self._in_flight) + len(ROLES) > self._capacity:
+        elif len(self._in_flight) + len(self._clients) > self._capacity:
             self.fail(
                 f"{len(self._in_flight):,} requests were in flight, as many as the load generator can hold: "
                 "the target is too slow for this rate; lower the rate or the time-out, or add workers",
@@ -227,7 +246,7 @@ class Driver:
             )
 
     def _record(self, answer: Answer, role: int, scheduled_at: float, row: int, serial: int) -> None:
-        name, origin = ROLES[role], self._origin
+        name, origin = ROLES_WITH_CONTROL[role], self._origin
         told = read_answer(answer, name, self._codecs[role], self._task, self.not_answers[role])
         done_at = answer.done_at - origin
         self._recorder.add(

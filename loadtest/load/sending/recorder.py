@@ -21,7 +21,7 @@ from loadtest.data.baseline import BaselineAnswers, Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.data.ranking_text import items_of
 from loadtest.data.samples import SCHEMA, SampleSet
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES_WITH_CONTROL
 from loadtest.load.sending.response import BROKEN
 
 _RECORD = struct.Struct("<ibdddhiiih")
@@ -66,16 +66,17 @@ class Recorder:
         self._labels = pa.array(labels.tolist(), pa.string()) if graded else None
         self._ranked, self._relevant = dataset.ranked, dataset.relevant
         self._baseline = {
-            ROLES.index(role): Comparison(dataset, answers) for role, answers in (baseline or {}).items()
+            ROLES_WITH_CONTROL.index(role): Comparison(dataset, answers)
+            for role, answers in (baseline or {}).items()
         }
         self._waiting = {
-            ROLES.index(role)
+            ROLES_WITH_CONTROL.index(role)
             for role, answers in (baseline or {}).items()
             if any(answer is not None for answer in answers.values())
         }
         """Versions whose other rows are asked after the load."""
         self._asked_before = {
-            ROLES.index(role): _asked_before(dataset, answers, warmup)
+            ROLES_WITH_CONTROL.index(role): _asked_before(dataset, answers, warmup)
             for role, answers in (baseline or {}).items()
         }
         self.recorded = 0
@@ -98,7 +99,7 @@ class Recorder:
         scores: Sequence[float] | None = None,
     ) -> None:
         """Record one request; see ``loadtest.data.samples.SCHEMA``. ``role`` is an index into
-        ``ROLES``."""
+        ``ROLES_WITH_CONTROL``."""
         errors, predictions = self._errors, self._predictions
         self._buffer += _RECORD.pack(
             row,
@@ -131,7 +132,7 @@ class Recorder:
         lists = [items_of(text) for text in predictions] if self._ranked else []
         if self._ranked:
             ranking = pa.array(lists, ranking.type).take(codes)
-        role = pa.DictionaryArray.from_arrays(pa.array(columns["role"]), pa.array(ROLES))
+        role = pa.DictionaryArray.from_arrays(pa.array(columns["role"]), pa.array(ROLES_WITH_CONTROL))
         broken = np.isin(columns["error"], [code for code, error in enumerate(errors) if error in BROKEN])
         matches, baseline = self._matching(columns["role"], rows, prediction, broken, scores)
         wanted = (columns["error"] != _NONE) | _is_false(matches)

@@ -18,7 +18,7 @@ from contract.headers import MODEL_VERSION
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ExperimentError, TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES, Role
+from loadtest.experiment.role import Role
 from loadtest.load.protocols import Codec, protocol_named
 from loadtest.load.protocols.oip import OpenInference
 from loadtest.load.sending.connection import LARGEST
@@ -66,7 +66,7 @@ def check_reachable(host: str) -> None:
 
 
 def ask_target(experiment: Experiment, host: str, dataset: Dataset) -> dict[Role, Codec]:
-    """Ask both versions what they want to be sent, and whether they answer.
+    """Ask all versions what they want to be sent, and whether they answer.
 
     Args:
         experiment: names the model, and the two servers where there is no gateway.
@@ -85,7 +85,7 @@ def ask_target(experiment: Experiment, host: str, dataset: Dataset) -> dict[Role
         session.trust_env = False  # no proxy
         # OpenSSL's own variable, which the connections of the load obey by themselves
         session.verify = os.environ.get("SSL_CERT_FILE") or True
-        return {role: _ask(session, role, experiment, host, dataset) for role in ROLES}
+        return {role: _ask(session, role, experiment, host, dataset) for role in experiment.roles}
 
 
 def _ask(session: requests.Session, role: Role, experiment: Experiment, host: str, dataset: Dataset) -> Codec:
@@ -239,5 +239,5 @@ def client_of(role: Role, experiment: Experiment, host: str, codec: Codec) -> Cl
 def clients_of(experiment: Experiment, host: str, codecs: Mapping[Role, Codec]) -> list[Client]:
     """The clients of all versions; behind a gateway they are the same one, which shares its connections."""
     if experiment.target is None:
-        return [client_of(ROLES[0], experiment, host, codecs[ROLES[0]])] * len(ROLES)
-    return [client_of(role, experiment, host, codecs[role]) for role in ROLES]
+        return [client_of(Role.STABLE, experiment, host, codecs[Role.STABLE])] * len(experiment.roles)
+    return [client_of(role, experiment, host, codecs[role]) for role in experiment.roles]

@@ -13,7 +13,7 @@ from locust.env import Environment
 from locust.runners import STATE_INIT, MasterRunner, WorkerRunner
 from prometheus_client import CollectorRegistry
 
-from loadtest.errors import LoadproofError
+from loadtest.errors import ExperimentError, LoadproofError
 from loadtest.experiment.experiment import EXPERIMENTS, Experiment, Load
 from loadtest.load.cluster.coordinator import Coordinator, RunHooks
 from loadtest.load.cluster.permits import Permits, is_local
@@ -59,7 +59,12 @@ def start(environment: Environment, **_: object) -> None:
 
     def chosen() -> Experiment:
         load = {name: getattr(options, name) for name in ("traffic", "rate", "duration")}
-        return inputs.locate(Experiment.load_file(options.experiment, {"load": load}))
+        experiment = inputs.locate(Experiment.load_file(options.experiment, {"load": load}))
+        if experiment.load.control:
+            raise ExperimentError(
+                "these pages show two versions; leave out [load] control, or run loadproof compare"
+            )
+        return experiment
 
     def resolve() -> Experiment:
         experiment = chosen()

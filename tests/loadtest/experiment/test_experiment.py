@@ -51,7 +51,7 @@ def test_durations(text, expected):
         (
             "[load]\nxyzzy = 5",
             ExperimentError,
-            ["load.xyzzy: no such key; there are baseline, duration, feedback_delay"],
+            ["load.xyzzy: no such key; there are baseline, control, duration"],
         ),
         ("[lod]\nrate = 5", ExperimentError, ["lod: no such key; did you mean load?"]),
         ("[[faults]]\nkind = 'wrong'\nsahre = 1", ExperimentError, ["faults.0.sahre", "did you mean share?"]),

@@ -53,6 +53,13 @@ def test_names_and_paths(models):
     assert (candidate.role, candidate.folder) == ("candidate", elsewhere)
 
 
+def test_a_control_is_stable_once_more(models):
+    plain = experiment(models)
+    asked = plain.model_copy(update={"load": plain.load.model_copy(update={"control": True})})
+    stable, _, control = resolve(asked)
+    assert (control.role, control.folder, control.cpus) == ("control", stable.folder, stable.cpus)
+
+
 def test_a_version_may_be_compared_with_itself(models):
     stable, candidate = resolve(experiment(models, "v1", "v1"))
     assert stable.folder == candidate.folder
@@ -186,6 +193,7 @@ WRONG = [
     (COMPARE, load(phases=PHASES), ["--rate", "9"], "leave rate out, or the phases"),
     (COMPARE, load(phases=PHASES), ["--rates", "9,10"], "each of them is one constant rate"),
     (CAPACITY, load(phases=PHASES), (), "capacity looks for one constant rate"),
+    (CAPACITY, load(control=True), (), "only loadproof compare has a control"),
     (CAPACITY, load(replay="log"), (), "leave out [load] replay"),
     (RUN, canary(load={"traffic": "canary", "replay": "log"}), (), "leave out [load] replay"),
     (UP, load(replay="log"), (), "by loadproof compare alone"),

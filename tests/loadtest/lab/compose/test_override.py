@@ -84,3 +84,15 @@ def test_a_dollar_in_a_path_is_none_of_composes_variables(tmp_path):
     (mount,) = services(written)["stable"]["volumes"]
     # Compose reads two as one
     assert mount["source"] == str(tmp_path / "$$HOME" / "$${MODELS}")
+
+
+@pytest.mark.parametrize(
+    ("roles", "environment"),
+    [
+        (["stable", "candidate"], None),
+        (["stable", "candidate", "control"], {"CONTROL_HOST": "control", "CONTROL_PORT": "8000"}),
+    ],
+)
+def test_the_gateway_finds_a_control_where_there_is_one(tmp_path, roles, environment):
+    versions = [Version(role, tmp_path, 1, 1) for role in roles]
+    assert services(write_override(tmp_path, versions, tmp_path))["gateway"].get("environment") == environment

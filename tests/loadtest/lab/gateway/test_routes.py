@@ -57,6 +57,17 @@ def test_routes_that_make_no_sense_are_refused(percent, shadow, message):
         Routes(percent, shadow)
 
 
+def test_a_control_is_reached_by_its_pin_alone():
+    def pinned(document):
+        routes = [r for r in routes_of(document) if r.get("route", {}).get("cluster") == "control"]
+        return [r["match"]["headers"][0]["string_match"]["exact"] for r in routes]
+
+    assert pinned(Routes.of(STATE, control=True).document()) == ["control"]
+    # elsewhere it is a version that nobody knows
+    assert pinned(Routes.of(STATE).document()) == []
+    assert unpinned(Routes.of(STATE, control=True).document()) == unpinned(Routes.of(STATE).document())
+
+
 def test_a_shadow_mirrors_all_unpinned_traffic_and_pinned_traffic_never():
     document = Routes(0, shadow=True).document()
     (policy,) = unpinned(document)["request_mirror_policies"]
