@@ -24,10 +24,15 @@ WORKERS ?=
 RESULTS ?= results
 CPUS ?=
 PRICE ?=
+# of `make loadtest` with workers on other machines
+LISTEN ?=
+EXPECT_WORKERS ?=
 # what `make master` and `make worker` take
 BIND ?= 127.0.0.1
 MASTER ?=
 TARGET ?=
+ALLOW ?=
+WAIT ?=
 PROCESSES ?= 1
 # what `make swarm-up` takes: services whose ports are published on every address of the node
 PUBLISH ?= gateway
@@ -57,11 +62,12 @@ install: $(VENV)/.local ## install what a load test needs into .venv
 setup: $(VENV)/.dev ## install what development needs into .venv
 
 .PHONY: loadtest
-loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION UNTIL_DECIDED RESTARTS CONTROL WORKERS
+loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION UNTIL_DECIDED RESTARTS CONTROL WORKERS LISTEN EXPECT_WORKERS
 	@$(BIN)/loadproof compare --experiment $(EXPERIMENT) --backend $(BACKEND) --results $(RESULTS) \
 	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
 	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(if $(UNTIL_DECIDED),--until-decided) \
-	  $(if $(RESTARTS),--restarts $(RESTARTS)) $(if $(CONTROL),--control) $(if $(WORKERS),--workers $(WORKERS))
+	  $(if $(RESTARTS),--restarts $(RESTARTS)) $(if $(CONTROL),--control) $(if $(WORKERS),--workers $(WORKERS)) \
+	  $(if $(LISTEN),--listen $(LISTEN)) $(if $(EXPECT_WORKERS),--expect-workers $(EXPECT_WORKERS))
 
 .PHONY: canary
 canary: install ## give users the candidate step by step, or roll it back: BACKEND STABLE CANDIDATE RATE DURATION
@@ -85,9 +91,10 @@ master: ## like up, and workers on other machines can join at the address BIND
 	BIND=$(BIND) docker compose --file compose.yaml --file compose.workers.yaml up --detach --build --wait
 
 .PHONY: worker
-worker: install ## lend this machine to the lab at MASTER: MASTER TARGET PROCESSES
+worker: install ## lend this machine to the lab at MASTER: MASTER TARGET ALLOW WAIT PROCESSES
 	@$(if $(MASTER),,echo "make worker needs MASTER=host[:port]" && exit 2)
-	@$(BIN)/loadproof worker --master $(MASTER) $(if $(TARGET),--target $(TARGET)) --processes $(PROCESSES)
+	@$(BIN)/loadproof worker --master $(MASTER) $(if $(TARGET),--target $(TARGET)) \
+	  $(addprefix --allow-host ,$(ALLOW)) $(if $(WAIT),--wait $(WAIT)) --processes $(PROCESSES)
 
 .PHONY: swarm-stack
 swarm-stack: install ## write build/stack.yaml, generated from compose.yaml: WORKERS PUBLISH

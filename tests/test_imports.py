@@ -46,6 +46,7 @@ ARROWS = {
         "canary",
         "judge",
         "lab.registry",
+        "lab.remote_workers",
         "lab.select",
         "lab.gateway",
         "lab.services",
@@ -64,9 +65,10 @@ ARROWS = {
     "load.web": {"load.settings", "load.cluster", "load.live", "colours", "fetch", *BELOW},
     "load.headless": {"load.settings", "load.cluster", "load.protocols", "load.sending", *BELOW},
     "load.locustfile": {"load.web", "load.cluster", "load.sending"},
-    "load.__main__": {"load.headless", "errors"},
+    "load.__main__": {"load.headless", "load.cluster", "errors"},
     # the lab: what every backend needs, the backends, and what chooses among them
-    "lab.interface": {"lab.cpu_usage", "canary", *BELOW},
+    "lab.interface": {"lab.cpu_usage", "lab.remote_workers", "canary", *BELOW},
+    "lab.remote_workers": {"errors"},
     "lab.cpu_usage": set(),
     "lab.free_ports": set(),
     "lab.interrupts": set(),
@@ -82,12 +84,12 @@ ARROWS = {
     "lab.service_answers": {"load.protocols", "fetch", *BELOW},
     "lab.registry": {"lab.*", "lab.compose"},
     # the backends by the folders that they are
-    "lab.select": {"lab.interface", "lab.leftovers", *BELOW},
+    "lab.select": {"lab.interface", "lab.leftovers", "lab.remote_workers", *BELOW},
 }
 """What the modules of a room may import of ``loadtest``; a room is a folder, or a module outside of one."""
 LAB = {
     *("lab.interface", "lab.free_ports", "lab.interrupts", "lab.own_runtime", "lab.services", "lab.gateway"),
-    *("lab.leftovers", "lab.cpu_usage"),
+    *("lab.leftovers", "lab.cpu_usage", "lab.remote_workers"),
     *("canary", "fetch", *BELOW),
 }
 """``lab.*``: what every backend may import."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,12 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from loadtest.cli.console import conclude, console
+from loadtest.cli.joining import TOKEN, remote_workers
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, Seed, StableVersion
 from loadtest.experiment.experiment import Experiment
 from loadtest.report.terminal import TerminalProgress
 from loadtest.workflows.compare import compare as run_compare
 from loadtest.workflows.prepare import check_compare
 
+WAIT = "5m"
+"""How long workers on other machines have to join."""
 LIMIT = "10m"
 """The longest that a load lasts which is to end when it is decided, unless a duration is given."""
 
@@ -48,6 +52,16 @@ def compare(
         int | None, typer.Option(help="Deploy both versions this many times, for a final decision.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Locust worker processes.")] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(help="HOST[:PORT] of this machine at which workers on others join (5557)."),
+    ] = None,
+    expect_workers: Annotated[
+        int | None, typer.Option(min=1, help="Begin when so many workers have joined; with --listen.")
+    ] = None,
+    expect_workers_max_wait: Annotated[
+        str, typer.Option(help="How long to wait for them, such as 90s or 10m.")
+    ] = WAIT,
     seed: Seed = None,
     cpus: Annotated[float | None, typer.Option(help="CPU limit of each version, in cores.")] = None,
     gate: Annotated[
@@ -102,6 +116,13 @@ def compare(
     if any(servers.values()):
         overrides["target"] = servers
     checked = check_compare(Experiment.load_file(experiment, overrides, gates=gate or ()), backend, results)
+    remote = remote_workers(
+        checked.experiment, listen, expect_workers, expect_workers_max_wait, processes=workers
+    )
     with closing(TerminalProgress(console)) as progress:
-        outcome = run_compare(checked.provide(progress.step), results, progress)
+        if remote is not None and remote.beyond and not os.environ.get(TOKEN):
+            progress.step(
+                f"whoever reaches {remote.host}:{remote.port} may join as a worker, unless {TOKEN} is set"
+            )
+        outcome = run_compare(checked.provide(progress.step, workers=remote), results, progress)
     conclude(*outcome)

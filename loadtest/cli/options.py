@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from loadtest.errors import UsageError
+from loadtest.experiment.units import seconds
 from loadtest.lab.select import backend_names
 
 ExperimentName = Annotated[str, typer.Option(help="A bundled experiment or the path of a .toml file.")]
@@ -19,3 +21,15 @@ CandidateVersion = Annotated[
 Backend = Annotated[str, typer.Option(help=f"{', '.join(backend_names()[:-1])} or {backend_names()[-1]}.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same arrivals and rows.")]
 Results = Annotated[Path, typer.Option(help="Where the run folder goes.")]
+
+
+def duration(option: str, text: str) -> float:
+    """Seconds of an option such as ``--wait 5m``.
+
+    Raises:
+        UsageError: it is no duration; the line names the option.
+    """
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None

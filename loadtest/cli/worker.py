@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import loadtest
+from loadtest.cli.options import duration
 from loadtest.errors import LabError, UsageError
 
 PORT = 5557
 """Of Locust's master."""
 
 _WITHIN = 5.0
+_AGAIN = 0.5
 
 
 def worker(
@@ -24,6 +27,9 @@ def worker(
     target: Annotated[
         str | None,
         typer.Option(help="URL of the gateway from this machine, if it is not the master's."),
+    ] = None,
+    wait: Annotated[
+        str | None, typer.Option(help="How long to wait for a master that does not listen yet, such as 5m.")
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Workers on this machine, at most one per core.")] = 1,
     allow_host: Annotated[
@@ -37,13 +43,7 @@ def worker(
 ) -> None:
     """Send a share of the load from this machine, until the master quits or Ctrl-C."""
     host, port = address(master)
-    try:
-        socket.create_connection((host, port), _WITHIN).close()
-    except OSError as error:
-        raise LabError(
-            f"{host}:{port}: no master can be reached there ({error.strerror or error}); "
-            "is it running, and its port open to this machine?"
-        ) from None
+    await_master(host, port, 0.0 if wait is None else duration("--wait", wait))
     variables = dict(os.environ)
     if target is not None:
         variables["LOADPROOF_TARGET"] = target.rstrip("/")
@@ -52,6 +52,26 @@ def worker(
     if allow_variable:
         variables["LOADPROOF_WORKER_VARIABLES"] = ",".join(allow_variable)
     os.execve(sys.executable, command(host, port, processes), variables)  # noqa: S606 - signals reach Locust itself
+
+
+def await_master(host: str, port: int, seconds: float) -> None:
+    """Wait until a master listens, at most so many seconds.
+
+    Raises:
+        LabError: none does.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((host, port), _WITHIN).close()
+            return
+        except OSError as error:
+            if time.monotonic() + _AGAIN > end:
+                raise LabError(
+                    f"{host}:{port}: no master can be reached there ({error.strerror or error}); is "
+                    "it running, and its port open to this machine? --wait 5m lets a worker start before it"
+                ) from None
+        time.sleep(_AGAIN)
 
 
 def address(master: str) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from loadtest.errors import LabError
 from loadtest.experiment.experiment import Experiment, Fault
 from loadtest.experiment.role import Role
 from loadtest.lab.cpu_usage import CpuUsage
+from loadtest.lab.remote_workers import RemoteWorkers
 
 IMAGE = "image:"
 """How the name of a version begins that is an image: ``image:registry/recommender:2``."""
@@ -185,6 +186,7 @@ class LabRequest(NamedTuple):
         state: folder of the canary's state, which outlives the lab; None: one of the lab's own.
         percent: the split of a new state.
         allow_faults: let the model server be made slow, wrong or failing.
+        workers: on other machines, which send the load; None: this machine does.
     """
 
     experiment: Experiment
@@ -192,6 +194,7 @@ class LabRequest(NamedTuple):
     state: Path | None = None
     percent: float = 10.0
     allow_faults: bool = False
+    workers: RemoteWorkers | None = None
 
 
 @dataclass(frozen=True)

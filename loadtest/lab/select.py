@@ -18,6 +18,7 @@ from loadtest.errors import LabError, StartError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.interface import Backend, LabRequest, OpenLab
 from loadtest.lab.leftovers import dead_labs
+from loadtest.lab.remote_workers import RemoteWorkers
 
 AUTO = "auto"
 
@@ -63,6 +64,7 @@ def choose_lab(
     state: Path | None = None,
     percent: float = 10.0,
     allow_faults: bool = False,
+    workers: RemoteWorkers | None = None,
 ) -> OpenLab:
     """Make sure that a backend can be had, and return what opens a lab on it; see ``LabRequest``.
 
@@ -71,7 +73,7 @@ def choose_lab(
         StartError: it cannot be had here; the message says why and names the remedy.
     """
     left = check_backend(backend, experiment, among)
-    request = LabRequest(experiment, say, state, percent, allow_faults)
+    request = LabRequest(experiment, say, state, percent, allow_faults, workers)
     while True:
         one = left.pop(0)
         if problem := one.refuses(experiment):

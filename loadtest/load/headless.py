@@ -13,12 +13,14 @@ import gevent
 from gevent.event import Event
 from locust import runners
 from locust.env import Environment
+from locust.exception import RPCError
 
 from loadtest.data.run_folder import EXPERIMENT
 from loadtest.data.samples import sample_line
 from loadtest.errors import ExitCode, LabError, StartError
 from loadtest.experiment.experiment import Experiment
-from loadtest.load.cluster.coordinator import FinishedRun, RunHooks
+from loadtest.load.cluster.joining import Joining, worker_command
+from loadtest.load.cluster.run_hooks import FinishedRun, RunHooks
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.cluster.wiring import Arrivals, coordinate
 from loadtest.load.cluster.worker import Worker
@@ -43,6 +45,7 @@ def run(
     recorder: MakeRecorder = Recorder,
     *,
     stream: bool = False,
+    joining: Joining | None = None,
 ) -> ExitCode:
     """Run the load of a job folder and write its files there.
 
@@ -53,6 +56,7 @@ def run(
         out: takes live figures, one JSON object a line.
         recorder: makes the recorder of a share, where this process sends.
         stream: print the samples too, as ``loadtest.data.samples``.
+        joining: workers on other machines, instead of ``workers`` of this one.
 
     Returns:
         PASS: measured (whether anything may go live is not said here); INVALID: measured badly;
@@ -60,15 +64,19 @@ def run(
 
     Raises:
         UsageError: the job, the evaluation set or the URL cannot be used.
-        LabError: the target does not answer, or the generator broke.
+        LabError: the target does not answer, workers did not join, or the generator broke.
     """
     inputs = RunInputs(Settings.read())
     experiment = inputs.locate(Experiment.load_file(str(job / EXPERIMENT)))
     if experiment.target is not None:
         protocol_named(experiment.target.protocol).check_target(experiment.target)
     url = base_url(host)
-    workers = workers or experiment.load.workers
+    workers = 0 if joining else workers or experiment.load.workers
     interrupted = Event()
+
+    def show(event: dict[str, Any]) -> None:
+        print(json.dumps(event), file=out, flush=True)
+
     with _Workers(0 if workers == 1 else workers) as processes:
         inputs.dataset(experiment.data)
         environment = Environment(user_classes=[Generator], shape_class=Arrivals(), host=url)
@@ -76,8 +84,9 @@ def run(
             resolve=lambda: experiment,
             folder=lambda *_: job,
             conclude=lambda _: None,
-            show=lambda event: print(json.dumps(event), file=out, flush=True),
+            show=show,
             pass_on=(lambda *kept: print(sample_line(*kept), file=out, flush=True)) if stream else None,
+            gateway=joining.gateway if joining else None,
         )
         runner: Any
         if workers == 1:
@@ -85,7 +94,7 @@ def run(
             coordinator = coordinate(environment, inputs, hooks)
             Worker(environment, inputs, recorder)
         else:
-            runner = environment.create_master_runner(_LOOPBACK, 0)
+            runner = _listening(environment, joining)
             coordinator = coordinate(environment, inputs, hooks)
 
         def interrupt() -> None:
@@ -95,16 +104,34 @@ def run(
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             gevent.signal_handler(number, interrupt)
-        processes.connect(runner, interrupted)
+        try:
+            processes.connect(runner, interrupted)
+            if joining:
+                joining.wait(coordinator, worker_command(joining, experiment, url), show, interrupted)
+        except StartError:
+            runner.quit()
+            raise
         if not interrupted.is_set():
             runner.start_shape()
         while not coordinator.closed.wait(_POLL):
             if interrupted.is_set() and runner.state == runners.STATE_INIT:
                 break  # nothing began yet
         runner.quit()
+    if joining and coordinator.result is not None:
+        joining.note_clocks(coordinator.result.summary.clock_skew_s, show)
     if coordinator.error is not None:
         raise coordinator.error
     return _exit_code(coordinator.result, interrupted.is_set())
+
+
+def _listening(environment: Environment, joining: Joining | None) -> Any:
+    """Locust's master; without workers elsewhere it listens for those of this machine alone."""
+    if joining is None:
+        return environment.create_master_runner(_LOOPBACK, 0)
+    try:
+        return environment.create_master_runner(joining.host, joining.port)
+    except (RPCError, SystemExit) as error:  # Locust ends the process where the port is taken
+        raise StartError(f"{joining.host}:{joining.port}: the master cannot listen there ({error})") from None
 
 
 def _exit_code(result: FinishedRun | None, interrupted: bool) -> ExitCode:

@@ -61,6 +61,9 @@ class TerminalProgress:
     def tick(self, event: dict[str, Any], view: LiveView | None) -> None:
         """Show what the load generator just reported, and the gates as the last analysis saw them."""
         line = progress_line(event)
+        if "workers" in event or "clocks" in event:
+            self.step(line)
+            return
         if not self._console.is_terminal:
             baseline = event.get("baseline")
             if baseline and baseline["asked"] == baseline["rows"]:
@@ -88,6 +91,16 @@ def progress_line(event: dict[str, Any]) -> str:
     if baseline := event.get("baseline"):
         when = "after" if baseline.get("when") == "after" else "before"
         return f"{when} the load │ {baseline['asked']:,} of {baseline['rows']:,} rows answered without load"
+    if workers := event.get("workers"):
+        there = f"{workers['joined']} of {workers['expected']} workers have joined at {workers['at']}"
+        missing = workers["joined"] < workers["expected"]
+        return f"{there}; on every other machine: {workers['start']}" if missing else there
+    if clocks := event.get("clocks"):
+        off = (
+            f"worker {worker}'s is {abs(skew):,.0f} s {'ahead' if skew > 0 else 'behind'}"
+            for worker, skew in clocks.items()
+        )
+        return f"clocks differ from this machine's, and no time was taken from them: {', '.join(off)}"
     parts = [f"{event.get('elapsed', 0.0):5.0f} s", f"{event.get('done', 0):,} answers"]
     for role, seen in event.get("versions", {}).items():
         accuracy = "" if seen.get("accuracy") is None else f" accuracy {share(seen['accuracy'])}"

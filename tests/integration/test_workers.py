@@ -13,6 +13,7 @@ from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.sending.arrivals import draw
 from tests.integration.locust_process import Page, free_port, locust, runs, until
+from tests.waiting import HUNG
 
 pytestmark = pytest.mark.integration
 
@@ -167,3 +168,38 @@ def test_a_worker_joins_only_with_the_masters_token(double, job):
         page.start()
         _, load, _ = ended(folder)
     assert (load["valid"], load["workers"]) == (True, 1), load["reason"]
+
+
+def test_compare_waits_for_its_workers_and_judges_what_they_sent(double, job):
+    """Without the master's pages, in the words that a person types."""
+    token, port = {"LOADPROOF_WORKER_TOKEN": "shared"}, free_port()
+    with double() as stable, double() as candidate, ExitStack() as stack:
+        target = {"stable": stable.url, "candidate": candidate.url}
+        folder = job(rate=40, duration=2, target=target)
+        # they are there before their master, and ports of this machine are theirs to send to
+        for _ in range(2):
+            stack.enter_context(worker(folder, port, "--wait", "5m", **token))
+        options = ["--experiment", str(folder / "experiment.toml"), "--results", str(folder / "results")]
+        options += ["--gate", "error_rate <= stable + 50pp", "--listen", f"localhost:{port}"]
+        done = subprocess.run(
+            [sys.executable, "-m", "loadtest", "compare", *options, "--expect-workers", "2"],
+            env=os.environ | token, capture_output=True, text=True, check=False, timeout=HUNG,
+        )  # fmt: skip
+        sent = {"stable": stable.seen()["other"], "candidate": candidate.seen()["other"]}
+    (run,) = runs(folder)
+    verdict = json.loads((run / "verdict.json").read_text())["verdict"]
+    # a machine that is late makes it INVALID, and all that is counted here holds
+    assert (done.returncode, done.stderr) == ({"PASS": 0, "INVALID": 4}[verdict], ""), done.stdout
+    assert f"2 of 2 workers have joined at 127.0.0.1:{port}" in done.stdout
+    load = json.loads((run / "load.json").read_text())
+    assert (load["workers"], load["missing_workers"], load["missing_samples"]) == (2, [], 0)
+    samples = SampleSet.read(run / "samples.parquet")
+    planned = [draw(Experiment.load_file(str(run / "experiment.toml")).load, 5000, n, 2) for n in range(2)]
+    for version in ("stable", "candidate"):
+        for index, arrivals in enumerate(planned):
+            mine = samples.where(samples.table["worker"].to_numpy() == index).of(version)
+            measured = arrivals.scheduled_at[arrivals.scheduled_at >= 0]
+            assert np.array_equal(np.sort(mine.scheduled_at), measured)
+        known = load["requests"][version] + load["warmup_requests"][version]
+        # of those that ask for baseline answers, what ends with their time is not counted
+        assert known <= sent[version]

@@ -27,6 +27,7 @@ def prepare(request: LabRequest, docker: Docker | None = None) -> OpenLab:
             prometheus=images.prometheus,
             state=request.state,
             percent=request.percent,
+            workers=request.workers,
             allow_faults=request.experiment.model.name if request.allow_faults else "",
             own_images={
                 version.role: own_image(

@@ -30,6 +30,7 @@ from loadtest.lab.gateway.route_change import RouteChange
 from loadtest.lab.interface import Endpoints, Version, require_cpus
 from loadtest.lab.interrupts import interrupts_deferred
 from loadtest.lab.leftovers import LabNote
+from loadtest.lab.remote_workers import RemoteWorkers
 from loadtest.lab.services.feedback import lab_token
 from loadtest.lab.services.load_generator import did_its_job, load_ended, longest
 from loadtest.lab.services.server_faults import ServerFaults
@@ -64,6 +65,7 @@ class ComposeLab:
         percent: float = 10.0,
         allow_faults: str = "",
         own_images: Mapping[Role, str] | None = None,
+        workers: RemoteWorkers | None = None,
     ) -> None:
         self._versions = versions
         self._docker = docker or Docker()
@@ -72,6 +74,7 @@ class ComposeLab:
         self._percent = percent
         self._allow_faults = allow_faults
         self._own_images = own_images or {}
+        self._workers = workers
         self.feedback_token = lab_token()
         self._faults = ServerFaults(lambda role: self.endpoints.of(role))
         self._stricken: set[str] = set()
@@ -103,7 +106,13 @@ class ComposeLab:
         )
         self.canary.take_up({v.role: v.name for v in self._versions}, self._percent)
         override = write_override(
-            self._folder, self._versions, state, self._allow_faults, self._own_images, self.feedback_token
+            self._folder,
+            self._versions,
+            state,
+            self._allow_faults,
+            self._own_images,
+            self.feedback_token,
+            self._workers,
         )
         self._project = Project(self._docker, self._project.name, (COMPOSE_FILE, override))
         try:
@@ -223,11 +232,18 @@ class ComposeLab:
         if used := self._project.containers().get("load"):
             # with its volume: no file of an earlier job may pass for one of this
             self._docker.run("rm", "--force", "--volumes", used.id, timeout=30)
-        override = write_load_override(self._folder, data, self.feedback_token)
+        override = write_load_override(
+            self._folder, data, self.feedback_token, self._workers, self._gateway_of_workers()
+        )
         project = Project(self._docker, self._project.name, (*self._project.files, override))
         project.compose("create", "--no-build", "--pull", "never", "load", timeout=60)
-        self._load = ComposeLoad(self._docker, project.containers()["load"], job, longest(experiment))
+        limit = longest(experiment) + (self._workers.max_wait if self._workers else 0.0)
+        self._load = ComposeLoad(self._docker, project.containers()["load"], job, limit)
         return self._load
+
+    def _gateway_of_workers(self) -> str:
+        port = self._containers["gateway"].ports[PORTS["gateway"].inside]
+        return f"http://{self._workers.host}:{port}" if self._workers else ""
 
     def check(self) -> None:
         """Look whether every service still runs, and whether the load, if it ended, ended well.
@@ -248,7 +264,7 @@ class ComposeLab:
         asked = self._load is not None and self._load.stopped
         done = load is None or load.state["Status"] == "running"
         if load and not (done or did_its_job(load.state["ExitCode"], asked=asked)):
-            raise load_ended(str(load.fault()), self._project.log(load))
+            raise load_ended(str(load.fault()), self._project.log(load), elsewhere=self._workers is not None)
 
     def environment(self) -> dict[str, object]:
         """Facts for ``environment.json``: the Engine, the limits as Docker enforces them, the images."""

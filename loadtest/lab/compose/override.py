@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,14 @@ from contract.feedback_token import VARIABLE
 from loadtest.errors import ModelError
 from loadtest.experiment.role import Role
 from loadtest.lab.interface import Version
+from loadtest.lab.remote_workers import RemoteWorkers
 
+WORKER_TOKEN = "LOADPROOF_WORKER_TOKEN"  # noqa: S105 - the name of a variable
+_GATEWAY_PORT = "!gateway-port"
+"""Stands for the variable that the lab sets when it starts, where every other `$` is no variable."""
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - inside a container, of which one port is published at one address
+# as compose.yaml has it
+_LOAD = ("python", "-m", "loadtest.load", "--stream", "--job", "/job", "--host", "http://gateway:8080")
 _RESET = "!reset"
 """Compose's own tag: what ``compose.yaml`` says here is taken back."""
 
@@ -23,11 +31,12 @@ def write_override(
     allow_faults: str = "",
     own_images: Mapping[Role, str] | None = None,
     feedback_token: str = "",
+    workers: RemoteWorkers | None = None,
 ) -> Path:
     """Write the lab's override file; the gateway and Prometheus read the canary's ``state``, a folder.
 
     ``own_images`` serve the versions that have packages of their own; whoever has ``feedback_token`` may send
-    feedback.
+    feedback. ``workers`` on other machines reach the gateway at one more address.
 
     Nothing is restarted in a lab: a service that ends must show. And a version's health is not checked again
     once it is ready: a check takes 25 ms of CPU time, a whole 100 ms period of a limit of 0.25.
@@ -49,6 +58,9 @@ def write_override(
         services[service] = {"restart": "no", "volumes": [_bind(state, "/routes")]}
     if any(version.role == Role.CONTROL for version in versions):
         services["gateway"]["environment"] = {"CONTROL_HOST": str(Role.CONTROL), "CONTROL_PORT": "8000"}
+    if workers is not None and workers.beyond:
+        # to what is published on this machine alone, with the same port
+        services["gateway"]["ports"] = [f"{workers.host}:{_GATEWAY_PORT}:8080"]
     return _write(folder / "override.json", services)
 
 
@@ -66,9 +78,25 @@ def _served(version: Version, allow_faults: str, feedback_token: str) -> dict[st
     }
 
 
-def write_load_override(folder: Path, data: Path, feedback_token: str = "") -> Path:
-    """Write the override file that shows the evaluation set to the load, at the same path as here."""
-    load = {"volumes": [_bind(data, str(data))], "environment": {VARIABLE: feedback_token}}
+def write_load_override(
+    folder: Path,
+    data: Path,
+    feedback_token: str = "",
+    workers: RemoteWorkers | None = None,
+    gateway: str = "",
+) -> Path:
+    """Write the override file that shows the evaluation set to the load, at the same path as here.
+
+    ``workers`` on other machines join at the address that they name, and reach the gateway at ``gateway``.
+    """
+    load: dict[str, Any] = {
+        "volumes": [_bind(data, str(data))],
+        "environment": {VARIABLE: feedback_token},
+    }
+    if workers is not None:
+        load["ports"] = [f"{workers.host}:{workers.port}:{workers.port}"]
+        load["environment"][WORKER_TOKEN] = os.environ.get(WORKER_TOKEN, "")
+        load["command"] = [*_LOAD, *workers.options(_EVERYWHERE, gateway)]
     return _write(folder / "load.json", {"load": load})
 
 
@@ -101,6 +129,7 @@ def _write(path: Path, services: dict[str, Any]) -> Path:
     text = (
         json.dumps({"services": services}, indent=1)
         .replace("$", "$$")
+        .replace(_GATEWAY_PORT, "${GATEWAY_PORT}")
         .replace(f'"{_RESET}"', f"{_RESET} null")
     )
     path.write_text(text, encoding="utf-8")

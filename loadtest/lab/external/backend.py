@@ -26,7 +26,7 @@ def _refuses(experiment: Experiment) -> str | None:
 def _prepare(request: LabRequest) -> OpenLab:
     target, folder = request.experiment.target, log_folder()
     assert target is not None  # noqa: S101 - for the type checker: only such experiments come here
-    return lambda _: UrlsLab(target, folder)
+    return lambda _: UrlsLab(target, folder, request.workers)
 
 
 BACKEND = Backend("urls", _TITLE, rank=1, prepare=_prepare, refuses=_refuses, external=True)

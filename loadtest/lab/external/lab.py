@@ -15,6 +15,7 @@ from loadtest.lab.interface import Endpoints, Lab, require_cpus
 from loadtest.lab.local.lab import ROOT
 from loadtest.lab.local.load_process import COMMAND, LocalLoad
 from loadtest.lab.local.supervisor import Supervisor
+from loadtest.lab.remote_workers import RemoteWorkers
 
 
 class UrlsLab(Lab):
@@ -22,9 +23,10 @@ class UrlsLab(Lab):
 
     backend: str = "urls"
 
-    def __init__(self, target: Target, folder: Path) -> None:
+    def __init__(self, target: Target, folder: Path, workers: RemoteWorkers | None = None) -> None:
         self._target = target
         self._folder = folder
+        self._workers = workers
         self._load: LocalLoad | None = None
         self._cleanup = ExitStack()
 
@@ -71,7 +73,7 @@ class UrlsLab(Lab):
 
     def launch_load(self, job: Path) -> LocalLoad:
         """Start the load generator on a job folder."""
-        self._load = LocalLoad(self._supervisor, COMMAND, job, self._target.stable)
+        self._load = LocalLoad(self._supervisor, COMMAND, job, self._target.stable, workers=self._workers)
         return self._load
 
     def check(self) -> None:

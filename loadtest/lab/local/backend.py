@@ -28,7 +28,7 @@ def _python(folder: Path, say: Callable[[str], None]) -> Path:
 
 def _prepare(request: LabRequest) -> OpenLab:
     find_envoy()
-    folder, (experiment, say, state, percent, faults) = log_folder(), request
+    folder, (experiment, say, state, percent, faults, workers) = log_folder(), request
 
     def open_lab(versions: tuple[Version, ...]) -> LocalLab:
         return LocalLab(
@@ -38,6 +38,7 @@ def _prepare(request: LabRequest) -> OpenLab:
             state=state,
             percent=percent,
             allow_faults=faults,
+            workers=workers,
             pythons={
                 version.role: _python(version.folder, say)
                 for version in versions

@@ -14,10 +14,14 @@ from loadtest.lab.free_ports import HOST
 GATEWAY_FOLDER = Path(__file__).parents[3] / "services" / "gateway"
 
 
-def gateway_command(folder: Path, routes: Path, ports: Mapping[str, int]) -> list[str]:
-    """Write ``envoy.yaml`` into ``folder`` and return the command that runs it; it has five ports."""
+def gateway_command(folder: Path, routes: Path, ports: Mapping[str, int], host: str = HOST) -> list[str]:
+    """Write ``envoy.yaml`` into ``folder`` and return the command that runs it; it has five ports.
+
+    ``host`` is the address that it takes requests at; all else is for this machine alone.
+    """
     values: dict[str, str | int] = {
-        **{f"{name}_ADDRESS": HOST for name in ("LISTEN", "ADMIN", "STATS")},
+        **{f"{name}_ADDRESS": HOST for name in ("ADMIN", "STATS")},
+        "LISTEN_ADDRESS": host,
         **{f"{name}_HOST": HOST for name in ("STABLE", "CANDIDATE", "CONTROL")},
         **{f"{name.upper()}_PORT": ports[name] for name in ("admin", "stats", "stable", "candidate")},
         "CONTROL_PORT": ports.get("control", ports["stable"]),  # without one no route leads there

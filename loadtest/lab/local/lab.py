@@ -31,6 +31,7 @@ from loadtest.lab.local.limits import LARGE_PAGES, limits_for
 from loadtest.lab.local.load_process import COMMAND, LocalLoad
 from loadtest.lab.local.prometheus import prometheus_command
 from loadtest.lab.local.supervisor import Service, Supervisor, hint
+from loadtest.lab.remote_workers import RemoteWorkers
 from loadtest.lab.services.feedback import lab_token
 from loadtest.lab.services.server_faults import ServerFaults
 
@@ -74,6 +75,7 @@ class LocalLab:
         allow_faults: bool = False,
         with_prometheus: bool = True,
         pythons: Mapping[Role, Path] | None = None,
+        workers: RemoteWorkers | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._versions: dict[str, Version] = {version.role: version for version in versions}
@@ -86,6 +88,7 @@ class LocalLab:
         self._state = (state or self._folder / "routes").absolute()
         self._percent = percent
         self._allow_faults = allow_faults
+        self._workers = workers
         self._clock = clock
         self._pythons: Mapping[Role, Path] = pythons or {}
         self.canary = FolderStore(
@@ -193,7 +196,12 @@ class LocalLab:
     def launch_load(self, job: Path) -> LocalLoad:
         """Start the load generator on a job folder; see ``LocalLoad``."""
         self._load = LocalLoad(
-            self._supervisor, self._load_command, job, self.endpoints.gateway, self._secrets
+            self._supervisor,
+            self._load_command,
+            job,
+            self.endpoints.gateway,
+            self._secrets,
+            self._workers,
         )
         return self._load
 
@@ -242,7 +250,7 @@ class LocalLab:
             access_log = self._folder / "gateway-access.log"
             for listener in ("admin", "stats"):
                 self._ports[listener] = free_port(self._ports.get(listener, 0))
-            command = gateway_command(self._folder, self._state, self._ports)
+            command = gateway_command(self._folder, self._state, self._ports, self._host("gateway"))
             self._services[name] = self._supervisor.start(name, command, stdout=access_log)
         else:
             command = prometheus_command(
@@ -281,4 +289,8 @@ class LocalLab:
         return bool(answer and answer.status == 200 and answer.headers.get(MODEL_VERSION) == role)
 
     def _url(self, name: str) -> str:
-        return f"http://{HOST}:{self._ports[name]}"
+        return f"http://{self._host(name)}:{self._ports[name]}"
+
+    def _host(self, name: str) -> str:
+        """Only the gateway is for others: workers on other machines reach it where they reach the master."""
+        return self._workers.host if self._workers and name == "gateway" else HOST

@@ -14,6 +14,7 @@ from loadtest.data.run_folder import EXPERIMENT
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.local.process_stop import stop_families
 from loadtest.lab.local.supervisor import Supervisor
+from loadtest.lab.remote_workers import RemoteWorkers
 from loadtest.lab.services.load_generator import did_its_job, load_ended, longest
 
 COMMAND = (sys.executable, "-m", "loadtest.load", "--stream")
@@ -36,9 +37,14 @@ class LocalLoad:
         job: Path,
         host: str,
         env: Mapping[str, str] | None = None,
+        workers: RemoteWorkers | None = None,
     ) -> None:
         limit = longest(Experiment.load_file(str(job / EXPERIMENT)))
         argv = [*command, "--job", str(job.absolute()), "--host", host]
+        if workers is not None:
+            limit += workers.max_wait
+            argv += workers.options()
+        self._elsewhere = workers is not None
         service = supervisor.start("load", argv, stdout=subprocess.PIPE, env=env, essential=False)
         assert service.process.stdout is not None  # noqa: S101 - for the type checker
         self._service = service
@@ -87,7 +93,7 @@ class LocalLoad:
         """
         how = self._service.ended()
         if how and not did_its_job(self._service.process.poll(), asked=self._asked):
-            raise load_ended(how, self._service.tail(), elsewhere=elsewhere)
+            raise load_ended(how, self._service.tail(), elsewhere=elsewhere or self._elsewhere)
 
     def close(self) -> None:
         """Let go of it after the supervisor has stopped it."""

@@ -6,8 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -17,12 +16,10 @@ from locust.runners import MasterRunner
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import run_name
 from loadtest.errors import ExperimentError, LabError, LoadproofError
-from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.baseline.before_and_after import AFTER_A_STOP, Baseline
 from loadtest.load.cluster.channel import Channel
 from loadtest.load.cluster.gathering import Gathering
-from loadtest.load.cluster.load_summary import LoadSummary
 from loadtest.load.cluster.messages import (
     DatasetContent,
     DatasetWanted,
@@ -33,9 +30,9 @@ from loadtest.load.cluster.messages import (
     Stop,
     encode_answers,
 )
+from loadtest.load.cluster.run_hooks import FinishedRun, RunHooks
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.cluster.run_state import GRACE, RunInProgress
-from loadtest.load.live.client_metrics import LoadMetrics
 from loadtest.load.protocols import Codec
 from loadtest.load.sending.driver import PINNED
 from loadtest.load.sending.target import ask_target, base_url
@@ -44,35 +41,6 @@ TICK = 0.5
 _LEAD = 0.5
 
 logger = logging.getLogger(__name__)
-
-
-class FinishedRun(NamedTuple):
-    """A run that is over; its samples lie in ``folder``."""
-
-    experiment: Experiment
-    folder: Path
-    summary: LoadSummary
-
-
-class RunHooks(NamedTuple):
-    """What a way to start runs gives to the coordinator, and takes from it.
-
-    Args:
-        resolve: gives the experiment of the run that starts now, with its data's path on this machine.
-        folder: names the folder for the files of the run that begins now, by the experiment and time zero.
-        conclude: takes every run that is over.
-        show: takes live figures about once a second.
-        metrics: counts along, for Prometheus.
-        pass_on: takes samples as they come, as ``SampleSet.to_bytes`` encodes them, and the facts that hold
-            with them (``stream_facts``); None: nobody wants them.
-    """
-
-    resolve: Callable[[], Experiment]
-    folder: Callable[[Experiment, datetime], Path]
-    conclude: Callable[[FinishedRun], None]
-    show: Callable[[dict[str, Any]], None]
-    metrics: LoadMetrics | None = None
-    pass_on: Callable[[bytes, dict[str, Any]], None] | None = None
 
 
 class Coordinator:
@@ -103,11 +71,20 @@ class Coordinator:
         runner = self._runner
         if not isinstance(runner, MasterRunner):
             return [runner.client_id]
-        nodes = runner.clients.ready + runner.clients.spawning + runner.clients.running
-        there = {node.id for node in nodes}
+        there = self._connected
         if self._inputs.settings.worker_token is not None:
             there &= self._joined
         return sorted(there, key=runner.get_worker_index)
+
+    @property
+    def strangers(self) -> list[str]:
+        """Locust's ids of those that are connected and have not shown that they know the master's token."""
+        return sorted(self._connected - set(self.workers))
+
+    @property
+    def _connected(self) -> set[str]:
+        clients = self._runner.clients
+        return {node.id for node in clients.ready + clients.spawning + clients.running}
 
     @property
     def over(self) -> bool:
@@ -173,7 +150,7 @@ class Coordinator:
                 run=run.name,
                 worker=share.worker,
                 workers=len(run.reports.shares),
-                host=host,
+                host=self._hooks.gateway or host,
                 experiment=experiment,
                 codecs={role: codec.words for role, codec in codecs.items()},
                 baseline=baseline,

@@ -8,7 +8,8 @@ from typing import Any
 from locust import LoadTestShape
 from locust.env import Environment
 
-from loadtest.load.cluster.coordinator import Coordinator, RunHooks
+from loadtest.load.cluster.coordinator import Coordinator
+from loadtest.load.cluster.run_hooks import RunHooks
 from loadtest.load.cluster.run_inputs import RunInputs
 
 logger = logging.getLogger(__name__)

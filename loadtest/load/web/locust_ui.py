@@ -15,8 +15,9 @@ from prometheus_client import CollectorRegistry
 
 from loadtest.errors import ExperimentError, LoadproofError
 from loadtest.experiment.experiment import EXPERIMENTS, Experiment, Load
-from loadtest.load.cluster.coordinator import Coordinator, RunHooks
+from loadtest.load.cluster.coordinator import Coordinator
 from loadtest.load.cluster.permits import Permits, is_local
+from loadtest.load.cluster.run_hooks import RunHooks
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.cluster.wiring import coordinate
 from loadtest.load.cluster.worker import Worker

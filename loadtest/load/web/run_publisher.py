@@ -15,7 +15,7 @@ import gevent
 from loadtest.data.run_environment import describe
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, VERDICT, RunFolder
 from loadtest.experiment.experiment import Experiment
-from loadtest.load.cluster.coordinator import FinishedRun
+from loadtest.load.cluster.run_hooks import FinishedRun
 from loadtest.load.live.client_metrics import LoadMetrics
 from loadtest.load.live.gate_view import LiveGates
 from loadtest.load.settings import Settings

@@ -62,6 +62,33 @@ def test_progress_line_names_versions_and_errors():
     assert line.endswith("candidate: p50 – p99 – errors 3")
 
 
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            {"workers": {"joined": 1, "expected": 2, "at": "lab:1", "start": "loadproof worker"}},
+            "1 of 2 workers have joined at lab:1; on every other machine: loadproof worker",
+        ),
+        # nobody is to be started any more
+        (
+            {"workers": {"joined": 2, "expected": 2, "at": "lab:1", "start": "loadproof worker"}},
+            "2 of 2 workers have joined at lab:1",
+        ),
+        (
+            {"clocks": {"0": 120.2, "3": -7.0}},
+            (
+                "clocks differ from this machine's, and no time was taken from them: "
+                "worker 0's is 120 s ahead, worker 3's is 7 s behind"
+            ),
+        ),
+    ],
+)
+def test_what_workers_on_other_machines_do_is_a_step_of_its_own(event, line):
+    console = written()
+    TerminalProgress(console).tick(event, None)
+    assert console.file.getvalue() == f"• {line}\n"
+
+
 def test_without_a_terminal_progress_is_a_plain_line_every_ten_seconds():
     console = written()
     progress = TerminalProgress(console)

@@ -2,10 +2,13 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from loadtest.errors import ModelError
 from loadtest.lab.compose.override import require_readable, write_load_override, write_override
+from loadtest.lab.compose.project import COMPOSE_FILE
 from loadtest.lab.interface import Version
+from loadtest.lab.remote_workers import RemoteWorkers
 
 
 def services(path: Path):
@@ -48,6 +51,27 @@ def test_the_load_sees_the_evaluation_set_at_its_own_path(tmp_path):
     (mount,) = services(write_load_override(tmp_path, data))["load"]["volumes"]
     assert mount["source"] == mount["target"] == str(data)
     assert mount["read_only"]
+
+
+def test_workers_on_other_machines_reach_the_master_and_the_gateway(tmp_path):
+    workers = RemoteWorkers("10.0.0.5", 5557, 2, 60.0)
+    versions = [Version("stable", tmp_path, 1, 1)]
+    written = services(write_override(tmp_path, versions, tmp_path, workers=workers))
+    # with the port that the lab finds free, at one more address
+    assert written["gateway"]["ports"] == ["10.0.0.5:${GATEWAY_PORT}:8080"]
+    gateway = "http://10.0.0.5:8080"
+    load = services(write_load_override(tmp_path, tmp_path / "a", workers=workers, gateway=gateway))["load"]
+    assert load["ports"] == ["10.0.0.5:5557:5557"]
+    compose = yaml.safe_load(COMPOSE_FILE.read_text())
+    own = compose["services"]["load"]["command"]
+    assert load["command"][: len(own)] == own
+    assert load["command"][len(own) :] == workers.options("0.0.0.0", gateway)
+
+
+def test_workers_on_this_machine_reach_the_gateway_as_it_is(tmp_path):
+    workers = RemoteWorkers("127.0.0.1", 5557, 2, 60.0)
+    versions = [Version("stable", tmp_path, 1, 1)]
+    assert "ports" not in services(write_override(tmp_path, versions, tmp_path, workers=workers))["gateway"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,145 @@
+"""A run that waits for workers on other machines: it begins when enough of them have joined."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import gevent
+from gevent.event import Event
+
+from loadtest.errors import StartError
+from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
+
+_POLL = 0.25
+_CLOCK_OFF = 5.0
+"""Seconds; less may be the way of the start's message to a busy worker."""
+_ENVIRONMENT = "env:"
+
+
+class Members(Protocol):
+    """The workers of a master, by Locust's ids, as ``Coordinator`` knows them."""
+
+    @property
+    def workers(self) -> list[str]:
+        """Those that take part in a run that begins now."""
+
+    @property
+    def strangers(self) -> list[str]:
+        """Those that are connected and have not shown that they know the master's token."""
+
+
+@dataclass(frozen=True)
+class Joining:
+    """``Joining("10.0.0.5", 5557, 2, 300.0)``: the master listens there, and two workers have five minutes.
+
+    Args:
+        host: address that the master listens at.
+        port: its port.
+        count: workers that must have joined before the run begins; any more take part, too.
+        max_wait: seconds that they have for it.
+        at: ``HOST:PORT`` at which the workers reach the master.
+        gateway: base URL of the gateway as the workers reach it; None: as the master does.
+    """
+
+    host: str
+    port: int
+    count: int
+    max_wait: float
+    at: str
+    gateway: str | None = None
+
+    def wait(
+        self,
+        members: Members,
+        command: str,
+        show: Callable[[dict[str, Any]], None],
+        interrupted: Event,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Wait until enough workers have joined, or ``interrupted``.
+
+        Args:
+            members: who has joined so far.
+            command: what a person types to add a worker.
+            show: takes ``{"workers": ...}`` whenever another one has joined, or one has left again.
+            interrupted: ends the wait.
+            clock: seconds, monotonic.
+
+        Raises:
+            StartError: too few joined in time; says who did, and how the others are started.
+        """
+        end = clock() + self.max_wait
+        shown = -1
+        while not interrupted.is_set():
+            joined = len(members.workers)
+            if joined != shown:
+                shown = joined
+                show({"workers": {"joined": joined, "expected": self.count, "at": self.at, "start": command}})
+            if joined >= self.count:
+                return
+            if clock() >= end:
+                raise StartError(late(self, members.workers, members.strangers, command))
+            gevent.sleep(_POLL)
+
+    def note_clocks(self, skews: Sequence[float | None], show: Callable[[dict[str, Any]], None]) -> None:
+        """Show the workers whose wall clocks are off; ``skews``: of ``LoadSummary.clock_skew_s``.
+
+        Nothing follows from it: all times of a run are by the monotonic clocks of who took them.
+        """
+        off = {
+            worker: skew for worker, skew in enumerate(skews) if skew is not None and abs(skew) > _CLOCK_OFF
+        }
+        if off:
+            show({"clocks": off})
+
+
+def late(joining: Joining, joined: list[str], strangers: list[str], command: str) -> str:
+    """One line on the workers that did not come: who did, who may not, and how the others are started.
+
+    Args:
+        joining: what was waited for.
+        joined: Locust's ids of those that joined.
+        strangers: of those that are connected and did not sign with the token.
+        command: what a person types to add a worker.
+    """
+    came = f" ({', '.join(map(machine, joined))})" if joined else ""
+    unknown = (
+        f"; {', '.join(map(machine, strangers))} connected without the master's LOADPROOF_WORKER_TOKEN"
+        if strangers
+        else ""
+    )
+    return (
+        f"{len(joined)} of {joining.count} workers joined at {joining.at} within {joining.max_wait:g} s{came}"
+        f"{unknown}; start the missing ones with `{command}`, or wait longer with --expect-workers-max-wait"
+    )
+
+
+def machine(client: str) -> str:
+    """The machine of a worker, by Locust's id of it (``node-7_1f2e...``)."""
+    return client.rpartition("_")[0] or client
+
+
+def worker_command(joining: Joining, experiment: Experiment, host: str) -> str:
+    """What a person types on another machine, with all that the run asks of its owner.
+
+    Args:
+        joining: where the workers join.
+        experiment: resolved.
+        host: base URL of the gateway as the master reaches it; unused where the experiment names servers.
+    """
+    target = experiment.target
+    urls = [joining.gateway or host] if target is None else [target.url(role) for role in ROLES]
+    hosts = dict.fromkeys(urlsplit(url).hostname or "" for url in urls)
+    values = (header.partition(":")[2].strip() for header in (target.headers if target else ()))
+    variables = dict.fromkeys(
+        value.removeprefix(_ENVIRONMENT) for value in values if value.startswith(_ENVIRONMENT)
+    )
+    words = ["loadproof", "worker", "--master", joining.at]
+    words += [word for name in hosts for word in ("--allow-host", name)]
+    words += [word for name in variables for word in ("--allow-variable", name)]
+    return " ".join(words)
