@@ -47,8 +47,8 @@ class Target(BaseModel):
     control: str | None = None
     """Base URL of a second server of the version in production, for `[load] control`."""
     protocol: str = "oip"
-    """What both servers speak: `oip`, `kserve-v1`, `tfserving`, `mlflow`, `sagemaker`, or `template` for a
-    service of your own (any-server.md)."""
+    """What both servers speak: `oip`, `oip-grpc`, `kserve-v1`, `tfserving`, `mlflow`, `sagemaker`, or
+    `template` for a service of your own (any-server.md)."""
     path: str | None = None
     """For `template`: where the requests go, below each URL, such as `/score`."""
     body: str | None = None
