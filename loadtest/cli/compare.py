@@ -9,7 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from loadtest.cli.console import conclude, console
-from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, Seed, StableVersion
+from loadtest.cli.options import (
+    Backend,
+    CandidateVersion,
+    ExperimentName,
+    Mlflow,
+    MlflowOnPass,
+    Results,
+    Seed,
+    StableVersion,
+)
+from loadtest.cli.publish import Publication
 from loadtest.experiment.experiment import Experiment
 from loadtest.report.terminal import TerminalProgress
 from loadtest.workflows.compare import compare as run_compare
@@ -64,6 +74,8 @@ def compare(
         list[str] | None,
         typer.Option(help="'Name: value' or 'Name: env:VARIABLE' for both servers; may be repeated."),
     ] = None,
+    mlflow: Mlflow = False,
+    mlflow_on_pass: MlflowOnPass = None,
     results: Results = Path("results"),
 ) -> None:
     """Send both versions the same load and judge: PASS, FAIL, INCONCLUSIVE or INVALID."""
@@ -90,7 +102,8 @@ def compare(
     }
     if any(servers.values()):
         overrides["target"] = servers
+    publication = Publication.of_compare(mlflow=mlflow, mlflow_on_pass=mlflow_on_pass)
     checked = check_compare(Experiment.load_file(experiment, overrides, gates=gate or ()), backend, results)
     with closing(TerminalProgress(console)) as progress:
         outcome = run_compare(checked.provide(progress.step), results, progress)
-    conclude(*outcome)
+    conclude(*outcome, publication.after_verdict)
