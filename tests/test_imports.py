@@ -29,6 +29,7 @@ ARROWS = {
     "capacity": {"judge", *BELOW},
     "canary": BELOW,
     "report": {"judge", "capacity", "canary", "colours", *BELOW},
+    "publish": {"judge", "canary", *BELOW},
     "workflows": {"judge", "capacity", "canary", "report", *BELOW}
     | {
         "lab.cpu_usage",
@@ -43,6 +44,7 @@ ARROWS = {
     "cli": {
         "workflows",
         "report",
+        "publish",
         "canary",
         "judge",
         "lab.registry",

@@ -11,7 +11,17 @@ import typer
 
 from loadtest.cli.console import conclude, console
 from loadtest.cli.joining import TOKEN, remote_workers
-from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, Seed, StableVersion
+from loadtest.cli.options import (
+    Backend,
+    CandidateVersion,
+    ExperimentName,
+    Mlflow,
+    MlflowOnPass,
+    Results,
+    Seed,
+    StableVersion,
+)
+from loadtest.cli.publish import Publication
 from loadtest.experiment.experiment import Experiment
 from loadtest.report.terminal import TerminalProgress
 from loadtest.workflows.compare import compare as run_compare
@@ -87,6 +97,8 @@ def compare(
         list[str] | None,
         typer.Option(help="'Name: value' or 'Name: env:VARIABLE' for both servers; may be repeated."),
     ] = None,
+    mlflow: Mlflow = False,
+    mlflow_on_pass: MlflowOnPass = None,
     results: Results = Path("results"),
 ) -> None:
     """Send both versions the same load and judge: PASS, FAIL, INCONCLUSIVE or INVALID."""
@@ -115,6 +127,7 @@ def compare(
     }
     if any(servers.values()):
         overrides["target"] = servers
+    publication = Publication.of_compare(mlflow=mlflow, mlflow_on_pass=mlflow_on_pass)
     checked = check_compare(Experiment.load_file(experiment, overrides, gates=gate or ()), backend, results)
     remote = remote_workers(
         checked.experiment, listen, expect_workers, expect_workers_max_wait, processes=workers
@@ -125,4 +138,4 @@ def compare(
                 f"whoever reaches {remote.host}:{remote.port} may join as a worker, unless {TOKEN} is set"
             )
         outcome = run_compare(checked.provide(progress.step, workers=remote), results, progress)
-    conclude(*outcome)
+    conclude(*outcome, publication.after_verdict)

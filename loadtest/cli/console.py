@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,10 +27,13 @@ class _Console(Console):
 console = _Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
-def conclude(verdict: Verdict | RatesVerdict, folder: Path) -> NoReturn:
-    """Print a verdict and end with its exit code."""
+def conclude(
+    verdict: Verdict | RatesVerdict, folder: Path, afterwards: Callable[[Path], None] = lambda _: None
+) -> NoReturn:
+    """Print a verdict, do what is left to do with its folder, and end with its exit code."""
     if isinstance(verdict, RatesVerdict):
         print_rates(console, verdict, str(folder))
     else:
         print_verdict(console, verdict, str(folder))
+    afterwards(folder)
     raise typer.Exit(verdict.verdict.exit_code)

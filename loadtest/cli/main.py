@@ -22,6 +22,7 @@ from loadtest.cli.diff import diff
 from loadtest.cli.init import init
 from loadtest.cli.judge import judge
 from loadtest.cli.live import live
+from loadtest.cli.publish import publish
 from loadtest.cli.report import report
 from loadtest.cli.runs import runs
 from loadtest.cli.worker import worker
@@ -74,7 +75,7 @@ def _root(
     """May the new version of a model go live? Load-test it beside the version it would replace."""
 
 
-for verb in (init, compare, capacity, judge, diff, runs, report, worker):
+for verb in (init, compare, capacity, judge, diff, runs, report, publish, worker):
     app.command()(verb)
 # what Locust's page judges with while a run lasts: a pipe, and no verb for people
 app.command(hidden=True)(live)

@@ -21,6 +21,16 @@ CandidateVersion = Annotated[
 Backend = Annotated[str, typer.Option(help=f"{', '.join(backend_names()[:-1])} or {backend_names()[-1]}.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same arrivals and rows.")]
 Results = Annotated[Path, typer.Option(help="Where the run folder goes.")]
+Mlflow = Annotated[
+    bool, typer.Option("--mlflow", help="Log the verdict to the MLflow server of MLFLOW_TRACKING_URI.")
+]
+MlflowOnPass = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What a registered version gets on PASS: ALIAS@models:/NAME/VERSION, or "
+        "TAG=VALUE@models:/NAME/VERSION; may be repeated."
+    ),
+]
 
 
 def duration(option: str, text: str) -> float:

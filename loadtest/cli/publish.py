@@ -1,0 +1,92 @@
+"""``loadproof publish``: a stored verdict, taken to the tools that people have."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Annotated, Self
+
+import typer
+
+from loadtest.cli.console import console
+from loadtest.cli.options import Mlflow, MlflowOnPass
+from loadtest.errors import LoadproofError, TargetError, UsageError
+from loadtest.publish.destination import Destination
+from loadtest.publish.mlflow_tracking import MlflowTracking
+from loadtest.publish.stored_verdict import read_verdict
+
+
+def _say(line: str) -> None:
+    # not among what a verdict prints: a program may read that
+    print(f"loadproof: {line}", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Where a verdict goes once it stands. What goes wrong there costs one line each, never the verdict."""
+
+    destinations: Sequence[Destination]
+    say: Callable[[str], None] = _say
+
+    @classmethod
+    def of_compare(cls, *, mlflow: bool, mlflow_on_pass: Sequence[str] | None) -> Self:
+        """What was asked for, checked before there is any load.
+
+        Raises:
+            UsageError: something is missing for it.
+        """
+        return cls(_destinations(mlflow=mlflow, mlflow_on_pass=mlflow_on_pass))
+
+    def after_verdict(self, folder: Path) -> None:
+        """Deliver the verdict of a run folder; of what was not delivered, say why and how to retry."""
+        try:
+            for destination, problem in self.deliver(folder):
+                self.say(f"not delivered to {destination.name}: {problem}")
+                self.say(
+                    f"the verdict stands; retry: loadproof publish {quote(str(folder))} {destination.retry}"
+                )
+        except KeyboardInterrupt:
+            self.say("publishing was interrupted; the verdict stands")
+        except Exception as error:  # a bug of ours, too, leaves the verdict as it is
+            self.say(f"not published: {type(error).__name__}: {error}; the verdict stands")
+
+    def deliver(self, folder: Path) -> list[tuple[Destination, str]]:
+        """Deliver to all; returns those that did not take it, and why.
+
+        Raises:
+            UsageError: the folder holds no verdict.
+        """
+        failed: list[tuple[Destination, str]] = []
+        if self.destinations:
+            stored = read_verdict(folder)
+            for destination in self.destinations:
+                try:
+                    console.print(destination.deliver(stored), style="dim", markup=False, soft_wrap=True)
+                except LoadproofError as error:
+                    failed.append((destination, str(error)))
+        return failed
+
+
+def _destinations(*, mlflow: bool, mlflow_on_pass: Sequence[str] | None) -> list[Destination]:
+    if mlflow_on_pass and not mlflow:
+        raise UsageError("--mlflow-on-pass: give --mlflow, too")
+    return [MlflowTracking.from_environment(mlflow_on_pass or ())] if mlflow else []
+
+
+def publish(
+    run: Annotated[Path, typer.Argument(help="A run folder, such as results/latest.")] = Path(
+        "results/latest"
+    ),
+    mlflow: Mlflow = False,
+    mlflow_on_pass: MlflowOnPass = None,
+) -> None:
+    """Take the verdict of a stored run to other tools, as it was written; exits with 0 once all have it."""
+    publication = Publication(_destinations(mlflow=mlflow, mlflow_on_pass=mlflow_on_pass))
+    if not publication.destinations:
+        raise UsageError("publish: say where to: --mlflow")
+    failed = publication.deliver(run)
+    if failed:
+        raise TargetError("; ".join(f"not delivered to {one.name}: {problem}" for one, problem in failed))
