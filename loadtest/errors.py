@@ -5,6 +5,7 @@
     LoadproofError                 one line: what is wrong with which thing, and the remedy
     ├── UsageError           2     the person's input; nothing was started
     │   ├── ExperimentError        an experiment file that cannot be read or does not make sense
+    │   │   └── OtherColumns       a model takes columns that would not be sent (carries those it takes)
     │   ├── GateError              a gate expression that does not parse
     │   ├── DatasetError           an evaluation set that cannot be read, or lacks a column
     │   ├── ModelError             a version's folder is missing or unusable
@@ -51,6 +52,14 @@ class UsageError(LoadproofError):
 
 class ExperimentError(UsageError):
     """An experiment file cannot be read or does not make sense."""
+
+
+class OtherColumns(ExperimentError):  # noqa: N818 - it says what the model takes
+    """A model takes columns that the experiment would not send; ``columns`` are those that it takes."""
+
+    def __init__(self, message: str, columns: Sequence[str]) -> None:
+        super().__init__(message)
+        self.columns = tuple(columns)
 
 
 class GateError(UsageError):

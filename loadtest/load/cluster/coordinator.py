@@ -15,7 +15,8 @@ from locust.runners import MasterRunner
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import run_name
-from loadtest.errors import ExperimentError, LabError, LoadproofError
+from loadtest.errors import ExperimentError, LabError, LoadproofError, OtherColumns
+from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.baseline.before_and_after import AFTER_A_STOP, Baseline
 from loadtest.load.cluster.channel import Channel
@@ -113,11 +114,10 @@ class Coordinator:
         self.closed.clear()
         with self._failing("the load could not be prepared"):
             experiment = self._hooks.resolve()
-            dataset, digest = self._inputs.dataset(experiment.data)
             host = self._environment.host or ""
             if experiment.target is None:
                 host = base_url(host)
-            codecs = ask_target(experiment, host, dataset)
+            experiment, dataset, digest, codecs = self._ask(experiment, host)
             if experiment.load.traffic not in PINNED and len(set(codecs.values())) > 1:
                 raise ExperimentError(
                     f"{experiment.load.traffic} traffic sends the same bytes whoever answers, but the "
@@ -130,6 +130,23 @@ class Coordinator:
                     logger.warning("%d of %d workers are ready; this run is theirs alone", ready, connected)
             # a listener that takes its time would hold up Locust's pages
             gevent.spawn(self._lead, run, host, codecs, dataset)
+
+    def _ask(
+        self, experiment: Experiment, host: str
+    ) -> tuple[Experiment, Dataset, str, dict[Role, Codec]]:
+        """Ask the versions what they take, with the features that they name where the experiment may not."""
+        open_to_models = self._hooks.models_name_columns and not experiment.data.features
+        while True:
+            dataset, digest = self._inputs.dataset(experiment.data)
+            try:
+                return experiment, dataset, digest, ask_target(experiment, host, dataset)
+            except OtherColumns as error:
+                taken = tuple(dict.fromkeys((*experiment.data.features, *error.columns)))
+                if not open_to_models or taken == experiment.data.features:
+                    raise
+                data = experiment.data.model_copy(update={"features": taken})
+                experiment = experiment.model_copy(update={"data": data})
+                logger.info("the models name the columns that are sent: %s", ", ".join(taken))
 
     def _lead(self, run: RunInProgress, host: str, codecs: dict[Role, Codec], dataset: Dataset) -> None:
         """Ask for half of the baseline answers, hand out the shares, watch, and ask for the other half."""

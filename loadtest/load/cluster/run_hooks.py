@@ -31,6 +31,7 @@ class RunHooks(NamedTuple):
         metrics: counts along, for Prometheus.
         pass_on: takes samples as they come, as ``SampleSet.to_bytes`` encodes them, and the facts that hold
             with them (``stream_facts``); None: nobody wants them.
+        models_name_columns: whether the models may say what is sent, where ``[data]`` names no features.
         gateway: its base URL as workers on other machines reach it; None: as the master does.
     """
 
@@ -40,4 +41,5 @@ class RunHooks(NamedTuple):
     show: Callable[[dict[str, Any]], None]
     metrics: LoadMetrics | None = None
     pass_on: Callable[[bytes, dict[str, Any]], None] | None = None
+    models_name_columns: bool = False
     gateway: str | None = None

@@ -16,7 +16,7 @@ import orjson
 from contract.datatypes import FLOATS, INTEGERS
 from loadtest.data.dataset import Dataset
 from loadtest.data.input_checks import check_cells
-from loadtest.errors import ExperimentError, TargetError
+from loadtest.errors import ExperimentError, OtherColumns, TargetError
 from loadtest.load.protocols.class_scores import ClassScores
 from loadtest.load.protocols.codec import Codec, Scores, part, register, scored, single
 
@@ -254,8 +254,9 @@ def _column(name: str, datatype: str, cell: Any, shape: list[int]) -> dict[str, 
 def _places(model: str, names: Sequence[str], features: Sequence[str]) -> tuple[int, ...]:
     """Where the model's columns are among the features."""
     if missing := [name for name in names if name not in features]:
-        raise ExperimentError(
+        raise OtherColumns(
             f"model {model!r} takes {', '.join(missing)}, which the evaluation set would not send "
-            f"({', '.join(features)}); name the model's columns under [data] features"
+            f"({', '.join(features)}); name the model's columns under [data] features",
+            names,
         )
     return tuple(features.index(name) for name in names)

@@ -70,7 +70,7 @@ def start(environment: Environment, **_: object) -> None:
     def resolve() -> Experiment:
         experiment = chosen()
         page.begin(experiment)
-        publisher.begin(experiment)
+        publisher.begin()
         return experiment
 
     if not options.worker:
@@ -85,6 +85,7 @@ def start(environment: Environment, **_: object) -> None:
         web.app.before_request(lambda: _before_stop(environment))
     hooks = RunHooks(
         resolve=resolve,
+        models_name_columns=True,
         folder=publisher.folder,
         conclude=publisher.publish,
         show=page.show,

@@ -40,10 +40,9 @@ class RunPublisher:
         self._servers: Scrape = {}
         self._folder: RunFolder
 
-    def begin(self, experiment: Experiment) -> None:
+    def begin(self) -> None:
         """A run begins; its gates are judged from its first samples on."""
         self._close_gates()
-        self._experiment = experiment
         self._servers = scrape(self._settings.targets, self._settings.metrics_proxy)
 
     def folder(self, experiment: Experiment, began: datetime) -> Path:
@@ -54,6 +53,7 @@ class RunPublisher:
         """
         self._folder = RunFolder(self._settings.results, experiment.name, began)
         self._folder.write(EXPERIMENT, experiment.to_toml())
+        self._experiment = experiment
         return self._folder.path
 
     def pass_on(self, samples: bytes, _: object) -> None:
