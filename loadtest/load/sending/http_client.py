@@ -143,7 +143,7 @@ class Client:
         done_at = self._clock()
         parser = connection.parser
         said = parser.role if self._pins else None
-        answer = Answer(sent_at, done_at, parser.get_code(), bytes(parser.body), said, None, resent)
+        answer = Answer(sent_at, done_at, parser.status, bytes(parser.body), said, None, resent)
         if parser.keep_alive:
             connection.idle_since = done_at
             self._idle.append(connection)
