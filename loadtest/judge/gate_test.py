@@ -15,6 +15,9 @@ from loadtest.judge.significance import Level
 from loadtest.judge.verdict import GateResult, Word
 from loadtest.stats.estimate import Known
 
+LEAST_ANSWERED = 0.5
+"""Share of requests that must be answered before a gate on numbers or scores can be met."""
+
 
 class Judged(NamedTuple):
     """A gate's result, its p-value of harm for Holm, and the seconds of load that would decide it.
@@ -50,6 +53,8 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
     if known:
         met = not harmed
     seconds = None
+    if met and (why := _too_few_answers(gate, run)):
+        return unmeasured(gate, run.experiment.confidence, why)
     if harmed or met:
         word, reason = Word.FAIL if harmed else Word.PASS, decided(gate, measured, level, passed=met)
     elif measured.censored:
@@ -75,6 +80,21 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
         reason=reason,
     )
     return Judged(result, p_harm, seconds, known)
+
+
+def _too_few_answers(gate: Gate, run: Run) -> str | None:
+    """Why a bound that is met proves nothing: what is not answered counts as a guess without a model."""
+    if gate.entry.task != "regression" and not gate.needs_scores:
+        return None  # no answer is a wrong one
+    part = run if gate.column is None else run.slice(rows_of_slice(gate, run.dataset))
+    failed = part.evidence.candidate.failed
+    answered = len(failed) - int(failed.sum())
+    if answered >= LEAST_ANSWERED * len(failed):
+        return None
+    return (
+        f"the candidate answered {answered:,} of {len(failed):,} requests, and what it does not answer "
+        "counts as a guess without a model: that meets the bound, and shows nothing"
+    )
 
 
 def unmeasured(gate: Gate, confidence: float, reason: str, seconds: float | None = None) -> Judged:

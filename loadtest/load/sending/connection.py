@@ -30,21 +30,27 @@ ENDED = (ConnectionError, gevent.ssl.SSLEOFError, gevent.ssl.SSLZeroReturnError)
 
 
 class _Parser(HTTPResponseParser):
-    """Keeps the body and who answered; one for all answers on a connection."""
+    """Keeps the status, the body and who answered; one for all answers on a connection.
+
+    What a server sends after its answer, such as a 408 on its way out, nobody asked for: the first stands.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.begun = False
         self.whole = False
         self.keep_alive = False
+        self.status = 0
         self.body = bytearray()
         self.role: str | None = None
         self._field = ""
         self._in_value = False
 
     def _on_message_begin(self) -> None:
+        if self.whole:
+            self.keep_alive = False
+            return
         self.begun = True
-        self.whole = False
         self.body.clear()
         self.role = None
         self._field = ""
@@ -59,18 +65,20 @@ class _Parser(HTTPResponseParser):
 
     def _on_header_value(self, text: str) -> None:
         self._in_value = True
-        if self._field.lower() == MODEL_VERSION:
+        if not self.whole and self._field.lower() == MODEL_VERSION:
             self.role = (self.role or "") + text
 
     def _on_headers_complete(self) -> bool:
         return False
 
     def _on_body(self, data: bytes) -> None:
-        self.body += data
+        if not self.whole:
+            self.body += data
 
     def _on_message_complete(self) -> None:
-        if self.get_code() >= 200:  # not an interim answer
+        if self.get_code() >= 200 and not self.whole:  # not an interim answer
             self.whole = True
+            self.status = self.get_code()
             self.keep_alive = self.should_keep_alive()
 
 
@@ -147,7 +155,7 @@ class Connection:
     def reply(self) -> Reply:
         """The answer to the last exchange."""
         parser = self.parser
-        return Reply(parser.get_code(), bytes(parser.body), parser.role, None, parser.keep_alive)
+        return Reply(parser.status, bytes(parser.body), parser.role, None, parser.keep_alive)
 
     def _exchange(self, request: bytes, deadline: float) -> None:
         sock, parser = self._sock, self.parser
@@ -163,9 +171,17 @@ class Connection:
                 raise TooLargeError
             if data:
                 self.heard = True
-                parser.feed(data)
+                self._feed(data)
             else:
                 self._end()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed(data)
+        except HTTPParseError:
+            if not self.parser.whole:
+                raise
+            self.parser.keep_alive = False
 
     def _end(self) -> None:
         """The server closed: this ends an answer without a length, and breaks off any other."""

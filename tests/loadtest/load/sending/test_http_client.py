@@ -13,6 +13,7 @@ from loadtest.load.sending.http_client import MAX_IDLE, Client
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Model-Version: stable\r\n\r\nhi"
 HEAVY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+LATE = b"HTTP/1.1 408 Request Time-out\r\nX-Model-Version: candidate\r\nContent-Length: 0\r\n\r\n"
 HUNG = 60.0
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n"
 
@@ -106,6 +107,20 @@ def post(client, role="stable"):
         # in pieces, cut inside a header and inside the body
         ([OK[:40], OK[40:-1], OK[-1:]], "keep", 200, b"hi", None),
         ([b"HTTP/1.1 100 Continue\r\n\r\n", OK], "keep", 200, b"hi", None),
+        ([b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK], "keep", 200, b"hi", None),
+        # what nobody asked for comes in one piece with the answer, or its begin does, or it is no HTTP
+        ([OK + LATE], "close", 200, b"hi", None),
+        ([OK + LATE[:12]], "close", 200, b"hi", None),
+        ([OK + b"bye"], "close", 200, b"hi", None),
+        ([OK + OK.replace(b"hi", b"no")], "keep", 200, b"hi", None),
+        # nobody is followed
+        (
+            [b"HTTP/1.1 307 Go\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"],
+            "keep",
+            307,
+            b"",
+            None,
+        ),
         ([CHUNKED, b"1\r\ni\r\n0\r\n\r\n"], "keep", 200, b"hi", None),
         # no length: the end of the connection ends the answer
         ([b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nh", b"i"], "close", 200, b"hi", None),
@@ -166,6 +181,14 @@ def test_a_connection_that_was_idle_for_long_is_not_used(serve, idle, connection
     assert post(client).error is None
     client.close()
     assert server.connections == connections
+
+
+def test_a_connection_on_which_more_came_than_was_asked_for_is_not_used(serve):
+    server = serve(([OK + LATE], "close"), ([OK], "close"))
+    client = Client(server.url, timeout=HUNG)
+    answers = [post(client), post(client)]
+    assert [(answer.status, answer.role, answer.resent) for answer in answers] == [(200, "stable", False)] * 2
+    assert server.connections == 2
 
 
 def test_a_connection_serves_many_requests(serve):
