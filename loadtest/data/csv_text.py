@@ -178,6 +178,11 @@ def _header(path: Path, text: str, separator: str) -> tuple[list[str], str]:
         names = next(csv.reader(lines, delimiter=separator, strict=True))
     except csv.Error as error:
         raise DatasetError(f"{path}: the line of column names is broken ({error})") from None
+    if len(names) == 1 and names[0].startswith(("#", "%", "@")):
+        raise DatasetError(
+            f"{path}: its first line is a comment, {names[0][:60]!r}; take out what stands above the line "
+            "of column names"
+        )
     if len(names) == 1 and len(re.split(r"\s+", names[0].strip())) > 2:
         raise DatasetError(
             f"{path}: its columns seem to be separated by blanks; write commas instead: "

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from contract.label_text import label_text
 from loadtest.data.column_types import Column, from_arrow, from_text
 from loadtest.data.csv_text import read_csv
+from loadtest.data.other_files import what_else
 from loadtest.data.recorded import is_recorded
 from loadtest.errors import DatasetError
 
@@ -87,11 +88,8 @@ def read_table_file(
         except (OSError, EOFError, zlib.error) as error:
             raise DatasetError(f"{path}: is cut short or broken ({error}); compress it again") from None
         return read_table_file(path, unpacked, wanted=wanted, as_text=as_text, nested=nested)
-    if read.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise DatasetError(
-            f"{path}: is a workbook or an archive; save the sheet as 'CSV UTF-8', or with pandas: "
-            f"pandas.read_excel({path.name!r}, dtype=str).to_csv('evaluation.csv', index=False)"
-        )
+    if other := what_else(path.name, read):
+        raise DatasetError(f"{path}: {other}")
     if path.suffix.lower() in (".parquet", ".pq"):
         raise DatasetError(f"{path}: not readable as Parquet (it does not begin with PAR1); write it again")
     if read.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"["):
@@ -142,6 +140,11 @@ def _from_json(path: Path, content: bytes, nested: str | None) -> TableFile:
         ) from None
     if not all(isinstance(row, dict) for row in rows):
         raise DatasetError(f"{path}: is JSON, but not one object per row; write it with orient='records'")
+    if len(rows) == 1 and rows[0] and all(isinstance(cells, dict | list) for cells in rows[0].values()):
+        raise DatasetError(
+            f"{path}: is JSON by column, not one object per row; write it with "
+            "frame.to_json('evaluation.jsonl', orient='records', lines=True)"
+        )
     names = dict.fromkeys(name for row in rows for name in row)
     columns = [_from_objects(name, [row.get(name) for row in rows], name == nested) for name in names]
     return _gathered(columns, (), [])

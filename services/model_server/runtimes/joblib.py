@@ -8,9 +8,12 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from contract.version_folder import requirements_file, version_folder
 from services.model_server.errors import VersionError, missing_package, one_line
 from services.model_server.scikit_learn import format_of
 
+# what pickle says of a name of __main__, which is another module here
+_OWN = re.compile(r"Can't get attribute '(\w+)' on <module '(?:[\w.]*__main__|services\.)")
 _WRITTEN_BY = re.compile(rb"_sklearn_version.{1,12}?(\d+\.\d+(?:\.\w+)*)", re.DOTALL)
 
 
@@ -25,14 +28,19 @@ def _read(path: Path) -> Any:
         raise missing_package(path, error.name or "", instead) from error
     except Exception as error:
         # unpickling can raise anything
-        written = _written_by(path)
-        if written not in (None, sklearn.__version__):
+        written, here = _written_by(path), sklearn.__version__
+        requirements = requirements_file(version_folder(path))
+        if own := _OWN.search(str(error)):
             raise VersionError(
-                f"{path}: was saved by scikit-learn {written}, which scikit-learn "
-                f"{sklearn.__version__} here cannot "
-                f"read ({one_line(error)[:80]}); train it again with {sklearn.__version__}, or export "
-                "it to ONNX "
-                f"with {written}"
+                f"{path}: holds {own[1]!r} by name alone, which the training script defined; save "
+                "it with cloudpickle.dump(model, open('model.joblib', 'wb')), which takes that code along, "
+                f"or put it into a package and its name into {requirements}"
+            ) from error
+        if written not in (None, here):
+            raise VersionError(
+                f"{path}: was saved by scikit-learn {written}, which scikit-learn {here} here cannot "
+                f"read ({one_line(error)[:80]}); write the line scikit-learn=={written} into {requirements}, "
+                f"so that this version gets packages of its own, or train it again with {here}"
             ) from error
         raise VersionError(
             f"{path}: not readable by joblib ({one_line(error)}); save the model again"

@@ -69,7 +69,12 @@ def _read(path: Path) -> tuple[Task, Any]:
         booster = xgboost.Booster(model_file=path)
         objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
         task: Task = "classification" if objective.startswith(("binary:", "multi:")) else "regression"
-        model = xgboost.XGBClassifier() if task == "classification" else xgboost.XGBRegressor()
+        if task == "classification":
+            model = xgboost.XGBClassifier()
+        else:
+            # each refuses what the other saved
+            ranks = objective.startswith("rank:")
+            model = xgboost.XGBRanker() if ranks else xgboost.XGBRegressor()
         model.load_model(path)
         model.set_params(n_jobs=1)
         if booster.attr("scikit_learn") is None and booster.attr("best_iteration") is not None:

@@ -43,7 +43,20 @@ def describe(model: Any, path: Path) -> Description:
     Raises:
         VersionError: it is no classifier, regressor or anomaly detector.
     """
-    if not (is_classifier(model) or is_regressor(model) or is_outlier_detector(model)):
+    if not hasattr(model, "fit"):
+        # a booster of XGBoost or LightGBM, or what a script kept its model in, such as a dict
+        remedy = (
+            "save it as its library does, with save_model"
+            if hasattr(model, "save_model")
+            else "save the model itself, or write a model.py that uses it"
+        )
+        raise VersionError(f"{path}: holds a {type(model).__name__}, no model of scikit-learn; {remedy}")
+    try:
+        known = is_classifier(model) or is_regressor(model) or is_outlier_detector(model)
+    except AttributeError:
+        # a class of somebody's own without BaseEstimator
+        known = False
+    if not known:
         raise VersionError(
             f"{path}: a {type(model).__name__} is no classifier, regressor or anomaly detector of "
             f"scikit-learn; write {MODEL_TOML} by hand if it can predict one value a row"

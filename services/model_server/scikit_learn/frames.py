@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from services.model_server.columns import Columns
 from services.model_server.errors import VersionError
 from services.model_server.scikit_learn.estimators_in import estimators_in
+from services.model_server.scikit_learn.xgboost_categories import known_categories, recoded
 
 ToModel = Callable[[Columns], Any]
 
@@ -33,12 +34,13 @@ def for_model(model: Any, columns: Sequence[str], datatypes: Sequence[str]) -> T
     """
     missing = None if fitted_on_none(model) else np.nan
     categories = categories_of(model, columns)
+    recodes = hasattr(model, "get_booster")
     for name, datatype in zip(columns, datatypes, strict=True):
         _check_kind(name, datatype, categories.get(name))
 
     def frame(rows: Columns) -> pd.DataFrame:
         return pd.DataFrame(
-            {name: _series(rows.arrays[name], missing, categories.get(name)) for name in columns}
+            {name: _series(rows.arrays[name], missing, categories.get(name), recodes) for name in columns}
         )
 
     if getattr(model, "feature_names_in_", None) is not None:
@@ -64,7 +66,7 @@ def _check_kind(name: str, datatype: str, categories: pd.Index | None) -> None:
         )
 
 
-def _series(array: NDArray[Any], missing: Any, categories: pd.Index | None) -> pd.Series:
+def _series(array: NDArray[Any], missing: Any, categories: pd.Index | None, recodes: bool) -> pd.Series:
     if array.dtype == object:
         gaps = pd.isna(array)
         if missing is not None and gaps.any():
@@ -75,8 +77,8 @@ def _series(array: NDArray[Any], missing: Any, categories: pd.Index | None) -> p
         series = pd.Series(array, copy=False)
     if categories is None:
         return series
-    if categories.empty:
-        return series.astype("category")
+    if recodes:
+        return recoded(series, categories)
     # unknown ones are missing, as pandas has it
     return pd.Series(pd.Categorical.from_codes(categories.get_indexer(series), categories))
 
@@ -84,8 +86,8 @@ def _series(array: NDArray[Any], missing: Any, categories: pd.Index | None) -> p
 def categories_of(model: Any, columns: Sequence[str]) -> dict[str, pd.Index]:
     """The columns that a boosting library learnt from as pandas' categories, and their values in order.
 
-    LightGBM takes the codes of the categories and keeps the values; XGBoost codes anew what it is given, so
-    its values are left empty.
+    LightGBM takes the codes of the categories; XGBoost codes anew what it is given, and of its values those
+    are left out that cannot be read.
 
     Raises:
         VersionError: XGBoost's model has no values, as before 3.1.
@@ -107,7 +109,8 @@ def categories_of(model: Any, columns: Sequence[str]) -> dict[str, pd.Index]:
                 f"learnt from categories ({', '.join(names)}) whose values are not in it; "
                 "save it again with XGBoost 3.1 or newer"
             )
-        return dict.fromkeys(names, pd.Index([]))
+        known = dict(zip(columns, known_categories(booster), strict=False)) if names else {}
+        return {name: known.get(name, pd.Index([])) for name in names}
     return {}
 
 

@@ -98,6 +98,7 @@ def test_quoted_line_breaks_beyond_any_block(tmp_path):
         ('a,label\n1,"x\n2,y\n3,z\n', "row 1 has a broken quote .*each of them twice"),
         # and would drop a quote here
         ('a,label\n1,"say \\"hi\\" now"\n', "row 1 has a broken quote"),
+        ("# made by hand\na,label\n1,x\n", "first line is a comment, '# made by hand'; take out"),
         ("a b label\n1 2 x\n", r"separated by blanks; .*sep=r'\\s\+'"),
     ],
 )

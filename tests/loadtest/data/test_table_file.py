@@ -1,10 +1,14 @@
 """Files of rows: what a file is, its bytes say; and any table comes back cell for cell, or is refused."""
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
+import pickle
 import re
+import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +26,13 @@ CSV = b"x,label\n1,a\n2,b\n"
 def parquet(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def archive(member: str) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as made:
+        made.writestr(member, "")
     return sink.getvalue()
 
 
@@ -59,12 +70,26 @@ def test_the_same_rows_in_any_file(tmp_path, name, content):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
+        # what is inside decides, not the name
+        ("rows.xlsx", archive("xl/workbook.xml"), r"is a workbook; save the sheet as 'CSV UTF-8'.*openpyxl"),
+        ("rows.ods", archive("content.xml"), "is a workbook.*odfpy"),
+        ("rows.xls", b"\xd0\xcf\x11\xe0...", "is a workbook.*xlrd"),
+        ("rows.zip", archive("rows.csv"), "is a zip archive; .*unzip rows.zip"),
+        ("rows.zip", b"PK\x03\x04...", "cut short or broken"),
+        # a clone without git-lfs has these instead of data
+        ("rows.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "git lfs pull"),
+        ("rows.csv.bz2", bz2.compress(CSV), "is compressed by bzip2; unpack it: bunzip2 rows.csv.bz2"),
+        ("rows.csv.xz", lzma.compress(CSV), "unxz rows.csv.xz"),
+        ("rows.feather", b"ARROW1\0\0", "read_feather.'rows.feather'..to_parquet"),
+        ("rows.pkl", pickle.dumps([1]), "is a pickle, which is not opened"),
+        # what a share that asks to sign in answers
+        ("rows.csv", b"\n<!DOCTYPE html><html>", "is a web page"),
+        # the default of pandas' to_json
         (
-            "rows.xlsx",
-            b"PK\x03\x04...",
-            r"is a workbook or an archive; save the sheet as 'CSV UTF-8'.*dtype=str",
+            "rows.json",
+            b'{"x": {"0": 1, "1": 2}, "label": {"0": "a", "1": "b"}}',
+            "by column.*orient='records'",
         ),
-        ("rows.xls", b"\xd0\xcf\x11\xe0...", "is a workbook"),
         ("rows.parquet", CSV, "not readable as Parquet"),
         ("rows.parquet", parquet(TABLE)[:-9], "not readable as Parquet"),
         ("rows.csv.gz", gzip.compress(CSV, mtime=0)[:-9], "is cut short or broken"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -140,9 +141,26 @@ def test_a_pickle_of_another_scikit_learn_is_served_with_a_note(tmp_path: Path) 
         load_version(tmp_path, ["m"])
 
 
+@pytest.mark.parametrize(
+    ("pickled", "says"),
+    [
+        # as a training script's own function is saved: its name in __main__, which is another module here
+        (b"\x80\x04\x8c\x08__main__\x8c\x05ratio\x93.", "holds 'ratio' by name alone.*cloudpickle.dump"),
+        # a model among other things
+        (
+            pickle.dumps({"model": 1, "features": ["a"]}),
+            "holds a dict, no model of scikit-learn; save the model",
+        ),
+    ],
+)
+def test_what_a_pickle_lacks_is_named_with_the_way_out(tmp_path: Path, pickled: bytes, says: str) -> None:
+    (tmp_path / "model.joblib").write_bytes(pickled)
+    with pytest.raises(VersionError, match=says):
+        describe(tmp_path, "m", "v1", ["a", "b"], ROWS.tolist(), ["m"])
+
+
 def test_a_missing_library_is_named(tmp_path: Path) -> None:
-    pickle = b"cnot_a_library_at_all\nModel\n."
-    (tmp_path / "model.joblib").write_bytes(pickle)
+    (tmp_path / "model.joblib").write_bytes(b"cnot_a_library_at_all\nModel\n.")
     with pytest.raises(
         VersionError, match="needs the package not_a_library_at_all, which is not installed here"
     ):

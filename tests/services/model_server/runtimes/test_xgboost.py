@@ -115,6 +115,16 @@ def test_early_stopping_is_the_wrapper_s_and_not_the_trainer_s(tmp_path: Path) -
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_a_ranker_gives_its_scores(tmp_path: Path) -> None:
+    ranker = xgboost.XGBRanker(n_estimators=4, n_jobs=1).fit(
+        FRAME, FRAME.visits % 4, group=[20] * (ROWS // 20)
+    )
+    ranker.save_model(tmp_path / "model.ubj")
+    answer = describe(tmp_path, "m", "v1", list(FRAME), cells(FRAME))
+    assert answer["task"] == "regression"
+    np.testing.assert_allclose(answer["predictions"], ranker.predict(FRAME), rtol=1e-6)
+
+
 def test_categories_are_coded_by_the_model(tmp_path: Path) -> None:
     text = pd.Series(RNG.choice(["a", "b", "c"], ROWS))
     frame = FRAME.assign(kind=pd.Categorical(text))
@@ -125,6 +135,26 @@ def test_categories_are_coded_by_the_model(tmp_path: Path) -> None:
     some = frame.assign(kind=text)[text != "a"]
     answer = describe(tmp_path, "m", "v1", list(some), cells(some))
     assert answer["predictions"] == model.predict(frame[text != "a"]).tolist()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["a", "b", "c"],
+        # beside a gap, whole numbers are floats
+        [10, 20, 30],
+    ],
+)
+def test_a_request_whose_only_category_is_missing(tmp_path: Path, values: list[Any]) -> None:
+    kind = pd.Series(RNG.choice(values, ROWS))
+    frame = FRAME.assign(kind=pd.Categorical(kind.where(np.arange(ROWS) % 5 > 0), categories=values))
+    model = xgboost.XGBClassifier(n_estimators=4, enable_categorical=True, n_jobs=1)
+    model.fit(frame, (kind == values[1]).astype(int))
+    model.save_model(tmp_path / "model.ubj")
+    sent = frame.assign(kind=frame.kind.astype(object if isinstance(values[0], str) else float))
+    answer = describe(tmp_path, "m", "v1", list(sent), cells(sent))
+    assert answer["predictions"] == model.predict(frame).tolist()
+    assert "required" not in (tmp_path / "model.toml").read_text()
 
 
 def test_codes_of_categories_that_are_not_in_the_file_are_refused(tmp_path: Path) -> None:
