@@ -36,7 +36,7 @@ def live_events(experiment: Experiment, lines: Iterable[str]) -> Iterator[dict[s
     check_gates(experiment, dataset)
     judge = LiveJudge(experiment, dataset)
     for line in lines:
-        content = read_line(line)
+        content = read_line(line, lists=experiment.follows_lists)
         view = judge.feed(content) if isinstance(content, SampleSet) else None
         if view is not None:
             yield view.event()

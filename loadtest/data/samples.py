@@ -272,10 +272,12 @@ def read_kept(line: str) -> tuple[bytes, dict[str, Any]] | None:
     return base64.b64decode(content[_KEY]), content.get(_FACTS, {})
 
 
-def read_line(line: str) -> SampleSet | dict[str, Any] | None:
+def read_line(line: str, *, lists: bool = False) -> SampleSet | dict[str, Any] | None:
     """What a line of a load generator holds: samples, live figures, or None where it is neither.
 
-    The samples come without scores and rankings: no gate on them is judged before the end.
+    Args:
+        line: without its end.
+        lists: keep the scores and rankings of samples; hardly any gate on them is judged before the end.
 
     Raises:
         UsageError: it says that it holds samples and does not.
@@ -286,6 +288,7 @@ def read_line(line: str) -> SampleSet | dict[str, Any] | None:
         content: dict[str, Any] = json.loads(line)
         if _KEY not in content:
             return content
-        return SampleSet.from_bytes(base64.b64decode(content[_KEY])).without_lists()
+        samples = SampleSet.from_bytes(base64.b64decode(content[_KEY]))
+        return samples if lists else samples.without_lists()
     except (ValueError, TypeError, binascii.Error, pa.ArrowException) as error:
         raise UsageError(f"a line of the load generator cannot be read ({error})") from error

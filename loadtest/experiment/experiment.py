@@ -154,7 +154,16 @@ class Experiment(Part):
         """Whether a gate, or the threshold, needs the scores of answers beside their labels."""
         if self.data.task == "regression":
             return False
-        return self.data.threshold is not None or any(gate.needs_scores for gate in self.gates)
+        return self.data.threshold is not None or any(map(self.needs_scores, self.gates))
+
+    def needs_scores(self, gate: Gate) -> bool:
+        """Whether a gate needs the scores of answers: also where they rank the classes."""
+        return gate.needs_scores or (gate.of_lists and self.data.task == "classification")
+
+    @property
+    def follows_lists(self) -> bool:
+        """Whether scores and rankings are needed while the load lasts, and not only at its end."""
+        return self.load.until_decided and any(g.of_lists and g.interim != "scored" for g in self.gates)
 
     def with_absolute_data(self) -> Experiment:
         """The same experiment, fit to be read from another folder."""

@@ -96,6 +96,11 @@ class Gate:
         return "scores" in self.entry.needs or any(key == "scores" for key, _ in self.arguments)
 
     @property
+    def of_lists(self) -> bool:
+        """Whether it is about ranked lists."""
+        return self.entry.task == "ranking"
+
+    @property
     def interim(self) -> Interim:
         """See ``Metric.interim``; scores come at the end, whatever the metric."""
         return "scored" if self.needs_scores else self.entry.interim

@@ -49,7 +49,8 @@ class Metric:
         better: which direction is an improvement.
         test: the function of ``loadtest.judge.metric_tests`` that measures it.
         task: the only task that it fits; None: any.
-        also: another one: of a ranking it is about the first item.
+        also: another one: of a ranking it is about the first item; the ranking of a classification are its
+            classes by their scores.
         needs: what it is computed from beside answers and labels: ``baseline`` answers, the ``value`` column,
             a ``positive class`` among the labels, ``two classes`` of them, labels that ``vary``, or of
             which each is in the metric's domain: ``labels above 0`` and the like, see
@@ -58,8 +59,7 @@ class Metric:
             than the ``k`` of ``@k``.
         interim: how a run that is judged while it lasts treats it: by its interval at each analysis
             (``estimated``, or ``bets`` where pairs are bet on, which is exact from the first one on), as a
-            count that may FAIL at any (``counted``), or at the end only (``read``, or ``scored``: scores do
-            not leave the load generator before).
+            count that may FAIL at any (``counted``), or at the end only (``read``, or ``scored``).
         restarts: how several deployments are judged: all samples together (``pooled``), where answers do not
             depend on the deployment; by one estimate ``each``; or by these, with an interval no narrower
             than the pooled one (``wider``).
@@ -84,7 +84,7 @@ class Metric:
     better: Literal["lower", "higher"]
     test: str
     task: Literal["classification", "regression", "ranking"] | None = None
-    also: Literal["ranking"] | None = None
+    also: Literal["ranking", "classification"] | None = None
     needs: tuple[str, ...] = ()
     interim: Interim = "estimated"
     restarts: Literal["pooled", "each", "wider"] = "pooled"
@@ -133,7 +133,7 @@ def _of_rankings(name: str, quantity: Quantity, **more: Any) -> Metric:
     """Of ranked lists: higher is better, 1 is best, and lists of items that nobody wants are worth 0."""
     at = ("@",) if name.endswith("@k") else ()
     entry = Metric(name, quantity, "higher", "ranking", task="ranking", interim="scored", best=1.0, takes=at)
-    return replace(entry, **more)
+    return replace(entry, **{"also": "classification", **more})
 
 
 _SCORES = ("f1", "precision", "recall", "jaccard")
@@ -232,13 +232,16 @@ METRICS: Mapping[str, Metric] = {
         ),
         _of_scores("top_k_accuracy", SHARE, "higher", "per_row_score", "k", best=1.0, takes=("@",)),
         _of_rankings("ndcg@k", SCORE),
-        _of_rankings("hit@k", SHARE, test="ranking_hit"),
+        _of_rankings("hit@k", SHARE, test="ranking_hit", needs=("k",), interim="bets"),
+        _of_rankings(
+            "value@k", NUMBER, test="ranking_value", needs=("k", "value"), interim="estimated", best=None
+        ),
         _of_rankings("mrr", SCORE),
         _of_rankings("mrr@k", SCORE),
-        _of_rankings("recall@k", SHARE),
+        _of_rankings("recall@k", SHARE, needs=("k",)),
         _of_rankings("map@k", SCORE),
         _of_rankings(
-            "agreement@k", SHARE, test="ranking_overlap",
+            "agreement@k", SHARE, test="ranking_overlap", also=None,
             absolute="agreement compares the candidate with stable already",
         ),
         Metric("mismatches", COUNT, "lower", "mismatches", needs=("baseline",), interim="counted"),

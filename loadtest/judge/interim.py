@@ -12,8 +12,9 @@ confidence:
 For paired answers without errors this is exact; for latency, rates, errors and other metrics it is asymptotic
 in blocks of time or in rows, and they have no say before ``FIRST_ANALYSIS``. ``mismatches`` is counted: one
 analysis may FAIL it, only the end can PASS it. Memory and CPU throttling are read at the end, and metrics of
-scores judged there, which is why a run with such gates cannot end before. The moments of
-the analyses depend on nothing but the load's length, so a stored run is judged again to the same verdict.
+scores judged there, which is why a run with such gates cannot end before; ``hit@k`` and ``value@k`` are not.
+The moments of the analyses depend on nothing but the load's length, so a stored run is judged again to the
+same verdict.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
+from loadtest.experiment.metrics import Interim
 from loadtest.judge.gate_test import Judged, decide, unmeasured
 from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
@@ -67,10 +69,14 @@ class InterimAnalyses:
             unmeasured(
                 gate,
                 experiment.confidence,
-                _AT_THE_END.get(gate.interim, "no analysis yet"),
+                _AT_THE_END.get(self._interim(gate), "no analysis yet"),
             )
             for gate in experiment.gates
         ]
+
+    def _interim(self, gate: Gate) -> Interim:
+        # a run that goes on to its end anyway is followed without the lists of its answers
+        return "scored" if gate.of_lists and not self._final else gate.interim
 
     def analyse(self, run: Run) -> None:
         """Analyse the evidence so far; it must begin where that of the last analysis began."""
@@ -78,7 +84,7 @@ class InterimAnalyses:
         for place, gate in enumerate(self._experiment.gates):
             before = self.judged[place]
             passed = self._final and awaited(gate) and before.result.verdict is Word.PASS
-            if passed or gate.interim in _AT_THE_END:
+            if passed or self._interim(gate) in _AT_THE_END:
                 continue
             now = decide(gate, run, level)
             if gate.interim == "counted" and now.result.verdict is Word.PASS:

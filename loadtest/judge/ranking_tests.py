@@ -1,7 +1,8 @@
 """Gates on ranked lists: how good they are by what rows wanted, and how much two versions' lists overlap.
 
-The unit is the distinct row, as in ``loadtest.judge.quality_tests``. A request without an answer shows no
-item, so it is worth 0.
+The list of a classification is its classes by their scores, and what a row wanted is its label. The unit is
+the distinct row, as in ``loadtest.judge.quality_tests``. A request without an answer shows no item, so it is
+worth 0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loadtest.data.ranking_text import LONGEST
-from loadtest.data.relevance import Relevance
 from loadtest.experiment.gate import Gate
 from loadtest.judge import quality_tests
 from loadtest.judge.measurement import Measurement
@@ -24,6 +24,7 @@ from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.quality_tests import Rows
 from loadtest.judge.run import Run
+from loadtest.judge.score_tests import matrix
 from loadtest.stats import means, rankings
 from loadtest.stats.bootstrap import JackknifeEstimate
 from loadtest.stats.proportions import Share
@@ -36,12 +37,25 @@ class _Lists(NamedTuple):
     items: pa.DictionaryArray
 
     @classmethod
-    def of(cls, outcomes: Outcomes) -> _Lists:
+    def of(cls, outcomes: Outcomes, run: Run) -> _Lists:
+        if run.experiment.data.task == "classification":
+            return cls._by_score(outcomes, run.dataset.classes)
         lists = outcomes.ranking
         if lists.null_count == len(lists) and not outcomes.failed.all():
             raise NoEvidence("the samples carry no rankings; measure again with [data] task = 'ranking'")
         lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0), dtype=np.intp)
         return cls(lengths, pc.list_flatten(lists).dictionary_encode())
+
+    @classmethod
+    def _by_score(cls, outcomes: Outcomes, classes: tuple[str, ...]) -> _Lists:
+        """All classes of each arrival, the likeliest first; of equal ones the first in their order."""
+        scores = matrix(outcomes.scores, len(classes))
+        answered = ~np.isnan(scores[:, 0])
+        if not answered.any() and not outcomes.failed.all():
+            raise NoEvidence("the samples carry no scores; measure again with this gate in the experiment")
+        order = np.argsort(-scores[answered], axis=1, kind="stable").astype(np.int32)
+        items = pa.DictionaryArray.from_arrays(pa.array(order.ravel()), pa.array(classes, pa.string()))
+        return cls(np.where(answered, len(classes), 0), items)
 
     def codes(self, catalogue: pa.Array) -> Places:
         """The place of each item in ``catalogue``; -1: it is not there."""
@@ -88,13 +102,38 @@ def difference(stable: Floats, candidate: Floats, *, paired: bool) -> JackknifeE
 
 def hit(gate: Gate, run: Run) -> Measurement:
     """Share of rows with a relevant item among the first k, which is to lists what accuracy is to labels."""
+    return replace(quality_tests.accuracy(gate, _with_hits(gate, run)), note=_coverage(gate, run))
+
+
+def value(gate: Gate, run: Run) -> Measurement:
+    """What 1,000 requests earn where whoever finds a relevant item among the first k takes it."""
+    return replace(quality_tests.value(gate, _with_hits(gate, run)), note=_coverage(gate, run))
+
+
+def _with_hits(gate: Gate, run: Run) -> Run:
+    """The same run, an answer of which is right where a relevant item is among its first k."""
     evidence = run.evidence
     stable, candidate = (
         replace(outcomes, correct=_values(gate, run, outcomes) > 0)
         for outcomes in (evidence.stable, evidence.candidate)
     )
-    seen = replace(run, evidence=replace(evidence, stable=stable, candidate=candidate))
-    return replace(quality_tests.accuracy(gate, seen), note=_coverage(gate, run))
+    return replace(run, evidence=replace(evidence, stable=stable, candidate=candidate))
+
+
+def gains_by_place(run: Run, outcomes: Outcomes, places: int) -> Floats:
+    """What the item in each of the first ``places`` of a list gains, shape (distinct rows, places).
+
+    Raises:
+        NoEvidence: there are no lists, or no labels.
+    """
+    catalogue, wanted = _relevant(run)
+    lists = _Lists.of(outcomes, run)
+    hits = rankings.Hits.find(wanted, outcomes.row.astype(np.intp), lists.lengths, lists.codes(catalogue))
+    hits = hits.within(places)
+    gains = np.zeros((len(outcomes), places))
+    gains[hits.arrival, hits.rank] = hits.gain
+    rows = Rows.of(outcomes, run.dataset)
+    return np.column_stack([rows.mean(gain) for gain in gains.T])
 
 
 def overlap(gate: Gate, run: Run) -> Measurement:
@@ -115,7 +154,7 @@ def overlap(gate: Gate, run: Run) -> Measurement:
             f"stable answered {compared:,} of {sent:,} distinct rows, {LEAST_COMPARED:.0%} are needed; "
             "see its errors, lower the rate or give it more CPU"
         )
-    lists = (_Lists.of(stable), _Lists.of(candidate))
+    lists = (_Lists.of(stable, run), _Lists.of(candidate, run))
     both = pc.unique(pa.concat_arrays([each.items.dictionary for each in lists]))
     codes = (lists[0].codes(both), lists[1].codes(both))
     shares = rankings.overlap((lists[0].lengths, lists[1].lengths), codes, gate.k or LONGEST)
@@ -129,22 +168,29 @@ def overlap(gate: Gate, run: Run) -> Measurement:
 
 def _values(gate: Gate, run: Run, outcomes: Outcomes) -> Floats:
     """The metric of each arrival's list, shape (arrivals,)."""
-    relevance = _relevance(run)
-    lists = _Lists.of(outcomes)
-    wanted, codes = relevance.wanted, lists.codes(relevance.catalogue)
+    catalogue, wanted = _relevant(run)
+    lists = _Lists.of(outcomes, run)
+    codes = lists.codes(catalogue)
     hits = rankings.Hits.find(wanted, outcomes.row.astype(np.intp), lists.lengths, codes)
     name = gate.entry.name.removesuffix("@k")
-    return rankings.METRICS[name](hits, wanted, len(run.dataset), gate.k or LONGEST)
+    return rankings.METRICS["hit" if name == "value" else name](
+        hits, wanted, len(run.dataset), gate.k or LONGEST
+    )
 
 
-def _relevance(run: Run) -> Relevance:
-    if run.dataset.relevant is None:
+def _relevant(run: Run) -> tuple[pa.Array, rankings.Wanted]:
+    """The items that some row wanted, and which of them each row did."""
+    dataset = run.dataset
+    if run.experiment.data.task == "classification" and dataset.labelled:
+        rows = np.arange(len(dataset))
+        return pa.array(dataset.classes), rankings.Wanted(rows, dataset.class_places, np.ones(len(rows)))
+    if dataset.relevant is None:
         raise NoEvidence("the evaluation set has no labels that say which items are relevant")
-    return run.dataset.relevant
+    return dataset.relevant.catalogue, dataset.relevant.wanted
 
 
 def _coverage(gate: Gate, run: Run) -> str:
     """How much of the catalogue each version shows, as a clause; it grows with the rows."""
     k = gate.k or LONGEST
-    stable, candidate = (_Lists.of(run.evidence.of(role)).shown(k) for role in ("stable", "candidate"))
+    stable, candidate = (_Lists.of(run.evidence.of(role), run).shown(k) for role in ("stable", "candidate"))
     return f"its top {k} show {candidate:,} different items, stable's {stable:,}" if gate.k else ""

@@ -48,6 +48,8 @@ def lacks(need: str, gate: Gate, dataset: Dataset) -> str | None:
             return None
         return f"{gate.metric} is for two classes, there are {len(classes)}; write {gate.metric}_ovr"
     if need == "k":
+        if dataset.ranked:
+            return None
         k = _k(gate)
         return None if 0 < k < len(classes) else f"of {len(classes)} classes, the top {k} say nothing"
     if need == "yes":

@@ -55,7 +55,7 @@ def run_load(lab: Lab, job: Path, experiment: Experiment, dataset: Dataset, prog
     lines = _Lines(process)
     try:
         for line in lines:
-            content = read_line(line)
+            content = read_line(line, lists=experiment.follows_lists)
             if not isinstance(content, SampleSet):
                 if content is not None:
                     progress.tick(content, view)

@@ -166,7 +166,7 @@ def _reading(
     try:
         reader = codec.scored(dataset.classes, named=bool(dataset.named_classes), ask=ask)
     except ExperimentError as error:
-        asking = [f"gate {gate.expression!r}" for gate in experiment.gates if gate.needs_scores]
+        asking = [f"gate {gate.expression!r}" for gate in experiment.gates if experiment.needs_scores(gate)]
         why = asking[0] if asking else f"[data] threshold = {threshold:g}"
         raise ExperimentError(f"{why}, {role}: {error}") from None
     return replace(reader, scores=replace(reader.reader, threshold=threshold))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.metrics import ndcg_score, top_k_accuracy_score
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.ranking_text import ranking_text
@@ -13,6 +14,7 @@ from loadtest.data.relevance import Relevance
 from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
+from loadtest.judge.answered_rows import gains
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.judge import judge
 from loadtest.judge.metric_tests import measure
@@ -188,7 +190,7 @@ def test_recall_with_a_k_is_another_metric():
 @pytest.mark.parametrize(
     ("made", "wanted", "says"),
     [
-        (experiment("mrr >= 0.5", task="classification"), WANTED, "set [data] task = 'ranking'"),
+        (experiment("mrr >= 0.5", task="regression"), WANTED, "set [data] task = 'ranking'"),
         (experiment("f1_macro >= 0.5"), WANTED, "f1_macro is for classifications"),
         (experiment("ndcg@10 >= 0.5"), None, "needs labels"),
         (experiment("ndcg@10 >= 0.5", until_decided=True), WANTED, "judged at the end of the load"),
@@ -208,3 +210,98 @@ def test_users_report_one_item():
 
 def test_without_gates_ndcg_is_demanded():
     assert str(experiment().gates[0]) == "ndcg@10 >= stable - 0.01"
+
+
+CLASSES = ["a", "b", "c", "d"]
+
+
+def classified(scores, candidate, labels, *gates, **load) -> Run:
+    """A classification whose versions answer each row with scores; None in their place is a time-out."""
+    x = np.arange(len(labels)) * 1.0
+    rows = Dataset(Path("rows.json"), x[:, None], ("x",), np.asarray(labels), None, pa.table({"x": x}))
+    samples = []
+    for role, answers in (("stable", scores), ("candidate", candidate)):
+        for row, given in enumerate(answers):
+            at = row / 100
+            best = None if given is None else rows.classes[int(np.argmax(given))]
+            told = (0, "timeout", None) if given is None else (200, None, best)
+            right = best == labels[row]
+            samples.append(Sample(row, role, at, at, at + 0.01, *told, right, None, 0, scores=given))
+    seconds = len(labels) / 100
+    facts = RunFacts(backend="local", load=LoadFacts(offered_rps=100, achieved_rps=100, duration_s=seconds))
+    asked = experiment(*gates, task="classification", **load)
+    return Run.gather(asked, rows, sample_set(samples), facts)
+
+
+def test_the_list_of_a_classification_is_its_classes_by_their_scores():
+    labels = RNG.choice(CLASSES, 300).tolist()
+    scores = RNG.dirichlet(np.ones(4), 300).astype(np.float32).astype(float)
+    truth = np.equal.outer(labels, CLASSES).astype(float)
+    run = classified([*scores[:-1], None], [*scores[:-1], None], labels)
+    answered = {"ndcg@3": ndcg_score(truth[:-1], scores[:-1], k=3) * 299 / 300}
+    places = [CLASSES.index(label) for label in labels[:-1]]
+    answered["hit@2"] = top_k_accuracy_score(places, scores[:-1], k=2) * 299 / 300
+    ranks = (scores[:-1] >= scores[np.arange(299), places][:, None]).sum(axis=1)
+    answered["mrr"] = (1 / ranks).sum() / 300
+    for metric, value in answered.items():
+        assert value_of(f"{metric} >= 0.1" if metric != "hit@2" else "hit@2 >= 10%", run) == pytest.approx(
+            value
+        )
+    assert value_of("hit@1 >= 1%", run) == value_of("accuracy >= 1%", run)
+
+
+def test_the_value_of_a_list_is_that_of_the_rows_whose_item_is_in_it():
+    run = run_of(LISTS, [*LISTS[:-1], None])
+    for k in (1, 5):
+        found = measure(Gate.parse(f"value@{k} >= stable - 5%"), run)
+        hits = [wanted in items[:k] for wanted, items in zip(WANTED, LISTS, strict=True)]
+        # every row is worth 2
+        assert found.stable == pytest.approx(2000 * np.mean(hits), abs=1e-9)
+        assert found.candidate == pytest.approx(2000 * np.mean([*hits[:-1], 0]), abs=1e-9)
+    assert value_of("value@1 >= 1", run) == value_of("value >= 1", run)
+
+
+@pytest.mark.parametrize("task", ["ranking", "classification"])
+def test_the_gains_of_all_places_add_up_to_the_hits(task):
+    if task == "ranking":
+        run = run_of(LISTS, [swapped(items) for items in LISTS], wanted=FIRST)
+    else:
+        scores = RNG.dirichlet(np.ones(4), 200).astype(np.float32)
+        run = classified(scores.tolist(), scores[:, ::-1].tolist(), RNG.choice(CLASSES, 200).tolist())
+    for role, found in gains(run, 3).items():
+        hits = measure(Gate.parse("hit@3 >= 1%"), run)
+        assert found.shape == (len(run.dataset), 3)
+        assert found.sum(axis=1).mean() == pytest.approx(getattr(hits, role), abs=1e-12)
+    if task == "ranking":
+        assert gains(run, 3)["stable"].mean(axis=0).tolist() == [1, 0, 0]
+        assert gains(run, 3)["candidate"].mean(axis=0).tolist() == [0, 0, 1]
+
+
+def test_hits_end_a_run_that_ends_when_it_is_decided():
+    labels = np.resize(CLASSES, 6000).tolist()
+    good = np.eye(4)[np.resize(np.arange(4), 6000)] * 0.7 + 0.1
+    bad = np.roll(good, 1, axis=1)
+    gate = "hit@1 >= stable - 5pp"
+    for candidate, word in ((good, Word.PASS), (bad, Word.FAIL)):
+        run = classified(good.tolist(), candidate.tolist(), labels, gate, until_decided=True)
+        assert run.experiment.scored
+        assert run.experiment.follows_lists
+        verdict = judge(run)
+        assert (verdict.gates[0].verdict, verdict.decided_after_s is not None) == (word, True)
+
+
+@pytest.mark.parametrize(
+    ("gate", "load", "says"),
+    [
+        # every class is among the first four
+        ("hit@4 >= stable", {}, "of 4 classes, the top 4 say nothing"),
+        # no bets on means
+        ("ndcg@3 >= stable", {"until_decided": True}, "judged at the end"),
+        # of lists alone
+        ("agreement@3 >= 90%", {}, "is for rankings"),
+    ],
+)
+def test_gates_on_lists_that_fit_no_classification(gate, load, says):
+    run = classified([[0.1, 0.2, 0.3, 0.4]] * 4, [[0.1, 0.2, 0.3, 0.4]] * 4, CLASSES, gate, **load)
+    with pytest.raises(GateError, match=says):
+        check_gates(run.experiment, run.dataset)
