@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.calibration import (
     canary,
+    control,
     latency,
     levels,
     live,
@@ -38,6 +39,7 @@ SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
     "slices": slices.measure,
     "rankings": rankings.measure,
     "whole_runs": whole_runs.measure,
+    "control": control.measure,
     "peeking": peeking.measure,
     "sequential": sequential.measure,
     "canary": canary.measure,

@@ -113,6 +113,16 @@ def bars(results: Results) -> list[Bar]:
                 for share in r["alarms"].values()
             ],
         ),
+        _most(
+            "INVALID by a control that is equal, gates with margins",
+            0.01,
+            _controls(results, "equal versions, margins"),
+        ),
+        _most(
+            "INVALID by a control that is equal, five gates without margin",
+            0.05,
+            _controls(results, "equal versions, five"),
+        ),
         _most("a true split called broken, 1 h", 0.01, _split(results, broken=False)),
         _least("a broken split found within 1 h", 1.0, _split(results, broken=True)),
     ]
@@ -164,6 +174,11 @@ def _by_metric(rows: list[dict[str, Any]], key: str) -> Cells:
         of.setdefault(row["what"], []).append(row)
     sums = [(sum(r[key] * r["runs"] for r in each), sum(r["runs"] for r in each)) for each in of.values()]
     return [(count / runs, runs) for count, runs in sums]
+
+
+def _controls(results: Results, what: str) -> Cells:
+    found = [r for r in results.get("control", []) if r["what"].startswith(what)]
+    return [(r["control_invalid"], r["runs"]) for r in found]
 
 
 def _most(name: str, limit: float, cells: Cells) -> Bar:

@@ -1,4 +1,4 @@
-"""Live A/A: the same version as stable and as candidate, on the local lab of this machine."""
+"""Live A/A: the same version as stable, as candidate and as control, on the local lab of this machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,17 @@ def measure(number: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="loadproof-live-") as results:
         command = [
             *(sys.executable, "-m", "loadtest", "compare", "--backend", "local", "--results", results),
-            *("--stable", "v1", "--candidate", "v1", "--duration", f"{DURATION}s", "--seed", str(number)),
+            *(
+                "--control",
+                "--stable",
+                "v1",
+                "--candidate",
+                "v1",
+                "--duration",
+                f"{DURATION}s",
+                "--seed",
+                str(number),
+            ),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode not in [ExitCode[word.name] for word in Word]:

@@ -38,6 +38,7 @@ def tables(results: Results) -> dict[str, str]:
         "slices": _slices,
         "rankings": _scores,
         "whole_runs": _whole_runs,
+        "control": _control,
         "peeking": _peeking,
         "sequential": _sequential,
         "canary": _canary,
@@ -156,6 +157,14 @@ def _whole_runs(rows: Rows) -> str:
     return _table(
         ("run", "runs", "PASS", "FAIL", "INCONCLUSIVE", "any gate fails, uncorrected"),
         [(r["what"], str(r["runs"]), *(percent(r[k]) for k in keys)) for r in rows],
+    )
+
+
+def _control(rows: Rows) -> str:
+    keys = ("plain_pass", "plain_fail", "control_pass", "control_fail", "control_invalid")
+    return _table(
+        ("run", "host", "runs", "without: PASS", "FAIL", "with a control: PASS", "FAIL", "INVALID"),
+        [(r["what"], r["host"], str(r["runs"]), *(percent(r[k]) for k in keys)) for r in rows],
     )
 
 

@@ -93,9 +93,21 @@ class Runs(NamedTuple):
 
 def simulate(host: Host, runs: int, seconds: float, rate: float, rng: np.random.Generator) -> Runs:
     """Simulate ``runs`` runs of both versions at ``rate`` arrivals per second."""
+    at, (stable, candidate) = side_by_side(host, runs, 2, seconds, rate, rng)
+    return Runs(at, stable, candidate)
+
+
+def side_by_side(
+    host: Host, runs: int, versions: int, seconds: float, rate: float, rng: np.random.Generator
+) -> tuple[Floats, list[Floats]]:
+    """Runs of any number of versions that get the same arrivals.
+
+    Returns:
+        arrivals in seconds, shape (runs, arrivals), and per version the latencies in seconds, same shape.
+    """
     at = _arrivals(host, runs, seconds, rate, rng)
     shared = _shared_speed(host, runs, seconds, rng)
-    return Runs(at, *(_latencies(host, at, shared, rng) for _ in range(2)))
+    return at, [_latencies(host, at, shared, rng) for _ in range(versions)]
 
 
 def replicate(

@@ -14,7 +14,7 @@ from benchmarks.calibration.simulator import CALM, HARSH, HOSTS, Episodes, Host,
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES_WITH_CONTROL
 from loadtest.judge.judge import judge
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.verdict import Verdict, Word
@@ -72,7 +72,7 @@ def _cell(
     for start in range(0, runs, 50):
         batch = simulate(host, min(50, runs - start), SECONDS, 50.0, rng)
         for at, stable, candidate in zip(*batch, strict=True):
-            samples, dataset = _samples(at, (stable, candidate), discordant, rng)
+            samples, dataset = simulated(at, (stable, candidate), discordant, rng)
             run_facts = RunFacts(backend="local", load=facts)
             verdict = judge(Run.gather(experiment, dataset, samples, run_facts))
             words.append(verdict.verdict)
@@ -91,18 +91,18 @@ def _any_fails(verdict: Verdict) -> bool:
     return any(gate.verdict is Word.FAIL for gate in verdict.gates)
 
 
-def _samples(
+def simulated(
     at: NDArray[np.float64],
     latencies: tuple[NDArray[np.float64], ...],
     discordant: float,
     rng: np.random.Generator,
 ) -> tuple[SampleSet, Dataset]:
-    """Samples of two equal versions that disagree on a few rows and fail now and then."""
+    """Samples of equal versions that disagree on a few rows and fail now and then; any third is a control."""
     n = len(at)
     row = rng.permutation(ROWS)[:n]
-    skill, discord = rng.random(ROWS), rng.random((2, ROWS)) < discordant / 2
+    skill, discord = rng.random(ROWS), rng.random((len(latencies), ROWS)) < discordant / 2
     parts = []
-    for latency, flipped, role in zip(latencies, discord, ROLES, strict=True):
+    for latency, flipped, role in zip(latencies, discord, ROLES_WITH_CONTROL, strict=False):
         right = ((skill < ACCURACY) ^ flipped)[row]
         failed = rng.random(n) < ERRORS
         parts.append(

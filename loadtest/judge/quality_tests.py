@@ -170,7 +170,8 @@ def _refuse_undefined(gate: Gate, run: Run, outcomes: Outcomes, guess: Floats, p
         bad = np.flatnonzero(huge | ~np.isfinite(part))
     if bad.size:
         name = "stable" if outcomes is run.evidence.stable else "the candidate"
-        text, row = outcomes.prediction[int(bad[0])].as_py(), int(outcomes.row[bad[0]])
+        # not as it came: 1e239 may be written in 240 digits
+        text, row = f"{guess[bad[0]]:.6g}", int(outcomes.row[bad[0]])
         more = f" (and {len(bad) - 1:,} more answers)" if len(bad) > 1 else ""
         why = "no error of that can be added up" if huge[bad[0]] else f"{gate.metric} of that is undefined"
         raise NoEvidence(f"{name} answers {text} to row {row}{more}, and {why}")

@@ -187,7 +187,7 @@ def test_an_answer_outside_the_domain_is_named(gate, answer):
     result = judge(run_of(labels, labels, candidate, gate)).gates[0]
     assert result.verdict is Word.INCONCLUSIVE
     assert result.reason.startswith(
-        f"the candidate answers {answer} to row 7, and {result.gate.metric} of that"
+        f"the candidate answers {float(answer):g} to row 7, and {result.gate.metric} of that"
     )
 
 
