@@ -15,6 +15,7 @@ from loadtest.cli.console import console
 from loadtest.cli.options import Mlflow, MlflowOnPass
 from loadtest.errors import LoadproofError, TargetError, UsageError
 from loadtest.publish.destination import Destination
+from loadtest.publish.github import GithubJob
 from loadtest.publish.mlflow_tracking import MlflowTracking
 from loadtest.publish.stored_verdict import read_verdict
 from loadtest.publish.webhook import URL, Webhook
@@ -87,6 +88,9 @@ def publish(
     webhook: Annotated[
         bool, typer.Option("--webhook", help="Send it to the webhook of LOADPROOF_WEBHOOK_URL, signed.")
     ] = False,
+    github: Annotated[
+        bool, typer.Option("--github", help="Put it on the page of the GitHub job, with annotations.")
+    ] = False,
 ) -> None:
     """Take the verdict of a stored run to other tools, as it was written; exits with 0 once all have it."""
     destinations = _mlflow(mlflow, mlflow_on_pass)
@@ -95,8 +99,10 @@ def publish(
         if named is None:
             raise UsageError(f"--webhook: {URL} is not set")
         destinations.append(named)
+    if github:
+        destinations.append(GithubJob.from_environment())
     if not destinations:
-        raise UsageError("publish: say where to: --mlflow, --webhook")
+        raise UsageError("publish: say where to: --mlflow, --webhook, --github")
     failed = Publication(destinations).deliver(run)
     if failed:
         raise TargetError("; ".join(f"not delivered to {one.name}: {problem}" for one, problem in failed))
