@@ -42,7 +42,7 @@ class GithubJob:
 
     def deliver(self, stored: StoredVerdict) -> str:
         """Append summary.md to the job's summary and write the annotations; see ``Destination``."""
-        for line in annotations(stored):
+        for line in job_annotations(stored):
             self._write(line)
         try:
             text = (stored.folder / "summary.md").read_text(encoding="utf-8")
@@ -53,7 +53,7 @@ class GithubJob:
         return f"GitHub: the job's summary has the verdict ({stored.verdict.verdict})"
 
 
-def annotations(stored: StoredVerdict) -> Iterator[str]:
+def job_annotations(stored: StoredVerdict) -> Iterator[str]:
     """Workflow commands: the verdict unless it is PASS, then its gates that do not, the failed ones first."""
     verdict = stored.verdict
     if verdict.verdict is Word.PASS:

@@ -1,10 +1,10 @@
-"""The summary, and annotations that no text can turn into other commands."""
+"""The summary, and job_annotations that no text can turn into other commands."""
 
 import pytest
 
 from loadtest.errors import TargetError, UsageError
 from loadtest.judge.verdict import Word
-from loadtest.publish.github import MOST, GithubJob, annotations
+from loadtest.publish.github import MOST, GithubJob, job_annotations
 from loadtest.publish.stored_verdict import read_verdict
 from tests.loadtest.publish.conftest import made_verdict
 
@@ -23,7 +23,7 @@ def test_pass_has_a_summary_and_no_annotation(store, tmp_path):
     [(Word.FAIL, "error", 3), (Word.INCONCLUSIVE, "warning", 3), (Word.INVALID, "error", 0)],
 )
 def test_annotations(store, word, level, gates):
-    lines = list(annotations(read_verdict(store(verdict=made_verdict(word, "50% of it,\nall: bad")))))
+    lines = list(job_annotations(read_verdict(store(verdict=made_verdict(word, "50% of it,\nall: bad")))))
     assert lines[0] == f"::{level} title={word}%3A compare::50%25 of it,%0Aall: bad"
     assert len(lines) == 1 + gates
     assert not gates or lines[1] == f"::{level} title={word}%3A p95 <= stable + 10%25::why"
@@ -31,7 +31,7 @@ def test_annotations(store, word, level, gates):
 
 def test_no_more_than_github_shows_and_no_line_of_anybody_else(store):
     verdict = made_verdict(Word.FAIL, "x\r\n::set-output name=a::b")
-    lines = list(annotations(read_verdict(store(verdict=verdict, rates=(10, 20, 30, 40)))))
+    lines = list(job_annotations(read_verdict(store(verdict=verdict, rates=(10, 20, 30, 40)))))
     assert len(lines) == MOST
     assert lines[4].startswith("::error title=FAIL at 20/s%3A p95")
     assert all("\n" not in line and "\r" not in line for line in lines)
