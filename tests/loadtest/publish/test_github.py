@@ -1,4 +1,4 @@
-"""The summary, and job_annotations that no text can turn into other commands."""
+"""The summary, and annotations that no text can turn into other commands."""
 
 import pytest
 
