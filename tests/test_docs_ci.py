@@ -91,6 +91,10 @@ def test_the_comment(tmp_path, found, sent):
     gh.parent.mkdir()
     gh.write_text(FAKE_GH)
     gh.chmod(0o755)
+    loadproof = tmp_path / ".venv" / "bin" / "loadproof"
+    loadproof.parent.mkdir(parents=True)
+    loadproof.write_text('#!/bin/sh\nprintf "%s\\n" "$*" > "$GITHUB_STEP_SUMMARY"\n')
+    loadproof.chmod(0o755)
     (tmp_path / "results" / "latest").mkdir(parents=True)
     if found is not None:
         (tmp_path / "results" / "latest" / "summary.md").write_text(SUMMARY)
@@ -111,4 +115,4 @@ def test_the_comment(tmp_path, found, sent):
     asked, done = log.read_text().splitlines()
     assert 'startswith("<!-- loadproof: compare -->")' in asked
     assert done == f"{sent} --silent"
-    assert page.read_text() == SUMMARY
+    assert page.read_text() == "publish results/latest --github\n"

@@ -19,6 +19,7 @@ from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Resu
 from loadtest.errors import ExitCode, Interrupted
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.registry import FOLDER, PROJECT, announced, running_lab
+from loadtest.publish.webhook import Decisions, Webhook
 from loadtest.report.canary_terminal import CanaryDisplay
 from loadtest.workflows.canary_auto import End, Output, control
 from loadtest.workflows.canary_outputs import LOOPBACK, Annotations, Lines, Metrics
@@ -49,7 +50,8 @@ def auto(
     resolved = Experiment.load_file(experiment)
     check(resolved)
     running = running_lab(lab, project)
-    with _outputs(json, metrics_port, running.state, metrics_address) as (outputs, _):
+    name = resolved.name
+    with _outputs(name, json, metrics_port, running.state, metrics_address) as (outputs, _):
         try:
             end = control(resolved, running.canary, running.endpoints(), outputs)
         except KeyboardInterrupt:
@@ -76,10 +78,11 @@ def run(
         "limits": {"cpus": cpus},
     }
     checked = check_canary_run(Experiment.load_file(experiment, overrides), backend, results)
+    name = checked.experiment.name
     faults = any(fault.by_server for fault in checked.experiment.faults)
     with ExitStack() as stack:
         state = Path(stack.enter_context(TemporaryDirectory(prefix="loadproof-")))
-        outputs, notes = stack.enter_context(_outputs(json, metrics_port, state))
+        outputs, notes = stack.enter_context(_outputs(name, json, metrics_port, state))
         announce = stack.enter_context(announced(results / FOLDER.name, state, notes.print))
         ready = checked.provide(notes.print, state=state, percent=0.0, allow_faults=faults)
         outcome = run_canary(ready, results, outputs, notes.print, announce)
@@ -88,13 +91,15 @@ def run(
 
 @contextmanager
 def _outputs(
-    json: bool, metrics_port: int, folder: Path | None = None, address: str = LOOPBACK
+    experiment: str, json: bool, metrics_port: int, folder: Path | None = None, address: str = LOOPBACK
 ) -> Iterator[tuple[list[Output], Console]]:
     """Where events go, and where notes for people go: with ``--json`` not to standard output.
 
-    ``folder`` is that of a running lab of local processes, whose Prometheus is told of the metrics.
+    ``experiment`` is its name in messages. ``folder`` is that of a running lab of local processes, whose
+    Prometheus is told of the metrics.
     """
     notes = Console(stderr=True, highlight=False) if json else console
+    webhook = Webhook.from_environment()
     display = CanaryDisplay(console)
     metrics = Metrics()
     with ExitStack() as stack:
@@ -102,10 +107,13 @@ def _outputs(
             stack.callback(metrics.serve(metrics_port, folder, address))
         annotations = Annotations(os.environ, notes.print)
         stack.callback(annotations.close)
+        decisions = Decisions(webhook, experiment, notes.print) if webhook else None
+        if decisions:
+            stack.callback(decisions.close)
         stack.callback(display.close)
         # plain print: one event is one line, however narrow the terminal is
         shown: Output = Lines(lambda line: print(line, flush=True)) if json else display
-        yield [shown, metrics, annotations], notes
+        yield [shown, metrics, annotations, *([decisions] if decisions else [])], notes
 
 
 def _conclude(end: End, folder: Path | None, *, json: bool) -> None:

@@ -25,6 +25,7 @@ from loadtest.cli.live import live
 from loadtest.cli.publish import publish
 from loadtest.cli.report import report
 from loadtest.cli.runs import runs
+from loadtest.cli.verdicts import verdicts
 from loadtest.cli.worker import worker
 from loadtest.errors import Interrupted, LabError, LoadproofError
 from loadtest.lab.select import remove_leftovers
@@ -75,7 +76,7 @@ def _root(
     """May the new version of a model go live? Load-test it beside the version it would replace."""
 
 
-for verb in (init, compare, capacity, judge, diff, runs, report, publish, worker):
+for verb in (init, compare, capacity, judge, diff, runs, report, publish, verdicts, worker):
     app.command()(verb)
 # what Locust's page judges with while a run lasts: a pipe, and no verb for people
 app.command(hidden=True)(live)

@@ -15,8 +15,10 @@ from loadtest.cli.console import console
 from loadtest.cli.options import Mlflow, MlflowOnPass
 from loadtest.errors import LoadproofError, TargetError, UsageError
 from loadtest.publish.destination import Destination
+from loadtest.publish.github import GithubJob
 from loadtest.publish.mlflow_tracking import MlflowTracking
 from loadtest.publish.stored_verdict import read_verdict
+from loadtest.publish.webhook import URL, Webhook
 
 
 def _say(line: str) -> None:
@@ -33,12 +35,13 @@ class Publication:
 
     @classmethod
     def of_compare(cls, *, mlflow: bool, mlflow_on_pass: Sequence[str] | None) -> Self:
-        """What was asked for, checked before there is any load.
+        """What was asked for, and the webhook that the environment names; checked before there is any load.
 
         Raises:
             UsageError: something is missing for it.
         """
-        return cls(_destinations(mlflow=mlflow, mlflow_on_pass=mlflow_on_pass))
+        webhook = Webhook.from_environment()
+        return cls([*_mlflow(mlflow, mlflow_on_pass), *([webhook] if webhook else [])])
 
     def after_verdict(self, folder: Path) -> None:
         """Deliver the verdict of a run folder; of what was not delivered, say why and how to retry."""
@@ -70,10 +73,10 @@ class Publication:
         return failed
 
 
-def _destinations(*, mlflow: bool, mlflow_on_pass: Sequence[str] | None) -> list[Destination]:
-    if mlflow_on_pass and not mlflow:
+def _mlflow(wanted: bool, on_pass: Sequence[str] | None) -> list[Destination]:
+    if on_pass and not wanted:
         raise UsageError("--mlflow-on-pass: give --mlflow, too")
-    return [MlflowTracking.from_environment(mlflow_on_pass or ())] if mlflow else []
+    return [MlflowTracking.from_environment(on_pass or ())] if wanted else []
 
 
 def publish(
@@ -82,11 +85,24 @@ def publish(
     ),
     mlflow: Mlflow = False,
     mlflow_on_pass: MlflowOnPass = None,
+    webhook: Annotated[
+        bool, typer.Option("--webhook", help="Send it to the webhook of LOADPROOF_WEBHOOK_URL, signed.")
+    ] = False,
+    github: Annotated[
+        bool, typer.Option("--github", help="Put it on the page of the GitHub job, with annotations.")
+    ] = False,
 ) -> None:
     """Take the verdict of a stored run to other tools, as it was written; exits with 0 once all have it."""
-    publication = Publication(_destinations(mlflow=mlflow, mlflow_on_pass=mlflow_on_pass))
-    if not publication.destinations:
-        raise UsageError("publish: say where to: --mlflow")
-    failed = publication.deliver(run)
+    destinations = _mlflow(mlflow, mlflow_on_pass)
+    if webhook:
+        named = Webhook.from_environment()
+        if named is None:
+            raise UsageError(f"--webhook: {URL} is not set")
+        destinations.append(named)
+    if github:
+        destinations.append(GithubJob.from_environment())
+    if not destinations:
+        raise UsageError("publish: say where to: --mlflow, --webhook, --github")
+    failed = Publication(destinations).deliver(run)
     if failed:
         raise TargetError("; ".join(f"not delivered to {one.name}: {problem}" for one, problem in failed))

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtest.judge.diff_lines import ROLES_AND_BOTH, Change, Changes
+from loadtest.judge.diff_quantiles import QuantileChanges
 from loadtest.report.number_format import quantity, signed
 from loadtest.report.terminal import table
 
@@ -28,6 +29,23 @@ def print_changes(console: Console, changes: Changes) -> None:
             style="dim",
         )
     )
+
+
+def print_quantiles(console: Console, changes: QuantileChanges) -> None:
+    """One table of quantiles, then what each side measured."""
+    shown = table(("before", "after", "", "before", "after", "change"), ("before", "after", ""))
+    for change in changes.changes:
+        shown.add_row(
+            change.before,
+            change.after,
+            change.quantile,
+            quantity(change.before_ms, "ms"),
+            quantity(change.after_ms, "ms"),
+            signed(change.change, "%"),
+        )
+    console.print(shown)
+    for line in changes.conditions:
+        console.print(Text(f"• {line}", style="dim"), soft_wrap=True)
 
 
 def _table(title: str, changes: list[Change]) -> Table:

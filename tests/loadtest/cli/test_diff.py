@@ -39,6 +39,21 @@ def test_json(runs):
     assert {c["reading"] for c in found["changes"] if c["metric"] == "accuracy"} == {"no change seen"}
 
 
+def test_beside_another_tool(runs):
+    other = runs / "summary.json"
+    other.write_text(json.dumps({"metrics": {"http_req_duration": {"med": 12.0, "p(95)": 30.0}}}))
+    done = CliRunner().invoke(app, ["diff", str(runs / "one"), str(other)])
+    assert done.exit_code == 0, done.output
+    assert "no verdict is given" in done.output
+    assert "12.0 ms" in done.output
+    done = CliRunner().invoke(app, ["diff", str(other), str(runs / "one"), "--json"])
+    found = json.loads(done.output)
+    assert {(c["before"], c["after"]) for c in found["changes"]} == {
+        ("all requests", "stable"),
+        ("all requests", "candidate"),
+    }
+
+
 def test_no_run_folder(runs):
     done = CliRunner().invoke(app, ["diff", str(runs / "one"), str(runs / "nothing")])
     assert isinstance(done.exception, UsageError)
