@@ -131,9 +131,7 @@ class Coordinator:
             # a listener that takes its time would hold up Locust's pages
             gevent.spawn(self._lead, run, host, codecs, dataset)
 
-    def _ask(
-        self, experiment: Experiment, host: str
-    ) -> tuple[Experiment, Dataset, str, dict[Role, Codec]]:
+    def _ask(self, experiment: Experiment, host: str) -> tuple[Experiment, Dataset, str, dict[Role, Codec]]:
         """Ask the versions what they take, with the features that they name where the experiment may not."""
         open_to_models = self._hooks.models_name_columns and not experiment.data.features
         while True:
