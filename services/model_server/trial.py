@@ -26,10 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from contract.version_folder import version_folder
+from contract.version_folder import EXAMPLES, version_folder
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, one_line
-from services.model_server.examples import EXAMPLES
 from services.model_server.runtime import Format
 from services.model_server.tensors import TensorSpec
 from services.model_server.version import LoadedVersion
