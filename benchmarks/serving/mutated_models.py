@@ -2,10 +2,12 @@
 
 Honest models are saved in each kind that is loaded without ``ALLOW_PICKLE``. Then something in a file is
 changed by chance, where the kind has a structure (a number, a name or a branch of its JSON, a cell of an
-array, a token of a text), else bytes. A child with bounded memory loads it and asks it for its examples'
-answers. Each change follows from its number and can be made again: ``--kind skops --first 4711 --files 1``.
+array, a token of a text), else bytes. A process with bounded memory does what a server does: it tries the
+file of a booster in a child, then loads it itself and asks for answers to its examples and to rows of
+extremes. Each change follows from its number and can be made again: ``--kind skops --first 4711 --files 1``.
 
-A file may be refused, or answer (even differently), or fail with an exception; it must not end the process.
+A file may be refused, end the child that tries it, answer (even differently), or fail with an exception; it
+must not end the process that stands for the server.
 """
 
 from __future__ import annotations
@@ -28,11 +30,15 @@ import numpy as np
 from benchmarks.serving.mutations import MUTATORS
 from benchmarks.serving.seed_models import save_seeds
 from services.model_server.errors import RequestError, VersionError
+from services.model_server.runtimes import model_file
+from services.model_server.trial import HarmfulFileError, Limits, in_child, libraries_of, try_model
 from services.model_server.version import load_version
 
 RESULTS = Path(__file__).parent / "mutated_models.json"
-MEMORY, SECONDS = 3 << 30, 60.0
+MEMORY, SECONDS = 8 << 30, 60.0
 """Bytes of address space that a child may have, and seconds for one file."""
+_TRIAL = Limits(memory=4 << 30, cpu=20, wall=50.0)
+_HARMLESS = ("refused", "ended its trial", "answers", "fails")
 _FRESH = 400
 """Files until a child is replaced, so that what one file did to its memory shows."""
 
@@ -88,7 +94,7 @@ def _try(
             ours.send(number)
             outcome = _answer(ours, child)
             outcomes[outcome] += 1
-            if outcome not in ("refused", "answers", "fails"):
+            if outcome not in _HARMLESS:
                 found.append((number, outcome))
             number = next(place, None)
             if outcome.startswith(("ended", "held")):
@@ -138,8 +144,12 @@ def _load(kind: str, seeds: list[Path], number: int, folder: Path) -> str:
     (file,) = (path for path in seed.iterdir() if path.name.startswith("model.") and path.suffix != ".toml")
     (folder / file.name).write_bytes(MUTATORS[kind](file.read_bytes(), rng))
     try:
-        version = load_version(folder, compilation=number % 2 == 0)
-        version.run(version.examples, tuple(version.outputs))
+        format_of_it, path = model_file(folder)
+        if libraries_of(path, format_of_it):
+            in_child(path, format_of_it, lambda: try_model(load_version(folder, compilation=False)), _TRIAL)
+        try_model(load_version(folder, compilation=number % 2 == 0))
+    except HarmfulFileError:
+        return "ended its trial"
     except (VersionError, RequestError):
         return "refused"
     except MemoryError:

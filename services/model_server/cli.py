@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from contract.feedback_token import TokenError, feedback_token
 from services.model_server.errors import AddressError, VersionError
+from services.model_server.runtimes import model_file
 from services.model_server.serving import check_address, serve
+from services.model_server.trial import in_child, libraries_of, try_model
 from services.model_server.version import load_version
 
 
@@ -26,6 +28,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     allowed = [name for value in options.allow_pickle for name in value.replace(",", " ").split()]
     try:
         check_address(options.host, options.port)
+        _try_in_child(folder, allowed)
         version = load_version(folder, allowed, compilation=options.compile)
         faults = version.name in options.allow_faults.replace(",", " ").split()
         address = {"host": options.host, "port": options.port}
@@ -40,6 +43,25 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     except (AddressError, VersionError, TokenError) as error:
         sys.stderr.write(f"model-server: {error}\n")
         return 2
+
+
+def _try_in_child(folder: Path, allowed: Collection[str]) -> None:
+    """Refuse a file that would end this process, before it is loaded in it.
+
+    Raises:
+        VersionError: it is refused, or ended the child.
+    """
+    try:
+        kind, path = model_file(folder)
+    except VersionError:
+        # loading it says what is missing, in its own order
+        return
+
+    def attempt() -> None:
+        try_model(load_version(folder, allowed, compilation=False))
+
+    if libraries_of(path, kind):
+        in_child(path, kind, attempt)
 
 
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:

@@ -49,6 +49,7 @@ from services.model_server.foreign_code import printed_by, warnings_of
 from services.model_server.required_columns import check_required, complete_rows, required_columns
 from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
+from services.model_server.trial import in_child
 from services.model_server.version import LoadedVersion, exits, load_version
 
 Cells = Mapping[str, list[Any]]
@@ -257,6 +258,28 @@ def _width(loaded: LoadedVersion) -> int:
     return len(given) if isinstance(given, tuple) else math.prod(given.shape[1:])
 
 
+def _described(
+    folder: Path, version: str, asked: Mapping[str, Any], allowed: Sequence[str]
+) -> dict[str, Any]:
+    """What ``describe`` says, in a child where the file may end the process; see ``trial``."""
+    kind, path = model_file(folder)
+    missing = [folder / file for file in (MODEL_TOML, EXAMPLES) if not (folder / file).exists()]
+    name, columns, rows = asked["name"], asked["columns"], asked["rows"]
+
+    def work() -> dict[str, Any]:
+        return describe(
+            folder, name, version, columns, rows, allowed, asked.get("label", ""), asked.get("labels", ())
+        )
+
+    try:
+        answer: dict[str, Any] = in_child(path, kind, work)
+    except VersionError:
+        for file in missing:
+            file.unlink(missing_ok=True)
+        raise
+    return answer
+
+
 def main(given: str, out: TextIO, errors: TextIO) -> int:
     """Describe every version of the model in ``given``; 2 where one cannot be served."""
     allowed = os.environ.get("ALLOW_PICKLE", "").replace(",", " ").split()
@@ -270,16 +293,7 @@ def main(given: str, out: TextIO, errors: TextIO) -> int:
             check_allowed(*model_file(folder / version), asked["name"], allowed)
             answer: dict[str, Any] = {"version": version}
             if version not in asked.get("elsewhere", ()):
-                answer = describe(
-                    folder / version,
-                    asked["name"],
-                    version,
-                    asked["columns"],
-                    asked["rows"],
-                    allowed,
-                    asked.get("label", ""),
-                    asked.get("labels", ()),
-                )
+                answer = _described(folder / version, version, asked, allowed)
             out.write(json.dumps(answer) + "\n")
             out.flush()
     except VersionError as error:

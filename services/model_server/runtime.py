@@ -88,6 +88,7 @@ class Format:
         suffixes: of files that people have in this format.
         code: what a file that runs code is.
         instead: what to do if nobody may allow it.
+        native: of a file, the libraries whose readers it may end a process by; it is tried in a child first.
         inner: of a file that describes others beside it: (file, every format) to the model's format and file.
     """
 
@@ -98,4 +99,5 @@ class Format:
     suffixes: tuple[str, ...] = ()
     code: str = "a pickle"
     instead: str = "save the model with skops"
+    native: Callable[[Path], tuple[str, ...]] | None = None
     inner: Callable[[Path, tuple[Format, ...]], tuple[Format, Path]] | None = None

@@ -171,4 +171,8 @@ def _loss(model: Any) -> Mapping[str, Any]:
     return loss if isinstance(loss, dict) else {}
 
 
-FORMATS = (Format("model.cbm", CatBoost, _describe, suffixes=(".cbm",)),)
+def _native(path: Path) -> tuple[str, ...]:  # noqa: ARG001
+    return ("catboost",)
+
+
+FORMATS = (Format("model.cbm", CatBoost, _describe, suffixes=(".cbm",), native=_native),)

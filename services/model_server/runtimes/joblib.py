@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import re
 import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +45,39 @@ def _read(path: Path) -> Any:
 
 def _written_by(path: Path) -> str | None:
     """The scikit-learn whose version stands in a pickle, compressed or not; None where there is none."""
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-        elif content[:1] == b"\x78":
-            content = zlib.decompress(content)
-    except (OSError, EOFError, zlib.error):
-        return None
-    found = _WRITTEN_BY.search(content)
+    found = _WRITTEN_BY.search(_content(path))
     return found[1].decode() if found else None
 
 
-FORMATS = (format_of("model.joblib", _read, runs_code=True, suffixes=(".joblib", ".pkl", ".pickle")),)
+def _content(path: Path) -> bytes:
+    """Of a pickle, unpacked as far as joblib packs; empty where it cannot be read."""
+    try:
+        content = path.read_bytes()
+        for magic, unpack in _UNPACK.items():
+            if content.startswith(magic):
+                return unpack(content)
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
+        return b""
+    return content
+
+
+_UNPACK: dict[bytes, Callable[[bytes], bytes]] = {
+    b"\x1f\x8b": gzip.decompress, b"\x78": zlib.decompress, b"BZ": bz2.decompress, b"\xfd7z": lzma.decompress,
+    b"\x5d\x00": lzma.decompress,
+}  # fmt: skip
+
+
+def _boosters_in(path: Path) -> tuple[str, ...]:
+    """The boosting libraries whose models are in a pickle."""
+    content = _content(path)
+    return tuple(name for name in _BOOSTERS if name.encode() in content)
+
+
+_BOOSTERS = ("xgboost", "lightgbm", "catboost")
+
+FORMATS = (
+    replace(
+        format_of("model.joblib", _read, runs_code=True, suffixes=(".joblib", ".pkl", ".pickle")),
+        native=_boosters_in,
+    ),
+)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.model_toml import Task
+from services.model_server.boosters.lightgbm_file import check_lightgbm
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
@@ -70,8 +71,9 @@ def _read(path: Path) -> Any:
     except ModuleNotFoundError as error:
         raise missing_package(path, "lightgbm") from error
     try:
+        check_lightgbm(path.read_bytes())
         return lightgbm.Booster(model_file=path)
-    except (lightgbm.basic.LightGBMError, KeyError, TypeError, ValueError) as error:
+    except (lightgbm.basic.LightGBMError, KeyError, OSError, TypeError, ValueError) as error:
         raise VersionError(
             f"{path}: not readable by LightGBM ({one_line(error)}); save the model again"
         ) from error
@@ -114,4 +116,8 @@ def _to_model(booster: Any, path: Path, given: Input) -> Callable[[Columns], Any
         raise VersionError(f"{path}: {error}") from None
 
 
-FORMATS = (Format("model.txt", LightGBM, _describe, suffixes=(".lgb",)),)
+def _native(path: Path) -> tuple[str, ...]:  # noqa: ARG001
+    return ("lightgbm",)
+
+
+FORMATS = (Format("model.txt", LightGBM, _describe, suffixes=(".lgb",), native=_native),)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.model_toml import Task
+from services.model_server.boosters.xgboost_file import check_xgboost
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, one_line
 from services.model_server.runtime import Description, Format, Runtime
@@ -66,6 +67,7 @@ def _read(path: Path) -> tuple[Task, Any]:
     except ModuleNotFoundError as error:
         raise missing_package(path, "xgboost-cpu") from error
     try:
+        check_xgboost(path.read_bytes())
         booster = xgboost.Booster(model_file=path)
         objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
         task: Task = "classification" if objective.startswith(("binary:", "multi:")) else "regression"
@@ -75,7 +77,7 @@ def _read(path: Path) -> tuple[Task, Any]:
         if booster.attr("scikit_learn") is None and booster.attr("best_iteration") is not None:
             # xgboost.train's model runs all of its trees, the wrapper's those up to its best round
             model.get_booster().set_attr(best_iteration=None, best_score=None)
-    except (xgboost.core.XGBoostError, KeyError, TypeError, ValueError) as error:
+    except (xgboost.core.XGBoostError, KeyError, OSError, TypeError, ValueError) as error:
         raise VersionError(
             f"{path}: not readable by XGBoost ({one_line(error)}); save the model again"
         ) from error
@@ -118,7 +120,11 @@ def _to_model(model: Any, path: Path, given: Any) -> Any:
     return to_model
 
 
+def _native(path: Path) -> tuple[str, ...]:  # noqa: ARG001
+    return ("xgboost",)
+
+
 FORMATS = (
-    Format("model.ubj", XGBoost, _describe, suffixes=(".ubj",)),
-    Format("model.json", XGBoost, _describe),
+    Format("model.ubj", XGBoost, _describe, suffixes=(".ubj",), native=_native),
+    Format("model.json", XGBoost, _describe, native=_native),
 )
