@@ -13,13 +13,13 @@ from typing import Any
 
 import psutil
 
-from benchmarks.canary import faults, report, rollbacks, shadowed
+from benchmarks.canary import faults, half_sent, report, rollbacks, shadowed
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.registry import claim
 from loadtest.lab.select import choose_lab
 from loadtest.workflows.prepare import resolve, train_if_absent
 
-PARTS = ("rollbacks", "commands", "faults", "shadow")
+PARTS = ("rollbacks", "commands", "faults", "shadow", "half_sent")
 
 
 def main() -> None:
@@ -28,7 +28,9 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS, action="append", help="these parts; others stay as they are")
     parser.add_argument("--backend", default="local")
     parser.add_argument("--rollbacks", type=int, default=100)
-    parser.add_argument("--pairs", type=int, default=10, help="of blocks with and without a shadow")
+    parser.add_argument(
+        "--pairs", type=int, default=10, help="of blocks with and without a shadow, or a stranger"
+    )
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--dry", action="store_true", help="print, and write nothing")
     options = parser.parse_args()
@@ -46,6 +48,7 @@ def main() -> None:
                 "commands": lambda: rollbacks.commands(folder, lab, model, rate, 20),
                 "faults": lambda: faults.measure(lab, model, rate),
                 "shadow": lambda: shadowed.measure(lab, model, rate, options.pairs),
+                "half_sent": lambda: half_sent.measure(lab, model, rate, options.pairs),
             }
             for part in options.only or PARTS:
                 results[part] = measures[part]()

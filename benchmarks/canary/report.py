@@ -34,7 +34,7 @@ def keep(results: dict[str, Any]) -> None:
 
 def tables(results: dict[str, Any]) -> dict[str, str]:
     """Markdown by the name of its place."""
-    makers = {"rollbacks": _rollbacks, "faults": _faults, "shadow": _shadow}
+    makers = {"rollbacks": _rollbacks, "faults": _faults, "shadow": _shadow, "half_sent": _half_sent}
     return {name: make(results) for name, make in makers.items() if name in results}
 
 
@@ -86,17 +86,31 @@ def _faults(results: dict[str, Any]) -> str:
 
 def _shadow(results: dict[str, Any]) -> str:
     r = results["shadow"]
+    what = (
+        f"{r['pairs']} pairs of blocks at {r['rate']:g} requests per second, with a shadow whose "
+        f"candidate takes {r['delay_s']:g} s, and without, in turn; {r['failed'] or 'no'} requests failed."
+    )
+    return _pairs(r, what, "shadow")
+
+
+def _half_sent(results: dict[str, Any]) -> str:
+    r = results["half_sent"]
+    what = (
+        f"{r['pairs']} pairs of blocks at {r['rate']:g} requests per second, with {r['half_sent']} half-sent "
+        f"requests of a stranger, and without, in turn; {r['failed']} of the users' "
+        f"{r['requests']:,} requests failed, {r['failed_meanwhile']} of them meanwhile."
+    )
+    return _pairs(r, what, "stranger")
+
+
+def _pairs(r: dict[str, Any], what: str, name_of_it: str) -> str:
     rows = [
         f"| {name} | {r[name]['without_ms']:.2f} ms | {r[name]['with_ms']:.2f} ms | {r[name]['ratio']:.3f} | "
         f"{r[name]['interval'][0]:.3f} to {r[name]['interval'][1]:.3f} |"
         for name in ("p50", "p99")
     ]
-    what = (
-        f"{r['pairs']} pairs of blocks at {r['rate']:g} requests per second, with a shadow whose "
-        f"candidate takes {r['delay_s']:g} s, and without, in turn; {r['failed'] or 'no'} requests failed."
-    )
     head = [
-        "| users' latency | without shadow | with shadow | ratio | 95% interval |",
+        f"| users' latency | without {name_of_it} | with {name_of_it} | ratio | 95% interval |",
         "|---|---|---|---|---|",
     ]
     return "\n".join([what, "", *head, *rows])

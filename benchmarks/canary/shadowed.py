@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.canary.rollbacks import set_split
-from benchmarks.canary.steady import Load
+from benchmarks.canary.steady import Load, Record
 from loadtest.experiment.experiment import Fault
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.interface import Lab
@@ -49,12 +49,6 @@ def measure(lab: Lab, model: str, rate: float, pairs: int) -> dict[str, Any]:
     set_split(lab, 0)
     lab.heal("candidate")
 
-    def block(at: float) -> Floats:
-        return np.array(
-            [r.done - r.scheduled_at for r in records if at + REST <= r.scheduled_at < at + BLOCK]
-        )
-
-    blocks = {shadow: [block(at) for at in times] for shadow, times in began.items()}
     inside = [r for r in records if any(at + REST <= r.scheduled_at < at + BLOCK for at in began[True])]
     return {
         "rate": rate,
@@ -63,7 +57,19 @@ def measure(lab: Lab, model: str, rate: float, pairs: int) -> dict[str, Any]:
         "requests": len(inside),
         "failed": sum(r.status != 200 for r in records),
         "by_candidate": sum(r.version == "candidate" for r in records),
-    } | {name: _compare(blocks, quantile) for name, quantile in _QUANTILES.items()}
+    } | of_blocks(records, began)
+
+
+def of_blocks(records: list[Record], began: dict[bool, list[float]]) -> dict[str, Any]:
+    """Users' latencies in blocks with (True) and without what is measured, by when each began."""
+
+    def block(at: float) -> Floats:
+        return np.array(
+            [r.done - r.scheduled_at for r in records if at + REST <= r.scheduled_at < at + BLOCK]
+        )
+
+    blocks = {with_it: [block(at) for at in times] for with_it, times in began.items()}
+    return {name: _compare(blocks, quantile) for name, quantile in _QUANTILES.items()}
 
 
 def _compare(blocks: dict[bool, list[Floats]], quantile: float) -> dict[str, Any]:
