@@ -71,6 +71,10 @@ def read_tool_results(path: Path) -> ToolResults:
 
 def _from_json(document: Mapping[str, Any]) -> ToolResults | None:
     metrics = document.get("metrics")
+    results = document.get("results")
+    if isinstance(results, dict) and isinstance(results.get("metrics"), list):
+        # k6's machine-readable summary, version 1
+        metrics = {metric["name"]: metric for metric in results["metrics"]}
     if isinstance(metrics, dict) and "http_req_duration" in metrics:
         return _k6(metrics)
     records = document.get("records", document)
@@ -85,8 +89,8 @@ def _k6(metrics: Mapping[str, Any]) -> ToolResults:
     values = {name: metric.get("values", metric) for name, metric in metrics.items()}
     failed = values.get("http_req_failed", {})
     requests = _count(values.get("http_reqs", {}).get("count"))
-    # of http_req_failed "passes" counts what failed
-    errors = _count(failed.get("passes"))
+    # of http_req_failed "passes" counts what failed; "matches" in the machine-readable summary
+    errors = _count(failed.get("passes", failed.get("matches")))
     series = []
     for name, found in values.items():
         match = _K6.fullmatch(name)

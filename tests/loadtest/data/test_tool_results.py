@@ -25,6 +25,17 @@ HANDLE_SUMMARY = {
         for name, values in SUMMARY_EXPORT["metrics"].items()
     }
 }
+MACHINE_READABLE = {
+    "version": "1.0.0",
+    "results": {
+        "checks": {"metrics": []},
+        "metrics": [
+            {"name": "http_req_duration", "type": "trend", "contains": "time", "values": TREND},
+            {"name": "http_reqs", "type": "counter", "contains": "default", "values": {"count": 300}},
+            {"name": "http_req_failed", "type": "rate", "values": {"matches": 3, "total": 300, "rate": 0.01}},
+        ],
+    },
+}
 LOCUST = """\
 Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,\
 Max Response Time,Average Content Size,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%
@@ -52,6 +63,7 @@ Request Throughput (requests/sec),1.5
     [
         (json.dumps(SUMMARY_EXPORT), "k6", {"p50": 0.004, "p90": 0.008, "p95": 0.0095}, (300, 3)),
         (json.dumps(HANDLE_SUMMARY), "k6", {"p50": 0.004, "p90": 0.008, "p95": 0.0095}, (300, 3)),
+        (json.dumps(MACHINE_READABLE), "k6", {"p50": 0.004, "p90": 0.008, "p95": 0.0095}, (300, 3)),
         (
             LOCUST,
             "Locust",
