@@ -37,7 +37,7 @@ from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.cluster.run_state import GRACE, RunInProgress
 from loadtest.load.live.client_metrics import LoadMetrics
 from loadtest.load.protocols import Codec
-from loadtest.load.sending.driver import PINNED
+from loadtest.load.sending.fan_out import PINNED
 from loadtest.load.sending.target import ask_target, base_url
 
 TICK = 0.5

@@ -8,7 +8,6 @@ of the ones before. Locust's user only stands for it in Locust's pages.
 from __future__ import annotations
 
 import gc
-import itertools
 import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,10 +19,10 @@ from locust import User, task
 
 from loadtest.data.local_errors import LOCAL_ERRORS
 from loadtest.errors import ExitCode
-from loadtest.experiment.load import Load
 from loadtest.experiment.role import ROLES_WITH_CONTROL
 from loadtest.load.protocols import Codec
 from loadtest.load.sending.arrivals import Schedule
+from loadtest.load.sending.fan_out import duet
 from loadtest.load.sending.http_client import Answer, Client
 from loadtest.load.sending.recorder import Recorder
 from loadtest.load.sending.response import read_answer
@@ -50,41 +49,12 @@ class Generator(User):
         gevent.sleep(1)
 
 
-def duet(candidate_first: bool) -> tuple[int, ...]:
-    """Duet traffic: an arrival goes to both versions at once, in the drawn order (places in ``ROLES``)."""
-    return (1, 0) if candidate_first else (0, 1)
-
-
-def duet_with_control() -> Callable[[bool], tuple[int, ...]]:
-    """The same with a control, which is first, second and last in turn: on average nobody is before it."""
-    turns = itertools.cycle(range(3))
-
-    def versions(candidate_first: bool) -> tuple[int, ...]:
-        both, turn = duet(candidate_first), next(turns)
-        return *both[:turn], 2, *both[turn:]
-
-    return versions
-
-
-PINNED: Mapping[str, Callable[[bool], tuple[int, ...]]] = {
-    "duet": duet,
-    "stable": lambda _: (0,),
-    "candidate": lambda _: (1,),
-}
-"""Per kind of pinned traffic: which versions get the row of an arrival, in which order."""
-
-
-def pinned(load: Load) -> Callable[[bool], tuple[int, ...]] | None:
-    """As ``PINNED``, with a control where the load has one; None: the gateway chooses the version."""
-    return duet_with_control() if load.control else PINNED.get(load.traffic)
-
-
 class Driver:
     """Sends one worker's arrivals as pinned traffic and records what comes back.
 
     Codecs, bodies (by row) and clients are stable's, the candidate's and any control's; ``ids`` is what
     request ids begin with, before the request's serial; ``timeout`` is a request's, in seconds; ``task`` says
-    what can be an answer; for ``versions`` see ``pinned``.
+    what can be an answer; for ``versions`` see ``fan_out``.
     """
 
     def __init__(

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from loadtest.experiment.experiment import Load
-from loadtest.load.sending.driver import duet_with_control, pinned
+from loadtest.load.sending.fan_out import duet_with_control, pinned
 
 
 def test_a_control_is_before_and_after_the_others_equally_often():
