@@ -54,7 +54,7 @@ class Driver:
 
     Codecs, bodies (by row) and clients are stable's, the candidate's and any control's; ``ids`` is what
     request ids begin with, before the request's serial; ``timeout`` is a request's, in seconds; ``task`` says
-    what can be an answer; for ``versions`` see ``pinned``.
+    what can be an answer; for ``versions`` see ``fan_out``.
     """
 
     def __init__(
