@@ -13,9 +13,11 @@ from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import EXPERIMENT, LOAD, SAMPLES, RunFolder
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
+from services.trainer.shoppers import NUMBERS, TEXTS
 from tests.loadtest.made_samples import Sample, sample_set
 
 ROOT = Path(__file__).parents[2]
+FEATURES = (*TEXTS, *NUMBERS)
 NOTEBOOK = ROOT / "notebooks" / "explore_run.ipynb"
 
 
@@ -32,7 +34,7 @@ def test_its_outputs_are_stripped():
 def results(tmp_path, shop):
     """A stored run of the shop, of half a minute: the candidate is right more often, and slower."""
     experiment = Experiment.load_file("compare", {"load": {"duration": "30s"}})
-    data = experiment.data.model_copy(update={"path": shop / "evaluation.parquet"})
+    data = experiment.data.model_copy(update={"path": shop / "evaluation.parquet", "features": FEATURES})
     labels = Dataset.read(data).labels
     rng = np.random.default_rng(1)
     samples = []
