@@ -76,6 +76,9 @@ def _check_sparse(matrix: Any) -> None:
 
 
 def _check_neighbours(model: Any) -> None:
+    if not hasattr(model, "_fit_X") and getattr(model, "_tree", None) is None:
+        # what an ensemble or a search was given is never fitted itself, only copies of it are
+        return
     rows = model._fit_X
     if getattr(model, "_tree", None) is not None:
         again = {"ball_tree": BallTree, "kd_tree": KDTree}[model._fit_method]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
@@ -99,6 +99,17 @@ def test_a_tree_without_an_estimator_is_found() -> None:
 
 def neighbours(**more: Any) -> Any:
     return KNeighborsClassifier(3, algorithm="kd_tree", **more).fit(ROWS, (ROWS[:, 0] > 0).astype(int))
+
+
+def test_neighbours_that_only_copies_of_were_fitted_are_not_corrupt():
+    given = KNeighborsClassifier(3)
+    model = VotingClassifier([("near", given)])
+    model.fit(ROWS, (ROWS[:, 0] > 0).astype(int))
+    assert not hasattr(given, "_fit_X")
+    check_model(model)
+    model.estimators_[0]._fit_X = "rows"
+    with pytest.raises(VersionError, match="a KNeighborsClassifier in it is corrupt"):
+        check_model(model)
 
 
 def test_a_forged_tree_of_neighbours_is_never_walked() -> None:
