@@ -26,12 +26,17 @@ def _say(line: str) -> None:
     print(f"loadproof: {line}", file=sys.stderr, flush=True)
 
 
+def _print(line: str) -> None:
+    console.print(line, markup=False, soft_wrap=True)
+
+
 @dataclass(frozen=True)
 class Publication:
     """Where a verdict goes once it stands. What goes wrong there costs one line each, never the verdict."""
 
     destinations: Sequence[Destination]
     say: Callable[[str], None] = _say
+    tell: Callable[[str], None] = _print
 
     @classmethod
     def of_compare(cls, *, mlflow: bool, mlflow_on_pass: Sequence[str] | None) -> Self:
@@ -41,7 +46,8 @@ class Publication:
             UsageError: something is missing for it.
         """
         webhook = Webhook.from_environment()
-        return cls([*_mlflow(mlflow, mlflow_on_pass), *([webhook] if webhook else [])])
+        # standard output ends with the verdict
+        return cls([*_mlflow(mlflow, mlflow_on_pass), *([webhook] if webhook else [])], tell=_say)
 
     def after_verdict(self, folder: Path) -> None:
         """Deliver the verdict of a run folder; of what was not delivered, say why and how to retry."""
@@ -67,7 +73,7 @@ class Publication:
             stored = read_verdict(folder)
             for destination in self.destinations:
                 try:
-                    console.print(destination.deliver(stored), style="dim", markup=False, soft_wrap=True)
+                    self.tell(destination.deliver(stored))
                 except LoadproofError as error:
                     failed.append((destination, str(error)))
         return failed
