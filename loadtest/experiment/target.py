@@ -41,8 +41,8 @@ class Target(BaseModel):
     candidate: str
     """Base URL of the candidate."""
     protocol: str = "oip"
-    """What both servers speak: `oip`, `kserve-v1`, `tfserving`, `mlflow`, `sagemaker`, or `template` for a
-    service of your own (any-server.md)."""
+    """What both servers speak: `oip`, `oip-grpc`, `kserve-v1`, `tfserving`, `mlflow`, `sagemaker`, or
+    `template` for a service of your own (any-server.md)."""
     path: str | None = None
     """For `template`: where the requests go, below each URL, such as `/score`."""
     body: str | None = None

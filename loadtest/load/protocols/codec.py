@@ -53,6 +53,8 @@ class Codec(ABC):
     ranking: str | None = field(default=None, kw_only=True)
     protocol: ClassVar[str]
     content_type: ClassVar[str] = "application/json"
+    transport: ClassVar[str] = "http"
+    """What carries bodies: ``http`` or ``grpc``."""
     typed: ClassVar[bool] = False
     """Whether ``encode`` takes the cells as the file has them; else those of a matrix as floats."""
     takes: ClassVar[frozenset[str]] = frozenset()

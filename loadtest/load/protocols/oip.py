@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.data.input_checks import check_cells
 from loadtest.errors import ExperimentError, TargetError
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.codec import Codec, Scores, part, prediction, register, scored, single
+from loadtest.load.protocols.codec import Codec, Scores, part, register, scored, single
 
 _ANY_TENSOR = "input-0"
 _OTHERS = {"BOOL": bool, "BYTES": str}
@@ -37,18 +38,21 @@ class OpenInference(Codec):
 
         OpenInference("shop", "features", "FP64")
         OpenInference("shop", ("city", "age"), ("BYTES", "FP64"), (3, 0))
+        OpenInference("digits", "image", "FP32", shape=(1, 8, 8))
 
     Args:
         model: the model's name in the path.
         tensor: the name of its matrix, or the names of its columns.
         datatype: of the matrix, or of each column.
         places: where the features stand in a row, in the model's order; empty: the row is all of them.
+        shape: of one element of the batch, where it is no list of the features.
     """
 
     model: str
     tensor: str | tuple[str, ...]
     datatype: str | tuple[str, ...]
     places: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()
 
     @staticmethod
     def metadata_path(model: str) -> str:
@@ -87,6 +91,8 @@ class OpenInference(Codec):
             places = _places(model, named, features)
             # the usual case stays short: the row is the model's, as it is
             return cls(model, name, datatype, () if list(named) == list(features) else places)
+        if len(shape) > 2 and (filled := _filled(shape[1:], len(features))):
+            return cls(model, name, datatype, shape=filled)
         if shape and shape[-1] not in (-1, len(features)):
             raise ExperimentError(
                 f"model {model!r} takes {shape[-1]} features, the evaluation set has {len(features)} "
@@ -106,7 +112,9 @@ class OpenInference(Codec):
                 )
         names = tuple(name for name, _, _ in inputs)
         datatypes = tuple(datatype for _, datatype, _ in inputs)
-        return cls(model, names, datatypes, _places(model, names, features))
+        # Triton refuses [1] where its metadata says [-1, 1]
+        deep = (1,) if all(len(shape) == 2 for _, _, shape in inputs) else ()
+        return cls(model, names, datatypes, _places(model, names, features), deep)
 
     def check(self, dataset: Dataset) -> None:
         """Hold the datatypes against every cell of the columns that this model is sent."""
@@ -125,20 +133,41 @@ class OpenInference(Codec):
         return f"{self.metadata_path(self.model)}/infer"
 
     def encode(self, row: Sequence[Any]) -> bytes:
-        """One row as one tensor of shape (1, features), or as a tensor of shape (1,) per column."""
+        """One row as one tensor of shape (1, features), or as a tensor of shape (1,) or (1, 1) per column."""
+        tensors, more = self.tensors(row)
+        return orjson.dumps({"inputs": tensors, **more})
+
+    def tensors(self, row: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The inputs of a request for one row, and what stands beside them."""
         cells = [row[place] for place in self.places] if self.places else row
         if isinstance(self.tensor, str):
             number = int if self.datatype in INTEGERS else float
             data = [number(cell) for cell in cells]
-            tensor = {"name": self.tensor, "shape": [1, len(data)], "datatype": self.datatype, "data": data}
-            return orjson.dumps({"inputs": [tensor], **self._wanted})
-        inputs = [_column(*column) for column in zip(self.tensor, self.datatype, cells, strict=True)]
+            shape = [1, *(self.shape or (len(data),))]
+            tensor = {"name": self.tensor, "shape": shape, "datatype": self.datatype, "data": data}
+            return [tensor], self._wanted
+        shape = [1, *self.shape]
+        inputs = [_column(*column, shape) for column in zip(self.tensor, self.datatype, cells, strict=True)]
         # MLServer's word for a data frame of these columns
-        return orjson.dumps({"parameters": {"content_type": "pd"}, "inputs": inputs, **self._wanted})
+        return inputs, {"parameters": {"content_type": "pd"}, **self._wanted}
+
+    def outputs(self, body: bytes) -> list[dict[str, Any]]:
+        """The outputs in the body of an answer, each with ``name`` and ``data``.
+
+        Raises:
+            ValueError: there are none.
+        """
+        found = part(body, "outputs")
+        if not isinstance(found, list) or not all(isinstance(output, dict) for output in found):
+            raise ValueError("no outputs in the answer")
+        return found
 
     def decode(self, body: bytes) -> str:
         """The one element of the first output."""
-        return prediction(body, "outputs", 0, "data")
+        try:
+            return single(self.outputs(body)[0]["data"])
+        except LookupError as error:
+            raise ValueError("no data of an output in the answer") from error
 
     @property
     def _wanted(self) -> dict[str, Any]:
@@ -164,7 +193,7 @@ class OpenInference(Codec):
 
     def ranked_part(self, body: bytes) -> Any:
         """The elements of the output; without a name, of the first one."""
-        for output in part(body, "outputs"):
+        for output in self.outputs(body):
             if self.ranking in ("", output.get("name")):
                 return _items(output)
         raise ValueError(f"no output {self.ranking!r} in the answer")
@@ -186,7 +215,7 @@ class OpenInference(Codec):
 
     def decode_scores(self, body: bytes) -> tuple[str, Scores]:
         """The elements of the two outputs; without a label, the class of the greatest score."""
-        reader, outputs = self.reader, part(body, "outputs")
+        reader, outputs = self.reader, self.outputs(body)
         try:
             data = {output["name"]: output["data"] for output in outputs}
             *label, name = reader.outputs
@@ -194,6 +223,14 @@ class OpenInference(Codec):
             return single(data[label[0]]) if label else found, scores
         except (TypeError, KeyError) as error:
             raise ValueError(f"no output {error} in the answer") from error
+
+
+def _filled(shape: list[int], features: int) -> tuple[int, ...]:
+    """A shape of so many elements, with its one open axis (-1) filled; empty: it has not so many."""
+    known = prod(axis for axis in shape if axis > 0)
+    if shape.count(-1) == 1 and features % known == 0:
+        shape = [features // known if axis == -1 else axis for axis in shape]
+    return tuple(shape) if min(shape) > 0 and prod(shape) == features else ()
 
 
 def _items(output: dict[str, Any]) -> Any:
@@ -204,12 +241,12 @@ def _items(output: dict[str, Any]) -> Any:
     return output.get("data")
 
 
-def _column(name: str, datatype: str, cell: Any) -> dict[str, Any]:
+def _column(name: str, datatype: str, cell: Any, shape: list[int]) -> dict[str, Any]:
     """The tensor of one cell; ``null`` where it is missing."""
     if cell is not None:
         kind = float if datatype in FLOATS else int if datatype in INTEGERS else _OTHERS[datatype]
         cell = kind(cell)
-    tensor = {"name": name, "shape": [1], "datatype": datatype, "data": [cell]}
+    tensor = {"name": name, "shape": shape, "datatype": datatype, "data": [cell]}
     # without this, MLServer hands the model bytes
     return tensor | {"parameters": {"content_type": "str"}} if datatype == "BYTES" else tensor
 

@@ -5,25 +5,27 @@ from __future__ import annotations
 import contextlib
 import socket as blocking
 from collections.abc import Callable
+from typing import NamedTuple
 
 import gevent.socket
 import gevent.ssl
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 
-from contract.headers import MODEL_VERSION
+from contract.headers import MODEL_VERSION, REQUEST_ID
 from loadtest.load.sending.error_phrases import TooLargeError
 
 LARGEST = 16 * 2**20
 """Bytes of an answer with its head; hundreds may come at once."""
 
 _CHUNK = 65536
+_REQUEST_ID = REQUEST_ID.encode()
 
 
 class StaleConnection(Exception):  # noqa: N818 - it names what happened
     """A kept-alive connection ended before the first byte of the answer."""
 
 
-_ENDED = (ConnectionError, gevent.ssl.SSLEOFError, gevent.ssl.SSLZeroReturnError)
+ENDED = (ConnectionError, gevent.ssl.SSLEOFError, gevent.ssl.SSLZeroReturnError)
 """How a connection ends; a time-out is no end."""
 
 
@@ -72,6 +74,17 @@ class _Parser(HTTPResponseParser):
             self.keep_alive = self.should_keep_alive()
 
 
+class Reply(NamedTuple):
+    """A whole answer: its HTTP status, its body, who says to have answered, what is wrong with it (None:
+    nothing that can be seen from here), and whether the connection may be used again."""
+
+    status: int
+    body: bytes
+    role: str | None
+    error: str | None
+    keep_alive: bool
+
+
 class Connection:
     """One connection and its parser."""
 
@@ -99,8 +112,14 @@ class Connection:
             return False
         return False
 
-    def exchange(self, request: bytes, deadline: float) -> None:
-        """Send a request and read its answer into the parser.
+    def exchange(self, head: bytes, body: bytes, request_id: bytes, deadline: float) -> None:
+        """Send a request and read its answer.
+
+        Args:
+            head: up to the length of the body, as ``Client.head`` makes it.
+            body: of the request.
+            request_id: names it.
+            deadline: on the clock of the connection.
 
         Raises:
             StaleConnection: the connection had served before, and ended before the first byte of the answer.
@@ -110,12 +129,25 @@ class Connection:
         """
         self.parser.begun = self.parser.whole = self.heard = False
         try:
-            self._exchange(request, deadline)
-        except _ENDED as error:
+            self._exchange(
+                b"%b%d\r\n%b: %b\r\n\r\n%b" % (head, len(body), _REQUEST_ID, request_id, body), deadline
+            )
+        except ENDED as error:
             if self.used and not self.heard:
                 raise StaleConnection from error
             raise
         self.used = True
+
+    @property
+    def begun(self) -> bool:
+        """Whether the first bytes of the answer came."""
+        return self.parser.begun
+
+    @property
+    def reply(self) -> Reply:
+        """The answer to the last exchange."""
+        parser = self.parser
+        return Reply(parser.get_code(), bytes(parser.body), parser.role, None, parser.keep_alive)
 
     def _exchange(self, request: bytes, deadline: float) -> None:
         sock, parser = self._sock, self.parser

@@ -25,6 +25,10 @@ class TooLargeError(OSError):
     """An answer has more bytes than any answer may have."""
 
 
+class UnreadableError(OSError):
+    """What came on a connection is not in its transport's form."""
+
+
 _LOCAL = {
     errno.EADDRNOTAVAIL: "no port free",
     errno.EADDRINUSE: "no port free",
@@ -61,7 +65,7 @@ def phrase_of(error: Exception) -> str:
             return "tls failed"
         case blocking.gaierror():
             return "name not resolved"
-        case HTTPParseError():
+        case HTTPParseError() | UnreadableError():
             return MALFORMED
         case OSError(errno=int(number)) if number in _LOCAL:
             return _LOCAL[number]

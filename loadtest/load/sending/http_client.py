@@ -9,22 +9,21 @@ from __future__ import annotations
 import socket as blocking
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import gevent.socket
 import gevent.ssl
 from geventhttpclient._parser import HTTPParseError
 
-from contract.headers import MODEL_VERSION, REQUEST_ID
-from loadtest.load.sending.connection import Connection, StaleConnection, time_left
+from contract.headers import MODEL_VERSION
+from loadtest.load.sending.connection import Connection, Reply, StaleConnection, time_left
 from loadtest.load.sending.error_phrases import TRUNCATED, is_local, phrase_of
 
 MAX_IDLE = 1.5
 """Seconds after which an unused connection is not used again: servers close theirs after 2 s and more."""
 
 _Address = tuple[int, tuple[object, ...]]
-_REQUEST_ID = REQUEST_ID.encode()
 
 
 class Answer(NamedTuple):
@@ -47,6 +46,29 @@ class Answer(NamedTuple):
     role: str | None
     error: str | None
     resent: bool = False
+
+
+class Exchanging(Protocol):
+    """A kept-alive connection; see ``loadtest.load.sending.connection.Connection``."""
+
+    idle_since: float
+
+    def is_open(self) -> bool:
+        """Whether the server left it open."""
+
+    def exchange(self, head: bytes, body: bytes, request_id: bytes, deadline: float) -> None:
+        """Send a request and read its answer."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the first bytes of the answer came."""
+
+    @property
+    def reply(self) -> Reply:
+        """The answer to the last exchange."""
+
+    def close(self) -> None:
+        """Close it at once."""
 
 
 _Resolved = tuple[int, int, int, str, tuple[object, ...]]
@@ -94,7 +116,7 @@ class Client:
         self._tls = gevent.ssl.create_default_context() if parts.scheme == "https" else None
         self._timeout = timeout
         self._addresses: list[_Address] = []
-        self._idle: list[Connection] = []
+        self._idle: list[Exchanging] = []
 
     def head(self, path: str, role: str | None, headers: Mapping[str, str] | None = None) -> bytes:
         """The head of a request to one version (None: not pinned), up to the length of the body."""
@@ -118,45 +140,43 @@ class Client:
                 right for a prediction, wrong for what may not be done twice.
         """
         sent_at = self._clock()
-        request = b"%b%d\r\n%b: %b\r\n\r\n%b" % (head, len(body), _REQUEST_ID, request_id, body)
         deadline = sent_at + self._timeout
-        connection, resent = None, False
+        connection: Exchanging | None = None
+        resent = False
         try:
             connection = self._take(deadline)
             try:
-                connection.exchange(request, deadline)
+                connection.exchange(head, body, request_id, deadline)
             except StaleConnection as stale:
                 if not again and isinstance(stale.__cause__, OSError):
                     raise stale.__cause__ from None
                 connection.close()
                 resent = True
                 connection = self._open(deadline)
-                connection.exchange(request, deadline)
+                connection.exchange(head, body, request_id, deadline)
         except (OSError, HTTPParseError) as error:
             done_at = self._clock()
             phrase = phrase_of(error)
             if connection is not None:
-                if connection.parser.begun and isinstance(error, ConnectionError):
+                if connection.begun and isinstance(error, ConnectionError):
                     phrase = TRUNCATED
                 connection.close()
             return Answer(sent_at, done_at, 0, b"", None, phrase, resent)
         done_at = self._clock()
-        parser = connection.parser
-        said = parser.role if self._pins else None
-        answer = Answer(sent_at, done_at, parser.get_code(), bytes(parser.body), said, None, resent)
-        if parser.keep_alive:
+        status, received, role, wrong, keep_alive = connection.reply
+        if keep_alive:
             connection.idle_since = done_at
             self._idle.append(connection)
         else:
             connection.close()
-        return answer
+        return Answer(sent_at, done_at, status, received, role if self._pins else None, wrong, resent)
 
     def close(self) -> None:
         """Close all idle connections."""
         while self._idle:
             self._idle.pop().close()
 
-    def _take(self, deadline: float) -> Connection:
+    def _take(self, deadline: float) -> Exchanging:
         while self._idle:
             connection = self._idle.pop()  # the one that was used last
             if self._clock() - connection.idle_since > MAX_IDLE:
@@ -168,12 +188,16 @@ class Client:
                 connection.close()
         return self._open(deadline)
 
-    def _open(self, deadline: float) -> Connection:
+    def _open(self, deadline: float) -> Exchanging:
         sock = self._connect_any(deadline)
         sock.setsockopt(blocking.IPPROTO_TCP, blocking.TCP_NODELAY, 1)
         if self._tls:
             sock = self._tls.wrap_socket(sock, server_hostname=self._host)
-        return Connection(sock, self._tls is not None, self._clock)
+        return self._on(sock, self._tls is not None)
+
+    def _on(self, sock: gevent.socket.socket, tls: bool) -> Exchanging:
+        """What speaks on an open socket."""
+        return Connection(sock, tls, self._clock)
 
     def _connect_any(self, deadline: float) -> gevent.socket.socket:
         """Connect to the addresses of the target in turn, one per connection; past those that cannot be had.

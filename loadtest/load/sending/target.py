@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from loadtest.experiment.role import ROLES, Role
 from loadtest.load.protocols import Codec, protocol_named
 from loadtest.load.protocols.oip import OpenInference
 from loadtest.load.sending.connection import LARGEST
+from loadtest.load.sending.grpc_calls import GrpcCalls
+from loadtest.load.sending.grpc_client import GrpcClient
 from loadtest.load.sending.http_client import Client
 
 _TIMEOUT = 5.0
@@ -99,6 +102,8 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
         return _reading(taken, experiment, dataset, role, lambda _: metadata)
     protocol = protocol_named(target.protocol)
     base, headers = base_url(target.url(role)), target.headers_of(role)
+    if protocol.transport == "grpc":
+        return _ask_grpc(role, experiment, protocol, dataset)
 
     def ask(path: str) -> Any:
         return _json(_send(session, "GET", base + path, role, headers), role, protocol)
@@ -109,18 +114,41 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
     url = base + codec.path
     headers_of_a_row = {**headers, "Content-Type": codec.content_type}
     answer = _send(session, "POST", url, role, headers_of_a_row, codec.body_of(dataset, 0))
+    _try(codec, answer, role)
+    return codec
+
+
+def _ask_grpc(role: Role, experiment: Experiment, protocol: type[Codec], dataset: Dataset) -> Codec:
+    target = experiment.target
+    assert target is not None  # noqa: S101 - for the type checker
+    model = target.model(role, experiment.model.name)
+    calls = GrpcCalls(base_url(target.url(role)), target.headers_of(role), role, _TIMEOUT)
+    with closing(calls):
+
+        def ask(path: str) -> Any:
+            return calls.metadata(path, model)
+
+        codec = protocol.for_target(target, model, dataset.names, ask)
+        codec.check(dataset)
+        codec = _reading(codec, experiment, dataset, role, ask)
+        url, body = calls.call(codec.path, codec.body_of(dataset, 0))
+    _try(codec, _Answer(url, 200, body), role)
+    return codec
+
+
+def _try(codec: Codec, answer: _Answer, role: Role) -> None:
+    """Make sure that an answer to a row can be read."""
     try:
         codec.read(answer.content)
     except ValueError as error:
         if codec.scores is not None:
             raise ExperimentError(
-                f"{url}: {role} gives no scores that can be read ({error}); let it answer with "
+                f"{answer.url}: {role} gives no scores that can be read ({error}); let it answer with "
                 "probabilities, or gate accuracy instead"
             ) from None
         raise TargetError(
-            f"{url}: {role} does not answer in the protocol {target.protocol} ({error}); {codec.remedy}"
+            f"{answer.url}: {role} does not answer in the protocol {codec.protocol} ({error}); {codec.remedy}"
         ) from None
-    return codec
 
 
 def _reading(
@@ -233,7 +261,8 @@ def client_of(role: Role, experiment: Experiment, host: str, codec: Codec) -> Cl
     if target is None:
         return Client(host, timeout)
     url, headers = base_url(target.url(role)), target.headers_of(role)
-    return Client(url, timeout, headers, pins=False, content_type=codec.content_type)
+    kind = GrpcClient if codec.transport == "grpc" else Client
+    return kind(url, timeout, headers, pins=False, content_type=codec.content_type)
 
 
 def clients_of(experiment: Experiment, host: str, codecs: Mapping[Role, Codec]) -> list[Client]:

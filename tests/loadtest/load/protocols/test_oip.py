@@ -82,7 +82,11 @@ BY_COLUMN = {"inputs": [{"name": n, "datatype": d, "shape": [-1]} for n, d in DA
 def test_metadata_of_columns(shape):
     said = {"inputs": [tensor | {"shape": shape} for tensor in BY_COLUMN["inputs"]]}
     codec = OpenInference.from_metadata("m", said, ["age", "id", "member", "city", "visits"])
-    assert codec == OpenInference("m", tuple(DATATYPES), tuple(DATATYPES.values()), (3, 0, 4, 2))
+    deep = () if shape == [-1] else (1,)
+    assert codec == OpenInference("m", tuple(DATATYPES), tuple(DATATYPES.values()), (3, 0, 4, 2), deep)
+    sent = json.loads(codec.encode([1.5, "x", True, "Basel", 2]))["inputs"]
+    # a server that lists an axis of its own wants it
+    assert [tensor["shape"] for tensor in sent] == [[1, *deep]] * 4
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from loadtest.load.protocols import PROTOCOLS, codec_from, protocol_named
 from loadtest.load.protocols.kserve_v1 import KServeV1, TensorFlowServing
 from loadtest.load.protocols.mlflow import MLflow
 from loadtest.load.protocols.oip import OpenInference
+from loadtest.load.protocols.oip_grpc import OpenInferenceGrpc
 from loadtest.load.protocols.sagemaker import SageMaker
 from loadtest.load.protocols.template import Template
 
@@ -70,7 +71,10 @@ def test_sagemaker_sends_numbers_alone(tmp_path):
         SAGEMAKER.check(mixed)
 
 
-CODECS = [KSERVE, TENSORFLOW, MLFLOW, SAGEMAKER, OpenInference("m", "x", "FP64"), Template(columns=("age",))]
+CODECS = [
+    *(KSERVE, TENSORFLOW, MLFLOW, SAGEMAKER, OpenInference("m", "x", "FP64"), Template(columns=("age",))),
+    OpenInferenceGrpc("m", "x", "FP64", shape=(1, 8, 8)),
+]
 COLUMNS = OpenInference("m", ("city", "age"), ("BYTES", "FP64"), (1, 0))
 
 
