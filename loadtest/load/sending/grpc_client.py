@@ -9,7 +9,8 @@ from typing import Any
 import gevent.socket
 
 from contract.headers import MODEL_VERSION
-from loadtest.load.sending.http2_connection import Http2Connection, field
+from loadtest.load.sending.http2_connection import Http2Connection
+from loadtest.load.sending.http2_frames import field
 from loadtest.load.sending.http_client import Client, Exchanging
 
 

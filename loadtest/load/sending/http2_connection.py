@@ -11,100 +11,54 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from functools import lru_cache
-from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
 
 import gevent.socket
 import gevent.ssl
-from hpack import Decoder, HPACKError
 
-from contract.headers import MODEL_VERSION, REQUEST_ID
+from contract.headers import REQUEST_ID
 from loadtest.load.sending.connection import ENDED, LARGEST, Reply, StaleConnection, time_left
 from loadtest.load.sending.error_phrases import MALFORMED, TooLargeError, UnreadableError
+from loadtest.load.sending.http2_frames import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    FIRST_WINDOW,
+    FRAME,
+    FRAME_SIZE,
+    GOAWAY,
+    HEADERS,
+    HEADERS_AT_MOST,
+    INITIAL_WINDOW,
+    INT,
+    MAX_FRAME,
+    OURS,
+    PING,
+    PREFACE,
+    PRIORITY,
+    PUSH,
+    RESET,
+    SETTING,
+    SETTINGS,
+    WINDOW,
+    frame,
+    read_block,
+    string,
+    unpadded,
+)
 
-_DATA, _HEADERS, _RESET, _SETTINGS, _PUSH, _PING, _GOAWAY, _WINDOW, _CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
-_END_STREAM, _ACK, _END_HEADERS, _PADDED, _PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
-_TABLE_SIZE, _ENABLE_PUSH, _INITIAL_WINDOW, _MAX_FRAME = 1, 2, 4, 5
-_FRAME = struct.Struct(">IBI")
-_SETTING = struct.Struct(">HI")
-_INT = struct.Struct(">I")
 _PREFIX = struct.Struct(">BI")
-_FRAME_SIZE = 16384
-_FIRST_WINDOW = 65535
-_OURS = 2**30
-_HEADERS_AT_MOST = 65536
 _CHUNK = 65536
 _NO_ERROR, _REFUSED = 0, 7
 _LAST_STREAM = 2**31 - 3
+_REQUEST_ID = b"\0" + string(REQUEST_ID.encode())
 _CODES = (
     *("ok", "cancelled", "unknown", "invalid argument", "deadline exceeded", "not found", "already exists"),
     *("permission denied", "resource exhausted", "failed precondition", "aborted", "out of range"),
     *("unimplemented", "internal", "unavailable", "data loss", "unauthenticated"),
 )
 """gRPC's statuses by their numbers."""
-
-
-def field(name: str, value: bytes) -> bytes:
-    """A header as HPACK writes it without its tables."""
-    return b"\0" + _string(name.encode("ascii")) + _string(value)
-
-
-def _string(text: bytes) -> bytes:
-    if len(text) < 127:
-        return bytes([len(text)]) + text
-    rest, size = len(text) - 127, bytearray([127])
-    while rest > 127:
-        size.append(rest & 127 | 128)
-        rest >>= 7
-    return bytes(size) + bytes([rest]) + text
-
-
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return _FRAME.pack(len(payload) << 8 | kind, flags, stream) + payload
-
-
-# without a table of headers, blocks need no state, and each distinct one is decoded once
-_PREFACE = (
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    + _frame(
-        _SETTINGS,
-        0,
-        0,
-        _SETTING.pack(_TABLE_SIZE, 0)
-        + _SETTING.pack(_ENABLE_PUSH, 0)
-        + _SETTING.pack(_INITIAL_WINDOW, _OURS),
-    )
-    + _frame(_WINDOW, 0, 0, _INT.pack(_OURS - _FIRST_WINDOW))
-)
-_REQUEST_ID = b"\0" + _string(REQUEST_ID.encode())
-
-
-class _Block(NamedTuple):
-    """Of a block of headers: what matters of it; None where it is missing."""
-
-    status: int | None
-    code: int | None
-    message: bytes
-    role: str | None
-
-
-@lru_cache(4096)
-def _read(block: bytes) -> _Block:
-    """Raises ``UnreadableError``."""
-    decoder = Decoder(_HEADERS_AT_MOST)
-    decoder.header_table_size = 0
-    try:
-        found = {bytes(name): bytes(value) for name, value in decoder.decode(block, raw=True)}
-        status, code = found.get(b":status"), found.get(b"grpc-status")
-        return _Block(
-            None if status is None else int(status),
-            None if code is None else int(code),
-            unquote_to_bytes(found.get(b"grpc-message", b"")),
-            found[MODEL_VERSION.encode()].decode("latin-1") if MODEL_VERSION.encode() in found else None,
-        )
-    except (HPACKError, ValueError) as error:
-        raise UnreadableError(str(error)) from error
 
 
 class Http2Connection:
@@ -115,13 +69,13 @@ class Http2Connection:
         self._tls = tls
         self._clock = clock
         self.idle_since = 0.0
-        self._unsent = _PREFACE
+        self._unsent = PREFACE
         self._buffer = b""
         self._stream = -1
         self._used = self._closing = False
-        self._first_window = self._window = _FIRST_WINDOW
-        self._peer_frame = _FRAME_SIZE
-        self._given = _OURS
+        self._first_window = self._window = FIRST_WINDOW
+        self._peer_frame = FRAME_SIZE
+        self._given = OURS
         self._reset()
 
     def _reset(self) -> None:
@@ -159,7 +113,7 @@ class Http2Connection:
             self._reset()
         try:
             self._exchange(
-                head + _REQUEST_ID + _string(request_id), _PREFIX.pack(0, len(body)) + body, deadline
+                head + _REQUEST_ID + string(request_id), _PREFIX.pack(0, len(body)) + body, deadline
             )
         except ENDED as error:
             if self._used and not self.begun:
@@ -173,13 +127,13 @@ class Http2Connection:
         self._used = True
 
     def _exchange(self, block: bytes, message: bytes, deadline: float) -> None:
-        frames, first = self._unsent, block[:_FRAME_SIZE]
+        frames, first = self._unsent, block[:FRAME_SIZE]
         self._unsent = b""
-        rest = block[_FRAME_SIZE:]
-        frames += _frame(_HEADERS, 0 if rest else _END_HEADERS, self._stream, first)
+        rest = block[FRAME_SIZE:]
+        frames += frame(HEADERS, 0 if rest else END_HEADERS, self._stream, first)
         while rest:
-            part, rest = rest[:_FRAME_SIZE], rest[_FRAME_SIZE:]
-            frames += _frame(_CONTINUATION, 0 if rest else _END_HEADERS, self._stream, part)
+            part, rest = rest[:FRAME_SIZE], rest[FRAME_SIZE:]
+            frames += frame(CONTINUATION, 0 if rest else END_HEADERS, self._stream, part)
         while message and not self._whole:
             size = min(len(message), self._peer_frame, self._window, self._stream_window)
             if size <= 0:
@@ -188,7 +142,7 @@ class Http2Connection:
                 self._receive(deadline)
                 continue
             part, message = message[:size], message[size:]
-            frames += _frame(_DATA, 0 if message else _END_STREAM, self._stream, part)
+            frames += frame(DATA, 0 if message else END_STREAM, self._stream, part)
             self._window -= size
             self._stream_window -= size
         self._send(frames, deadline)
@@ -240,73 +194,73 @@ class Http2Connection:
 
     def _take_frames(self, data: bytes) -> None:
         for kind, flags, stream, payload in self._frames(data):
-            if self._block and kind != _CONTINUATION:
+            if self._block and kind != CONTINUATION:
                 raise UnreadableError("another frame within headers")
             if stream and stream != self._stream:
-                if kind in (_HEADERS, _DATA) and stream > self._stream:
+                if kind in (HEADERS, DATA) and stream > self._stream:
                     raise UnreadableError("an answer to no call")
                 continue  # what is left of a call before
-            if kind == _DATA:
+            if kind == DATA:
                 self._take_data(flags, payload)
-            elif kind in (_HEADERS, _CONTINUATION):
+            elif kind in (HEADERS, CONTINUATION):
                 self._take_headers(kind, flags, payload)
-            elif kind == _RESET:
-                self._take_reset(_INT.unpack(payload)[0])
-            elif kind == _SETTINGS and not flags & _ACK:
+            elif kind == RESET:
+                self._take_reset(INT.unpack(payload)[0])
+            elif kind == SETTINGS and not flags & ACK:
                 self._take_settings(payload)
-                self._unsent += _frame(_SETTINGS, _ACK, 0, b"")
-            elif kind == _PING and not flags & _ACK:
-                self._unsent += _frame(_PING, _ACK, 0, payload)
-            elif kind == _WINDOW:
-                more = _INT.unpack(payload)[0] & 0x7FFFFFFF
+                self._unsent += frame(SETTINGS, ACK, 0, b"")
+            elif kind == PING and not flags & ACK:
+                self._unsent += frame(PING, ACK, 0, payload)
+            elif kind == WINDOW:
+                more = INT.unpack(payload)[0] & 0x7FFFFFFF
                 if stream:
                     self._stream_window += more
                 else:
                     self._window += more
-            elif kind == _GOAWAY:
+            elif kind == GOAWAY:
                 self._closing = True
-                if _INT.unpack_from(payload)[0] & 0x7FFFFFFF < self._stream and not self._whole:
+                if INT.unpack_from(payload)[0] & 0x7FFFFFFF < self._stream and not self._whole:
                     self._whole = self._refused = True
-            elif kind == _PUSH:
+            elif kind == PUSH:
                 raise UnreadableError("a push that was not allowed")
 
     def _frames(self, data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         """Kind, flags, stream and payload of each whole frame."""
         buffer, at = self._buffer + data if self._buffer else data, 0
-        while len(buffer) - at >= _FRAME.size:
-            size, flags, stream = _FRAME.unpack_from(buffer, at)
+        while len(buffer) - at >= FRAME.size:
+            size, flags, stream = FRAME.unpack_from(buffer, at)
             size, kind = size >> 8, size & 255
-            if size > _FRAME_SIZE:
+            if size > FRAME_SIZE:
                 raise UnreadableError("not HTTP/2")
-            if len(buffer) - at < _FRAME.size + size:
+            if len(buffer) - at < FRAME.size + size:
                 break
-            at += _FRAME.size
+            at += FRAME.size
             yield kind, flags, stream & 0x7FFFFFFF, buffer[at : at + size]
             at += size
         self._buffer = buffer[at:]
 
     def _take_data(self, flags: int, payload: bytes) -> None:
         self._given -= len(payload)
-        if self._given < _OURS // 2:
-            self._unsent += _frame(_WINDOW, 0, 0, _INT.pack(_OURS - self._given))
-            self._given = _OURS
-        self._body += _unpadded(flags, payload)
+        if self._given < OURS // 2:
+            self._unsent += frame(WINDOW, 0, 0, INT.pack(OURS - self._given))
+            self._given = OURS
+        self._body += unpadded(flags, payload)
         if len(self._body) > LARGEST:
             raise TooLargeError
-        self._whole |= bool(flags & _END_STREAM)
+        self._whole |= bool(flags & END_STREAM)
 
     def _take_headers(self, kind: int, flags: int, payload: bytes) -> None:
         self.begun = True
-        if kind == _HEADERS:
-            payload = _unpadded(flags, payload)
-            payload = payload[5:] if flags & _PRIORITY else payload
-            self._ends = bool(flags & _END_STREAM)
+        if kind == HEADERS:
+            payload = unpadded(flags, payload)
+            payload = payload[5:] if flags & PRIORITY else payload
+            self._ends = bool(flags & END_STREAM)
         self._block += payload
-        if len(self._block) > _HEADERS_AT_MOST:
+        if len(self._block) > HEADERS_AT_MOST:
             raise TooLargeError
-        if not flags & _END_HEADERS:
+        if not flags & END_HEADERS:
             return
-        block, self._block = _read(self._block), b""
+        block, self._block = read_block(self._block), b""
         if block.status is not None and block.status < 200:
             return  # an interim answer
         self._status = block.status if self._status is None else self._status
@@ -326,19 +280,11 @@ class Http2Connection:
             self._broken = "stream reset"
 
     def _take_settings(self, payload: bytes) -> None:
-        if len(payload) % _SETTING.size:
+        if len(payload) % SETTING.size:
             raise UnreadableError("not HTTP/2")
-        for name, value in _SETTING.iter_unpack(payload):
-            if name == _INITIAL_WINDOW:
+        for name, value in SETTING.iter_unpack(payload):
+            if name == INITIAL_WINDOW:
                 self._stream_window += value - self._first_window
                 self._first_window = value
-            elif name == _MAX_FRAME:
+            elif name == MAX_FRAME:
                 self._peer_frame = value
-
-
-def _unpadded(flags: int, payload: bytes) -> bytes:
-    if not flags & _PADDED:
-        return payload
-    if not payload or payload[0] >= len(payload):
-        raise UnreadableError("not HTTP/2")
-    return payload[1 : len(payload) - payload[0]]
