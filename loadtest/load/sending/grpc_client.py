@@ -9,9 +9,12 @@ from typing import Any
 import gevent.socket
 
 from contract.headers import MODEL_VERSION
+from loadtest.load.sending.error_phrases import phrase_of
 from loadtest.load.sending.http2_connection import Http2Connection
 from loadtest.load.sending.http2_frames import field
-from loadtest.load.sending.http_client import Client, Exchanging
+from loadtest.load.sending.http_client import Answer, Client, Exchanging
+
+_DEADLINE = "grpc deadline exceeded"
 
 
 class GrpcClient(Client):
@@ -44,6 +47,13 @@ class GrpcClient(Client):
             **{name.lower(): value for name, value in {**self._headers, **(headers or {})}.items()},
         }
         return b"".join(field(name, value.encode("ascii")) for name, value in fields.items())
+
+    def post(self, head: bytes, body: bytes, request_id: bytes, *, again: bool = True) -> Answer:
+        """Call and wait for the whole answer; our own deadline is a time-out, whoever says so first."""
+        answer = super().post(head, body, request_id, again=again)
+        if answer.error == _DEADLINE and answer.done_at - answer.sent_at >= self._timeout:
+            return answer._replace(status=0, body=b"", error=phrase_of(TimeoutError()))
+        return answer
 
     def _on(self, sock: gevent.socket.socket, tls: bool) -> Exchanging:
         return Http2Connection(sock, tls, self._clock)

@@ -89,8 +89,25 @@ def test_the_time_out_is_the_deadline(real):
     client = GrpcClient(real, 0.05, pins=False)
     answer = call(client, "/t.T/Hang")
     # the server may be the first to say so
-    assert answer.error in ("timeout", "grpc deadline exceeded")
+    assert (answer.status, answer.error, answer.body) == (0, "timeout", b"")
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("took", "error"),
+    [
+        # a server with a shorter deadline of its own has failed; at ours, its word came first
+        (1.0, "grpc deadline exceeded"),
+        (2.0, "timeout"),
+    ],
+)
+def test_whose_deadline_it_was(took, error):
+    server = Frames(headers(1, OPEN, ("grpc-status", "4"), ends=True))
+    client = GrpcClient(server.url, 2.0, pins=False, clock=lambda: took if server.heard else 0.0)
+    answer = call(client, "/t.T/Echo", b"body")
+    client.close()
+    server.listener.close()
+    assert answer.error == error
 
 
 def test_over_tls(certificate, monkeypatch):
