@@ -83,10 +83,12 @@ _ABOUT_GATES = """\
 - `ndcg@10`, `hit@10`, `mrr`, `mrr@10`, `recall@10` and `map@10` go by ranked lists, with any whole number
   after `@`. Of a classification the list is its classes by their scores, beside the label. Where
   `[data] task` is `ranking` it is the answer: see [Ranked lists](bring-your-own-model.md#ranked-lists).
-  `accuracy` and `value` are then about the first item. `agreement@10` is the share of the first ten items
+  `accuracy` and `value` are about the first item, `value@5` about the first five: what 1,000 requests earn if
+  whoever finds a wanted item there takes it. `agreement@10` is the share of the first ten items
   that both versions show, whatever their order, and needs no labels; `agreement` wants the same list. All
-  but `hit@k`, `accuracy` and `value` are judged at the end. Coverage of the catalogue is no gate, because it
-  grows with the rows that are sent and so has no interval; the reason of each gate counts the items shown.
+  but `hit@k`, `value@k`, `accuracy` and `value` are judged at the end. Coverage of the catalogue is no gate,
+  because it grows with the rows that are sent and so has no interval; the reason of each gate counts the
+  items shown.
 - `capacity` is for `loadproof capacity` only."""
 _BOUNDS = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
 

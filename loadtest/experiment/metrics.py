@@ -233,6 +233,9 @@ METRICS: Mapping[str, Metric] = {
         _of_scores("top_k_accuracy", SHARE, "higher", "per_row_score", "k", best=1.0, takes=("@",)),
         _of_rankings("ndcg@k", SCORE),
         _of_rankings("hit@k", SHARE, test="ranking_hit", needs=("k",), interim="bets"),
+        _of_rankings(
+            "value@k", NUMBER, test="ranking_value", needs=("k", "value"), interim="estimated", best=None
+        ),
         _of_rankings("mrr", SCORE),
         _of_rankings("mrr@k", SCORE),
         _of_rankings("recall@k", SHARE, needs=("k",)),

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.judge.quality_tests import LARGEST
+from loadtest.judge.ranking_tests import gains_by_place
 from loadtest.judge.run import Run
 from loadtest.judge.score_tests import matrix
 from loadtest.stats import curves
@@ -86,6 +87,26 @@ def _scores(run: Run, outcomes: Outcomes, drawn: Flags) -> Scores | None:
     )
     mean = np.column_stack([np.bincount(place, column) / replays for column in scores.T])
     return Scores(mean, run.dataset.class_places[rows], bool(are_probabilities(mean).all()))
+
+
+def gains(run: Run, places: int, most: int = MOST_ROWS) -> dict[Role, Floats]:
+    """What the item in each place of the lists gains, shape (distinct rows, places); empty without lists.
+
+    Args:
+        run: of rankings, or of a classification whose samples carry scores of more than two classes.
+        places: of a list, at most.
+        most: distinct rows to draw from all.
+    """
+    task, dataset = run.experiment.data.task, run.dataset
+    both = [run.evidence.of(role) for role in ROLES]
+    if task == "regression" or not dataset.labelled or not all(map(len, both)):
+        return {}
+    if task == "classification":
+        places = min(places, len(dataset.classes))
+        if places <= 2 or any(each.scores.null_count == len(each) for each in both):
+            return {}
+    part = run.slice(_drawn(run, most))
+    return {role: gains_by_place(part, part.evidence.of(role), places) for role in ROLES}
 
 
 def _drawn(run: Run, most: int) -> Flags:

@@ -12,7 +12,7 @@ confidence:
 For paired answers without errors this is exact; for latency, rates, errors and other metrics it is asymptotic
 in blocks of time or in rows, and they have no say before ``FIRST_ANALYSIS``. ``mismatches`` is counted: one
 analysis may FAIL it, only the end can PASS it. Memory and CPU throttling are read at the end, and metrics of
-scores judged there, which is why a run with such gates cannot end before; ``hit@k`` is bet on as accuracy is.
+scores judged there, which is why a run with such gates cannot end before; ``hit@k`` and ``value@k`` are not.
 The moments of the analyses depend on nothing but the load's length, so a stored run is judged again to the
 same verdict.
 """

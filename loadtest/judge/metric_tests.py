@@ -248,6 +248,7 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "per_row_score": score_tests.per_row,
     "ranking": ranking_tests.ranking,
     "ranking_hit": ranking_tests.hit,
+    "ranking_value": ranking_tests.value,
     "ranking_overlap": ranking_tests.overlap,
     "memory": partial(_read, read=lambda facts: facts.memory_bytes),
     "cpu_throttled": partial(_read, read=lambda facts: facts.cpu_throttled_ratio),

@@ -102,13 +102,38 @@ def difference(stable: Floats, candidate: Floats, *, paired: bool) -> JackknifeE
 
 def hit(gate: Gate, run: Run) -> Measurement:
     """Share of rows with a relevant item among the first k, which is to lists what accuracy is to labels."""
+    return replace(quality_tests.accuracy(gate, _with_hits(gate, run)), note=_coverage(gate, run))
+
+
+def value(gate: Gate, run: Run) -> Measurement:
+    """What 1,000 requests earn where whoever finds a relevant item among the first k takes it."""
+    return replace(quality_tests.value(gate, _with_hits(gate, run)), note=_coverage(gate, run))
+
+
+def _with_hits(gate: Gate, run: Run) -> Run:
+    """The same run, an answer of which is right where a relevant item is among its first k."""
     evidence = run.evidence
     stable, candidate = (
         replace(outcomes, correct=_values(gate, run, outcomes) > 0)
         for outcomes in (evidence.stable, evidence.candidate)
     )
-    seen = replace(run, evidence=replace(evidence, stable=stable, candidate=candidate))
-    return replace(quality_tests.accuracy(gate, seen), note=_coverage(gate, run))
+    return replace(run, evidence=replace(evidence, stable=stable, candidate=candidate))
+
+
+def gains_by_place(run: Run, outcomes: Outcomes, places: int) -> Floats:
+    """What the item in each of the first ``places`` of a list gains, shape (distinct rows, places).
+
+    Raises:
+        NoEvidence: there are no lists, or no labels.
+    """
+    catalogue, wanted = _relevant(run)
+    lists = _Lists.of(outcomes, run)
+    hits = rankings.Hits.find(wanted, outcomes.row.astype(np.intp), lists.lengths, lists.codes(catalogue))
+    hits = hits.within(places)
+    gains = np.zeros((len(outcomes), places))
+    gains[hits.arrival, hits.rank] = hits.gain
+    rows = Rows.of(outcomes, run.dataset)
+    return np.column_stack([rows.mean(gain) for gain in gains.T])
 
 
 def overlap(gate: Gate, run: Run) -> Measurement:
@@ -148,7 +173,9 @@ def _values(gate: Gate, run: Run, outcomes: Outcomes) -> Floats:
     codes = lists.codes(catalogue)
     hits = rankings.Hits.find(wanted, outcomes.row.astype(np.intp), lists.lengths, codes)
     name = gate.entry.name.removesuffix("@k")
-    return rankings.METRICS[name](hits, wanted, len(run.dataset), gate.k or LONGEST)
+    return rankings.METRICS["hit" if name == "value" else name](
+        hits, wanted, len(run.dataset), gate.k or LONGEST
+    )
 
 
 def _relevant(run: Run) -> tuple[pa.Array, rankings.Wanted]:

@@ -1,21 +1,25 @@
-"""The charts of a run's answers: probabilities and classes, or the numbers of a regression."""
+"""The charts of a run's answers: probabilities and classes, ranked lists, or the numbers of a regression."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loadtest.experiment.role import ROLES, Role
-from loadtest.judge.answered_rows import Numbers, Scores, answered_numbers, confusion, scored_rows
+from loadtest.judge.answered_rows import Numbers, Scores, answered_numbers, confusion, gains, scored_rows
 from loadtest.judge.run import Run
 from loadtest.report import error_charts, score_charts
 from loadtest.report.charts import Figure
 from loadtest.report.matrix import matrix
+from loadtest.report.ranking_charts import gain_by_place
 from loadtest.report.sections import Sections
 
 MOST_CLASSES = 12
 """Of a confusion matrix."""
+MOST_PLACES = 10
+"""Of a list."""
 
 
 def figures(run: Run, sections: Sections) -> list[list[Figure]]:
@@ -27,8 +31,10 @@ def figures(run: Run, sections: Sections) -> list[list[Figure]]:
     """
     no_scores: Mapping[Role, Scores] = {}
     no_numbers: Mapping[Role, Numbers] = {}
+    no_gains: Mapping[Role, NDArray[np.float64]] = {}
     scored = sections.make("Charts of scores", lambda: scored_rows(run), no_scores)
     numbers = sections.make("Charts of errors", lambda: answered_numbers(run), no_numbers)
+    gained = sections.make("Gain by place", lambda: gains(run, MOST_PLACES), no_gains)
     classes = run.dataset.classes
     drawn: list[list[tuple[str, Callable[[], list[Figure]]]]] = []
     probabilities: list[tuple[str, Callable[[], list[Figure]]]] = []
@@ -54,6 +60,8 @@ def figures(run: Run, sections: Sections) -> list[list[Figure]]:
                 ("Error by label", lambda: [error_charts.error_by_label(numbers)]),
             ]
         ]
+    if gained:
+        drawn.append([("Gain by place", lambda: [gain_by_place(gained, run.alpha)])])
     drawn.append([("Confusion matrix", lambda: _confusion(run))])
     nothing: list[Figure] = []
     groups = [

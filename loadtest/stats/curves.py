@@ -104,6 +104,26 @@ def reliability(positive: Flags, probability: Floats, alpha: float, bins: int = 
     return Binned(predicted, hits / count, np.clip(low, 0, 1), np.clip(high, 0, 1), count)
 
 
+def means_by_place(gains: Floats, alpha: float) -> Binned:
+    """The mean gain in each place of ranked lists, from 1: Wilson's interval of a share, else Student's t.
+
+    Args:
+        gains: shape (rows, places).
+        alpha: what lies outside of an interval, on each side.
+    """
+    rows, places = gains.shape
+    mean = gains.mean(axis=0)
+    if np.isin(gains, (0.0, 1.0)).all():
+        z = -float(scipy.special.ndtri(alpha))
+        low, high = np.array([wilson(float(hits), float(rows), z) for hits in gains.sum(axis=0)]).T
+    else:
+        half = scipy.special.stdtrit(rows - 1, 1 - alpha) * gains.std(axis=0, ddof=1) / np.sqrt(rows)
+        low, high = mean - half, mean + half
+    return Binned(
+        np.arange(1.0, places + 1), mean, np.maximum(low, 0), high, np.full(places, rows, dtype=np.intp)
+    )
+
+
 def answers_in_bins(truth: Floats, answer: Floats, alpha: float, bins: int = BINS) -> Binned:
     """The mean of the labels where a regression answers about the same, with Student's t interval per bin.
 

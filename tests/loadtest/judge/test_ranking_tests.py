@@ -14,6 +14,7 @@ from loadtest.data.relevance import Relevance
 from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
+from loadtest.judge.answered_rows import gains
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.judge import judge
 from loadtest.judge.metric_tests import measure
@@ -247,6 +248,33 @@ def test_the_list_of_a_classification_is_its_classes_by_their_scores():
             value
         )
     assert value_of("hit@1 >= 1%", run) == value_of("accuracy >= 1%", run)
+
+
+def test_the_value_of_a_list_is_that_of_the_rows_whose_item_is_in_it():
+    run = run_of(LISTS, [*LISTS[:-1], None])
+    for k in (1, 5):
+        found = measure(Gate.parse(f"value@{k} >= stable - 5%"), run)
+        hits = [wanted in items[:k] for wanted, items in zip(WANTED, LISTS, strict=True)]
+        # every row is worth 2
+        assert found.stable == pytest.approx(2000 * np.mean(hits), abs=1e-9)
+        assert found.candidate == pytest.approx(2000 * np.mean([*hits[:-1], 0]), abs=1e-9)
+    assert value_of("value@1 >= 1", run) == value_of("value >= 1", run)
+
+
+@pytest.mark.parametrize("task", ["ranking", "classification"])
+def test_the_gains_of_all_places_add_up_to_the_hits(task):
+    if task == "ranking":
+        run = run_of(LISTS, [swapped(items) for items in LISTS], wanted=FIRST)
+    else:
+        scores = RNG.dirichlet(np.ones(4), 200).astype(np.float32)
+        run = classified(scores.tolist(), scores[:, ::-1].tolist(), RNG.choice(CLASSES, 200).tolist())
+    for role, found in gains(run, 3).items():
+        hits = measure(Gate.parse("hit@3 >= 1%"), run)
+        assert found.shape == (len(run.dataset), 3)
+        assert found.sum(axis=1).mean() == pytest.approx(getattr(hits, role), abs=1e-12)
+    if task == "ranking":
+        assert gains(run, 3)["stable"].mean(axis=0).tolist() == [1, 0, 0]
+        assert gains(run, 3)["candidate"].mean(axis=0).tolist() == [0, 0, 1]
 
 
 def test_hits_end_a_run_that_ends_when_it_is_decided():

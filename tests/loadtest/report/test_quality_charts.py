@@ -8,6 +8,7 @@ import pytest
 from loadtest.judge.answered_rows import Numbers, Scores
 from loadtest.report import error_charts, score_charts
 from loadtest.report.matrix import matrix
+from loadtest.report.ranking_charts import gain_by_place
 from loadtest.stats.curves import confusion
 
 
@@ -112,3 +113,17 @@ def test_cells_of_a_matrix_say_what_fits(classes, rows, text):
     assert drawn.count(f">{text}</text>") == classes
     assert drawn.count("<rect") == classes**2
     assert "<class" not in drawn
+
+
+@pytest.mark.parametrize("gain", [1.0, 2.5])  # a share of the rows, and a mean of gains
+def test_the_better_list_gains_more_in_its_first_place(gain):
+    stable, candidate = (np.zeros((50, 3)) for _ in range(2))
+    stable[:40, 0] = stable[40:45, 2] = gain
+    candidate[:20, 0] = candidate[20:45, 1] = gain
+    figure = gain_by_place({"stable": stable, "candidate": candidate}, 0.05)
+    # up is a smaller y
+    lines = {kind: points(figure.chart, kind)[:, 1] for kind in ("stable", "candidate")}
+    assert (lines["stable"] < lines["candidate"]).tolist() == [True, False, True]
+    assert figure.chart.count("whisker") == 6
+    assert f"stable: place 1, mean gain {0.8 * gain:.4f} (" in figure.chart
+    assert "Of 50 distinct rows" in figure.caption
