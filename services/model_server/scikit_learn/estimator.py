@@ -61,6 +61,12 @@ def describe(model: Any, path: Path) -> Description:
             f"{path}: a {type(model).__name__} is no classifier, regressor or anomaly detector of "
             f"scikit-learn; write {MODEL_TOML} by hand if it can predict one value a row"
         )
+    if getattr(model, "n_features_in_", None) == 0:
+        # CatBoost's own classes forget it when they are pickled
+        raise VersionError(
+            f"{path}: the {type(model).__name__} does not say which features it takes; save it as its "
+            "library does (CatBoost: save_model('model.cbm')), or write a model.py that uses it"
+        )
     names = getattr(model, "feature_names_in_", None)
     return Description(
         "regression" if is_regressor(model) else "classification",

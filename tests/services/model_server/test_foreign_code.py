@@ -159,6 +159,14 @@ def test_what_a_pickle_lacks_is_named_with_the_way_out(tmp_path: Path, pickled: 
         describe(tmp_path, "m", "v1", ["a", "b"], ROWS.tolist(), ["m"])
 
 
+def test_a_model_that_forgot_its_features_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    model = LogisticRegression().fit(ROWS, ROWS[:, 0] > 0)
+    model.n_features_in_ = 0
+    joblib.dump(model, tmp_path / "model.joblib")
+    with pytest.raises(VersionError, match=r"does not say which features it takes.*model\.cbm"):
+        describe(tmp_path, "m", "v1", ["a", "b"], ROWS.tolist(), ["m"])
+
+
 def test_a_missing_library_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.joblib").write_bytes(b"cnot_a_library_at_all\nModel\n.")
     with pytest.raises(
