@@ -107,6 +107,12 @@ swarm-up: swarm-stack ## deploy the lab on this node's swarm
 	  docker node update --label-add loadproof=lab "$$node" > /dev/null
 	docker stack deploy --compose-file build/stack.yaml loadproof
 
+.PHONY: swarm-compare
+swarm-compare: swarm-up ## compare on the swarm and end with the verdict's exit code: EXPERIMENT RATE DURATION
+	@EXPERIMENT=$(EXPERIMENT) RATE=$(RATE) DURATION=$(DURATION) $(BIN)/python -m deploy.swarm --compare \
+	  $(if $(WORKERS),--workers $(WORKERS)) $(addprefix --publish ,$(PUBLISH)) > build/stack.yaml
+	@$(BIN)/python -m deploy.swarm.compare loadproof build/stack.yaml
+
 .PHONY: swarm-down
 swarm-down: ## stop the lab on the swarm; models, results and metrics stay in their volumes
 	docker stack rm --detach=false loadproof

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.swarm.stack import StackError, to_stack
+from deploy.swarm.stack import COMPARE, StackError, to_stack
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,10 +25,12 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="Locust workers, on any node")
     parser.add_argument("--publish", action="append", default=[], metavar="SERVICE", help="may be repeated")
     parser.add_argument("--without", action="append", default=[], metavar="SERVICE", help="may be repeated")
+    parser.add_argument("--compare", action="store_true", help="with the one-shot service of a comparison")
     options = parser.parse_args()
+    profile = ["--profile", COMPARE] if options.compare else []
     try:
         done = subprocess.run(
-            ["docker", "compose", "--file", str(ROOT / "compose.yaml"), "config", "--format", "json"],
+            ["docker", "compose", "--file", str(ROOT / "compose.yaml"), *profile, "config", "--format=json"],
             cwd=ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
     except OSError as error:

@@ -13,6 +13,8 @@ LAB_NODE = "node.labels.loadproof == lab"
 """Where everything runs that has a volume or a file of the checkout; workers run anywhere."""
 
 ANYWHERE = "locust-worker"
+COMPARE = "compare"
+"""Its exit code is a verdict, after which nothing is to be tried again."""
 
 _HAS_NO_WORD = ("build", "depends_on", "memswap_limit", "profiles", "security_opt")
 _BRIEFLY = "2s"
@@ -73,6 +75,8 @@ def _service(name: str, service: dict[str, Any], *, workers: int, published: boo
     }
     if once:
         deploy["mode"] = "replicated-job"
+        if name == COMPARE:
+            deploy["restart_policy"] = {"condition": "none"}
         del deploy["endpoint_mode"]
     if name == ANYWHERE:
         deploy["replicas"] = workers

@@ -19,6 +19,9 @@ OBJECTS = [
     if name.endswith(".yaml")
     for thing in yaml.safe_load_all((BASE / name).read_text())
 ]
+# what is applied to a lab that runs
+COMPARE = yaml.safe_load((BASE / "compare" / "kustomization.yaml").read_text())
+OBJECTS += [yaml.safe_load((BASE / "compare" / name).read_text()) for name in COMPARE["resources"]]
 VERSIONS = ("1.30", "1.37")
 README = (BASE / "README.md").read_text()
 
@@ -228,7 +231,7 @@ class TestContainers:
             assert resources["requests"] == resources["limits"]
 
     def test_is_probed(self, workload, container):
-        if workload != "trainer" and container["name"] != "canary":
+        if workload not in ("trainer", "compare") and container["name"] != "canary":
             assert {"startupProbe", "readinessProbe"} <= container.keys()
 
     def test_is_what_compose_has(self, workload, container):
@@ -259,6 +262,13 @@ class TestContainers:
 def test_a_worker_has_joined_by_the_same_sign_as_on_compose():
     asked = ["CMD", *one("locust-worker")["readinessProbe"]["exec"]["command"]]
     assert asked == COMPOSE["locust-worker"]["healthcheck"]["test"]
+
+
+def test_a_verdict_is_not_tried_again():
+    job = WORKLOADS["compare"]
+    assert (job["kind"], job["spec"]["backoffLimit"], PODS["compare"]["restartPolicy"]) == ("Job", 0, "Never")
+    assert COMPARE["images"] == [i for i in KUSTOMIZATION["images"] if i["name"] == "loadproof/loadtest"]
+    assert COMPARE["namespace"] == KUSTOMIZATION["namespace"]
 
 
 def test_prometheus_gets_every_file_of_its_folder():

@@ -70,6 +70,12 @@ def test_a_one_shot_is_a_job():
     assert (job["mode"], job["restart_policy"]["condition"]) == ("replicated-job", "on-failure")
 
 
+def test_a_verdict_is_not_tried_again():
+    compose = {"services": {"compare": {"image": "l", "restart": "no"}}}
+    job = to_stack(compose, workers=1, publish=[])["services"]["compare"]["deploy"]
+    assert (job["mode"], job["restart_policy"]) == ("replicated-job", {"condition": "none"})
+
+
 def test_nothing_is_published_unasked():
     assert "ports" not in stack(publish=[])["services"]["stable"]
 

@@ -7,6 +7,7 @@ import requests
 
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
+from loadtest.judge.verdict import Word
 from tests.integration.locust_process import Page, free_port, locust, runs, until
 
 pytestmark = pytest.mark.integration
@@ -37,7 +38,7 @@ def seen(server):
 def test_headless(double, job):
     folder = job(rate=50, duration=1)
     with double() as server, locust(folder, "--headless", "--host", server.url, "--rate", "80") as process:
-        assert process.wait(200) == 0
+        code = process.wait(200)
         (run,) = runs(folder)
         assert total([run]) == seen(server)
     assert (folder / "results" / "latest").resolve() == run
@@ -46,6 +47,7 @@ def test_headless(double, job):
     # the loadproof command judged it
     verdict = json.loads((run / "verdict.json").read_text())
     assert (verdict["experiment"], verdict["backend"]) == ("known", "local")
+    assert code == Word(verdict["verdict"]).exit_code
     # what it ran on is told as of any other run
     told = json.loads((run / "environment.json").read_text())
     assert {"loadproof", "python", "platform", "packages", "backend", "limits", "server_facts"} <= told.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
@@ -42,10 +43,17 @@ def add_options(parser: Any, **_: object) -> None:
     add("--experiment", choices=experiments, default=named, help="what to compare, and by which gates")
     traffic = get_args(Load.model_fields["traffic"].annotation)
     add("--traffic", choices=traffic, default=load.traffic, help="which version gets the row of an arrival")
-    add("--rate", type=float, env_var="LOADPROOF_RATE", default=load.rate, help="arrivals per second")
+    add(
+        "--rate", type=float, env_var=_if_set("LOADPROOF_RATE"), default=load.rate, help="arrivals per second"
+    )
     duration = f"{load.duration:g}s"
     about = "measured time, such as 60s or 2m"
-    add("--duration", type=str, env_var="LOADPROOF_DURATION", default=duration, help=about)
+    add("--duration", type=str, env_var=_if_set("LOADPROOF_DURATION"), default=duration, help=about)
+
+
+def _if_set(variable: str) -> str | None:
+    """The variable, unless it is empty, which counts as not set: Compose cannot leave one out."""
+    return variable if os.environ.get(variable) else None
 
 
 def start(environment: Environment, **_: object) -> None:
@@ -93,6 +101,8 @@ def start(environment: Environment, **_: object) -> None:
     events.quitting.add_listener(publisher.finish)
     if coordinator is not None and options.headless:
         events.test_stop.add_listener(lambda **_: _set_exit_code(environment, coordinator))
+        # called before those that were added before it
+        events.quitting.add_listener(lambda **_: _set_verdict_code(environment, publisher))
 
 
 def _before_stop(environment: Environment) -> None:
@@ -130,6 +140,12 @@ def _set_exit_code(environment: Environment, coordinator: Coordinator) -> None:
         environment.process_exit_code = int(coordinator.error.exit_code)
     elif coordinator.result is not None:
         environment.process_exit_code = int(coordinator.result.summary.exit_code)
+
+
+def _set_verdict_code(environment: Environment, publisher: RunPublisher) -> None:
+    publisher.finish()
+    if publisher.code is not None:
+        environment.process_exit_code = int(publisher.code)
 
 
 def _or_exit(step: Callable[[], _T]) -> _T:

@@ -14,6 +14,7 @@ import gevent
 
 from loadtest.data.run_environment import describe
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, VERDICT, RunFolder
+from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.cluster.run_hooks import FinishedRun
 from loadtest.load.live.client_metrics import LoadMetrics
@@ -39,6 +40,8 @@ class RunPublisher:
         self._judging: gevent.Greenlet | None = None
         self._servers: Scrape = {}
         self._folder: RunFolder
+        self.code: ExitCode | None = None
+        """The exit code of the last verdict; None: nothing was measured."""
 
     def begin(self, experiment: Experiment) -> None:
         """A run begins; its gates are judged from its first samples on."""
@@ -85,8 +88,10 @@ class RunPublisher:
         try:
             verdict = json.loads((folder / VERDICT).read_text(encoding="utf-8"))
         except OSError:
+            self.code = ExitCode.BUG
             self._page.failed("the run was measured, but not judged; Locust's log says why")
             return
+        self.code = ExitCode[verdict["verdict"]]
         self._metrics.judged(folder.name, verdict)
         self._page.judged(folder.name, verdict)
 
