@@ -61,8 +61,8 @@ TOGETHER = {
 }
 """Files whose tests share what is started once, so that they stay in one process."""
 
-FIRST = ("tests/compose/test_swarm.py", "tests/integration/test_own_model.py")
-"""No lab on Compose may run beside the first, so that another worker begins with the second."""
+FIRST = ("tests/compose/test_swarm.py", "tests/integration/test_compare_local.py")
+"""The first builds the images, and no lab on Compose may run beside it; the second keeps the others busy."""
 
 LONG = ("compose", "integration")
 """Marks of tests that take long, the longest first: what is short fills the end."""

@@ -15,6 +15,7 @@ from loadtest.errors import ModelError, ServiceDied, StartError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.cpu_usage import CpuUsage
 from loadtest.lab.gateway.signature import sign
+from services.trainer.shoppers import NUMBERS, TEXTS
 from tests.compose.waiting import HUNG, eventually, get_json, settled
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
@@ -112,7 +113,7 @@ def test_the_split_survives_a_restart_of_the_gateway(lab, docker):
 @pytest.fixture
 def job(tmp_path, models):
     """A job folder that nobody else may read, as a umask of 077 makes it."""
-    data = {"path": models / "shop" / "evaluation.parquet"}
+    data = {"path": models / "shop" / "evaluation.parquet", "features": (*TEXTS, *NUMBERS)}
     load = {"rate": 20, "duration": 4, "warmup": 1, "baseline": 1, "timeout": 60}
     experiment = Experiment.load_file("compare", {"data": data, "load": load})
     folder = tmp_path / "job"
