@@ -6,6 +6,7 @@ end.
 """
 
 import atexit
+import itertools
 import os
 import shutil
 import signal
@@ -64,16 +65,17 @@ TOGETHER = {
 FIRST = ("tests/compose/test_swarm.py", "tests/integration/test_compare_local.py")
 """The first builds the images, and no lab on Compose may run beside it; the second keeps the others busy."""
 
-LONG = ("compose", "integration")
-"""Marks of tests that take long, the longest first: what is short fills the end."""
-
 
 class Files(LoadScopeScheduling):
     """What stays in one process: a file, or several."""
 
     def _split_scope(self, nodeid):
-        file = nodeid.split("::")[0]
-        return nodeid if file in SPREAD else TOGETHER.get(file, file)
+        return _scope(nodeid)
+
+
+def _scope(nodeid):
+    file = nodeid.split("::")[0]
+    return nodeid if file in SPREAD else TOGETHER.get(file, file)
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -87,15 +89,24 @@ def pytest_xdist_auto_num_workers(config):
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=_turn)
-
-
-def _turn(item):
-    file = item.nodeid.split("::")[0]
-    if file in FIRST:
-        return FIRST.index(file)
-    marks = (rank for rank, mark in enumerate(LONG) if item.get_closest_marker(mark))
-    return len(FIRST) + next(marks, len(LONG))
+    """What takes long begins first, and what waits for containers beside what keeps a core busy."""
+    scopes = {}
+    for item in items:
+        scopes.setdefault(_scope(item.nodeid), []).append(item)
+    first = [scope for file in FIRST for scope in scopes if scope.split("::")[0] == file]
+    containers, processes, short = [], [], []
+    for scope, (item, *_) in scopes.items():
+        if scope in first:
+            continue
+        if item.get_closest_marker("compose"):
+            containers.append(scope)
+        elif item.get_closest_marker("integration"):
+            processes.append(scope)
+        else:
+            short.append(scope)
+    rest = iter(processes)
+    mixed = [scope for lab in containers for scope in (lab, *itertools.islice(rest, 2))]
+    items[:] = [item for scope in (*first, *mixed, *rest, *short) for item in scopes[scope]]
 
 
 def pytest_terminal_summary(terminalreporter):
