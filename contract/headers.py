@@ -30,6 +30,9 @@ FEEDBACK_TOKEN = "x-feedback-token"  # noqa: S105 - a header's name
 SHADOW = "x-shadow"
 """Set by the gateway on mirrored requests: one of ``shadow.MARKS``."""
 
+TRACEPARENT = "traceparent"
+"""Of which trace a request is (W3C trace context); kept as it came."""
+
 
 def in_wsgi(header: str) -> str:
     """The key of a header in a WSGI environment: ``HTTP_X_REQUEST_ID``."""

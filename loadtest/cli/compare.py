@@ -93,6 +93,9 @@ def compare(
     candidate_model: Annotated[
         str | None, typer.Option(help="The model's name on the candidate's server.")
     ] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Send a W3C traceparent with every request, as sampled.")
+    ] = False,
     header: Annotated[
         list[str] | None,
         typer.Option(help="'Name: value' or 'Name: env:VARIABLE' for both servers; may be repeated."),
@@ -111,6 +114,7 @@ def compare(
             "until_decided": until_decided or None,
             "restarts": restarts,
             "control": control or control_url is not None or None,
+            "trace": trace or None,
             "workers": workers,
             "seed": seed,
         },
@@ -127,8 +131,11 @@ def compare(
     }
     if any(servers.values()):
         overrides["target"] = servers
-    publication = Publication.of_compare(mlflow=mlflow, mlflow_on_pass=mlflow_on_pass)
-    checked = check_compare(Experiment.load_file(experiment, overrides, gates=gate or ()), backend, results)
+    asked = Experiment.load_file(experiment, overrides, gates=gate or ())
+    publication = Publication.of_compare(
+        mlflow=mlflow, mlflow_on_pass=mlflow_on_pass, traced=asked.load.trace
+    )
+    checked = check_compare(asked, backend, results)
     remote = remote_workers(
         checked.experiment, listen, expect_workers, expect_workers_max_wait, processes=workers
     )

@@ -17,6 +17,7 @@ from loadtest.errors import LoadproofError, TargetError, UsageError
 from loadtest.publish.destination import Destination
 from loadtest.publish.github import GithubJob
 from loadtest.publish.mlflow_tracking import MlflowTracking
+from loadtest.publish.otlp import ENDPOINT, Collector
 from loadtest.publish.stored_verdict import read_verdict
 from loadtest.publish.webhook import URL, Webhook
 
@@ -39,15 +40,17 @@ class Publication:
     tell: Callable[[str], None] = _print
 
     @classmethod
-    def of_compare(cls, *, mlflow: bool, mlflow_on_pass: Sequence[str] | None) -> Self:
-        """What was asked for, and the webhook that the environment names; checked before there is any load.
+    def of_compare(cls, *, mlflow: bool, mlflow_on_pass: Sequence[str] | None, traced: bool = False) -> Self:
+        """What was asked for, and what the environment names: a webhook, and where requests are ``traced`` a
+        collector of spans; checked before there is any load.
 
         Raises:
             UsageError: something is missing for it.
         """
-        webhook = Webhook.from_environment()
+        webhook, collector = Webhook.from_environment(), Collector.from_environment() if traced else None
+        named = [one for one in (webhook, collector) if one is not None]
         # standard output ends with the verdict
-        return cls([*_mlflow(mlflow, mlflow_on_pass), *([webhook] if webhook else [])], tell=_say)
+        return cls([*_mlflow(mlflow, mlflow_on_pass), *named], tell=_say)
 
     def after_verdict(self, folder: Path) -> None:
         """Deliver the verdict of a run folder; of what was not delivered, say why and how to retry."""
@@ -85,6 +88,17 @@ def _mlflow(wanted: bool, on_pass: Sequence[str] | None) -> list[Destination]:
     return [MlflowTracking.from_environment(on_pass or ())] if wanted else []
 
 
+def _collector(run: Path) -> Collector:
+    collector = Collector.from_environment()
+    if collector is None:
+        raise UsageError(
+            f"--otlp: {ENDPOINT} is not set; set it to a collector's URL, such as http://host:4318"
+        )
+    if not read_verdict(run).experiment.load.trace:
+        raise UsageError(f"--otlp: the requests of {run} carried no trace; measure with --trace")
+    return collector
+
+
 def publish(
     run: Annotated[Path, typer.Argument(help="A run folder, such as results/latest.")] = Path(
         "results/latest"
@@ -93,6 +107,9 @@ def publish(
     mlflow_on_pass: MlflowOnPass = None,
     webhook: Annotated[
         bool, typer.Option("--webhook", help="Send it to the webhook of LOADPROOF_WEBHOOK_URL, signed.")
+    ] = False,
+    otlp: Annotated[
+        bool, typer.Option("--otlp", help=f"Send its requests as spans to the collector of {ENDPOINT}.")
     ] = False,
     github: Annotated[
         bool, typer.Option("--github", help="Put it on the page of the GitHub job, with annotations.")
@@ -105,10 +122,12 @@ def publish(
         if named is None:
             raise UsageError(f"--webhook: {URL} is not set")
         destinations.append(named)
+    if otlp:
+        destinations.append(_collector(run))
     if github:
         destinations.append(GithubJob.from_environment())
     if not destinations:
-        raise UsageError("publish: say where to: --mlflow, --webhook, --github")
+        raise UsageError("publish: say where to: --mlflow, --webhook, --otlp, --github")
     failed = Publication(destinations).deliver(run)
     if failed:
         raise TargetError("; ".join(f"not delivered to {one.name}: {problem}" for one, problem in failed))

@@ -105,6 +105,9 @@ class Load(Part):
     """The same seed gives the same arrivals and rows."""
     workers: int = Field(default=1, ge=1)
     """Processes of the load generator."""
+    trace: bool = False
+    """Send a W3C `traceparent` with every request, marked as sampled: servers that trace then record each of
+    them, which takes them time. The report names the traces of the slowest and of the mismatched requests."""
     users: int = Field(default=10_000, ge=1)
     """In `canary` and `shadow` traffic: how many users there are."""
     feedback_delay: Seconds = 5.0

@@ -16,7 +16,7 @@ import re
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from contract.headers import REQUEST_ID
+from contract.headers import REQUEST_ID, TRACEPARENT
 from loadtest.errors import UsageError
 from loadtest.experiment.role import Role
 
@@ -29,7 +29,7 @@ TOKENS = {
 
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*(\S(?:.*\S)?)")
 _SECRET = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
-_OURS = ("host", "content-length", "content-type", REQUEST_ID, "transfer-encoding")
+_OURS = ("host", "content-length", "content-type", REQUEST_ID, TRACEPARENT, "transfer-encoding")
 
 
 class Target(BaseModel):

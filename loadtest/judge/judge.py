@@ -30,6 +30,7 @@ from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
 from loadtest.judge.saturation import with_saturation
 from loadtest.judge.significance import Level
+from loadtest.judge.traces import Traces
 from loadtest.judge.verdict import LatencySummary, LoadSummary, RowsSummary, Verdict, VersionSummary, Word
 from loadtest.stats.quantiles import latency_quantiles
 
@@ -184,6 +185,9 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
             value = earned if math.isfinite(earned) else None
     quantiles = latency_quantiles(outcomes.latency)
     unknown = foreign(outcomes, run) if n else None
+    mismatches = tuple(c.request_id for c in changed(outcomes, MOST_IDS) if c.request_id)
+    traces = Traces.of(run.experiment.load, run.facts.load, run.samples)
+    traces_by_id = traces.of_requests(mismatches) if traces else {}
     return VersionSummary(
         requests=n,
         errors=errors,
@@ -195,7 +199,9 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         accuracy=accuracy,
         value_per_1000=value,
         mismatches=int(outcomes.mismatch.sum()) if outcomes.compared.any() else None,
-        mismatch_ids=tuple(c.request_id for c in changed(outcomes, MOST_IDS) if c.request_id),
+        mismatch_ids=mismatches,
+        mismatch_traces=tuple(traces_by_id[one] for one in mismatches if one in traces_by_id),
+        slowest=traces.slowest(role) if traces else (),
         compared=int(outcomes.compared.sum()) if outcomes.compared.any() else None,
         foreign_answers=None if unknown is None else unknown.count,
         foreign_examples=() if unknown is None else unknown.examples,

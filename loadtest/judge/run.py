@@ -24,7 +24,20 @@ class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class RestartFacts(_Facts):
+class SendingFacts(_Facts):
+    """What names the requests of one load, and when it was; None: not known.
+
+    ``run`` is in its request ids and keys its trace ids; ``began_at`` is its time zero in seconds since 1970.
+    ``begins_s`` is when it began in seconds of the run's load, and ``moved_s`` how far its samples moved.
+    """
+
+    run: str | None = None
+    began_at: float | None = None
+    begins_s: float = 0.0
+    moved_s: float = 0.0
+
+
+class RestartFacts(SendingFacts):
     """One of several deployments of both versions: when its load began, in seconds of the run's load."""
 
     begins_s: float
@@ -39,7 +52,7 @@ class BaselineFacts(_Facts):
     steady: bool
 
 
-class LoadFacts(_Facts):
+class LoadFacts(SendingFacts):
     """What the load generator reports about itself (``load.json``).
 
     ``valid`` is False, with a ``reason``, when the measurement itself is bad: the run is then INVALID.

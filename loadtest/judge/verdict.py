@@ -128,11 +128,23 @@ class CacheSummary(Document):
     seen: bool
 
 
+class SlowRequest(Document):
+    """One of the slowest requests of a version: when it was to be sent, in seconds since the run began, its
+    latency from then on, and why it failed; ``trace_id`` is that of its ``traceparent``."""
+
+    trace_id: str
+    row: int
+    scheduled_at_s: float
+    latency_ms: float
+    error: str | None = None
+
+
 class VersionSummary(Document):
     """What one version did in the run. None: not known, never zero instead.
 
     ``compared`` answers were compared with the baseline answer to the row;
-    ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``). The quantiles
+    ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``). Where
+    requests carried a trace context, ``mismatch_traces`` are those of ``mismatch_ids``. The quantiles
     of ``latency_ms`` that ``latency_at_least`` names lie among requests without an answer in time: they are
     the time-out, or more. ``foreign_answers`` are no label of the evaluation set, such as
     ``foreign_examples``; None for a regression. ``errors_by_kind`` are the errors by their phrase, the most
@@ -152,6 +164,8 @@ class VersionSummary(Document):
     value_per_1000: float | None
     mismatches: int | None
     mismatch_ids: tuple[str, ...] = ()
+    mismatch_traces: tuple[str, ...] = ()
+    slowest: tuple[SlowRequest, ...] = ()
     compared: int | None = None
     foreign_answers: int | None = None
     foreign_examples: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.mismatches import Changed, changed
 from loadtest.judge.run import Run
 from loadtest.judge.slices import Slice, by_slice
+from loadtest.judge.traces import Traces
 from loadtest.judge.verdict import Verdict
 from loadtest.report import charts, quality_charts
 from loadtest.report.sections import Sections
@@ -45,8 +46,11 @@ def to_html(
         found = slices(run)
         return list(zip(found, charts.slice_strips(found), strict=True))
 
-    def differing() -> Sequence[tuple[Role, Changed]]:
-        return [(role, each) for role in ROLES for each in changed(evidence.of(role), _MOST_CHANGED)]
+    def differing() -> Sequence[tuple[Role, Changed, str | None]]:
+        found = [(role, each) for role in ROLES for each in changed(evidence.of(role), _MOST_CHANGED)]
+        traces = Traces.of(experiment.load, run.facts.load, run.samples)
+        names = traces.of_requests(c.request_id for _, c in found if c.request_id) if traces else {}
+        return [(role, each, names.get(each.request_id or "")) for role, each in found]
 
     page = templates().get_template("report.html.j2")
     return page.render(
@@ -62,6 +66,7 @@ def to_html(
         ],
         gate_strip=charts.gate_strip,
         slices=sections.make("Quality by slice", cut, nothing),
+        traced=any(version.slowest for version in verdict.versions.values()),
         missing=sections.missing,
         quality=_QUALITY[experiment.data.task],
     )

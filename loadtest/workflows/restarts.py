@@ -64,8 +64,8 @@ def _add(folder: Path, job: Path) -> None:
         shift = begins + _first(before) - _first(samples)
         samples = SampleSet.concat([before, samples.later(shift)])
     else:
-        begins, whole_load, whole_environment = 0.0, {}, environment
-    restarts = [*whole_load.get("restarts", []), {"begins_s": begins, **load}]
+        begins, shift, whole_load, whole_environment = 0.0, 0.0, {}, environment
+    restarts = [*whole_load.get("restarts", []), {"begins_s": begins, "moved_s": shift, **load}]
     run_facts = [*whole_environment.get("restarts", []), environment["server_facts"]]
     samples.write(folder / SAMPLES)
     write_file(folder, LOAD, _joined_load(restarts))

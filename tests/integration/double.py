@@ -16,7 +16,8 @@ counted as it arrives. Settings:
 
 Prints its port. ``GET /seen`` tells what it counted; ``log``, a record per answered infer request: row,
 version, number of the connection, when it arrived and when it was answered; ``held``, when holding began and
-ended; and ``clock``, its wall clock less the clock of all these times, which is ``time.monotonic``.
+ended; ``traces``, a record per infer request with a ``traceparent``: row, version, value; and ``clock``, its
+wall clock less the clock of all these times, which is ``time.monotonic``.
 """
 
 import asyncio
@@ -39,6 +40,8 @@ SEEN = {"stable": 0, "candidate": 0, "other": 0, "connections": 0}
 LOG = []
 USERS = {}
 FEEDBACK = []
+TRACES = []
+"""Row, version and ``traceparent`` of the infer requests that carried one."""
 UNDER_WAY = []
 SWAPPED = []
 """The ids of the candidate's requests whose answers were swapped."""
@@ -67,7 +70,7 @@ class Double(asyncio.Protocol):
                 return
             body, self.data = self.data[end + 4 : end + 4 + length], self.data[end + 4 + length :]
             version = headers.get("x-model-version") or self.chosen(headers)
-            self.request(head.split(" ", 2), version, body, headers.get("x-request-id"))
+            self.request(head.split(" ", 2), version, body, headers)
 
     def chosen(self, headers):
         if SETTINGS["split"] is None or "x-user-id" not in headers:
@@ -75,10 +78,16 @@ class Double(asyncio.Protocol):
         user = int(headers["x-user-id"].removeprefix("user-"))
         return "candidate" if user % 100 < SETTINGS["split"] else "stable"
 
-    def request(self, line, version, body, request_id=None):
+    def request(self, line, version, body, headers):
         if line[0] == "get":
             tensor = {"name": "x", "datatype": "FP64", "shape": [-1, SETTINGS["features"]]}
-            seen = SEEN | {"log": LOG, "feedback": FEEDBACK, "swapped": SWAPPED, "held": HELD}
+            seen = SEEN | {
+                "log": LOG,
+                "feedback": FEEDBACK,
+                "swapped": SWAPPED,
+                "held": HELD,
+                "traces": TRACES,
+            }
             seen["clock"] = time.time() - time.monotonic()
             self.answer(version, seen if line[1] == "/seen" else {"inputs": [tensor]})
             return
@@ -91,7 +100,10 @@ class Double(asyncio.Protocol):
             return
         SEEN[version] += 1
         row = int(json.loads(body)["inputs"][0]["data"][0])
+        request_id = headers.get("x-request-id")
         USERS[request_id] = (version, row, now)
+        if "traceparent" in headers:
+            TRACES.append((row, version, headers["traceparent"]))
         output = {"name": "predict", "datatype": "INT64", "shape": [1], "data": [row % 2]}
         if SETTINGS["swap_every"] and version == "candidate":
             self.swap(request_id, output)

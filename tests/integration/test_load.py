@@ -17,7 +17,9 @@ from benchmarks.load.run import launch
 from loadtest.data.recorded import Recorded, with_arrivals
 from loadtest.data.samples import SampleSet, read_line
 from loadtest.errors import ExitCode
-from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.experiment import Experiment, Load
+from loadtest.judge.run import LoadFacts
+from loadtest.judge.traces import Traces
 from loadtest.load.sending.arrivals import draw
 
 pytestmark = pytest.mark.integration
@@ -61,11 +63,12 @@ def shares(folder, workers):
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_no_sample_is_lost(double, job, workers):
-    folder = job(rate=150)
+    folder = job(rate=150, trace=True)
     with double(delays=[0.005, 0.02, 0.1]) as server:
         code, events, samples, facts = load(folder, server, workers)
         assert code == ExitCode.PASS, facts["reason"]
         assert counted(samples, facts) == seen(server)
+        carried = server.seen()["traces"]
     assert facts["requests"] == {v: len(samples.of(v)) for v in ("stable", "candidate")}
     assert set(samples.table["worker"].to_pylist()) == set(range(workers))
     assert not samples.failed.any()
@@ -83,6 +86,16 @@ def test_no_sample_is_lost(double, job, workers):
         assert facts["warmup_requests"][version] == sum(int((s.scheduled_at < 0).sum()) for s in drawn) > 0
         part = samples.of(version)
         assert sorted(zip(part.scheduled_at, part.row, strict=True)) == planned
+    # the trace contexts that came are those that the samples say
+    traces = Traces.of(Load(trace=True), LoadFacts(**facts), samples)
+    roles = samples.table["role"].to_pylist()
+    said = {
+        (int(row), role, "00-{}-{}-01".format(*traces.ids(place)))
+        for place, (row, role) in enumerate(zip(samples.row, roles, strict=True))
+    }
+    assert len(said) == len(samples)
+    assert said <= set(map(tuple, carried))
+    assert len(carried) == len(samples) + sum(facts["warmup_requests"].values())
 
 
 def test_a_log_is_sent_as_it_was_recorded(double, job):

@@ -27,6 +27,7 @@ class LoadSummary:
     """What the generator did; rates in arrivals per second.
 
     Args:
+        run: names the load, in request ids and for trace ids.
         offered_rps: arrivals whose time came, by the duration.
         achieved_rps: arrivals sent, by the time that it took to send them.
         schedule_lag_ms_p99: how late requests were sent, 99th percentile; None: none was sent.
@@ -52,6 +53,7 @@ class LoadSummary:
         exit_code: of the load generator; not part of the file.
     """
 
+    run: str
     offered_rps: float
     achieved_rps: float
     schedule_lag_ms_p99: float | None
@@ -116,6 +118,7 @@ def summarise(
     reason, code = reports.problem or (doubt, ExitCode.INVALID if doubt else ExitCode.PASS)
     broken = reports.problem is not None or bool(missing)
     return LoadSummary(
+        run=reports.run,
         offered_rps=offered,
         achieved_rps=achieved,
         schedule_lag_ms_p99=None if lag_p99 is None else lag_p99 * 1000,

@@ -13,6 +13,7 @@ from gevent.lock import RLock
 from locust.env import Environment
 
 from loadtest.data.dataset import Dataset
+from loadtest.data.trace_context import TraceContext
 from loadtest.errors import ExitCode, LabError, LoadproofError
 from loadtest.experiment.experiment import Data, Experiment
 from loadtest.experiment.role import Role
@@ -231,6 +232,7 @@ class _Share:
             "timeout": load.timeout,
             "ids": ids,
             "task": TaskAnswers(dataset),
+            "trace": partial(TraceContext(job.run).traceparent, job.worker) if load.trace else None,
         }
         driver = (
             Driver(**parts, versions=versions)

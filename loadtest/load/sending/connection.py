@@ -11,7 +11,7 @@ import gevent.socket
 import gevent.ssl
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 
-from contract.headers import MODEL_VERSION, REQUEST_ID
+from contract.headers import MODEL_VERSION, REQUEST_ID, TRACEPARENT
 from loadtest.load.sending.error_phrases import TooLargeError
 
 LARGEST = 16 * 2**20
@@ -19,6 +19,7 @@ LARGEST = 16 * 2**20
 
 _CHUNK = 65536
 _REQUEST_ID = REQUEST_ID.encode()
+_TRACEPARENT = b"\r\n%b: " % TRACEPARENT.encode()
 
 
 class StaleConnection(Exception):  # noqa: N818 - it names what happened
@@ -120,7 +121,9 @@ class Connection:
             return False
         return False
 
-    def exchange(self, head: bytes, body: bytes, request_id: bytes, deadline: float) -> None:
+    def exchange(
+        self, head: bytes, body: bytes, request_id: bytes, deadline: float, traceparent: bytes = b""
+    ) -> None:
         """Send a request and read its answer.
 
         Args:
@@ -128,6 +131,7 @@ class Connection:
             body: of the request.
             request_id: names it.
             deadline: on the clock of the connection.
+            traceparent: which trace it is of; empty: of none.
 
         Raises:
             StaleConnection: the connection had served before, and ended before the first byte of the answer.
@@ -136,9 +140,11 @@ class Connection:
             OSError, HTTPParseError: the connection broke, or the answer is not HTTP.
         """
         self.parser.begun = self.parser.whole = self.heard = False
+        traced = _TRACEPARENT + traceparent if traceparent else b""
         try:
             self._exchange(
-                b"%b%d\r\n%b: %b\r\n\r\n%b" % (head, len(body), _REQUEST_ID, request_id, body), deadline
+                b"%b%d\r\n%b: %b%b\r\n\r\n%b" % (head, len(body), _REQUEST_ID, request_id, traced, body),
+                deadline,
             )
         except ENDED as error:
             if self.used and not self.heard:

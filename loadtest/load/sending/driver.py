@@ -38,6 +38,8 @@ _POLL = 0.25
 
 Log = Callable[[str, float, int, str | None], None]
 """Tells Locust's own statistics: version, latency in seconds, bytes of the answer, error."""
+Trace = Callable[[int, float, int], bytes]
+"""The trace context of a request: by its row, its intended send and the index of its role."""
 
 
 class Generator(User):
@@ -54,7 +56,8 @@ class Driver:
 
     Codecs, bodies (by row) and clients are stable's, the candidate's and any control's; ``ids`` is what
     request ids begin with, before the request's serial; ``timeout`` is a request's, in seconds; ``task`` says
-    what can be an answer; for ``versions`` see ``fan_out``.
+    what can be an answer; ``trace`` gives trace contexts (None: none are sent); for ``versions`` see
+    ``fan_out``.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Driver:
         ids: str,
         task: TaskAnswers,
         versions: Callable[[bool], tuple[int, ...]] = duet,
+        trace: Trace | None = None,
     ) -> None:
         self._schedule = schedule
         self._codecs = codecs
@@ -86,6 +90,7 @@ class Driver:
             for client, codec, role in zip(clients, codecs, ROLES_WITH_CONTROL, strict=False)
         ]
         self._versions = versions
+        self._trace = trace
         self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
         self._in_flight: dict[int, float] = {}
         """When each request without an answer was scheduled, by its serial, in the order of sending."""
@@ -194,7 +199,10 @@ class Driver:
     def _send(self, role: int, scheduled_at: float, row: int, serial: int) -> None:
         try:
             request_id = b"%b%d" % (self._ids, serial)
-            answer = self._clients[role].post(self._heads[role], self._bodies[role][row], request_id)
+            traceparent = self._trace(row, scheduled_at, role) if self._trace else b""
+            answer = self._clients[role].post(
+                self._heads[role], self._bodies[role][row], request_id, traceparent
+            )
             self._note(answer, role)
             if scheduled_at >= 0:
                 self._record(answer, role, scheduled_at, row, serial)

@@ -48,9 +48,11 @@ class GrpcClient(Client):
         }
         return b"".join(field(name, value.encode("ascii")) for name, value in fields.items())
 
-    def post(self, head: bytes, body: bytes, request_id: bytes, *, again: bool = True) -> Answer:
+    def post(
+        self, head: bytes, body: bytes, request_id: bytes, traceparent: bytes = b"", *, again: bool = True
+    ) -> Answer:
         """Call and wait for the whole answer; our own deadline is a time-out, whoever says so first."""
-        answer = super().post(head, body, request_id, again=again)
+        answer = super().post(head, body, request_id, traceparent, again=again)
         if answer.error == _DEADLINE and answer.done_at - answer.sent_at >= self._timeout:
             return answer._replace(status=0, body=b"", error=phrase_of(TimeoutError()))
         return answer

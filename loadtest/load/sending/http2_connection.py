@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import gevent.socket
 import gevent.ssl
 
-from contract.headers import REQUEST_ID
+from contract.headers import REQUEST_ID, TRACEPARENT
 from loadtest.load.sending.connection import ENDED, LARGEST, Reply, StaleConnection, time_left
 from loadtest.load.sending.error_phrases import MALFORMED, TooLargeError, UnreadableError
 from loadtest.load.sending.http2_frames import (
@@ -53,6 +53,7 @@ _CHUNK = 65536
 _NO_ERROR, _REFUSED = 0, 7
 _LAST_STREAM = 2**31 - 3
 _REQUEST_ID = b"\0" + string(REQUEST_ID.encode())
+_TRACEPARENT = b"\0" + string(TRACEPARENT.encode())
 _CODES = (
     *("ok", "cancelled", "unknown", "invalid argument", "deadline exceeded", "not found", "already exists"),
     *("permission denied", "resource exhausted", "failed precondition", "aborted", "out of range"),
@@ -107,14 +108,17 @@ class Http2Connection:
             return False
         return False
 
-    def exchange(self, head: bytes, body: bytes, request_id: bytes, deadline: float) -> None:
+    def exchange(
+        self, head: bytes, body: bytes, request_id: bytes, deadline: float, traceparent: bytes = b""
+    ) -> None:
         """Call and read the answer; errors are those of ``Connection.exchange``."""
         if self._used:
             self._reset()
+        block = head + _REQUEST_ID + string(request_id)
+        if traceparent:
+            block += _TRACEPARENT + string(traceparent)
         try:
-            self._exchange(
-                head + _REQUEST_ID + string(request_id), _PREFIX.pack(0, len(body)) + body, deadline
-            )
+            self._exchange(block, _PREFIX.pack(0, len(body)) + body, deadline)
         except ENDED as error:
             if self._used and not self.begun:
                 raise StaleConnection from error

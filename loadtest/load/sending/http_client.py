@@ -56,7 +56,9 @@ class Exchanging(Protocol):
     def is_open(self) -> bool:
         """Whether the server left it open."""
 
-    def exchange(self, head: bytes, body: bytes, request_id: bytes, deadline: float) -> None:
+    def exchange(
+        self, head: bytes, body: bytes, request_id: bytes, deadline: float, traceparent: bytes = b""
+    ) -> None:
         """Send a request and read its answer."""
 
     @property
@@ -129,13 +131,16 @@ class Client:
             f"Content-Type: {self._content_type}\r\n{lines}Content-Length: "
         ).encode("ascii")
 
-    def post(self, head: bytes, body: bytes, request_id: bytes, *, again: bool = True) -> Answer:
+    def post(
+        self, head: bytes, body: bytes, request_id: bytes, traceparent: bytes = b"", *, again: bool = True
+    ) -> Answer:
         """Send one request and wait for the whole answer; never raises for what the target does.
 
         Args:
             head: see ``head``.
             body: of the request.
             request_id: names it.
+            traceparent: which trace it is of; empty: of none.
             again: send it once more where a kept-alive connection ends before the first byte of the answer:
                 right for a prediction, wrong for what may not be done twice.
         """
@@ -146,14 +151,14 @@ class Client:
         try:
             connection = self._take(deadline)
             try:
-                connection.exchange(head, body, request_id, deadline)
+                connection.exchange(head, body, request_id, deadline, traceparent)
             except StaleConnection as stale:
                 if not again and isinstance(stale.__cause__, OSError):
                     raise stale.__cause__ from None
                 connection.close()
                 resent = True
                 connection = self._open(deadline)
-                connection.exchange(head, body, request_id, deadline)
+                connection.exchange(head, body, request_id, deadline, traceparent)
         except (OSError, HTTPParseError) as error:
             done_at = self._clock()
             phrase = phrase_of(error)

@@ -84,7 +84,8 @@ class UnpinnedDriver(Driver):
         user, request_id = self._users[number], b"%b%d" % (self._ids, number)
         try:
             head = self._client.head(self._path, None, {USER_ID: f"user-{user}"})
-            answer = self._client.post(head, self._bodies[0][row], request_id)
+            traceparent = self._trace(row, scheduled_at, ROLES.index(Role.STABLE)) if self._trace else b""
+            answer = self._client.post(head, self._bodies[0][row], request_id, traceparent)
             # an answer that names nobody is laid to whom the user had last: users stay where they are
             named = ROLES.index(answer.role) if answer.role in ROLES else None
             role = self._last.get(user, ROLES.index(Role.STABLE)) if named is None else named

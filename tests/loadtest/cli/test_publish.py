@@ -68,6 +68,14 @@ def test_one_that_is_away_keeps_no_other_waiting(run):
     ("arguments", "environment", "says"),
     [
         (["publish", "{run}"], {}, "say where to"),
+        (["publish", "{run}", "--otlp"], {}, "OTEL_EXPORTER_OTLP_ENDPOINT is not set"),
+        (
+            ["publish", "{run}", "--otlp"],
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://h"},
+            "carried no trace; measure with --trace",
+        ),
+        # only where spans are to be sent
+        (["compare", "--trace"], {"OTEL_EXPORTER_OTLP_ENDPOINT": "h:4318"}, "ENDPOINT is no URL"),
         (["publish", "{run}", "--mlflow"], {}, "MLFLOW_TRACKING_URI is not set"),
         (["publish", "{run}", "--mlflow-on-pass", "a@models:/b/1"], {}, "give --mlflow, too"),
         # before there is any load

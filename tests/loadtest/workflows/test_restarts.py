@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from loadtest.data.samples import SampleSet
+from loadtest.data.trace_context import TraceContext
 from loadtest.errors import ServiceDied
 from loadtest.experiment.experiment import Experiment
+from loadtest.judge.traces import Traces
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import Version
 from loadtest.workflows.stored_run import judge_run, open_run
@@ -41,7 +43,7 @@ class OneDeployment(FakeLoad):
         ).write(self.job / "samples.parquet")
         facts = {
             "offered_rps": 50.0, "achieved_rps": 50.0, "schedule_lag_ms_p99": 1.0,
-            "duration_s": float(SECONDS), "valid": True, "reason": None,
+            "duration_s": float(SECONDS), "valid": True, "reason": None, "run": f"run-{load.seed}",
         }  # fmt: skip
         (self.job / "load.json").write_text(json.dumps(facts))
         return 0
@@ -102,6 +104,21 @@ def test_restarts_become_one_run_folder_that_is_judged_again_to_the_same_verdict
     assert verdict.versions["stable"].throughput_rps == pytest.approx(RATE)
     assert judge_run(open_run(outcome.folder)) == verdict
     assert judge_run(open_run(outcome.folder), ["p50 <= stable + 0.05ms"]).verdict is Word.INCONCLUSIVE
+
+
+def test_samples_keep_the_traces_of_their_restart(experiment, tmp_path):
+    lab = Deployments([0.0] * 4)
+    traced = experiment.model_copy(update={"load": experiment.load.model_copy(update={"trace": True})})
+    opened = open_run(run(traced, lab, tmp_path).folder)
+    traces = Traces.of(opened.experiment.load, opened.facts.load, opened.samples)
+    carried = set()
+    for seed in range(experiment.load.seed, experiment.load.seed + 4):
+        rng = np.random.default_rng(seed)
+        at = np.sort(rng.uniform(0, SECONDS, SECONDS * RATE)).tolist()
+        rows = rng.permutation(3000)[: len(at)].tolist()
+        context = TraceContext(f"run-{seed}")
+        carried |= {context.ids(0, row, t, role) for t, row in zip(at, rows, strict=True) for role in (0, 1)}
+    assert {traces.ids(place) for place in range(len(opened.samples))} == carried
 
 
 def test_what_differs_from_one_deployment_to_the_next_decides(experiment, tmp_path):

@@ -85,6 +85,7 @@ def test_the_generators_own_trouble_is_no_versions_error(error, why):
 def test_a_good_run():
     summary = summarised(samples(100))
     assert json.loads(json.dumps(summary.to_json())) == {
+        "run": "run",
         "offered_rps": 10.0,
         "achieved_rps": 10.0,
         "schedule_lag_ms_p99": pytest.approx(1.0),

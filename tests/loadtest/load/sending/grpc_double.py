@@ -25,7 +25,8 @@ def hang(request, context):
 
 def metadata(request, context):
     said = dict(context.invocation_metadata())
-    return f"{said.get('x-request-id')} {said.get('authorization')} {context.time_remaining():.0f}".encode()
+    text = f"{said.get('x-request-id')} {said.get('authorization')} {context.time_remaining():.0f} "
+    return (text + said.get("traceparent", "")).encode()
 
 
 class Any(grpc.GenericRpcHandler):

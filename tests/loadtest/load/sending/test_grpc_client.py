@@ -41,10 +41,19 @@ def call(client, path, message=b"", request_id=b"run-0-1"):
 def test_calls_share_a_connection_and_carry_headers_and_the_deadline(real):
     client = GrpcClient(real, HUNG, {"Authorization": "Bearer x" + "y" * 300}, pins=False)
     answers = [call(client, "/t.T/Said", request_id=b"run-%d" % number) for number in range(3)]
-    said = [b"run-%d Bearer x%b %d" % (number, b"y" * 300, HUNG) for number in range(3)]
+    said = [b"run-%d Bearer x%b %d " % (number, b"y" * 300, HUNG) for number in range(3)]
     assert [(a.status, a.error, a.body) for a in answers] == [(200, None, body) for body in said]
     (kept,) = client._idle
     assert kept.is_open()
+    client.close()
+
+
+def test_a_call_carries_its_trace_and_the_next_one_its_own(real):
+    client = GrpcClient(real, HUNG, pins=False)
+    head = client.head("/t.T/Said", None)
+    traces = [b"00-" + digit * 32 + b"-00f067aa0ba902b7-01" for digit in (b"a", b"b")]
+    answers = [client.post(head, b"", b"run-0-1", trace) for trace in (*traces, b"")]
+    assert [answer.body.split(b" ")[-1] for answer in answers] == [*traces, b""]
     client.close()
 
 

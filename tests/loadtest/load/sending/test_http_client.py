@@ -100,6 +100,23 @@ def post(client, role="stable"):
     return client.post(client.head("/infer", role), b"body", b"run-0-1")
 
 
+def test_a_request_carries_its_trace_and_the_next_one_its_own(serve):
+    server = serve(([OK], "keep"), ([OK], "keep"), ([OK], "close"))
+    client = Client(server.url, HUNG)
+    head = client.head("/infer", "stable")
+    traces = [b"00-" + digit * 32 + b"-00f067aa0ba902b7-01" for digit in (b"a", b"b")]
+    for trace in (*traces, b""):
+        assert client.post(head, b"body", b"run-0-1", trace).status == 200
+    client.close()
+    lines = [request.split(b"\r\n") for request in server.requests]
+    assert [[line for line in each if b"trace" in line] for each in lines] == [
+        *([b"traceparent: " + trace] for trace in traces),
+        [],
+    ]
+    # the head is as it was, and the body follows an empty line
+    assert all(each[-2:] == [b"", b"body"] and b"x-request-id: run-0-1" in each for each in lines)
+
+
 @pytest.mark.parametrize(
     ("sends", "verb", "status", "body", "error"),
     [

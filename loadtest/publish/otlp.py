@@ -1,0 +1,239 @@
+"""Spans to a collector, by OTLP over HTTP: one per sample of a run whose requests carried a trace context.
+
+Where to is said by OpenTelemetry's own variables. JSON is one of the two encodings that an OTLP/HTTP receiver
+takes, so no SDK is needed: it would give each span an id of its own and the present as its time::
+
+    OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 loadproof publish results/latest --otlp
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from loadtest.data.run_folder import EXPERIMENT
+from loadtest.errors import TargetError, UsageError
+from loadtest.experiment.experiment import Experiment
+from loadtest.publish.destination import within
+from loadtest.publish.spans import BATCH, RunSpans, request_body
+from loadtest.publish.stored_verdict import StoredVerdict, hosts_only
+
+ENDPOINT, TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+HEADERS, TRACES_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
+PROTOCOL, TRACES_PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
+CERTIFICATE, SERVICE_NAME = "OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_SERVICE_NAME"
+PATIENCE = 60.0
+"""Seconds for all spans of a run."""
+_ATTEMPT = 10.0
+_WAITS = (1.0, 2.0, 4.0, 8.0)
+_AGAIN = {429, 502, 503, 504}
+"""After which OTLP has a client send again."""
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+_MOST_READ = 65536
+
+
+class Answer(NamedTuple):
+    """What a collector said: its HTTP status, and the begin of its body."""
+
+    status: int
+    body: bytes = b""
+
+
+Post = Callable[[str, bytes, Mapping[str, str], float], Answer]
+"""Sends one request (URL, body, headers, seconds); ``OSError`` where there is no answer."""
+
+
+class Collector:
+    """Takes the spans of runs: ``Collector("http://127.0.0.1:4318/v1/traces")``.
+
+    Args:
+        url: where traces go, in full; only its host is ever printed.
+        headers: sent with every request.
+        service: the spans' ``service.name``.
+        post: sends one request.
+        clock: seconds.
+        sleep: waits for so many seconds.
+    """
+
+    name, retry = "the OTLP collector", "--otlp"
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        service: str = "loadproof",
+        post: Post | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._url, self._service = url, service
+        self._headers = {**(headers or {}), "content-type": "application/json", "user-agent": "loadproof"}
+        self._post, self._clock, self._sleep = post or _post, clock, sleep
+        self.host = urlsplit(url).hostname or ""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Collector | None:
+        """The collector that the environment names; None where it names none.
+
+        Raises:
+            UsageError: a variable cannot be used.
+        """
+        variable = TRACES_ENDPOINT if environment.get(TRACES_ENDPOINT) else ENDPOINT
+        url = environment.get(variable, "").strip()
+        if not url:
+            return None
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise UsageError(f"{variable} is no URL of http or https; correct it, or unset it")
+        protocol = TRACES_PROTOCOL if environment.get(TRACES_PROTOCOL) else PROTOCOL
+        if environment.get(protocol) == "grpc":
+            raise UsageError(
+                f"{protocol} is grpc, and spans are sent over HTTP: name the collector's port for it (4318) "
+                f"in {TRACES_ENDPOINT}, with {TRACES_PROTOCOL}=http/json"
+            )
+        url = url if variable == TRACES_ENDPOINT else url.rstrip("/") + "/v1/traces"
+        headers = _headers(environment, HEADERS) | _headers(environment, TRACES_HEADERS)
+        post = partial(_post, certificate=environment.get(CERTIFICATE))
+        return cls(url, headers, environment.get(SERVICE_NAME) or "loadproof", post)
+
+    def deliver(self, stored: StoredVerdict) -> str:
+        """Send the spans of a run, or of its runs at several rates; see ``Destination``.
+
+        Raises:
+            TargetError: some were not taken, and how many.
+            UsageError: the run's requests carried no trace context.
+        """
+        parts = sorted(one.parent for one in stored.folder.glob(f"rate-*/{EXPERIMENT}")) or [stored.folder]
+        runs = [_read(part, stored) for part in parts]
+        delivery = _Delivery(sum(map(len, runs)))
+        try:
+            within(PATIENCE + 1, self.host, lambda: self._send_all(runs, stored, delivery))
+        except TargetError as error:
+            raise TargetError(
+                f"{error}; {delivery.left:,} of {delivery.total:,} spans were not taken"
+            ) from None
+        return f"OTLP: {self.host} has {delivery.total:,} spans"
+
+    def _send_all(self, runs: list[RunSpans], stored: StoredVerdict, delivery: _Delivery) -> str:
+        until = self._clock() + PATIENCE
+        for run in runs:
+            spans = iter(run)
+            while batch := list(islice(spans, BATCH)):
+                body = request_body(batch, self._service, stored.run, stored.verdict.experiment)
+                rejected, why = _rejected(self._attempts(body, until))
+                delivery.taken += len(batch) - min(rejected, len(batch))
+                delivery.reason = delivery.reason or why
+        if delivery.left:
+            raise TargetError(f"{self.host} rejects some{delivery.reason}")
+        return "taken"
+
+    def _attempts(self, body: bytes, until: float) -> Answer:
+        """Send one batch, again where that may help.
+
+        Raises:
+            TargetError: it was not taken.
+        """
+        problem = f"{self.host} did not take them within {PATIENCE:g} s"
+        for wait in (*_WAITS, None):
+            left = until - self._clock()
+            if left <= 0:
+                break
+            try:
+                answer = self._post(self._url, body, self._headers, min(_ATTEMPT, left))
+            except OSError as error:
+                # its text may hold the URL
+                problem = f"{self.host} does not answer ({type(error).__name__})"
+            else:
+                if 200 <= answer.status < 300:
+                    return answer
+                problem = f"{self.host} answers HTTP {answer.status}"
+                if answer.status not in _AGAIN:
+                    break
+            if wait is None or self._clock() + wait >= until:
+                break
+            self._sleep(wait)
+        raise TargetError(problem)
+
+
+class _Delivery:
+    """How many spans were taken of how many, and why others were not."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.taken, self.reason = total, 0, ""
+
+    @property
+    def left(self) -> int:
+        return self.total - self.taken
+
+
+def _read(folder: Path, stored: StoredVerdict) -> RunSpans:
+    same = folder == stored.folder
+    return RunSpans.read(
+        folder, stored.experiment if same else Experiment.load_file(str(folder / EXPERIMENT))
+    )
+
+
+def _rejected(answer: Answer) -> tuple[int, str]:
+    """How many spans of a batch an answer rejects, and why, as a text that begins with a colon."""
+    try:
+        partial: Any = json.loads(answer.body)["partialSuccess"]
+        count = int(partial.get("rejectedSpans", 0))
+        said = hosts_only(str(partial.get("errorMessage", "")))[:200]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return 0, ""  # all were taken: most say so with an empty answer
+    text = "".join(one if one.isprintable() else " " for one in said).strip()
+    return max(count, 0), f": {text}" if count > 0 and text else ""
+
+
+def _headers(environment: Mapping[str, str], variable: str) -> dict[str, str]:
+    """The headers of ``name=value,name=value``, each value percent-encoded.
+
+    Raises:
+        UsageError: it reads otherwise; the line shows none of it.
+    """
+    headers = {}
+    for part in filter(str.strip, environment.get(variable, "").split(",")):
+        name, equals, value = part.partition("=")
+        name, value = unquote(name).strip(), unquote(value).strip()
+        if not (equals and name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
+            raise UsageError(f"{variable} reads name=value,name=value; correct it, or unset it")
+        if not (value.isascii() and value.isprintable()):
+            raise UsageError(f"{variable}: the value of {name} is no header's; correct it, or unset it")
+        headers[name.lower()] = value
+    return headers
+
+
+def _post(
+    url: str, body: bytes, headers: Mapping[str, str], seconds: float, certificate: str | None = None
+) -> Answer:
+    """POST once: no redirect is followed, and little of the answer is read."""
+    with requests.Session() as session:
+        # the environment's proxy leads to other machines
+        session.trust_env = urlsplit(url).hostname not in _THIS_MACHINE
+        try:
+            with session.post(
+                url,
+                data=body,
+                headers=dict(headers),
+                timeout=seconds,
+                allow_redirects=False,
+                stream=True,
+                verify=certificate or True,
+            ) as answer:
+                return Answer(answer.status_code, answer.raw.read(_MOST_READ, decode_content=True))
+        except HTTPError as error:
+            raise ConnectionError(type(error).__name__) from error
