@@ -68,6 +68,16 @@ def test_messages_of_any_size(real, size):
     client.close()
 
 
+def test_a_connection_outlives_the_windows_that_it_began_with(real):
+    """Hundreds of small calls: 65,535 bytes in sum are allowed to each side before it needs an update."""
+    client = GrpcClient(real, HUNG, pins=False)
+    message = b"m" * 500
+    answers = [call(client, "/t.T/Echo", message) for _ in range(400)]
+    assert {(a.error, a.body, a.resent) for a in answers} == {(None, message, False)}
+    assert len(client._idle) == 1
+    client.close()
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [
