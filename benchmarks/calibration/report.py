@@ -225,7 +225,8 @@ def _users(rows: Rows) -> str:
         ("candidate", "users", "requests count", "runs", *(f"`{g}` alarms" for g in gates), "found after"),
         [
             (
-                r["worse"] or "the same version", f"{r['users']:,}",
+                f"{r['worse'] or 'the same version'}{', tells of one user' if r['lies'] else ''}",
+                f"{r['users']:,}",
                 "for as many as users make them" if r["told"] else "each by itself", str(r["runs"]),
                 *("" if r["worse"] else percent(r["alarms"][gate]) for gate in gates),
                 ("never" if r["median"] is None else _time(r["median"])) if r["worse"] else "",

@@ -2,7 +2,8 @@
 
 A user has an accuracy (normal, mean 0.8, standard deviation 0.2, cut at 0 and 1), an error rate (log-normal,
 mean 0.5%, standard deviation as large), a factor on every latency (log-normal, sigma 0.2), and an activity
-with a heavy tail (log-normal, sigma 1.5). Users stay in their arm.
+with a heavy tail (log-normal, sigma 1.5). Users stay in their arm. A candidate that lies tells that all
+of its requests came from one user; stable's server answers what it failed at, and tells whose that was.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from loadtest.canary.latency_tests import LatencyTest
 from loadtest.canary.share_tests import ShareAlarm
 from loadtest.canary.user_spread import Spread, Users
 from loadtest.experiment.gate import Gate
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES, Role
 
 RATE, SECONDS, SPLIT, ACTIVITY, WINDOW = 100, 600, 10.0, 1.5, 10
 EVERY = 5
@@ -31,16 +32,18 @@ _MOST = np.log(2.0)
 
 
 class Case(NamedTuple):
-    """Users, what the candidate does worse, and whether it is told how requests spread over users."""
+    """Users, what the candidate does worse, whether the spread is told, and whether that is a lie."""
 
     users: int
     worse: str = ""
     told: bool = True
+    lies: bool = False
 
 
 CASES = [
     *(Case(users, told=told) for told in (False, True) for users in (300, 1_000, 10_000)),
     *(Case(users, worse) for worse in WORSE for users in (1_000, 10_000)),
+    *(Case(users, worse, lies=True) for worse in ("errors 5%", "p99 doubled") for users in (1_000, 10_000)),
 ]
 
 
@@ -63,6 +66,10 @@ def _finite(seconds: float) -> float | None:
     return float(seconds) if np.isfinite(seconds) else None
 
 
+def _told(by_user: NDArray[np.float64]) -> Users:
+    return Users(float(by_user.sum()), float((by_user**2).sum()))
+
+
 def _alarms(case: Case, rng: np.random.Generator) -> NDArray[np.float64]:
     """Seconds to the first alarm or failure of each gate."""
     spread, alpha = Spread(), 0.05
@@ -80,7 +87,7 @@ def _alarms(case: Case, rng: np.random.Generator) -> NDArray[np.float64]:
     mean = np.where((arm == 1) & case.worse.startswith("errors"), 0.05, 0.005)
     failing = np.minimum(mean * np.exp(rng.normal(-_MOST / 2, np.sqrt(_MOST), case.users)), 1)
     slow = np.exp(rng.normal(0, 0.2, case.users)) * np.where((arm == 1) & case.worse.startswith("p99"), 2, 1)
-    judged, asked = np.zeros(case.users, dtype=bool), np.zeros(case.users)
+    judged, asked, failed = np.zeros(case.users, dtype=bool), np.zeros(case.users), np.zeros(case.users)
     found = np.full(len(GATES), np.inf)
     every = 1 if case.worse else EVERY
     for second in range(every, SECONDS + 1, every):
@@ -88,6 +95,7 @@ def _alarms(case: Case, rng: np.random.Generator) -> NDArray[np.float64]:
         latency = 0.02 * rng.lognormal(sigma=0.5, size=len(who)) * slow[who]
         errors = rng.random(len(who)) < failing[who]
         np.add.at(asked, who, 1)
+        np.add.at(failed, who[errors], 1)
         counts, users = {}, {}
         for number, role in enumerate(ROLES):
             mine = arm[who] == number
@@ -98,9 +106,13 @@ def _alarms(case: Case, rng: np.random.Generator) -> NDArray[np.float64]:
                 int(mine.sum()), int(errors[mine].sum()),
                 len(new), int((rng.random(len(new)) < wrong[new]).sum()), int(mine.sum()), slower.tolist(),
             )  # fmt: skip
-            users[role] = Users(float(asked[arm == number].sum()), float((asked[arm == number] ** 2).sum()))
+            users[role] = _told(asked[arm == number])
         if case.told:
-            spread.add(users)
+            by_gateway = {role: told.requests for role, told in users.items()}
+            if case.lies:
+                requests = by_gateway[Role.CANDIDATE]
+                users[Role.CANDIDATE] = Users(requests, requests**2)
+            spread.add(users, by_gateway, _told(failed[arm == 1]))
         for place, gate in enumerate(gates):
             if isinstance(gate, LatencyTest):
                 gate.add(float(second), counts, SPLIT, EDGES.tolist())

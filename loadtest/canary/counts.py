@@ -40,6 +40,7 @@ class Scrape(NamedTuple):
         ejected: the gateway itself took the candidate out after failures in a row.
         missing: what gave no metrics this time: ``gateway``, ``stable``, ``candidate``.
         users: how the step's requests spread over users, per arm; empty where no server tells.
+        failed: of the candidate's arm, those whom stable answered instead.
     """
 
     at: float
@@ -49,3 +50,4 @@ class Scrape(NamedTuple):
     ejected: bool = False
     missing: frozenset[str] = frozenset()
     users: Mapping[Role, Users] = {}
+    failed: Users = Users()

@@ -14,7 +14,8 @@ In this order, the first that applies:
    candidate, and where nobody came the reason says so.
 
 While the **split is broken** the arms differ by more than their version: nothing goes up, and what a gate
-says takes the candidate out as before, but is no finding on the candidate.
+says takes the candidate out as before, but is no finding on the candidate, unless only the candidate's own
+server says that the split is broken.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from loadtest.canary.live_evidence import ANSWERS, FEEDBACK, Evidence
+from loadtest.canary.split_check import TrueShares
 from loadtest.experiment.experiment import Canary
 from loadtest.experiment.role import Role
 
@@ -83,7 +85,7 @@ def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
             "rollback", 0.0, reason, harm=evidence.silent.get(Role.CANDIDATE, 0.0) >= policy.missing
         )
     if reason := _failed(evidence):
-        return _blamed("rollback", reason, broken)
+        return _blamed("rollback", reason, evidence.arms)
     if position.paused:
         return _after_pause(policy, position, evidence)
     if position.shadow:
@@ -92,19 +94,22 @@ def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
     if alarms:
         why = f"{alarms[0].gate}: {alarms[0].text}"
         if position.alarms + 1 >= policy.alarms:
-            return _blamed("rollback", f"alarm {position.alarms + 1}: {why}", broken)
-        return _blamed("pause", f"alarm {position.alarms + 1} of {policy.alarms}: {why}", broken)
+            return _blamed("rollback", f"alarm {position.alarms + 1}: {why}", evidence.arms)
+        return _blamed("pause", f"alarm {position.alarms + 1} of {policy.alarms}: {why}", evidence.arms)
     if broken:
         return _hold(policy, position, evidence, broken)
     missing = _missing(policy, position, evidence)
     return _up(policy, position) if missing is None else _hold(policy, position, evidence, missing)
 
 
-def _blamed(verb: Verb, why: str, broken: str | None) -> Decision:
+def _blamed(verb: Verb, why: str, arms: TrueShares | None) -> Decision:
     """Out of the traffic; no finding on the candidate where the arms cannot be compared."""
-    if broken is None:
+    if arms is None:
         return Decision(verb, 0.0, why)
-    return Decision(verb, 0.0, f"{why}; no finding on the candidate: {broken}", harm=False)
+    if arms.problem and arms.confirmed:
+        return Decision(verb, 0.0, f"{why}; no finding on the candidate: {arms.problem}", harm=False)
+    alone = f"only the candidate's server says that {arms.problem}" if arms.problem else None
+    return Decision(verb, 0.0, "; ".join(filter(None, (why, alone, arms.disputed))))
 
 
 def _hold(policy: Canary, position: Position, evidence: Evidence, missing: str) -> Decision:

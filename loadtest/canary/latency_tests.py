@@ -81,11 +81,10 @@ class LatencyTest:
             threshold = float(self._edges[place])
             limit = threshold * (1 + self.gate.bound) if self.gate.relative else threshold + self.gate.bound
             value = float(slow[self._at_least(limit)] - self._share(stable)[place])
-            allowed = self._spread.allowance(self._tail)
             if max(splits) <= HALF:
-                self._slow.keep(value - allowed)
+                self._slow.keep(value - self._spread.allowance(self._tail))
             if min(splits) >= HALF:
-                self._fast.keep(value + allowed)
+                self._fast.keep(value + self._spread.allowance(self._tail, proof=True))
         self._past.append(stable)
 
     @staticmethod

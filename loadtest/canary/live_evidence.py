@@ -174,7 +174,8 @@ class Watch:
             else LatencyTest(gate, alpha, policy.window, self._spread)
             for gate in experiment.gates
         ]
-        self._at = self._split = self._answers = 0.0
+        self._at = self._split = 0.0
+        self._asked = dict.fromkeys(ROLES, 0.0)
         self._began: float | None = None
         self._misses = dict.fromkeys(ROLES, 0)
         self._ejected = False
@@ -188,7 +189,7 @@ class Watch:
 
     def enter(self, at: float, split: float, *, again: bool = False) -> None:
         """A step begins; ``again``: after an alarm, so the bets that made it start again."""
-        self._at, self._split, self._answers = at, split, 0.0
+        self._at, self._split, self._asked = at, split, dict.fromkeys(ROLES, 0.0)
         self._began = at if self._began is None else self._began
         self._came = dict.fromkeys([ANSWERS, FEEDBACK] if self._follows_feedback else [ANSWERS], at)
         for source in ("gateway", *ROLES):
@@ -200,9 +201,10 @@ class Watch:
     def add(self, scrape: Scrape) -> None:
         """Take in one scrape."""
         self._at = scrape.at
-        self._spread.add(scrape.users)
         candidate = scrape.counts[Role.CANDIDATE]
-        self._answers += candidate.requests
+        for role in ROLES:
+            self._asked[role] += scrape.counts[role].requests
+        self._spread.add(scrape.users, self._asked, scrape.failed)
         for what, count in ((ANSWERS, candidate.requests), (FEEDBACK, candidate.judged)):
             if count and what in self._came:
                 self._came[what] = scrape.at
@@ -221,7 +223,7 @@ class Watch:
         """What is known now."""
         return Evidence(
             at=self._at,
-            answers=self._answers,
+            answers=self._asked[Role.CANDIDATE],
             alarms=tuple(_alarm(gate) for gate in self._alarms),
             proofs=tuple(_proof(gate, self._policy) for gate in self._proofs),
             misses=dict(self._misses),

@@ -105,12 +105,14 @@ def _usual(tally: Tally) -> float:
 
 
 def _of_users(
-    gate: Gate, spread: Spread, tally: Tally, kc: float, nc: float, ks: float, ns: float
+    gate: Gate, spread: Spread, tally: Tally, kc: float, nc: float, ks: float, ns: float, *, proof: bool
 ) -> list[float]:
     """Counts of requests as what they count for, because users differ; those of users as they are."""
     if gate.entry.live != "errors":
         return [kc, nc, ks, ns]
-    of_candidate, of_stable = (spread.effect(role, _usual(tally)) for role in (Role.CANDIDATE, Role.STABLE))
+    of_candidate, of_stable = (
+        spread.effect(role, _usual(tally), proof=proof) for role in (Role.CANDIDATE, Role.STABLE)
+    )
     return [kc / of_candidate, nc / of_candidate, ks / of_stable, ns / of_stable]
 
 
@@ -150,7 +152,7 @@ class ShareAlarm:
                 allowed = self.gate.bound + self._spread.allowance(_usual(self.tally))
                 self._windows.keep(ended[0] / ended[1] - ended[2] / ended[3] - allowed)
             (kc, ks), (nc, ns) = self._bursts.scale((kc, ks), (nc, ns))
-        self._bets.update(*_of_users(self.gate, self._spread, self.tally, kc, nc, ks, ns))
+        self._bets.update(*_of_users(self.gate, self._spread, self.tally, kc, nc, ks, ns, proof=False))
 
     @property
     def evidence(self) -> float:
@@ -195,7 +197,8 @@ class ShareProof:
         seen = {role: outcomes(self.gate, counts[role]) for role in ROLES}
         for role, (hits, trials) in seen.items():
             self.tally.add(role, hits, trials)
-        both = _of_users(self.gate, self._spread, self.tally, *seen[Role.CANDIDATE], *seen[Role.STABLE])
+        counts_of = (*seen[Role.CANDIDATE], *seen[Role.STABLE])
+        both = _of_users(self.gate, self._spread, self.tally, *counts_of, proof=True)
         for step, bets in self._bets.items():
             if step > split:
                 bets.update(*both)

@@ -16,12 +16,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from loadtest.canary.user_spread import Users
+from loadtest.canary.user_spread import Users, dispute
 from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.split_bets import SplitBets
 
 FALSE_ALARM = 0.01
 """Chance that a true split is ever called broken while one controller runs: users and requests together."""
+MOST = 200_000
+"""Units of a step that one server may tell: four times what ours keeps, as pages may be read again."""
+SIGMAS = 3.0
+"""Standard errors from the split that the gateway's own share of requests confirms a broken one by."""
 BOTH, BOTH_USERS = 0.005, 5
 """Share and number of users in both arms that mean something. A gateway that works leaves none."""
 
@@ -75,16 +79,21 @@ class TrueShares(NamedTuple):
     Args:
         users: users seen, per arm.
         requests: requests, per arm, of users or not; what stable answered instead is the candidate's.
-        spread: how the requests spread over users, per arm.
+        spread: how the requests spread over users, per arm, as the arm's own server tells.
+        failed: of the candidate's arm, those whom stable answered instead, as stable's server tells.
         both: users who were seen in both arms.
         problem: why nothing that the canary counts can be trusted; None: nothing is amiss.
+        confirmed: the gateway's own counts, or stable's server, show the problem, too; the candidate's word
+            alone holds it back, and excuses nothing.
     """
 
     users: Mapping[Role, int]
     requests: Mapping[Role, int]
     spread: Mapping[Role, Users] = {}
+    failed: Users = Users()
     both: int = 0
     problem: str | None = None
+    confirmed: bool = False
 
     def share(self, kind: Kind) -> float | None:
         """The candidate's share of users or requests; None before the first."""
@@ -92,11 +101,20 @@ class TrueShares(NamedTuple):
         total = sum(counts.values())
         return counts[Role.CANDIDATE] / total if total else None
 
+    @property
+    def disputed(self) -> str | None:
+        """What the candidate's server tells of its users and is not believed; None: nothing."""
+        return dispute(self.spread, self.failed)
+
     def to_json(self) -> dict[str, Any]:
         """For machines."""
         return {"users": dict(self.users), "requests": dict(self.requests)} | {
             "both": self.both, "problem": self.problem,
+            "confirmed": self.confirmed, "disputed": self.disputed,
         }  # fmt: skip
+
+
+_NOBODY = dict.fromkeys(ROLES, Users())
 
 
 class _Step:
@@ -104,14 +122,27 @@ class _Step:
 
     def __init__(self, serial: int, split: float) -> None:
         self.serial, self.chance = serial, split / 100
-        self.requests: dict[Role, dict[Role, int]] = {}
         self.spread: dict[Role, dict[Role, Users]] = {}
         self.users: dict[Role, set[int]] = {role: set() for role in ROLES}
+        self.asked = dict.fromkeys(ROLES, 0.0)
+        self.noted = dict.fromkeys(ROLES, 0)
         self.full = False
 
     @property
     def seen_in_both(self) -> int:
         return len(self.users[Role.STABLE] & self.users[Role.CANDIDATE])
+
+    @property
+    def off(self) -> float:
+        """Standard errors by which the gateway's share of requests is off; needs no word of the candidate.
+
+        The requests count for as many as stable's users make them.
+        """
+        total, told = sum(self.asked.values()), self.spread.get(Role.STABLE, _NOBODY)[Role.STABLE]
+        if not total or not told.requests or not 0 < self.chance < 1:
+            return 0.0
+        error = math.sqrt(self.chance * (1 - self.chance) * told.per_user / total)
+        return (self.asked[Role.CANDIDATE] / total - self.chance) / error
 
 
 class SplitCheck:
@@ -131,6 +162,8 @@ class SplitCheck:
         self._pending: list[Unit] = []
         self._requests_seen: set[int] = set()
         self._problem: str | None = None
+        self._confirmed = False
+        self._more: bool | None = None
 
     def enter(self, step: int, split: float) -> None:
         """A step begins: the serial of its entry in the history, and the percentage."""
@@ -138,20 +171,28 @@ class SplitCheck:
             self._step, self._pending = _Step(step, split), []
             self._requests_seen.clear()
 
-    def add(self, pages: Mapping[Role, ArmsPage | None]) -> None:
+    def add(self, pages: Mapping[Role, ArmsPage | None], asked: Mapping[Role, float] | None = None) -> None:
         """Take in what both servers told since the last time; None: one did not.
 
         Units of one server alone are kept until the other has told too, or it would seem to have nobody.
+        The gateway sends stable's arm to nobody but stable, so what else is told of it is left out.
+
+        Args:
+            pages: of both servers.
+            asked: requests of each arm since the last time, as the gateway counted them; None: not known.
         """
         step = self._step
+        for role, requests in (asked or {}).items():
+            step.asked[role] += requests
         told = {role: page for role, page in pages.items() if page is not None and page.step <= step.serial}
         for role, page in told.items():
             # a server that nobody came to in this step is still at the one before
             if page.step == step.serial:
-                step.full |= page.full
-                step.requests[role] = dict(page.requests)
+                step.noted[role] += len(page.units)
+                step.full |= page.full or step.noted[role] > MOST
                 step.spread[role] = {arm: Users(page.requests[arm], page.squares[arm]) for arm in ROLES}
-                self._pending += page.units
+                if not step.full:
+                    self._pending += [unit for unit in page.units if role in (Role.STABLE, unit.arm)]
         if len(told) < len(ROLES):
             return
         ready, self._pending = self._pending, []
@@ -163,16 +204,20 @@ class SplitCheck:
     def summary(self) -> TrueShares:
         """The shares of this step, and what was found in any step so far."""
         step = self._step
-        counted = step.requests.values()
+        by_stable, by_candidate = (step.spread.get(role, _NOBODY) for role in (Role.STABLE, Role.CANDIDATE))
+        # stable's arm comes to stable alone; what the candidate failed at came to both, and is one request
+        told = {
+            Role.STABLE: by_stable[Role.STABLE],
+            Role.CANDIDATE: max(by_stable[Role.CANDIDATE], by_candidate[Role.CANDIDATE]),
+        }
         return TrueShares(
             users={role: len(step.users[role]) for role in ROLES},
-            # what the candidate failed at came to stable too, and is one request of the candidate's arm
-            requests={arm: max((counts[arm] for counts in counted), default=0) for arm in ROLES},
-            spread={
-                arm: max((found[arm] for found in step.spread.values()), default=Users()) for arm in ROLES
-            },
+            requests={role: int(found.requests) for role, found in told.items()},
+            spread=told,
+            failed=by_stable[Role.CANDIDATE],
             both=step.seen_in_both,
             problem=self._problem,
+            confirmed=self._problem is not None and self._confirmed,
         )
 
     def _note(self, units: Iterable[Unit]) -> None:
@@ -207,18 +252,23 @@ class SplitCheck:
         return None
 
     def _look(self) -> None:
-        needed = math.log(len(self._bets) / FALSE_ALARM)
+        step, needed = self._step, math.log(len(self._bets) / FALSE_ALARM)
         for kind, bets in self._bets.items():
             if self._problem is None and bets.log_e >= needed:
                 counts = self._counts[kind]
                 total, got = sum(counts.values()), counts[Role.CANDIDATE]
+                self._more = got > self._expected[kind]
                 self._problem = (
                     f"the split is broken: of {total:,} {_WHAT[kind]} {got:,} came to the candidate's arm, "
                     f"where {self._expected[kind]:,.0f} were to be expected; see the gateway's routes"
                 )
-        both, users = self._step.seen_in_both, len(set().union(*self._step.users.values()))
+        both, users = step.seen_in_both, len(set().union(*step.users.values()))
         if self._problem is None and both >= max(BOTH_USERS, BOTH * users):
+            # stable's server told of each of them that the gateway routed it to stable
+            self._confirmed = True
             self._problem = (
                 f"the split is broken: {both:,} of {users:,} users came to both arms in one step; "
                 "the gateway does not keep users of one x-user-id together"
             )
+        elif self._more is not None and 0 < step.chance < 1:
+            self._confirmed = (step.off if self._more else -step.off) >= SIGMAS

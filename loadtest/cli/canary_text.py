@@ -84,7 +84,7 @@ def describe_arms(arms: TrueShares, full: bool) -> list[str]:
         share = f" ({counts[Role.CANDIDATE] / total:.2%})" if total else ""
         noted = "; later users are not noted" if full and what == "users" else ""
         lines.append(f"{what}: {counts[Role.CANDIDATE]:,} of {total:,} at the candidate{share}{noted}")
-    return lines if arms.problem is None else [*lines, arms.problem]
+    return [*lines, *filter(None, (arms.problem, arms.disputed))]
 
 
 _DONE = {

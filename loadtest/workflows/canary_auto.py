@@ -132,16 +132,16 @@ class Controller:
 
     def _known(self, scrape: Scrape, position: Position) -> Evidence:
         if not position.shadow:
-            arms = self._arms()
-            self._watch.add(scrape._replace(users=arms.spread) if arms else scrape)
+            arms = self._arms({role: counts.requests for role, counts in scrape.counts.items()})
+            self._watch.add(scrape._replace(users=arms.spread, failed=arms.failed) if arms else scrape)
             return replace(self._watch.evidence(), arms=arms)
         self.read_answers(self._join)
         self._watch.add(scrape._replace(counts=self._join.take(scrape.edges)))
         return replace(self._watch.evidence(), shadow=self._join.summary())
 
-    def _arms(self) -> TrueShares | None:
+    def _arms(self, asked: Mapping[Role, float]) -> TrueShares | None:
         pages = self.read_arms()
-        self._split.add(pages)
+        self._split.add(pages, asked)
         return self._split.summary() if any(pages.values()) else None
 
     def _ticks(self, began: float) -> Iterator[float]:

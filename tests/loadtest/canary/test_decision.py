@@ -5,7 +5,9 @@ import pytest
 from loadtest.canary.decision import Position, decide
 from loadtest.canary.live_evidence import Alarm, Evidence, Proof
 from loadtest.canary.split_check import TrueShares
+from loadtest.canary.user_spread import Users
 from loadtest.experiment.experiment import Canary
+from loadtest.experiment.role import Role
 
 POLICY = Canary(
     steps=(1, 10, 50, 100), answers=20, alarms=2, pause=10, misses=2, missing=3, settle=5, hold=60
@@ -228,7 +230,8 @@ def test_the_reason_names_the_gate_and_the_values():
     assert decide(POLICY, AT, evidence(silent={"candidate": 4.2})).why == "no metrics of candidate for 4.2 s"
 
 
-BROKEN = TrueShares({}, {}, problem="the split is broken: ...")
+BROKEN = TrueShares({}, {}, problem="the split is broken: ...", confirmed=True)
+ALONE = BROKEN._replace(confirmed=False)
 TRUE = TrueShares({}, {})
 SPLITS = [
     # nothing goes up
@@ -239,6 +242,10 @@ SPLITS = [
     ({"arms": BROKEN, "findings": {ERRORS: "alarm"}}, AT, "pause", False),
     ({"arms": BROKEN, "findings": {ERRORS: "alarm"}}, AT._replace(alarms=1), "rollback", False),
     ({"arms": TRUE, "findings": {SLOW: "fail"}}, AT, "rollback", True),
+    # what nobody but the candidate's server says is no excuse; it holds the candidate back all the same
+    ({"arms": ALONE}, AT, "hold", True),
+    ({"arms": ALONE, "findings": {SLOW: "fail"}}, AT, "rollback", True),
+    ({"arms": ALONE, "findings": {ERRORS: "alarm"}}, AT, "pause", True),
     # dead is dead
     ({"arms": BROKEN, "misses": (0, 2)}, AT, "rollback", True),
     # it does not begin again, nor last for ever
@@ -253,3 +260,13 @@ def test_a_broken_split_is_no_finding_on_the_candidate(known, position, verb, ha
     assert (decision.verb, decision.harm) == (verb, harm)
     if known["arms"].problem and verb != "rollback":
         assert "the split is broken" in decision.why
+
+
+def test_the_reason_of_a_rollback_names_what_was_not_believed():
+    lies = {Role.STABLE: Users(900, 900), Role.CANDIDATE: Users(100, 100**2)}
+    known = evidence(findings={ERRORS: "fail"}, arms=ALONE._replace(spread=lies))
+    assert decide(POLICY, AT, known).why.split("; ")[1:] == [
+        "only the candidate's server says that the split is broken: ...",
+        "the candidate tells another spread of users than stable: 100 requests per user against 1",
+        "no more than 4 times stable's counts",
+    ]

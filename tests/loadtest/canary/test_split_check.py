@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadtest.canary.split_check import ArmsPage, SplitCheck, Unit
+from loadtest.canary.split_check import MOST, ArmsPage, SplitCheck, Unit
 from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.split_bets import SplitBets
 
@@ -76,6 +76,69 @@ def test_users_in_both_arms(number, both, problem):
     shares = check.summary()
     assert shares.both == both
     assert shares.problem is None if problem is None else problem in shares.problem
+
+
+def test_the_candidate_alone_cannot_say_that_a_user_came_to_stable():
+    check = SplitCheck()
+    check.enter(1, 50)
+    seen = units(2000, 1000)
+    told = pages(1, seen)
+    forged = tuple(user._replace(arm=Role.STABLE) for user in seen[:1000])
+    mine = told[Role.CANDIDATE]
+    check.add(told | {Role.CANDIDATE: mine._replace(units=(*mine.units, *forged))})
+    shares = check.summary()
+    assert (shares.both, shares.problem) == (0, None)
+    # stable's own server says it of ten of them
+    check.add(pages(1, forged[:10]))
+    assert check.summary().confirmed
+
+
+CONFIRMED = [
+    # the gateway counted what the candidate's server tells of
+    (960, {Role.STABLE: 7040, Role.CANDIDATE: 960}, True),
+    # it made the users up
+    (960, {Role.STABLE: 7040, Role.CANDIDATE: 780}, False),
+    # it hides most of its own
+    (100, {Role.STABLE: 7900, Role.CANDIDATE: 878}, False),
+    # nobody came through to it
+    (0, {Role.STABLE: 8000, Role.CANDIDATE: 0}, True),
+    # off, but the other way
+    (960, {Role.STABLE: 7040, Role.CANDIDATE: 500}, False),
+    # the gateway does not tell
+    (960, None, False),
+]
+
+
+@pytest.mark.parametrize(("candidates", "asked", "confirmed"), CONFIRMED)
+def test_the_gateways_own_counts_confirm_a_share(candidates, asked, confirmed):
+    check = SplitCheck()
+    check.enter(3, 10)
+    told = pages(3, units(8000, candidates))
+    one_each = {role: page._replace(squares=page.requests) for role, page in told.items()}
+    check.add(one_each, asked)
+    assert check.summary().problem
+    assert check.summary().confirmed == confirmed
+
+
+def test_few_users_who_ask_much_confirm_nothing():
+    check = SplitCheck()
+    check.enter(3, 10)
+    told = pages(3, units(8000, 960, "requests"))
+    # 80 of stable's users asked for all of it
+    heavy = {
+        role: page._replace(squares={arm: n * 88 for arm, n in page.requests.items()})
+        for role, page in told.items()
+    }
+    check.add(heavy, {Role.STABLE: 7040, Role.CANDIDATE: 960})
+    assert (bool(check.summary().problem), check.summary().confirmed) == (True, False)
+
+
+def test_a_server_without_end_is_not_read_for_ever():
+    check = SplitCheck()
+    check.enter(1, 10)
+    for first in range(0, MOST + 100_000, 100_000):
+        check.add(pages(1, units(100_000, 100_000, first=first)) | {Role.STABLE: None})
+    assert len(check._pending) <= MOST
 
 
 def test_a_user_is_a_trial_again_only_where_the_step_could_move_them():
