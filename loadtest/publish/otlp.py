@@ -134,9 +134,9 @@ class Collector:
             spans = iter(run)
             while batch := list(islice(spans, BATCH)):
                 body = request_body(batch, self._service, stored.run, stored.verdict.experiment)
-                rejected = _rejected(self._attempts(body, until))
-                delivery.taken += len(batch) - rejected[0]
-                delivery.reason = delivery.reason or rejected[1]
+                rejected, why = _rejected(self._attempts(body, until))
+                delivery.taken += len(batch) - min(rejected, len(batch))
+                delivery.reason = delivery.reason or why
         if delivery.left:
             raise TargetError(f"{self.host} rejects some{delivery.reason}")
         return "taken"
@@ -196,7 +196,7 @@ def _rejected(answer: Answer) -> tuple[int, str]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return 0, ""  # all were taken: most say so with an empty answer
     text = "".join(one if one.isprintable() else " " for one in said).strip()
-    return min(max(count, 0), BATCH), f": {text}" if count > 0 and text else ""
+    return max(count, 0), f": {text}" if count > 0 and text else ""
 
 
 def _headers(environment: Mapping[str, str], variable: str) -> dict[str, str]:

@@ -152,6 +152,8 @@ PARTIAL = b'{"partialSuccess":{"rejectedSpans":"5","errorMessage":"too old,\\u00
         ([500], [], "answers HTTP 500; 40 of 40"),
         ([504] * 5, [1.0, 2.0, 4.0, 8.0], "answers HTTP 504; 40 of 40"),
         ([TimeoutError(URL)] * 5, [1.0, 2.0, 4.0, 8.0], r"does not answer \(TimeoutError\); 40 of 40"),
+        # more than there were
+        ([Answer(200, PARTIAL.replace(b"5", b"99"))], [], "; 40 of 40 spans were not taken$"),
         ([Answer(200, PARTIAL)], [], r"rejects some: too old,  https://h; 5 of 40 spans were not taken$"),
     ],
 )
