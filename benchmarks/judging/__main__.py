@@ -18,7 +18,7 @@ from scipy import stats
 
 from benchmarks.judging.run_of import write_run
 
-SECONDS, MEGABYTES, REPORT_MEGABYTES = 5.0, 1000.0, 3.0
+SECONDS, MEGABYTES, REPORT_MEGABYTES = 5.0, 500.0, 3.0
 """What a million samples may cost: time, peak memory, and size of report.html."""
 RESAMPLES = 100
 

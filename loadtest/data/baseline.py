@@ -161,6 +161,9 @@ def _precision(answers: NDArray[np.float64]) -> float:
 
 def numbers(texts: pa.Array) -> NDArray[np.float64]:
     """Texts as numbers; NaN, which is near to nothing, for what is none."""
+    if pa.types.is_dictionary(texts.type):
+        known = np.append(numbers(texts.dictionary), np.nan)
+        return np.asarray(known[np.asarray(texts.indices.fill_null(-1))])
     found = []
     for text in texts.to_pylist():
         try:

@@ -6,8 +6,10 @@ not be judged with a straight face.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,11 @@ from numpy.typing import NDArray
 
 from loadtest.experiment.role import ROLES_WITH_CONTROL
 
+Flags = NDArray[np.bool_]
+
+_ALWAYS = ("row", "role", "scheduled_at", "sent_at", "done_at", "status", "worker")
+"""Columns that no sample lacks."""
+_ROLES = list(ROLES_WITH_CONTROL)
 _MOMENT = 1e-6
 """Seconds by which sums of floats may differ."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -23,22 +30,61 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 def problem(table: pa.Table) -> str | None:
     """The first thing that cannot be, with the place of the sample (from 0); None: all of it can."""
-    if not table.num_rows:
-        return None
-    for field in table.schema:
-        if not field.nullable and table[field.name].null_count:
-            return f"{field.name} is missing in {table[field.name].null_count:,} samples"
-    for bad, text in _problems(table):
+    return problem_of(lambda *names: iter([table.select(names)]), table.schema.names)
+
+
+def problem_of(parts: Callable[..., Iterator[pa.Table]], names: Sequence[str]) -> str | None:
+    """As ``problem``, of samples that are more than fit into memory.
+
+    Args:
+        parts: gives the columns that it is called with, a part of the samples after the other, as often as
+            it is called.
+        names: of all columns.
+    """
+    lists = _Lists.of(parts)
+    missing: Counter[str] = Counter()
+    found, begin = None, 0
+    for part in parts(*names):
+        missing.update({f.name: part[f.name].null_count for f in part.schema if f.name in _ALWAYS})
+        if part.num_rows and not found and not missing.total():
+            found = _first(part, lists, begin)
+        begin += part.num_rows
+    for name in names:
+        if missing[name]:
+            return f"{name} is missing in {missing[name]:,} samples"
+    return found or _duplicate(parts, begin)
+
+
+class _Lists(NamedTuple):
+    """What all samples together have: the most scores of any, and whether any has a ranking."""
+
+    most: int
+    ranked: bool
+
+    @classmethod
+    def of(cls, parts: Callable[..., Iterator[pa.Table]]) -> _Lists:
+        most, ranked = 0, False
+        for part in parts("scores", "ranking"):
+            scores, ranking = part["scores"], part["ranking"]
+            if scores.null_count < len(scores):
+                most = max(most, pc.max(pc.list_value_length(scores)).as_py())
+            ranked = ranked or ranking.null_count < len(ranking)
+        return cls(most, ranked)
+
+
+def _first(part: pa.Table, lists: _Lists, begin: int) -> str | None:
+    """The first thing that cannot be in a part that begins with sample ``begin``."""
+    for bad, text in _problems(part, lists):
         if bad.any():
             place = int(np.argmax(bad))
-            return f"sample {place}: {text(place)}"
-    return _duplicate(table)
+            return f"sample {begin + place}: {text(place)}"
+    return None
 
 
-def _problems(table: pa.Table) -> Iterator[tuple[NDArray[np.bool_], Callable[[int], str]]]:
+def _problems(table: pa.Table, lists: _Lists) -> Iterator[tuple[Flags, Callable[[int], str]]]:
     role = table["role"].combine_chunks()
     names = role.dictionary.to_pylist()
-    known = np.array([name in set(ROLES_WITH_CONTROL) for name in names], dtype=bool)
+    known = np.array([name in _ROLES for name in names], dtype=bool)
     codes = np.asarray(role.indices)
     yield ~known[codes], lambda at: f"no version has the role {names[codes[at]]!r}"
     row = table["row"].to_numpy()
@@ -60,9 +106,9 @@ def _problems(table: pa.Table) -> Iterator[tuple[NDArray[np.bool_], Callable[[in
     yield ~failed & ~answered, lambda _: "it did not fail and yet has no answer"
     scores = table["scores"].combine_chunks()
     if scores.null_count < len(scores):
-        yield from _score_problems(scores, failed)
+        yield from _score_problems(scores, failed, lists.most)
     ranking = table["ranking"].combine_chunks()
-    if ranking.null_count < len(ranking):
+    if lists.ranked:
         ranked = np.asarray(pc.is_valid(ranking))
         yield failed & ranked, lambda _: "it failed and yet has a ranking"
         yield ~failed & ~ranked, lambda _: "it has no ranking, others have one"
@@ -71,14 +117,13 @@ def _problems(table: pa.Table) -> Iterator[tuple[NDArray[np.bool_], Callable[[in
 
 
 def _score_problems(
-    scores: pa.Array, failed: NDArray[np.bool_]
-) -> Iterator[tuple[NDArray[np.bool_], Callable[[int], str]]]:
+    scores: pa.Array, failed: Flags, most: int
+) -> Iterator[tuple[Flags, Callable[[int], str]]]:
     scored, counts = (
         np.asarray(pc.is_valid(scores)),
         np.asarray(pc.fill_null(pc.list_value_length(scores), 0)),
     )
     yield failed & scored, lambda _: "it failed and yet has scores"
-    most = int(counts.max())
     yield (
         scored & (counts != most) & (counts != 1),
         lambda at: f"it has {counts[at]} scores, others have {most}",
@@ -93,15 +138,27 @@ def _not_finite(table: pa.Table, name: str, place: int) -> str:
     return f"{name} is {table[name][place]}"
 
 
-def _duplicate(table: pa.Table) -> str | None:
+def _duplicate(parts: Callable[..., Iterator[pa.Table]], samples: int) -> str | None:
     """Whether one worker asked one version one row at one moment twice, so that an answer counts twice."""
-    role = np.asarray(table["role"].combine_chunks().indices)
-    keys = table["scheduled_at"].to_numpy().view(np.uint64) * _MIX
-    for column in (table["row"].to_numpy(), table["worker"].to_numpy(), role):
-        keys = (keys ^ (keys >> np.uint64(29)) ^ column.astype(np.uint64)) * _MIX
-    ordered = np.sort(keys)
-    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    keys = _keys(parts, samples)
+    keys.sort()
+    twice = keys[1:][keys[1:] == keys[:-1]]
     if not len(twice):
         return None
-    same = np.flatnonzero(keys == twice[0])
+    same = np.flatnonzero(_keys(parts, samples) == twice[0])
     return f"samples {same[0]} and {same[1]} are of the same version, row, worker and moment"
+
+
+def _keys(parts: Callable[..., Iterator[pa.Table]], samples: int) -> NDArray[np.uint64]:
+    """One number per sample, the same for the same version, row, worker and moment."""
+    keys, at = np.empty(samples, np.uint64), 0
+    for part in parts("scheduled_at", "row", "worker", "role"):
+        each = keys[at : at + part.num_rows]
+        role = part["role"].combine_chunks()
+        numbers = np.array([_ROLES.index(name) for name in role.dictionary.to_pylist()], dtype=np.uint64)
+        each[:] = part["scheduled_at"].to_numpy().view(np.uint64) * _MIX
+        columns = (part["row"].to_numpy(), part["worker"].to_numpy(), numbers[np.asarray(role.indices)])
+        for column in columns:
+            each[:] = (each ^ (each >> np.uint64(29)) ^ column.astype(np.uint64)) * _MIX
+        at += part.num_rows
+    return keys

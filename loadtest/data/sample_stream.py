@@ -28,7 +28,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loadtest.data.run_folder import RESERVE, STREAM
-from loadtest.data.samples import SCHEMA, SampleSet, move_checked
+from loadtest.data.sample_file import move_checked
+from loadtest.data.samples import SCHEMA, SampleSet
 
 _MAGIC = b"loadproof samples 1\n"
 _HEAD = struct.Struct("<cII")

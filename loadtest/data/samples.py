@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from loadtest.data.sample_checks import problem
+from loadtest.data.sample_checks import problem_of
+from loadtest.data.sample_file import SampleFile, move_checked
 from loadtest.errors import UsageError
 from loadtest.experiment.role import Role
 
@@ -66,20 +67,30 @@ SCHEMA = pa.schema(
 )
 _LATER = ("request_id", "baseline", "asked_before", "scores", "ranking")
 _KEY, _FACTS = "samples", "facts"
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 class SampleSet:
-    """An immutable set of samples: an Arrow table of ``SCHEMA`` with NumPy views of its columns.
+    """An immutable set of samples, in an Arrow table of ``SCHEMA`` or in a file: its columns as NumPy arrays.
+
+    A column of a file is read each time it is asked for.
 
     Example:
         >>> samples = SampleSet.read(Path("results/latest/samples.parquet"))
         >>> np.quantile(samples.of("candidate").latency, 0.99)  # seconds, from the intended send
     """
 
-    def __init__(self, table: pa.Table, digest: str | None = None) -> None:
-        self.table = table.combine_chunks()
-        self.digest = digest
+    def __init__(self, samples: pa.Table | SampleFile, digest: str | None = None) -> None:
+        self._file = samples if isinstance(samples, SampleFile) else None
+        if isinstance(samples, pa.Table):
+            self.table = samples.combine_chunks()
+        self.digest = self._file.digest if self._file else digest
         """SHA-256 of the file that these samples were read from, in hexadecimal; None: of no file."""
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """All columns, shape (samples,); of a file they are read when this is first asked for, and kept."""
+        return self._file.table().combine_chunks() if self._file else SCHEMA.empty_table()
 
     @classmethod
     def empty(cls) -> SampleSet:
@@ -108,30 +119,19 @@ class SampleSet:
 
     @classmethod
     def read(cls, path: Path) -> SampleSet:
-        """Read ``samples.parquet``, against the checksum beside it where there is one.
+        """Check ``samples.parquet``, also against the checksum beside it where there is one.
 
         Raises:
             UsageError: the file is absent or no sample file, differs from what was written, or holds what
                 cannot be.
         """
         try:
-            content = path.read_bytes()
-            digest = hashlib.sha256(content).hexdigest()
-            stated = _stated(path)
-            if stated not in (None, digest):
-                raise UsageError(
-                    f"{path}: not what was measured, its SHA-256 is not the one in {checksum_of(path).name}; "
-                    "take the file from a copy of the run, or measure again"
-                )
-            table = pq.read_table(pa.BufferReader(content))
-            for name in _LATER:  # absent in older runs
-                if name not in table.column_names:
-                    table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
-            samples = cls(table.select(SCHEMA.names).cast(SCHEMA), digest)
+            samples = cls(SampleFile(path, SCHEMA, _LATER))
+            wrong = problem_of(samples.parts, SCHEMA.names)
         except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise UsageError(f"{path}: not a readable sample file ({reason})") from error
-        if wrong := problem(samples.table):
+        if wrong:
             raise UsageError(f"{path}: no samples of a run: {wrong}")
         return samples
 
@@ -142,7 +142,7 @@ class SampleSet:
         move_checked(partial, path)
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return self._file.rows if self._file else int(self.table.num_rows)
 
     def of(self, role: Role) -> SampleSet:
         """The samples of one version."""
@@ -165,15 +165,21 @@ class SampleSet:
             table = table.set_column(place, SCHEMA.field(place), none)
         return SampleSet(table, self.digest)
 
+    def parts(self, *names: str) -> Iterator[pa.Table]:
+        """These columns of all samples, in pieces that fit into memory; texts may be a dictionary."""
+        read = self._file if "table" not in self.__dict__ else None
+        return read.parts(names) if read else iter([self.table.select(names)])
+
     @property
     def scored(self) -> bool:
         """Whether any sample has scores."""
-        return bool(self.table["scores"].null_count < len(self))
+        return any(chunk.null_count < len(chunk) for chunk in self.chunks("scores"))
 
     @property
     def scores_each(self) -> int:
         """The most scores that a sample has."""
-        return int(pc.max(pc.list_value_length(self.table["scores"])).as_py() or 0)
+        longest = (pc.max(pc.list_value_length(chunk)).as_py() or 0 for chunk in self.chunks("scores"))
+        return int(max(longest, default=0))
 
     def where(self, mask: NDArray[np.bool_]) -> SampleSet:
         """The samples at which ``mask`` (shape: one per sample) is true."""
@@ -181,81 +187,89 @@ class SampleSet:
 
     def is_role(self, role: Role) -> NDArray[np.bool_]:
         """Per sample: was it asked of ``role``."""
-        return self._numpy(pc.equal(self.table["role"].cast(pa.string()), role))
 
-    @cached_property
+        def asked(chunk: pa.DictionaryArray) -> NDArray[np.bool_]:
+            known = np.array([name == role for name in chunk.dictionary.to_pylist()], dtype=bool)
+            return np.asarray(known[np.asarray(chunk.indices)])
+
+        return self.array("role", asked, np.bool_)
+
+    @property
     def row(self) -> NDArray[np.int32]:
         """Evaluation-set row of each sample."""
-        return self._numpy(self.table["row"])
+        return self.array("row", np.asarray, np.int32)
 
-    @cached_property
+    @property
+    def worker(self) -> NDArray[np.int16]:
+        """Index of the worker that sent each sample."""
+        return self.array("worker", np.asarray, np.int16)
+
+    @property
     def scheduled_at(self) -> NDArray[np.float64]:
         """Intended sends, seconds since the run began."""
-        return self._numpy(self.table["scheduled_at"])
+        return self.array("scheduled_at", np.asarray, np.float64)
 
-    @cached_property
+    @property
     def sent_at(self) -> NDArray[np.float64]:
         """True sends, seconds since the run began."""
-        return self._numpy(self.table["sent_at"])
+        return self.array("sent_at", np.asarray, np.float64)
 
-    @cached_property
+    @property
     def done_at(self) -> NDArray[np.float64]:
         """Ends, seconds since the run began."""
-        return self._numpy(self.table["done_at"])
+        return self.array("done_at", np.asarray, np.float64)
 
-    @cached_property
+    @property
     def latency(self) -> NDArray[np.float64]:
         """``done_at - scheduled_at`` in seconds: from the *intended* send, so that no stall can hide."""
         return self.done_at - self.scheduled_at
 
-    @cached_property
+    @property
     def failed(self) -> NDArray[np.bool_]:
         """Per sample: no usable answer came."""
-        return self._numpy(pc.is_valid(self.table["error"]))
+        return self.array("error", pc.is_valid, np.bool_)
 
-    @cached_property
+    @property
     def correct(self) -> NDArray[np.bool_]:
         """Per sample: the prediction equals the label; an error is a wrong answer."""
-        return self._numpy(pc.fill_null(self.table["correct"], False))
+        return self.array("correct", lambda chunk: pc.fill_null(chunk, False), np.bool_)
 
-    @cached_property
+    @property
     def mismatch(self) -> NDArray[np.bool_]:
         """Per sample: it has a baseline answer and differs from it."""
-        return self._numpy(pc.invert(pc.fill_null(self.table["matches"], True)))
+        return self.array("matches", lambda chunk: pc.invert(pc.fill_null(chunk, True)), np.bool_)
 
-    def errors(self) -> dict[str, int]:
-        """How many samples failed in which way, by the phrase of the error, the most frequent first."""
-        kinds = pc.value_counts(self.table["error"].cast(pa.string()).drop_null()).to_pylist()
-        return {k["values"]: k["counts"] for k in sorted(kinds, key=lambda k: (-k["counts"], k["values"]))}
+    @property
+    def compared(self) -> NDArray[np.bool_]:
+        """Per sample: it has a baseline answer to be held against."""
+        return self.array("matches", pc.is_valid, np.bool_)
 
-    @staticmethod
-    def _numpy(column: Any) -> NDArray[Any]:
-        return np.asarray(
-            column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
-        )
+    def errors(self, role: Role | None = None) -> dict[str, int]:
+        """How many samples, of one role or of all, failed in which way: by the phrase of the error, the most
+        frequent first."""
+        kinds: Counter[str] = Counter()
+        for part in self.parts("role", "error"):
+            failed = part.filter(pc.is_valid(part["error"]))
+            if role is not None:
+                failed = failed.filter(pc.equal(failed["role"].cast(pa.string()), role))
+            kinds.update(failed["error"].cast(pa.string()).to_pylist())
+        return dict(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])))
 
+    def chunks(self, name: str) -> Iterator[pa.Array]:
+        """One column, a piece after the other."""
+        return (chunk for part in self.parts(name) for chunk in part[name].chunks)
 
-def checksum_of(path: Path) -> Path:
-    """The file beside a sample file that holds its SHA-256."""
-    return path.with_name(path.name + ".sha256")
-
-
-def move_checked(partial: Path, path: Path) -> None:
-    """Move a sample file that is whole to its name, and write the checksum beside it."""
-    with partial.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    # without the old one until the new file is there: a checksum of other samples would refuse them
-    checksum_of(path).unlink(missing_ok=True)
-    partial.replace(path)
-    checksum_of(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
-
-
-def _stated(path: Path) -> str | None:
-    """The SHA-256 that stands beside a sample file; None: none does, as in older runs."""
-    try:
-        return (checksum_of(path).read_text(encoding="utf-8").split() or [""])[0]
-    except FileNotFoundError:
-        return None
+    def array(self, name: str, convert: Callable[[pa.Array], Any], kind: type[_Number]) -> NDArray[_Number]:
+        """One column, shape (samples,), each piece of it as ``convert`` makes it."""
+        if (
+            self._file is None and self.table[name].num_chunks == 1
+        ):  # a view, where the piece is one of numbers
+            return np.asarray(convert(self.table[name].chunk(0)))
+        found, at = np.empty(len(self), kind), 0
+        for chunk in self.chunks(name):
+            found[at : at + len(chunk)] = np.asarray(convert(chunk))
+            at += len(chunk)
+        return found
 
 
 def sample_line(samples: bytes, facts: dict[str, Any] | None = None) -> str:

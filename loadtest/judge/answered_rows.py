@@ -11,15 +11,19 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from loadtest.data.sample_cells import as_floats
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
-from loadtest.judge.quality_tests import LARGEST
+from loadtest.judge.quality_tests import LARGEST, places_of_classes
 from loadtest.judge.ranking_tests import gains_by_place
 from loadtest.judge.run import Run
 from loadtest.judge.score_tests import matrix
 from loadtest.stats import curves
 from loadtest.stats.losses import are_probabilities
+
+Numbered = NDArray[np.int32]
 
 MOST_ROWS = 100_000
 """Distinct rows behind a curve; of more, as many are drawn by lot, the same ones for both versions."""
@@ -135,7 +139,7 @@ def answered_numbers(run: Run) -> dict[Role, Numbers]:
 
 
 def _numbers(run: Run, outcomes: Outcomes, drawn: Flags) -> Numbers:
-    answer = np.asarray(pc.fill_null(outcomes.prediction.cast(pa.float64()), np.nan))
+    answer = as_floats(outcomes.prediction)
     places = np.flatnonzero(~outcomes.failed & drawn[outcomes.row] & (np.abs(answer) < LARGEST))
     rows, place, replays = np.unique(
         run.dataset.content[outcomes.row[places]], return_inverse=True, return_counts=True
@@ -172,24 +176,25 @@ def confusion(run: Run, most: int) -> Confusion | None:
     return Confusion(lines, tuple(columns[i] for i in some), {r: c[:, some] for r, c in counts.items()})
 
 
-def _truth_and_answer(run: Run, outcomes: Outcomes) -> tuple[Places, Places, Floats]:
+def _truth_and_answer(run: Run, outcomes: Outcomes) -> tuple[Numbered, Numbered, Floats]:
     """Per arrival the places of its label and of its answer, and its share of the row's replays."""
     row = run.dataset.content[outcomes.row]
-    truth = run.dataset.class_places[row]
-    return truth, _answers(outcomes, truth, run.dataset.classes), 1 / np.bincount(row)[row]
+    truth = run.dataset.class_places[row].astype(np.int32)
+    weight = (1 / np.maximum(np.bincount(row), 1))[row]
+    del row
+    return truth, _answers(outcomes, truth, run.dataset.classes), weight
 
 
-def _answers(outcomes: Outcomes, truth: Places, classes: tuple[str, ...]) -> Places:
+def _answers(outcomes: Outcomes, truth: Numbered, classes: tuple[str, ...]) -> Numbered:
     """Where each answer stands among the columns; as in the gates, the recorder says what is right."""
-    place = pc.index_in(outcomes.prediction, value_set=pa.array(classes, outcomes.prediction.type))
-    found = np.asarray(pc.fill_null(place, len(classes))).astype(np.intp)
-    found = np.where(found == truth, len(classes), found)
-    found = np.where(outcomes.correct, truth, found)
+    found: Numbered = places_of_classes(outcomes.prediction, classes).astype(np.int32)
+    found[found == truth] = len(classes)
+    np.copyto(found, truth, where=outcomes.correct)
     found[outcomes.failed] = len(classes) + 1
     return found
 
 
-def _most_confused(rows: Sequence[tuple[Places, Places, Floats]], size: int, most: int) -> Places:
+def _most_confused(rows: Sequence[tuple[Numbered, Numbered, Floats]], size: int, most: int) -> Places:
     """The classes that are shown under their names, in their order."""
     if size <= most:
         return np.arange(size)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.experiment.role import ROLES, Role
-from loadtest.judge.outcomes import Flags, Outcomes
+from loadtest.judge.outcomes import Flags, Outcomes, first_places
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import Run
 from loadtest.judge.verdict import CacheSummary
@@ -141,7 +141,7 @@ def summarise_cache(run: Run, role: Role) -> CacheSummary | None:
 def _first_asks(outcomes: Outcomes, request: NDArray[np.intp]) -> Flags:
     """Per arrival: its request is sent for the first time under load."""
     first = np.zeros(len(outcomes), dtype=bool)
-    first[np.unique(request[outcomes.row], return_index=True)[1]] = True
+    first[first_places(request[outcomes.row], len(request))[1]] = True
     return first
 
 

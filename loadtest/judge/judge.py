@@ -191,7 +191,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
     return VersionSummary(
         requests=n,
         errors=errors,
-        errors_by_kind=run.samples.of(role).errors(),
+        errors_by_kind=run.samples.errors(role),
         resent=run.facts.load.resent.get(role),
         not_answer_examples=tuple(run.facts.load.not_answers.get(role, {}))[:MOST_EXAMPLES],
         throughput_rps=(n - errors) / seconds,

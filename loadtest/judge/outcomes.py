@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from loadtest.data.sample_cells import null_cells
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
@@ -55,9 +57,9 @@ class Outcomes:
         return len(self.row)
 
     @cached_property
-    def by_latency(self) -> Places:
+    def by_latency(self) -> NDArray[np.integer]:
         """Places in ascending order of latency, sorted once for all gates."""
-        return np.argsort(self.latency)
+        return np.argsort(self.latency).astype(np.int32 if len(self) < 2**31 else np.intp)
 
     def part(self, first: int, end: int, begin: float = 0.0) -> Outcomes:
         """The arrivals from place ``first`` up to ``end``, on a clock that is zero at ``begin``."""
@@ -83,10 +85,28 @@ class Outcomes:
         chosen = pa.array(places)
         return Outcomes(
             *(
-                column.take(chosen) if isinstance(column, pa.Array) else column[places]
+                _taken(column, chosen) if isinstance(column, pa.Array) else column[places]
                 for column in self._columns()
             )
         )
 
     def _columns(self) -> list[Any]:
         return [getattr(self, field.name) for field in fields(self)]
+
+
+def first_places(numbers: NDArray[np.integer], size: int) -> tuple[Places, Places]:
+    """Which numbers there are, ascending, and the first place of each, as ``numpy.unique`` finds by sorting.
+
+    Args:
+        numbers: from 0 to ``size - 1``.
+        size: of them all.
+    """
+    first = np.full(size, len(numbers), dtype=np.intp)
+    np.minimum.at(first, numbers, np.arange(len(numbers)))
+    there = np.flatnonzero(first < len(numbers))
+    return there, first[there]
+
+
+def _taken(cells: pa.Array, places: pa.Array) -> pa.Array:
+    none = cells.null_count == len(cells) and not pa.types.is_dictionary(cells.type)
+    return null_cells(len(places), cells.type) if none else cells.take(places)

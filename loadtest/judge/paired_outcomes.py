@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from loadtest.data.sample_cells import take_cells
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import Role
-from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
+from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places, first_places
 from loadtest.stats.proportions import design_effect
 from loadtest.stats.quantiles import LEVEL_BLOCKS, Blocked, block_count
 from loadtest.stats.time_blocks import SHORTEST_BLOCK, TimeBlocks, whole_phases
 
+_CELLS = ("prediction", "request_id", "baseline", "scores", "ranking")
 _MOMENT = 1e-6
 FIRST_ANALYSIS = 15.0
 """Seconds of load that an analysis which is one of many must see, unless its test is exact: before, there are
@@ -125,7 +129,7 @@ class Evidence:
     def blocked(self, outcomes: Outcomes, blocks: int) -> Blocked:
         """The latencies of ``outcomes`` in about ``blocks`` time blocks."""
         order, cut = outcomes.by_latency, self.cut(blocks)
-        return Blocked(outcomes.latency[order], cut.of(outcomes.scheduled_at[order]), len(cut), cut.phase)
+        return Blocked(outcomes.latency[order], cut.of(outcomes.scheduled_at)[order], len(cut), cut.phase)
 
     def lasting(self, duration: float) -> Evidence:
         """The same outcomes, none of which came later than ``duration`` seconds."""
@@ -164,7 +168,7 @@ class Evidence:
             content: of each row of the evaluation set, the first row with the same content.
         """
         kept = np.zeros(len(self.stable), dtype=bool)
-        kept[np.unique(content[self.stable.row], return_index=True)[1]] = True
+        kept[first_places(content[self.stable.row], len(content))[1]] = True
         if kept.all():
             return self
         stable, candidate = self.stable.where(kept), self.candidate.where(kept)
@@ -174,9 +178,11 @@ class Evidence:
     def gather(cls, load: Load, samples: SampleSet, seconds: float) -> Evidence:
         """Lay out the samples of one run; ``seconds`` of load is what the generator states."""
         samples = _compared(load, samples)
-        start = float(samples.scheduled_at.min()) if len(samples) else 0.0
+        at = samples.scheduled_at
+        start, end = (float(at.min()), float(at.max())) if len(samples) else (0.0, 0.0)
+        del at  # before the columns are read
         stable, candidate = lay_out(load, samples, start)
-        span = float(samples.scheduled_at.max()) - start if len(samples) else 0.0
+        span = end - start
         duration = _duration(span, seconds)
         return cls(
             stable=stable,
@@ -203,44 +209,63 @@ def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Out
         start: the first arrival of the run, on the samples' clock.
     """
     samples = _compared(load, samples)
-    whole = _outcomes(samples, start, load.timeout)
-    is_candidate = samples.is_role(Role.CANDIDATE) if len(samples) else np.zeros(0, dtype=bool)
-    places = (
-        _pair(samples, is_candidate)
-        if is_paired(load)
-        else (_in_time(whole.scheduled_at, ~is_candidate), _in_time(whole.scheduled_at, is_candidate))
-    )
-    return whole.take(places[0]), whole.take(places[1])
+    is_candidate = samples.is_role(Role.CANDIDATE)
+    if is_paired(load):
+        return _outcomes(samples, _pair(samples, is_candidate), start, load.timeout, paired=True)
+    at = samples.scheduled_at
+    places = (_in_time(at, ~is_candidate), _in_time(at, is_candidate))
+    return _outcomes(samples, places, start, load.timeout, paired=False)
 
 
 def _compared(load: Load, samples: SampleSet) -> SampleSet:
     return samples.where(~samples.is_role(Role.CONTROL)) if load.control and len(samples) else samples
 
 
-def _outcomes(samples: SampleSet, start: float, timeout: float) -> Outcomes:
-    failed = samples.failed
-    latency = np.maximum(samples.latency, np.where(failed, timeout, 1e-6))
-    return Outcomes(
-        row=samples.row,
-        scheduled_at=samples.scheduled_at - start,
-        latency=latency,
-        failed=failed,
-        correct=samples.correct & ~failed,
-        mismatch=samples.mismatch,
-        compared=np.asarray(pc.is_valid(samples.table["matches"])),
-        prediction=_single(samples.table["prediction"]),
-        request_id=_single(samples.table["request_id"]),
-        baseline=_single(samples.table["baseline"]),
-        asked_before=np.asarray(
-            pc.fill_null(samples.table["asked_before"].cast(pa.int8()), -1).to_numpy(), dtype=np.int8
-        ),
-        scores=_single(samples.table["scores"]),
-        ranking=_single(samples.table["ranking"]),
-    )
+def _outcomes(
+    samples: SampleSet, places: tuple[Places, Places], start: float, timeout: float, *, paired: bool
+) -> tuple[Outcomes, Outcomes]:
+    """Both versions' outcomes, a column after the other: of many samples, memory holds no more.
+
+    Args:
+        samples: of both versions.
+        places: of each version's samples, in the order of the outcomes.
+        start: the first arrival.
+        timeout: seconds, at which latency is censored.
+        paired: both versions' samples are of the same arrivals, whose columns they share.
+    """
+
+    def taken(column: NDArray[Any]) -> list[NDArray[Any]]:
+        return [column[each] for each in places]
+
+    def of_arrivals(column: NDArray[Any]) -> list[NDArray[Any]]:
+        return [column[places[0]]] * 2 if paired else taken(column)
+
+    columns: dict[str, Sequence[Any]] = {
+        "row": of_arrivals(samples.row),
+        "scheduled_at": of_arrivals(samples.scheduled_at),
+        "latency": taken(samples.done_at),
+        "failed": taken(samples.failed),
+        "correct": taken(samples.correct),
+        "mismatch": taken(samples.mismatch),
+        "compared": taken(samples.compared),
+        "asked_before": taken(samples.array("asked_before", _known_or_less, np.int8)),
+        **{name: take_cells(samples, name, places) for name in _CELLS},
+    }
+    for place, latency in enumerate(columns["latency"]):
+        failed = columns["failed"][place]
+        latency -= columns["scheduled_at"][place]
+        given_up = np.maximum(latency[failed], timeout)
+        np.maximum(latency, 1e-6, out=latency)
+        latency[failed] = given_up
+        columns["correct"][place][failed] = False
+    for scheduled_at in columns["scheduled_at"][: 1 if paired else 2]:
+        scheduled_at -= start
+    stable, candidate = (Outcomes(**{name: each[i] for name, each in columns.items()}) for i in (0, 1))
+    return stable, candidate
 
 
-def _single(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+def _known_or_less(flags: pa.Array) -> pa.Array:
+    return pc.fill_null(flags.cast(pa.int8()), -1)
 
 
 def _in_time(at: Floats, mask: Flags) -> Places:
@@ -250,22 +275,23 @@ def _in_time(at: Floats, mask: Flags) -> Places:
 
 def _pair(samples: SampleSet, is_candidate: Flags) -> tuple[Places, Places]:
     """Places of the two samples of each arrival: the same worker sent the same row at the same instant."""
-    worker = np.asarray(samples.table["worker"].to_numpy())
-    order = _by_arrival(samples, is_candidate, worker)
-    first, second = order[:-1], order[1:]
-    same = is_candidate[second] & ~is_candidate[first]
-    for key in (worker, samples.row, samples.scheduled_at):
-        same &= key[first] == key[second]
-    return first[same], second[same]
+    order = _by_arrival(samples, is_candidate)
+    ordered = is_candidate[order]
+    same = ordered[1:] & ~ordered[:-1]
+    for key in ("worker", "row", "scheduled_at"):
+        ordered = getattr(samples, key)[order]
+        same &= ordered[:-1] == ordered[1:]
+    return order[:-1][same], order[1:][same]
 
 
-def _by_arrival(samples: SampleSet, is_candidate: Flags, worker: NDArray[np.int16]) -> Places:
+def _by_arrival(samples: SampleSet, is_candidate: Flags) -> Places:
     """Places in order of arrivals, stable's sample of each before the candidate's."""
     # samples come nearly in order, and hardly ever are two arrivals of the same instant: then one sort does
-    order = np.argsort(samples.scheduled_at, kind="stable")
-    at = samples.scheduled_at[order]
+    at = samples.scheduled_at
+    order = np.argsort(at, kind="stable")
+    at = at[order]
     if np.any(at[2:] == at[:-2]):
-        return np.lexsort((is_candidate, worker, samples.row, samples.scheduled_at))
+        return np.lexsort((is_candidate, samples.worker, samples.row, samples.scheduled_at))
     turned = np.flatnonzero((at[1:] == at[:-1]) & is_candidate[order[:-1]] & ~is_candidate[order[1:]])
     order[turned], order[turned + 1] = order[turned + 1], order[turned]
     return order

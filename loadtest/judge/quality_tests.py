@@ -4,16 +4,16 @@ and so are ten rows with the same content (``loadtest.data.row_content``)."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loadtest.data.dataset import Dataset
+from loadtest.data.sample_cells import as_floats
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.metrics import METRICS
 from loadtest.judge.measurement import Measurement
@@ -253,7 +253,7 @@ def _value_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray
 def _numbers(predictions: pa.Array) -> Floats:
     """Predictions as numbers, NaN where there is none."""
     try:
-        return np.asarray(pc.fill_null(predictions.cast(pa.float64()), np.nan))
+        return as_floats(predictions)
     except pa.ArrowInvalid as error:
         raise NoEvidence(f"a prediction is no number ({error})") from error
 
@@ -262,7 +262,7 @@ def _classification_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group
     """Per class: hits, answers, truths; the last class stands for answers that are no label at all."""
     classes, label = np.unique(np.asarray(dataset.labels, dtype=str), return_inverse=True)
     truth = label[outcomes.row]
-    answer = _classes_of(outcomes.prediction, classes)
+    answer = places_of_classes(outcomes.prediction, classes.tolist())
     # `correct` is the recorder's judgement, made with the model's own types: it decides
     answer = np.where(outcomes.correct, truth, np.where(answer == truth, len(classes), answer))
     answer[outcomes.failed] = len(classes)
@@ -277,13 +277,13 @@ def _classification_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group
     return np.hstack([hits, table(answer, rows.weight), table(truth, rows.weight)])
 
 
-def _classes_of(predictions: pa.Array, classes: NDArray[np.str_]) -> NDArray[np.intp]:
-    encoded = predictions.dictionary_encode()
-    place = {text: i for i, text in enumerate(classes.tolist())}
+def places_of_classes(predictions: pa.Array, classes: Sequence[str]) -> NDArray[np.intp]:
+    """Where each answer stands among the classes; behind the last one where it is none of them."""
+    encoded = predictions if pa.types.is_dictionary(predictions.type) else predictions.dictionary_encode()
+    place = {text: i for i, text in enumerate(classes)}
     known = [place.get(text, len(classes)) for text in encoded.dictionary.to_pylist()]
     codes = encoded.indices.fill_null(len(known)).to_numpy()
-    found: NDArray[np.intp] = np.array([*known, len(classes)], dtype=np.intp)[codes]
-    return found
+    return np.asarray(np.array([*known, len(classes)], dtype=np.intp)[codes])
 
 
 def positive_class(gate: Gate, dataset: Dataset) -> int | None:

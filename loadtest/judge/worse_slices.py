@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loadtest.data.dataset import Dataset
+from loadtest.data.sample_cells import as_floats
 from loadtest.experiment.experiment import Data
-from loadtest.judge.outcomes import Floats, Outcomes, Places
+from loadtest.judge.outcomes import Floats, Outcomes, Places, first_places
 from loadtest.judge.quality_tests import LARGEST
 from loadtest.judge.run import Run
 from loadtest.judge.verdict import SliceSearch, WorseSlice
@@ -50,7 +51,7 @@ def search_slices(run: Run) -> SliceSearch:
         return SliceSearch(skipped="each request went to one version, so no row says which did better")
     if not len(evidence.stable):
         return SliceSearch(skipped="there are no samples")
-    rows, first = np.unique(dataset.content[evidence.stable.row], return_index=True)
+    rows, first = first_places(dataset.content[evidence.stable.row], len(dataset.content))
     losses = [_losses(run, outcomes, first) for outcomes in (evidence.stable, evidence.candidate)]
     columns = levels_of(run.experiment.data, dataset, rows)
     classes = run.experiment.data.task == "classification"
@@ -83,7 +84,7 @@ def _losses(run: Run, outcomes: Outcomes, places: Places) -> Floats:
     if run.experiment.data.task == "classification":
         return np.asarray(~outcomes.correct[places], dtype=np.float64)
     labels = np.asarray(run.dataset.labels, dtype=np.float64)
-    answer = np.asarray(pc.fill_null(outcomes.prediction.take(pa.array(places)).cast(pa.float64()), np.nan))
+    answer = as_floats(outcomes.prediction.take(pa.array(places)))
     answer = np.where(outcomes.failed[places], labels.mean(), np.clip(answer, -LARGEST, LARGEST))
     return np.asarray(np.abs(answer - labels[outcomes.row[places]]))
 

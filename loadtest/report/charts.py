@@ -159,7 +159,8 @@ def _over_time(evidence: Evidence) -> Figure:
     median, slowest = {}, {}
     for role, outcomes in _of(evidence).items():
         place = bins.of_times(outcomes.scheduled_at)
-        order = np.lexsort((outcomes.latency, place))
+        order = outcomes.by_latency
+        order = order[np.argsort(place[order].astype(np.int16), kind="stable")]  # which sorts by radix
         latency = 1000 * outcomes.latency[order]
         ends = np.cumsum(np.bincount(place, minlength=bins.number))
         begins = np.concatenate([[0], ends[:-1]])

@@ -116,12 +116,12 @@ class CensoredQuantile:
         # what was given up at the time-out is beyond it
         hidden = int(np.searchsorted(self.values.values, self.limit))
         below = np.where(threshold >= self.limit, hidden, below)
-        total, places = len(self.values.values), self.values.positions
+        total, counts = len(self.values.values), self.values.counts.tolist()
         whole = (total - int(below[0])) / total
         without = np.array(
             [
-                (total - at - len(own) + int(np.searchsorted(own, at))) / max(total - len(own), 1)
-                for at, own in zip(below[1:].tolist(), places, strict=True)
+                (total - at - own + self.values.before(block, at)) / max(total - own, 1)
+                for block, (at, own) in enumerate(zip(below[1:].tolist(), counts, strict=True))
             ]
         )
         estimate = jackknife(whole, without, self.values.strata)

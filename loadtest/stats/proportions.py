@@ -157,7 +157,7 @@ def wilson(hits: float, trials: float, z: float) -> tuple[float, float]:
 
 
 def design_effect(
-    outcomes: NDArray[np.float64], block: NDArray[np.intp], blocks: int, *, often: bool = False
+    outcomes: NDArray[np.float64], block: NDArray[np.integer], blocks: int, *, often: bool = False
 ) -> float:
     """How many times more the mean of ``outcomes`` varies than independent outcomes would; at least 1.
 

@@ -9,6 +9,7 @@ general stationary observations, Annals of Statistics 17(3)).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,6 +32,9 @@ USUAL_BLOCK = 5.0
 """Seconds, until there are ``MAX_BLOCKS``."""
 
 
+_STRIDE = 4096
+"""Values between which the values of each block are counted."""
+
 DESCRIBED = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
 
@@ -43,6 +47,15 @@ def latency_quantiles(latency: Floats) -> dict[str, float | None]:
         return dict.fromkeys((*DESCRIBED, "max"))
     found = np.quantile(latency, list(DESCRIBED.values()))
     return {**dict(zip(DESCRIBED, map(float, found), strict=True)), "max": float(latency.max())}
+
+
+def sorted_quantile(values: Floats, q: float) -> float:
+    """As ``numpy.quantile``, to the last digit, of values in ascending order, shape (n,): without a copy."""
+    place = (len(values) - 1) * q
+    lower = math.floor(place)
+    share = place - lower
+    low, high = float(values[lower]), float(values[min(lower + 1, len(values) - 1)])
+    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
 def block_count(duration: float) -> int:
@@ -77,7 +90,7 @@ class Blocked:
     """
 
     values: Floats
-    block: NDArray[np.intp]
+    block: NDArray[np.integer]
     blocks: int
     phase: Places | None = None
 
@@ -96,27 +109,48 @@ class Blocked:
         return cls(values[order], block[order], blocks)
 
     @cached_property
-    def positions(self) -> list[NDArray[np.intp]]:
-        """For each block, the places of its values in the sorted whole."""
-        order = np.argsort(self.block.astype(np.int16), kind="stable")  # small integers sort by radix
-        ends = np.cumsum(np.bincount(self.block, minlength=self.blocks))
-        return np.split(order, ends[:-1])
+    def counts(self) -> NDArray[np.intp]:
+        """How many values each block has, shape (blocks,)."""
+        return np.bincount(self.block, minlength=self.blocks)
+
+    @cached_property
+    def _deleted(self) -> NDArray[np.intp]:
+        """How many values of each block lie before every ``_STRIDE``-th value, shape (strides, blocks)."""
+        begins = range(0, max(len(self.values) - _STRIDE, 0), _STRIDE)
+        inside = [np.bincount(self.block[at : at + _STRIDE], minlength=self.blocks) for at in begins]
+        return np.cumsum([np.zeros(self.blocks, dtype=np.intp), *inside], axis=0)
+
+    def before(self, block: int, place: int) -> int:
+        """How many values of one block are among the ``place`` smallest values of all."""
+        stride = min(place // _STRIDE, len(self._deleted) - 1)
+        rest = np.count_nonzero(self.block[stride * _STRIDE : place] == block)
+        return int(self._deleted[stride, block]) + int(rest)
+
+    def without(self, block: int, rank: int) -> float:
+        """The value of this rank, from 0, among those of the other blocks; past the last, the last of all."""
+        kept = np.arange(len(self._deleted)) * _STRIDE - self._deleted[:, block]
+        stride = max(int(np.searchsorted(kept, rank, side="right")) - 1, 0)
+        # a place for each value that is kept, up to the end of the stride that has this one
+        near = slice(stride * _STRIDE, (stride + 1) * _STRIDE)
+        places = np.flatnonzero(self.block[near] != block)
+        left = rank - int(kept[stride])
+        return float(self.values[near][places[left]] if left < len(places) else self.values[-1])
 
     @property
     def strata(self) -> Strata | None:
         """The blocks by phase, each as large as its part of the values."""
         if self.phase is None:
             return None
-        return Strata(self.phase, np.array([len(p) for p in self.positions]) / max(len(self.values), 1))
+        return Strata(self.phase, self.counts / max(len(self.values), 1))
 
     @property
     def smallest_rest(self) -> int:
         """How many values are left when the fullest block is deleted."""
-        return len(self.values) - max(len(p) for p in self.positions)
+        return len(self.values) - int(self.counts.max())
 
     def quantile(self, q: float) -> float:
         """The quantile of all values (linear interpolation, as ``numpy.quantile``)."""
-        return float(np.quantile(self.values, q))
+        return sorted_quantile(self.values, q)
 
     def beyond(self, q: float) -> float:
         """How many values lie beyond the quantile, on its rarer side, by how many independent ones would tell
@@ -128,18 +162,13 @@ class Blocked:
 
     def leave_one_out(self, q: float) -> Floats:
         """The quantile with each block deleted in turn, shape (blocks,)."""
-        return np.array([self._without(places, q) for places in self.positions])
+        return np.array([self._without(block, q) for block in range(self.blocks)])
 
-    def _without(self, places: NDArray[np.intp], q: float) -> float:
-        rank = q * (len(self.values) - len(places) - 1)
+    def _without(self, block: int, q: float) -> float:
+        rank = q * (len(self.values) - int(self.counts[block]) - 1)
         lower = int(rank)
-        # before a deleted place p[j] lie p[j] - j kept values: count those places that the rank has passed
-        kept_before = places - np.arange(len(places))
-        low, high = (
-            self.values[min(at + int(np.searchsorted(kept_before, at, side="right")), len(self.values) - 1)]
-            for at in (lower, lower + 1)
-        )
-        return float(low + (rank - lower) * (high - low)) if rank > lower else float(low)
+        low = self.without(block, lower)
+        return float(low + (rank - lower) * (self.without(block, lower + 1) - low)) if rank > lower else low
 
 
 def jackknife(whole: float, without: Floats, strata: Strata | None = None) -> StudentEstimate:

@@ -18,6 +18,8 @@ Places = NDArray[np.intp]
 
 SHORTEST_BLOCK = 2.5
 """Seconds; shorter blocks are not independent."""
+_PIECE = 2**16
+"""Times that are looked up at once: wider numbers than their blocks need are for so many only."""
 _ENOUGH_PER_PHASE = 6
 """Blocks of a phase, where it is long enough: a spike's own spread must be known from more than two."""
 
@@ -61,14 +63,18 @@ class TimeBlocks:
         """Seconds of each block, shape (blocks,)."""
         return np.diff(self.edges)
 
-    def of(self, times: Floats) -> Places:
+    def of(self, times: Floats) -> NDArray[np.int16]:
         """The block of each time; times outside of the run fall to its end blocks."""
-        if self.phase is None:
-            place = (times * (len(self) / self.edges[-1])).astype(np.intp)
-        else:
-            place = np.searchsorted(self.edges, times, side="right") - 1
-        found: Places = np.clip(place, 0, len(self) - 1)
+        found = np.empty(len(times), np.int16)
+        for at in range(0, len(times), _PIECE):
+            found[at : at + _PIECE] = np.clip(self._of(times[at : at + _PIECE]), 0, len(self) - 1)
         return found
+
+    def _of(self, times: Floats) -> Places:
+        if self.phase is None:
+            place: Places = (times * (len(self) / self.edges[-1])).astype(np.intp)
+            return place
+        return np.searchsorted(self.edges, times, side="right") - 1
 
 
 def whole_phases(ends: Sequence[float], duration: float) -> tuple[float, ...]:

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loadtest.data.samples import SCHEMA, SampleSet, checksum_of, read_kept, read_line, sample_line
+from loadtest.data.sample_file import checksum_of
+from loadtest.data.samples import SCHEMA, SampleSet, read_kept, read_line, sample_line
 from loadtest.errors import UsageError
 from tests.loadtest.made_samples import Sample, sample_set
 
@@ -187,3 +188,41 @@ def test_other_lines_are_live_figures_or_nothing():
 def test_a_line_that_lies_is_an_error_and_no_traceback(line):
     with pytest.raises(UsageError, match="line of the load generator cannot be read"):
         read_line(line)
+
+
+def test_a_file_in_parts_holds_what_was_written(tmp_path):
+    written = sample_set(OK._replace(row=i, prediction="ab"[i % 2], scheduled_at=i / 10, sent_at=i / 10)
+                         for i in range(9))  # fmt: skip
+    pq.write_table(written.table, tmp_path / "samples.parquet", row_group_size=4)
+    read = SampleSet.read(tmp_path / "samples.parquet")
+    for name in ("row", "worker", "latency", "failed", "correct", "mismatch", "compared"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(written, name), err_msg=name)
+    assert read.is_role(OK.role).all()
+    assert (len(read), read.scored, read.errors()) == (9, False, {})
+    assert read.table.schema.equals(SCHEMA)
+    assert read.table.to_pylist() == written.table.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("last", "says"),
+    [
+        (SURE._replace(row=-1, scheduled_at=0.0), "sample 4: there is no row -1"),
+        # what all other parts have
+        (SURE._replace(row=9, scores=[0.5, 0.5]), "sample 4: it has 2 scores, others have 3"),
+        # the same as the first part's
+        (SURE, "samples 0 and 4 are of the same version, row, worker and moment"),
+    ],
+)
+def test_what_cannot_be_is_found_in_any_part(tmp_path, last, says):
+    rows = [SURE, *(SURE._replace(row=row) for row in (21, 22, 23)), last]
+    pq.write_table(sample_set(rows).table, tmp_path / "samples.parquet", row_group_size=2)
+    with pytest.raises(UsageError, match=rf"no samples of a run: {says}"):
+        SampleSet.read(tmp_path / "samples.parquet")
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, samples):
+    samples.write(tmp_path / "samples.parquet")
+    read = SampleSet.read(tmp_path / "samples.parquet")
+    sample_set([OK]).write(tmp_path / "samples.parquet")
+    with pytest.raises(UsageError, match="it changed while it was read; try again"):
+        _ = read.row

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from loadtest.data.dataset import Dataset
@@ -316,6 +317,16 @@ def test_a_failure_that_holm_does_not_confirm_leaves_the_run_open():
     assert among.gates[0] == alone.gates[0]
     assert among.verdict is Word.INCONCLUSIVE
     assert "not proven after Holm's correction" in among.reason
+
+
+def test_a_file_in_parts_is_judged_as_its_samples_are(tmp_path):
+    run = Run(
+        candidate=Arm(errors=0.01, accuracy=0.7, mismatches=(3, 4)), gates=(*DEFAULT, "mismatches == 0")
+    )
+    pq.write_table(run.samples().table, tmp_path / "samples.parquet", row_group_size=1000)
+    samples = SampleSet.read(tmp_path / "samples.parquet")
+    stored = StoredRun.gather(run.experiment(), run.dataset(), samples, run.run_facts())
+    assert judge(stored) == run.judge().model_copy(update={"samples_sha256": samples.digest})
 
 
 def test_samples_of_another_evaluation_set_are_refused():

@@ -42,6 +42,19 @@ def test_leave_one_out_is_the_quantile_of_the_rest(values, q, seed):
     assert blocked.quantile(q) == np.quantile(values, q)
 
 
+def test_leave_one_out_of_more_values_than_one_stride():
+    values, times = np.random.default_rng(3).lognormal(size=9_000), np.arange(9_000.0)
+    blocked = Blocked.sort(values, times, 9_000.0, 6)
+    kept = [np.sort(values[times // 1500 != i]) for i in range(6)]
+    # the first, those on both sides of a stride's end, the last, and past it
+    for rank in (0, 3500, 4095, 4096, 5000, 7499, 7500):
+        expected = [k[rank] if rank < len(k) else values.max() for k in kept]
+        assert [blocked.without(i, rank) for i in range(6)] == expected
+    for place in (0, 1, 4095, 4096, 4097, 8192, 9000):
+        assert sum(blocked.before(i, place) for i in range(6)) == place
+        assert blocked.before(2, place) == np.count_nonzero(blocked.block[:place] == 2)
+
+
 def test_jackknife_of_a_mean_is_the_t_interval():
     values = np.array([3.0, 5.0, 4.0, 9.0, 2.0])
     estimate = jackknife(values.mean(), (values.sum() - values) / 4)
