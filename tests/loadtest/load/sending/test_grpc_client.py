@@ -212,6 +212,10 @@ class Frames:
             if b"body" in heard:
                 heard = b""
                 if (step := self.steps.pop(0)) is None:
+                    # with something unread, the system would reset the connection instead
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(65536):
+                        pass
                     return
                 connection.sendall(step)
 
