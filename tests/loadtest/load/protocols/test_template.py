@@ -57,7 +57,7 @@ def test_the_forms_on_the_page_are_templates(path, body, answer):
 
 
 def test_the_page_has_forms():
-    assert len(FORMS) == 4
+    assert len(FORMS) == 5
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The applications, each as its server's own documentation shows it, and the models behind them."""
