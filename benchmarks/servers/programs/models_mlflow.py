@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mlflow.sklearn
 from mlflow.models import infer_signature
+
 from models import fitted, write
 
 
