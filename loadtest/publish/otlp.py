@@ -15,16 +15,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote, urlsplit
-
-import requests
-from urllib3.exceptions import HTTPError
 
 from loadtest.data.run_folder import EXPERIMENT
 from loadtest.errors import TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.publish.destination import within
+from loadtest.publish.posting import Answer, check_url, post, until_taken
 from loadtest.publish.spans import BATCH, RunSpans, request_body
 from loadtest.publish.stored_verdict import StoredVerdict, hosts_only
 
@@ -34,19 +32,9 @@ PROTOCOL, TRACES_PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_T
 CERTIFICATE, SERVICE_NAME = "OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_SERVICE_NAME"
 PATIENCE = 60.0
 """Seconds for all spans of a run."""
-_ATTEMPT = 10.0
-_WAITS = (1.0, 2.0, 4.0, 8.0)
 _AGAIN = {429, 502, 503, 504}
 """After which OTLP has a client send again."""
-_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 _MOST_READ = 65536
-
-
-class Answer(NamedTuple):
-    """What a collector said: its HTTP status, and the begin of its body."""
-
-    status: int
-    body: bytes = b""
 
 
 Post = Callable[[str, bytes, Mapping[str, str], float], Answer]
@@ -72,13 +60,13 @@ class Collector:
         url: str,
         headers: Mapping[str, str] | None = None,
         service: str = "loadproof",
-        post: Post | None = None,
+        post: Post = partial(post, most_read=_MOST_READ),  # noqa: B008 - it holds no state
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._url, self._service = url, service
         self._headers = {**(headers or {}), "content-type": "application/json", "user-agent": "loadproof"}
-        self._post, self._clock, self._sleep = post or _post, clock, sleep
+        self._post, self._clock, self._sleep = post, clock, sleep
         self.host = urlsplit(url).hostname or ""
 
     @classmethod
@@ -92,13 +80,7 @@ class Collector:
         url = environment.get(variable, "").strip()
         if not url:
             return None
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            usable = False
-        if not usable:
-            raise UsageError(f"{variable} is no URL of http or https; correct it, or unset it")
+        check_url(variable, url)
         protocol = TRACES_PROTOCOL if environment.get(TRACES_PROTOCOL) else PROTOCOL
         if environment.get(protocol) == "grpc":
             raise UsageError(
@@ -107,8 +89,8 @@ class Collector:
             )
         url = url if variable == TRACES_ENDPOINT else url.rstrip("/") + "/v1/traces"
         headers = _headers(environment, HEADERS) | _headers(environment, TRACES_HEADERS)
-        post = partial(_post, certificate=environment.get(CERTIFICATE))
-        return cls(url, headers, environment.get(SERVICE_NAME) or "loadproof", post)
+        sends = partial(post, certificate=environment.get(CERTIFICATE), most_read=_MOST_READ)
+        return cls(url, headers, environment.get(SERVICE_NAME) or "loadproof", sends)
 
     def deliver(self, stored: StoredVerdict) -> str:
         """Send the spans of a run, or of its runs at several rates; see ``Destination``.
@@ -147,26 +129,14 @@ class Collector:
         Raises:
             TargetError: it was not taken.
         """
-        problem = f"{self.host} did not take them within {PATIENCE:g} s"
-        for wait in (*_WAITS, None):
-            left = until - self._clock()
-            if left <= 0:
-                break
-            try:
-                answer = self._post(self._url, body, self._headers, min(_ATTEMPT, left))
-            except OSError as error:
-                # its text may hold the URL
-                problem = f"{self.host} does not answer ({type(error).__name__})"
-            else:
-                if 200 <= answer.status < 300:
-                    return answer
-                problem = f"{self.host} answers HTTP {answer.status}"
-                if answer.status not in _AGAIN:
-                    break
-            if wait is None or self._clock() + wait >= until:
-                break
-            self._sleep(wait)
-        raise TargetError(problem)
+        return until_taken(
+            lambda seconds: self._post(self._url, body, self._headers, seconds),
+            _AGAIN.__contains__,
+            self.host,
+            PATIENCE,
+            lambda: until - self._clock(),
+            self._sleep,
+        )
 
 
 class _Delivery:
@@ -215,25 +185,3 @@ def _headers(environment: Mapping[str, str], variable: str) -> dict[str, str]:
             raise UsageError(f"{variable}: the value of {name} is no header's; correct it, or unset it")
         headers[name.lower()] = value
     return headers
-
-
-def _post(
-    url: str, body: bytes, headers: Mapping[str, str], seconds: float, certificate: str | None = None
-) -> Answer:
-    """POST once: no redirect is followed, and little of the answer is read."""
-    with requests.Session() as session:
-        # the environment's proxy leads to other machines
-        session.trust_env = urlsplit(url).hostname not in _THIS_MACHINE
-        try:
-            with session.post(
-                url,
-                data=body,
-                headers=dict(headers),
-                timeout=seconds,
-                allow_redirects=False,
-                stream=True,
-                verify=certificate or True,
-            ) as answer:
-                return Answer(answer.status_code, answer.raw.read(_MOST_READ, decode_content=True))
-        except HTTPError as error:
-            raise ConnectionError(type(error).__name__) from error

@@ -22,21 +22,17 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-import requests
-
 from loadtest.canary.event import Event
 from loadtest.errors import TargetError, UsageError
 from loadtest.publish.destination import within
+from loadtest.publish.posting import Answer, check_url, post, until_taken
 from loadtest.publish.stored_verdict import StoredVerdict, document, redacted
 
 URL, SECRET = "LOADPROOF_WEBHOOK_URL", "LOADPROOF_WEBHOOK_SECRET"
 PATIENCE = 30.0
 """Seconds for one message, all attempts together."""
-_ATTEMPT = 10.0
-_WAITS = (1.0, 2.0, 4.0, 8.0)
 _AGAIN = {408, 409, 425, 429}
 """What a receiver may answer otherwise a moment later, beside 500 and above."""
-_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 _LONGEST_QUEUE = 100
 
 
@@ -104,13 +100,7 @@ class Webhook:
         url = environment.get(URL, "")
         if not url:
             return None
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            usable = False
-        if not usable:
-            raise UsageError(f"{URL} is no URL of http or https; correct it, or unset it")
+        check_url(URL, url)
         return cls(url, key_of(environment.get(SECRET, "")))
 
     def deliver(self, stored: StoredVerdict) -> str:
@@ -128,27 +118,22 @@ class Webhook:
         within(PATIENCE + 1, self.host, lambda: self._attempts(message))
 
     def _attempts(self, message: Message) -> str:
-        began = self.clock()
-        for wait in (*_WAITS, None):
-            left = PATIENCE - (self.clock() - began)
-            if left <= 0:
-                break
-            try:
-                headers = message.headers(self._secret, int(self.clock()))
-                status = self._post(self._url, message.body, headers, min(_ATTEMPT, left))
-            except OSError as error:
-                # its text may hold the URL
-                problem = f"{self.host} does not answer ({type(error).__name__})"
-            else:
-                if 200 <= status < 300:
-                    return "taken"
-                problem = f"{self.host} answers HTTP {status}"
-                if status < 500 and status not in _AGAIN:
-                    break
-            if wait is None or self.clock() - began + wait >= PATIENCE:
-                break
-            self._sleep(wait)
-        raise TargetError(problem)
+        until = self.clock() + PATIENCE
+
+        def send(seconds: float) -> Answer:
+            headers = message.headers(self._secret, int(self.clock()))
+            return Answer(self._post(self._url, message.body, headers, seconds))
+
+        until_taken(send, _may_help, self.host, PATIENCE, lambda: until - self.clock(), self._sleep)
+        return "taken"
+
+
+def _may_help(status: int) -> bool:
+    return status >= 500 or status in _AGAIN
+
+
+def _post(url: str, body: bytes, headers: dict[str, str], seconds: float) -> int:
+    return post(url, body, headers, seconds).status
 
 
 class Decisions:
@@ -235,15 +220,3 @@ def key_of(secret: str) -> bytes:
             'echo "whsec_$(openssl rand -base64 32)" makes one'
         )
     return key
-
-
-def _post(url: str, body: bytes, headers: dict[str, str], seconds: float) -> int:
-    """POST once: no redirect is followed, and no more of the answer is read than its status."""
-    with requests.Session() as session:
-        # the environment's proxy leads to other machines
-        session.trust_env = urlsplit(url).hostname not in _THIS_MACHINE
-        answer = session.post(
-            url, data=body, headers=headers, timeout=seconds, allow_redirects=False, stream=True
-        )
-        answer.close()
-        return answer.status_code
