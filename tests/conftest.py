@@ -1,8 +1,8 @@
 """For all tests: who runs beside whom, and the demo versions.
 
-``make test`` spreads the test files over up to two workers per core. A file stays in one process, and so do
-the tests of each of the two labs on Compose. What takes long begins first, so that no core is idle at the
-end.
+``make test`` spreads the test files over more workers than cores, as most tests wait. A file stays in one
+process, and so do the tests of each of the two labs on Compose. What takes long begins first, so that no core
+is idle at the end.
 """
 
 import atexit
@@ -49,7 +49,11 @@ settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "models" / "shop"
-SPREAD = ("tests/integration/test_compare_local.py", "tests/integration/test_load.py")
+SPREAD = (
+    "tests/attacks/test_servers.py",
+    "tests/integration/test_compare_local.py",
+    "tests/integration/test_load.py",
+)
 """Files whose tests share nothing, so that each may run in another process."""
 
 TOGETHER = {
@@ -83,13 +87,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Two workers per core that this process may use, and four more than cores at most: most tests wait."""
+    """Five workers for two cores that this process may use, and four more than cores at most."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(2 * cores, cores + 4)
+    return min(5 * cores // 2, cores + 4)
 
 
 def pytest_collection_modifyitems(items):
-    """What takes long begins first, and what waits for containers beside what keeps a core busy."""
+    """What takes long begins first, and what waits beside what keeps a core busy."""
     scopes = {}
     for item in items:
         scopes.setdefault(_scope(item.nodeid), []).append(item)
@@ -104,9 +108,16 @@ def pytest_collection_modifyitems(items):
             processes.append(scope)
         else:
             short.append(scope)
-    rest = iter(processes)
-    mixed = [scope for lab in containers for scope in (lab, *itertools.islice(rest, 2))]
-    items[:] = [item for scope in (*first, *mixed, *rest, *short) for item in scopes[scope]]
+    waiting = [*first, *_among(containers, processes, 2)]
+    # a third of what is short stays for the end, where it fills every worker
+    count = len(short) * 2 // 3 // (len(waiting) or 1)
+    items[:] = [item for scope in _among(waiting, short, count) for item in scopes[scope]]
+
+
+def _among(scopes, others, count):
+    """``count`` of the others after each of the scopes, and what is left of them at the end."""
+    rest = iter(others)
+    return [one for scope in scopes for one in (scope, *itertools.islice(rest, count))] + list(rest)
 
 
 def pytest_terminal_summary(terminalreporter):
