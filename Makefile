@@ -260,7 +260,7 @@ $(BIN)/uv: | $(BIN)/python
 # uv installs in seconds; where it cannot reach the index that pip is set up for, pip does it; dev holds all of local
 $(VENV)/.local $(VENV)/.dev $(VENV)/.push: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/uv
 	@echo "installing requirements/$*.txt into $(VENV)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $< \
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $< \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable . \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
