@@ -6,6 +6,8 @@ is idle at the end.
 """
 
 import atexit
+import contextlib
+import importlib
 import itertools
 import os
 import shutil
@@ -80,6 +82,19 @@ class Files(LoadScopeScheduling):
 def _scope(nodeid):
     file = nodeid.split("::")[0]
     return nodeid if file in SPREAD else TOGETHER.get(file, file)
+
+
+def pytest_collection(session):
+    """Each worker begins to import at another file, so that what one compiles the others need not."""
+    worker, count = (os.environ.get(f"PYTEST_XDIST_WORKER{end}") for end in ("", "_COUNT"))
+    if not worker:
+        return
+    files = [file for folder in session.config.args for file in sorted(Path(folder).rglob("test_*.py"))]
+    begin = len(files) * int(worker.removeprefix("gw")) // int(count)
+    for file in files[begin:] + files[:begin]:
+        # what is wrong or missing there is said when it is collected
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(".".join(file.resolve().relative_to(ROOT).with_suffix("").parts))
 
 
 def pytest_xdist_make_scheduler(config, log):
