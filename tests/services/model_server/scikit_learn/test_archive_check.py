@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,17 +44,19 @@ def test_an_honest_file_passes(tmp_path: Path, compression: int) -> None:
     ("content", "reason"),
     [
         # one large member, many, one in another, one that is loaded many times
-        (_zip({"schema.json": _schema(), "a.npy": ZEROS * MANY}), "unpack to"),
-        (_zip({"schema.json": _schema(), **{f"{n}.npy": ZEROS for n in range(MANY)}}), "unpack to"),
-        (_zip({"schema.json": _schema(), "a.npz": _zip({"data.npy": ZEROS * MANY})}), "unpack to"),
-        (_zip({"schema.json": _schema(*["a.npy"] * 100), "a.npy": ZEROS}), "unpack to"),
+        (lambda: _zip({"schema.json": _schema(), "a.npy": ZEROS * MANY}), "unpack to"),
+        (lambda: _zip({"schema.json": _schema(), **{f"{n}.npy": ZEROS for n in range(MANY)}}), "unpack to"),
+        (lambda: _zip({"schema.json": _schema(), "a.npz": _zip({"data.npy": ZEROS * MANY})}), "unpack to"),
+        (lambda: _zip({"schema.json": _schema(*["a.npy"] * 100), "a.npy": ZEROS}), "unpack to"),
         # Python's own limit would be the first to go
-        (_zip({"schema.json": b'{"a":' * 300 + b"1" + b"}" * 300}), "nest more than 200 deep"),
+        (lambda: _zip({"schema.json": b'{"a":' * 300 + b"1" + b"}" * 300}), "nest more than 200 deep"),
     ],
     ids=["large", "many", "nested", "again", "deep"],
 )  # fmt: skip
-def test_what_would_fill_the_memory_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_what_would_fill_the_memory_is_refused(
+    tmp_path: Path, content: Callable[[], bytes], reason: str
+) -> None:
     path = tmp_path / "model.skops"
-    path.write_bytes(content)
+    path.write_bytes(content())
     with pytest.raises(VersionError, match=reason):
         check_archive(path)
