@@ -46,6 +46,15 @@ def compare(
         typer.Option(help="Several rates on the same lab, one after the other, such as 20,100,180."),
     ] = None,
     duration: Annotated[str | None, typer.Option(help="Length of the load, such as 60s or 5m.")] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="A log of requests to replay, instead of a rate and a duration; docs/load.md."),
+    ] = None,
+    replay_from: Annotated[
+        str | None, typer.Option(help="How far into the log the replay begins, such as 10m.")
+    ] = None,
+    replay_for: Annotated[str | None, typer.Option(help="How much of the log to replay.")] = None,
+    speed_up: Annotated[float | None, typer.Option(help="How many times as fast as the log.")] = None,
     until_decided: Annotated[
         bool,
         typer.Option(
@@ -111,6 +120,10 @@ def compare(
             "rate": rate,
             "rates": rates,
             "duration": duration or (LIMIT if until_decided else None),
+            "replay": None if replay is None else str(replay),
+            "replay_from": replay_from,
+            "replay_for": replay_for,
+            "speed_up": speed_up,
             "until_decided": until_decided or None,
             "restarts": restarts,
             "control": control or control_url is not None or None,

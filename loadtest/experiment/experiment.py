@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.gate import Gate, GateExpression
-from loadtest.experiment.load import Load, Phase
+from loadtest.experiment.load import SHAPES, Load, Phase
 from loadtest.experiment.part import Part
 from loadtest.experiment.role import Role
 from loadtest.experiment.sections import (
@@ -122,7 +122,9 @@ class Experiment(Part):
         for part, values in (overrides or {}).items():
             given = {key: value for key, value in values.items() if value is not None}
             if given and isinstance(raw.setdefault(part, {}), dict):  # what is no table is refused below
-                raw[part] = raw[part] | given
+                # a log that is named on the command line stands for the file's own rate
+                gone = SHAPES if "replay" in given else ()
+                raw[part] = {key: value for key, value in raw[part].items() if key not in gone} | given
         return cls.parse(raw | ({"gates": list(gates)} if gates else {}), source=str(path))
 
     @classmethod

@@ -15,6 +15,8 @@ from loadtest.experiment.units import PositiveSeconds, Rates, Seconds
 
 SHORTEST_PHASE = 5.0
 """Seconds."""
+SHAPES = ("rate", "rates", "duration", "phases")
+"""Keys that say when arrivals come, as a log to replay does."""
 _AS_SHOWN = 1e-5
 """Relative difference of a number that was shown with six digits and read back."""
 

@@ -1,4 +1,5 @@
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,14 @@ def test_a_resolved_experiment_reads_back_equal(tmp_path):
     assert experiment.load.rate == 123.5
     (tmp_path / "experiment.toml").write_text(experiment.to_toml())
     assert Experiment.load_file(str(tmp_path / "experiment.toml")) == experiment
+
+
+def test_a_log_of_the_command_line_stands_for_the_rate_of_the_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(MINIMAL + "[load]\nrate = 9\nduration = 9\nwarmup = 1\n")
+    load = Experiment.load_file(str(path), {"load": {"replay": "log", "speed_up": 2, "rate": None}}).load
+    assert (load.replay, load.speed_up, load.warmup) == (Path("log"), 2, 1)
+    assert not load.model_fields_set & {"rate", "duration"}
 
 
 def test_no_limit_survives_being_written_and_read_back(tmp_path):
