@@ -26,14 +26,17 @@ class SampleFile:
         path: of the file.
         schema: of its samples; texts that repeat are read as a dictionary instead.
         later: columns that older runs lack; they are null there.
+        kept: what must live as long as the file is read, such as its temporary folder.
 
     Raises:
         UsageError: it differs from what was written.
         OSError, pa.ArrowException, KeyError: it is no sample file.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, later: Collection[str] = ()) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, schema: pa.Schema, later: Collection[str] = (), kept: object = None
+    ) -> None:
+        self.path, self._kept = path, kept
         with path.open("rb") as file:
             self.digest = hashlib.file_digest(file, "sha256").hexdigest()
             self._state = _state(os.fstat(file.fileno()))

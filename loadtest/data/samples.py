@@ -84,7 +84,7 @@ class SampleSet:
         self._file = samples if isinstance(samples, SampleFile) else None
         if isinstance(samples, pa.Table):
             self.table = samples.combine_chunks()
-        self.digest = self._file.digest if self._file else digest
+        self.digest = digest or (self._file.digest if self._file else None)
         """SHA-256 of the file that these samples were read from, in hexadecimal; None: of no file."""
 
     @cached_property

@@ -50,10 +50,13 @@ def stream_of(folder, *facts, last=None):
         (stream_facts(LOAD, 1.45), stream_facts(LOAD), 40, 2.1, "^None$"),
     ],
 )
-def test_what_can_be_judged(tmp_path, facts, last, samples, seconds, says):
+@pytest.mark.parametrize("in_memory", [10**6, 7])
+def test_what_can_be_judged(tmp_path, facts, last, samples, seconds, says, in_memory):
     stream_of(tmp_path, facts, last=last)
     assert is_cut_off(tmp_path)
-    there = read_cut_off_run(tmp_path, 60.0)
+    there = read_cut_off_run(tmp_path, 60.0, in_memory)
+    assert there.samples.table.equals(SAMPLES.table.slice(0, samples))
+    assert there.load["schedule_lag_ms_p99"] == (pytest.approx(1.0) if seconds else None)
     assert (len(there.samples), there.load["duration_s"]) == (samples, seconds)
     assert there.load["valid"] is True
     assert len(there.samples.digest) == 64
