@@ -59,17 +59,17 @@ def test_a_person_compares_two_versions(page, double, job):
         wait_for(page, lambda b: len(b.find_elements(By.CSS_SELECTOR, "#latency polyline")) == 4)
         # the gates are looked at while the load lasts
         wait_for(page, lambda b: "…" in b.find_element(By.CSS_SELECTOR, "#gates .word").text)
-        assert "over all analyses together" in page.find_element(By.ID, "claim").text
+        wait_for(page, lambda b: "over all analyses together" in b.find_element(By.ID, "claim").text)
         # enough of it; the verdict, each gate's interval, and the report
         pages.stop()
         wait_for(page, lambda b: b.find_element(By.ID, "report"))
-        word = page.find_element(By.ID, "word").text
+        # what is shown is drawn anew once a second, also while it is read or clicked
+        word = wait_for(page, lambda b: b.find_element(By.ID, "word").text)
         assert word.split()[1] in ("PASS", "FAIL", "INCONCLUSIVE")
-        # the table is drawn anew once a second, also while it is read
         wait_for(page, lambda b: "accuracy >= stable - 1pp" in texts(b, "#gates code"))
         wait_for(page, lambda b: any("to" in text for text in texts(b, "#gates td.n")))
         assert page.find_elements(By.CSS_SELECTOR, "#gates svg circle")
-        page.find_element(By.ID, "report").click()
+        wait_for(page, lambda b: b.find_element(By.ID, "report").click() or True)
         page.switch_to.window(page.window_handles[-1])
         assert wait_for(page, lambda b: b.find_element(By.TAG_NAME, "h1")).text == word
         assert page.find_elements(By.CSS_SELECTOR, "figure svg polyline")

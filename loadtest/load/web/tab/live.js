@@ -124,13 +124,18 @@ function showLatency(live) {
   find("latency").replaceChildren(shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, ...parts));
 }
 
+// what is drawn: what has not changed stays as it is, so that a click or a selection is not lost
+let drawn = "";
+
 async function refresh() {
   try {
     const answer = await fetch("live.json", { cache: "no-store" });
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-    const live = await answer.json();
-    [showState, showVersions, showGates, showLatency].forEach((show) => show(live));
+    const text = await answer.text();
+    if (text !== drawn) [showState, showVersions, showGates, showLatency].forEach((show) => show(JSON.parse(text)));
+    drawn = text;
   } catch (error) {
+    drawn = "";
     find("state").replaceChildren(element("strong", {}, "no figures"), element("p", {}, `Locust does not answer (${error.message})`));
   }
   // as high as its content, where it stands inside Locust's tab
