@@ -61,11 +61,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--only", choices=SECTIONS, action="append", help="these sections; others stay as they are"
     )
+    parser.add_argument(
+        "--continue",
+        dest="goes_on",
+        action="store_true",
+        help="with --only control: keep its runs, and measure those that are missing to --runs",
+    )
     parser.add_argument("--tables", action="store_true", help="measure nothing, only write the docs again")
     parser.add_argument(
         "--live", type=int, metavar="N", help="instead: add N live A/A runs of half a minute on the local lab"
     )
     options = parser.parse_args(arguments)
+    if options.goes_on and (options.only != ["control"] or options.quick):
+        parser.error("--continue goes with --only control")
     results = {} if options.quick else report.read(RESULTS)
     for _ in range(options.live or 0):
         done = results.setdefault("live", [])
@@ -74,7 +82,11 @@ def main(arguments: list[str]) -> int:
         print(f"live: {done[-1]['verdict']}, {done[-1]['reason']}", flush=True)
     for name in [] if options.tables or options.live else options.only or SECTIONS:
         begun = time.monotonic()
-        results[name] = SECTIONS[name](40 if options.quick else options.runs, options.seed)
+        runs = 40 if options.quick else options.runs
+        if options.goes_on:
+            results[name] = control.measure(runs, options.seed, results.get(name, ()))
+        else:
+            results[name] = SECTIONS[name](runs, options.seed)
         print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
         if not options.quick:
             report.keep(RESULTS, name, results[name])

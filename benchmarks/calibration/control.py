@@ -6,6 +6,7 @@ deployments of one version differ, each of the three is slower or faster by a fa
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ MARGINS = (
     "accuracy >= stable - 1pp",
 )
 RATE = 50.0
+BLOCK = 50
+"""Runs that are drawn together, from a seed of their own."""
 
 
 class Case(NamedTuple):
@@ -44,38 +47,61 @@ CASES = (
 )
 
 
-def measure(runs: int, seed: int) -> list[dict[str, Any]]:
-    """Every case on every host."""
+def measure(runs: int, seed: int, done: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Every case on every host.
+
+    Args:
+        runs: a cell, those that are done included.
+        seed: the same gives the same rows, measured at once or in pieces of whole blocks.
+        done: rows of an earlier call, to go on from.
+    """
+    before = {(row["what"], row["host"]): row for row in done}
     return [
-        _cell(case, host, runs, np.random.default_rng([seed, 15, i, j]))
+        cell(case, host, runs, [seed, 15, i, j], before.get((case.what, host.name), {}))
         for i, case in enumerate(CASES)
         for j, host in enumerate(HOSTS)
     ]
 
 
-def _cell(case: Case, host: Host, runs: int, rng: np.random.Generator) -> dict[str, Any]:
-    with_it, without = (_experiment(case.gates, control=control) for control in (True, False))
-    facts = RunFacts(backend="local", load=LoadFacts(offered_rps=RATE, achieved_rps=RATE, duration_s=SECONDS))
-    words: dict[str, list[Word]] = {"control": [], "plain": []}
-    for start in range(0, runs, 50):
-        at, latencies = side_by_side(host, min(50, runs - start), 3, SECONDS, RATE, rng)
-        for moments, *each in zip(at, *latencies, strict=True):
-            factors = np.exp(rng.normal(0, case.spread, 3)) * (1, case.slower, 1)
-            own = tuple(latency * factor for latency, factor in zip(each, factors, strict=True))
-            samples, dataset = simulated(moments, own, 0.0, rng)
-            for name, experiment in (("control", with_it), ("plain", without)):
-                kept = samples if name == "control" else samples.where(~samples.is_role(Role.CONTROL))
-                words[name].append(judge(Run.gather(experiment, dataset, kept, facts)).verdict)
+def cell(
+    case: Case, host: Host, runs: int, seed: list[int], before: dict[str, Any], block: int = BLOCK
+) -> dict[str, Any]:
+    """One case on one host; see ``measure``."""
+    done = before.get("runs", 0)
+    counts = {
+        f"{name}_{word.value.lower()}": round(before.get(f"{name}_{word.value.lower()}", 0.0) * done)
+        for name in ("control", "plain")
+        for word in Word
+    }
+    for start in range(done, runs, block):
+        rng = np.random.default_rng([*seed, start])
+        for with_it, without in _block(case, host, min(block, runs - start), rng):
+            counts[f"control_{with_it.value.lower()}"] += 1
+            counts[f"plain_{without.value.lower()}"] += 1
+    runs = max(runs, done)
     return {
         "what": case.what,
         "host": host.name,
         "runs": runs,
-        **{
-            f"{name}_{word.value.lower()}": float(np.mean([said is word for said in found]))
-            for name, found in words.items()
-            for word in Word
-        },
+        **{name: count / runs for name, count in counts.items()},
     }
+
+
+def _block(case: Case, host: Host, runs: int, rng: np.random.Generator) -> Iterator[tuple[Word, Word]]:
+    """The verdicts of each run, with its control and without."""
+    with_it, without = (_experiment(case.gates, control=control) for control in (True, False))
+    facts = RunFacts(backend="local", load=LoadFacts(offered_rps=RATE, achieved_rps=RATE, duration_s=SECONDS))
+    at, latencies = side_by_side(host, runs, 3, SECONDS, RATE, rng)
+    for moments, *each in zip(at, *latencies, strict=True):
+        factors = np.exp(rng.normal(0, case.spread, 3)) * (1, case.slower, 1)
+        own = tuple(latency * factor for latency, factor in zip(each, factors, strict=True))
+        samples, dataset = simulated(moments, own, 0.0, rng)
+        said = plain = judge(Run.gather(with_it, dataset, samples, facts)).verdict
+        if said is Word.INVALID:
+            # any other verdict is that of the gates, which know nothing of the control
+            kept = samples.where(~samples.is_role(Role.CONTROL))
+            plain = judge(Run.gather(without, dataset, kept, facts)).verdict
+        yield said, plain
 
 
 def _experiment(gates: tuple[str, ...], *, control: bool) -> Experiment:
