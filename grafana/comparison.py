@@ -21,6 +21,10 @@ def _gate(value: str, by: str = "gate") -> str:
     return _over_range(f'loadproof_gate_value{{run="$run", value="{value}"}}', by)
 
 
+def _noise(value: str, by: str = "gate") -> str:
+    return _over_range(f'loadproof_gate_control{{run="$run", value="{value}"}}', by)
+
+
 def page() -> Page:
     """The dashboard."""
     return (
@@ -115,6 +119,18 @@ def page() -> Page:
                 "What the candidate must meet: the whole interval must be within the margin.",
                 "no verdict yet",
             ),
+            rows(
+                "Control",
+                {
+                    "estimate": _noise("estimate", "gate, unit"),
+                    "low": _noise("low"),
+                    "high": _noise("high"),
+                },
+                "gate",
+                "A second deployment of stable against stable, by the same tests: the run's own noise.",
+                "no control",
+            ),
+            widths=(9, 9, 6),
         )
         .title("Over time")
         .row(

@@ -22,7 +22,7 @@ def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     return {
         "cpus": psutil.cpu_count(),
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "python": platform.python_version(),
         "kernel": platform.release(),
         "locust": version("locust"),
@@ -40,7 +40,8 @@ def _may_be_real_time() -> bool:
     return True
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """The processor's name, or at least its architecture."""
     try:
         names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
     except OSError:

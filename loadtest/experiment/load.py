@@ -177,30 +177,12 @@ class Load(Part):
 
     @model_validator(mode="after")
     def _control_goes_with(self) -> Self:
-        if self.control and (why := self.refuses_control):
-            raise ValueError(f"control does not go with {why}; leave one of them out")
+        if self.control and self.traffic != "duet":
+            raise ValueError(
+                f"control does not go with traffic {self.traffic}: only in a duet does every version get "
+                "every row; leave one of them out"
+            )
         return self
-
-    @property
-    def refuses_control(self) -> str:
-        """The key that a control does not go with, and why; empty: it goes with all that is asked."""
-        return next(
-            (
-                f"{name}: {why}"
-                for name, given, why in (
-                    (
-                        f"traffic {self.traffic}",
-                        self.traffic != "duet",
-                        "only in a duet does every version get every row",
-                    ),
-                    ("until_decided", self.until_decided, "a run is held against its own noise at its end"),
-                    ("rates", bool(self.rates), "noise at one rate says nothing of another"),
-                    ("restarts", self.restarts > 1, "restarts show already how deployments differ"),
-                )
-                if given
-            ),
-            "",
-        )
 
     @model_validator(mode="after")
     def _shape_goes_alone(self) -> Self:

@@ -22,11 +22,13 @@ from loadtest.judge.outcomes import Flags, Outcomes, first_places
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import Run
 from loadtest.judge.verdict import CacheSummary
+from loadtest.stats.location_shift import location_shift
 from loadtest.stats.quantiles import Blocked, block_count, log_ratio
 from loadtest.stats.time_blocks import SHORTEST_BLOCK
 
 FEWEST = 50
 """Answers in each half below which nothing is said."""
+_FEWEST_RANKED = 10
 _FEWEST_BEYOND = 5
 _FEWEST_BLOCKS = 6
 _USUAL = (0.5,)
@@ -95,18 +97,37 @@ def effects(run: Run, role: Role, quantiles: Iterable[float], alpha: float) -> l
         quantiles: of latency.
         alpha: error on each side of the intervals.
     """
-    halves = _halves(run.evidence.of(role), run.dataset.request)
+    quantiles, halves = set(quantiles), _halves(run.evidence.of(role), run.dataset.request)
     if halves is None:
-        return []
+        return _of_short_first_asks(run, role) if _USUAL[0] in quantiles else []
     asked, others = halves
     fewest = min(asked.smallest_rest, others.smallest_rest)
     found = []
-    for q in sorted(set(quantiles)):
+    for q in sorted(quantiles):
         if fewest * min(q, 1 - q) >= _FEWEST_BEYOND:
             estimate = log_ratio(asked, others, q)
             low, high = estimate.interval(alpha)
             found.append(CacheEffect(q, math.exp(estimate.value), math.exp(low), math.exp(high)))
     return found
+
+
+def _of_short_first_asks(run: Run, role: Role) -> list[CacheEffect]:
+    """The same of a few rows that soon come again, for which there are no time blocks.
+
+    A draw decided which rows were asked, so ranks alone tell; at the level of what is said, as such a run has
+    little else but repeats to lose.
+    """
+    outcomes = run.evidence.of(role)
+    first = _first_asks(outcomes, run.dataset.request) & ~outcomes.failed
+    asked, others = (first & (outcomes.asked_before == flag) for flag in (1, 0))
+    if min(asked.sum(), others.sum()) < _FEWEST_RANKED or not _is_short(outcomes.scheduled_at[first]):
+        return []
+    shift = location_shift(np.log(outcomes.latency[asked]), np.log(outcomes.latency[others]), SURE)
+    return [CacheEffect(_USUAL[0], *(math.exp(min(end, 700.0)) for end in shift))]
+
+
+def _is_short(at: NDArray[np.float64]) -> bool:
+    return not block_count(float(at.max())) and at.max() // SHORTEST_BLOCK < _FEWEST_BLOCKS
 
 
 def summarise_cache(run: Run, role: Role) -> CacheSummary | None:

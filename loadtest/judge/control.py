@@ -4,6 +4,10 @@ What the same tests then find is noise of the machine, as nothing else differs. 
 stable is beyond its margin where control and stable are shown to differ by more than it. Either direction
 counts: a stable that had bad luck lets a bad candidate pass. All gates together call equal deployments
 different in at most ``alpha`` of runs without margins, and hardly ever with them.
+
+A run that ended as soon as it was decided is held against itself at the moment at which it ended, at the
+level that holds at every moment. With several restarts the control is deployed again in each; the runs at
+several rates share ``alpha``.
 """
 
 from __future__ import annotations
@@ -19,8 +23,8 @@ from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import Role
 from loadtest.judge.explanations import amount
 from loadtest.judge.measurement import Measurement, shown
-from loadtest.judge.metric_tests import measure
 from loadtest.judge.paired_outcomes import NoEvidence
+from loadtest.judge.restarts import measure_restarts
 from loadtest.judge.run import Run, RunFacts
 from loadtest.judge.significance import Level, holm
 from loadtest.judge.verdict import ControlGate
@@ -40,12 +44,18 @@ def against_itself(run: Run) -> Run | None:
     return Run.gather(run.experiment, run.dataset, _renamed(samples), _facts(run.facts))
 
 
-def compare_with_control(itself: Run) -> list[ControlGate]:
-    """Each gate for control against stable; ``itself`` is of ``against_itself``."""
-    level = Level(itself.alpha)
+def compare_with_control(itself: Run, rates: int = 1) -> list[ControlGate]:
+    """Each gate for control against stable.
+
+    Args:
+        itself: of ``against_itself``.
+        rates: of how many runs at rates of their own this is one.
+    """
+    level = Level(itself.alpha, itself.evidence.duration if itself.experiment.load.until_decided else None)
     found = [_Compared(gate, itself) for gate in itself.experiment.gates]
     tested = [each for each in found if each.is_tested]
-    shown_to_differ = dict(zip(map(id, tested), holm([e.p(level) for e in tested], level.alpha), strict=True))
+    refused = holm([each.p(level) for each in tested], level.alpha / rates)
+    shown_to_differ = dict(zip(map(id, tested), refused, strict=True))
     return [each.result(level, shown_to_differ.get(id(each), each.known_beyond)) for each in found]
 
 
@@ -80,7 +90,7 @@ class _Compared:
         self._gate = gate
         self.measured: Measurement | None
         try:
-            self.measured = measure(gate, itself)
+            self.measured = measure_restarts(gate, itself)
         except NoEvidence:
             self.measured = None
         self._both_ways = gate.against == "stable"

@@ -18,6 +18,11 @@ from loadtest.judge.run import Run
 
 LEAST_LABELS = 0.5
 """Share of a version's answers that must be labels for its quality to mean anything."""
+LEAST_KAPPA = -0.1
+"""Cohen's kappa of answers and labels below which answers are worse than chance, and not merely poor."""
+_SURE = 3.0
+"""Standard errors below it that both versions must be."""
+_FEWEST = 30
 _SHOWN = 3
 _OPPOSITES = ({"0", "1"}, {"0.0", "1.0"}, {"False", "True"}, {"false", "true"})
 
@@ -61,6 +66,48 @@ def no_labels(run: Run) -> str | None:
                 "write labels as the model does, or serve an output that is a label"
             )
     return None
+
+
+def worse_than_chance(run: Run) -> str | None:
+    """Why nothing can be compared: both versions agree with the labels less than chance would; None: not so.
+
+    No model does that. The labels mean something else, as 0 and 1 exchanged do, or are those of other rows.
+    """
+    if run.experiment.data.task != "classification" or not run.dataset.labelled:
+        return None
+    found = [_kappa(run.evidence.of(role), run) for role in ROLES]
+    if any(each is None or each[0] + _SURE * each[1] > LEAST_KAPPA for each in found):
+        return None
+    right = [float(o.correct[~o.failed].mean()) for o in (run.evidence.of(role) for role in ROLES)]
+    return (
+        f"both versions give the label less often than by chance ({right[0]:.1%} and {right[1]:.1%} of their "
+        "answers): the labels mean something else than the answers, or are those of other rows; check the "
+        "label column and its coding"
+    )
+
+
+def _kappa(outcomes: Outcomes, run: Run) -> tuple[float, float] | None:
+    """Cohen's kappa of a version's answers and its standard error; None: too few rows, or nothing varies."""
+    row, right = outcomes.row[~outcomes.failed], outcomes.row[outcomes.correct & ~outcomes.failed]
+    seen = np.zeros(len(run.dataset.content), dtype=bool)
+    seen[run.dataset.content[row]] = True
+    rows = int(seen.sum())
+    if rows < _FEWEST:
+        return None
+    labels, code = np.unique(run.dataset.labels, return_inverse=True)
+    if len(labels) < 2:  # nothing to exchange
+        return None
+    # what the recorder called correct is the label, in whatever words
+    said = np.bincount(code[right], minlength=len(labels)).astype(np.float64)
+    wrong = pc.value_counts(outcomes.prediction.filter(~(outcomes.correct | outcomes.failed)))
+    counts = {each["values"]: each["counts"] for each in wrong.to_pylist()}
+    said += [counts.get(label, 0) for label in labels.tolist()]
+    chance = float(np.dot(np.bincount(code[row], minlength=len(labels)), said)) / len(row) ** 2
+    if chance >= 1:
+        return None
+    share = len(right) / len(row)
+    error = (max(share * (1 - share), 1 / rows) / rows) ** 0.5
+    return (share - chance) / (1 - chance), error / (1 - chance)
 
 
 def _quoted(texts: Iterable[str]) -> str:

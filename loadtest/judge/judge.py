@@ -18,7 +18,7 @@ import numpy as np
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.caches import summarise_cache
 from loadtest.judge.control import against_itself, compare_with_control, noise
-from loadtest.judge.foreign_answers import foreign, no_labels
+from loadtest.judge.foreign_answers import foreign, no_labels, worse_than_chance
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.gate_test import Judged, decide
 from loadtest.judge.interim import judge_until_decided
@@ -59,8 +59,8 @@ def judge(run: Run) -> Verdict:
     return judge_gates(run).verdict
 
 
-def judge_gates(run: Run) -> Judgement:
-    """As ``judge``, with each gate on its own.
+def judge_gates(run: Run, rates: int = 1) -> Judgement:
+    """As ``judge``, with each gate on its own; ``rates``: of how many runs at rates of their own it is one.
 
     Raises:
         GateError: a gate names a column or value that the evaluation set does not have.
@@ -71,11 +71,11 @@ def judge_gates(run: Run) -> Judgement:
         judged, decided_after = judge_until_decided(run)
     else:
         judged = [decide(gate, run, Level(run.alpha)) for gate in run.experiment.gates]
-    problem = _measurement_problem(run) or no_labels(run)
+    problem = _measurement_problem(run) or no_labels(run) or worse_than_chance(run)
     judged, saturated = with_saturation(judged, run)
     died = _death(run)
     itself = against_itself(run)
-    control = compare_with_control(itself) if itself else []
+    control = compare_with_control(itself, rates) if itself else []
     if problem:
         word, reason = Word.INVALID, problem
     elif died:

@@ -44,8 +44,8 @@ def judge_rates(runs: Sequence[Run]) -> RatesVerdict:
     """Judge runs that differ in nothing but their rate.
 
     FAIL needs a gate that fails after Holm's correction over the gates of all rates. A rate that the
-    generator could not keep up proves nothing, and makes the whole INVALID unless another proves harm. A
-    candidate that died at a rate is a FAIL.
+    generator could not keep up, or at which a control shows too much noise, proves nothing, and makes the
+    whole INVALID unless another proves harm. A candidate that died at a rate is a FAIL.
 
     Args:
         runs: at least one, by ascending rate.
@@ -56,7 +56,7 @@ def judge_rates(runs: Sequence[Run]) -> RatesVerdict:
     died: list[str] = []
     for run in runs:
         rate = run.experiment.load.rate
-        verdict, gates = judge_gates(run)
+        verdict, gates = judge_gates(run, len(runs))
         found.append(AtRate(rate=rate, verdict=verdict, changes=diff_runs(runs[0], run) if found else None))
         if verdict.verdict is Word.INVALID:
             invalid.append(f"at {rate:g}/s: {verdict.reason}")

@@ -29,7 +29,7 @@ def rows(verdict: RatesVerdict) -> list[tuple[str, ...]]:
     """A line for each rate and version, as text in the order of ``HEADINGS``."""
     lines: list[tuple[str, ...]] = []
     for at in verdict.rates:
-        for role in ROLES:
+        for role in at.verdict.versions:
             seen = _summary(at, role)
             first = role == ROLES[0]
             lines.append(

@@ -18,7 +18,7 @@ import numpy as np
 from loadtest.data.cut_off_run import is_cut_off
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, holds_samples, write_file
 from loadtest.data.samples import SampleSet
-from loadtest.experiment.role import ROLES
+from loadtest.experiment.role import ROLES_WITH_CONTROL, Role
 from loadtest.workflows.deployment import measure
 from loadtest.workflows.load_follower import Progress
 from loadtest.workflows.prepare import Ready
@@ -29,12 +29,12 @@ Facts = dict[str, Any]
 def measure_restarts(ready: Ready, folder: Path, progress: Progress) -> None:
     """Measure every restart; ``folder`` is complete after each, whatever happens to the next.
 
-    The version that is started first alternates, and each restart has arrivals and rows of its own.
+    The versions take turns at being started first, and each restart has arrivals and rows of its own.
 
     Raises:
         LabError: a lab did not start or broke.
     """
-    experiment, (stable, candidate) = ready.experiment, ready.versions
+    experiment, versions = ready.experiment, ready.versions
     for index in range(experiment.load.restarts):
         progress.step(f"restart {index + 1} of {experiment.load.restarts}")
         load = experiment.load.model_copy(update={"restarts": 1, "seed": experiment.load.seed + index})
@@ -42,7 +42,8 @@ def measure_restarts(ready: Ready, folder: Path, progress: Progress) -> None:
         job = folder / f"restart-{index + 1}"
         job.mkdir()
         write_file(job, EXPERIMENT, part.to_toml())
-        order = (candidate, stable) if index % 2 else (stable, candidate)
+        first = index % len(versions)
+        order = versions[first:] + versions[:first]
         try:
             measure(ready._replace(experiment=part, versions=order), job, progress)
         finally:
@@ -68,8 +69,9 @@ def _add(folder: Path, job: Path) -> None:
     restarts = [*whole_load.get("restarts", []), {"begins_s": begins, "moved_s": shift, **load}]
     run_facts = [*whole_environment.get("restarts", []), environment["server_facts"]]
     samples.write(folder / SAMPLES)
-    write_file(folder, LOAD, _joined_load(restarts))
-    versions = {role: _joined_facts([one[role] for one in run_facts]) for role in ROLES}
+    roles = [role for role in ROLES_WITH_CONTROL if role in environment["server_facts"]]
+    write_file(folder, LOAD, _joined_load(restarts, roles))
+    versions = {role: _joined_facts([one[role] for one in run_facts]) for role in roles}
     write_file(folder, ENVIRONMENT, whole_environment | {"server_facts": versions, "restarts": run_facts})
 
 
@@ -77,7 +79,7 @@ def _first(samples: SampleSet) -> float:
     return float(samples.scheduled_at.min()) if len(samples) else 0.0
 
 
-def _joined_load(restarts: list[Facts]) -> Facts:
+def _joined_load(restarts: list[Facts], roles: list[Role]) -> Facts:
     """load.json of the whole: rates over all restarts, the worst lag, invalid when any is."""
     bad = next((number for number, one in enumerate(restarts) if not one["valid"]), None)
     lags = [one["schedule_lag_ms_p99"] for one in restarts if one["schedule_lag_ms_p99"] is not None]
@@ -88,8 +90,8 @@ def _joined_load(restarts: list[Facts]) -> Facts:
         "achieved_rps": float(np.dot([one["achieved_rps"] for one in restarts], weight)),
         "schedule_lag_ms_p99": max(lags, default=None),
         "duration_s": float(seconds.sum()),
-        "resent": {role: sum(one.get("resent", {}).get(role, 0) for one in restarts) for role in ROLES},
-        "not_answers": {role: _texts(restarts, role) for role in ROLES},
+        "resent": {role: sum(one.get("resent", {}).get(role, 0) for one in restarts) for role in roles},
+        "not_answers": {role: _texts(restarts, role) for role in roles},
         "valid": bad is None,
         "reason": None if bad is None else f"restart {bad + 1}: {restarts[bad]['reason']}",
         "restarts": restarts,

@@ -60,7 +60,7 @@ def test_the_first_screen_answers():
     assert first == [
         *("Verdict", "Split", "Latency p50", "Latency p95", "Latency p99"),
         *("Errors", "Accuracy", "Throughput", "Goodput", "CPU throttled"),
-        *("Latency", "Gates"),
+        *("Latency", "Gates", "Control"),
     ]
 
 

@@ -121,15 +121,26 @@ def _judged(run: str, verdict: Mapping[str, Any]) -> Iterator[Metric]:
     gates = verdict["gates"]
     said = [(run, gate["name"], gate["verdict"], 1) for gate in gates]
     yield _gauge("gate_verdict", "A gate's word.", ["run", "gate", "verdict"], said)
-    ends = (dict(zip(("low", "high"), gate["interval"], strict=True)) | gate for gate in gates)
     yield _gauge(
         "gate_value",
         "A gate's estimate, the ends of its interval and its margin, in its unit.",
         ["run", "gate", "unit", "value"],
-        (
-            (run, gate["name"], gate["unit"], name, gate[name])
-            for gate in ends
-            for name in ("estimate", "low", "high", "margin")
-            if gate[name] is not None
-        ),
+        _values(run, gates, ("estimate", "low", "high", "margin")),
     )
+    yield _gauge(
+        "gate_control",
+        "The same of a control against stable: the estimate and the ends of its interval.",
+        ["run", "gate", "unit", "value"],
+        _values(run, verdict.get("control", ()), ("estimate", "low", "high")),
+    )
+
+
+def _values(
+    run: str, gates: Iterable[Mapping[str, Any]], names: Sequence[str]
+) -> Iterator[tuple[str, str, str, str, float]]:
+    """What is known of each gate, a row per value."""
+    for gate in gates:
+        known = dict(zip(("low", "high"), gate["interval"], strict=True)) | gate
+        for name in names:
+            if known[name] is not None:
+                yield run, gate["name"], gate["unit"], name, known[name]

@@ -8,7 +8,7 @@ content is ``LivePage.figures``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,9 @@ from loadtest.colours import (
     VERSION_COLOURS_ON_DARK,
 )
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES, Role
 
 TAB = {"key": "loadproof", "title": "Loadproof"}
-TABLE = {
-    "key": TAB["key"],
-    "structure": [
-        {"key": "name", "title": "Figure"},
-        {"key": "stable", "title": "stable"},
-        {"key": "candidate", "title": "candidate"},
-    ],
-}
 _POINTS = 600
 _SHOWN = {"done": "answers", "errors": "errors", "p50": "p50 ms", "p95": "p95 ms", "p99": "p99 ms"}
 _CLAIM = "Each interval is valid over all analyses together, so watching does no harm."
@@ -62,6 +55,7 @@ class LivePage:
         self._experiment: Experiment | None = None
         self._event: dict[str, Any] | None = None
         self._gates: list[dict[str, Any]] = []
+        self._control: list[dict[str, Any]] = []
         self._history: deque[dict[str, Any]] = deque(maxlen=_POINTS)
         self._verdict: dict[str, Any] | None = None
 
@@ -70,7 +64,7 @@ class LivePage:
         self._experiment = experiment
         self._state = "warming up"
         self._reason = experiment.description or experiment.name
-        self._event, self._verdict, self._gates = None, None, []
+        self._event, self._verdict, self._gates, self._control = None, None, [], []
         self._history.clear()
 
     def show(self, event: dict[str, Any]) -> None:
@@ -92,7 +86,7 @@ class LivePage:
     def judged(self, run: str, verdict: dict[str, Any]) -> None:
         """The content of the ``verdict.json`` of the run whose folder has this name."""
         self._state, self._reason = "over", verdict["reason"]
-        self._gates = verdict["gates"]
+        self._gates, self._control = verdict["gates"], verdict.get("control", [])
         self._verdict = {"verdict": verdict["verdict"], "report": f"/runs/{run}/report.html"}
 
     def failed(self, reason: str) -> None:
@@ -105,11 +99,12 @@ class LivePage:
         return {
             "state": "failed" if problem else self._state,
             "reason": str(problem or self._reason),
-            "versions": experiment.versions.model_dump() if experiment else None,
+            "versions": _versions(experiment) if experiment else None,
             "duration": experiment.load.duration if experiment else None,
             "figures": self._event,
             "history": list(self._history),
             "gates": self._gates,
+            "control": self._control,
             "claim": _CLAIM if self._gates and not self._verdict else "",
             "verdict": self._verdict,
         }
@@ -122,12 +117,19 @@ class LivePage:
             for key, title in _SHOWN.items()
         ]
         said = self._verdict["verdict"] if self._verdict else self._state
-        return [{"name": said, "stable": "", "candidate": ""}, *shown]
+        return [{"name": said, **dict.fromkeys(versions or ROLES, "")}, *shown]
 
-    def extend(self, app: Flask, template_args: dict[str, Any]) -> None:
-        """Add the tab and the page to Locust's application, before its first request, and to its pages."""
+    def extend(self, app: Flask, template_args: dict[str, Any], roles: Sequence[Role] = ROLES) -> None:
+        """Add the tab and the page to Locust's application, before its first request, and to its pages.
+
+        Args:
+            app: Locust's.
+            template_args: of its pages.
+            roles: that the tab's table has a column for.
+        """
+        columns = [{"key": "name", "title": "Figure"}, *({"key": str(r), "title": str(r)} for r in roles)]
         template_args["extended_tabs"] = [TAB]
-        template_args["extended_tables"] = [TABLE]
+        template_args["extended_tables"] = [{"key": TAB["key"], "structure": columns}]
         blueprint = Blueprint("loadproof", __name__, url_prefix="/loadproof")
 
         @blueprint.route("/")
@@ -172,6 +174,12 @@ def add_routes(app: Flask, registry: CollectorRegistry, results: Path) -> None:
 
     app.add_url_rule("/metrics", view_func=metrics)
     app.add_url_rule("/runs/<run>/report.html", view_func=report)
+
+
+def _versions(experiment: Experiment) -> dict[str, str]:
+    """The name of the version that each role deploys."""
+    named = experiment.versions.model_dump()
+    return {role: named[Role.STABLE if role == Role.CONTROL else role] for role in experiment.roles}
 
 
 def _text(value: float | None) -> str:

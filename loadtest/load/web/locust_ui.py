@@ -69,9 +69,10 @@ def start(environment: Environment, **_: object) -> None:
     def chosen() -> Experiment:
         load = {name: getattr(options, name) for name in ("traffic", "rate", "duration")}
         experiment = inputs.locate(Experiment.load_file(options.experiment, {"load": load}))
-        if experiment.load.control:
+        if experiment.load.control and experiment.target is None:
             raise ExperimentError(
-                "these pages show two versions; leave out [load] control, or run loadproof compare"
+                "the lab behind these pages has no second deployment of stable; leave out [load] control, "
+                "name three servers under [target], or run loadproof compare"
             )
         return experiment
 
@@ -88,7 +89,7 @@ def start(environment: Environment, **_: object) -> None:
         registry = CollectorRegistry()
         registry.register(metrics)
         add_routes(web.app, registry, settings.results)
-        page.extend(web.app, web.template_args)
+        page.extend(web.app, web.template_args, chosen().roles)
         web.app.wsgi_app = Border(web.app.wsgi_app, [*settings.page_hosts, *_host_of(pages)])
         web.app.before_request(lambda: _before_stop(environment))
     hooks = RunHooks(

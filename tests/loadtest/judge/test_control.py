@@ -11,7 +11,9 @@ from loadtest.data.dataset import Dataset
 from loadtest.errors import ExperimentError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES_WITH_CONTROL, Role
+from loadtest.judge.control import against_itself, compare_with_control
 from loadtest.judge.judge import judge
+from loadtest.judge.rate_sweep import judge_rates
 from loadtest.judge.run import LoadFacts, Run, RunFacts, VersionFacts
 from loadtest.judge.verdict import Word
 from loadtest.report.machine_formats import to_json, to_markdown
@@ -22,12 +24,16 @@ AT = np.sort(np.random.default_rng(1).uniform(0, SECONDS, ARRIVALS))
 
 
 class Arm(NamedTuple):
-    """How a version differs from the others."""
+    """How a version differs from the others; ``then``: how much slower it is in the second half."""
 
     slower: float = 0.0
+    then: float | None = None
     wrong: float = 0.0
     errors: float = 0.0
     absent: bool = False
+
+
+HONEST = Arm()
 
 
 def experiment(*gates: str, **load: object) -> Experiment:
@@ -43,12 +49,20 @@ def experiment(*gates: str, **load: object) -> Experiment:
     )
 
 
-def run_of(control: Arm, *gates: str, facts: dict | None = None) -> Run:
+def run_of(
+    control: Arm,
+    *gates: str,
+    facts: dict | None = None,
+    candidate: Arm = HONEST,
+    restarts: list[dict] | None = None,
+    **load: object,
+) -> Run:
     rng, samples = np.random.default_rng(2), []
-    for role, arm in zip(ROLES_WITH_CONTROL, (Arm(), Arm(), control), strict=True):
+    for role, arm in zip(ROLES_WITH_CONTROL, (Arm(), candidate, control), strict=True):
         if arm.absent:
             continue
-        latency = rng.lognormal(np.log(0.01), 0.3, ARRIVALS) + arm.slower
+        slower = np.where(SECONDS / 2 > AT, arm.slower, arm.slower if arm.then is None else arm.then)
+        latency = rng.lognormal(np.log(0.01), 0.3, ARRIVALS) + slower
         wrong, failed = (rng.random(ARRIVALS) < share for share in (0.1 + arm.wrong, arm.errors))
         for i, at in enumerate(AT.tolist()):
             said = None if failed[i] else str((i + int(wrong[i])) % 2)
@@ -57,9 +71,9 @@ def run_of(control: Arm, *gates: str, facts: dict | None = None) -> Run:
     rows = np.arange(float(ARRIVALS))
     labels = np.array([str(i % 2) for i in range(ARRIVALS)])
     dataset = Dataset(Path("none"), rows[:, None], ("x",), labels, None, pa.table({"x": rows}))
-    load = LoadFacts(offered_rps=25, achieved_rps=25, duration_s=SECONDS)
-    facts_of = RunFacts(backend="local", load=load, versions=facts or {})
-    return Run.gather(experiment(*gates), dataset, sample_set(samples), facts_of)
+    load_facts = LoadFacts(offered_rps=25, achieved_rps=25, duration_s=SECONDS, restarts=restarts or ())
+    facts_of = RunFacts(backend="local", load=load_facts, versions=facts or {})
+    return Run.gather(experiment(*gates, **load), dataset, sample_set(samples), facts_of)
 
 
 NOISE = "control: {}: stable and a second deployment of it differ by"
@@ -90,6 +104,52 @@ def test_the_verdict(what):
     control, gates, word, says = RUNS[what]
     verdict = judge(run_of(control, *gates))
     assert (verdict.verdict, says.format(gates[0]) in verdict.reason) == (word, True), verdict.reason
+
+
+UNTIL_DECIDED = {
+    # an analysis at the end alone would be sure of these 1.6 ms; one of many is not yet
+    "it differs a little": (Arm(slower=0.0016), "p50 <= stable + 1ms", False),
+    "it is slower": (Arm(slower=0.01), "p50 <= stable + 2ms", True),
+    # bets hold at every analysis anyway
+    "it is wrong more often": (Arm(wrong=0.3), "accuracy >= stable - 5pp", True),
+}
+
+
+@pytest.mark.parametrize("what", UNTIL_DECIDED)
+def test_until_decided_it_is_held_against_itself_at_the_level_of_every_moment(what):
+    control, gate, invalid = UNTIL_DECIDED[what]
+    assert judge(run_of(control, gate)).verdict is Word.INVALID
+    verdict = judge(run_of(control, gate, until_decided=True))
+    assert (verdict.verdict is Word.INVALID) is invalid, verdict.reason
+    assert (NOISE.format(gate) in verdict.reason) is invalid
+
+
+HALVES = [{"begins_s": begin, "duration_s": SECONDS / 2} for begin in (0.0, SECONDS / 2)]
+
+
+def test_over_restarts_it_counts_how_deployments_differ():
+    # 8 ms slower in one deployment and 2 in the other: on average that is sure, of any two it is not
+    differs, gate = Arm(slower=0.008, then=0.002), "p50 <= stable + 2ms"
+    assert judge(run_of(differs, gate)).verdict is Word.INVALID
+    shown = judge(run_of(differs, gate, restarts=HALVES)).control[0]
+    assert (shown.beyond, round(shown.estimate)) == (False, 5)
+    # as slow in each
+    assert judge(run_of(Arm(slower=0.008), gate, restarts=HALVES)).control[0].beyond
+
+
+def test_at_several_rates_a_noisy_one_makes_all_invalid_unless_another_proves_harm():
+    gate, noisy, slow = "p50 <= stable + 2ms", Arm(slower=0.01), Arm(slower=0.05)
+    calm, loud, bad = (run_of(Arm(), gate), run_of(noisy, gate), run_of(Arm(), gate, candidate=slow))
+    verdict = judge_rates([calm, loud])
+    assert (verdict.verdict, "control: p50" in verdict.reason) == (Word.INVALID, True)
+    assert judge_rates([calm, calm]).verdict is Word.PASS
+    assert judge_rates([bad, loud]).verdict is Word.FAIL
+
+
+def test_several_rates_share_the_level():
+    run = run_of(Arm(slower=0.0008), "p50 <= stable")
+    itself = against_itself(run)
+    assert [compare_with_control(itself, rates)[0].beyond for rates in (1, 10**6)] == [True, False]
 
 
 def test_the_control_changes_nothing_else_of_a_verdict():
@@ -131,9 +191,6 @@ def test_the_a_a_stands_beside_the_a_b():
 @pytest.mark.parametrize(
     ("load", "says"),
     [
-        ({"until_decided": True}, "until_decided"),
-        ({"rates": [10, 20]}, "rates"),
-        ({"restarts": 3}, "restarts"),
         # users are of one version each
         ({"traffic": "canary"}, "traffic canary"),
         ({"traffic": "stable"}, "traffic stable"),

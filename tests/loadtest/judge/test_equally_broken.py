@@ -86,6 +86,56 @@ def test_answers_to_a_set_of_one_class_may_be_of_the_other():
     assert judge(replace(run.gather(), dataset=named)).verdict is Word.INVALID
 
 
+def exchanged(run, *roles: str, share: float = 1.0):
+    """The same run, where a share of the answers of ``roles`` calls each class by the other's name."""
+    changed = np.arange(len(run.evidence.stable)) % 1000 < 1000 * share
+    for role in roles:
+        outcomes = getattr(run.evidence, role)
+        texts = np.asarray(outcomes.prediction.to_pylist(), dtype=object)
+        texts = np.where(changed, np.where(texts == "0", "1", "0"), texts)
+        right = texts == run.dataset.labels[outcomes.row]
+        other = replace(outcomes, prediction=pa.array(texts.tolist(), pa.string()), correct=right)
+        run = replace(run, evidence=replace(run.evidence, **{role: other}))
+    return run
+
+
+def labelled_run(rows: int = 3000):
+    """Two classes, in turn; both versions are right in 95%."""
+    run = Run(arrivals=rows, rows=rows, gates=EQUAL)
+    labels = np.array(["0", "1"])[np.arange(rows) % 2]
+    gathered = replace(run.gather(), dataset=replace(run.dataset(), labels=labels))
+    for role in ("stable", "candidate"):
+        outcomes = getattr(gathered.evidence, role)
+        right = outcomes.row % 20 != 3
+        said = np.where(right, labels[outcomes.row], np.where(labels[outcomes.row] == "0", "1", "0"))
+        other = replace(outcomes, prediction=pa.array(said.tolist(), pa.string()), correct=right)
+        gathered = replace(gathered, evidence=replace(gathered.evidence, **{role: other}))
+    return gathered
+
+
+@pytest.mark.parametrize(
+    ("roles", "share", "invalid"),
+    [
+        ((), 1.0, False),
+        (("stable", "candidate"), 1.0, True),
+        # one of them is as good as its labels: the gates tell which
+        (("stable",), 1.0, False),
+        (("candidate",), 1.0, False),
+        # poor, and yet no worse than a coin
+        (("stable", "candidate"), 0.5, False),
+        (("stable", "candidate"), 0.7, True),
+    ],
+)
+def test_two_versions_worse_than_chance_are_no_comparison(roles, share, invalid):
+    verdict = judge(exchanged(labelled_run(), *roles, share=share))
+    assert ("less often than by chance" in verdict.reason) is invalid
+    assert (verdict.verdict is Word.INVALID) is invalid, verdict.reason
+
+
+def test_a_few_rows_are_no_proof_that_labels_are_exchanged():
+    assert judge(exchanged(labelled_run(20), "stable", "candidate")).verdict is not Word.INVALID
+
+
 def test_nothing_answered_is_no_foreign_label():
     verdict = Run(candidate=ALWAYS_FAILING, gates=EQUAL).judge()
     assert verdict.verdict is Word.FAIL

@@ -345,8 +345,8 @@ def test_labels_in_other_words_make_no_run_pass():
         "3,000 of 3,000 answers of stable are no label: it answers '0', '1', the labels read 'no', 'yes'; "
         "write labels as the model does, or serve an output that is a label"
     )
-    # wrong, but in the labels' words: that is for the gates
-    assert run.judge().verdict is not Word.INVALID
+    # wrong, but in the labels' words
+    assert "less often than by chance" in run.judge().reason
 
 
 @pytest.mark.parametrize(

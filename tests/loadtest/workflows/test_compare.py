@@ -128,7 +128,7 @@ def experiment(tmp_path) -> Experiment:
 
 
 def run(experiment, lab, tmp_path, progress=None):
-    versions = tuple(Version(role, tmp_path, 0.25, None) for role in ("stable", "candidate"))
+    versions = tuple(Version(role, tmp_path, 0.25, None) for role in experiment.roles)
     ready = Ready(experiment, Dataset.read(experiment.data), versions, lab)
     return compare(ready, tmp_path / "results", progress or Quiet())
 

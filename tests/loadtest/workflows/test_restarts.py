@@ -35,13 +35,15 @@ class OneDeployment(FakeLoad):
         rng = np.random.default_rng(load.seed)
         at = np.sort(rng.uniform(0, SECONDS, SECONDS * RATE))
         rows = rng.permutation(3000)[: len(at)]
-        stable, candidate = rng.lognormal(-4.6, 0.3, (2, len(at)))
+        late = rng.lognormal(-4.6, 0.3, (len(load.roles), len(at)))
+        late[1] += self.slower
         sample_set(
-            Sample(int(row), version, t, t, t + late, 200, None, "a", True, None, 0)
-            for t, row, s, c in zip(at.tolist(), rows, stable.tolist(), candidate.tolist(), strict=True)
-            for version, late in (("stable", s), ("candidate", c + self.slower))
+            Sample(int(row), version, t, t, t + took, 200, None, "a", True, None, 0)
+            for t, row, each in zip(at.tolist(), rows, late.T.tolist(), strict=True)
+            for version, took in zip(load.roles, each, strict=True)
         ).write(self.job / "samples.parquet")
         facts = {
+            "resent": dict.fromkeys(load.roles, 1),
             "offered_rps": 50.0, "achieved_rps": 50.0, "schedule_lag_ms_p99": 1.0,
             "duration_s": float(SECONDS), "valid": True, "reason": None, "run": f"run-{load.seed}",
         }  # fmt: skip
@@ -104,6 +106,27 @@ def test_restarts_become_one_run_folder_that_is_judged_again_to_the_same_verdict
     assert verdict.versions["stable"].throughput_rps == pytest.approx(RATE)
     assert judge_run(open_run(outcome.folder)) == verdict
     assert judge_run(open_run(outcome.folder), ["p50 <= stable + 0.05ms"]).verdict is Word.INCONCLUSIVE
+
+
+def test_a_control_is_deployed_again_too(experiment, tmp_path):
+    lab = Deployments([0.0, 0.0002, -0.0002])
+    load = experiment.load.model_copy(update={"control": True, "restarts": 3})
+    outcome = run(experiment.model_copy(update={"load": load}), lab, tmp_path)
+    # each is the first to be started once
+    assert lab.orders == [
+        ["stable", "candidate", "control"],
+        ["candidate", "control", "stable"],
+        ["control", "stable", "candidate"],
+    ]
+    verdict = outcome.verdict
+    assert verdict.verdict is Word.PASS
+    assert [(gate.name, gate.beyond) for gate in verdict.control] == [(g.name, False) for g in verdict.gates]
+    assert verdict.versions["control"].requests == 3 * SECONDS * RATE
+    stored = json.loads((outcome.folder / "load.json").read_text())
+    assert stored["resent"] == {"stable": 3, "candidate": 3, "control": 3}
+    facts = json.loads((outcome.folder / "environment.json").read_text())["server_facts"]
+    assert list(facts) == ["stable", "candidate", "control"]
+    assert judge_run(open_run(outcome.folder)) == verdict
 
 
 def test_samples_keep_the_traces_of_their_restart(experiment, tmp_path):

@@ -2,7 +2,7 @@
 "use strict";
 const SVG = "http://www.w3.org/2000/svg";
 const MARKS = { PASS: "✓", FAIL: "✗", INCONCLUSIVE: "?", INVALID: "!", open: "…" };
-const ROLES = ["stable", "candidate"];
+let ROLES = ["stable", "candidate"];
 const find = (id) => document.getElementById(id);
 
 function element(name, attributes = {}, ...children) {
@@ -47,6 +47,9 @@ function showState(live) {
 }
 
 function showVersions(live) {
+  // a control has a column where there is one
+  ROLES = live.versions ? Object.keys(live.versions) : ROLES;
+  document.querySelectorAll("[data-of=control]").forEach((cell) => { cell.hidden = !ROLES.includes("control"); });
   ROLES.forEach((role) => {
     const version = live.versions && live.versions[role];
     find(`name-${role}`).textContent = version ? `${role} (${version})` : role;
@@ -84,6 +87,13 @@ function strip(gate) {
     shape("circle", { style: colour, cx: x(gate.estimate), cy: 13, r: 4 }));
 }
 
+function againstItself(live, gate) {
+  const found = (live.control || []).find((each) => each.name === gate.name);
+  if (!found || found.estimate === null) return "–";
+  const ends = found.interval.map((end, i) => (end === null ? (i ? "+∞" : "−∞") : amount(found, end)));
+  return `${ends.join(" to ")}${found.beyond ? ", beyond the margin" : ""}`;
+}
+
 function showGates(live) {
   const gates = live.gates || [];
   find("gates").replaceChildren(...gates.map((gate) => {
@@ -94,7 +104,8 @@ function showGates(live) {
       element("td", {}, element("code", {}, gate.name), element("br"), element("small", {}, gate.reason || "")),
       element("td", { class: "n" }, amount(gate, gate.estimate)),
       element("td", { class: "n" }, gate.estimate === null ? "–" : ends.join(" to ")),
-      element("td", {}, strip(gate)));
+      element("td", {}, strip(gate)),
+      ...(ROLES.includes("control") ? [element("td", { class: "n" }, againstItself(live, gate))] : []));
   }));
   find("claim").textContent = live.claim || "";
 }

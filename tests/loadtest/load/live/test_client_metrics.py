@@ -152,6 +152,21 @@ def test_the_load_and_the_verdict(metrics, registry):
         for value in ("estimate", "low", "high", "margin")
     }
     assert values == {"estimate": 300, "low": 280, "high": None, "margin": 250}
+    noise = {"gate": "p99 <= 250ms", "run": RUN, "unit": "ms", "value": "high"}
+    assert registry.get_sample_value("loadproof_gate_control", noise) is None
+
+
+def test_the_control_stands_beside_the_candidate(metrics, registry):
+    begun(metrics)
+    noise = {"name": "p99 <= 250ms", "unit": "ms", "estimate": -2.0, "interval": [None, 3.0]}
+    metrics.judged(RUN, VERDICT | {"control": [noise]})
+    values = {
+        value: registry.get_sample_value(
+            "loadproof_gate_control", {"run": RUN, "gate": "p99 <= 250ms", "unit": "ms", "value": value}
+        )
+        for value in ("estimate", "low", "high")
+    }
+    assert values == {"estimate": -2.0, "low": None, "high": 3.0}
 
 
 def test_the_next_run_begins_at_zero_under_its_own_name(metrics, registry):

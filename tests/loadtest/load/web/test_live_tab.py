@@ -120,6 +120,21 @@ def test_a_run_from_the_form_to_the_verdict(web):
     assert [web.live()[key] for key in ("figures", "history", "gates", "verdict")] == [None, [], [], None]
 
 
+def test_a_control_has_its_columns_and_the_end_shows_its_noise(web):
+    load = EXPERIMENT.load.model_copy(update={"control": True})
+    experiment = EXPERIMENT.model_copy(update={"load": load})
+    arguments = {}
+    web.page.extend(Flask("another"), arguments, experiment.roles)
+    columns = [column["key"] for column in arguments["extended_tables"][0]["structure"]]
+    assert columns == ["name", "stable", "candidate", "control"]
+    web.page.begin(experiment)
+    assert web.live()["versions"] == {"stable": "v1", "candidate": "v2", "control": "v1"}
+    assert web.live()["control"] == []
+    noise = [{"name": "p50 <= stable + 5ms", "estimate": 0.1, "interval": [-1.0, 1.2], "unit": "ms"}]
+    web.page.judged("20260101T000000Z-compare", VERDICT | {"control": noise})
+    assert web.live()["control"] == noise
+
+
 def test_what_goes_wrong_is_said(web):
     web.page.begin(EXPERIMENT)
     web.problem = LabError("nothing answers there")
