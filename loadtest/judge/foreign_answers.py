@@ -6,6 +6,7 @@ version it serves, and two versions that are wrong alike differ by nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -72,11 +73,16 @@ def worse_than_chance(run: Run) -> str | None:
     """Why nothing can be compared: both versions agree with the labels less than chance would; None: not so.
 
     No model does that. The labels mean something else, as 0 and 1 exchanged do, or are those of other rows.
+    Where the rows were chosen because stable gets them wrong, a candidate that gets more of them right is
+    judged.
     """
     if run.experiment.data.task != "classification" or not run.dataset.labelled:
         return None
-    found = [_kappa(run.evidence.of(role), run) for role in ROLES]
-    if any(each is None or each[0] + _SURE * each[1] > LEAST_KAPPA for each in found):
+    found = [each for role in ROLES if (each := _kappa(run.evidence.of(role), run))]
+    if len(found) < len(ROLES) or any(kappa + _SURE * error > LEAST_KAPPA for kappa, error in found):
+        return None
+    (stable, s_error), (candidate, c_error) = found
+    if candidate - stable > _SURE * math.hypot(s_error, c_error):
         return None
     right = [float(o.correct[~o.failed].mean()) for o in (run.evidence.of(role) for role in ROLES)]
     return (

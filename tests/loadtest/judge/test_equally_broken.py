@@ -132,6 +132,13 @@ def test_two_versions_worse_than_chance_are_no_comparison(roles, share, invalid)
     assert (verdict.verdict is Word.INVALID) is invalid, verdict.reason
 
 
+def test_a_candidate_that_gets_more_of_stables_mistakes_right_is_judged():
+    run = exchanged(labelled_run(), "stable", "candidate")
+    assert judge(exchanged(run, "candidate", share=0.2)).verdict is not Word.INVALID
+    # by hardly anything more
+    assert judge(exchanged(run, "candidate", share=0.005)).verdict is Word.INVALID
+
+
 def test_a_few_rows_are_no_proof_that_labels_are_exchanged():
     assert judge(exchanged(labelled_run(20), "stable", "candidate")).verdict is not Word.INVALID
 

@@ -48,7 +48,7 @@ function showState(live) {
 
 function showVersions(live) {
   // a control has a column where there is one
-  ROLES = live.versions ? Object.keys(live.versions) : ROLES;
+  ROLES = ["stable", "candidate", "control"].filter((role) => role !== "control" || (live.versions && live.versions.control));
   document.querySelectorAll("[data-of=control]").forEach((cell) => { cell.hidden = !ROLES.includes("control"); });
   ROLES.forEach((role) => {
     const version = live.versions && live.versions[role];
