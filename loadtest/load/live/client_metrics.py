@@ -140,7 +140,8 @@ def _values(
 ) -> Iterator[tuple[str, str, str, str, float]]:
     """What is known of each gate, a row per value."""
     for gate in gates:
-        known = dict(zip(("low", "high"), gate["interval"], strict=True)) | gate
+        low, high = gate["interval"]
+        known = {**gate, "low": low, "high": high}
         for name in names:
             if known[name] is not None:
                 yield run, gate["name"], gate["unit"], name, known[name]
