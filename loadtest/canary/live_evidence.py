@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from loadtest.canary.agreement_tests import AgreementTest
 from loadtest.canary.counts import Scrape
 from loadtest.canary.latency_tests import LatencyTest
 from loadtest.canary.shadow_join import Shadow
@@ -55,11 +56,13 @@ class Proof(NamedTuple):
         gate: its expression.
         shown: per step, in order, the share of the evidence that going there needs; 1: enough.
         text: both versions' values, for people.
+        in_shadow: it is shown in the shadow, or never.
     """
 
     gate: str
     shown: tuple[float, ...]
     text: str
+    in_shadow: bool = False
 
 
 class Interval(NamedTuple):
@@ -68,7 +71,8 @@ class Interval(NamedTuple):
     Args:
         gate: its expression.
         low: lower end, as a share of 1: of requests that failed, of answers that were wrong, or of requests
-            beyond the gate's latency, more than stable's (of an absolute bound: than the quantile allows).
+            beyond the gate's latency, more than stable's (of an absolute bound: than the quantile allows);
+            of the agreement, of users to whom the versions answer differently.
         high: upper end. Both hold at all analyses together.
         margin: what the gate allows.
     """
@@ -124,17 +128,22 @@ def check(experiment: Experiment) -> None:
             "answer by it"
         )
     for gate in (*experiment.gates, *experiment.canary.rollback):
-        if problem := _problem(gate):
+        if problem := _problem(gate, experiment.canary):
             raise GateError(f"gate {str(gate)!r}: {problem}")
     for gate in experiment.gates:
-        if gate.quantile is None and not gate.bound:
+        if gate.quantile is None and gate.against == "stable" and not gate.bound:
             raise GateError(
                 f"gate {str(gate)!r}: equality can never be shown; leave a margin, as in "
                 f"'{gate} {'-' if gate.higher_is_better else '+'} 1pp', or move it to [canary] rollback"
             )
 
 
-def _problem(gate: Gate) -> str | None:
+def shadow_gates(experiment: Experiment) -> list[Gate]:
+    """The gates that compare the answers to the same requests, which only the shadow has."""
+    return [g for g in (*experiment.gates, *experiment.canary.rollback) if g.entry.live == "pairs"]
+
+
+def _problem(gate: Gate, policy: Canary) -> str | None:
     if gate.column:
         return "live traffic does not say which slice a request belongs to; leave the slice out"
     live = gate.entry.live
@@ -143,6 +152,17 @@ def _problem(gate: Gate) -> str | None:
     if live is None:
         known = ", ".join(metric.name for metric in METRICS.values() if metric.live)
         return f"{gate.metric} cannot be followed live; there are {known} and latency (p99)"
+    if live == "pairs":
+        if gate.arguments:
+            return (
+                f"the shadow compares labels and values only; gate agreement, without {gate.arguments[0][0]}"
+            )
+        if not policy.shadow:
+            return (
+                "only the shadow has both versions' answers to the same requests; set [canary] shadow, such "
+                "as '5m'"
+            )
+        return None
     if gate.against != "stable":
         return f"a live share is compared with stable's; write '{gate.metric} {gate.operator} stable ...'"
     return None
@@ -161,19 +181,28 @@ class Watch:
         each = alpha / len(policy.rollback)  # one failure over all gates is final
         self._policy, self._alpha = policy, alpha
         self._spread = Spread()
+        rollback, gates = (
+            [gate for gate in of if gate.entry.live != "pairs"] for of in (policy.rollback, experiment.gates)
+        )
         self._alarms = [
             ShareAlarm(gate, self._spread, alpha, each, policy.window)
             if gate.quantile is None
             else LatencyTest(gate, each, policy.window, self._spread)
-            for gate in policy.rollback
+            for gate in rollback
         ]
         # every gate must be shown: no correction (Berger 1982)
         self._proofs = [
             ShareProof(gate, self._spread, policy.steps, alpha)
             if gate.quantile is None
             else LatencyTest(gate, alpha, policy.window, self._spread)
-            for gate in experiment.gates
+            for gate in gates
         ]
+        # of the shadow, and of nothing before or after it
+        self._differ, self._agree = (
+            [AgreementTest(gate, alpha, each) for gate in of if gate.entry.live == "pairs"]
+            for of in (policy.rollback, experiment.gates)
+        )
+        self._shadow = False
         self._at = self._split = 0.0
         self._asked = dict.fromkeys(ROLES, 0.0)
         self._began: float | None = None
@@ -187,8 +216,9 @@ class Watch:
         )
         self._came: dict[str, float] = {}
 
-    def enter(self, at: float, split: float, *, again: bool = False) -> None:
+    def enter(self, at: float, split: float, *, again: bool = False, shadow: bool = False) -> None:
         """A step begins; ``again``: after an alarm, so the bets that made it start again."""
+        self._shadow = shadow
         self._at, self._split, self._asked = at, split, dict.fromkeys(ROLES, 0.0)
         self._began = at if self._began is None else self._began
         self._came = dict.fromkeys([ANSWERS, FEEDBACK] if self._follows_feedback else [ANSWERS], at)
@@ -213,6 +243,8 @@ class Watch:
         self._ejected = scrape.ejected
         for source in {"gateway", *ROLES} - scrape.missing:
             self._heard[source] = scrape.at
+        for test in (*self._differ, *self._agree) if self._shadow else ():
+            test.add(scrape.pairs)
         for gate in (*self._alarms, *self._proofs):
             if isinstance(gate, LatencyTest):
                 gate.add(scrape.at, scrape.counts, self._split, scrape.edges)
@@ -224,8 +256,10 @@ class Watch:
         return Evidence(
             at=self._at,
             answers=self._asked[Role.CANDIDATE],
-            alarms=tuple(_alarm(gate) for gate in self._alarms),
-            proofs=tuple(_proof(gate, self._policy) for gate in self._proofs),
+            alarms=tuple(map(_alarm, (*self._alarms, *(self._differ if self._shadow else ())))),
+            proofs=tuple(
+                _proof(gate, self._policy) for gate in (*self._proofs, *(self._agree if self._shadow else ()))
+            ),
             misses=dict(self._misses),
             ejected=self._ejected,
             silent={source: self._at - heard for source, heard in self._heard.items()},
@@ -243,16 +277,22 @@ class Watch:
                     ends, margin = gate.tally.interval(seconds, self._alpha), gate.gate.bound
                 if ends is not None:
                     yield Interval(str(gate.gate), *ends, margin)
+        for test in (*self._differ, *self._agree) if self._shadow else ():
+            if (ends := test.interval) is not None:
+                yield Interval(str(test.gate), *ends, 1 - test.gate.bound)
 
 
-def _alarm(gate: ShareAlarm | LatencyTest) -> Alarm:
+def _alarm(gate: ShareAlarm | LatencyTest | AgreementTest) -> Alarm:
     if isinstance(gate, LatencyTest):
         return Alarm(str(gate.gate), "fail" if gate.failed else "quiet", None, _tail_text(gate))
     finding: Finding = "fail" if gate.failed else "alarm" if gate.alarmed else "quiet"
-    return Alarm(str(gate.gate), finding, gate.evidence, _share_text(gate))
+    text = gate.text if isinstance(gate, AgreementTest) else _share_text(gate)
+    return Alarm(str(gate.gate), finding, gate.evidence, text)
 
 
-def _proof(gate: ShareProof | LatencyTest, policy: Canary) -> Proof:
+def _proof(gate: ShareProof | LatencyTest | AgreementTest, policy: Canary) -> Proof:
+    if isinstance(gate, AgreementTest):
+        return Proof(str(gate.gate), (gate.shown,) * len(policy.steps), gate.text, in_shadow=True)
     if isinstance(gate, LatencyTest):
         # latency at a small split says nothing about latency at a large one
         shown = tuple(1.0 if step < 100 or gate.shown else 0.0 for step in policy.steps)

@@ -64,7 +64,8 @@ def describe_shadow(shadow: Shadow) -> list[str]:
     lines = [f"shadow: {shadow.pairs:,} answers joined; of the candidate's copies {lost}"]
     if shadow.agreement is not None:
         low, high = shadow.interval
-        lines.append(f"  agreement  {shadow.agreement:.1%} (95% between {low:.1%} and {high:.1%})")
+        among = f"{shadow.agreement:.1%} of {shadow.users:,} users"
+        lines.append(f"  agreement  {among} (95% between {low:.1%} and {high:.1%})")
     if shadow.accuracy:
         shares = ", ".join(f"{role} {share:.1%}" for role, share in shadow.accuracy.items())
         lines.append(f"  accuracy   {shares} of {shadow.judged:,} rows with feedback")
