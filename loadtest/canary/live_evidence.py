@@ -1,4 +1,4 @@
-"""Evidence: what all scrapes so far say, gate by gate; and the gates that can be followed live.
+"""Evidence: what all scrapes so far say, gate by gate.
 
 ::
 
@@ -17,14 +17,11 @@ from typing import Literal, NamedTuple
 from loadtest.canary.agreement_tests import AgreementTest
 from loadtest.canary.counts import Scrape
 from loadtest.canary.latency_tests import LatencyTest
-from loadtest.canary.shadow_join import Shadow
+from loadtest.canary.shadow_summary import Shadow
 from loadtest.canary.share_tests import ShareAlarm, ShareProof
 from loadtest.canary.split_check import TrueShares
 from loadtest.canary.user_spread import Spread
-from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Canary, Experiment
-from loadtest.experiment.gate import Gate
-from loadtest.experiment.metrics import METRICS
 from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.sequential import FIRST_WINDOW
 
@@ -113,59 +110,6 @@ class Evidence:
     intervals: tuple[Interval, ...] = ()
     idle: Mapping[str, float] = field(default_factory=dict)
     arms: TrueShares | None = None
-
-
-def check(experiment: Experiment) -> None:
-    """See that every gate can be followed in live traffic, before anything starts.
-
-    Raises:
-        ExperimentError: a threshold makes the labels, which the versions' own counters know nothing of.
-        GateError: one cannot; the message says what can.
-    """
-    if experiment.data.threshold is not None:
-        raise ExperimentError(
-            "a canary goes by the labels that the versions answer; leave out [data] threshold, and let them "
-            "answer by it"
-        )
-    for gate in (*experiment.gates, *experiment.canary.rollback):
-        if problem := _problem(gate, experiment.canary):
-            raise GateError(f"gate {str(gate)!r}: {problem}")
-    for gate in experiment.gates:
-        if gate.quantile is None and gate.against == "stable" and not gate.bound:
-            raise GateError(
-                f"gate {str(gate)!r}: equality can never be shown; leave a margin, as in "
-                f"'{gate} {'-' if gate.higher_is_better else '+'} 1pp', or move it to [canary] rollback"
-            )
-
-
-def shadow_gates(experiment: Experiment) -> list[Gate]:
-    """The gates that compare the answers to the same requests, which only the shadow has."""
-    return [g for g in (*experiment.gates, *experiment.canary.rollback) if g.entry.live == "pairs"]
-
-
-def _problem(gate: Gate, policy: Canary) -> str | None:
-    if gate.column:
-        return "live traffic does not say which slice a request belongs to; leave the slice out"
-    live = gate.entry.live
-    if live == "latency":
-        return None
-    if live is None:
-        known = ", ".join(metric.name for metric in METRICS.values() if metric.live)
-        return f"{gate.metric} cannot be followed live; there are {known} and latency (p99)"
-    if live == "pairs":
-        if gate.arguments:
-            return (
-                f"the shadow compares labels and values only; gate agreement, without {gate.arguments[0][0]}"
-            )
-        if not policy.shadow:
-            return (
-                "only the shadow has both versions' answers to the same requests; set [canary] shadow, such "
-                "as '5m'"
-            )
-        return None
-    if gate.against != "stable":
-        return f"a live share is compared with stable's; write '{gate.metric} {gate.operator} stable ...'"
-    return None
 
 
 class Watch:

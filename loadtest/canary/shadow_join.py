@@ -30,6 +30,7 @@ from contract.label_text import label_text
 from contract.shadow import COPY, ORIGINAL
 from loadtest.canary.agreement_tests import Agreement
 from loadtest.canary.counts import Counts, Pair
+from loadtest.canary.shadow_summary import QUANTILES, Shadow
 from loadtest.experiment.role import ROLES, Role
 
 PATIENCE = 12.0
@@ -41,44 +42,7 @@ KEPT = 20_000
 USERS = 100_000
 """Users that are remembered as counted; the one who counted first is forgotten first."""
 
-QUANTILES = (0.5, 0.95, 0.99)
 _ALPHA = 0.025
-
-
-class Shadow(NamedTuple):
-    """What is known from the shadow.
-
-    Args:
-        pairs: requests of which both answers are known.
-        failed: copies that the candidate answered with an error, where stable did not.
-        unanswered: copies that the candidate never answered.
-        agreement: share of users to whom both versions answer alike, None before the first; see
-            ``agreement_tests``.
-        interval: the ends of its 95% interval, which holds at every moment.
-        judged: rows whose true outcome is known; classification only.
-        accuracy: per role the share of them that it predicted; empty before the first.
-        latency: per role the quantiles ``QUANTILES`` in seconds, in the server, over the same requests; empty
-            before the first.
-    """
-
-    pairs: int
-    failed: int
-    unanswered: int
-    agreement: float | None
-    interval: tuple[float, float]
-    judged: int
-    accuracy: Mapping[Role, float]
-    latency: Mapping[Role, tuple[float, ...]]
-    users: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """For machines; seconds."""
-        return self._asdict() | {
-            "latency": {
-                role: {f"p{q * 100:g}": round(value, 6) for q, value in zip(QUANTILES, values, strict=True)}
-                for role, values in self.latency.items()
-            }
-        }
 
 
 class _Answer(NamedTuple):

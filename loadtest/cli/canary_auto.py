@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from loadtest.canary.live_evidence import check
+from loadtest.canary.live_gates import check
 from loadtest.cli.console import console
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, StableVersion
 from loadtest.errors import ExitCode, Interrupted

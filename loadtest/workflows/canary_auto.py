@@ -16,7 +16,8 @@ from loadtest.canary.counters import Meter
 from loadtest.canary.counts import Scrape
 from loadtest.canary.decision import Position, decide
 from loadtest.canary.event import BY, Event
-from loadtest.canary.live_evidence import Evidence, Watch, shadow_gates
+from loadtest.canary.live_evidence import Evidence, Watch
+from loadtest.canary.live_gates import shadow_gates
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.split_check import ArmsPage, SplitCheck, TrueShares
 from loadtest.canary.state import State, Store

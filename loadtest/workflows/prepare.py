@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from contract.model_toml import MODEL_TOML, ModelToml, ModelTomlError, read_model_toml
-from loadtest.canary import live_evidence
+from loadtest.canary import live_gates
 from loadtest.capacity import gates as capacity_gates
 from loadtest.data.dataset import Dataset
 from loadtest.data.repeats import check_rows_suffice
-from loadtest.errors import ExperimentError, GateError, ModelError, UsageError
+from loadtest.errors import ExperimentError, ModelError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.gate_checks import check_gates, check_labels
@@ -160,7 +160,7 @@ def check_canary_run(experiment: Experiment, backend: str, results: Path) -> Che
     Raises:
         UsageError: it cannot be done.
     """
-    live_evidence.check(experiment)
+    live_gates.check(experiment)
     if experiment.load.traffic != "canary":
         raise ExperimentError(f'{experiment.name}: a canary needs [load] traffic = "canary"')
     if experiment.load.shape:
@@ -172,19 +172,8 @@ def check_canary_run(experiment: Experiment, backend: str, results: Path) -> Che
 
 
 def _check_labels(experiment: Experiment, dataset: Dataset | None) -> None:
-    if dataset is None:
-        return
-    gates = (*experiment.gates, *experiment.canary.rollback)
-    by_feedback = [gate for gate in gates if gate.entry.live == "answers"]
-    if dataset.labelled or not by_feedback:
+    if dataset is not None and live_gates.check_feedback(experiment, dataset):
         check_labels(experiment, dataset)
-        return
-    gate, column = by_feedback[0], experiment.data.label_column
-    raise GateError(
-        f"gate {str(gate)!r}: {gate.metric} needs labels, and {dataset.path} has no column {column!r}; name "
-        "it under [data] label, or leave the gate out, of [canary] rollback too, and gate the agreement in a "
-        "[canary] shadow"
-    )
 
 
 def check_canary_up(experiment: Experiment, backend: str) -> Checked:

@@ -5,7 +5,8 @@ import pytest
 
 from loadtest.canary.agreement_tests import SPREAD_FROM, Agreement, AgreementTest
 from loadtest.canary.counts import Pair, Scrape
-from loadtest.canary.live_evidence import Watch, check
+from loadtest.canary.live_evidence import Watch
+from loadtest.canary.live_gates import check
 from loadtest.errors import GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
