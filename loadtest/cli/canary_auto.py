@@ -98,7 +98,7 @@ def _outputs(
     ``experiment`` is its name in messages. ``folder`` is that of a running lab of local processes, whose
     Prometheus is told of the metrics.
     """
-    notes = Console(stderr=True, highlight=False) if json else console
+    notes = Console(stderr=True, highlight=False, markup=False) if json else console
     webhook = Webhook.from_environment()
     display = CanaryDisplay(console)
     metrics = Metrics()
