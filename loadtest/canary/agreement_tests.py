@@ -20,6 +20,7 @@ from loadtest.data.baseline import AGREEMENT_TOLERANCE, Nearness
 from loadtest.experiment.gate import Gate
 from loadtest.stats.share_bets import ShareBets
 
+_ROUNDING = 1 + 1e-9
 SPREAD_FROM = 50
 """Numbers of stable's that say how far its answers spread, before any number is compared."""
 
@@ -27,11 +28,15 @@ SPREAD_FROM = 50
 class Agreement:
     """How many trials agree so far, and of how many.
 
+    Args:
+        within: how far apart numbers may lie to be alike; None: as follows.
+
     Numbers are alike where they lie within 0.1% of the spread of stable's first ``SPREAD_FROM``, so they wait
     until these are there; everything else is alike where ``contract.label_text`` writes it alike.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, within: float | None = None) -> None:
+        self._within = within
         self.alike, self.trials = 0.0, 0
         self._waiting: list[Pair] = []
         self._near: Nearness | None = None
@@ -40,7 +45,11 @@ class Agreement:
     def add(self, pairs: Iterable[Pair]) -> None:
         """Take in what one scrape saw."""
         self._waiting += pairs
-        if self._near is None and any(_is_number(label) for pair in self._waiting for label in pair.stable):
+        if (
+            self._within is None
+            and self._near is None
+            and any(_is_number(label) for pair in self._waiting for label in pair.stable)
+        ):
             known = [label for pair in self._waiting for label in pair.stable if _is_number(label)]
             if len(known) < SPREAD_FROM:
                 return
@@ -74,6 +83,10 @@ class Agreement:
         return sum(self._same(*labels) for labels in both) / len(pair.stable)
 
     def _same(self, stable: object, candidate: object) -> bool:
+        if self._within is not None:
+            if not isinstance(stable, float | int) or not isinstance(candidate, float | int):
+                return False
+            return abs(candidate - stable) <= self._within * _ROUNDING
         if _is_number(stable) and _is_number(candidate) and self._near is not None:
             one, other = np.asarray([candidate], np.float64), np.asarray([stable], np.float64)
             return bool(self._near.of(one, other)[0])
@@ -83,8 +96,11 @@ class Agreement:
 class AgreementTest:
     """Evidence that a gate on the agreement holds, or does not; both hold however often they are looked at.
 
+    A quantile of how far values moved is such a share, too: ``score_shift[0.9] <= 5`` says that at least 90%
+    of the values lie within 5.
+
     Args:
-        gate: ``agreement >= 99%``.
+        gate: ``agreement >= 99%``, or ``score_shift`` of a regression.
         alpha: chance that a candidate at the bound ever gives an alarm, or is ever shown to hold.
         sure: chance that it ever fails.
     """
@@ -92,7 +108,10 @@ class AgreementTest:
     def __init__(self, gate: Gate, alpha: float, sure: float) -> None:
         self.gate = gate
         self._alpha, self._sure = alpha, sure
-        self._agreement = Agreement()
+        shift = gate.entry.name == "score_shift"
+        self.least = (gate.number or 0.0) if shift else gate.bound
+        self._within = gate.bound if shift else None
+        self._agreement = Agreement(self._within)
 
     def add(self, pairs: Iterable[Pair]) -> None:
         """Take in the trials of one scrape."""
@@ -102,7 +121,7 @@ class AgreementTest:
     def evidence(self) -> float:
         """Evidence that the agreement lies below the bound, by that which an alarm needs: 1 is an alarm."""
         bets = self._agreement.bets
-        return _nats(bets.p_below(self.gate.bound)) / -math.log(self._alpha) if bets else 0.0
+        return _nats(bets.p_below(self.least)) / -math.log(self._alpha) if bets else 0.0
 
     @property
     def alarmed(self) -> bool:
@@ -113,13 +132,13 @@ class AgreementTest:
     def failed(self) -> bool:
         """The agreement lies below the bound."""
         bets = self._agreement.bets
-        return bets is not None and bets.p_below(self.gate.bound) <= self._sure
+        return bets is not None and bets.p_below(self.least) <= self._sure
 
     @property
     def shown(self) -> float:
         """How much of the evidence is there that the agreement reaches the bound; 1: it is shown."""
         bets = self._agreement.bets
-        return min(_nats(bets.p_above(self.gate.bound)) / -math.log(self._alpha), 1.0) if bets else 0.0
+        return min(_nats(bets.p_above(self.least)) / -math.log(self._alpha), 1.0) if bets else 0.0
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -136,7 +155,8 @@ class AgreementTest:
         bets = self._agreement.bets
         if bets is None:
             return f"{self.gate.metric}: no answers compared"
-        return f"{self.gate.metric}: {bets.value:.2%} of {self._agreement.trials:,.0f} users"
+        within = "" if self._within is None else f" within {self._within:g}"
+        return f"{self.gate.metric}: {bets.value:.2%} of {self._agreement.trials:,.0f} users{within}"
 
 
 def _nats(p: float) -> float:

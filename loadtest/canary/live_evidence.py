@@ -223,7 +223,7 @@ class Watch:
                     yield Interval(str(gate.gate), *ends, margin)
         for test in (*self._differ, *self._agree) if self._shadow else ():
             if (ends := test.interval) is not None:
-                yield Interval(str(test.gate), *ends, 1 - test.gate.bound)
+                yield Interval(str(test.gate), *ends, 1 - test.least)
 
 
 def _alarm(gate: ShareAlarm | LatencyTest | AgreementTest) -> Alarm:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ExperimentError, GateError
-from loadtest.experiment.experiment import Canary, Experiment
+from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.metrics import METRICS
 
@@ -22,7 +22,7 @@ def check(experiment: Experiment) -> None:
             "answer by it"
         )
     for gate in (*experiment.gates, *experiment.canary.rollback):
-        if problem := _problem(gate, experiment.canary):
+        if problem := _problem(gate, experiment):
             raise GateError(f"gate {str(gate)!r}: {problem}")
     for gate in experiment.gates:
         if gate.quantile is None and gate.against == "stable" and not gate.bound:
@@ -37,21 +37,24 @@ def shadow_gates(experiment: Experiment) -> list[Gate]:
     return [g for g in (*experiment.gates, *experiment.canary.rollback) if g.entry.live == "pairs"]
 
 
-def _problem(gate: Gate, policy: Canary) -> str | None:
+def _problem(gate: Gate, experiment: Experiment) -> str | None:
     if gate.column:
         return "live traffic does not say which slice a request belongs to; leave the slice out"
     live = gate.entry.live
+    if gate.metric.startswith("agreement@") or any(key == "scores" for key, _ in gate.arguments):
+        return "the servers tell no scores and no lists of the shadow's answers; gate agreement >= 99%"
     if live == "latency":
         return None
     if live is None:
         known = ", ".join(metric.name for metric in METRICS.values() if metric.live)
         return f"{gate.metric} cannot be followed live; there are {known} and latency (p99)"
     if live == "pairs":
-        if gate.arguments:
+        if gate.entry.name == "score_shift" and experiment.data.task != "regression":
             return (
-                f"the shadow compares labels and values only; gate agreement, without {gate.arguments[0][0]}"
+                "the servers tell no scores of the shadow's answers, and values only of a regression; set "
+                '[data] task = "regression", or gate agreement >= 99%'
             )
-        if not policy.shadow:
+        if not experiment.canary.shadow:
             return (
                 "only the shadow has both versions' answers to the same requests; set [canary] shadow, such "
                 "as '5m'"

@@ -209,7 +209,7 @@ METRICS: Mapping[str, Metric] = {
         ),
         Metric(
             *("score_shift", NUMBER, "lower", "score_shift"), needs=("scores",), interim="scored", best=0.0,
-            takes=("[]",), between=(0.0, 1.0),
+            live="pairs", takes=("[]",), between=(0.0, 1.0),
             absolute="score_shift compares the candidate with stable already",
         ),
         _of_scores("roc_auc", SCORE, "higher", "discrimination", "pair", "rows of each class", best=1.0),

@@ -114,10 +114,10 @@ def test_the_watch_asks_in_the_shadow_only():
     ("gates", "shadow", "message"),
     [
         (["agreement >= 99%"], "0s", r"only the shadow .* set \[canary\] shadow, such as '5m'"),
-        (["agreement[scores=0.1] >= 99%"], "5m", "the shadow compares labels and values only"),
+        (["agreement[scores=0.1] >= 99%"], "5m", "the servers tell no scores and no lists"),
         (["agreement[city=Rome] >= 99%"], "5m", "leave the slice out"),
-        (["agreement@10 >= 99%"], "5m", "agreement@10 cannot be followed live"),
-        (["score_shift[0.9] <= 0.1"], "5m", r"score_shift cannot be followed live"),
+        (["agreement@10 >= 99%"], "5m", "the servers tell no scores and no lists"),
+        (["score_shift[0.9] <= 0.1"], "5m", "no scores of the shadow's answers, and values only of a regr"),
     ],
 )
 def test_what_the_shadow_cannot_show_is_refused_before_the_start(gates, shadow, message):
@@ -129,3 +129,23 @@ def test_what_the_shadow_cannot_show_is_refused_before_the_start(gates, shadow, 
 
 def test_a_canary_without_labels_is_accepted():
     check(experiment(["agreement >= 99.5%"], ["error_rate <= stable", "agreement >= 99%"]))
+
+
+def test_a_quantile_of_how_far_values_moved_is_a_share_of_those_within():
+    gate = Gate.parse("score_shift[0.9] <= 5")
+    changes = {"rollback": ["error_rate <= stable"], "shadow": "5m"}
+    given = {"canary": changes, "data": {"task": "regression"}}
+    check(Experiment.load_file("canary", given, gates=[str(gate)]))
+    within, beyond = Pair([10.0], [15.0]), Pair([10.0], [4.9])
+    for pairs, shown, failed in (
+        ([within] * 90 + [beyond], True, False),
+        ([within] * 60 + [beyond] * 30, False, True),
+        # no answer moved as far as any
+        ([within] * 60 + [Pair([10.0], None)] * 30, False, True),
+    ):
+        test = AgreementTest(gate, ALPHA, SURE)
+        for second in range(9):
+            # steadily: all at once they would be a burst
+            test.add(pairs[second::9])
+        assert (test.shown >= 1, test.failed) == (shown, failed)
+    assert test.text == "score_shift: 66.67% of 90 users within 5"
