@@ -31,19 +31,21 @@ class Cost(NamedTuple):
     """What one command took."""
 
     seconds: float
+    cpu_seconds: float
     megabytes: float
     code: int
 
 
 def measure(command: list[str]) -> Cost:
-    """Run a command to its end: wall time, and the peak of its resident memory."""
+    """Run a command to its end: wall and CPU time, and the peak of its resident memory."""
     begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun
     process.returncode = os.waitstatus_to_exitcode(status)
     scale = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
-    return Cost(seconds, usage.ru_maxrss * scale / 1e6, process.returncode)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return Cost(seconds, cpu_seconds, usage.ru_maxrss * scale / 1e6, process.returncode)
 
 
 def bootstrap_seconds(samples: Path) -> float:
@@ -86,7 +88,10 @@ def _judged(what: str, arrivals: int, keep: Path | None) -> bool:
         f"{len(GATES)} gates" if what == "labels" else f"{len(SCORED_GATES)} gates, 10 classes with scores"
     )
     print(f"loadproof judge --write, {2 * arrivals:,} samples, {gates}")
-    print(f"  {cost.seconds:.1f} s, {cost.megabytes:.0f} MB at the peak, report.html {report:.2f} MB")
+    print(
+        f"  {cost.seconds:.1f} s, of CPU time {cost.cpu_seconds:.1f} s, {cost.megabytes:.0f} MB at the peak, "
+        f"report.html {report:.2f} MB"
+    )
     if peer:
         print(f"  {peer / cost.seconds:.1f} times as fast as {RESAMPLES} resamples of one p99 "
               f"by scipy.stats.bootstrap ({peer:.1f} s)")  # fmt: skip

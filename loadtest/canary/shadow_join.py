@@ -18,11 +18,12 @@ come: it can choose neither which requests count nor what they are compared with
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -281,7 +282,7 @@ def _is_sound(record: object) -> bool:
     told = record.get("truth", record.get("labels"))
     if not isinstance(record.get("id"), str) or not _is_count(record.get("at")) or not isinstance(told, list):
         return False
-    if not all(isinstance(label, str | int | float) for label in told):
+    if not all(isinstance(label, str) or _is_number(label) for label in told):
         return False
     return "truth" in record or (
         isinstance(record.get("status"), int)
@@ -291,4 +292,9 @@ def _is_sound(record: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int | float) and 0 <= value < math.inf
+    return _is_number(value) and cast("float", value) >= 0
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a number that a float can hold; JSON knows others."""
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
