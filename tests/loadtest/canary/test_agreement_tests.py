@@ -6,9 +6,10 @@ import pytest
 from loadtest.canary.agreement_tests import SPREAD_FROM, Agreement, AgreementTest
 from loadtest.canary.counts import Pair, Scrape
 from loadtest.canary.live_evidence import Watch
-from loadtest.canary.live_gates import check
+from loadtest.canary.live_gates import check, check_feedback
+from loadtest.data.dataset import Dataset
 from loadtest.errors import GateError
-from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.experiment import Data, Experiment
 from loadtest.experiment.gate import Gate
 
 GATE = Gate.parse("agreement >= 99%")
@@ -129,6 +130,15 @@ def test_what_the_shadow_cannot_show_is_refused_before_the_start(gates, shadow, 
 
 def test_a_canary_without_labels_is_accepted():
     check(experiment(["agreement >= 99.5%"], ["error_rate <= stable", "agreement >= 99%"]))
+
+
+def test_gates_by_feedback_need_labels_and_others_do_not(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("age\n41\n42\n")
+    rows = Dataset.read(Data(path=path))
+    assert check_feedback(experiment(["agreement >= 99%"]), rows) is False
+    with pytest.raises(GateError, match=r"accuracy needs labels, and .*rows.csv has no column 'bought'"):
+        check_feedback(experiment(["agreement >= 99%"], ["accuracy >= stable"]), rows)
 
 
 def test_a_quantile_of_how_far_values_moved_is_a_share_of_those_within():

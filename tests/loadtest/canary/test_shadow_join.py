@@ -102,7 +102,8 @@ LIES = [
         for nonsense in (
             {"labels": "yes"}, {"labels": [None]}, {"labels": [["yes"]]}, {"labels": [math.nan]},
             {"labels": [math.inf]}, {"labels": [10**400]}, {"seconds": 10**400}, {"seconds": -1.0},
-            {"seconds": "1"}, {"seconds": math.nan}, {"status": "200"}, {"at": None}, {"id": 7}, {"user": ["a"]},
+            {"seconds": "1"}, {"seconds": math.nan}, {"status": "200"}, {"at": None}, {"id": 7},
+            {"user": ["a"]},
         )
     ),
     # another shadow's, so that it would not count
