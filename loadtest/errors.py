@@ -8,6 +8,7 @@
     │   │   └── OtherColumns       a model takes columns that would not be sent (carries those it takes)
     │   ├── GateError              a gate expression that does not parse
     │   ├── DatasetError           an evaluation set that cannot be read, or lacks a column
+    │   │   └── ListsOfLabels      the label of a row is a list of items, as only a ranking has it
     │   ├── ModelError             a version's folder is missing or unusable
     │   └── ControllerError        another controller leads this lab's canary
     ├── Interrupted        130     Ctrl-C or SIGTERM; what was started is stopped
@@ -68,6 +69,10 @@ class GateError(UsageError):
 
 class DatasetError(UsageError):
     """An evaluation set cannot be read, or lacks a column that the experiment names."""
+
+
+class ListsOfLabels(DatasetError):  # noqa: N818 - it says what the label column holds
+    """The label of a row is a list of items, as only a ranking has it."""
 
 
 class ModelError(UsageError):

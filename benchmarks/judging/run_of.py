@@ -14,7 +14,7 @@ from loadtest.data.samples import SCHEMA
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
 
-ROWS, CLASSES, RATE, ERRORS = 100_000, 8, 250.0, 0.0002
+ROWS, CLASSES, SCORED_CLASSES, RATE, ERRORS = 100_000, 8, 10, 250.0, 0.0002
 GATES = (
     "error_rate <= stable + 0.5pp",
     "p50 <= stable + 25ms",
@@ -31,15 +31,34 @@ GATES = (
     "goodput >= stable - 5%",
     "mismatches == 0",
 )
-"""Every kind of gate that samples decide, slices included."""
+"""Every kind of gate that labels and latencies decide, slices included."""
+SCORED_GATES = (
+    "error_rate <= stable + 0.5pp",
+    "p99 <= 250ms",
+    "accuracy >= stable - 1pp",
+    "roc_auc_ovr >= stable - 0.01",
+    "log_loss <= stable + 0.05",
+    "brier_score <= stable + 0.02",
+    "ece <= 0.5",
+    "top_k_accuracy@3 >= stable - 1pp",
+    "ndcg@5 >= stable - 0.01",
+    "agreement[scores=0.5] >= 20%",
+    "score_shift[0.9] <= 0.9",
+    "mismatches == 0",
+)
+"""Every kind of gate that scores of several classes decide, and what usually stands beside them."""
 
 
-def write_run(folder: Path, arrivals: int) -> None:
-    """Write an evaluation set and a whole run of ``arrivals`` arrivals, each sent to both versions."""
+def write_run(folder: Path, arrivals: int, *, scored: bool = False) -> None:
+    """Write an evaluation set and a whole run of ``arrivals`` arrivals, each sent to both versions.
+
+    ``scored``: answers have the probabilities of ten classes, and ``SCORED_GATES`` judge them.
+    """
     folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
-    label = rng.integers(0, CLASSES, ROWS)
-    names = np.array([f"product {i}" for i in range(CLASSES)])
+    classes = SCORED_CLASSES if scored else CLASSES
+    label = rng.integers(0, classes, ROWS)
+    names = np.array([f"product {i}" for i in range(classes)])
     pq.write_table(
         pa.table(
             {
@@ -52,9 +71,9 @@ def write_run(folder: Path, arrivals: int) -> None:
         folder / "evaluation.parquet",
     )
     seconds = arrivals / RATE
-    _experiment(folder, seconds)
+    _experiment(folder, seconds, SCORED_GATES if scored else GATES)
     at, row = np.sort(rng.uniform(0, seconds, arrivals)), rng.permutation(np.arange(arrivals) % ROWS)
-    tables = [_role(role, at, row, label, names, rng) for role in ROLES]
+    tables = [_role(role, at, row, label, names, rng, scored=scored) for role in ROLES]
     order = np.argsort(np.concatenate([at, at]), kind="stable")
     pq.write_table(pa.concat_tables(tables).cast(SCHEMA).take(order), folder / SAMPLES, compression="zstd")
     load = {"offered_rps": RATE, "achieved_rps": RATE, "schedule_lag_ms_p99": 1.0, "duration_s": seconds}
@@ -62,13 +81,13 @@ def write_run(folder: Path, arrivals: int) -> None:
     (folder / ENVIRONMENT).write_text(json.dumps({"backend": "local"}))
 
 
-def _experiment(folder: Path, seconds: float) -> None:
+def _experiment(folder: Path, seconds: float, gates: tuple[str, ...]) -> None:
     document = {
         "name": "million",
         "model": {"name": "million", "folder": str(folder)},
         "data": {"path": str(folder / "evaluation.parquet"), "value": "value"},
         "load": {"rate": RATE, "duration": seconds},
-        "gates": list(GATES),
+        "gates": list(gates),
     }
     text = Experiment.parse(document, "benchmark").to_toml()
     (folder / EXPERIMENT).write_text(text, encoding="utf-8")
@@ -81,10 +100,14 @@ def _role(
     label: np.ndarray,
     names: np.ndarray,
     rng: np.random.Generator,
+    *,
+    scored: bool,
 ) -> pa.Table:
-    n = len(at)
-    answer = np.where(rng.random(ROWS) < 0.7, label, rng.integers(0, CLASSES, ROWS))[row]
+    n, classes = len(at), len(names)
+    answer = np.where(rng.random(ROWS) < 0.7, label, rng.integers(0, classes, ROWS))[row]
     failed = rng.random(n) < ERRORS
+    kind = SCHEMA.field("scores").type
+    scores = _probabilities(answer, classes, failed, rng).cast(kind) if scored else pa.nulls(n, kind)
     late = rng.exponential(0.0005, n)
     columns = {
         "row": row,
@@ -101,10 +124,23 @@ def _role(
         "request_id": pa.array([f"r-{number}" if bad else None for number, bad in enumerate(failed)]),
         "baseline": pa.nulls(n, pa.string()),
         "asked_before": row % 2 == 0,
-        "scores": pa.nulls(n, SCHEMA.field("scores").type),
+        "scores": scores,
         "ranking": pa.nulls(n, SCHEMA.field("ranking").type),
     }
     return pa.table({f.name: pa.array(columns[f.name]).cast(_plain(f.type)) for f in SCHEMA})
+
+
+def _probabilities(
+    answer: np.ndarray, classes: int, failed: np.ndarray, rng: np.random.Generator
+) -> pa.Array:
+    """Of all classes of every answer, that of the answer the highest; null where it failed."""
+    drawn = rng.gamma(0.5, size=(len(answer), classes)) + 1e-6
+    drawn[np.arange(len(answer)), answer] = drawn.max(axis=1) + rng.gamma(1.0, size=len(answer))
+    drawn /= drawn.sum(axis=1, keepdims=True)
+    ends = np.arange(0, drawn.size + 1, classes, dtype=np.int32)
+    return pa.ListArray.from_arrays(
+        pa.array(ends), pa.array(drawn.ravel().astype(np.float32)), mask=pa.array(failed)
+    )
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

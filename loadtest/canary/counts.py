@@ -29,6 +29,13 @@ class Counts(NamedTuple):
     slower: Sequence[float] = ()
 
 
+class Pair(NamedTuple):
+    """What both versions answered to one trial's request, one label per row; None: the candidate did not."""
+
+    stable: Sequence[object]
+    candidate: Sequence[object] | None
+
+
 class Scrape(NamedTuple):
     """One scrape of a running lab.
 
@@ -41,6 +48,7 @@ class Scrape(NamedTuple):
         missing: what gave no metrics this time: ``gateway``, ``stable``, ``candidate``.
         users: how the step's requests spread over users, per arm; empty where no server tells.
         failed: of the candidate's arm, those whom stable answered instead.
+        pairs: in the shadow, what both versions answered to its trials.
     """
 
     at: float
@@ -51,3 +59,4 @@ class Scrape(NamedTuple):
     missing: frozenset[str] = frozenset()
     users: Mapping[Role, Users] = {}
     failed: Users = Users()
+    pairs: Sequence[Pair] = ()

@@ -6,7 +6,8 @@ In this order, the first that applies:
    or a rollback gate has failed. Not while stable itself is not ready: that would send everybody to it.
 2. **Pause**: an alarm, which is not proof. The split goes to 0 at once, and the candidate starts again after
    the pause, on fresh evidence; the last alarm of ``alarms`` is a rollback.
-   In the shadow nobody is harmed: an alarm holds the candidate there until it fades or is proof.
+   In the shadow nobody is harmed: an alarm holds the candidate there until it fades or is proof, and so does
+   a gate that only the shadow can show.
 3. **Into the shadow** before the first step, where ``shadow`` asks for it.
 4. **Go up** one step, or promote after the last: the candidate has answered often enough at this one, and
    every gate has shown what the next one needs.
@@ -174,6 +175,11 @@ def _in_shadow(policy: Canary, position: Position, evidence: Evidence) -> Decisi
         return _hold(policy, position, evidence, joined)
     if rest > 0:
         return Decision("hold", 0.0, f"in the shadow for {rest:.0f} s more")
+    open_ = [proof for proof in evidence.proofs if proof.in_shadow and proof.shown[0] < 1]
+    if open_:
+        least = min(open_, key=lambda proof: proof.shown[0])
+        shown = f"{least.shown[0]:.0%} of the evidence for {least.gate} ({least.text})"
+        return _hold(policy, position, evidence, f"in the shadow: {shown}")
     return Decision("step", policy.steps[0], "the shadow shows no harm")
 
 

@@ -32,8 +32,8 @@ class Event(NamedTuple):
                 for gate, finding, evidence, text in known.alarms
             },
             "proofs": {
-                gate: {"shown": [_rounded(share) for share in shown], "seen": text}
-                for gate, shown, text in known.proofs
+                proof.gate: {"shown": [_rounded(share) for share in proof.shown], "seen": proof.text}
+                for proof in known.proofs
             },
             "answers": known.answers,
             "arms": known.arms.to_json() if known.arms else None,

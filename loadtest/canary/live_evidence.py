@@ -1,4 +1,4 @@
-"""Evidence: what all scrapes so far say, gate by gate; and the gates that can be followed live.
+"""Evidence: what all scrapes so far say, gate by gate.
 
 ::
 
@@ -14,16 +14,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from loadtest.canary.agreement_tests import AgreementTest
 from loadtest.canary.counts import Scrape
 from loadtest.canary.latency_tests import LatencyTest
-from loadtest.canary.shadow_join import Shadow
+from loadtest.canary.shadow_summary import Shadow
 from loadtest.canary.share_tests import ShareAlarm, ShareProof
 from loadtest.canary.split_check import TrueShares
 from loadtest.canary.user_spread import Spread
-from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Canary, Experiment
-from loadtest.experiment.gate import Gate
-from loadtest.experiment.metrics import METRICS
 from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.sequential import FIRST_WINDOW
 
@@ -55,11 +53,13 @@ class Proof(NamedTuple):
         gate: its expression.
         shown: per step, in order, the share of the evidence that going there needs; 1: enough.
         text: both versions' values, for people.
+        in_shadow: it is shown in the shadow, or never.
     """
 
     gate: str
     shown: tuple[float, ...]
     text: str
+    in_shadow: bool = False
 
 
 class Interval(NamedTuple):
@@ -68,7 +68,8 @@ class Interval(NamedTuple):
     Args:
         gate: its expression.
         low: lower end, as a share of 1: of requests that failed, of answers that were wrong, or of requests
-            beyond the gate's latency, more than stable's (of an absolute bound: than the quantile allows).
+            beyond the gate's latency, more than stable's (of an absolute bound: than the quantile allows);
+            of the agreement, of users to whom the versions answer differently.
         high: upper end. Both hold at all analyses together.
         margin: what the gate allows.
     """
@@ -111,43 +112,6 @@ class Evidence:
     arms: TrueShares | None = None
 
 
-def check(experiment: Experiment) -> None:
-    """See that every gate can be followed in live traffic, before anything starts.
-
-    Raises:
-        ExperimentError: a threshold makes the labels, which the versions' own counters know nothing of.
-        GateError: one cannot; the message says what can.
-    """
-    if experiment.data.threshold is not None:
-        raise ExperimentError(
-            "a canary goes by the labels that the versions answer; leave out [data] threshold, and let them "
-            "answer by it"
-        )
-    for gate in (*experiment.gates, *experiment.canary.rollback):
-        if problem := _problem(gate):
-            raise GateError(f"gate {str(gate)!r}: {problem}")
-    for gate in experiment.gates:
-        if gate.quantile is None and not gate.bound:
-            raise GateError(
-                f"gate {str(gate)!r}: equality can never be shown; leave a margin, as in "
-                f"'{gate} {'-' if gate.higher_is_better else '+'} 1pp', or move it to [canary] rollback"
-            )
-
-
-def _problem(gate: Gate) -> str | None:
-    if gate.column:
-        return "live traffic does not say which slice a request belongs to; leave the slice out"
-    live = gate.entry.live
-    if live == "latency":
-        return None
-    if live is None:
-        known = ", ".join(metric.name for metric in METRICS.values() if metric.live)
-        return f"{gate.metric} cannot be followed live; there are {known} and latency (p99)"
-    if gate.against != "stable":
-        return f"a live share is compared with stable's; write '{gate.metric} {gate.operator} stable ...'"
-    return None
-
-
 class Watch:
     """Adds scrapes up to evidence; knows no clock but their own.
 
@@ -161,19 +125,28 @@ class Watch:
         each = alpha / len(policy.rollback)  # one failure over all gates is final
         self._policy, self._alpha = policy, alpha
         self._spread = Spread()
+        rollback, gates = (
+            [gate for gate in of if gate.entry.live != "pairs"] for of in (policy.rollback, experiment.gates)
+        )
         self._alarms = [
             ShareAlarm(gate, self._spread, alpha, each, policy.window)
             if gate.quantile is None
             else LatencyTest(gate, each, policy.window, self._spread)
-            for gate in policy.rollback
+            for gate in rollback
         ]
         # every gate must be shown: no correction (Berger 1982)
         self._proofs = [
             ShareProof(gate, self._spread, policy.steps, alpha)
             if gate.quantile is None
             else LatencyTest(gate, alpha, policy.window, self._spread)
-            for gate in experiment.gates
+            for gate in gates
         ]
+        # of the shadow, and of nothing before or after it
+        self._differ, self._agree = (
+            [AgreementTest(gate, alpha, each) for gate in of if gate.entry.live == "pairs"]
+            for of in (policy.rollback, experiment.gates)
+        )
+        self._shadow = False
         self._at = self._split = 0.0
         self._asked = dict.fromkeys(ROLES, 0.0)
         self._began: float | None = None
@@ -187,8 +160,9 @@ class Watch:
         )
         self._came: dict[str, float] = {}
 
-    def enter(self, at: float, split: float, *, again: bool = False) -> None:
+    def enter(self, at: float, split: float, *, again: bool = False, shadow: bool = False) -> None:
         """A step begins; ``again``: after an alarm, so the bets that made it start again."""
+        self._shadow = shadow
         self._at, self._split, self._asked = at, split, dict.fromkeys(ROLES, 0.0)
         self._began = at if self._began is None else self._began
         self._came = dict.fromkeys([ANSWERS, FEEDBACK] if self._follows_feedback else [ANSWERS], at)
@@ -213,6 +187,8 @@ class Watch:
         self._ejected = scrape.ejected
         for source in {"gateway", *ROLES} - scrape.missing:
             self._heard[source] = scrape.at
+        for test in (*self._differ, *self._agree) if self._shadow else ():
+            test.add(scrape.pairs)
         for gate in (*self._alarms, *self._proofs):
             if isinstance(gate, LatencyTest):
                 gate.add(scrape.at, scrape.counts, self._split, scrape.edges)
@@ -224,8 +200,10 @@ class Watch:
         return Evidence(
             at=self._at,
             answers=self._asked[Role.CANDIDATE],
-            alarms=tuple(_alarm(gate) for gate in self._alarms),
-            proofs=tuple(_proof(gate, self._policy) for gate in self._proofs),
+            alarms=tuple(map(_alarm, (*self._alarms, *(self._differ if self._shadow else ())))),
+            proofs=tuple(
+                _proof(gate, self._policy) for gate in (*self._proofs, *(self._agree if self._shadow else ()))
+            ),
             misses=dict(self._misses),
             ejected=self._ejected,
             silent={source: self._at - heard for source, heard in self._heard.items()},
@@ -243,16 +221,22 @@ class Watch:
                     ends, margin = gate.tally.interval(seconds, self._alpha), gate.gate.bound
                 if ends is not None:
                     yield Interval(str(gate.gate), *ends, margin)
+        for test in (*self._differ, *self._agree) if self._shadow else ():
+            if (ends := test.interval) is not None:
+                yield Interval(str(test.gate), *ends, 1 - test.least)
 
 
-def _alarm(gate: ShareAlarm | LatencyTest) -> Alarm:
+def _alarm(gate: ShareAlarm | LatencyTest | AgreementTest) -> Alarm:
     if isinstance(gate, LatencyTest):
         return Alarm(str(gate.gate), "fail" if gate.failed else "quiet", None, _tail_text(gate))
     finding: Finding = "fail" if gate.failed else "alarm" if gate.alarmed else "quiet"
-    return Alarm(str(gate.gate), finding, gate.evidence, _share_text(gate))
+    text = gate.text if isinstance(gate, AgreementTest) else _share_text(gate)
+    return Alarm(str(gate.gate), finding, gate.evidence, text)
 
 
-def _proof(gate: ShareProof | LatencyTest, policy: Canary) -> Proof:
+def _proof(gate: ShareProof | LatencyTest | AgreementTest, policy: Canary) -> Proof:
+    if isinstance(gate, AgreementTest):
+        return Proof(str(gate.gate), (gate.shown,) * len(policy.steps), gate.text, in_shadow=True)
     if isinstance(gate, LatencyTest):
         # latency at a small split says nothing about latency at a large one
         shown = tuple(1.0 if step < 100 or gate.shown else 0.0 for step in policy.steps)

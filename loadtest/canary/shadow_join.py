@@ -5,27 +5,34 @@ sees. Both servers keep what they answered for a while (``GET /answers``); here 
 Pure::
 
     join = Join(since=state.since.timestamp())
-    join.add(records, now)      # of either server, as often as they are read
-    join.take(edges)            # what was gained since the last scrape, in the gates' own terms
-    join.summary()              # everything so far, for people
+    join.add(records, now, Role.STABLE)     # of either server, as often as they are read
+    join.take(edges)                        # what was gained since the last scrape, in the gates' own terms
+    join.take_pairs()                       # the answers themselves, for gates on the agreement
+    join.summary()                          # everything so far, for people
+
+Stable's server says which requests there were, when, whose, what stable answered and what truly happened. The
+candidate's says only what the candidate answered to them, and what it leaves out is an answer that did not
+come: it can choose neither which requests count nor what they are compared with.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from contract.label_text import label_text
 from contract.shadow import COPY, ORIGINAL
-from loadtest.canary.counts import Counts
+from loadtest.canary.agreement_tests import Agreement
+from loadtest.canary.counts import Counts, Pair
+from loadtest.canary.shadow_summary import QUANTILES, Shadow
 from loadtest.experiment.role import ROLES, Role
-from loadtest.stats.proportions import Share
 
 PATIENCE = 12.0
 """Seconds after stable's answer in which the candidate's must be there; the gateway gives it ten."""
@@ -33,45 +40,10 @@ PATIENCE = 12.0
 KEPT = 20_000
 """Requests that are remembered, for feedback that is still to come, and of which latencies are shown."""
 
-QUANTILES = (0.5, 0.95, 0.99)
-_CLOSE = 1e-3
+USERS = 100_000
+"""Users that are remembered as counted; the one who counted first is forgotten first."""
+
 _ALPHA = 0.025
-_MARKS = {ORIGINAL: Role.STABLE, COPY: Role.CANDIDATE}
-
-
-class Shadow(NamedTuple):
-    """What is known from the shadow.
-
-    Args:
-        pairs: requests of which both answers are known.
-        failed: copies that the candidate answered with an error, where stable did not.
-        unanswered: copies that the candidate never answered.
-        agreement: share of rows that both versions predict alike, None before the first: texts and whole
-            numbers are alike when they are equal, fractions when they differ by at most 0.1%.
-        interval: the ends of its 95% interval (Clopper and Pearson 1934).
-        judged: rows whose true outcome is known; classification only.
-        accuracy: per role the share of them that it predicted; empty before the first.
-        latency: per role the quantiles ``QUANTILES`` in seconds, in the server, over the same requests; empty
-            before the first.
-    """
-
-    pairs: int
-    failed: int
-    unanswered: int
-    agreement: float | None
-    interval: tuple[float, float]
-    judged: int
-    accuracy: Mapping[Role, float]
-    latency: Mapping[Role, tuple[float, ...]]
-
-    def to_json(self) -> dict[str, Any]:
-        """For machines; seconds."""
-        return self._asdict() | {
-            "latency": {
-                role: {f"p{q * 100:g}": round(value, 6) for q, value in zip(QUANTILES, values, strict=True)}
-                for role, values in self.latency.items()
-            }
-        }
 
 
 class _Answer(NamedTuple):
@@ -79,20 +51,25 @@ class _Answer(NamedTuple):
     seconds: float
     labels: Sequence[object]
 
+    @property
+    def failed(self) -> bool:
+        return self.status >= 400
+
 
 @dataclass
 class _Request:
-    """One request: what is known of it so far."""
+    """One request that stable answered: what is known of it so far."""
 
-    answers: dict[Role, _Answer] = field(default_factory=dict)
+    at: float
+    stable: _Answer
+    trial: bool
+    candidate: _Answer | None = None
     truth: Sequence[object] | None = None
-    at: float = 0.0
-    counted: bool = False
     judged: bool = False
 
 
 class Join:
-    """Joins records of both servers; knows no clock but the records' own.
+    """Joins records of both servers; knows no clock but that of stable's.
 
     Args:
         since: seconds since 1970; what was answered before belongs to another shadow.
@@ -101,32 +78,54 @@ class Join:
     def __init__(self, since: float = 0.0) -> None:
         self._since = since
         self._now = 0.0
+        self._lost_until = 0.0
         self._requests: dict[str, _Request] = {}
         self._waiting: dict[str, None] = {}
+        self._copies: dict[str, _Answer] = {}
+        self._users: dict[object, None] = {}
         self._pairs = self._failed = self._unanswered = 0
-        self._rows = self._alike = 0
+        self._agreement = Agreement()
+        self._trials: list[Pair] = []
         self._judged = 0
         self._right = dict.fromkeys(ROLES, 0)
         self._seconds: deque[tuple[float, float]] = deque(maxlen=KEPT)
         self._gained = {role: _Gain() for role in ROLES}
 
-    def skip(self, before: float) -> None:
-        """Records of one server up to this moment are lost: of older requests nothing can be said."""
+    def skip(self, before: float, role: Role) -> None:
+        """Records of one server up to this moment are lost: of older requests nothing can be said.
+
+        What the candidate's server lost did not come, unless stable's lost as much: they keep equally many.
+        """
+        if role is Role.STABLE:
+            self._lost_until = max(self._lost_until, before)
+        elif before > self._lost_until + PATIENCE:
+            return
         self._since = max(self._since, before)
         for name in [n for n in self._waiting if self._requests[n].at < self._since]:
             self._forget(name)
 
-    def add(self, records: Iterable[Mapping[str, Any]], now: float) -> None:
-        """Take in records of one server, oldest first.
+    def add(self, records: Iterable[Mapping[str, Any]], now: float, role: Role) -> None:
+        """Take in records of one server, oldest first; what it may not say, or says badly, is left out.
 
         Args:
-            records: see ``services/model_server/shadow.py``.
-            now: seconds since 1970, on the servers' clock.
+            records: see ``services/model_server/canary/shadow.py``.
+            now: seconds since 1970, on that server's clock.
+            role: whose server it is.
         """
         for record in records:
-            if record["at"] >= self._since:
-                self._take_in(record)
-        self._now = max(self._now, now)
+            if not _is_sound(record) or record["at"] < self._since:
+                continue
+            if role is Role.CANDIDATE:
+                if record.get("mark") == COPY and "truth" not in record:
+                    self._add_copy(record["id"], _Answer(*(record[key] for key in _Answer._fields)))
+            elif "truth" in record:
+                if request := self._requests.get(record["id"]):
+                    request.truth = record["truth"]
+                    self._judge(request)
+            elif record.get("mark") == ORIGINAL:
+                self._add_original(record)
+        if role is Role.STABLE:
+            self._now = max(self._now, now)
 
     def take(self, edges: Sequence[float]) -> dict[Role, Counts]:
         """What each role gained since this was asked last, over requests whose end is known.
@@ -138,17 +137,25 @@ class Join:
         gained, self._gained = self._gained, {role: _Gain() for role in ROLES}
         return {role: gain.counts(edges) for role, gain in gained.items()}
 
+    def take_pairs(self) -> list[Pair]:
+        """What both versions answered to the trials whose end became known since this was asked last."""
+        self._give_up()
+        taken, self._trials = self._trials, []
+        self._agreement.add(taken)
+        return taken
+
     def summary(self) -> Shadow:
         """Everything so far."""
         self._give_up()
-        share = Share(self._alike, self._rows) if self._rows else None
+        agreement = self._agreement.with_more(self._trials)
+        bets = agreement.bets
         pairs = np.array(self._seconds)
         return Shadow(
             pairs=self._pairs,
             failed=self._failed,
             unanswered=self._unanswered,
-            agreement=share.value if share else None,
-            interval=share.interval(_ALPHA) if share else (0.0, 1.0),
+            agreement=bets.value if bets else None,
+            interval=bets.interval(_ALPHA) if bets else (0.0, 1.0),
             judged=self._judged,
             accuracy={r: n / self._judged for r, n in self._right.items()} if self._judged else {},
             latency={
@@ -157,47 +164,66 @@ class Join:
             }
             if len(pairs)
             else {},
+            users=agreement.trials,
         )
 
-    def _take_in(self, record: Mapping[str, Any]) -> None:
-        name = record["id"]
-        request = self._requests.get(name)
-        if request is None:
-            request = self._requests[name] = _Request(at=record["at"])
-            self._waiting[name] = None
-            if len(self._requests) > KEPT:
-                self._forget(next(iter(self._requests)))
-        if "truth" in record:
-            request.truth = record["truth"]
-        else:
-            answer = _Answer(record["status"], record["seconds"], record["labels"])
-            request.answers.setdefault(_MARKS[record["mark"]], answer)
-        if len(request.answers) == len(ROLES):
-            self._count(name, request)
-            self._judge(request)
-
-    def _count(self, name: str, request: _Request) -> None:
-        if request.counted:
+    def _add_original(self, record: Mapping[str, Any]) -> None:
+        name, user = record["id"], record.get("user")
+        if name in self._requests:
+            # two requests of one id: nobody can say which of them a copy belongs to
+            self._waiting.pop(name, None)
             return
-        request.counted = True
-        self._waiting.pop(name, None)
-        stable, candidate = (request.answers[role] for role in ROLES)
+        answer = _Answer(*(record[key] for key in _Answer._fields))
+        # claimed now: whatever the candidate answers first, it is this request that counts
+        trial = not answer.failed and bool(answer.labels) and self._is_first(user)
+        self._requests[name] = _Request(record["at"], answer, trial)
+        self._waiting[name] = None
+        if copy := self._copies.pop(name, None):
+            self._pair(name, copy)
+        if len(self._requests) > KEPT:
+            oldest = next(iter(self._requests))
+            if oldest in self._waiting:
+                self._miss(oldest)
+            self._forget(oldest)
+
+    def _is_first(self, user: object) -> bool:
+        if user is None:
+            return True
+        if user in self._users:
+            return False
+        self._users[user] = None
+        if len(self._users) > USERS:
+            self._users.pop(next(iter(self._users)))
+        return True
+
+    def _add_copy(self, name: str, answer: _Answer) -> None:
+        if name in self._waiting:
+            self._pair(name, answer)
+        elif name not in self._requests:
+            self._copies.setdefault(name, answer)
+            if len(self._copies) > KEPT:
+                self._copies.pop(next(iter(self._copies)))
+
+    def _pair(self, name: str, candidate: _Answer) -> None:
+        request = self._requests[name]
+        request.candidate, stable = candidate, request.stable
+        self._waiting.pop(name)
         self._pairs += 1
-        self._failed += candidate.status >= 400 > stable.status
-        for role, answer in request.answers.items():
-            self._gained[role].ended(answer.seconds, failed=answer.status >= 400)
-        if stable.status < 400 and candidate.status < 400:
+        self._failed += candidate.failed and not stable.failed
+        for role, answer in ((Role.STABLE, stable), (Role.CANDIDATE, candidate)):
+            self._gained[role].ended(answer.seconds, failed=answer.failed)
+        if not stable.failed and not candidate.failed:
             self._seconds.append((stable.seconds, candidate.seconds))
-            pairs = list(zip(stable.labels, candidate.labels, strict=False))
-            self._rows += len(pairs)
-            self._alike += sum(_alike(*pair) for pair in pairs)
+        if request.trial:
+            self._trials.append(Pair(stable.labels, None if candidate.failed else candidate.labels))
+        self._judge(request)
 
     def _judge(self, request: _Request) -> None:
-        if request.judged or request.truth is None or any(a.status >= 400 for a in request.answers.values()):
+        stable, candidate = request.stable, request.candidate
+        if request.judged or request.truth is None or candidate is None or stable.failed or candidate.failed:
             return
         request.judged = True
-        answers = [request.answers[role].labels for role in ROLES]
-        for truth, *labels in zip(request.truth, *answers, strict=False):
+        for truth, *labels in zip(request.truth, stable.labels, candidate.labels, strict=False):
             # an error of a regression has a size; it is not right or wrong
             if any(isinstance(label, float) for label in labels):
                 continue
@@ -211,15 +237,18 @@ class Join:
     def _give_up(self) -> None:
         # not before somebody asks: until then the other server may not have been read yet
         for name in list(self._waiting):
-            request = self._requests[name]
-            if self._now - request.at < PATIENCE:
-                continue
-            if stable := request.answers.get(Role.STABLE):
-                self._unanswered += 1
-                self._gained[Role.STABLE].ended(stable.seconds, failed=stable.status >= 400)
-                self._gained[Role.CANDIDATE].ended(math.inf, failed=True)
-            # a copy alone: its user went away, or stable's answer was not kept any more
-            self._forget(name)
+            if self._now - self._requests[name].at >= PATIENCE:
+                self._miss(name)
+                self._forget(name)
+
+    def _miss(self, name: str) -> None:
+        """The candidate's answer did not come."""
+        request = self._requests[name]
+        self._unanswered += 1
+        self._gained[Role.STABLE].ended(request.stable.seconds, failed=request.stable.failed)
+        self._gained[Role.CANDIDATE].ended(math.inf, failed=True)
+        if request.trial:
+            self._trials.append(Pair(request.stable.labels, None))
 
     def _forget(self, name: str) -> None:
         self._requests.pop(name, None)
@@ -246,7 +275,26 @@ class _Gain:
         return Counts(timed, self.errors, self.judged, self.wrong, timed, slower)
 
 
-def _alike(one: object, other: object) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=_CLOSE)
-    return label_text(one) == label_text(other)
+def _is_sound(record: object) -> bool:
+    """Whether a record holds what it should; a server may be somebody else's, or lie."""
+    if not isinstance(record, Mapping):
+        return False
+    told = record.get("truth", record.get("labels"))
+    if not isinstance(record.get("id"), str) or not _is_count(record.get("at")) or not isinstance(told, list):
+        return False
+    if not all(isinstance(label, str) or _is_number(label) for label in told):
+        return False
+    return "truth" in record or (
+        isinstance(record.get("status"), int)
+        and _is_count(record.get("seconds"))
+        and isinstance(record.get("user"), str | int | None)
+    )
+
+
+def _is_count(value: object) -> bool:
+    return _is_number(value) and cast("float", value) >= 0
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a number that a float can hold; JSON knows others."""
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max

@@ -75,13 +75,16 @@ class Bursts:
     """Estimates the correlation of outcomes within a scrape, and scales counts down by it.
 
     Of ``n`` outcomes with the correlation ``rho`` only ``n / (1 + (n - 1) rho)`` count (Rao and Scott 1992, A
-    simple method for the analysis of clustered binary data, Biometrics 48). ``rho`` is what both versions
-    have shown so far: pairs of hits in one scrape, against the pairs that chance would give.
+    simple method for the analysis of clustered binary data, Biometrics 48). ``rho`` is what all
+    streams have shown so far: pairs of hits in one scrape, against the pairs that chance would give.
+
+    Args:
+        streams: counted beside each other, such as one per version.
     """
 
-    def __init__(self) -> None:
-        # rows: hits, trials, ordered pairs of hits, ordered pairs of trials; a column a version
-        self._seen = np.zeros((4, 2))
+    def __init__(self, streams: int = 2) -> None:
+        # rows: hits, trials, ordered pairs of hits, ordered pairs of trials; a column per stream
+        self._seen = np.zeros((4, streams))
 
     @property
     def correlation(self) -> float:
@@ -90,6 +93,12 @@ class Bursts:
         share = (hits + 0.5) / (trials + 1)
         chance = float(np.sum(pairs * share * (1 - share)))
         return float(np.clip(np.sum(hit_pairs - pairs * share**2) / chance, 0, 1)) if chance else 0.0
+
+    @property
+    def effect(self) -> float:
+        """How many of all outcomes so far count as one; at least 1."""
+        _, trials, _, pairs = self._seen.sum(axis=1)
+        return 1 + self.correlation * float(pairs / trials) if trials else 1.0
 
     def scale(self, hits: Sequence[float], trials: Sequence[float]) -> tuple[list[float], list[float]]:
         """Take in one scrape's counts, one of each version, and return what they count for."""

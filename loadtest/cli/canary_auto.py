@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from loadtest.canary.live_evidence import check
+from loadtest.canary.live_gates import check
 from loadtest.cli.console import console
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, StableVersion
 from loadtest.errors import ExitCode, Interrupted
@@ -98,7 +98,7 @@ def _outputs(
     ``experiment`` is its name in messages. ``folder`` is that of a running lab of local processes, whose
     Prometheus is told of the metrics.
     """
-    notes = Console(stderr=True, highlight=False) if json else console
+    notes = Console(stderr=True, highlight=False, markup=False) if json else console
     webhook = Webhook.from_environment()
     display = CanaryDisplay(console)
     metrics = Metrics()

@@ -9,7 +9,7 @@ from loadtest.canary.state import Deployment, Entry, State
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from loadtest.canary.shadow_join import Shadow
+    from loadtest.canary.shadow_summary import Shadow
     from loadtest.canary.split_check import TrueShares
 
 LAST = 8
@@ -58,13 +58,14 @@ def print_status(console: Console, lab: str, state: State) -> None:
 
 def describe_shadow(shadow: Shadow) -> list[str]:
     """What both versions answered to the same requests, in lines."""
-    from loadtest.canary.shadow_join import QUANTILES
+    from loadtest.canary.shadow_summary import QUANTILES
 
     lost = f"{shadow.failed:,} failed, {shadow.unanswered:,} unanswered"
     lines = [f"shadow: {shadow.pairs:,} answers joined; of the candidate's copies {lost}"]
     if shadow.agreement is not None:
         low, high = shadow.interval
-        lines.append(f"  agreement  {shadow.agreement:.1%} (95% between {low:.1%} and {high:.1%})")
+        among = f"{shadow.agreement:.1%} of {shadow.users:,} users"
+        lines.append(f"  agreement  {among} (95% between {low:.1%} and {high:.1%})")
     if shadow.accuracy:
         shares = ", ".join(f"{role} {share:.1%}" for role, share in shadow.accuracy.items())
         lines.append(f"  accuracy   {shares} of {shadow.judged:,} rows with feedback")

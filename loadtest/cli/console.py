@@ -24,7 +24,7 @@ class _Console(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-console = _Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+console = _Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
 
 
 def conclude(

@@ -33,8 +33,10 @@ BaselineAnswers = Mapping[Role, Mapping[int, str | ScoredAnswer | None]]
 that were not asked are absent."""
 TOLERANCE = 1e-5
 """How far a regression's answer may lie from its baseline answer, as a share of the answers' spread."""
+AGREEMENT_TOLERANCE = 1e-3
+"""How far apart two versions' numbers may lie to count as the same answer, as a share of stable's spread."""
 SCORE_TOLERANCE = 1e-4
-"""The same of scores, which a softmax or a sum of trees computes in fewer digits."""
+"""As ``TOLERANCE``, of scores, which a softmax or a sum of trees computes in fewer digits."""
 _SCORES_SHOWN = 5
 _LAST_DIGITS = 8
 """How many units in the last place a sum in another order may differ by."""

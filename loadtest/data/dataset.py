@@ -25,7 +25,7 @@ from loadtest.data.recorded import Recorded, recorded_in
 from loadtest.data.relevance import Relevance
 from loadtest.data.row_content import codes_of, contents
 from loadtest.data.table_file import TableFile, read_table_file
-from loadtest.errors import DatasetError
+from loadtest.errors import DatasetError, ListsOfLabels
 from loadtest.experiment.experiment import Data
 
 _UNLABELLED = (
@@ -207,7 +207,7 @@ class Dataset:
                     "text, or take it out of [data] features"
                 )
         if labelled and file.columns[label].holds in ("lists", "records", "maps"):
-            raise DatasetError(
+            raise ListsOfLabels(
                 f"{data.path}: column {label!r} holds {file.columns[label].holds}; write a label per row, or "
                 'set [data] task = "ranking"'
             )

@@ -64,7 +64,8 @@ class Metric:
             depend on the deployment; by one estimate ``each``; or by these, with an interval no narrower
             than the pooled one (``wider``).
         sliced: it can be measured on a slice of the rows.
-        live: what a canary follows it by, in the counters of live traffic; None: it cannot.
+        live: what a canary follows it by, in the counters of live traffic, or in the ``pairs`` of answers
+            that the shadow has; None: it cannot.
         best: the value of a perfect version, which no number of requests can prove; None: there is none.
         useless: the value of answers that say nothing; None: that of the labels' mean.
         quantile: of a latency, the quantile.
@@ -89,7 +90,7 @@ class Metric:
     interim: Interim = "estimated"
     restarts: Literal["pooled", "each", "wider"] = "pooled"
     sliced: bool = True
-    live: Literal["latency", "errors", "answers"] | None = None
+    live: Literal["latency", "errors", "answers", "pairs"] | None = None
     best: float | None = None
     useless: float | None = 0.0
     quantile: float | None = None
@@ -203,12 +204,12 @@ METRICS: Mapping[str, Metric] = {
             absolute="one row decides the largest error of each version, so their difference has no interval",
         ),
         Metric(
-            *("agreement", SHARE, "higher", "agreement"), interim="bets", best=1.0,
+            *("agreement", SHARE, "higher", "agreement"), interim="bets", live="pairs", best=1.0,
             takes=("scores",), absolute="agreement compares the candidate with stable already",
         ),
         Metric(
             *("score_shift", NUMBER, "lower", "score_shift"), needs=("scores",), interim="scored", best=0.0,
-            takes=("[]",), between=(0.0, 1.0),
+            live="pairs", takes=("[]",), between=(0.0, 1.0),
             absolute="score_shift compares the candidate with stable already",
         ),
         _of_scores("roc_auc", SCORE, "higher", "discrimination", "pair", "rows of each class", best=1.0),

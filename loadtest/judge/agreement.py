@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.compute as pc
 
-from loadtest.data.baseline import Nearness, as_matrix, numbers, with_scores
+from loadtest.data.baseline import AGREEMENT_TOLERANCE, Nearness, as_matrix, numbers, with_scores
 from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED
@@ -22,8 +22,6 @@ from loadtest.stats.medians import RankQuantile
 from loadtest.stats.proportions import Share
 from loadtest.stats.share_bets import ShareBets
 
-TOLERANCE = 1e-3
-"""How far two numbers that count as the same answer may lie apart, as a share of the spread of stable's."""
 _NAMED = 3
 _QUANTILES = (0.5, 0.9, 0.99)
 _ROUNDING = 1e-6
@@ -39,7 +37,7 @@ def agreement(gate: Gate, run: Run) -> Measurement:
     evidence, stable, candidate = _answered(run)
     rows = Rows.of(stable, run.dataset)
     compared = len(rows.rows)
-    near = Nearness(numbers(stable.prediction), TOLERANCE) if _of_numbers(run) else None
+    near = Nearness(numbers(stable.prediction), AGREEMENT_TOLERANCE) if _of_numbers(run) else None
     same = _same(stable, candidate, near)
     within = next((float(text) for key, text in gate.arguments if key == "scores"), None)
     if within is not None:

@@ -29,6 +29,9 @@ from loadtest.stats import means, rankings
 from loadtest.stats.bootstrap import JackknifeEstimate
 from loadtest.stats.proportions import Share
 
+_AT_ONCE = 10_000
+"""Arrivals whose classes are put in order at a time, until all classes have been shown."""
+
 
 class _Lists(NamedTuple):
     """Of outcomes, the lengths of their lists, shape (n,), and the items of all, one list after the other."""
@@ -37,25 +40,12 @@ class _Lists(NamedTuple):
     items: pa.DictionaryArray
 
     @classmethod
-    def of(cls, outcomes: Outcomes, run: Run) -> _Lists:
-        if run.experiment.data.task == "classification":
-            return cls._by_score(outcomes, run.dataset.classes)
+    def of(cls, outcomes: Outcomes) -> _Lists:
         lists = outcomes.ranking
         if lists.null_count == len(lists) and not outcomes.failed.all():
             raise NoEvidence("the samples carry no rankings; measure again with [data] task = 'ranking'")
         lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0), dtype=np.intp)
         return cls(lengths, pc.list_flatten(lists).dictionary_encode())
-
-    @classmethod
-    def _by_score(cls, outcomes: Outcomes, classes: tuple[str, ...]) -> _Lists:
-        """All classes of each arrival, the likeliest first; of equal ones the first in their order."""
-        scores = matrix(outcomes.scores, len(classes))
-        answered = ~np.isnan(scores[:, 0])
-        if not answered.any() and not outcomes.failed.all():
-            raise NoEvidence("the samples carry no scores; measure again with this gate in the experiment")
-        order = np.argsort(-scores[answered], axis=1, kind="stable").astype(np.int32)
-        items = pa.DictionaryArray.from_arrays(pa.array(order.ravel()), pa.array(classes, pa.string()))
-        return cls(np.where(answered, len(classes), 0), items)
 
     def codes(self, catalogue: pa.Array) -> Places:
         """The place of each item in ``catalogue``; -1: it is not there."""
@@ -126,10 +116,7 @@ def gains_by_place(run: Run, outcomes: Outcomes, places: int) -> Floats:
     Raises:
         NoEvidence: there are no lists, or no labels.
     """
-    catalogue, wanted = _relevant(run)
-    lists = _Lists.of(outcomes, run)
-    hits = rankings.Hits.find(wanted, outcomes.row.astype(np.intp), lists.lengths, lists.codes(catalogue))
-    hits = hits.within(places)
+    hits = _hits(run, outcomes)[0].within(places)
     gains = np.zeros((len(outcomes), places))
     gains[hits.arrival, hits.rank] = hits.gain
     rows = Rows.of(outcomes, run.dataset)
@@ -154,7 +141,7 @@ def overlap(gate: Gate, run: Run) -> Measurement:
             f"stable answered {compared:,} of {sent:,} distinct rows, {LEAST_COMPARED:.0%} are needed; "
             "see its errors, lower the rate or give it more CPU"
         )
-    lists = (_Lists.of(stable, run), _Lists.of(candidate, run))
+    lists = (_Lists.of(stable), _Lists.of(candidate))
     both = pc.unique(pa.concat_arrays([each.items.dictionary for each in lists]))
     codes = (lists[0].codes(both), lists[1].codes(both))
     shares = rankings.overlap((lists[0].lengths, lists[1].lengths), codes, gate.k or LONGEST)
@@ -168,14 +155,37 @@ def overlap(gate: Gate, run: Run) -> Measurement:
 
 def _values(gate: Gate, run: Run, outcomes: Outcomes) -> Floats:
     """The metric of each arrival's list, shape (arrivals,)."""
-    catalogue, wanted = _relevant(run)
-    lists = _Lists.of(outcomes, run)
-    codes = lists.codes(catalogue)
-    hits = rankings.Hits.find(wanted, outcomes.row.astype(np.intp), lists.lengths, codes)
+    hits, wanted = _hits(run, outcomes)
     name = gate.entry.name.removesuffix("@k")
     return rankings.METRICS["hit" if name == "value" else name](
         hits, wanted, len(run.dataset), gate.k or LONGEST
     )
+
+
+def _hits(run: Run, outcomes: Outcomes) -> tuple[rankings.Hits, rankings.Wanted]:
+    """Where what a row wanted stands in the list of each arrival, and what it wanted."""
+    catalogue, wanted = _relevant(run)
+    row = outcomes.row.astype(np.intp)
+    if run.experiment.data.task != "classification":
+        lists = _Lists.of(outcomes)
+        return rankings.Hits.find(wanted, row, lists.lengths, lists.codes(catalogue)), wanted
+    scores = _class_scores(outcomes, run)
+    answered = np.flatnonzero(~np.isnan(scores[:, 0]))
+    scores, label = scores[answered], wanted.item[row[answered]]
+    own = scores[np.arange(len(label)), label]
+    rank = np.zeros(len(label), np.intp)
+    # class by class, which needs no list of all: of equal scores the first class stands first
+    for place, column in enumerate(scores.T):
+        rank += (column > own) | ((column == own) & (place < label))
+    return rankings.Hits(answered, row, rank, np.ones(len(label))), wanted
+
+
+def _class_scores(outcomes: Outcomes, run: Run) -> Floats:
+    """The scores of all classes, shape (arrivals, classes); NaN where there is no answer."""
+    scores = matrix(outcomes.scores, len(run.dataset.classes))
+    if np.isnan(scores[:, 0]).all() and not outcomes.failed.all():
+        raise NoEvidence("the samples carry no scores; measure again with this gate in the experiment")
+    return scores
 
 
 def _relevant(run: Run) -> tuple[pa.Array, rankings.Wanted]:
@@ -192,5 +202,19 @@ def _relevant(run: Run) -> tuple[pa.Array, rankings.Wanted]:
 def _coverage(gate: Gate, run: Run) -> str:
     """How much of the catalogue each version shows, as a clause; it grows with the rows."""
     k = gate.k or LONGEST
-    stable, candidate = (_Lists.of(run.evidence.of(role), run).shown(k) for role in ("stable", "candidate"))
+    stable, candidate = (_shown(run, run.evidence.of(role), k) for role in ("stable", "candidate"))
     return f"its top {k} show {candidate:,} different items, stable's {stable:,}" if gate.k else ""
+
+
+def _shown(run: Run, outcomes: Outcomes, k: int) -> int:
+    """How many different items stand among the first ``k`` of a list."""
+    if run.experiment.data.task != "classification":
+        return _Lists.of(outcomes).shown(k)
+    scores = _class_scores(outcomes, run)
+    seen = np.zeros(scores.shape[1], dtype=bool)
+    for begin in range(0, len(scores), _AT_ONCE):
+        part = scores[begin : begin + _AT_ONCE]
+        seen[np.argsort(-part[~np.isnan(part[:, 0])], axis=1, kind="stable")[:, :k]] = True
+        if seen.all():
+            break
+    return int(seen.sum())

@@ -256,6 +256,9 @@ def matrix(lists: pa.Array, classes: int) -> Floats:
         raise NoEvidence(f"the samples carry {int(counts.max())} scores, there are {classes} classes")
     if whole.all():
         return values.reshape(-1, classes)
+    if not single.any():
+        found[whole] = values.reshape(-1, classes)
+        return found
     found[whole] = values[starts[whole][:, None] + np.arange(classes)]
     found[single, 1] = values[starts[single]]
     found[single, 0] = 1 - found[single, 1]

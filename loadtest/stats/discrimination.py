@@ -12,7 +12,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
 
 from loadtest.stats.bootstrap import ANYTHING, JackknifeEstimate
@@ -43,15 +42,22 @@ def roc_auc(positive: Flags, score: Floats) -> Discrimination:
         score: shape (n,).
     """
     m, n = int(positive.sum()), int((~positive).sum())
-    ranks = scipy.stats.rankdata(score)
+    high, low = score[positive], score[~positive]
     placement = np.empty(len(score))
     # the share of the other kind that a row stands on the right side of
-    placement[positive] = (ranks[positive] - scipy.stats.rankdata(score[positive])) / n
-    placement[~positive] = 1 - (ranks[~positive] - scipy.stats.rankdata(score[~positive])) / m
+    placement[positive] = _below(high, low) / n
+    placement[~positive] = 1 - _below(low, high) / m
     value = float(placement[positive].mean())
     # scaled so that the sum of squares is DeLong's variance, S10 / m + S01 / n
     scale = np.where(positive, 1 / np.sqrt(m * (m - 1.0)), 1 / np.sqrt(n * (n - 1.0)))
     return Discrimination(value, (placement - value) * scale)
+
+
+def _below(scores: Floats, others: Floats) -> Floats:
+    """How many of ``others`` lie below each score, shape of ``scores``; equal ones count as a half."""
+    ascending = np.sort(others)
+    before = np.searchsorted(ascending, scores, "left") + np.searchsorted(ascending, scores, "right")
+    return np.asarray(before / 2)
 
 
 def average_precision(positive: Flags, score: Floats) -> Discrimination:

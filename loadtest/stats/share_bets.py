@@ -16,6 +16,9 @@ _EDGE = 1e-12
 class ShareBets:
     """A share whose intervals and p-values hold at every moment, exactly for independent outcomes.
 
+    Outcomes between 0 and 1, such as a share of rows, may stand for yes and no: the evidence is convex in
+    each, so it grows no faster, and the test is on the safe side.
+
     The evidence against 'at most p' is a mixture of likelihood ratios over all larger shares, weighted by a
     beta distribution: a supermartingale under every share up to p (Ville 1939; Robbins 1970, Statistical
     methods related to the law of the iterated logarithm, Annals of Mathematical Statistics 41).

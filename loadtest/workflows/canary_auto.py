@@ -17,10 +17,11 @@ from loadtest.canary.counts import Scrape
 from loadtest.canary.decision import Position, decide
 from loadtest.canary.event import BY, Event
 from loadtest.canary.live_evidence import Evidence, Watch
+from loadtest.canary.live_gates import shadow_gates
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.split_check import ArmsPage, SplitCheck, TrueShares
 from loadtest.canary.state import State, Store
-from loadtest.errors import ExitCode
+from loadtest.errors import ExitCode, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.lab.gateway.routes import Routes
@@ -95,6 +96,7 @@ class Controller:
         position = resume(state)
         if not self._policy.shadow:
             position = position._replace(shadow=False)
+        _check_shadow_passed(self.experiment, state, position)
         self._enter(position, state)
         for at in self._ticks(began):
             self.check()
@@ -128,7 +130,8 @@ class Controller:
         # the gateway marks requests with the serial of the last entry of all, one that only held included
         self._split.enter(state.now.serial, position.split)
         again = position.paused or bool(before and before.paused)
-        self._watch.enter(position.since, _EQUAL if position.shadow else position.split, again=again)
+        split = _EQUAL if position.shadow else position.split
+        self._watch.enter(position.since, split, again=again, shadow=position.shadow)
 
     def _known(self, scrape: Scrape, position: Position) -> Evidence:
         if not position.shadow:
@@ -136,7 +139,8 @@ class Controller:
             self._watch.add(scrape._replace(users=arms.spread, failed=arms.failed) if arms else scrape)
             return replace(self._watch.evidence(), arms=arms)
         self.read_answers(self._join)
-        self._watch.add(scrape._replace(counts=self._join.take(scrape.edges)))
+        counts, pairs = self._join.take(scrape.edges), self._join.take_pairs()
+        self._watch.add(scrape._replace(counts=counts, pairs=pairs))
         return replace(self._watch.evidence(), shadow=self._join.summary())
 
     def _arms(self, asked: Mapping[Role, float]) -> TrueShares | None:
@@ -194,6 +198,7 @@ def control(
 
     Raises:
         ControllerError: another controller leads it.
+        UsageError: the candidate has users already, and a gate is shown in the shadow only.
         LabError: the lab broke, does not show its gateway's counters, or cannot have the shadow asked for.
     """
     state, policy = store.read(), experiment.canary
@@ -216,6 +221,25 @@ def control(
             ).run()
     finally:
         scraper.close()
+
+
+def _check_shadow_passed(experiment: Experiment, state: State, position: Position) -> None:
+    """Refuse to go on where a gate of the shadow was never shown: later there is nothing to show it by."""
+    gates = {str(gate) for gate in shadow_gates(experiment)}
+    if not gates or position.shadow or not (position.split or position.paused):
+        return
+    for entry in reversed(state.history):
+        seen = entry.note.evidence
+        if entry.action not in ("set", "hold", "shadow"):
+            break
+        if entry.note.by == BY and seen.get("decision") == "step" and "shadow" in seen:
+            if gates <= {*seen["alarms"], *seen["proofs"]}:
+                return
+            break
+    raise UsageError(
+        f"the candidate has {position.split:g}% of the users already, and only the shadow before them "
+        f"can show {sorted(gates)[0]!r}; roll it back (loadproof canary rollback) and start again"
+    )
 
 
 _ENDS = {"promote": ExitCode.PASS, "rollback": ExitCode.FAIL, "stay": ExitCode.INCONCLUSIVE}

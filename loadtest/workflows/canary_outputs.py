@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 
 from loadtest.canary.decision import Verb
 from loadtest.canary.event import Event
-from loadtest.canary.shadow_join import QUANTILES, Shadow
+from loadtest.canary.shadow_summary import QUANTILES, Shadow
 from loadtest.errors import UsageError
 
 LOOPBACK = "127.0.0.1"

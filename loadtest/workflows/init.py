@@ -28,6 +28,8 @@ from loadtest.workflows.new_experiment import by_option, have_decimals, read_row
 SETS = ("evaluation.parquet", "evaluation.csv")
 _RANKING = "ranking"
 """What a version's ``output`` is where its answers are ranked lists."""
+_SHOWN = 8
+"""How many of a version's outputs are named."""
 ROWS = 1_000
 """On so many rows each version is tried."""
 
@@ -117,6 +119,7 @@ def init(
         "rows": [dataset.row(row) for row in rows],
         "label": given.label_column,
         "labels": np.unique(dataset.labels)[:ROWS].tolist(),
+        "ranked": dataset.ranked,
     }
     described = {one.version: one for one in _describe_each(folder, asked, dataset, say, python_of, ask)}
     versions = list(described)
@@ -128,7 +131,8 @@ def init(
                 "only versions that answer the same question can be compared"
             )
     taken = tuple(dict.fromkeys(name for one in described.values() for name in one.columns))
-    task = "ranking" if any(one.output == _RANKING for one in described.values()) else first.task
+    lists = dataset.ranked or any(one.output == _RANKING for one in described.values())
+    task = _RANKING if lists else first.task
     given = given.model_copy(update={"task": task, "features": taken})
     dataset = Dataset.read(given)
     for note in dataset.notes:
@@ -139,8 +143,10 @@ def init(
         kind = task if one.output == _RANKING else one.task
         say(f"{version}: {kind}, {len(one.columns)} features, {quality}{wrote}")
         if one.output and one.output != _RANKING:
+            more = f" and {len(one.outputs) - _SHOWN} more" if len(one.outputs) > _SHOWN else ""
             say(
-                f"{version}: the gates are about {one.output!r} of its outputs {', '.join(one.outputs)}; "
+                f"{version}: the gates are about {one.output!r} of its outputs "
+                f"{', '.join(one.outputs[:_SHOWN])}{more}; "
                 f"output in its {MODEL_TOML} chooses another"
             )
         for note in one.notes:

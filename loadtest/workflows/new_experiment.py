@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 import tomli_w
 
 from loadtest.data.dataset import Dataset
-from loadtest.errors import DatasetError, UsageError
+from loadtest.errors import DatasetError, ListsOfLabels, UsageError
 from loadtest.experiment.experiment import Data, Experiment
 
 _UNDER_DATA = "Name the right one under [data] in the experiment"
 
 
 def read_rows(data: Data, ignore: Sequence[str]) -> Dataset:
-    """An evaluation set with every column that may be sent.
+    """An evaluation set with every column that may be sent; of a ranking where its labels are lists.
 
     Args:
         data: the file and, if it was named, its label column.
@@ -29,7 +29,10 @@ def read_rows(data: Data, ignore: Sequence[str]) -> Dataset:
         UsageError: it cannot be used, or a column to ignore is not there.
     """
     try:
-        dataset = Dataset.read(data, every=True)
+        try:
+            dataset = Dataset.read(data, every=True)
+        except ListsOfLabels:
+            dataset = Dataset.read(data.model_copy(update={"task": "ranking"}), every=True)
     except DatasetError as error:
         raise DatasetError(by_option(str(error))) from None
     for name in ignore:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from contract.model_toml import MODEL_TOML, ModelToml, ModelTomlError, read_model_toml
-from loadtest.canary import live_evidence
+from loadtest.canary import live_gates
 from loadtest.capacity import gates as capacity_gates
 from loadtest.data.dataset import Dataset
 from loadtest.data.repeats import check_rows_suffice
@@ -160,7 +160,7 @@ def check_canary_run(experiment: Experiment, backend: str, results: Path) -> Che
     Raises:
         UsageError: it cannot be done.
     """
-    live_evidence.check(experiment)
+    live_gates.check(experiment)
     if experiment.load.traffic != "canary":
         raise ExperimentError(f'{experiment.name}: a canary needs [load] traffic = "canary"')
     if experiment.load.shape:
@@ -172,7 +172,7 @@ def check_canary_run(experiment: Experiment, backend: str, results: Path) -> Che
 
 
 def _check_labels(experiment: Experiment, dataset: Dataset | None) -> None:
-    if dataset is not None:
+    if dataset is not None and live_gates.check_feedback(experiment, dataset):
         check_labels(experiment, dataset)
 
 

@@ -7,6 +7,7 @@ Standard input is one JSON object::
      "rows": [[41.0, ...], ...],    what the versions are tried on: numbers, text, true or false, null
      "label": "price",              optional: the label column, whose name an output may have
      "labels": ["0.5", ...],        optional: what it holds, each once
+     "ranked": true,                optional: they are lists, so several values per row are a ranked list
      "only": "v2",                  optional: of this version alone
      "elsewhere": ["v1"]}           optional: versions that run on other packages, and are merely named
 
@@ -47,6 +48,7 @@ from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import write_examples
 from services.model_server.features import are_values, datatype_of, features_among, no_matrix
 from services.model_server.foreign_code import printed_by, warnings_of
+from services.model_server.ranked import RANKING
 from services.model_server.required_columns import check_required, complete_rows, required_columns
 from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
@@ -65,6 +67,8 @@ def describe(
     allow_pickle: Sequence[str] = (),
     label: str = "",
     labels: Sequence[str] = (),
+    *,
+    ranked: bool = False,
 ) -> dict[str, Any]:
     """Write what is missing of the version folder, load the version, and try it; see the module.
 
@@ -83,7 +87,7 @@ def describe(
                     folder, kind, path, name, version, cells, allow_pickle, labels
                 )
                 if loaded.choices:
-                    chosen = label if label in loaded.choices else loaded.chosen
+                    chosen = RANKING if ranked else label if label in loaded.choices else loaded.chosen
                     toml = replace(read_model_toml(folder), output=chosen)
                     write_model_toml(folder, toml)
                     loaded, answers = _as_written(folder, path, cells, allow_pickle)
@@ -268,9 +272,8 @@ def _described(
     name, columns, rows = asked["name"], asked["columns"], asked["rows"]
 
     def work() -> dict[str, Any]:
-        return describe(
-            folder, name, version, columns, rows, allowed, asked.get("label", ""), asked.get("labels", ())
-        )
+        label, labels, ranked = asked.get("label", ""), asked.get("labels", ()), asked.get("ranked", False)
+        return describe(folder, name, version, columns, rows, allowed, label, labels, ranked=ranked)
 
     try:
         answer: dict[str, Any] = in_child(path, kind, work)

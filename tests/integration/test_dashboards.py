@@ -21,7 +21,7 @@ import requests
 from loadtest.canary.decision import Decision, Position
 from loadtest.canary.event import Event
 from loadtest.canary.live_evidence import Alarm, Evidence, Interval, Proof
-from loadtest.canary.shadow_join import Shadow
+from loadtest.canary.shadow_summary import Shadow
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Data

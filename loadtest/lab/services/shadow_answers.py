@@ -2,19 +2,21 @@
 
 ::
 
-    reader = AnswersReader("http://127.0.0.1:8002")
+    reader = AnswersReader("http://127.0.0.1:8002", Role.CANDIDATE)
     reader.read_into(join)      # what is new, as often as you like
 """
 
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from contract.shadow import ANSWERS_PATH
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.state import State
 from loadtest.errors import LabError
+from loadtest.experiment.role import ROLES, Role
 from loadtest.fetch import get
 from loadtest.lab.interface import Endpoints
 
@@ -23,10 +25,13 @@ _NO_SUCH_THING = (404, 405, 501)
 
 
 class AnswersReader:
-    """Reads one server's answers, ``timeout`` seconds a page; what was read is not read again."""
+    """Reads the answers of the server that plays ``role``; what was read is not read again.
 
-    def __init__(self, url: str, timeout: float = 2.0) -> None:
-        self._url = url
+    A page may take ``timeout`` seconds, and so may all the pages of one reading before the last.
+    """
+
+    def __init__(self, url: str, role: Role, timeout: float = 2.0) -> None:
+        self._url, self._role = url, role
         self._timeout = timeout
         self._ring = ""
         self._next = 0
@@ -40,6 +45,7 @@ class AnswersReader:
         Raises:
             LabError: it answers, and keeps no answers.
         """
+        deadline = time.monotonic() + self._timeout
         for _ in range(_PAGES):
             answer = get(f"{self._url}{ANSWERS_PATH}?after={self._next}", self._timeout)
             if answer is None or answer.status not in (200, *_NO_SUCH_THING):
@@ -51,7 +57,7 @@ class AnswersReader:
                     f"{self._url} keeps no answers to join (HTTP {answer.status} at {ANSWERS_PATH}); "
                     "a shadow needs Loadproof's model server: leave [canary] shadow out"
                 ) from None
-            if not more:
+            if not more or time.monotonic() > deadline:
                 break
         return True
 
@@ -64,8 +70,8 @@ class AnswersReader:
                 self._next = 0
                 return True
         if page["first"] > self._next and records:
-            join.skip(records[0]["at"])
-        join.add(records, page["now"])
+            join.skip(records[0]["at"], self._role)
+        join.add(records, page["now"], self._role)
         self._next = page["next"]
         return bool(page["more"])
 
@@ -74,7 +80,8 @@ class ShadowReader:
     """Reads the answers of both versions into one join."""
 
     def __init__(self, state: State, endpoints: Endpoints, timeout: float = 2.0) -> None:
-        self._readers = [AnswersReader(endpoints.of(service), timeout) for service in state.services.values()]
+        # stable's first: it says which requests there were
+        self._readers = [AnswersReader(endpoints.of(state.services[role]), role, timeout) for role in ROLES]
 
     def read_into(self, join: Join) -> None:
         """Hand over what is new on either side; a server that does not answer has nothing new.

@@ -1,8 +1,8 @@
 """Unpinned traffic: users with identities, whom the gateway gives a version, and what they report later.
 
 Each arrival is one user out of a population, and one request without a pin; its sample names who answered.
-Some seconds after a usable answer, the true outcome is posted as feedback to the version that gave it: as
-in production, accuracy is known late.
+Some seconds after a usable answer, the true outcome, where the rows have labels, is posted as feedback to the
+version that gave it: as in production, accuracy is known late.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class UnpinnedDriver(Driver):
         self._delays = np.minimum(
             draws.exponential(1.0, arrivals) * load.feedback_delay, _LATEST * load.feedback_delay
         ).tolist()
-        self._labels = dataset.labels.tolist()
+        self._labels = dataset.labels.tolist() if dataset.labelled else None
         self._path = self._codecs[0].path
         token = {FEEDBACK_TOKEN: feedback_token} if feedback_token else {}
         self._feedback_heads = [client.head(feedback_path, role, token) for role in ROLES]
@@ -95,9 +95,11 @@ class UnpinnedDriver(Driver):
                 self.warmup[role] += 1
             else:
                 self._record(answer, role, scheduled_at, row, number)
-            if answer.status == 200 and named is not None:
+            if answer.status == 200 and named is not None and self._labels:
                 self._late.start(
-                    gevent.Greenlet(self._report_truth, self._delays[number], role, request_id, row)
+                    gevent.Greenlet(
+                        self._report_truth, self._delays[number], role, request_id, self._labels[row]
+                    )
                 )
         except Exception as error:
             # a sample that is lost must not go unnoticed
@@ -107,8 +109,8 @@ class UnpinnedDriver(Driver):
             if not self._in_flight:
                 self._drained.set()
 
-    def _report_truth(self, delay: float, role: int, request_id: bytes, row: int) -> None:
+    def _report_truth(self, delay: float, role: int, request_id: bytes, label: object) -> None:
         gevent.sleep(delay)
-        body = orjson.dumps({"id": request_id.decode(), "label": self._labels[row]})
+        body = orjson.dumps({"id": request_id.decode(), "label": label})
         answer = self._client.post(self._feedback_heads[role], body, b"%b-feedback" % request_id, again=False)
         self.feedback["accepted" if answer.status == 200 else "refused"] += 1

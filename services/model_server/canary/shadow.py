@@ -2,13 +2,14 @@
 
 In shadow mode the gateway marks each user's request as the ``original`` and what it sends to the candidate as
 the ``copy``; both carry the same request id. Each server keeps what it answered to marked requests, and what
-truly happened where feedback tells, in a bounded ring that is read page by page. No input is kept. A
-classification's labels are told as ``contract.label_text`` writes them, a regression's values as numbers.
+truly happened where feedback tells, in a bounded ring that is read page by page. No input is kept, and of
+who asked a hash. A classification's labels are told as ``contract.label_text`` writes them, a regression's
+values as numbers.
 
 ::
 
     ring = Answers("classification", capacity=10_000)
-    ring.answered("r1", "r1", "copy", 200, 0.012, ["yes"])
+    ring.answered("r1", "r1", "copy", 200, 0.012, ["yes"], user="ann")
     ring.learned("r1", ["no"])
     ring.page(after=0)["records"]
 """
@@ -26,6 +27,7 @@ from typing import Any, NamedTuple
 from contract.label_text import label_text
 from contract.model_toml import Task
 from contract.shadow import MARKS
+from services.model_server.canary.arms import hash_of
 
 PAGE = 2000
 """The most records of one page."""
@@ -41,6 +43,7 @@ class _Record(NamedTuple):
     status: int
     seconds: float
     labels: Sequence[object]
+    user: int | None = None
 
 
 class Answers:
@@ -71,14 +74,16 @@ class Answers:
         status: int,
         seconds: float,
         labels: Sequence[object],
+        user: str = "",
     ) -> None:
-        """Keep an answer, if its request has one of the ``MARKS``.
+        """Keep an answer, if its request has one of the ``MARKS``; a blank ``user`` is nobody in particular.
 
         Both versions know the request by ``request_id``, feedback will know the answer by ``answer_id``. The
         seconds run from the request's arrival in this server; there is a label per row, or none.
         """
         if mark in MARKS and len(labels) <= self._capacity:
-            record = _Record(self._clock(), request_id, answer_id, mark, status, seconds, labels)
+            told = hash_of(user.strip()) if user.strip() else None
+            record = _Record(self._clock(), request_id, answer_id, mark, status, seconds, labels, told)
             with self._lock:
                 self._known[answer_id] = request_id
                 self._keep(record)
@@ -134,4 +139,5 @@ class Answers:
             return told | {"truth": labels}
         return told | {
             "mark": record.mark, "status": record.status, "seconds": record.seconds, "labels": labels,
+            "user": record.user,
         }  # fmt: skip

@@ -105,7 +105,7 @@ def _describe(path: Path) -> Description:
     if task not in get_args(Task):
         raise VersionError(
             f"{path}: the class {type(model).__name__} does not say what it does; give it "
-            'task = "regression" or task = "classification"'
+            'task = "regression" or task = "classification" (of a ranked list, too)'
         )
     return Description(task, "FP64", len(names) if names else None, names, takes_frame=True)
 

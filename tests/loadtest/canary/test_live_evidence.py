@@ -5,7 +5,8 @@ import pytest
 
 from loadtest.canary.counts import Counts, Scrape
 from loadtest.canary.latency_tests import LatencyTest
-from loadtest.canary.live_evidence import Watch, check
+from loadtest.canary.live_evidence import Watch
+from loadtest.canary.live_gates import check
 from loadtest.canary.share_tests import Bursts
 from loadtest.canary.time_windows import Windows
 from loadtest.canary.user_spread import Spread

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from benchmarks.judging.run_of import write_run
 from loadtest.__main__ import report_bug
+from loadtest.cli.console import console
 from loadtest.cli.main import Verbs
 from loadtest.errors import ExitCode, Interrupted
 
@@ -143,3 +144,9 @@ def test_the_exit_code_outlives_a_library_that_aborts_when_it_is_taken_down():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == ExitCode.USAGE
     assert "nosuch" in done.stderr
+
+
+def test_names_in_brackets_are_printed_as_they_are(capsys):
+    # rich takes [data] for a style, and leaves it out
+    console.print("name it under [data] label")
+    assert capsys.readouterr().out == "name it under [data] label\n"

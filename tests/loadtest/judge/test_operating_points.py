@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve
 
-from loadtest.canary import live_evidence
+from loadtest.canary import live_gates
 from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
@@ -150,7 +150,7 @@ def test_a_regression_has_no_threshold():
 def test_a_canary_goes_by_the_versions_own_labels():
     given = with_threshold("accuracy >= stable - 1pp", "error_rate <= stable + 1pp")
     with pytest.raises(ExperimentError, match="a canary goes by the labels that the versions answer"):
-        live_evidence.check(given)
+        live_gates.check(given)
 
 
 def test_scores_are_asked_for_where_a_threshold_needs_them():

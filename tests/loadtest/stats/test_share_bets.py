@@ -67,3 +67,25 @@ def test_the_verdict_of_one_look_is_wrong_in_at_most_5_percent_counted_out(rows,
     )
     assert passes <= 0.05 + 1e-6
     assert fails <= 0.05 + 1e-6
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        # a share of two rows, of three, and of many
+        (0.0, 0.5, 1.0),
+        (0.0, 1 / 3, 2 / 3, 1.0),
+        tuple(np.linspace(0, 1, 20)),
+    ],
+)
+def test_shares_of_rows_as_outcomes_are_on_the_safe_side(values):
+    rng = np.random.default_rng(6)
+    truth, trials = float(np.mean(values)), 200
+    drawn = rng.choice(values, (100, trials)).cumsum(axis=1)
+    wrong = {"above": 0, "below": 0}
+    for hits in drawn:
+        seen = [ShareBets(hits[n - 1], float(n)) for n in range(10, trials + 1, 10)]
+        wrong["above"] += any(one.p_above(truth) <= 0.05 for one in seen)
+        wrong["below"] += any(one.p_below(truth) <= 0.05 for one in seen)
+    # yes and no would give up to 5%: 100 runs 11 or more in 1% of cases
+    assert max(wrong.values()) <= 5

@@ -16,6 +16,7 @@ from loadtest.canary.decision import Position
 from loadtest.canary.state import Deployment, Note, State
 from loadtest.errors import ExitCode, LabError, UsageError
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import Role
 from loadtest.fetch import get
 from loadtest.lab.gateway.signature import sign
 from loadtest.report.canary_terminal import CanaryDisplay
@@ -119,17 +120,19 @@ class Mirror:
     def read_into(self, join):
         now = self.world.store.state.since.timestamp() + 1
         for wrong in self.world.rng.random(200) < self.wrong:
-            name = self.asked = self.asked + 1
-            for mark, labels in (("original", ["a"]), ("copy", ["b" if wrong else "a"])):
-                answer = {"at": now, "id": name, "mark": mark, "status": 200, "seconds": 0.01}
-                join.add([answer | {"labels": labels}], now)
-            join.add([{"at": now, "id": name, "truth": ["a"]}], now)
+            self.asked += 1
+            told = {"at": now, "id": str(self.asked)}
+            answer = told | {"status": 200, "seconds": 0.01, "user": None}
+            join.add([answer | {"mark": "original", "labels": ["a"]}], now, Role.STABLE)
+            join.add([answer | {"mark": "copy", "labels": ["b" if wrong else "a"]}], now, Role.CANDIDATE)
+            join.add([told | {"truth": ["a"]}], now, Role.STABLE)
 
 
-def in_shadow(world, wrong, *outputs, **canary):
+def in_shadow(world, wrong, *outputs, gates=(), **canary):
     experiment = Experiment.load_file(
         "canary",
         {"canary": {"rollback": ["error_rate <= stable", "accuracy >= stable"], "shadow": 30.0} | canary},
+        gates,
     )
     mirror = Mirror(world, wrong)
     controller = Controller(

@@ -9,8 +9,10 @@ import joblib
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import OneClassSVM
 from skops.io import dump
 
@@ -120,6 +122,29 @@ def test_of_several_values_the_one_that_the_gates_are_about_is_shown(tmp_path):
         "chooses another"
     )
     assert read_model_toml(tmp_path / "v1").output == "predict_0"
+
+
+def test_lists_as_labels_make_several_values_per_row_a_ranking(tmp_path):
+    # as a recommender's evaluation set has them: what each user wanted, and ten items for everybody
+    (tmp_path / "v1").mkdir()
+    items = np.tile(np.arange(10), (len(X), 1))
+    dump(KNeighborsClassifier().fit(X, items), tmp_path / "v1" / "model.skops")
+    wanted = [[str(row % 12), "3"] for row in range(len(X))]
+    rows = pa.table({**{name: SET[name] for name in "ab"}, "label": wanted})
+    pyarrow.parquet.write_table(rows, tmp_path / "evaluation.parquet")
+    experiment, said = made(tmp_path)
+    assert (experiment.data.task, experiment.gates[0].metric) == ("ranking", "ndcg@10")
+    assert said[0].startswith("v1: ranking, 2 features, right on")
+    assert read_model_toml(tmp_path / "v1").output == "ranking"
+    # and nothing is said of ten outputs
+    assert not any("outputs" in line for line in said)
+
+
+def test_many_outputs_are_not_all_named(tmp_path):
+    (tmp_path / "v1").mkdir()
+    dump(LinearRegression().fit(X, np.tile(X[:, :1], 20)), tmp_path / "v1" / "model.skops")
+    write(tmp_path, {**SET, "label": X[:, 0]})
+    assert "predict_6, predict_7 and 12 more; output in" in made(tmp_path)[1][1]
 
 
 @pytest.mark.parametrize(("truth", "refused"), [([1, 0], True), ([-1, 1], False)])

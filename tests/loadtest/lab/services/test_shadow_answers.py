@@ -9,6 +9,7 @@ import pytest
 
 from loadtest.canary.shadow_join import Join
 from loadtest.errors import LabError
+from loadtest.experiment.role import Role
 from loadtest.lab.services.shadow_answers import AnswersReader
 
 
@@ -23,11 +24,11 @@ class Kept(Join):
         super().__init__()
         self.names, self.skipped = [], []
 
-    def add(self, records, now):
+    def add(self, records, now, role):
         self.names += [r["id"] for r in records]
 
-    def skip(self, before):
-        self.skipped.append(before)
+    def skip(self, before, role):
+        self.skipped.append((before, role))
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def server():
 
 
 def test_every_page_is_read_and_nothing_twice(server):
-    join, reader = Kept(), AnswersReader(server.url)
+    join, reader = Kept(), AnswersReader(server.url, Role.STABLE)
     server.records = [record(name) for name in "abcde"]
     assert reader.read_into(join)
     server.records = [*server.records, record("f")]
@@ -72,7 +73,7 @@ def test_every_page_is_read_and_nothing_twice(server):
 
 
 def test_after_a_restart_it_begins_anew(server):
-    join, reader = Kept(), AnswersReader(server.url)
+    join, reader = Kept(), AnswersReader(server.url, Role.STABLE)
     server.records = [record(name) for name in "abc"]
     reader.read_into(join)
     server.ring, server.records = "two", [record("x")]
@@ -81,20 +82,20 @@ def test_after_a_restart_it_begins_anew(server):
 
 
 def test_what_was_forgotten_before_it_was_read_is_told(server):
-    join, reader = Kept(), AnswersReader(server.url)
+    join, reader = Kept(), AnswersReader(server.url, Role.STABLE)
     server.records, server.first = [record("h")], 7
     reader.read_into(join)
-    assert (join.names, join.skipped) == (["h"], [100.0])
+    assert (join.names, join.skipped) == (["h"], [(100.0, "stable")])
 
 
 @pytest.mark.parametrize("status", [503, 500])
 def test_a_server_that_is_sick_has_nothing_new(server, status):
     server.status = status
-    assert not AnswersReader(server.url).read_into(Kept())
-    assert not AnswersReader("http://127.0.0.1:1").read_into(Kept())
+    assert not AnswersReader(server.url, Role.STABLE).read_into(Kept())
+    assert not AnswersReader("http://127.0.0.1:1", Role.STABLE).read_into(Kept())
 
 
 def test_a_server_of_somebody_else_is_named(server):
     server.status = 404
     with pytest.raises(LabError, match=r"keeps no answers to join \(HTTP 404 at /answers\)"):
-        AnswersReader(server.url).read_into(Kept())
+        AnswersReader(server.url, Role.STABLE).read_into(Kept())

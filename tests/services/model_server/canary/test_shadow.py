@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from werkzeug.test import Client
 
 from contract.label_text import label_text
+from services.model_server.canary.arms import hash_of
 from services.model_server.canary.shadow import PAGE, Answers
 from services.model_server.http.app import create_app
 from services.model_server.http.inference import Settings
@@ -43,7 +44,7 @@ def test_marked_requests_are_kept_whatever_their_answer_and_without_their_input(
     assert (first["id"], first["mark"], first["status"], first["labels"]) == ("a", "original", 200, [label])
     assert 0 < first["seconds"] < 5
     assert (second["id"], second["mark"], second["status"], second["labels"]) == ("b", "copy", 400, [])
-    assert set(first) == {"at", "id", "mark", "status", "seconds", "labels"}
+    assert set(first) == {"at", "id", "mark", "status", "seconds", "labels", "user"}
 
 
 @pytest.mark.parametrize("mark", [None, "something"])
@@ -105,3 +106,13 @@ def test_pages_go_on_where_the_last_one_ended() -> None:
 def test_a_number_that_is_none_is_refused(client: Client) -> None:
     answer = client.get("/answers?after=-1")
     assert (answer.status_code, "number of records" in answer.get_json()["error"]) == (400, True)
+
+
+def test_who_asked_is_told_as_a_hash_and_a_blank_name_as_nobody(client: Client) -> None:
+    for name, user in (("a", "ann"), ("b", " ann "), ("c", " "), ("d", "bob")):
+        headers = {"x-request-id": name, "x-shadow": "copy", "x-user-id": user}
+        client.post(INFER, json=body(), headers=headers)
+    users = [record["user"] for record in kept(client)]
+    # three are kept
+    assert users == [hash_of("ann"), None, hash_of("bob")]
+    assert len(set(users)) == 3

@@ -1,0 +1,168 @@
+"""Agreement in the shadow: does the candidate answer users as stable does? Without labels, by bets.
+
+A user is one trial, by the first request of theirs that stable answered; a request that names no user is a
+trial of its own. A trial counts for the share of its rows on which the candidate's answer is stable's, and
+for nothing where the candidate gave none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+
+import numpy as np
+
+from contract.label_text import label_text
+from loadtest.canary.counts import Pair
+from loadtest.canary.share_tests import Bursts
+from loadtest.data.baseline import AGREEMENT_TOLERANCE, Nearness
+from loadtest.experiment.gate import Gate
+from loadtest.stats.share_bets import ShareBets
+
+_ROUNDING = 1 + 1e-9
+SPREAD_FROM = 50
+"""Numbers of stable's that say how far its answers spread, before any number is compared."""
+
+
+class Agreement:
+    """How many trials agree so far, and of how many.
+
+    Args:
+        within: how far apart numbers may lie to be alike; None: as follows.
+
+    Numbers are alike where they lie within 0.1% of the spread of stable's first ``SPREAD_FROM``, so they wait
+    until these are there; everything else is alike where ``contract.label_text`` writes it alike.
+    """
+
+    def __init__(self, within: float | None = None) -> None:
+        self._within = within
+        self.alike, self.trials = 0.0, 0
+        self._waiting: list[Pair] = []
+        self._near: Nearness | None = None
+        self._bursts = Bursts(streams=1)
+
+    def add(self, pairs: Iterable[Pair]) -> None:
+        """Take in what one scrape saw."""
+        self._waiting += pairs
+        if (
+            self._within is None
+            and self._near is None
+            and any(_is_number(label) for pair in self._waiting for label in pair.stable)
+        ):
+            known = [label for pair in self._waiting for label in pair.stable if _is_number(label)]
+            if len(known) < SPREAD_FROM:
+                return
+            self._near = Nearness(np.asarray(known[:SPREAD_FROM], np.float64), AGREEMENT_TOLERANCE)
+        ready, self._waiting = self._waiting, []
+        self.alike += sum(self._alike(pair) for pair in ready)
+        self.trials += len(ready)
+        self._bursts.scale([sum(pair.candidate is None for pair in ready)], [len(ready)])
+
+    def with_more(self, pairs: Sequence[Pair]) -> Agreement:
+        """The same and ``pairs``, as one of its own; this one stays as it is."""
+        more = deepcopy(self)
+        more.add(pairs)
+        return more
+
+    @property
+    def bets(self) -> ShareBets | None:
+        """What is known of the share of trials that agree; None before the first.
+
+        Answers depend on their rows alone, but missing ones come in bursts, and then all trials count for
+        fewer.
+        """
+        effect = self._bursts.effect
+        return ShareBets(self.alike / effect, self.trials / effect) if self.trials else None
+
+    def _alike(self, pair: Pair) -> float:
+        if pair.candidate is None:
+            return 0.0
+        # a row that the candidate says nothing of is not alike
+        both = zip(pair.stable, pair.candidate, strict=False)
+        return sum(self._same(*labels) for labels in both) / len(pair.stable)
+
+    def _same(self, stable: object, candidate: object) -> bool:
+        if self._within is not None:
+            if not isinstance(stable, float | int) or not isinstance(candidate, float | int):
+                return False
+            return abs(candidate - stable) <= self._within * _ROUNDING
+        if _is_number(stable) and _is_number(candidate) and self._near is not None:
+            one, other = np.asarray([candidate], np.float64), np.asarray([stable], np.float64)
+            return bool(self._near.of(one, other)[0])
+        return label_text(stable) == label_text(candidate)
+
+
+class AgreementTest:
+    """Evidence that a gate on the agreement holds, or does not; both hold however often they are looked at.
+
+    A quantile of how far values moved is such a share, too: ``score_shift[0.9] <= 5`` says that at least 90%
+    of the values lie within 5.
+
+    Args:
+        gate: ``agreement >= 99%``, or ``score_shift`` of a regression.
+        alpha: chance that a candidate at the bound ever gives an alarm, or is ever shown to hold.
+        sure: chance that it ever fails.
+    """
+
+    def __init__(self, gate: Gate, alpha: float, sure: float) -> None:
+        self.gate = gate
+        self._alpha, self._sure = alpha, sure
+        shift = gate.entry.name == "score_shift"
+        self.least = (gate.number or 0.0) if shift else gate.bound
+        self._within = gate.bound if shift else None
+        self._agreement = Agreement(self._within)
+
+    def add(self, pairs: Iterable[Pair]) -> None:
+        """Take in the trials of one scrape."""
+        self._agreement.add(pairs)
+
+    @property
+    def evidence(self) -> float:
+        """Evidence that the agreement lies below the bound, by that which an alarm needs: 1 is an alarm."""
+        bets = self._agreement.bets
+        return _nats(bets.p_below(self.least)) / -math.log(self._alpha) if bets else 0.0
+
+    @property
+    def alarmed(self) -> bool:
+        """An alarm."""
+        return self.evidence >= 1
+
+    @property
+    def failed(self) -> bool:
+        """The agreement lies below the bound."""
+        bets = self._agreement.bets
+        return bets is not None and bets.p_below(self.least) <= self._sure
+
+    @property
+    def shown(self) -> float:
+        """How much of the evidence is there that the agreement reaches the bound; 1: it is shown."""
+        bets = self._agreement.bets
+        return min(_nats(bets.p_above(self.least)) / -math.log(self._alpha), 1.0) if bets else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The share of users to whom the versions answer differently; holds at all analyses. For people."""
+        bets = self._agreement.bets
+        if bets is None:
+            return None
+        low, high = bets.interval(self._alpha)
+        return 1 - high, 1 - low
+
+    @property
+    def text(self) -> str:
+        """What is known, for people."""
+        bets = self._agreement.bets
+        if bets is None:
+            return f"{self.gate.metric}: no answers compared"
+        within = "" if self._within is None else f" within {self._within:g}"
+        return f"{self.gate.metric}: {bets.value:.2%} of {self._agreement.trials:,.0f} users{within}"
+
+
+def _nats(p: float) -> float:
+    return 0.0 - math.log(p) if p > 0 else math.inf
+
+
+def _is_number(label: object) -> bool:
+    """Whether it is a value of a regression; whole numbers may be labels."""
+    return isinstance(label, float)

@@ -1,0 +1,161 @@
+"""Gates on the agreement in the shadow: by what both versions answered to the same users."""
+
+import numpy as np
+import pytest
+
+from loadtest.canary.agreement_tests import SPREAD_FROM, Agreement, AgreementTest
+from loadtest.canary.counts import Pair, Scrape
+from loadtest.canary.live_evidence import Watch
+from loadtest.canary.live_gates import check, check_feedback
+from loadtest.data.dataset import Dataset
+from loadtest.errors import GateError
+from loadtest.experiment.experiment import Data, Experiment
+from loadtest.experiment.gate import Gate
+
+GATE = Gate.parse("agreement >= 99%")
+ALPHA, SURE = 0.05, 0.05 / 3
+SAME, OTHER, NONE = Pair(["yes"], ["yes"]), Pair(["yes"], ["no"]), Pair(["yes"], None)
+
+
+def evidence_of(pairs):
+    test = AgreementTest(GATE, ALPHA, SURE)
+    test.add(pairs)
+    return test
+
+
+def experiment(gates, rollback=("error_rate <= stable",), shadow="5m"):
+    changes = {"rollback": list(rollback), "shadow": shadow}
+    return Experiment.load_file("canary", {"canary": changes}, gates=list(gates))
+
+
+@pytest.mark.parametrize(
+    ("alike", "other", "shown", "alarmed", "failed"),
+    [
+        # with all alike, 99% is shown by some hundred users and not by fewer
+        (300, 0, False, False, False),
+        (500, 0, True, False, False),
+        # at the bound neither is
+        (9900, 100, False, False, False),
+        (9990, 10, True, False, False),
+        # below it an alarm comes first
+        (94, 6, False, True, False),
+        (90, 10, False, True, True),
+    ],
+)
+def test_a_share_is_shown_or_refuted(alike, other, shown, alarmed, failed):
+    test = evidence_of([SAME] * alike + [OTHER] * other)
+    assert (test.shown >= 1, test.alarmed, test.failed) == (shown, alarmed, failed)
+    assert test.text == f"agreement: {alike / (alike + other):.2%} of {alike + other:,} users"
+
+
+def test_before_the_first_pair_nothing_is_known():
+    test = evidence_of([])
+    assert (test.shown, test.evidence, test.failed, test.interval) == (0.0, 0.0, False, None)
+    assert test.text == "agreement: no answers compared"
+
+
+def test_looking_all_the_time_decides_on_a_candidate_at_the_bound_no_oftener_than_promised():
+    rng = np.random.default_rng(5)
+    gate, shown, failed = Gate.parse("agreement >= 90%"), 0, 0
+    for alike in rng.random((100, 50, 5)) < 0.9:
+        test, seen = AgreementTest(gate, ALPHA, SURE), [False, False]
+        for few in alike:
+            test.add([SAME if one else OTHER for one in few])
+            seen = [seen[0] or test.shown >= 1, seen[1] or test.failed]
+        shown, failed = shown + seen[0], failed + seen[1]
+    # of 100 runs, 5% give 11 or more in 1% of cases, 1.7% give 6
+    assert shown <= 10
+    assert failed <= 5
+
+
+def test_answers_that_do_not_come_count_as_different_and_a_burst_of_them_for_less():
+    steady, burst = AgreementTest(GATE, ALPHA, SURE), AgreementTest(GATE, ALPHA, SURE)
+    for second in range(60):
+        steady.add([SAME] * 49 + [NONE])
+        burst.add([NONE] * 50 if second == 30 else [SAME] * 50)
+    assert (steady.failed, burst.failed) == (True, False)
+    assert (steady.text, burst.text) == (
+        "agreement: 98.00% of 3,000 users", "agreement: 98.33% of 3,000 users",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.7e15])
+def test_numbers_are_compared_by_the_spread_of_stables(offset):
+    # 0 to 49: their spread is about 14, and 0.1% of that 0.014
+    agreement = Agreement()
+    values = [offset + value for value in range(SPREAD_FROM)]
+    near, far = (0.005, 0.1) if offset == 0 else (0.0, 1000.0)
+    agreement.add([Pair([value], [value + near]) for value in values[:-1]])
+    # how far they spread is not known yet
+    assert agreement.trials == 0
+    agreement.add([Pair(values[-1:], [values[-1] + far])])
+    assert (agreement.alike, agreement.trials) == (SPREAD_FROM - 1, SPREAD_FROM)
+    # the scale stays: what comes later is held against the same
+    agreement.add([Pair([offset + 1e6], [offset + 1e6 + far])])
+    assert (agreement.alike, agreement.trials) == (SPREAD_FROM - 1, SPREAD_FROM + 1)
+
+
+def test_the_watch_asks_in_the_shadow_only():
+    watch = Watch(experiment(["agreement >= 99%", "error_rate <= stable + 1pp"], ["agreement >= 95%"]))
+    watch.enter(0.0, 50, shadow=True)
+    watch.add(Scrape(1.0, pairs=[SAME] * 60 + [OTHER] * 40))
+    evidence = watch.evidence()
+    assert [(alarm.gate, alarm.finding) for alarm in evidence.alarms] == [("agreement >= 95%", "fail")]
+    assert [(proof.gate, proof.in_shadow) for proof in evidence.proofs] == [
+        ("error_rate <= stable + 1pp", False), ("agreement >= 99%", True),
+    ]  # fmt: skip
+    (interval, _) = evidence.intervals
+    assert interval.low < 0.4 < interval.high
+    assert interval.margin == pytest.approx(0.05)
+    watch.enter(1.0, 5)
+    assert (watch.evidence().alarms, len(watch.evidence().proofs)) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("gates", "shadow", "message"),
+    [
+        (["agreement >= 99%"], "0s", r"only the shadow .* set \[canary\] shadow, such as '5m'"),
+        (["agreement[scores=0.1] >= 99%"], "5m", "the servers tell no scores and no lists"),
+        (["agreement[city=Rome] >= 99%"], "5m", "leave the slice out"),
+        (["agreement@10 >= 99%"], "5m", "the servers tell no scores and no lists"),
+        (["score_shift[0.9] <= 0.1"], "5m", "no scores of the shadow's answers, and values only of a regr"),
+    ],
+)
+def test_what_the_shadow_cannot_show_is_refused_before_the_start(gates, shadow, message):
+    with pytest.raises(GateError, match=message):
+        check(experiment(gates, shadow=shadow))
+    with pytest.raises(GateError, match=message):
+        check(experiment(["error_rate <= stable + 1pp"], gates, shadow))
+
+
+def test_a_canary_without_labels_is_accepted():
+    check(experiment(["agreement >= 99.5%"], ["error_rate <= stable", "agreement >= 99%"]))
+
+
+def test_gates_by_feedback_need_labels_and_others_do_not(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("age\n41\n42\n")
+    rows = Dataset.read(Data(path=path))
+    assert check_feedback(experiment(["agreement >= 99%"]), rows) is False
+    with pytest.raises(GateError, match=r"accuracy needs labels, and .*rows.csv has no column 'bought'"):
+        check_feedback(experiment(["agreement >= 99%"], ["accuracy >= stable"]), rows)
+
+
+def test_a_quantile_of_how_far_values_moved_is_a_share_of_those_within():
+    gate = Gate.parse("score_shift[0.9] <= 5")
+    changes = {"rollback": ["error_rate <= stable"], "shadow": "5m"}
+    given = {"canary": changes, "data": {"task": "regression"}}
+    check(Experiment.load_file("canary", given, gates=[str(gate)]))
+    within, beyond = Pair([10.0], [15.0]), Pair([10.0], [4.9])
+    for pairs, shown, failed in (
+        ([within] * 90 + [beyond], True, False),
+        ([within] * 60 + [beyond] * 30, False, True),
+        # no answer moved as far as any
+        ([within] * 60 + [Pair([10.0], None)] * 30, False, True),
+    ):
+        test = AgreementTest(gate, ALPHA, SURE)
+        for second in range(9):
+            # steadily: all at once they would be a burst
+            test.add(pairs[second::9])
+        assert (test.shown >= 1, test.failed) == (shown, failed)
+    assert test.text == "score_shift: 66.67% of 90 users within 5"
