@@ -1,4 +1,7 @@
-"""Samples: the raw record of a run, one row per request, and their Parquet codec.
+"""Samples: the raw record of a run, one per row that was sent, and their Parquet codec.
+
+A request of several rows is as many samples, which share all that is about the request; ``first`` is one of
+each.
 
 Everything a verdict, a table or a chart says is derived from these columns. Samples travel from workers
 to the master as Arrow IPC bytes and rest in ``samples.parquet``; a sample is never dropped, rounded or
@@ -63,9 +66,12 @@ SCHEMA = pa.schema(
         pa.field("scores", pa.list_(pa.float32())),
         # of a ranking, the items of the answer, the best first; null where there is no answer
         pa.field("ranking", pa.list_(pa.string())),
+        # of a request of several rows: the place of this one in it, from 0, and how many they are; else null
+        pa.field("place", pa.int16()),
+        pa.field("request_rows", pa.int16()),
     ]
 )
-_LATER = ("request_id", "baseline", "asked_before", "scores", "ranking")
+_LATER = ("request_id", "baseline", "asked_before", "scores", "ranking", "place", "request_rows")
 _KEY, _FACTS = "samples", "facts"
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -169,6 +175,17 @@ class SampleSet:
         """These columns of all samples, in pieces that fit into memory; texts may be a dictionary."""
         read = self._file if "table" not in self.__dict__ else None
         return read.parts(names) if read else iter([self.table.select(names)])
+
+    @property
+    def several(self) -> bool:
+        """Whether any request had several rows."""
+        return any(chunk.null_count < len(chunk) for chunk in self.chunks("place"))
+
+    def first(self) -> SampleSet:
+        """One sample per request, that of its first row."""
+        if not self.several:
+            return self
+        return self.where(self.array("place", lambda chunk: pc.fill_null(chunk, 0), np.int16) == 0)
 
     @property
     def scored(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from loadtest.data.sample_cells import take_cells
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import Role
-from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places, first_places
+from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places, first_places, one_row_each
 from loadtest.stats.proportions import design_effect
 from loadtest.stats.quantiles import LEVEL_BLOCKS, Blocked, block_count
 from loadtest.stats.time_blocks import SHORTEST_BLOCK, TimeBlocks, whole_phases
@@ -74,10 +75,18 @@ class Evidence:
         """What one version did."""
         return self.stable if role == Role.STABLE else self.candidate
 
+    @cached_property
+    def requests(self) -> Evidence:
+        """One outcome per request, where some had several rows: of latency and errors."""
+        if not (self.stable.several or self.candidate.several):
+            return self
+        return replace(self, stable=self.stable.requests, candidate=self.candidate.requests)
+
     @property
     def arrivals(self) -> int:
         """How many arrivals there are, over both versions when they are not paired."""
-        return len(self.stable) if self.paired else len(self.stable) + len(self.candidate)
+        stable, candidate = (int(np.count_nonzero(o.size > 0)) for o in (self.stable, self.candidate))
+        return stable if self.paired else stable + candidate
 
     @property
     def samples(self) -> int:
@@ -249,6 +258,7 @@ def _outcomes(
         "mismatch": taken(samples.mismatch),
         "compared": taken(samples.compared),
         "asked_before": taken(samples.array("asked_before", _known_or_less, np.int8)),
+        "size": of_arrivals(_sizes(samples)),
         **{name: take_cells(samples, name, places) for name in _CELLS},
     }
     for place, latency in enumerate(columns["latency"]):
@@ -262,6 +272,15 @@ def _outcomes(
         scheduled_at -= start
     stable, candidate = (Outcomes(**{name: each[i] for name, each in columns.items()}) for i in (0, 1))
     return stable, candidate
+
+
+def _sizes(samples: SampleSet) -> NDArray[np.int16]:
+    """As ``Outcomes`` has them; of requests of one row without memory of their own."""
+    if not samples.several:
+        return one_row_each(len(samples))
+    size = samples.array("request_rows", lambda chunk: pc.fill_null(chunk, 1), np.int16)
+    place = samples.array("place", lambda chunk: pc.fill_null(chunk, 0), np.int16)
+    return np.where(place == 0, size, -size).astype(np.int16)
 
 
 def _known_or_less(flags: pa.Array) -> pa.Array:

@@ -121,9 +121,14 @@ def check_compare(experiment: Experiment, backend: str, results: Path) -> Checke
 def _check_rows_and_gates(experiment: Experiment, dataset: Dataset | None) -> None:
     check_gates(experiment, dataset)
     load = experiment.load
-    if dataset is not None and experiment.data.repeats == "forbid":
+    if dataset is None:
+        return
+    if load.most_rows > 1:
+        load.check_request_sizes(len(dataset))
+    if experiment.data.repeats == "forbid":
         # as many as are to be expected: the load knows its arrivals to the last one, and counts again
-        check_rows_suffice(dataset, math.ceil(load.first_rate * load.warmup + load.expected(load.duration)))
+        arrivals = load.first_rate * load.warmup + load.expected(load.duration)
+        check_rows_suffice(dataset, math.ceil(load.mean_rows * arrivals))
 
 
 def check_capacity(
@@ -146,6 +151,11 @@ def check_capacity(
         )
     if experiment.load.shape:
         raise ExperimentError(f"capacity looks for one constant rate; leave out {experiment.load.shape}")
+    if experiment.load.most_rows > 1:
+        raise ExperimentError(
+            "capacity counts requests of one row, so that its rates compare; leave out [load] "
+            "rows_per_request"
+        )
     if experiment.data.repeats == "forbid":
         raise ExperimentError(
             "capacity sends the same rows in each trial, and [data] repeats forbids to send one twice; "

@@ -44,17 +44,18 @@ class SampleTotals:
         low, high = (lags.bucket_of(rank) for rank in self._ranks)
         self._near = near = []
         for piece in pieces:
-            lag = piece.sent_at - piece.scheduled_at
+            requests = piece.first()
+            lag = requests.sent_at - requests.scheduled_at
             buckets = lags.buckets(lag)
             near.append(lag[(buckets >= low) & (buckets <= high)])
-            self._errors.update(piece.errors())
+            self._errors.update(requests.errors())
             self.last_sent = max(self.last_sent, float(piece.sent_at.max(initial=0.0)))
             for worker, moments in self._moments.items():
                 moments.append(piece.scheduled_at[piece.table["worker"].to_numpy() == worker])
             yield piece
 
     def requests(self, role: Role) -> int:
-        """Samples of one version."""
+        """Requests to one version."""
         return self._counts.roles[role].requests
 
     @property

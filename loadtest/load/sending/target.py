@@ -115,6 +115,9 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
     headers_of_a_row = {**headers, "Content-Type": codec.content_type}
     answer = _send(session, "POST", url, role, headers_of_a_row, codec.body_of(dataset, 0))
     _try(codec, answer, role)
+    if rows := _several(codec, experiment, dataset):
+        answer = _send(session, "POST", url, role, headers_of_a_row, codec.encode_rows(rows))
+        _try_rows(codec, answer, role, len(rows))
     return codec
 
 
@@ -132,8 +135,36 @@ def _ask_grpc(role: Role, experiment: Experiment, protocol: type[Codec], dataset
         codec.check(dataset)
         codec = _reading(codec, experiment, dataset, role, ask)
         url, body = calls.call(codec.path, codec.body_of(dataset, 0))
-    _try(codec, _Answer(url, 200, body), role)
+        _try(codec, _Answer(url, 200, body), role)
+        if rows := _several(codec, experiment, dataset):
+            url, body = calls.call(codec.path, codec.encode_rows(rows))
+            _try_rows(codec, _Answer(url, 200, body), role, len(rows))
     return codec
+
+
+def _several(codec: Codec, experiment: Experiment, dataset: Dataset) -> list[list[Any]]:
+    """As many rows as the largest requests have, to try; none where each has one.
+
+    Raises:
+        ExperimentError: a request of this protocol has one row, or there are too few.
+    """
+    rows = experiment.load.most_rows
+    if rows == 1:
+        return []
+    codec.check_several(rows)
+    experiment.load.check_request_sizes(len(dataset))
+    return [codec.cells_of(dataset, row) for row in range(rows)]
+
+
+def _try_rows(codec: Codec, answer: _Answer, role: Role, rows: int) -> None:
+    """Make sure that an answer to several rows can be read."""
+    try:
+        codec.read_rows(answer.content, rows)
+    except ValueError as error:
+        raise TargetError(
+            f"{answer.url}: {role} does not answer {rows} rows at once ({error}); leave out [load] "
+            "rows_per_request, or make it smaller"
+        ) from None
 
 
 def _try(codec: Codec, answer: _Answer, role: Role) -> None:
