@@ -5,15 +5,11 @@ each.
 
 Everything a verdict, a table or a chart says is derived from these columns. Samples travel from workers
 to the master as Arrow IPC bytes and rest in ``samples.parquet``; a sample is never dropped, rounded or
-aggregated on the way. While a run lasts the load generator prints them in lines, ``sample_line``, between its
-live figures, and whoever follows the run reads them with ``read_line``.
+aggregated on the way.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
@@ -72,7 +68,6 @@ SCHEMA = pa.schema(
     ]
 )
 _LATER = ("request_id", "baseline", "asked_before", "scores", "ranking", "place", "request_rows")
-_KEY, _FACTS = "samples", "facts"
 _Number = TypeVar("_Number", bound=np.generic)
 
 
@@ -287,39 +282,3 @@ class SampleSet:
             found[at : at + len(chunk)] = np.asarray(convert(chunk))
             at += len(chunk)
         return found
-
-
-def sample_line(samples: bytes, facts: dict[str, Any] | None = None) -> str:
-    """One line from what ``SampleSet.to_bytes`` gave: ``{"samples": "<base64>"}``, with what holds then."""
-    line: dict[str, Any] = {_KEY: base64.b64encode(samples).decode("ascii")}
-    return json.dumps(line if facts is None else line | {_FACTS: facts})
-
-
-def read_kept(line: str) -> tuple[bytes, dict[str, Any]] | None:
-    """What ``sample_line`` made a line of samples and facts of; None: it is none."""
-    if not line.startswith(f'{{"{_KEY}"'):
-        return None
-    content = json.loads(line)
-    return base64.b64decode(content[_KEY]), content.get(_FACTS, {})
-
-
-def read_line(line: str, *, lists: bool = False) -> SampleSet | dict[str, Any] | None:
-    """What a line of a load generator holds: samples, live figures, or None where it is neither.
-
-    Args:
-        line: without its end.
-        lists: keep the scores and rankings of samples; hardly any gate on them is judged before the end.
-
-    Raises:
-        UsageError: it says that it holds samples and does not.
-    """
-    if not line.startswith("{"):
-        return None
-    try:
-        content: dict[str, Any] = json.loads(line)
-        if _KEY not in content:
-            return content
-        samples = SampleSet.from_bytes(base64.b64decode(content[_KEY]))
-        return samples if lists else samples.without_lists()
-    except (ValueError, TypeError, binascii.Error, pa.ArrowException) as error:
-        raise UsageError(f"a line of the load generator cannot be read ({error})") from error

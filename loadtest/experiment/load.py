@@ -136,6 +136,24 @@ class Load(Part):
             w for _, w in self.rows_per_request
         )
 
+    @property
+    def expected_rows(self) -> int:
+        """Rows that are expected to be sent, in the warm-up and after it."""
+        arrivals = self.first_rate * self.warmup + self.expected(self.duration)
+        return math.ceil(self.mean_rows * arrivals)
+
+    @property
+    def refuses_capacity(self) -> str:
+        """Why no capacity can be found with such a load; empty: it can."""
+        if self.shape:
+            return f"capacity looks for one constant rate; leave out {self.shape}"
+        if self.most_rows > 1:
+            return (
+                "capacity counts requests of one row, so that its rates compare; leave out [load] "
+                "rows_per_request"
+            )
+        return ""
+
     def check_request_sizes(self, rows: int) -> None:
         """Refuse requests of more rows than there are to choose from.
 

@@ -16,6 +16,7 @@ from loadtest.data.sample_cells import take_cells
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import Role
+from loadtest.judge.arrival_pairs import in_time, pair
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places, first_places, one_row_each
 from loadtest.stats.proportions import design_effect
 from loadtest.stats.quantiles import LEVEL_BLOCKS, Blocked, block_count
@@ -220,9 +221,9 @@ def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Out
     samples = _compared(load, samples)
     is_candidate = samples.is_role(Role.CANDIDATE)
     if is_paired(load):
-        return _outcomes(samples, _pair(samples, is_candidate), start, load.timeout, paired=True)
+        return _outcomes(samples, pair(samples, is_candidate), start, load.timeout, paired=True)
     at = samples.scheduled_at
-    places = (_in_time(at, ~is_candidate), _in_time(at, is_candidate))
+    places = (in_time(at, ~is_candidate), in_time(at, is_candidate))
     return _outcomes(samples, places, start, load.timeout, paired=False)
 
 
@@ -285,35 +286,6 @@ def _sizes(samples: SampleSet) -> NDArray[np.int16]:
 
 def _known_or_less(flags: pa.Array) -> pa.Array:
     return pc.fill_null(flags.cast(pa.int8()), -1)
-
-
-def _in_time(at: Floats, mask: Flags) -> Places:
-    places = np.flatnonzero(mask)
-    return places[np.argsort(at[places], kind="stable")]
-
-
-def _pair(samples: SampleSet, is_candidate: Flags) -> tuple[Places, Places]:
-    """Places of the two samples of each arrival: the same worker sent the same row at the same instant."""
-    order = _by_arrival(samples, is_candidate)
-    ordered = is_candidate[order]
-    same = ordered[1:] & ~ordered[:-1]
-    for key in ("worker", "row", "scheduled_at"):
-        ordered = getattr(samples, key)[order]
-        same &= ordered[:-1] == ordered[1:]
-    return order[:-1][same], order[1:][same]
-
-
-def _by_arrival(samples: SampleSet, is_candidate: Flags) -> Places:
-    """Places in order of arrivals, stable's sample of each before the candidate's."""
-    # samples come nearly in order, and hardly ever are two arrivals of the same instant: then one sort does
-    at = samples.scheduled_at
-    order = np.argsort(at, kind="stable")
-    at = at[order]
-    if np.any(at[2:] == at[:-2]):
-        return np.lexsort((is_candidate, samples.worker, samples.row, samples.scheduled_at))
-    turned = np.flatnonzero((at[1:] == at[:-1]) & is_candidate[order[:-1]] & ~is_candidate[order[1:]])
-    order[turned], order[turned + 1] = order[turned + 1], order[turned]
-    return order
 
 
 def _duration(span: float, stated: float) -> float:
