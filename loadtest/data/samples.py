@@ -257,11 +257,13 @@ class SampleSet:
         return self.array("matches", pc.is_valid, np.bool_)
 
     def errors(self, role: Role | None = None) -> dict[str, int]:
-        """How many samples, of one role or of all, failed in which way: by the phrase of the error, the most
+        """How many requests, to one role or to all, failed in which way: by the phrase of the error, the most
         frequent first."""
         kinds: Counter[str] = Counter()
-        for part in self.parts("role", "error"):
-            failed = part.filter(pc.is_valid(part["error"]))
+        for part in self.parts("role", "error", "place"):
+            failed = part.filter(
+                pc.and_(pc.is_valid(part["error"]), pc.equal(pc.fill_null(part["place"], 0), 0))
+            )
             if role is not None:
                 failed = failed.filter(pc.equal(failed["role"].cast(pa.string()), role))
             kinds.update(failed["error"].cast(pa.string()).to_pylist())

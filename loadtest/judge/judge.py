@@ -195,7 +195,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         requests=n,
         rows=len(outcomes) if outcomes.several else None,
         errors=errors,
-        errors_by_kind=run.samples.first().errors(role),
+        errors_by_kind=run.samples.errors(role),
         resent=run.facts.load.resent.get(role),
         not_answer_examples=tuple(run.facts.load.not_answers.get(role, {}))[:MOST_EXAMPLES],
         throughput_rps=(n - errors) / seconds,

@@ -48,7 +48,7 @@ class SampleTotals:
             lag = requests.sent_at - requests.scheduled_at
             buckets = lags.buckets(lag)
             near.append(lag[(buckets >= low) & (buckets <= high)])
-            self._errors.update(requests.errors())
+            self._errors.update(piece.errors())
             self.last_sent = max(self.last_sent, float(piece.sent_at.max(initial=0.0)))
             for worker, moments in self._moments.items():
                 moments.append(piece.scheduled_at[piece.table["worker"].to_numpy() == worker])
