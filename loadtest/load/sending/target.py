@@ -113,11 +113,12 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
     codec = _reading(codec, experiment, dataset, role, ask)
     url = base + codec.path
     headers_of_a_row = {**headers, "Content-Type": codec.content_type}
-    answer = _send(session, "POST", url, role, headers_of_a_row, codec.body_of(dataset, 0))
-    _try(codec, answer, role)
-    if rows := _several(codec, experiment, dataset):
-        answer = _send(session, "POST", url, role, headers_of_a_row, codec.encode_rows(rows))
-        _try_rows(codec, answer, role, len(rows))
+
+    def send(body: bytes) -> _Answer:
+        return _send(session, "POST", url, role, headers_of_a_row, body)
+
+    _try(codec, send(codec.body_of(dataset, 0)), role)
+    _try_rows(codec, experiment, dataset, role, send)
     return codec
 
 
@@ -134,36 +135,32 @@ def _ask_grpc(role: Role, experiment: Experiment, protocol: type[Codec], dataset
         codec = protocol.for_target(target, model, dataset.names, ask)
         codec.check(dataset)
         codec = _reading(codec, experiment, dataset, role, ask)
-        url, body = calls.call(codec.path, codec.body_of(dataset, 0))
-        _try(codec, _Answer(url, 200, body), role)
-        if rows := _several(codec, experiment, dataset):
-            url, body = calls.call(codec.path, codec.encode_rows(rows))
-            _try_rows(codec, _Answer(url, 200, body), role, len(rows))
+
+        def send(body: bytes) -> _Answer:
+            url, message = calls.call(codec.path, body)
+            return _Answer(url, 200, message)
+
+        _try(codec, send(codec.body_of(dataset, 0)), role)
+        _try_rows(codec, experiment, dataset, role, send)
     return codec
 
 
-def _several(codec: Codec, experiment: Experiment, dataset: Dataset) -> list[list[Any]]:
-    """As many rows as the largest requests have, to try; none where each has one.
-
-    Raises:
-        ExperimentError: a request of this protocol has one row, or there are too few.
-    """
-    rows = experiment.load.most_rows
-    if rows == 1:
-        return []
-    codec.check_several(rows)
+def _try_rows(
+    codec: Codec, experiment: Experiment, dataset: Dataset, role: Role, send: Callable[[bytes], _Answer]
+) -> None:
+    """Make sure that a version answers as many rows at once as the largest requests have."""
+    count = experiment.load.most_rows
+    if count == 1:
+        return
+    codec.check_several(count)
     experiment.load.check_request_sizes(len(dataset))
-    return [codec.cells_of(dataset, row) for row in range(rows)]
-
-
-def _try_rows(codec: Codec, answer: _Answer, role: Role, rows: int) -> None:
-    """Make sure that an answer to several rows can be read."""
+    body = codec.encode_rows([codec.cells_of(dataset, row) for row in range(count)])
     try:
-        codec.read_rows(answer.content, rows)
-    except ValueError as error:
+        codec.read_rows(send(body).content, count)
+    except (TargetError, ValueError) as error:
         raise TargetError(
-            f"{answer.url}: {role} does not answer {rows} rows at once ({error}); leave out [load] "
-            "rows_per_request, or make it smaller"
+            f"{role} answers one row, and not {count} at once ({error}); make [load] rows_per_request "
+            "smaller, or leave it out"
         ) from None
 
 
