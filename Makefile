@@ -166,6 +166,7 @@ bench: setup ## measure the speeds that the docs state, beside named peers
 	@$(BIN)/python -m benchmarks.judging
 	@$(BIN)/python -m benchmarks.load
 	@$(BIN)/python -m benchmarks.load.workers
+	@$(BIN)/python -m benchmarks.load.protocols
 	@$(BIN)/python -m benchmarks.load.known_delays
 	@$(BIN)/python -m benchmarks.load.replay
 	@$(BIN)/python -m benchmarks.serving

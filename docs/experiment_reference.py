@@ -164,6 +164,8 @@ def _kind(field: FieldInfo) -> str:
     readers = _readers(field)
     if units.seconds in readers:
         word = "duration"
+    elif units.request_sizes in readers:
+        word = "whole number, or table of sizes and weights"
     elif any(reader.__module__ == "loadtest.experiment.units" for reader in readers):
         word = {"tuple[float, ...]": "list of numbers"}.get(kind, "size")
     elif get_origin(field.annotation) is Literal:
@@ -213,6 +215,8 @@ def _default(field: FieldInfo) -> str:
         return "below"
     if value is None or value == ():
         return "none"
+    if units.request_sizes in _readers(field):
+        return f"`{value[0][0]}`"
     if units.seconds in _readers(field):
         return f'`"{_duration(value)}"`'
     if isinstance(value, tuple):

@@ -14,7 +14,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.judge.metric_tests import measure as measure_gate
-from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.outcomes import Outcomes, one_row_each
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.stats.estimate import Estimate
@@ -89,6 +89,7 @@ def _outcomes(answers: Floats, at: Floats) -> Outcomes:
         asked_before=no,
         scores=pa.nulls(rows, pa.list_(pa.float32())),
         ranking=pa.nulls(rows, pa.list_(pa.string())),
+        size=one_row_each(rows),
     )
 
 

@@ -126,6 +126,7 @@ def _role(
         "asked_before": row % 2 == 0,
         "scores": scores,
         "ranking": pa.nulls(n, SCHEMA.field("ranking").type),
+        **dict.fromkeys(("place", "request_rows"), pa.nulls(n, pa.int16())),
     }
     return pa.table({f.name: pa.array(columns[f.name]).cast(_plain(f.type)) for f in SCHEMA})
 

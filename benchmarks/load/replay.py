@@ -91,8 +91,8 @@ def measure(seed: int) -> dict[str, Any]:
         if code != ExitCode.PASS:
             raise RuntimeError(f"the load failed with code {code}: {(job / 'load.json').read_text()}")
         samples = SampleSet.read(job / "samples.parquet")
-    at = samples.scheduled_at
-    lag = samples.table["sent_at"].to_numpy() - at
+        at = samples.scheduled_at
+        lag = samples.sent_at - at
     place = np.searchsorted(log.times, at)
     return {
         "arrivals": len(log),

@@ -7,7 +7,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,19 +91,30 @@ class Server:
 
 
 @contextmanager
-def running(core: int) -> Iterator[Server]:
-    """A server that runs on CPU ``core`` and is stopped afterwards."""
+def running(
+    core: int,
+    config: Callable[[int], Mapping[str, object]] = _config,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """A server that runs on CPU ``core`` and is stopped afterwards.
+
+    Args:
+        core: index of the CPU.
+        config: Envoy's for a port; it must answer for the metadata of the model.
+        headers: with which this is asked.
+    """
+    headers = {MODEL_VERSION: ROLES[0]} if headers is None else headers
     port = free_port()
     url = f"http://{HOST}:{port}"
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "envoy.json"
-        config.write_text(json.dumps(_config(port)))
-        command = [str(find_envoy()), "-c", str(config), "--concurrency", "1", "--disable-hot-restart"]
+        path = Path(folder) / "envoy.json"
+        path.write_text(json.dumps(config(port)))
+        command = [str(find_envoy()), "-c", str(path), "--concurrency", "1", "--disable-hot-restart"]
         process = subprocess.Popen([*command, "--log-level", "error"])
         try:
             os.sched_setaffinity(process.pid, {core})
             deadline = time.monotonic() + _START_SECONDS
-            while get(f"{url}/v2/models/{MODEL}", 1, {MODEL_VERSION: ROLES[0]}) is None:
+            while get(f"{url}/v2/models/{MODEL}", 1, headers) is None:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError("the server did not start")
                 time.sleep(0.05)

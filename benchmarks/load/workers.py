@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,6 +30,7 @@ from benchmarks.load.run import launch
 from benchmarks.load.server import running
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ExitCode
+from loadtest.experiment.experiment import Experiment
 from loadtest.load.sending.recorder import Recorder
 
 RESULTS = Path(__file__).with_name("workers.json")
@@ -36,18 +38,22 @@ PAGE = Path(__file__).parents[2] / "docs" / "sizing.md"
 RATE = 4000
 """Requests per second of all workers together."""
 
-_SECONDS = 8.0
+SECONDS = 8.0
 _FROM, _TO = 1.5, 7.0
 _PLACE = re.compile(r"(<!-- figures -->\n).*?(<!-- /figures -->)", re.S)
 
 
-def measure(url: str, job: Path, data: Path, workers: int) -> dict[str, float]:
-    """One run: microseconds of CPU time a request, of all workers together and of the master; lag.
+def measure(
+    url: str, job: Path, experiment: Experiment, workers: int, began: Callable[[int], None] = lambda _: None
+) -> dict[str, float]:
+    """One run of ``SECONDS``: microseconds of CPU time a request, of all workers and of the master; lag.
 
-    With one worker both are the same process, whose time is given as the workers'.
+    With one worker both are the same process, whose time is given as the workers'. ``began`` is told the
+    process.
     """
-    (job / "experiment.toml").write_text(experiment_at(data, RATE / 2, _SECONDS).to_toml())
+    (job / "experiment.toml").write_text(experiment.to_toml())
     load = launch(job, url, workers)
+    began(load.process.pid)
     process = psutil.Process(load.process.pid)
     seen: list[tuple[int, float, float]] = []
     for line in load.lines():
@@ -132,9 +138,10 @@ def measure_all() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, running(SERVER_CORE) as server:
         data = Path(folder) / "evaluation.parquet"
         write_rows(data)
+        experiment = experiment_at(data, RATE / 2, SECONDS)
         for _ in range(3):
             for workers, entries in rounds.items():
-                entries.append(measure(server.url, Path(folder), data, int(workers)))
+                entries.append(measure(server.url, Path(folder), experiment, int(workers)))
                 print(workers, entries[-1], flush=True)
     return {
         "machine": report.machine(),

@@ -9,7 +9,8 @@ from typing import Any
 
 from loadtest.cli.options import ExperimentName
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import SampleSet, read_line
+from loadtest.data.sample_lines import read_line
+from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.live_view import LiveJudge

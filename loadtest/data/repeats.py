@@ -11,12 +11,12 @@ LOOKS = 20
 """Rows that are looked at before the load, and not sent in it."""
 
 
-def check_rows_suffice(dataset: Dataset, arrivals: int) -> None:
+def check_rows_suffice(dataset: Dataset, rows: int) -> None:
     """Refuse an evaluation set that would have to repeat itself.
 
     Args:
         dataset: to be sent.
-        arrivals: of all workers, the warm-up's included.
+        rows: that all workers send, the warm-up's included.
 
     Raises:
         DatasetError: there are too few rows, or some make the same request.
@@ -27,10 +27,10 @@ def check_rows_suffice(dataset: Dataset, arrivals: int) -> None:
             f"{dataset.path}: {twice:,} rows have the features of another, and [data] repeats forbids to "
             "send a request twice; leave them out of the file"
         )
-    needed = arrivals + LOOKS
+    needed = rows + LOOKS
     if len(dataset) < needed:
         raise DatasetError(
-            f"{dataset.path}: [data] repeats forbids to send a row twice, and {arrivals:,} arrivals (warm-up "
+            f"{dataset.path}: [data] repeats forbids to send a row twice, and {rows:,} rows to send (warm-up "
             f"included) and {LOOKS} looks before the load need {needed:,} rows; it has {len(dataset):,}: "
             "bring more rows, or lower the rate or the duration"
         )

@@ -112,6 +112,12 @@ def _problems(table: pa.Table, lists: _Lists) -> Iterator[tuple[Flags, Callable[
         ranked = np.asarray(pc.is_valid(ranking))
         yield failed & ranked, lambda _: "it failed and yet has a ranking"
         yield ~failed & ~ranked, lambda _: "it has no ranking, others have one"
+    place, size = (np.asarray(pc.fill_null(table[name], -1)) for name in ("place", "request_rows"))
+    one = (place == -1) & (size == -1)
+    yield (
+        ~one & ~((place >= 0) & (place < size) & (size > 1)),
+        lambda at: f"it is row {place[at]} of {size[at]} of its request",
+    )
     right = np.asarray(pc.fill_null(table["correct"], False))
     yield failed & right, lambda at: f"it failed ({table['error'][at]}) and yet is correct"
 

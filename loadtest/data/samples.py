@@ -1,16 +1,15 @@
-"""Samples: the raw record of a run, one row per request, and their Parquet codec.
+"""Samples: the raw record of a run, one per row that was sent, and their Parquet codec.
+
+A request of several rows is as many samples, which share all that is about the request; ``first`` is one of
+each.
 
 Everything a verdict, a table or a chart says is derived from these columns. Samples travel from workers
 to the master as Arrow IPC bytes and rest in ``samples.parquet``; a sample is never dropped, rounded or
-aggregated on the way. While a run lasts the load generator prints them in lines, ``sample_line``, between its
-live figures, and whoever follows the run reads them with ``read_line``.
+aggregated on the way.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
@@ -63,10 +62,12 @@ SCHEMA = pa.schema(
         pa.field("scores", pa.list_(pa.float32())),
         # of a ranking, the items of the answer, the best first; null where there is no answer
         pa.field("ranking", pa.list_(pa.string())),
+        # of a request of several rows: the place of this one in it, from 0, and how many they are; else null
+        pa.field("place", pa.int16()),
+        pa.field("request_rows", pa.int16()),
     ]
 )
-_LATER = ("request_id", "baseline", "asked_before", "scores", "ranking")
-_KEY, _FACTS = "samples", "facts"
+_LATER = ("request_id", "baseline", "asked_before", "scores", "ranking", "place", "request_rows")
 _Number = TypeVar("_Number", bound=np.generic)
 
 
@@ -171,6 +172,17 @@ class SampleSet:
         return read.parts(names) if read else iter([self.table.select(names)])
 
     @property
+    def several(self) -> bool:
+        """Whether any request had several rows."""
+        return any(chunk.null_count < len(chunk) for chunk in self.chunks("place"))
+
+    def first(self) -> SampleSet:
+        """One sample per request, that of its first row."""
+        if not self.several:
+            return self
+        return self.where(self.array("place", lambda chunk: pc.fill_null(chunk, 0), np.int16) == 0)
+
+    @property
     def scored(self) -> bool:
         """Whether any sample has scores."""
         return any(chunk.null_count < len(chunk) for chunk in self.chunks("scores"))
@@ -245,11 +257,13 @@ class SampleSet:
         return self.array("matches", pc.is_valid, np.bool_)
 
     def errors(self, role: Role | None = None) -> dict[str, int]:
-        """How many samples, of one role or of all, failed in which way: by the phrase of the error, the most
+        """How many requests, to one role or to all, failed in which way: by the phrase of the error, the most
         frequent first."""
         kinds: Counter[str] = Counter()
-        for part in self.parts("role", "error"):
-            failed = part.filter(pc.is_valid(part["error"]))
+        for part in self.parts("role", "error", "place"):
+            failed = part.filter(
+                pc.and_(pc.is_valid(part["error"]), pc.equal(pc.fill_null(part["place"], 0), 0))
+            )
             if role is not None:
                 failed = failed.filter(pc.equal(failed["role"].cast(pa.string()), role))
             kinds.update(failed["error"].cast(pa.string()).to_pylist())
@@ -270,39 +284,3 @@ class SampleSet:
             found[at : at + len(chunk)] = np.asarray(convert(chunk))
             at += len(chunk)
         return found
-
-
-def sample_line(samples: bytes, facts: dict[str, Any] | None = None) -> str:
-    """One line from what ``SampleSet.to_bytes`` gave: ``{"samples": "<base64>"}``, with what holds then."""
-    line: dict[str, Any] = {_KEY: base64.b64encode(samples).decode("ascii")}
-    return json.dumps(line if facts is None else line | {_FACTS: facts})
-
-
-def read_kept(line: str) -> tuple[bytes, dict[str, Any]] | None:
-    """What ``sample_line`` made a line of samples and facts of; None: it is none."""
-    if not line.startswith(f'{{"{_KEY}"'):
-        return None
-    content = json.loads(line)
-    return base64.b64decode(content[_KEY]), content.get(_FACTS, {})
-
-
-def read_line(line: str, *, lists: bool = False) -> SampleSet | dict[str, Any] | None:
-    """What a line of a load generator holds: samples, live figures, or None where it is neither.
-
-    Args:
-        line: without its end.
-        lists: keep the scores and rankings of samples; hardly any gate on them is judged before the end.
-
-    Raises:
-        UsageError: it says that it holds samples and does not.
-    """
-    if not line.startswith("{"):
-        return None
-    try:
-        content: dict[str, Any] = json.loads(line)
-        if _KEY not in content:
-            return content
-        samples = SampleSet.from_bytes(base64.b64decode(content[_KEY]))
-        return samples if lists else samples.without_lists()
-    except (ValueError, TypeError, binascii.Error, pa.ArrowException) as error:
-        raise UsageError(f"a line of the load generator cannot be read ({error})") from error

@@ -9,9 +9,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from loadtest.errors import ExperimentError
 from loadtest.experiment.part import Part
 from loadtest.experiment.role import ROLES, ROLES_WITH_CONTROL, Role
-from loadtest.experiment.units import PositiveSeconds, Rates, Seconds
+from loadtest.experiment.units import PositiveSeconds, Rates, RowsPerRequest, Seconds
 
 SHORTEST_PHASE = 5.0
 """Seconds."""
@@ -87,6 +88,9 @@ class Load(Part):
     """Several rates, one after the other, instead of `rate`."""
     duration: PositiveSeconds = Field(default_factory=lambda given: _of_phases(given)[1])
     """Length of the measured load."""
+    rows_per_request: RowsPerRequest = ((1, 1.0),)
+    """How many rows a request has: a number, or sizes with weights such as `{1 = 0.7, 8 = 0.2, 64 = 0.1}`, of
+    which each request gets one at random. Latency and errors are per request, quality is per row."""
     until_decided: bool = False
     """End as soon as every gate is decided, corrected for the repeated analyses; `duration` is the limit."""
     restarts: int = Field(default=1, ge=1)
@@ -119,6 +123,51 @@ class Load(Part):
     def roles(self) -> tuple[Role, ...]:
         """Who gets the rows: stable, candidate, and control where there is one."""
         return ROLES_WITH_CONTROL if self.control else ROLES
+
+    @property
+    def most_rows(self) -> int:
+        """Rows of the largest requests."""
+        return self.rows_per_request[-1][0]
+
+    @property
+    def mean_rows(self) -> float:
+        """Rows of a request on average."""
+        return sum(n * weight for n, weight in self.rows_per_request) / sum(
+            w for _, w in self.rows_per_request
+        )
+
+    @property
+    def expected_rows(self) -> int:
+        """Rows that are expected to be sent, in the warm-up and after it."""
+        arrivals = self.first_rate * self.warmup + self.expected(self.duration)
+        return math.ceil(self.mean_rows * arrivals)
+
+    @property
+    def refuses_capacity(self) -> str:
+        """Why no capacity can be found with such a load; empty: it can."""
+        if self.shape:
+            return f"capacity looks for one constant rate; leave out {self.shape}"
+        if self.most_rows > 1:
+            return (
+                "capacity counts requests of one row, so that its rates compare; leave out [load] "
+                "rows_per_request"
+            )
+        return ""
+
+    def check_request_sizes(self, rows: int) -> None:
+        """Refuse requests of more rows than there are to choose from.
+
+        Args:
+            rows: of the evaluation set.
+
+        Raises:
+            ExperimentError: they have more.
+        """
+        if self.most_rows > max(rows - 1, 1):
+            raise ExperimentError(
+                f"[load] rows_per_request is up to {self.most_rows:,}, and the evaluation set has {rows:,} "
+                "rows: a request must leave at least one out; make it smaller, or bring more rows"
+            )
 
     @property
     def baseline_time(self) -> float:
@@ -182,6 +231,22 @@ class Load(Part):
                 f"control does not go with traffic {self.traffic}: only in a duet does every version get "
                 "every row; leave one of them out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _several_rows_go_with(self) -> Self:
+        if self.most_rows == 1:
+            return self
+        for name, (given, why) in {
+            f"traffic {self.traffic}": (
+                self.traffic in ("canary", "shadow"),
+                "each request is a user's, who reports one outcome",
+            ),
+            "replay": (self.replay is not None, "a log says what each request sends"),
+            "trace": (self.trace, "the ids of a trace are computed from one row"),
+        }.items():
+            if given:
+                raise ValueError(f"rows_per_request does not go with {name}: {why}; leave one of them out")
         return self
 
     @model_validator(mode="after")

@@ -64,6 +64,39 @@ def _ascending(given: object) -> object:
 
 Rates = Annotated[tuple[float, ...], BeforeValidator(_ascending)]
 
+MOST_ROWS_OF_A_REQUEST = 10_000
+Sizes = tuple[tuple[int, float], ...]
+
+
+def request_sizes(given: object) -> object:
+    """How many rows requests have: ``8``, or ``{1 = 0.7, 8 = 0.3}``; sizes with weights, ascending.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(given, tuple):
+        return given
+    table = given if isinstance(given, dict) else {given: 1.0}
+    try:
+        sizes = sorted((int(str(size)), float(weight)) for size, weight in table.items())
+    except (TypeError, ValueError):
+        raise ValueError(f"{given!r} is neither a number nor a table such as {{1 = 0.7, 8 = 0.3}}") from None
+    for size, weight in sizes:
+        if not 1 <= size <= MOST_ROWS_OF_A_REQUEST:
+            raise ValueError(f"{size}: a request has 1 to {MOST_ROWS_OF_A_REQUEST:,} rows")
+        if not 0 < weight < math.inf:
+            raise ValueError(f"the weight of {size} rows is {weight:g}; write one above 0")
+    if not sizes:
+        raise ValueError("a table without sizes; write for example {1 = 0.7, 8 = 0.3}")
+    return tuple(sizes)
+
+
+def _shown_sizes(sizes: Sizes) -> int | dict[str, float]:
+    return sizes[0][0] if len(sizes) == 1 else {str(size): weight for size, weight in sizes}
+
+
+RowsPerRequest = Annotated[Sizes, BeforeValidator(request_sizes), PlainSerializer(_shown_sizes)]
+
 
 class Quantity(NamedTuple):
     """What a metric is counted in.

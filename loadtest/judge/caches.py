@@ -168,6 +168,9 @@ def _first_asks(outcomes: Outcomes, request: NDArray[np.intp]) -> Flags:
 
 def _halves(outcomes: Outcomes, request: NDArray[np.intp]) -> tuple[Blocked, Blocked] | None:
     """Latencies of first asks in time blocks: of rows that were asked before the load, and of the others."""
+    if outcomes.several:
+        # what is asked for a row before the load is no request that the load sends
+        return None
     first = _first_asks(outcomes, request) & ~outcomes.failed
     asked, others = (first & (outcomes.asked_before == flag) for flag in (1, 0))
     if min(asked.sum(), others.sum()) < FEWEST:

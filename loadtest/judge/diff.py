@@ -73,6 +73,7 @@ def _conditions(before: Run, after: Run, *, same_set: bool) -> Iterator[str]:
         ("backend", before.facts.backend, after.facts.backend),
         ("traffic", one.load.traffic, two.load.traffic),
         ("arrivals per second", f"{one.load.rate:g}", f"{two.load.rate:g}"),
+        ("rows per request", _rows(one.load), _rows(two.load)),
         ("phases", _phases(one.load), _phases(two.load)),
         ("replayed log", _replay(one.load), _replay(two.load)),
         ("seconds of load", f"{before.evidence.duration:.0f}", f"{after.evidence.duration:.0f}"),
@@ -102,6 +103,13 @@ def _phases(load: Load) -> str:
     )
 
 
+def _rows(load: Load) -> str:
+    return ", ".join(
+        f"{size}" if len(load.rows_per_request) == 1 else f"{size} by {weight:g}"
+        for size, weight in load.rows_per_request
+    )
+
+
 def _replay(load: Load) -> str:
     return "none" if load.replay is None else f"{load.replay.name} at {load.speed_up:g} times its speed"
 
@@ -111,7 +119,7 @@ def _cores(cpus: float | None) -> str:
 
 
 def _latencies(before: Run, after: Run, role: Role, *, same_arrivals: bool) -> Iterator[Change]:
-    one, two = before.evidence.of(role), after.evidence.of(role)
+    one, two = (run.evidence.of(role).requests for run in (before, after))
     for name, q in QUANTILES.items():
         gate = Gate.beside_stable(name, relative=True)
         own = (_known_quantile(before, role, q), _known_quantile(after, role, q))
@@ -143,7 +151,7 @@ def _latencies(before: Run, after: Run, role: Role, *, same_arrivals: bool) -> I
 
 def _known_quantile(run: Run, role: Role, q: float) -> float | None:
     """A version's own quantile, seconds; None where there is no sample or the time-out hides it."""
-    latency = run.evidence.of(role).latency
+    latency = run.evidence.of(role).requests.latency
     value = float(np.quantile(latency, q)) if len(latency) else math.inf
     return value if value < run.experiment.load.timeout else None
 
@@ -202,7 +210,7 @@ def _goodput(before: Run, after: Run, role: Role) -> Change:
 
 def _good_answers(run: Run, role: Role) -> StudentEstimate:
     outcomes, evidence = run.evidence.of(role), run.evidence
-    counted = good(outcomes, run)
+    counted = good(outcomes, run) / np.abs(outcomes.size)
     rate = float(counted.sum()) / evidence.duration
     blocks = block_count(evidence.duration)
     if not blocks:
@@ -246,7 +254,7 @@ def _against_stable(before: Run, after: Run, *, same_set: bool) -> Iterator[Chan
             continue
         ratios = []
         for when, run, n in zip(("before", "after"), (before, after), cuts, strict=True):
-            s, c = (run.evidence.blocked(run.evidence.of(role), n) for role in ROLES)
+            s, c = (run.evidence.blocked(run.evidence.of(role).requests, n) for role in ROLES)
             if any(reaches_censored(values, q, run.experiment.load.timeout) for values in (s, c)):
                 why = _HIDDEN.format(name, when)
                 yield line("candidate against stable", gate, why, (None, None), "not compared", confidence)

@@ -42,7 +42,7 @@ def results_of_run(run: Run) -> ToolResults:
     """Our own run as a tool's results: a series per version, without quantiles that the time-out hides."""
     series = []
     for role in ROLES:
-        outcomes = run.evidence.of(role)
+        outcomes = run.evidence.of(role).requests
         latency = outcomes.latency
         known = {
             name: value

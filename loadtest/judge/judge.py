@@ -122,14 +122,15 @@ def judge_gates(run: Run, rates: int = 1) -> Judgement:
 
 def _death(run: Run) -> str | None:
     """How the candidate died under the load that stable stood; None: it did not."""
-    how, outcomes = run.facts.of(Role.CANDIDATE).died, run.evidence.candidate
+    how, outcomes = run.facts.of(Role.CANDIDATE).died, run.evidence.candidate.requests
+    stable = run.evidence.stable.requests
     if how is None:
         return None
     answered = outcomes.scheduled_at[~outcomes.failed]
     last = f"it answered nothing after {answered.max():.1f} s" if len(answered) else "it answered nothing"
     return (
         f"the candidate died under load: {how}; {last}, while stable failed "
-        f"{int(run.evidence.stable.failed.sum()):,} of {len(run.evidence.stable):,} requests"
+        f"{int(stable.failed.sum()):,} of {len(stable):,} requests"
     )
 
 
@@ -147,7 +148,8 @@ def _measurement_problem(run: Run) -> str | None:
         return "no sample was recorded"
     if evidence.unmatched > MAX_UNMATCHED * samples:
         return f"{evidence.unmatched:,} of {samples:,} samples stand alone, without the other version's"
-    failed, asked = int(evidence.stable.failed.sum()), len(evidence.stable)
+    stable = evidence.stable.requests
+    failed, asked = int(stable.failed.sum()), len(stable)
     if asked and failed == asked:
         return f"stable answered none of {asked:,} requests: there is nothing to compare with"
     if failed > MOST_STABLE_ERRORS * asked:
@@ -173,29 +175,31 @@ def _rows(run: Run) -> RowsSummary:
 
 
 def _summarise(role: Role, run: Run) -> VersionSummary:
-    """Describe one version; quality over all requests, so that replayed rows count as often as they came."""
+    """Describe one version; quality over all rows sent, so that replayed rows count as often as they came."""
     outcomes, facts, values = run.evidence.of(role), run.facts.of(role), run.dataset.values
     seconds = run.evidence.duration
-    n, errors = len(outcomes), int(outcomes.failed.sum())
+    requests = outcomes.requests
+    n, errors = len(requests), int(requests.failed.sum())
     accuracy = value = None
     if n and run.experiment.data.task != "regression" and run.dataset.labelled:
         accuracy = float(outcomes.correct.mean())
         if values is not None:
             earned = 1000 * float(np.mean(values[outcomes.row] * outcomes.correct))
             value = earned if math.isfinite(earned) else None
-    quantiles = latency_quantiles(outcomes.latency)
+    quantiles = latency_quantiles(requests.latency)
     unknown = foreign(outcomes, run) if n else None
     mismatches = tuple(c.request_id for c in changed(outcomes, MOST_IDS) if c.request_id)
     traces = Traces.of(run.experiment.load, run.facts.load, run.samples)
     traces_by_id = traces.of_requests(mismatches) if traces else {}
     return VersionSummary(
         requests=n,
+        rows=len(outcomes) if outcomes.several else None,
         errors=errors,
         errors_by_kind=run.samples.errors(role),
         resent=run.facts.load.resent.get(role),
         not_answer_examples=tuple(run.facts.load.not_answers.get(role, {}))[:MOST_EXAMPLES],
         throughput_rps=(n - errors) / seconds,
-        goodput_rps=float(good(outcomes, run).sum()) / seconds,
+        goodput_rps=float((good(outcomes, run) / np.abs(outcomes.size)).sum()) / seconds,
         accuracy=accuracy,
         value_per_1000=value,
         mismatches=int(outcomes.mismatch.sum()) if outcomes.compared.any() else None,

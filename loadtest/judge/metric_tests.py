@@ -57,6 +57,8 @@ def measure(gate: Gate, run: Run) -> Measurement:
     if not exact and interim != "counted":
         run.evidence.await_first_analysis()
     rows = rows_of_slice(gate, run.dataset)
+    if gate.entry.test in ("latency", "errors", "throughput"):
+        run = replace(run, evidence=run.evidence.requests)
     note = ""
     if gate.entry.test in ("latency", "goodput"):
         run, note = without_cached(run, () if gate.entry.quantile is None else (gate.entry.quantile,))
@@ -170,7 +172,9 @@ def _rate(gate: Gate, run: Run, counted: Callable[[Outcomes, Run], Flags]) -> Me
     lengths, strata = cut.lengths, answers_by_phase(cut)
 
     def per_block(outcomes: Outcomes) -> Floats:
-        counts = np.bincount(cut.of(outcomes.scheduled_at), counted(outcomes, run), len(cut))
+        # of a request of several rows, the share that counts
+        each = counted(outcomes, run) / np.abs(outcomes.size)
+        counts = np.bincount(cut.of(outcomes.scheduled_at), each, len(cut))
         return counts.astype(np.float64) * evidence.weight
 
     s, c = per_block(evidence.stable), per_block(evidence.candidate)

@@ -1,4 +1,4 @@
-"""What one version did, arrival by arrival."""
+"""What one version did, arrival by arrival; of a request of several rows, row by row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Places = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What one version did, one entry an arrival in order of time, shape (n,) each.
+    """What one version did, one entry a row that was sent, in order of time, shape (n,) each.
 
     Args:
         row: row of the evaluation set.
@@ -37,6 +37,7 @@ class Outcomes:
             in the warm-up alone or where it is not known.
         scores: of the classes, or one score; null where there are none.
         ranking: the items of a ranked answer, the best first; null where there are none.
+        size: of the first row of a request, how many rows it had; of the others, the same below zero.
     """
 
     row: NDArray[np.int32]
@@ -52,9 +53,21 @@ class Outcomes:
     asked_before: NDArray[np.int8]
     scores: pa.Array
     ranking: pa.Array
+    size: NDArray[np.int16]
 
     def __len__(self) -> int:
         return len(self.row)
+
+    @property
+    def requests(self) -> Outcomes:
+        """One entry per request, that of its first row: what is about all rows alike is about the request."""
+        first = self.size > 0
+        return self if first.all() else self.where(first)
+
+    @property
+    def several(self) -> bool:
+        """Whether any request had several rows."""
+        return bool(np.any(self.size != 1))
 
     @cached_property
     def by_latency(self) -> NDArray[np.integer]:
@@ -92,6 +105,11 @@ class Outcomes:
 
     def _columns(self) -> list[Any]:
         return [getattr(self, field.name) for field in fields(self)]
+
+
+def one_row_each(requests: int) -> NDArray[np.int16]:
+    """The column ``size`` of requests of one row, in no memory of its own."""
+    return np.broadcast_to(np.int16(1), requests)
 
 
 def first_places(numbers: NDArray[np.integer], size: int) -> tuple[Places, Places]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from loadtest.data.sample_cells import take_cells
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import Role
-from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places, first_places
+from loadtest.judge.arrival_pairs import in_time, pair
+from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places, first_places, one_row_each
 from loadtest.stats.proportions import design_effect
 from loadtest.stats.quantiles import LEVEL_BLOCKS, Blocked, block_count
 from loadtest.stats.time_blocks import SHORTEST_BLOCK, TimeBlocks, whole_phases
@@ -74,10 +76,18 @@ class Evidence:
         """What one version did."""
         return self.stable if role == Role.STABLE else self.candidate
 
+    @cached_property
+    def requests(self) -> Evidence:
+        """One outcome per request, where some had several rows: of latency and errors."""
+        if not (self.stable.several or self.candidate.several):
+            return self
+        return replace(self, stable=self.stable.requests, candidate=self.candidate.requests)
+
     @property
     def arrivals(self) -> int:
         """How many arrivals there are, over both versions when they are not paired."""
-        return len(self.stable) if self.paired else len(self.stable) + len(self.candidate)
+        stable, candidate = (int(np.count_nonzero(o.size > 0)) for o in (self.stable, self.candidate))
+        return stable if self.paired else stable + candidate
 
     @property
     def samples(self) -> int:
@@ -211,9 +221,9 @@ def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Out
     samples = _compared(load, samples)
     is_candidate = samples.is_role(Role.CANDIDATE)
     if is_paired(load):
-        return _outcomes(samples, _pair(samples, is_candidate), start, load.timeout, paired=True)
+        return _outcomes(samples, pair(samples, is_candidate), start, load.timeout, paired=True)
     at = samples.scheduled_at
-    places = (_in_time(at, ~is_candidate), _in_time(at, is_candidate))
+    places = (in_time(at, ~is_candidate), in_time(at, is_candidate))
     return _outcomes(samples, places, start, load.timeout, paired=False)
 
 
@@ -249,6 +259,7 @@ def _outcomes(
         "mismatch": taken(samples.mismatch),
         "compared": taken(samples.compared),
         "asked_before": taken(samples.array("asked_before", _known_or_less, np.int8)),
+        "size": of_arrivals(_sizes(samples)),
         **{name: take_cells(samples, name, places) for name in _CELLS},
     }
     for place, latency in enumerate(columns["latency"]):
@@ -264,37 +275,17 @@ def _outcomes(
     return stable, candidate
 
 
+def _sizes(samples: SampleSet) -> NDArray[np.int16]:
+    """As ``Outcomes`` has them; of requests of one row without memory of their own."""
+    if not samples.several:
+        return one_row_each(len(samples))
+    size = samples.array("request_rows", lambda chunk: pc.fill_null(chunk, 1), np.int16)
+    place = samples.array("place", lambda chunk: pc.fill_null(chunk, 0), np.int16)
+    return np.where(place == 0, size, -size).astype(np.int16)
+
+
 def _known_or_less(flags: pa.Array) -> pa.Array:
     return pc.fill_null(flags.cast(pa.int8()), -1)
-
-
-def _in_time(at: Floats, mask: Flags) -> Places:
-    places = np.flatnonzero(mask)
-    return places[np.argsort(at[places], kind="stable")]
-
-
-def _pair(samples: SampleSet, is_candidate: Flags) -> tuple[Places, Places]:
-    """Places of the two samples of each arrival: the same worker sent the same row at the same instant."""
-    order = _by_arrival(samples, is_candidate)
-    ordered = is_candidate[order]
-    same = ordered[1:] & ~ordered[:-1]
-    for key in ("worker", "row", "scheduled_at"):
-        ordered = getattr(samples, key)[order]
-        same &= ordered[:-1] == ordered[1:]
-    return order[:-1][same], order[1:][same]
-
-
-def _by_arrival(samples: SampleSet, is_candidate: Flags) -> Places:
-    """Places in order of arrivals, stable's sample of each before the candidate's."""
-    # samples come nearly in order, and hardly ever are two arrivals of the same instant: then one sort does
-    at = samples.scheduled_at
-    order = np.argsort(at, kind="stable")
-    at = at[order]
-    if np.any(at[2:] == at[:-2]):
-        return np.lexsort((is_candidate, samples.worker, samples.row, samples.scheduled_at))
-    turned = np.flatnonzero((at[1:] == at[:-1]) & is_candidate[order[:-1]] & ~is_candidate[order[1:]])
-    order[turned], order[turned + 1] = order[turned + 1], order[turned]
-    return order
 
 
 def _duration(span: float, stated: float) -> float:

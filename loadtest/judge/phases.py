@@ -41,7 +41,7 @@ def summarise_phases(run: Run) -> tuple[PhaseSummary, ...]:
     summaries = []
     for name, phase, begin, end in phases_of(run):
         lasted = min(end - begin, phase.duration)
-        evidence = run.evidence.between(begin, end - begin)
+        evidence = run.evidence.between(begin, end - begin).requests
         summaries.append(
             PhaseSummary(
                 name=name,

@@ -66,7 +66,7 @@ def over_saturated(run: Run, role: Role, alpha: float | None = None) -> str | No
         alpha: what lies outside of the interval of the growth, on each side; None: the run's.
     """
     for part, where in _steady_parts(run):
-        evidence = part.evidence
+        evidence = part.evidence.requests
         outcomes, seconds = evidence.of(role), evidence.duration
         found = growth(outcomes, seconds, evidence.burst_blocks, run.experiment.load.timeout)
         if found is None:

@@ -142,9 +142,11 @@ class SlowRequest(Document):
 class VersionSummary(Document):
     """What one version did in the run. None: not known, never zero instead.
 
-    ``compared`` answers were compared with the baseline answer to the row;
-    ``mismatches`` of them differ, of which ``mismatch_ids`` are the first (``x-request-id``). Where
-    requests carried a trace context, ``mismatch_traces`` are those of ``mismatch_ids``. The quantiles
+    Where requests have several rows, ``rows`` were sent in them: quality and ``mismatches`` count rows,
+    everything else requests, and a request with one bad row is an error. ``compared`` answers were compared
+    with the baseline answer to the row; ``mismatches`` of them differ, of which ``mismatch_ids`` are the
+    first (``x-request-id``). Where requests carried a trace context, ``mismatch_traces`` are those of
+    ``mismatch_ids``. The quantiles
     of ``latency_ms`` that ``latency_at_least`` names lie among requests without an answer in time: they are
     the time-out, or more. ``foreign_answers`` are no label of the evaluation set, such as
     ``foreign_examples``; None for a regression. ``errors_by_kind`` are the errors by their phrase, the most
@@ -154,6 +156,7 @@ class VersionSummary(Document):
     """
 
     requests: int
+    rows: int | None = None
     errors: int
     errors_by_kind: dict[str, int] = {}
     not_answer_examples: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from locust.env import Environment
 from locust.exception import RPCError
 
 from loadtest.data.run_folder import EXPERIMENT
-from loadtest.data.samples import sample_line
+from loadtest.data.sample_lines import sample_line
 from loadtest.errors import ExitCode, LabError, StartError
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.cluster.joining import Joining, worker_command

@@ -62,7 +62,7 @@ def to_html(
         facts=facts,
         figures=[
             *sections.make("Charts of answers", lambda: quality_charts.figures(run, sections), no_figures),
-            charts.figures(evidence, experiment.objective.latency, run.alpha, sections),
+            charts.figures(evidence.requests, experiment.objective.latency, run.alpha, sections),
         ],
         gate_strip=charts.gate_strip,
         slices=sections.make("Quality by slice", cut, nothing),

@@ -149,6 +149,8 @@ def version_table(verdict: Verdict) -> Table:
     shown = table(("", *roles), ("",))
     both = [verdict.versions[role] for role in roles]
     shown.add_row("requests", *(f"{v.requests:,}" for v in both))
+    if any(v.rows for v in both):
+        shown.add_row("rows in them", *(f"{v.rows or v.requests:,}" for v in both))
     shown.add_row("errors", *(errors(v) for v in both))
     if any(v.not_answer_examples for v in both):
         shown.add_row("no answers of this model", *(not_answers(v) for v in both))

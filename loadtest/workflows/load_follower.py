@@ -9,7 +9,8 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import SampleSet, read_line
+from loadtest.data.sample_lines import read_line
+from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode, LabError, ServiceDied
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -120,10 +119,11 @@ def check_compare(experiment: Experiment, backend: str, results: Path) -> Checke
 
 def _check_rows_and_gates(experiment: Experiment, dataset: Dataset | None) -> None:
     check_gates(experiment, dataset)
-    load = experiment.load
-    if dataset is not None and experiment.data.repeats == "forbid":
-        # as many as are to be expected: the load knows its arrivals to the last one, and counts again
-        check_rows_suffice(dataset, math.ceil(load.first_rate * load.warmup + load.expected(load.duration)))
+    if dataset is not None:
+        experiment.load.check_request_sizes(len(dataset))
+        if experiment.data.repeats == "forbid":
+            # as many as are to be expected: the load knows its arrivals to the last one, and counts again
+            check_rows_suffice(dataset, experiment.load.expected_rows)
 
 
 def check_capacity(
@@ -144,8 +144,8 @@ def check_capacity(
         raise UsageError(
             f"{option} needs CPU limits, which two servers by their URLs do not tell; leave it out"
         )
-    if experiment.load.shape:
-        raise ExperimentError(f"capacity looks for one constant rate; leave out {experiment.load.shape}")
+    if why := experiment.load.refuses_capacity:
+        raise ExperimentError(why)
     if experiment.data.repeats == "forbid":
         raise ExperimentError(
             "capacity sends the same rows in each trial, and [data] repeats forbids to send one twice; "

@@ -10,7 +10,8 @@ import urllib.request
 
 import pytest
 
-from loadtest.data.samples import SampleSet, read_line
+from loadtest.data.sample_lines import read_line
+from loadtest.data.samples import SampleSet
 from loadtest.errors import ModelError, ServiceDied, StartError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.cpu_usage import CpuUsage

@@ -15,7 +15,8 @@ import pytest
 
 from benchmarks.load.run import launch
 from loadtest.data.recorded import Recorded, with_arrivals
-from loadtest.data.samples import SampleSet, read_line
+from loadtest.data.sample_lines import read_line
+from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Experiment, Load
 from loadtest.judge.run import LoadFacts

@@ -26,7 +26,7 @@ ROWS = 600
 TEXT, NUMBERS = ["city", "plan"], ["age", "visits"]
 QUICK = {
     'duration = "60s"': 'duration = "3s"\nwarmup = "1s"\nmax_lag = "5s"\ntimeout = "20s"',
-    "rate = 50": "rate = 20",
+    "rate = 50": "rate = 20\nrows_per_request = {1 = 1, 5 = 1}",
 }
 
 
@@ -106,6 +106,7 @@ def test_from_a_folder_to_a_verdict(tmp_path):
     run = tmp_path / "results" / "latest"
     for version in json.loads((run / "verdict.json").read_text())["versions"].values():
         assert (version["errors"], version["mismatches"]) == (0, 0)
+        assert version["requests"] < version["rows"] == version["compared"]
     samples = pq.read_table(run / "samples.parquet", columns=["role", "row", "prediction"]).to_pylist()
     for role, version in (("stable", "v1"), ("candidate", "v2")):
         own = [label_text(answer) for answer in models[version].predict(frame[taken[version]])]

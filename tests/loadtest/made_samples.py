@@ -9,7 +9,7 @@ from loadtest.data.samples import SCHEMA, SampleSet
 
 
 class Sample(NamedTuple):
-    """One request; see ``SCHEMA``."""
+    """One row of a request; see ``SCHEMA``."""
 
     row: int
     role: str
@@ -27,6 +27,8 @@ class Sample(NamedTuple):
     asked_before: bool | None = None
     scores: list[float] | None = None
     ranking: list[str] | None = None
+    place: int | None = None
+    request_rows: int | None = None
 
 
 def sample_set(samples: Iterable[Sample]) -> SampleSet:

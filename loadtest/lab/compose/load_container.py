@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from loadtest.data.cut_off_run import is_cut_off
+from loadtest.data.sample_lines import read_kept
 from loadtest.data.sample_stream import SampleStream
-from loadtest.data.samples import read_kept
 from loadtest.errors import ExitCode, LabError, UsageError
 from loadtest.lab.compose.docker_cli import Docker
 from loadtest.lab.compose.project import Container

@@ -63,13 +63,15 @@ def sent_until(schedules: Sequence[Schedule], seconds: float) -> set[int]:
     return {
         row
         for schedule in schedules
-        for row in schedule.row[(schedule.scheduled_at >= 0) & (schedule.scheduled_at <= seconds)].tolist()
+        for row in schedule.rows_of(
+            (schedule.scheduled_at >= 0) & (schedule.scheduled_at <= seconds)
+        ).tolist()
     }
 
 
 def _rows_to_ask(schedules: Sequence[Schedule], seed: int) -> list[int]:
     """The distinct rows that will be measured: those sent most often first, in random order among equals."""
-    sent = np.concatenate([schedule.row[schedule.scheduled_at >= 0] for schedule in schedules])
+    sent = np.concatenate([schedule.rows_of(schedule.scheduled_at >= 0) for schedule in schedules])
     rows, counts = np.unique(sent, return_counts=True)
     order = np.lexsort((np.random.default_rng(seed).random(len(rows)), -counts))
     asked: list[int] = rows[order].tolist()

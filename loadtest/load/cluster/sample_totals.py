@@ -44,7 +44,8 @@ class SampleTotals:
         low, high = (lags.bucket_of(rank) for rank in self._ranks)
         self._near = near = []
         for piece in pieces:
-            lag = piece.sent_at - piece.scheduled_at
+            requests = piece.first()
+            lag = requests.sent_at - requests.scheduled_at
             buckets = lags.buckets(lag)
             near.append(lag[(buckets >= low) & (buckets <= high)])
             self._errors.update(piece.errors())
@@ -54,7 +55,7 @@ class SampleTotals:
             yield piece
 
     def requests(self, role: Role) -> int:
-        """Samples of one version."""
+        """Requests to one version."""
         return self._counts.roles[role].requests
 
     @property

@@ -214,13 +214,13 @@ class _Share:
         schedule = schedules[job.worker]
         codecs = {role: codec_from(job.codecs[role]) for role in experiment.roles}
         distinct = {
-            codec: encode_bodies(dataset, codec, schedule.row, lambda: gevent.sleep(0))
+            codec: encode_bodies(dataset, codec, schedule, lambda: gevent.sleep(0))
             for codec in set(codecs.values())
         }
         self._planned = schedule.measured
         ids = f"{job.run}-{job.worker}-"
         # a row that any worker sends in the warm-up may be in a cache
-        warmup = {row for share in schedules for row in share.row[share.scheduled_at < 0].tolist()}
+        warmup = {row for share in schedules for row in share.rows_of(share.scheduled_at < 0).tolist()}
         self._recorder = self._make_recorder(dataset, job.worker, decode_answers(job.baseline), ids, warmup)
         parts: dict[str, Any] = {
             "schedule": schedule,

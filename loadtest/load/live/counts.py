@@ -1,4 +1,4 @@
-"""What is counted of a run while it lasts, once per sample; progress and Prometheus metrics are views of it.
+"""What is counted of a run while it lasts; progress and Prometheus metrics are views of it.
 
 Constant memory, and only for people to watch: the verdict is computed from the samples.
 """
@@ -63,7 +63,8 @@ class RoleCounts:
     """What one version did.
 
     ``within_objective`` are usable answers within the latency objective, ``good`` those of them that are not
-    wrong; ``compared`` have a baseline answer; errors count as wrong.
+    wrong; ``compared`` have a baseline answer; errors count as wrong. Of requests of several rows, quality is
+    counted per row, and all else by the first one.
     """
 
     def __init__(self) -> None:
@@ -87,22 +88,31 @@ class LiveCounts:
 
     def add(self, samples: SampleSet) -> None:
         """Take in samples of the run."""
-        self.lag.add(samples.sent_at - samples.scheduled_at)
-        latency, failed, correct = samples.latency, samples.failed, samples.correct
-        labelled = np.asarray(samples.table["correct"].is_valid())
+        self._add_rows(samples)
+        requests = samples.first()
+        self.lag.add(requests.sent_at - requests.scheduled_at)
+        latency, failed, correct = requests.latency, requests.failed, requests.correct
+        labelled = np.asarray(requests.table["correct"].is_valid())
         within = ~failed & (latency <= self._objective)
         for role, counts in self.roles.items():
-            mine = samples.is_role(role)
+            mine = requests.is_role(role)
             for name, flags in (
                 ("requests", mine),
                 ("errors", failed),
-                ("labelled", labelled),
-                ("correct", correct),
-                ("compared", np.asarray(samples.table["matches"].is_valid())),
-                ("mismatches", samples.mismatch),
                 ("within_objective", within),
                 # a regression has no right and wrong: there, every usable answer in time is good
                 ("good", within & (correct | ~labelled)),
             ):
                 setattr(counts, name, getattr(counts, name) + int((flags & mine).sum()))
             counts.latency.add(latency[mine])
+
+    def _add_rows(self, samples: SampleSet) -> None:
+        for role, counts in self.roles.items():
+            mine = samples.is_role(role)
+            for name, flags in (
+                ("labelled", np.asarray(samples.table["correct"].is_valid())),
+                ("correct", samples.correct),
+                ("compared", np.asarray(samples.table["matches"].is_valid())),
+                ("mismatches", samples.mismatch),
+            ):
+                setattr(counts, name, getattr(counts, name) + int((flags & mine).sum()))

@@ -21,7 +21,7 @@ from gevent.event import AsyncResult
 from gevent.fileobject import FileObject
 from gevent.queue import Full, Queue
 
-from loadtest.data.samples import sample_line
+from loadtest.data.sample_lines import sample_line
 from loadtest.experiment.experiment import Experiment
 
 COMMAND = (sys.executable, "-m", "loadtest", "live", "--experiment")

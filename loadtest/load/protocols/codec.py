@@ -19,25 +19,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self, TypeVar
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.data.ranking_text import ranking_text
 from loadtest.errors import DatasetError, ExperimentError
 from loadtest.experiment.target import Target
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.ranked_items import NoAnswer, ranked_items, refuse_error, says_an_error
+from loadtest.load.protocols.json_answers import Scores, part, rows_of, scored, single
+from loadtest.load.protocols.ranked_items import ranked_items
 
 PROTOCOLS: dict[str, type[Codec]] = {}
 """Every protocol's codec by the protocol's name."""
-
-
-Scores = tuple[float, ...]
-_SCORES = ("scores", "score", "probabilities", "probability", "predict_proba")
-_LABELS = ("predicted_label", "label", "prediction", "predict", "class")
 
 
 @dataclass(frozen=True)
@@ -125,7 +119,11 @@ class Codec(ABC):
 
     def body_of(self, dataset: Dataset, row: int) -> bytes:
         """The body of the request for a row of the evaluation set."""
-        return self.encode(dataset.typed_row(row) if self.typed else dataset.row(row))
+        return self.encode(self.cells_of(dataset, row))
+
+    def cells_of(self, dataset: Dataset, row: int) -> list[Any]:
+        """A row of the evaluation set, as ``encode`` takes it."""
+        return dataset.typed_row(row) if self.typed else dataset.row(row)
 
     @abstractmethod
     def encode(self, row: Sequence[Any]) -> bytes:
@@ -138,6 +136,45 @@ class Codec(ABC):
         Raises:
             ValueError: it is not an answer to one row; NoAnswer where it reports an error instead.
         """
+
+    def check_several(self, rows: int) -> None:  # noqa: ARG002 - what takes several, takes any number
+        """Make sure that a request can have several rows.
+
+        Raises:
+            ExperimentError: it cannot.
+        """
+        raise ExperimentError(
+            f"the protocol {self.protocol} sends one row per request; leave out [load] rows_per_request"
+        )
+
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        """The body of the request for several rows, each as ``encode`` takes it."""
+        (row,) = rows
+        return self.encode(row)
+
+    def read_rows(self, body: bytes, count: int) -> list[tuple[str, Scores | None]]:
+        """As ``read``, of the answer to ``count`` rows, in their order.
+
+        Raises:
+            ValueError: as ``read``, or there are more answers, or fewer.
+        """
+        return [self.read_row(row) for row in rows_of(self.answers(body), count)]
+
+    def answers(self, body: bytes) -> Any:  # noqa: ARG002 - see ``read_rows``
+        """Of the body of an answer to several rows the decoded JSON that is a list of the rows' own."""
+        raise ValueError("no answers to several rows")
+
+    def read_row(self, answer: Any) -> tuple[str, Scores | None]:
+        """What one row's own answer says, in decoded JSON; see ``read``."""
+        if self.ranking is not None:
+            return ranking_text(ranked_items(answer)), None
+        if self.scores is None:
+            return single(answer), None
+        return self.judged(*scored(answer, self.scores))
+
+    def judged(self, label: str, scores: Scores) -> tuple[str, Scores]:
+        """A label and its scores; where there is a threshold, it makes the label."""
+        return (label if self.reader.threshold is None else self.reader.label(scores)), scores
 
     def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:  # noqa: ARG002
         """The same codec, which asks for scores and reads them, too.
@@ -190,8 +227,7 @@ class Codec(ABC):
             return ranking_text(ranked_items(self.ranked_part(body))), None
         if self.scores is None:
             return self.decode(body), None
-        label, scores = self.decode_scores(body)
-        return (label if self.scores.threshold is None else self.scores.label(scores)), scores
+        return self.judged(*self.decode_scores(body))
 
     @property
     def reader(self) -> ClassScores:
@@ -221,88 +257,3 @@ def register(name: str) -> Callable[[type[_C]], type[_C]]:
         return codec
 
     return known
-
-
-def prediction(body: bytes, *keys: str | int) -> str:
-    """The one prediction in a JSON answer to one row: below ``keys``, in however many lists and names.
-
-    Raises:
-        ValueError: there is none, or more than one.
-    """
-    return single(part(body, *keys))
-
-
-def part(body: bytes, *keys: str | int) -> Any:
-    """What stands below ``keys`` in a JSON answer.
-
-    Raises:
-        ValueError: there is nothing.
-    """
-    try:
-        data = orjson.loads(body)
-        for key in keys:
-            data = data[key]
-    except (LookupError, TypeError) as error:
-        raise ValueError(f"no {'.'.join(map(str, keys))} in the answer") from error
-    return data
-
-
-def one(rows: Any) -> Any:
-    """The answer to the one row that was sent.
-
-    Raises:
-        ValueError: there is none, or more than one.
-    """
-    if not isinstance(rows, list) or len(rows) != 1:
-        count = len(rows) if isinstance(rows, list) else "no"
-        raise ValueError(f"{count} elements where one prediction is expected")
-    return rows[0]
-
-
-def scored(data: Any, classes: ClassScores) -> tuple[str, Scores]:
-    """The one prediction and its scores in decoded JSON, in however many lists and names.
-
-    Scores are one number, a list, or stand under the names of the classes; beside a label or alone.
-
-    Raises:
-        ValueError: there are none, or not those of the classes; NoAnswer where an error stands there.
-    """
-    label, beside = None, False
-    while isinstance(data, dict) or (isinstance(data, list) and len(data) == 1 and _is_deep(data[0])):
-        if isinstance(data, list):
-            (data,) = data
-        elif name := next((name for name in _SCORES if name in data), None):
-            label = next((single(data[key]) for key in _LABELS if key in data), label)
-            data, beside = data[name], True
-        elif says_an_error(data):
-            raise NoAnswer(orjson.dumps(data).decode())
-        elif found := classes.by_name(data):
-            return label or classes.label(found), found
-        elif len(data) == 1:
-            (data,) = data.values()
-        else:
-            raise ValueError(f"no scores under {', '.join(data)}")
-    numbers = data if isinstance(data, list) else [data]
-    bare = len(numbers) == 1 and not beside and not isinstance(numbers[0], float)
-    # where a threshold makes the labels, 1 is a score that was rounded
-    if bare and (classes.threshold is None or numbers[0] not in (0, 1)):
-        raise ValueError(f"{numbers[0]!r} is a label, and no score")
-    scores = classes.ordered(numbers)
-    return classes.label(scores) if label is None else label, scores
-
-
-def _is_deep(data: Any) -> bool:
-    return isinstance(data, list | dict)
-
-
-def single(data: Any) -> str:
-    """The one prediction in decoded JSON; see ``prediction``."""
-    while isinstance(data, list | dict):
-        if isinstance(data, dict) and "predicted_label" in data:  # beside its score
-            data = data["predicted_label"]
-            continue
-        refuse_error(data)
-        if len(data) != 1:
-            raise ValueError(f"{len(data)} elements where one prediction is expected")
-        (data,) = data.values() if isinstance(data, dict) else data
-    return label_text(data)

@@ -14,7 +14,8 @@ from urllib.parse import quote
 import orjson
 
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.codec import Codec, Scores, one, part, prediction, register, scored
+from loadtest.load.protocols.codec import Codec, register
+from loadtest.load.protocols.json_answers import Scores, one, part, prediction, scored
 
 
 @register("kserve-v1")
@@ -33,7 +34,18 @@ class KServeV1(Codec):
 
     def encode(self, row: Sequence[Any]) -> bytes:
         """The row format: one instance, a list of features."""
-        return orjson.dumps({"instances": [row]})
+        return self.encode_rows([row])
+
+    def check_several(self, rows: int) -> None:
+        """An instance is a row."""
+
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        """An instance per row."""
+        return orjson.dumps({"instances": rows})
+
+    def answers(self, body: bytes) -> Any:
+        """An element of ``predictions`` per row."""
+        return part(body, "predictions")
 
     def decode(self, body: bytes) -> str:
         """The one element of ``predictions``."""

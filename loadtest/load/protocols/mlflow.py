@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Self
 import orjson
 
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.codec import Codec, Scores, one, part, prediction, register, scored
+from loadtest.load.protocols.codec import Codec, register
+from loadtest.load.protocols.json_answers import Scores, one, part, prediction, scored
 
 
 @register("mlflow")
@@ -31,7 +32,18 @@ class MLflow(Codec):
 
     def encode(self, row: Sequence[Any]) -> bytes:
         """The row as ``dataframe_split``."""
-        return orjson.dumps({"dataframe_split": {"columns": self.columns, "data": [row]}})
+        return self.encode_rows([row])
+
+    def check_several(self, rows: int) -> None:
+        """A data frame has as many rows as it has."""
+
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        """A data frame of the rows."""
+        return orjson.dumps({"dataframe_split": {"columns": self.columns, "data": rows}})
+
+    def answers(self, body: bytes) -> Any:
+        """An element of ``predictions`` per row."""
+        return part(body, *self._way(body))
 
     def decode(self, body: bytes) -> str:
         """The one element of ``predictions`` (before MLflow 2: of the list that is the answer)."""

@@ -18,7 +18,8 @@ from loadtest.data.dataset import Dataset
 from loadtest.data.input_checks import check_cells
 from loadtest.errors import ExperimentError, OtherColumns, TargetError
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.codec import Codec, Scores, part, register, scored, single
+from loadtest.load.protocols.codec import Codec, register
+from loadtest.load.protocols.json_answers import Scores, part, scored, single
 
 _ANY_TENSOR = "input-0"
 _OTHERS = {"BOOL": bool, "BYTES": str}
@@ -134,20 +135,29 @@ class OpenInference(Codec):
 
     def encode(self, row: Sequence[Any]) -> bytes:
         """One row as one tensor of shape (1, features), or as a tensor of shape (1,) or (1, 1) per column."""
-        tensors, more = self.tensors(row)
+        return self.encode_rows([row])
+
+    def check_several(self, rows: int) -> None:
+        """The first axis of a tensor is the rows."""
+
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        """The tensors of several rows."""
+        tensors, more = self.tensors(rows)
         return orjson.dumps({"inputs": tensors, **more})
 
-    def tensors(self, row: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """The inputs of a request for one row, and what stands beside them."""
-        cells = [row[place] for place in self.places] if self.places else row
+    def tensors(self, rows: Sequence[Sequence[Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The inputs of a request for these rows, and what stands beside them."""
+        if self.places:
+            rows = [[row[place] for place in self.places] for row in rows]
         if isinstance(self.tensor, str):
             number = int if self.datatype in INTEGERS else float
-            data = [number(cell) for cell in cells]
-            shape = [1, *(self.shape or (len(data),))]
+            data = [number(cell) for row in rows for cell in row]
+            shape = [len(rows), *(self.shape or (len(rows[0]),))]
             tensor = {"name": self.tensor, "shape": shape, "datatype": self.datatype, "data": data}
             return [tensor], self._wanted
-        shape = [1, *self.shape]
-        inputs = [_column(*column, shape) for column in zip(self.tensor, self.datatype, cells, strict=True)]
+        shape = [len(rows), *self.shape]
+        columns = zip(self.tensor, self.datatype, zip(*rows, strict=True), strict=True)
+        inputs = [_column(*column, shape) for column in columns]
         # MLServer's word for a data frame of these columns
         return inputs, {"parameters": {"content_type": "pd"}, **self._wanted}
 
@@ -161,6 +171,23 @@ class OpenInference(Codec):
         if not isinstance(found, list) or not all(isinstance(output, dict) for output in found):
             raise ValueError("no outputs in the answer")
         return found
+
+    def read_rows(self, body: bytes, count: int) -> list[tuple[str, Scores | None]]:
+        """An element of the outputs per row."""
+        outputs = self.outputs(body)
+        try:
+            if self.ranking is not None:
+                output = next(o for o in outputs if self.ranking in ("", o.get("name")))
+                return [self.read_row(row) for row in by_rows(output, count)]
+            if self.scores is None:
+                return [(single(row), None) for row in by_rows(outputs[0], count)]
+            by_name = {output["name"]: by_rows(output, count) for output in outputs}
+            *label, name = self.scores.outputs
+            found = [scored({"score": row}, self.scores) for row in by_name[name]]
+            labels = [single(row) for row in by_name[label[0]]] if label else [own for own, _ in found]
+            return [self.judged(text, scores) for text, (_, scores) in zip(labels, found, strict=True)]
+        except (LookupError, StopIteration, TypeError) as error:
+            raise ValueError(f"no output {error} in the answer") from error
 
     def decode(self, body: bytes) -> str:
         """The one element of the first output."""
@@ -233,6 +260,24 @@ def _filled(shape: list[int], features: int) -> tuple[int, ...]:
     return tuple(shape) if min(shape) > 0 and prod(shape) == features else ()
 
 
+def by_rows(output: dict[str, Any], count: int) -> list[Any]:
+    """The elements of a tensor row by row: each one element, or the list of a row's own.
+
+    Raises:
+        ValueError: they are not those of ``count`` rows.
+    """
+    data = output["data"]
+    if not isinstance(data, list) or len(data) < count or len(data) % count:
+        size = len(data) if isinstance(data, list) else "no"
+        raise ValueError(f"{size} elements of output {output.get('name')!r} for {count} rows")
+    shape = list(output.get("shape", ()))
+    if shape and shape[0] != count:
+        raise ValueError(f"output {output.get('name')!r} has the shape {shape}, {count} rows were sent")
+    width = len(data) // count
+    flat = width > 1 or shape[1:] == [1]
+    return [data[at : at + width] for at in range(0, len(data), width)] if flat else data
+
+
 def _items(output: dict[str, Any]) -> Any:
     """The elements of the one row of a tensor."""
     shape = list(output.get("shape", ()))
@@ -241,12 +286,11 @@ def _items(output: dict[str, Any]) -> Any:
     return output.get("data")
 
 
-def _column(name: str, datatype: str, cell: Any, shape: list[int]) -> dict[str, Any]:
-    """The tensor of one cell; ``null`` where it is missing."""
-    if cell is not None:
-        kind = float if datatype in FLOATS else int if datatype in INTEGERS else _OTHERS[datatype]
-        cell = kind(cell)
-    tensor = {"name": name, "shape": shape, "datatype": datatype, "data": [cell]}
+def _column(name: str, datatype: str, cells: Sequence[Any], shape: list[int]) -> dict[str, Any]:
+    """The tensor of one column's cells; ``null`` where one is missing."""
+    kind = float if datatype in FLOATS else int if datatype in INTEGERS else _OTHERS[datatype]
+    data = [None if cell is None else kind(cell) for cell in cells]
+    tensor = {"name": name, "shape": shape, "datatype": datatype, "data": data}
     # without this, MLServer hands the model bytes
     return tensor | {"parameters": {"content_type": "str"}} if datatype == "BYTES" else tensor
 

@@ -74,9 +74,9 @@ class OpenInferenceGrpc(OpenInference):
                     f'has no missing {datatype}; fill them, or write protocol = "oip"'
                 )
 
-    def encode(self, row: Sequence[Any]) -> bytes:
-        """One row as with REST; a missing number is NaN."""
-        tensors, more = self.tensors(row)
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        """Rows as with REST; a missing number is NaN."""
+        tensors, more = self.tensors(rows)
         for tensor in tensors:
             tensor["data"] = [nan if cell is None else cell for cell in tensor["data"]]
         return infer_request(self.model, tensors, more)

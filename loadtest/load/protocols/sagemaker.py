@@ -15,7 +15,8 @@ from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.codec import Codec, Scores, one, register, scored, single
+from loadtest.load.protocols.codec import Codec, register
+from loadtest.load.protocols.json_answers import Scores, one, scored, single
 
 
 @register("sagemaker")
@@ -41,6 +42,29 @@ class SageMaker(Codec):
     def encode(self, row: Sequence[Any]) -> bytes:
         """The features, by commas; whole ones without a point."""
         return ",".join(f"{x:.0f}" if x.is_integer() else repr(x) for x in row).encode()
+
+    def check_several(self, rows: int) -> None:
+        """A line is a row."""
+
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        """A line per row."""
+        return b"\n".join(map(self.encode, rows))
+
+    def answers(self, body: bytes) -> Any:
+        """A line per row, of JSON or of CSV; else one JSON list, or one line of numbers by commas."""
+        lines = body.decode("utf-8").strip().splitlines()
+        if len(lines) == 1 or not lines:
+            try:
+                answer = orjson.loads(body)
+            except ValueError:
+                return [_cell(text) for text in lines[0].split(",")] if lines else []
+            wrapped = isinstance(answer, dict) and "predictions" in answer
+            return answer["predictions"] if wrapped else answer
+        try:
+            whole = orjson.loads(body)  # written over several lines
+        except ValueError:
+            return [_of_line(line) for line in lines]
+        return whole["predictions"] if isinstance(whole, dict) and "predictions" in whole else whole
 
     def decode(self, body: bytes) -> str:
         """The one prediction."""
@@ -79,3 +103,23 @@ class SageMaker(Codec):
             return [item.strip().strip('"') for item in text.split(",")] if text else []
         wrapped = isinstance(answer, dict) and "predictions" in answer
         return one(answer["predictions"]) if wrapped else answer
+
+
+def _of_line(line: str) -> Any:
+    """What stands in one line of several: JSON, or values by commas."""
+    try:
+        return orjson.loads(line)
+    except ValueError:
+        cells = [_cell(text) for text in line.split(",")]
+    return cells[0] if len(cells) == 1 else cells
+
+
+def _cell(text: str) -> Any:
+    """A cell of CSV: a number as one, so that a score is told from a label."""
+    text = text.strip().strip('"')
+    if not text or text[0] in "{[<":
+        raise ValueError("not one prediction per row")
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return text

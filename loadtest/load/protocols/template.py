@@ -11,6 +11,7 @@
 ====================================  ===============================================================
 ``{{ row }}``                         the sent columns as an object, by name
 ``{{ cells }}``                       the sent columns as an array, in their order
+``{{ rows }}``, ``{{ rows.cells }}``  a list of these, one per row of the request
 ``{{ row.age }}``, ``{{ column("home city") }}``  one cell; inside quotes: as a part of the text there
 ====================================  ===============================================================
 
@@ -42,7 +43,8 @@ _CELL = re.compile(
     r"""row\.([A-Za-z_]\w*) | row\[\s*("[^"]*"|'[^']*')\s*\] | column\(\s*("[^"]*"|'[^']*')\s*\)""",
     re.VERBOSE,
 )
-_ROW, _CELLS = "row", "cells"
+_ROW, _CELLS, _ROWS, _ROWS_CELLS = "row", "cells", "rows", "rows.cells"
+_OF_ALL = (_ROWS, _ROWS_CELLS)
 _PATH = re.compile(r"/[!-~]*")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
@@ -125,7 +127,32 @@ class Template(Codec):
 
     def encode(self, row: Sequence[Any]) -> bytes:
         """The template, filled with the row."""
-        return b"".join(part if isinstance(part, bytes) else part(row) for part in self._filling)
+        return self.encode_rows([row])
+
+    def check_several(self, rows: int) -> None:
+        """Only a list takes several rows."""
+        kinds = {hole.kind for hole in self._holes}
+        if not kinds.intersection(_OF_ALL):
+            raise ExperimentError(
+                f"[load] rows_per_request is up to {rows}, and [target] body takes one row; write "
+                "{{ rows }} where the list of them belongs"
+            )
+        if not kinds.issubset(_OF_ALL):
+            raise ExperimentError(
+                f"[load] rows_per_request is up to {rows}, and [target] body has places of one row beside "
+                "the list of all; leave out one of them"
+            )
+
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        """The template, filled with the rows; places of one row, with the first."""
+        return b"".join(part if isinstance(part, bytes) else part(rows) for part in self._filling)
+
+    def answers(self, body: bytes) -> Any:
+        """The values that the JSONPath selects, or the one list."""
+        answer, selected = self._selected(body)
+        if not selected:
+            refuse_error(answer)
+        return selected[0] if len(selected) == 1 else selected
 
     def decode(self, body: bytes) -> str:
         """The one value that the JSONPath selects; the element of a list of one."""
@@ -172,20 +199,24 @@ class Template(Codec):
         return (part for part in _parts(self.body) if isinstance(part, _Hole))
 
     @cached_property
-    def _filling(self) -> list[bytes | Callable[[Sequence[Any]], bytes]]:
-        """Bytes, and what makes bytes of a row."""
+    def _filling(self) -> list[bytes | Callable[[Sequence[Sequence[Any]]], bytes]]:
+        """Bytes, and what makes bytes of the rows."""
         return [part.encode() if isinstance(part, str) else self._filler(part) for part in _parts(self.body)]
 
-    def _filler(self, hole: _Hole) -> Callable[[Sequence[Any]], bytes]:
-        if hole.kind == _ROW:
-            names = self.columns
-            return lambda row: orjson.dumps(dict(zip(names, row, strict=True)))
-        if hole.kind == _CELLS:
+    def _filler(self, hole: _Hole) -> Callable[[Sequence[Sequence[Any]]], bytes]:
+        names = self.columns
+        if hole.kind == _ROWS:
+            return lambda rows: orjson.dumps([dict(zip(names, row, strict=True)) for row in rows])
+        if hole.kind == _ROWS_CELLS:
             return orjson.dumps
-        place = self.columns.index(hole.column)
+        if hole.kind == _ROW:
+            return lambda rows: orjson.dumps(dict(zip(names, rows[0], strict=True)))
+        if hole.kind == _CELLS:
+            return lambda rows: orjson.dumps(rows[0])
+        place = names.index(hole.column)
         if hole.quoted:
-            return lambda row: _inside_quotes(row[place])
-        return lambda row: orjson.dumps(row[place])
+            return lambda rows: _inside_quotes(rows[0][place])
+        return lambda rows: orjson.dumps(rows[0][place])
 
     @cached_property
     def _select(self) -> Callable[[Any], list[Any]]:
@@ -231,12 +262,14 @@ def _parts(body: str) -> list[_Part]:
         end = found.end()
     rest = body[end:]
     if end == 0:
-        raise ExperimentError("[target] body has no {{ row }}, {{ cells }} or {{ row.NAME }} to fill in")
+        raise ExperimentError(
+            "[target] body has no {{ row }}, {{ cells }}, {{ rows }} or {{ row.NAME }} to fill in"
+        )
     return [*parts, rest]
 
 
 def _hole(says: str, quoted: bool) -> _Hole:
-    if says in (_ROW, _CELLS):
+    if says in (_ROW, _CELLS, *_OF_ALL):
         if quoted:
             raise ExperimentError(
                 f"[target] body: {{{{ {says} }}}} stands inside quotes; take them away, it is JSON by itself"
@@ -247,7 +280,7 @@ def _hole(says: str, quoted: bool) -> _Hole:
         return _Hole("", name, quoted)
     raise ExperimentError(
         f"[target] body: {{{{ {says} }}}} is not known; there are {{{{ row }}}}, {{{{ cells }}}}, "
-        '{{ row.NAME }} and {{ column("NAME") }}'
+        '{{ rows }}, {{ rows.cells }}, {{ row.NAME }} and {{ column("NAME") }}'
     )
 
 

@@ -4,13 +4,16 @@ Arrivals are a Poisson process, the superposition of one independent process per
 own seed and 1/n of the rate. Where the load has phases, it is non-homogeneous, by time change: a process at
 the mean rate, on a clock that runs fast while the rate is high (Çinlar 1975, Introduction to Stochastic
 Processes, section 4.7). Rows come from one seeded permutation of the evaluation set, dealt out in the
-order of the arrivals of *all* workers, so that every row is used once before any is used twice. A replay is
+order of the arrivals of *all* workers, so that every row is used once before any is used twice; a request of
+several rows takes the next ones, and how many is drawn, too. A replay is
 not drawn: its arrivals are those of the log, dealt out to the workers in turn; only its warm-up is random.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +30,36 @@ class Schedule:
     Args:
         scheduled_at: intended sends in seconds since the run began, ascending, shape (arrivals,); the warm-up
             is what lies before zero.
-        row: index of the row to send, shape (arrivals,).
+        row: index of each row to send, arrival by arrival, shape (rows,).
         candidate_first: which version of the two gets its request first, shape (arrivals,).
         user: whose request it is, shape (arrivals,); None: nobody in particular's.
+        size: how many rows each request has, shape (arrivals,); None: one each.
     """
 
     scheduled_at: NDArray[np.float64]
     row: NDArray[np.int32]
     candidate_first: NDArray[np.bool_]
     user: NDArray[np.int32] | None = None
+    size: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.scheduled_at)
+
+    def rows_of(self, arrivals: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """The rows of some of the arrivals, in order; ``arrivals`` marks them, shape (arrivals,)."""
+        return self.row[arrivals if self.size is None else np.repeat(arrivals, self.size)]
+
+    @cached_property
+    def groups(self) -> list[tuple[int, ...]] | None:
+        """The rows of each request; None: one each."""
+        if self.size is None:
+            return None
+        return [tuple(rows.tolist()) for rows in np.split(self.row, np.cumsum(self.size)[:-1])]
+
+    @property
+    def requests(self) -> list[int]:
+        """What names the body of each request: its row, or of several rows its place in ``groups``."""
+        return self.row.tolist() if self.size is None else list(range(len(self)))
 
     @property
     def measured(self) -> int:
@@ -62,7 +83,8 @@ def draw(
         recorded: the arrivals of a replay.
 
     Raises:
-        ExperimentError: a replay is asked for, and nothing is recorded.
+        ExperimentError: a replay is asked for, and nothing is recorded; or requests of more rows than there
+            are.
         ValueError: ``worker`` is none of ``workers``, or there are no rows.
     """
     if not 0 <= worker < workers or rows < 1:
@@ -77,12 +99,24 @@ def draw(
         return _replayed(load, rows, recorded, worker, shares)
     # every worker draws all shares: only so does it know which rows the others use up
     drawn = [_draw_share(load, seed, workers) for seed in shares]
-    everyone = np.sort(np.concatenate([times for times, _ in drawn]))
-    scheduled_at, candidate_first = drawn[worker]
-    # the first arrival after zero takes the first row; the warm-up counts backwards from there
-    rank = np.searchsorted(everyone, scheduled_at) - np.searchsorted(everyone, 0.0)
+    times = np.concatenate([share.scheduled_at for share in drawn])
+    mine = drawn[worker]
     permutation = np.random.default_rng(order).permutation(rows).astype(np.int32)
-    return Schedule(scheduled_at, permutation[rank % rows], candidate_first)
+    # the first arrival after zero takes the first row; the warm-up counts backwards from there
+    if load.most_rows == 1:
+        everyone = np.sort(times)
+        rank = np.searchsorted(everyone, mine.scheduled_at) - np.searchsorted(everyone, 0.0)
+        return Schedule(mine.scheduled_at, permutation[rank % rows], mine.candidate_first)
+    load.check_request_sizes(rows)
+    in_time = np.argsort(times, kind="stable")
+    everyone, sizes = times[in_time], np.concatenate([share.size for share in drawn])[in_time]
+    taken = np.concatenate([[0], np.cumsum(sizes)])
+    begin = taken[np.searchsorted(everyone, mine.scheduled_at)] - taken[np.searchsorted(everyone, 0.0)]
+    within = np.arange(mine.size.sum()) - np.repeat(np.cumsum(mine.size) - mine.size, mine.size)
+    rank = np.repeat(begin, mine.size) + within
+    # each pass begins a row further: of one size, the same rows together would be the very same request
+    rows_ = permutation[(rank + rank // rows) % rows]
+    return Schedule(mine.scheduled_at, rows_, mine.candidate_first, size=mine.size)
 
 
 def _replayed(
@@ -104,13 +138,23 @@ def _replayed(
     )
 
 
-def _draw_share(
-    load: Load, seed: np.random.SeedSequence, workers: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+class _Share(NamedTuple):
+    """The arrivals of one worker, as ``Schedule`` has them."""
+
+    scheduled_at: NDArray[np.float64]
+    candidate_first: NDArray[np.bool_]
+    size: NDArray[np.int32]
+
+
+def _draw_share(load: Load, seed: np.random.SeedSequence, workers: int) -> _Share:
     rng = np.random.default_rng(seed)
     warmup = load.warmup * load.first_rate / load.rate
     count = rng.poisson(load.rate / workers * (warmup + load.duration))
-    return _on_the_clock(load, np.sort(rng.uniform(-warmup, load.duration, count))), rng.random(count) < 0.5
+    scheduled_at = _on_the_clock(load, np.sort(rng.uniform(-warmup, load.duration, count)))
+    candidate_first = rng.random(count) < 0.5
+    sizes, weights = np.array(load.rows_per_request).T
+    size = rng.choice(sizes, count, p=weights / weights.sum()) if load.most_rows > 1 else np.ones(count)
+    return _Share(scheduled_at, candidate_first, size.astype(np.int32))
 
 
 def _on_the_clock(load: Load, steady: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from loadtest.load.sending.arrivals import Schedule
 from loadtest.load.sending.fan_out import duet
 from loadtest.load.sending.http_client import Answer, Client
 from loadtest.load.sending.recorder import Recorder
-from loadtest.load.sending.response import read_answer
+from loadtest.load.sending.response import read_answer, read_rows
 from loadtest.load.sending.task_answers import NotAnswers, TaskAnswers
 from loadtest.load.sending.timer import Timer
 
@@ -54,10 +54,10 @@ class Generator(User):
 class Driver:
     """Sends one worker's arrivals as pinned traffic and records what comes back.
 
-    Codecs, bodies (by row) and clients are stable's, the candidate's and any control's; ``ids`` is what
-    request ids begin with, before the request's serial; ``timeout`` is a request's, in seconds; ``task`` says
-    what can be an answer; ``trace`` gives trace contexts (None: none are sent); for ``versions`` see
-    ``fan_out``.
+    Codecs, bodies (as ``schedule.requests`` names them) and clients are stable's, the candidate's and any
+    control's; ``ids`` is what request ids begin with, before the request's serial; ``timeout`` is a
+    request's, in seconds; ``task`` says what can be an answer; ``trace`` gives trace contexts (None: none are
+    sent); for ``versions`` see ``fan_out``.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Driver:
         trace: Trace | None = None,
     ) -> None:
         self._schedule = schedule
+        self._groups = schedule.groups
         self._codecs = codecs
         self._bodies = bodies
         self._clients = clients
@@ -149,11 +150,11 @@ class Driver:
         try:
             arrivals = zip(
                 schedule.scheduled_at.tolist(),
-                schedule.row.tolist(),
+                schedule.requests,
                 schedule.candidate_first.tolist(),
                 strict=True,
             )
-            for scheduled_at, row, candidate_first in arrivals:
+            for scheduled_at, request, candidate_first in arrivals:
                 moment = origin + scheduled_at
                 late = perf_counter() - moment
                 if late >= 0:
@@ -165,7 +166,7 @@ class Driver:
                     self._check(late)
                 if not self._is_wanted(moment):
                     return
-                self._arrive(scheduled_at, row, candidate_first)
+                self._arrive(scheduled_at, request, candidate_first)
         finally:
             timer.close()
 
@@ -186,7 +187,7 @@ class Driver:
                 ExitCode.INVALID,
             )
 
-    def _arrive(self, scheduled_at: float, row: int, candidate_first: bool) -> None:
+    def _arrive(self, scheduled_at: float, request: int, candidate_first: bool) -> None:
         if scheduled_at >= 0:
             self.sent += 1
         for role in self._versions(candidate_first):
@@ -194,18 +195,19 @@ class Driver:
                 self.warmup[role] += 1
             self._serial += 1
             self._in_flight[self._serial] = scheduled_at
-            gevent.spawn_raw(self._send, role, scheduled_at, row, self._serial)
+            gevent.spawn_raw(self._send, role, scheduled_at, request, self._serial)
 
-    def _send(self, role: int, scheduled_at: float, row: int, serial: int) -> None:
+    def _send(self, role: int, scheduled_at: float, request: int, serial: int) -> None:
         try:
             request_id = b"%b%d" % (self._ids, serial)
-            traceparent = self._trace(row, scheduled_at, role) if self._trace else b""
+            traceparent = self._trace(request, scheduled_at, role) if self._trace else b""
             answer = self._clients[role].post(
-                self._heads[role], self._bodies[role][row], request_id, traceparent
+                self._heads[role], self._bodies[role][request], request_id, traceparent
             )
             self._note(answer, role)
             if scheduled_at >= 0:
-                self._record(answer, role, scheduled_at, row, serial)
+                record = self._record if self._groups is None else self._record_rows
+                record(answer, role, scheduled_at, request, serial)
         except Exception as error:
             # a sample that is lost must not go unnoticed
             self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
@@ -240,6 +242,29 @@ class Driver:
             told.scores,
         )
         self._log(name, done_at - scheduled_at, len(answer.body), told.error)
+
+    def _record_rows(self, answer: Answer, role: int, scheduled_at: float, request: int, serial: int) -> None:
+        """As ``_record``, of a request of several rows: a sample per row."""
+        name, origin = ROLES_WITH_CONTROL[role], self._origin
+        rows = (self._groups or [])[request]
+        told = read_rows(answer, name, self._codecs[role], self._task, len(rows), self.not_answers[role])
+        done_at = answer.done_at - origin
+        for place, (row, reading) in enumerate(zip(rows, told, strict=True)):
+            self._recorder.add(
+                row,
+                role,
+                scheduled_at,
+                answer.sent_at - origin,
+                done_at,
+                answer.status,
+                reading.error,
+                reading.prediction,
+                serial,
+                reading.scores,
+                place,
+                len(rows),
+            )
+        self._log(name, done_at - scheduled_at, len(answer.body), told[0].error)
 
 
 def _raise_file_limit() -> int:

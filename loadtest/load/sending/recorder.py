@@ -1,6 +1,6 @@
 """The recorder: every sample of a worker, in columns of bytes until they travel.
 
-``add`` is on the path of every answer: it packs one record of 45 bytes, and its scores where there are some,
+``add`` is on the path of every answer: it packs one record of 49 bytes, and its scores where there are some,
 and keeps no object per sample. What can be computed for many samples at once (text, ``correct``, ``matches``,
 ids) is left to ``take``.
 """
@@ -24,15 +24,15 @@ from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.experiment.role import ROLES_WITH_CONTROL
 from loadtest.load.sending.response import BROKEN
 
-_RECORD = struct.Struct("<ibdddhiiih")
+_RECORD = struct.Struct("<ibdddhiiihhh")
 _COLUMNS = np.dtype(
     {
         "names": [
             *("row", "role", "scheduled_at", "sent_at", "done_at"),
-            *("status", "error", "prediction", "serial", "scores"),
+            *("status", "error", "prediction", "serial", "scores", "place", "request_rows"),
         ],
-        "formats": ["<i4", "i1", "<f8", "<f8", "<f8", "<i2", "<i4", "<i4", "<i4", "<i2"],
-        "offsets": [0, 4, 5, 13, 21, 29, 31, 35, 39, 43],
+        "formats": ["<i4", "i1", "<f8", "<f8", "<f8", "<i2", "<i4", "<i4", "<i4", "<i2", "<i2", "<i2"],
+        "offsets": [0, 4, 5, 13, 21, 29, 31, 35, 39, 43, 45, 47],
         "itemsize": _RECORD.size,
     }
 )
@@ -97,8 +97,10 @@ class Recorder:
         prediction: str | None,
         serial: int,
         scores: Sequence[float] | None = None,
+        place: int = 0,
+        request_rows: int = 1,
     ) -> None:
-        """Record one request; see ``loadtest.data.samples.SCHEMA``. ``role`` is an index into
+        """Record one row of a request; see ``loadtest.data.samples.SCHEMA``. ``role`` is an index into
         ``ROLES_WITH_CONTROL``."""
         errors, predictions = self._errors, self._predictions
         self._buffer += _RECORD.pack(
@@ -112,6 +114,8 @@ class Recorder:
             _NONE if prediction is None else predictions.setdefault(prediction, len(predictions)),
             serial,
             _NONE if scores is None else len(scores),
+            place,
+            request_rows,
         )
         if scores is not None:
             self._scores.extend(scores)
@@ -132,6 +136,7 @@ class Recorder:
         lists = [items_of(text) for text in predictions] if self._ranked else []
         if self._ranked:
             ranking = pa.array(lists, ranking.type).take(codes)
+        several = columns["request_rows"] > 1
         role = pa.DictionaryArray.from_arrays(pa.array(columns["role"]), pa.array(ROLES_WITH_CONTROL))
         broken = np.isin(columns["error"], [code for code, error in enumerate(errors) if error in BROKEN])
         matches, baseline = self._matching(columns["role"], rows, prediction, broken, scores)
@@ -151,9 +156,14 @@ class Recorder:
             "worker": pa.array(np.full(len(columns), self._worker, np.int16)),
             "request_id": self._request_ids(columns["serial"], wanted),
             "baseline": baseline,
-            "asked_before": self._before(columns["role"], rows),
+            # a request of several rows was never asked before the load
+            "asked_before": pc.if_else(
+                pa.array(several), pa.scalar(None, pa.bool_()), self._before(columns["role"], rows)
+            ),
             "scores": scores,
             "ranking": ranking,
+            "place": pa.array(columns["place"], mask=~several),
+            "request_rows": pa.array(columns["request_rows"], mask=~several),
         }
         return SampleSet(pa.Table.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA))
 

@@ -35,12 +35,8 @@ def read_answer(
         task: what can be an answer at all.
         not_answers: takes the text of what came and is none.
     """
-    if answer.error:
-        return Reading(answer.error)
-    if answer.status != 200:
-        return Reading(f"http {answer.status}")
-    if answer.role not in (None, role):
-        return Reading(f"answered by {answer.role}")
+    if wrong := _no_answer_of(answer, role):
+        return Reading(wrong)
     try:
         told, scores = codec.read(answer.body)
     except NoAnswer as error:
@@ -53,3 +49,44 @@ def read_answer(
     if not_answers is not None:
         not_answers.add(told)
     return Reading(NOT_AN_ANSWER)
+
+
+def read_rows(
+    answer: Answer,
+    role: Role,
+    codec: Codec,
+    task: TaskAnswers,
+    count: int,
+    not_answers: NotAnswers | None = None,
+) -> list[Reading]:
+    """As ``read_answer``, of a request of ``count`` rows: one reading per row.
+
+    What is wrong with one of them is wrong with all.
+    """
+    if count == 1:
+        return [read_answer(answer, role, codec, task, not_answers)]
+    if wrong := _no_answer_of(answer, role):
+        return [Reading(wrong)] * count
+    try:
+        rows = codec.read_rows(answer.body, count)
+    except NoAnswer as error:
+        told = str(error)
+    except ValueError:
+        return [Reading(MALFORMED)] * count
+    else:
+        foreign = [text for text, _ in rows if not task.are_of(text)]
+        if not foreign:
+            return [Reading(None, *row) for row in rows]
+        told = foreign[0]
+    if not_answers is not None:
+        not_answers.add(told)
+    return [Reading(NOT_AN_ANSWER)] * count
+
+
+def _no_answer_of(answer: Answer, role: Role) -> str | None:
+    """Why there is nothing to read; None: there is."""
+    if answer.error:
+        return answer.error
+    if answer.status != 200:
+        return f"http {answer.status}"
+    return None if answer.role in (None, role) else f"answered by {answer.role}"

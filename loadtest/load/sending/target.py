@@ -113,8 +113,12 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
     codec = _reading(codec, experiment, dataset, role, ask)
     url = base + codec.path
     headers_of_a_row = {**headers, "Content-Type": codec.content_type}
-    answer = _send(session, "POST", url, role, headers_of_a_row, codec.body_of(dataset, 0))
-    _try(codec, answer, role)
+
+    def send(body: bytes) -> _Answer:
+        return _send(session, "POST", url, role, headers_of_a_row, body)
+
+    _try(codec, send(codec.body_of(dataset, 0)), role)
+    _try_rows(codec, experiment, dataset, role, send)
     return codec
 
 
@@ -131,9 +135,33 @@ def _ask_grpc(role: Role, experiment: Experiment, protocol: type[Codec], dataset
         codec = protocol.for_target(target, model, dataset.names, ask)
         codec.check(dataset)
         codec = _reading(codec, experiment, dataset, role, ask)
-        url, body = calls.call(codec.path, codec.body_of(dataset, 0))
-    _try(codec, _Answer(url, 200, body), role)
+
+        def send(body: bytes) -> _Answer:
+            url, message = calls.call(codec.path, body)
+            return _Answer(url, 200, message)
+
+        _try(codec, send(codec.body_of(dataset, 0)), role)
+        _try_rows(codec, experiment, dataset, role, send)
     return codec
+
+
+def _try_rows(
+    codec: Codec, experiment: Experiment, dataset: Dataset, role: Role, send: Callable[[bytes], _Answer]
+) -> None:
+    """Make sure that a version answers as many rows at once as the largest requests have."""
+    count = experiment.load.most_rows
+    if count == 1:
+        return
+    codec.check_several(count)
+    experiment.load.check_request_sizes(len(dataset))
+    body = codec.encode_rows([codec.cells_of(dataset, row) for row in range(count)])
+    try:
+        codec.read_rows(send(body).content, count)
+    except (TargetError, ValueError) as error:
+        raise TargetError(
+            f"{role} answers one row, and not {count} at once ({error}); make [load] rows_per_request "
+            "smaller, or leave it out"
+        ) from None
 
 
 def _try(codec: Codec, answer: _Answer, role: Role) -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from loadtest.cli.live import live_events
 from loadtest.cli.main import app
-from loadtest.data.samples import sample_line
+from loadtest.data.sample_lines import sample_line
 from loadtest.errors import UsageError
 from tests.loadtest.judge.test_judge import Arm, Run
 

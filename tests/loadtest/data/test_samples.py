@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from loadtest.data.sample_file import checksum_of
-from loadtest.data.samples import SCHEMA, SampleSet, read_kept, read_line, sample_line
+from loadtest.data.sample_lines import read_kept, read_line, sample_line
+from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.errors import UsageError
 from tests.loadtest.made_samples import Sample, sample_set
 

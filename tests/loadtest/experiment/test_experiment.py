@@ -38,6 +38,17 @@ def test_a_log_of_the_command_line_stands_for_the_rate_of_the_file(tmp_path):
     assert not load.model_fields_set & {"rate", "duration"}
 
 
+@pytest.mark.parametrize("rows", ["8", "{1 = 0.7, 8 = 0.2, 64 = 0.1}"])
+def test_the_sizes_of_requests_survive_being_written_and_read_back(tmp_path, rows):
+    path = tmp_path / "mine.toml"
+    path.write_text(f"{MINIMAL}[load]\nrows_per_request = {rows}\n")
+    experiment = Experiment.load_file(str(path))
+    assert experiment.load.most_rows == (8 if rows == "8" else 64)
+    assert experiment.load.mean_rows == pytest.approx(8 if rows == "8" else 8.7)
+    path.write_text(experiment.to_toml())
+    assert Experiment.load_file(str(path)) == experiment
+
+
 def test_no_limit_survives_being_written_and_read_back(tmp_path):
     experiment = Experiment.parse(tomllib.loads(MINIMAL) | {"limits": {"cpus": 0}}, "x")
     assert experiment.limits.cpus is None

@@ -11,7 +11,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.judge.caches import effects, summarise_cache, without_cached
 from loadtest.judge.judge import judge
 from loadtest.judge.metric_tests import measure
-from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.outcomes import Outcomes, one_row_each
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 
@@ -47,7 +47,7 @@ def run(*, rows=ARRIVALS, hit=HIT, miss=MISS, gates=("p50 <= stable + 10ms",), a
         return Outcomes(
             row, at, latency * rng.lognormal(0, 0.3, ARRIVALS), no, ~no, no, ~no, pa.array(labels[row]),
             nothing, nothing, before[row].astype(np.int8), pa.nulls(ARRIVALS, pa.list_(pa.float32())),
-            pa.nulls(ARRIVALS, pa.list_(pa.string())),
+            pa.nulls(ARRIVALS, pa.list_(pa.string())), one_row_each(ARRIVALS),
         )  # fmt: skip
 
     stable, candidate = outcomes(np.full(ARRIVALS, HONEST)), outcomes(np.where(known, hit, miss))

@@ -12,7 +12,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.diff import diff_runs
 from loadtest.judge.diff_lines import Change, Changes
-from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.outcomes import Outcomes, one_row_each
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import LoadFacts, Run, RunFacts, VersionFacts
 
@@ -79,6 +79,7 @@ class Day:
             asked_before=np.full(n, -1, dtype=np.int8),
             scores=pa.nulls(n, pa.list_(pa.float32())),
             ranking=pa.nulls(n, pa.list_(pa.string())),
+            size=one_row_each(n),
         )
 
 

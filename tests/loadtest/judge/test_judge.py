@@ -97,6 +97,8 @@ class Run:
                     "asked_before": pa.nulls(self.arrivals, pa.bool_()),
                     "scores": pa.nulls(self.arrivals, pa.list_(pa.float32())),
                     "ranking": pa.nulls(self.arrivals, pa.list_(pa.string())),
+                    "place": pa.nulls(self.arrivals, pa.int16()),
+                    "request_rows": pa.nulls(self.arrivals, pa.int16()),
                 }
             )
         tables = [

@@ -12,7 +12,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.judge.judge import judge
 from loadtest.judge.metric_tests import measure
-from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.outcomes import Outcomes, one_row_each
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.report.number_format import rows
@@ -48,7 +48,7 @@ def outcomes(right: np.ndarray) -> Outcomes:
         np.arange(ALL, dtype=np.int32), np.arange(ALL) / 100, np.full(ALL, 0.01), nothing, correct, nothing,
         nothing, pa.array(answer), none, none, np.full(ALL, -1, dtype=np.int8),
         pa.nulls(ALL, pa.list_(pa.float32())),
-        pa.nulls(ALL, pa.list_(pa.string())),
+        pa.nulls(ALL, pa.list_(pa.string())), one_row_each(ALL),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.outcomes import Outcomes, one_row_each
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.slices import Slice
 from loadtest.judge.verdict import GateResult, Word
@@ -24,6 +24,7 @@ def outcomes(latency, at, failed=None):
         asked_before=np.full(n, -1, dtype=np.int8),
         scores=pa.nulls(n, pa.list_(pa.float32())),
         ranking=pa.nulls(n, pa.list_(pa.string())),
+        size=one_row_each(n),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.data.samples import sample_line
+from loadtest.data.sample_lines import sample_line
 from loadtest.errors import ExitCode, LabError, ServiceDied
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import Word

@@ -206,12 +206,21 @@ WRONG = [
     (COMPARE, load(replay="log", phases=PHASES), (), "replay and [[load.phases]] do not go together"),
     (COMPARE, FORBID | load(replay="log"), (), "a log sends what its callers sent"),
     (RUN, canary(load={"traffic": "canary", "phases": PHASES}), (), "leave out [[load.phases]]"),
+    # of requests of several rows
+    (COMPARE, load(rows_per_request=2), (), "up to 2, and the evaluation set has 2 rows"),
+    (COMPARE, load(rows_per_request=2, traffic="canary"), (), "rows_per_request does not go with traffic"),
+    (COMPARE, load(rows_per_request=2, trace=True), (), "the ids of a trace are computed from one row"),
+    (COMPARE, load(rows_per_request=2, replay="log"), (), "a log says what each request sends"),
+    (COMPARE, load(rows_per_request={"1": 0, "8": 1}), (), "the weight of 1 rows is 0"),
+    (COMPARE, load(rows_per_request={"many": 1}), (), "neither a number nor a table"),
+    (COMPARE, load(rows_per_request=0), (), "a request has 1 to 10,000 rows"),
+    (CAPACITY, load(rows_per_request=2), (), "leave out [load] rows_per_request"),
     # of rows that must not be sent twice: 65 s at 50 a second, and those that are looked at
     (
         COMPARE,
         FORBID,
         (),
-        "3,250 arrivals (warm-up included) and 20 looks before the load need 3,270 rows; it has 2",
+        "3,250 rows to send (warm-up included) and 20 looks before the load need 3,270 rows; it has 2",
     ),
     (COMPARE, FORBID | load(rates=[1, 2]), (), "give one rate"),
     (CAPACITY, FORBID, (), "capacity sends the same rows in each trial"),

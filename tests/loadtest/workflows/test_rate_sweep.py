@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from loadtest.cli.main import app
 from loadtest.data.dataset import Dataset
-from loadtest.data.samples import sample_line
+from loadtest.data.sample_lines import sample_line
 from loadtest.errors import ServiceDied
 from loadtest.experiment.experiment import Experiment, Load
 from loadtest.judge.verdict import Word

@@ -65,3 +65,16 @@ def test_nothing_at_all():
     totals = SampleTotals(LiveCounts(0.25))
     assert list(totals.read([])) == []
     assert totals.lag_p99 is None
+
+
+def test_a_request_of_several_rows_is_one_request():
+    rows = [
+        BASE._replace(
+            row=n, place=n, request_rows=3, error="timeout", prediction=None, status=0, correct=n > 0
+        )
+        for n in range(3)
+    ]
+    totals = SampleTotals(counts := counted([sample_set([*rows, BASE._replace(row=9)])]))
+    list(totals.read([sample_set([*rows, BASE._replace(row=9)])]))
+    assert (totals.requests("stable"), totals.errors) == (2, {"timeout": 1})
+    assert (counts.roles["stable"].errors, counts.roles["stable"].labelled) == (1, 4)

@@ -21,7 +21,7 @@ SAMPLES = sample_set([Sample(0, "stable", 0.0, 0.0, 0.1, 200, None, "1", True, N
 ECHO = """
 import json, sys
 from loadtest.experiment.experiment import Experiment
-from loadtest.data.samples import read_line
+from loadtest.data.sample_lines import read_line
 name = Experiment.load_file(sys.argv[1]).name
 seen = sum(len(read_line(line)) for line in sys.stdin)
 print(json.dumps({"gates": [{"name": name, "seen": seen}]}), flush=True)

@@ -8,7 +8,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ExperimentError
 from loadtest.experiment.experiment import Data, Target
 from loadtest.load.protocols import PROTOCOLS
-from loadtest.load.protocols.codec import NoAnswer
+from loadtest.load.protocols.ranked_items import NoAnswer
 from loadtest.load.protocols.template import Template
 
 COLUMNS = ("age", "home city", "income", "member")
@@ -67,7 +67,7 @@ def test_the_page_has_forms():
         ({"path": "score"}, "path 'score': begins with /"),
         ({"path": "/a b"}, "neither blanks"),
         ({"body": '{"k": 10}'}, "no {{ row }}"),
-        ({"body": '{"k": {{ rows }}}'}, "{{ rows }} is not known; there are"),
+        ({"body": '{"k": {{ lines }}}'}, "{{ lines }} is not known; there are"),
         ({"body": '{"k": {{ row.}} }'}, "{{ row. }} is not known"),
         ({"body": '{"k": "{{ row }}"}'}, "stands inside quotes"),
         ({"body": '{"k": {{ row }}'}, r"not JSON once it is filled in: .*near '\{\"k\": 0' \(line 1\)"),

@@ -146,3 +146,42 @@ def test_a_replay_sends_the_log_to_the_instant(workers):
 def test_a_replay_needs_a_log():
     with pytest.raises(ExperimentError, match="by loadproof compare alone"):
         draw(REPLAY, 50)
+
+
+SIZES = {"rate": 40, "duration": 10, "warmup": 2}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("sizes", [8, {"1": 5, "4": 3, "30": 2}])
+def test_requests_take_the_next_rows_so_that_each_is_sent_once_before_any_is_twice(sizes, workers):
+    drawn = shares(Load(**SIZES, rows_per_request=sizes), 600, workers)
+    everyone = sorted((at, group) for s in drawn for at, group in zip(s.scheduled_at, s.groups, strict=True))
+    assert {len(group) for _, group in everyone} == ({8} if sizes == 8 else {1, 4, 30})
+    assert all(len(set(group)) == len(group) for _, group in everyone)
+    sent = [row for at, group in everyone if at >= 0 for row in group]
+    assert len(sent) > 1200
+    for begin in range(0, len(sent) - 600, 600):
+        assert sorted(sent[begin : begin + 600]) == list(range(600))
+    if sizes == 8:
+        # not the same rows together in the next pass: a cache would know the answer
+        assert len({group for _, group in everyone}) == len(everyone)
+
+
+def test_the_sizes_of_requests_are_drawn_by_their_weights():
+    size = draw(Load(rate=400, duration=50, rows_per_request={"1": 0.7, "8": 2.1}), 100).size
+    share = np.mean(size == 8)
+    assert abs(share - 0.75) < 4 * np.sqrt(0.75 * 0.25 / len(size))
+
+
+def test_the_rows_of_some_requests():
+    schedule = draw(Load(**SIZES, rows_per_request=3), 600)
+    late = schedule.scheduled_at >= 10
+    assert schedule.rows_of(late).tolist() == [
+        row for group, is_late in zip(schedule.groups, late, strict=True) if is_late for row in group
+    ]
+    assert schedule.requests == list(range(len(schedule)))
+
+
+def test_a_request_of_all_rows_is_refused():
+    with pytest.raises(ExperimentError, match="up to 9, and the evaluation set has 9 rows"):
+        draw(Load(rows_per_request=9), 9)

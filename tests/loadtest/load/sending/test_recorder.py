@@ -143,3 +143,19 @@ def test_numbers_keep_their_precision(status):
         1e5 / 3,
         status,
     )
+
+
+def test_each_row_of_a_request_is_a_sample_and_was_not_asked_before():
+    answers = {"stable": {0: "0", 1: "1", 2: "0"}}
+    recorder = Recorder(CLASSES, 0, answers, "run-0-")
+    for place, (row, told) in enumerate([(2, "0"), (1, "0")]):
+        recorder.add(row, 0, 0.25, 0.25, 0.3, 200, None, told, 5, None, place, 2)
+    recorder.add(0, 0, 0.5, 0.5, 0.6, 200, None, "0", 6, None, 0, 1)
+    samples = recorder.take()
+    table = samples.table.to_pydict()
+    assert (table["place"], table["request_rows"]) == ([0, 1, None], [2, 2, None])
+    assert table["matches"] == [True, False, True]
+    assert table["request_id"] == [None, "run-0-5", None]
+    assert table["asked_before"] == [None, None, True]
+    assert samples.several
+    assert samples.first().row.tolist() == [2, 0]

@@ -11,7 +11,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.load.protocols.kserve_v1 import KServeV1
 from loadtest.load.protocols.sagemaker import SageMaker
 from loadtest.load.sending.http_client import Answer
-from loadtest.load.sending.response import read_answer
+from loadtest.load.sending.response import Reading, read_answer, read_rows
 from loadtest.load.sending.task_answers import MOST_KEPT, NotAnswers, TaskAnswers
 
 NOT = "not an answer of this model"
@@ -92,3 +92,29 @@ def test_a_server_that_says_something_else_each_time_does_not_fill_the_memory():
         told.add(f"error {number} " + "x" * 1000)
     assert len(told.texts) == MOST_KEPT
     assert max(map(len, told.texts)) < 100
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (["0", 1, 1.0], None),
+        # what is no answer to one row leaves none of the others in doubt: the request failed
+        (["0", "nan", 1], NOT),
+        ([0, 1], "malformed answer"),
+        ({"error": "out of memory"}, NOT),
+    ],
+)
+def test_an_answer_to_several_rows_is_one_to_each_or_to_none(said, error):
+    told = NotAnswers()
+    body = json.dumps({"predictions": said}).encode()
+    found = read_rows(Answer(0.0, 1.0, 200, body, None, None), "stable", KServeV1("m"), task(BINARY), 3, told)
+    if error is None:
+        assert found == [Reading(None, "0"), Reading(None, "1"), Reading(None, "1")]
+    else:
+        assert found == [Reading(error)] * 3
+    assert told.texts.total() == (error == NOT)
+
+
+def test_what_is_wrong_with_a_request_of_several_rows_is_wrong_with_each():
+    answer = Answer(0.0, 1.0, 503, b"{}", None, None)
+    assert read_rows(answer, "stable", KServeV1("m"), task(BINARY), 2) == [Reading("http 503")] * 2

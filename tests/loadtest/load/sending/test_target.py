@@ -1,6 +1,7 @@
 import json
 import socket
 import threading
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -130,6 +131,31 @@ def test_servers_without_metadata_answer_one_row(server):
     codecs = ask_target(at_urls(server, "kserve-v1"), "", DATASET)
     assert codecs == dict.fromkeys(("stable", "candidate"), KServeV1("m"))
     assert server.asked == [("/v1/models/m:predict", "shop", b'{"instances":[[1.0]]}')] * 2
+
+
+SEVERAL = Dataset(
+    Path("e.csv"), np.ones((3, 1)), ("a",), np.array(["1"] * 3), None, pa.table({"a": [1.0] * 3})
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said", "error", "says"),
+    [
+        (1, [1], None, ""),
+        # a server that reads the first row alone
+        (2, [1], TargetError, "stable answers one row, and not 2 at once .1 answers where 2 are expected"),
+        (3, [1], ExperimentError, "up to 3, and the evaluation set has 3 rows"),
+    ],
+)
+def test_servers_must_answer_as_many_rows_as_a_request_has(server, rows, said, error, says):
+    server.predicts = json.dumps({"predictions": said}).encode()
+    experiment = at_urls(server, "kserve-v1")
+    load = experiment.load.model_copy(update={"rows_per_request": ((rows, 1.0),)})
+    experiment = experiment.model_copy(update={"load": load})
+    with pytest.raises(error, match=says) if error else nullcontext():
+        ask_target(experiment, "", SEVERAL)
+    asked = [b'{"instances":[[1.0]]}', b'{"instances":[[1.0],[1.0]]}'][: 2 if rows == 2 else 1]
+    assert [body for _, _, body in server.asked][: len(asked)] == asked
 
 
 def test_servers_of_another_protocol(server):
