@@ -83,8 +83,17 @@ class Users:
             status, version = 0, ""
         self.records.append(Record(scheduled_at, sent[-1], time.monotonic(), status, version))
 
+    def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """One that nobody uses; what the gateway closed meanwhile is no failed request."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof() and reader.exception() is None:
+                return reader, writer
+            writer.close()
+        return None
+
     async def _exchange(self, user: int, sent: list[float]) -> tuple[int, str]:
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
+        reader, writer = self._connection() or await asyncio.open_connection(*self._address)
         try:
             sent.append(time.monotonic())
             writer.write((self._request % user).encode())
