@@ -31,8 +31,9 @@ def _component(package: Distribution) -> dict[str, Any]:
     name = re.sub(r"[-_.]+", "-", metadata["Name"]).lower()
     purl = f"pkg:pypi/{name}@{version}"
     component = {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
-    licence = metadata.get("License-Expression")
-    return component | ({"licenses": [{"expression": licence}]} if licence else {})
+    if "License-Expression" not in metadata:
+        return component
+    return component | {"licenses": [{"expression": metadata["License-Expression"]}]}
 
 
 if __name__ == "__main__":
