@@ -65,6 +65,7 @@ def measure(lab: Lab, folder: Path, model: str, rate: float, minutes: float) -> 
     keeper = Keeper(lab, lambda line: print(line, flush=True))
     controller = _Controller(lab, folder, experiment)
     kills: list[Kill] = []
+    left: list[str] = []
     try:
         while True:
             controller.run()
@@ -73,7 +74,8 @@ def measure(lab: Lab, folder: Path, model: str, rate: float, minutes: float) -> 
                 break
             # a decision is the controller's to take; what must not change the split is a restart
             controller.run()
-            service = str(rng.choice(SERVICES))
+            left = left or [str(service) for service in rng.permutation(SERVICES)]
+            service = left.pop()
             at = time.monotonic()
             if service == "controller":
                 controller.kill()
