@@ -7,8 +7,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UV_VERSION := 0.13.9
-LISTS := model_server trainer loadtest local notebook push
+LISTS := build model_server trainer loadtest local notebook push
 
 # what `make loadtest` takes, all optional
 EXPERIMENT ?= compare
@@ -188,6 +187,10 @@ docs: setup ## write docs/experiments.md and docs/models.md from the code
 images: | $(BIN)/python ## build the images, tagged LOADPROOF_TAG; for several platforms by buildx: PLATFORMS
 	@$(BIN)/python -m deploy.images build --only "$(IMAGES)" --platforms "$(PLATFORMS)"
 
+.PHONY: pin-bases
+pin-bases: | $(BIN)/python ## write the digests of the base images to deploy/images/bases.txt, which builds then take; needs their registries
+	@$(BIN)/python -m deploy.images pin
+
 .PHONY: push
 push: | $(BIN)/python ## build, tag by version and git commit, and push to any registry: REGISTRY PLATFORMS
 	@$(BIN)/python -m deploy.images push --only "$(IMAGES)" --registry "$(REGISTRY)" --platforms "$(PLATFORMS)"
@@ -261,14 +264,16 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Loadproof needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@$(PYTHON) -m venv $(VENV)
 
-$(BIN)/uv: | $(BIN)/python
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+# what installs the rest, and what an editable install is built with
+$(BIN)/uv: requirements/build.txt | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 # uv installs in seconds; where it cannot reach the index that pip is set up for, pip does it; dev holds all of local
 $(VENV)/.local $(VENV)/.dev $(VENV)/.push: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/uv
 	@echo "installing requirements/$*.txt into $(VENV)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $< \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable . \
-	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@ $(if $(filter dev,$*),$(VENV)/.local)

@@ -13,13 +13,13 @@ from typing import Any
 
 import psutil
 
-from benchmarks.canary import faults, half_sent, report, rollbacks, shadowed
+from benchmarks.canary import faults, half_sent, random_kills, report, rollbacks, shadowed
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.registry import claim
 from loadtest.lab.select import choose_lab
 from loadtest.workflows.prepare import resolve, train_if_absent
 
-PARTS = ("rollbacks", "commands", "faults", "shadow", "half_sent")
+PARTS = ("rollbacks", "commands", "faults", "shadow", "half_sent", "random_kills")
 
 
 def main() -> None:
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument(
         "--pairs", type=int, default=10, help="of blocks with and without a shadow, or a stranger"
     )
+    parser.add_argument("--minutes", type=float, default=5.0, help="of random kills")
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--dry", action="store_true", help="print, and write nothing")
     options = parser.parse_args()
@@ -49,6 +50,10 @@ def main() -> None:
                 "faults": lambda: faults.measure(lab, model, rate),
                 "shadow": lambda: shadowed.measure(lab, model, rate, options.pairs),
                 "half_sent": lambda: half_sent.measure(lab, model, rate, options.pairs),
+                "random_kills": lambda: {
+                    **results.get("random_kills", {}),
+                    lab.backend: random_kills.measure(lab, folder, model, rate, options.minutes),
+                },
             }
             for part in options.only or PARTS:
                 results[part] = measures[part]()

@@ -35,6 +35,7 @@ def keep(results: dict[str, Any]) -> None:
 def tables(results: dict[str, Any]) -> dict[str, str]:
     """Markdown by the name of its place."""
     makers = {"rollbacks": _rollbacks, "faults": _faults, "shadow": _shadow, "half_sent": _half_sent}
+    makers["random_kills"] = _random_kills
     return {name: make(results) for name, make in makers.items() if name in results}
 
 
@@ -101,6 +102,20 @@ def _half_sent(results: dict[str, Any]) -> str:
         f"{r['requests']:,} requests failed, {r['failed_meanwhile']} of them meanwhile."
     )
     return _pairs(r, what, "stranger")
+
+
+def _random_kills(results: dict[str, Any]) -> str:
+    failures = "failed in flight | failed while the gateway was down | other failures"
+    head = f"| backend | minutes | rate | killed | requests | {failures} | wrong splits |"
+    lines = [head, "|---" * 9 + "|"]
+    for backend, r in results["random_kills"].items():
+        kills = ", ".join(f"{service} {times}" for service, times in r["kills"].items())
+        failed = " | ".join(f"{r['failed'][name]:,}" for name in ("in_flight", "gateway_down", "others"))
+        lines.append(
+            f"| {backend} | {r['minutes']:g} | {r['rate']:g} | {kills} | {r['requests']:,} | {failed} | "
+            f"{len(r['wrong'])} |"
+        )
+    return "\n".join(lines)
 
 
 def _pairs(r: dict[str, Any], what: str, name_of_it: str) -> str:

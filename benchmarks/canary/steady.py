@@ -1,9 +1,9 @@
 """Users who ask at a steady rate, whatever becomes of their requests: ``python -m benchmarks.canary.steady``.
 
 Arguments: the gateway's base URL, the model's name, requests per second, seconds. Every request is sent on
-schedule, by one of 1,000 users, unpinned. Prints one JSON list: for each request when it was due, when it was
-sent, when its answer came (seconds of the machine's monotonic clock), its status (0: none in 2 s), and the
-role that answered.
+schedule, by one of 1,000 users, unpinned: the first row of the evaluation set. Prints one JSON list: for each
+request when it was due, when it was sent, when its answer came (seconds of the machine's monotonic clock),
+its status (0: none in 2 s), and the role that answered.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+import pyarrow.parquet as pq
+
 from contract.headers import MODEL_VERSION, USER_ID
+from loadtest.experiment.experiment import Experiment
 
 if TYPE_CHECKING:
     from loadtest.lab.interface import Lab
@@ -48,6 +51,8 @@ class Load:
     def records(self) -> list[Record]:
         """What came of each request, once all are done."""
         out, _ = self._process.communicate()
+        if self._process.returncode:
+            raise SystemExit("the users ended before their time; their last lines are above")
         return [Record(*record) for record in json.loads(out)]
 
 
@@ -58,15 +63,10 @@ class Users:
         parts = urlsplit(url)
         self._address = parts.hostname, parts.port
         with urllib.request.urlopen(f"{url}/v2/models/{model}", timeout=10) as answer:  # noqa: S310
-            (tensor,) = json.load(answer)["inputs"]
-        width = tensor["shape"][-1]
-        row = {
-            "name": tensor["name"],
-            "datatype": tensor["datatype"],
-            "shape": [1, width],
-            "data": [0.5] * width,
-        }
-        body = json.dumps({"inputs": [row]})
+            inputs = json.load(answer)["inputs"]
+        data = Experiment.load_file("compare").data.path
+        (row,) = pq.read_table(data).slice(0, 1).to_pylist()
+        body = json.dumps({"inputs": [_cell(tensor, row[tensor["name"]]) for tensor in inputs]})
         self._request = (
             f"POST /v2/models/{model}/infer HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\n{USER_ID}: %d\r\n\r\n{body}"
@@ -83,8 +83,17 @@ class Users:
             status, version = 0, ""
         self.records.append(Record(scheduled_at, sent[-1], time.monotonic(), status, version))
 
+    def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """One that nobody uses; what the gateway closed meanwhile is no failed request."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof() and reader.exception() is None:
+                return reader, writer
+            writer.close()
+        return None
+
     async def _exchange(self, user: int, sent: list[float]) -> tuple[int, str]:
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
+        reader, writer = self._connection() or await asyncio.open_connection(*self._address)
         try:
             sent.append(time.monotonic())
             writer.write((self._request % user).encode())
@@ -96,6 +105,12 @@ class Users:
             raise
         self._idle.append((reader, writer))
         return int(head.split()[1]), headers.get(MODEL_VERSION, "")
+
+
+def _cell(tensor: dict[str, Any], value: object) -> dict[str, Any]:
+    """A column of one row."""
+    described = {name: tensor[name] for name in ("name", "datatype")}
+    return described | {"shape": [1, *tensor["shape"][1:]], "data": [value]}
 
 
 async def steady(url: str, model: str, rate: float, seconds: float) -> list[Record]:

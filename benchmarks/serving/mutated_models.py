@@ -29,6 +29,8 @@ import numpy as np
 
 from benchmarks.serving.mutations import MUTATORS
 from benchmarks.serving.seed_models import save_seeds
+from contract.model_toml import MODEL_TOML
+from contract.version_folder import EXAMPLES
 from services.model_server.errors import RequestError, VersionError
 from services.model_server.runtimes import model_file
 from services.model_server.trial import HarmfulFileError, Limits, in_child, libraries_of, try_model
@@ -140,8 +142,10 @@ def _load(kind: str, seeds: list[Path], number: int, folder: Path) -> str:
     seed = seeds[number % len(seeds)]
     for old in folder.iterdir():
         old.unlink()
-    (folder / "model.toml").write_bytes((seed / "model.toml").read_bytes())
-    (file,) = (path for path in seed.iterdir() if path.name.startswith("model.") and path.suffix != ".toml")
+    for name in (MODEL_TOML, EXAMPLES):
+        if (seed / name).exists():
+            (folder / name).write_bytes((seed / name).read_bytes())
+    (file,) = (path for path in seed.iterdir() if path.name not in (MODEL_TOML, EXAMPLES))
     (folder / file.name).write_bytes(MUTATORS[kind](file.read_bytes(), rng))
     try:
         format_of_it, path = model_file(folder)

@@ -31,6 +31,8 @@ from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, SplineTransfo
 from sklearn.svm import SVC, LinearSVC, NuSVR
 from sklearn.tree import DecisionTreeClassifier
 
+from services.model_server.describe import describe
+
 FEATURES = 3
 
 
@@ -82,9 +84,34 @@ def save_seeds(folder: Path) -> dict[str, list[Path]]:
         lightgbm.Dataset(rows, labels), num_boost_round=3,
     )  # fmt: skip
     light.save_model(_folder(folder / "lightgbm", xgb) / "model.txt")
-    cat = catboost.CatBoostClassifier(iterations=3, depth=3, verbose=False, allow_writing_files=False)
-    cat.fit(rows, labels).save_model(_folder(folder / "catboost", xgb) / "model.cbm")
-    return found | {kind: [folder / kind] for kind in ("onnx", "lightgbm", "catboost")}
+    found["catboost"] = _save_catboost(folder, rows, labels)
+    return found | {kind: [folder / kind] for kind in ("onnx", "lightgbm")}
+
+
+def _save_catboost(folder: Path, rows: Any, labels: Any) -> list[Path]:
+    """Symmetric trees, others, and trees over tables of categories' statistics."""
+    settings = {
+        "iterations": 3,
+        "depth": 3,
+        "verbose": False,
+        "allow_writing_files": False,
+        "thread_count": 1,
+    }
+    plain = catboost.CatBoostClassifier(**settings).fit(rows, labels)
+    deep = catboost.CatBoostClassifier(grow_policy="Depthwise", **settings).fit(rows, labels)
+    names = ["a", "c", "d"]
+    mixed = [[float(row[0]), f"c{number % 5}", f"d{number % 7}"] for number, row in enumerate(rows)]
+    kinds = ["Borders", "Buckets", "BinarizedTargetMeanValue", "Counter"]
+    tables = catboost.CatBoostClassifier(
+        simple_ctr=kinds, combinations_ctr=kinds, one_hot_max_size=1, **settings
+    ).fit(catboost.Pool(mixed, labels, cat_features=[1, 2], feature_names=names))
+    places = [_folder(folder / f"catboost-{name}", plain) for name in ("plain", "deep")]
+    places.append(folder / "catboost-tables")
+    places[-1].mkdir()
+    for model, place in zip((plain, deep, tables), places, strict=True):
+        model.save_model(str(place / "model.cbm"))
+    describe(places[-1], "m", "v1", names, mixed)
+    return places
 
 
 def _folder(folder: Path, model: Any) -> Path:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from deploy.images.bases import pin
 from deploy.images.build import bake, build, own_images
 from deploy.images.ecr import open_ecr, push_to_ecr
 from deploy.images.push import check_registry, push
@@ -18,7 +19,7 @@ def main() -> int:
     """Do what the command line says; the exit code is that of the error, if there is one."""
     parser = argparse.ArgumentParser(prog="python -m deploy.images", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("build", "push", "push-ecr", "sbom"):
+    for verb in ("build", "push", "push-ecr", "sbom", "pin"):
         verbs.add_parser(verb).add_argument(
             "--only", default="", help="names of images, by spaces; empty: all"
         )
@@ -59,6 +60,8 @@ def _run(asked: argparse.Namespace) -> None:
 
         for image in images:
             print(write_sbom(docker, image, asked.out))
+    elif asked.verb == "pin":
+        print("\n".join(pin(docker, images)))
     elif asked.verb == "build":
         bake(docker, images, stamp, platforms) if platforms else build(docker, images, stamp)
     elif asked.verb == "push":

@@ -6,10 +6,13 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.images.bases import override, read_pins
 from deploy.images.stamp import ROOT, Stamp
 from loadtest.errors import LabError, StartError, UsageError
 from loadtest.lab.compose.docker_cli import Docker
@@ -67,7 +70,10 @@ def own_images(docker: Docker, only: Sequence[str] = ()) -> list[Image]:
 def build(docker: Docker, images: Sequence[Image], stamp: Stamp) -> None:
     """Build images for this machine, under the names that ``compose.yaml`` gives them."""
     services = [image.service for image in images]
-    _follow(docker, stamp, "compose", "--project-directory", str(ROOT), "--profile", "*", "build", *services)
+    with _files(images) as files:
+        named = [word for file in files for word in ("--file", str(file))]
+        where = ["--project-directory", str(ROOT), *named, "--profile", "*"]
+        _follow(docker, stamp, "compose", *where, "build", *services)
 
 
 def bake(
@@ -82,14 +88,19 @@ def bake(
         StartError: the builder cannot; the line says what it lacks.
     """
     require_platforms(docker, platforms)
-    _follow(docker, stamp, "buildx", "bake", *bake_arguments(images, stamp, platforms, registry))
+    with _files(images) as files:
+        _follow(docker, stamp, "buildx", "bake", *bake_arguments(images, stamp, platforms, registry, files))
 
 
 def bake_arguments(
-    images: Sequence[Image], stamp: Stamp, platforms: Sequence[str], registry: str = ""
+    images: Sequence[Image],
+    stamp: Stamp,
+    platforms: Sequence[str],
+    registry: str = "",
+    files: Sequence[Path] = (ROOT / "compose.yaml",),
 ) -> list[str]:
     """What ``docker buildx bake`` is asked; see ``bake``."""
-    arguments = [f"--file={ROOT / 'compose.yaml'}", *(f"--set=*.platform={name}" for name in platforms)]
+    arguments = [*(f"--file={file}" for file in files), *(f"--set=*.platform={name}" for name in platforms)]
     if registry:
         arguments += [
             f"--set={image.service}.tags={registry}/{image.name}:{tag}"
@@ -98,6 +109,17 @@ def bake_arguments(
         ]
     arguments.append("--push" if registry else "--set=*.output=type=cacheonly")
     return [*arguments, *(image.service for image in images)]
+
+
+@contextmanager
+def _files(images: Sequence[Image]) -> Iterator[list[Path]]:
+    """The Compose files to build by: ours, and one of pinned bases where there are any."""
+    ours, pinned = [ROOT / "compose.yaml"], override(images, read_pins())
+    with tempfile.TemporaryDirectory(prefix="loadproof-bases-") as folder:
+        if pinned:
+            ours.append(Path(folder) / "bases.json")
+            ours[-1].write_text(json.dumps(pinned), encoding="utf-8")
+        yield ours
 
 
 def require_platforms(docker: Docker, platforms: Sequence[str]) -> None:

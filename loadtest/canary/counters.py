@@ -7,6 +7,7 @@ by the gateway, so the versions' CPU limits pay only for what they alone know: w
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 from contract.metric_names import USER_OUTCOMES
@@ -16,15 +17,18 @@ from loadtest.experiment.role import ROLES, Role
 
 GATEWAY = "gateway"
 STATS = (
-    "/stats/prometheus?filter=unpinned.upstream_rq_(.xx$|time)|canary.*(upstream_rq_retry$|ejections_active)"
+    "/stats/prometheus?filter=unpinned.upstream_rq_(.xx$|time)|canary.*(rq_retry_success$|ejections_active)"
 )
 """The path of the gateway's page, with nothing on it that is not read here."""
 
 _XX = "envoy_cluster_unpinned_upstream_rq_xx"
 _TIME = "envoy_cluster_unpinned_upstream_rq_time_bucket"
-_RETRY = "envoy_cluster_upstream_rq_retry"
+_OTHER = "envoy_cluster_upstream_rq_retry_success"
+"""What the other version answered where the candidate failed: at what both fail at, neither is to blame."""
 _EJECTED = "envoy_cluster_outlier_detection_ejections_active"
 _MS = 1000.0
+_RECENT = 10
+"""Scrapes whose failures an ejection is judged by."""
 
 Key = tuple[str, ...]
 
@@ -33,7 +37,8 @@ class Meter:
     """Turns pages into scrapes; a service that was restarted counts from zero again, and loses nothing here.
 
     An ejection that is there at the first scrape is what an earlier canary left; it counts when it comes
-    again.
+    again. One does not count where stable failed, too, at most of what the candidate failed at: anybody can
+    send five requests in a row that no version can answer.
 
     Args:
         clusters: per role the gateway's cluster that carries its share of unpinned traffic.
@@ -44,6 +49,8 @@ class Meter:
         self._seen: dict[Key, float] = {}
         self._known: set[str] = set()
         self._was_in = False
+        self._recent: deque[tuple[float, float]] = deque(maxlen=_RECENT)
+        self._counts_now: bool | None = None
 
     def read(self, at: float, pages: Mapping[str, str | None], ready: Mapping[Role, bool]) -> Scrape:
         """The scrape of this moment.
@@ -72,12 +79,23 @@ class Meter:
         counts = {
             role: self._counts(role, cluster, values, edges) for role, cluster in self._clusters.items()
         }
-        self._was_in |= not ejected and GATEWAY not in missing
-        told = ejected and self._was_in
+        told = self._tells(values, ejected=ejected) if GATEWAY not in missing else False
         if ejected and not told:
             # its share is stable's meanwhile: nothing of that is the candidate's
             counts[Role.CANDIDATE] = Counts(slower=[0.0] * len(edges))
         return Scrape(at, counts, [edge / _MS for edge in edges], dict(ready), told, frozenset(missing))
+
+    def _tells(self, values: Mapping[Key, float], *, ejected: bool) -> bool:
+        """Whether the candidate is out, and for what it alone failed at; judged once for each ejection."""
+        cluster = self._clusters[Role.CANDIDATE]
+        self._recent.append((values.get((_OTHER, cluster), 0.0), values.get((_XX, cluster, "5"), 0.0)))
+        self._was_in |= not ejected
+        if not ejected:
+            self._counts_now = None
+        elif self._counts_now is None:
+            own, both = (sum(column) for column in zip(*self._recent, strict=True))
+            self._counts_now = self._was_in and not 0 < both >= own
+        return bool(self._counts_now)
 
     def _gained(self, source: str, found: dict[Key, float]) -> dict[Key, float]:
         known, gained = source in self._known, {}
@@ -92,13 +110,14 @@ class Meter:
     @staticmethod
     def _counts(role: Role, cluster: str, values: Mapping[Key, float], edges: list[float]) -> Counts:
         ended = {key[2]: value for key, value in values.items() if key[:2] == (_XX, cluster)}
-        retried = values.get((_RETRY, cluster), 0.0)
-        errors = sum(value for status, value in ended.items() if status not in "123") + retried
+        # each request once: it ended with an error, or the other version answered it
+        answered = values.get((_OTHER, cluster), 0.0)
+        errors = sum(value for status, value in ended.items() if status not in "123") + answered
         timed = values.get((_TIME, cluster, "+Inf"), 0.0)
         within = [values.get((_TIME, cluster, _text(edge)), timed) for edge in edges]
         judged, wrong = (sum(values.get((USER_OUTCOMES, role, o), 0.0) for o in os) for os in _OUTCOMES)
         return Counts(
-            # what was asked of the other version too is not ended yet, and failed all the same
+            # what the other version answered may be counted before it has ended
             requests=max(sum(ended.values()), errors),
             errors=errors,
             judged=judged,
@@ -134,7 +153,7 @@ def _read(source: str, page: str) -> dict[Key, float]:
         elif name == _TIME:
             edge = labels["le"]
             key = (_TIME, cluster, edge if edge == "+Inf" else _text(float(edge)))
-        elif name in (_RETRY, _EJECTED):
+        elif name in (_OTHER, _EJECTED):
             key = (name, cluster)
         else:
             continue

@@ -178,9 +178,22 @@ def test_users_are_protected_from_a_failing_candidate_and_measurements_are_not(f
     # five in a row eject the candidate, which is then not asked first any more for ten seconds
     assert 5 <= fresh.counter("upstream_rq_retry", "canary") < 30
     assert fresh.counter("outlier_detection_ejections_enforced_total", "canary") >= 1
+    # which is what blames it
+    assert fresh.counter("upstream_rq_retry_success", "canary") == fresh.counter(
+        "upstream_rq_retry", "canary"
+    )
     # a pinned measurement goes on to measure the version, failing as it is
     pinned = [fresh.get("/v2/echo", x_model_version="candidate") for _ in range(20)]
     assert {(a.status, a.headers["x-model-version"]) for a in pinned} == {(500, "candidate")}
+
+
+def test_what_no_version_can_answer_is_not_counted_as_answered_by_stable(fresh):
+    fresh.split(100)
+    for version in ("stable", "candidate"):
+        fresh.ask(version, "/failing?yes")
+    assert {fresh.get("/v2/echo").status for _ in range(8)} == {500}
+    assert fresh.counter("upstream_rq_retry", "canary") >= 5
+    assert fresh.counter("upstream_rq_retry_success", "canary") == 0
 
 
 def test_a_candidate_that_answers_nothing_costs_its_users_their_patience_and_no_answer(fresh):
@@ -193,6 +206,7 @@ def test_a_candidate_that_answers_nothing_costs_its_users_their_patience_and_no_
         # the candidate was given its time, and still stands still
         assert time.monotonic() - began > 0.45
         assert (answer.status, answer.headers["x-model-version"]) == (200, "stable")
+        assert fresh.counter("upstream_rq_retry_success", "canary") == 1
     finally:
         process.send_signal(signal.SIGCONT)
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.model_toml import Task
+from services.model_server.boosters.catboost_file import check_catboost
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Runtime
@@ -115,6 +116,7 @@ def _read(path: Path) -> tuple[Task, Any]:
     except ModuleNotFoundError as error:
         raise missing_package(path, "catboost") from error
     try:
+        check_catboost(path.read_bytes())
         # what is trained on classes keeps their names, and nothing else does
         found = catboost.CatBoost().load_model(str(path), format="cbm")
         task: Task = "classification" if len(found.classes_) else "regression"

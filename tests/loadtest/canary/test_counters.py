@@ -23,8 +23,8 @@ def gateway(stable=(0, 0), canary=(0, 0), retries=0, ejected=0, slow=(0, 0), clu
                 f'{time}_bucket{{envoy_cluster_name="{cluster}",le="{le}"}} {n}'
                 for le, n in (("5", slow[1] - slow[0]), ("10", slow[1] - slow[0]), ("+Inf", slow[1]))
             ),
-            "# TYPE envoy_cluster_upstream_rq_retry counter",
-            f'envoy_cluster_upstream_rq_retry{{envoy_cluster_name="{cluster}"}} {retries}',
+            "# TYPE envoy_cluster_upstream_rq_retry_success counter",
+            f'envoy_cluster_upstream_rq_retry_success{{envoy_cluster_name="{cluster}"}} {retries}',
             "# TYPE envoy_cluster_outlier_detection_ejections_active gauge",
             f'envoy_cluster_outlier_detection_ejections_active{{envoy_cluster_name="{cluster}"}} {ejected}',
             "",
@@ -92,9 +92,15 @@ def test_what_was_missed_comes_with_the_next_page():
 def test_what_stable_had_to_answer_instead_is_the_candidates_error():
     _, scrape = scrapes((gateway(), "", ""), (gateway((90, 0), (10, 0), retries=4), "", ""))
     assert scrape.counts["candidate"][:2] == (10, 4)
-    # asked again after a second without an answer: not ended yet, and failed all the same
+    # counted before it has ended
     _, scrape = scrapes((gateway(), "", ""), (gateway((90, 0), (1, 0), retries=4), "", ""))
     assert scrape.counts["candidate"][:2] == (4, 4)
+
+
+def test_what_both_versions_fail_at_is_one_error_of_the_candidate_as_it_is_of_stable():
+    _, scrape = scrapes((gateway(), "", ""), (gateway((90, 5), (10, 5)), "", ""))
+    assert scrape.counts["stable"][:2] == (95, 5)
+    assert scrape.counts["candidate"][:2] == (15, 5)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +118,30 @@ def test_an_ejection_is_a_state_and_no_gain(ejected, found):
     leftover = ejected[0]
     assert seen[1].counts["candidate"].requests == (0 if leftover else 10)
     assert seen[2].counts["candidate"].requests == 10
+
+
+@pytest.mark.parametrize(
+    ("own", "both", "told"),
+    [
+        # five in a row that stable answered
+        (5, 0, True),
+        # five that no version can answer, sent by anybody
+        (0, 5, False),
+        # the same beside failures of the candidate's own, fewer or more
+        (3, 5, False),
+        (6, 5, True),
+        # broken connections that are not counted yet
+        (0, 0, True),
+    ],
+)
+def test_an_ejection_for_what_stable_failed_at_too_is_no_finding(own, both, told):
+    pages = [gateway(canary=(100, 0)), gateway(canary=(110, 0))]
+    pages += [gateway(canary=(110 + n, both), retries=own, ejected=1) for n in range(14)]
+    # meanwhile a page is missing
+    seen = scrapes(*((page, "", "") for page in (*pages[:7], None, *pages[7:], gateway(canary=(130, both)))))
+    assert [scrape.ejected for scrape in seen] == [False] * 2 + [told] * 5 + [False] + [told] * 9 + [False]
+    if not told:
+        assert seen[2].counts["candidate"].requests == 0
 
 
 def test_without_the_gateways_page_nothing_is_known_of_ejections():

@@ -33,6 +33,21 @@ def test_what_ends_is_started_again():
     assert said == [f"{service} ended and was started again" for service in lab.restarted]
 
 
+def test_what_ended_again_and_again_and_then_ran_well_is_started_again_at_once():
+    lab, now = Lab(), [0.0]
+    keeper = Keeper(lab, lambda _: None, clock=lambda: now[0])
+    for ended in (0.0, 1.5, 4.0, 8.5):
+        now[0] = ended
+        lab.gone = ["gateway"]
+        keeper.check()
+    assert len(lab.restarted) == 4
+    # within the pause of 16 s, but it ran for longer than a service that cannot start does
+    now[0] = 8.5 + 11
+    lab.gone = ["gateway"]
+    keeper.check()
+    assert len(lab.restarted) == 5
+
+
 def test_what_does_not_start_again_is_tried_more_and_more_seldom():
     lab, said, now = Lab(), [], [0.0]
     lab.gone, lab.broken = ["candidate"], {"candidate"}

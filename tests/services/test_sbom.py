@@ -1,0 +1,48 @@
+"""The bill of materials that an image carries: valid CycloneDX of what is installed, and labelled."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from services.sbom import bill
+
+ROOT = Path(__file__).parents[2]
+BUILDS = {
+    "loadtest": "loadtest/Dockerfile",
+    "notebook": "notebooks/Dockerfile",
+    "trainer": "services/trainer/Dockerfile",
+    "model-server": "services/model_server/Dockerfile",
+}
+
+
+def installed(folder, name, version, more=""):
+    place = folder / f"{name}-{version}.dist-info"
+    place.mkdir()
+    (place / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n{more}")
+
+
+def test_every_installed_package_is_in_it_once_under_its_one_name(tmp_path):
+    installed(tmp_path, "Flask_Thing", "3.1", "License-Expression: BSD-3-Clause\n")
+    installed(tmp_path, "numpy", "2.4.0")
+    made = bill(str(tmp_path), "trainer")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(made)) is None
+    assert [one["purl"] for one in made["components"]] == ["pkg:pypi/flask-thing@3.1", "pkg:pypi/numpy@2.4.0"]
+    assert made["components"][0]["licenses"] == [{"expression": "BSD-3-Clause"}]
+
+
+@pytest.mark.parametrize(("name", "path"), BUILDS.items())
+def test_an_image_carries_it_and_says_where(name, path):
+    text = (ROOT / path).read_text()
+    made = f"python /tmp/sbom.py /opt/venv/lib/python3.13/site-packages {name} > /opt/venv/sbom.cdx.json"
+    # before anything is taken out of the packages
+    assert text.index(made) < text.index("sh /tmp/slim.sh")
+    assert 'dev.loadproof.sbom="/opt/venv/sbom.cdx.json"' in text
+
+
+def test_the_layer_of_a_versions_own_packages_does_not_claim_the_servers():
+    assert (
+        'LABEL dev.loadproof.sbom=""' in (ROOT / "services/model_server/own_runtime.Dockerfile").read_text()
+    )
