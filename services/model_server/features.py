@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from contract.datatypes import ColumnDatatype
 from services.model_server.errors import VersionError
 
@@ -70,3 +72,19 @@ def are_values(labels: Sequence[str], scores: int) -> bool:
         return any(float(label) not in range(scores) for label in labels)
     except ValueError:
         return False
+
+
+def check_whole(taken: Cells, datatype: str, path: Path) -> None:
+    """Refuse cells that a matrix of integers would change."""
+    bounds = np.iinfo(datatype.lower())
+    for name, of_column in taken.items():
+        wrong = [
+            cell
+            for cell in of_column
+            if isinstance(cell, int | float) and not (cell == cell // 1 and bounds.min <= cell <= bounds.max)
+        ]
+        if wrong:
+            raise VersionError(
+                f"{path}: takes {datatype}, and {name!r} has {wrong[0]!r}; export it with an input of "
+                "FP64 or FP32"
+            )

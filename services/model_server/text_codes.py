@@ -1,0 +1,58 @@
+"""Codes that are text to a model, such as the store ``205``, and numbers to whoever reads the CSV file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from services.model_server.errors import VersionError
+
+Cells = Mapping[str, list[Any]]
+_MOST = 8
+"""Of so many columns each is tried without; every try loads the model."""
+
+
+def check_codes(path: Path, cells: Cells, attempt: Callable[[Cells], object]) -> None:
+    """Refuse rows on which a model fails for the numbers in columns where it was fitted on text.
+
+    Args:
+        path: of the model file.
+        cells: by column, on which it fails.
+        attempt: loads the model with such cells and runs it.
+
+    Raises:
+        VersionError: with these columns as text it does not fail.
+    """
+    codes = [name for name, column in cells.items() if _may_be_codes(column)]
+
+    def works(names: list[str]) -> bool:
+        try:
+            attempt({name: _as_text(column) if name in names else column for name, column in cells.items()})
+        except VersionError:
+            return False
+        return True
+
+    if not codes or not works(codes):
+        return
+    if 1 < len(codes) <= _MOST:
+        for name in tuple(codes):
+            fewer = [other for other in codes if other != name]
+            if works(fewer):
+                codes = fewer
+    example = next(cell for cell in cells[codes[0]] if cell is not None)
+    kinds = ", ".join(f"{name!r}: str" for name in codes)
+    raise VersionError(
+        f"{path}: takes text in {', '.join(codes)}, and the evaluation set has numbers or truth values, "
+        f"such as {example!r}, which CSV does not tell from text; write Parquet: "
+        f"pandas.read_csv(FILE, dtype={{{kinds}}}).to_parquet('evaluation.parquet')"
+    )
+
+
+def _may_be_codes(column: list[Any]) -> bool:
+    kinds = {type(cell) for cell in column if cell is not None}
+    return bool(kinds) and kinds <= {int, bool}
+
+
+def _as_text(column: list[Any]) -> list[Any]:
+    return [None if cell is None else str(cell) for cell in column]

@@ -1,0 +1,58 @@
+"""Codes that are text to a model and numbers to a reader of CSV: found out by trying, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from services.model_server.describe import describe
+from services.model_server.errors import VersionError
+from services.model_server.text_codes import check_codes
+
+CELLS = {"store": [205, None, 33], "member": [True, False, True], "visits": [1, 2, 3], "age": [1.5, 2.5, 3.5]}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        # what the model was fitted on as text, and what is said
+        ({"store"}, "takes text in store, .* such as 205, .*dtype={'store': str}"),
+        ({"store", "member"}, "takes text in store, member, .*dtype={'store': str, 'member': str}"),
+        # numbers with decimals are no codes: the model fails for another reason
+        ({"age"}, None),
+        ({"store", "age"}, None),
+    ],
+)
+def test_columns_that_must_be_text(text: set[str], says: str | None) -> None:
+    def attempt(cells: Mapping[str, list[Any]]) -> None:
+        assert cells["age"] == CELLS["age"]
+        if not all(all(cell is None or isinstance(cell, str) for cell in cells[name]) for name in text):
+            raise VersionError("fails")
+
+    if says is None:
+        check_codes(Path("model.skops"), CELLS, attempt)
+    else:
+        with pytest.raises(VersionError, match=says):
+            check_codes(Path("model.skops"), CELLS, attempt)
+
+
+def test_the_remedy_works(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"store": ["205", "33", "901", "33"] * 5, "visits": [1, 2, 3, 4] * 5})
+    labels = (frame.store == "33").astype(int)
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    model = make_pipeline(encoder, LogisticRegression()).fit(frame[["store"]], labels)
+    skops.io.dump(model, tmp_path / "model.skops")
+    numbers = [[int(store), visits] for store, visits in frame.to_numpy().tolist()]
+    with pytest.raises(VersionError, match=r"takes text in store, .*write Parquet: pandas\.read_csv"):
+        describe(tmp_path, "m", "v1", ["store", "visits"], numbers)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.skops"]
+    answer = describe(tmp_path, "m", "v1", ["store", "visits"], frame.to_numpy().tolist())
+    assert answer["predictions"] == labels.tolist()
