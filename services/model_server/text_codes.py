@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,9 @@ def check_codes(path: Path, cells: Cells, attempt: Callable[[Cells], object]) ->
             return False
         return True
 
-    if not codes or not works(codes):
+    # all of them, or one beside numbers that must stay numbers
+    codes = next((some for some in (codes, *([name] for name in codes[:_MOST])) if some and works(some)), [])
+    if not codes:
         return
     if 1 < len(codes) <= _MOST:
         for name in tuple(codes):
@@ -41,10 +43,17 @@ def check_codes(path: Path, cells: Cells, attempt: Callable[[Cells], object]) ->
             if works(fewer):
                 codes = fewer
     example = next(cell for cell in cells[codes[0]] if cell is not None)
-    kinds = ", ".join(f"{name!r}: str" for name in codes)
     raise VersionError(
         f"{path}: takes text in {', '.join(codes)}, and the evaluation set has numbers or truth values, "
-        f"such as {example!r}, which CSV does not tell from text; write Parquet: "
+        f"such as {example!r}{as_text(codes)}"
+    )
+
+
+def as_text(names: Sequence[str]) -> str:
+    """What to do where columns of numbers must be text."""
+    kinds = ", ".join(f"{name!r}: str" for name in names)
+    return (
+        ", which CSV does not tell from text; write Parquet: "
         f"pandas.read_csv(FILE, dtype={{{kinds}}}).to_parquet('evaluation.parquet')"
     )
 

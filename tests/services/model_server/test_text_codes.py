@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import joblib
+import lightgbm
 import pandas as pd
 import pytest
 import skops.io
+import xgboost
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -44,15 +47,39 @@ def test_columns_that_must_be_text(text: set[str], says: str | None) -> None:
             check_codes(Path("model.skops"), CELLS, attempt)
 
 
-def test_the_remedy_works(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"store": ["205", "33", "901", "33"] * 5, "visits": [1, 2, 3, 4] * 5})
-    labels = (frame.store == "33").astype(int)
-    encoder = OneHotEncoder(handle_unknown="ignore")
-    model = make_pipeline(encoder, LogisticRegression()).fit(frame[["store"]], labels)
-    skops.io.dump(model, tmp_path / "model.skops")
+FRAME = pd.DataFrame({"store": ["205", "33", "901", "33"] * 15, "visits": [1, 2, 3, 4] * 15})
+LABELS = (FRAME.store == "33").astype(int)
+CATEGORIES = FRAME.assign(store=FRAME.store.astype("category"))
+
+
+def pipeline(folder: Path) -> str:
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    skops.io.dump(model.fit(FRAME[["store"]], LABELS), folder / "model.skops")
+    return "model.skops"
+
+
+def lightgbm_s(folder: Path) -> str:
+    model = lightgbm.LGBMClassifier(
+        n_estimators=3, n_jobs=1, min_child_samples=1, min_data_per_group=1, verbose=-1
+    )
+    joblib.dump(model.fit(CATEGORIES, LABELS), folder / "model.joblib")
+    return "model.joblib"
+
+
+def xgboost_s(folder: Path) -> str:
+    model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1, enable_categorical=True)
+    model.fit(CATEGORIES, LABELS).save_model(folder / "model.ubj")
+    return "model.ubj"
+
+
+@pytest.mark.parametrize("saved", [pipeline, lightgbm_s, xgboost_s])
+def test_the_remedy_works(tmp_path: Path, saved: Callable[[Path], str]) -> None:
+    file, frame, labels = saved(tmp_path), FRAME, LABELS
     numbers = [[int(store), visits] for store, visits in frame.to_numpy().tolist()]
-    with pytest.raises(VersionError, match=r"takes text in store, .*write Parquet: pandas\.read_csv"):
-        describe(tmp_path, "m", "v1", ["store", "visits"], numbers)
-    assert [path.name for path in tmp_path.iterdir()] == ["model.skops"]
-    answer = describe(tmp_path, "m", "v1", ["store", "visits"], frame.to_numpy().tolist())
+    with pytest.raises(
+        VersionError, match=r"(takes text in|categories of) store\b.*write Parquet: pandas\.read_csv"
+    ):
+        describe(tmp_path, "m", "v1", ["store", "visits"], numbers, ["m"])
+    assert [path.name for path in tmp_path.iterdir()] == [file]
+    answer = describe(tmp_path, "m", "v1", ["store", "visits"], frame.to_numpy().tolist(), ["m"])
     assert answer["predictions"] == labels.tolist()
