@@ -50,7 +50,7 @@ from services.model_server.foreign_code import printed_by, warnings_of
 from services.model_server.required_columns import check_required, complete_rows, required_columns
 from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
-from services.model_server.text_codes import check_codes
+from services.model_server.text_codes import CodesError, check_codes, check_unused
 from services.model_server.trial import in_child
 from services.model_server.version import LoadedVersion, exits, load_version
 
@@ -155,10 +155,19 @@ def _first_that_fits(
         if (folder / EXAMPLES).exists():
             return _tried(folder, path, given, taken, allow_pickle)
         try:
-            return tried_on_complete_rows(given)
+            loaded, answers = tried_on_complete_rows(given)
         except VersionError:
             check_codes(path, taken, lambda cells: again(columns_of(cells), cells))
             raise
+        outputs = frozenset(loaded.outputs)
+        check_unused(
+            path,
+            taken,
+            answers,
+            lambda cells: loaded.run(_rows(given, loaded, cells), outputs),
+            lambda cells: again(columns_of(cells), cells)[1],
+        )
+        return loaded, answers
 
     def again(given: Columns, cells: Cells) -> tuple[LoadedVersion, Answers]:
         (folder / EXAMPLES).unlink(missing_ok=True)
@@ -208,6 +217,8 @@ def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVe
     """The matrix if the model gives the same answers to it as to the frame that it was fitted on."""
     try:
         right: Answers = tried(columns)[1]
+    except CodesError:
+        raise
     except VersionError as error:
         try:
             return tried(matrix)  # type: ignore[no-any-return]

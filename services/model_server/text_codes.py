@@ -6,11 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.model_server.errors import VersionError
 
 Cells = Mapping[str, list[Any]]
+Answers = Mapping[str, NDArray[Any]]
 _MOST = 8
 """Of so many columns each is tried without; every try loads the model."""
+
+
+class CodesError(VersionError):
+    """Columns hold numbers where the model learnt text: whatever else it takes, its answers are wrong."""
 
 
 def check_codes(path: Path, cells: Cells, attempt: Callable[[Cells], object]) -> None:
@@ -22,7 +30,7 @@ def check_codes(path: Path, cells: Cells, attempt: Callable[[Cells], object]) ->
         attempt: loads the model with such cells and runs it.
 
     Raises:
-        VersionError: with these columns as text it does not fail.
+        CodesError: with these columns as text it does not fail.
     """
     codes = [name for name, column in cells.items() if _may_be_codes(column)]
 
@@ -42,8 +50,59 @@ def check_codes(path: Path, cells: Cells, attempt: Callable[[Cells], object]) ->
             fewer = [other for other in codes if other != name]
             if works(fewer):
                 codes = fewer
+    raise _refusal(path, cells, codes)
+
+
+def check_unused(
+    path: Path,
+    cells: Cells,
+    answers: Answers,
+    run: Callable[[Cells], Answers],
+    attempt: Callable[[Cells], Answers],
+) -> None:
+    """Refuse columns of numbers that no answer depends on until they are text: the model knows none of them.
+
+    Args:
+        path: of the model file.
+        cells: by column.
+        answers: to these, by output.
+        run: what the loaded model answers to cells of the same types.
+        attempt: loads the model with cells of other types and runs it.
+
+    Raises:
+        CodesError: there are such columns.
+    """
+    codes = [name for name, column in cells.items() if _may_be_codes(column) and len(set(column)) > 1]
+
+    def without_effect(name: str) -> bool:
+        try:
+            return _same(run({**cells, name: [*cells[name][1:], cells[name][0]]}), answers)
+        except Exception:
+            # whatever it raises, it looks at the column
+            return False
+
+    unused = [name for name in codes[:_MOST] if without_effect(name)]
+
+    def differs(name: str) -> bool:
+        try:
+            return not _same(attempt({**cells, name: _as_text(cells[name])}), answers)
+        except VersionError:
+            return False
+
+    if meant := [name for name in unused if differs(name)]:
+        raise _refusal(path, cells, meant)
+    if unused:
+        # what was written for the last attempt is written anew
+        attempt(cells)
+
+
+def _same(one: Answers, other: Answers) -> bool:
+    return all(np.array_equal(one[name], other[name]) for name in other)
+
+
+def _refusal(path: Path, cells: Cells, codes: Sequence[str]) -> CodesError:
     example = next(cell for cell in cells[codes[0]] if cell is not None)
-    raise VersionError(
+    return CodesError(
         f"{path}: takes text in {', '.join(codes)}, and the evaluation set has numbers or truth values, "
         f"such as {example!r}{as_text(codes)}"
     )

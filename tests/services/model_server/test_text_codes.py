@@ -8,6 +8,7 @@ from typing import Any
 
 import joblib
 import lightgbm
+import numpy as np
 import pandas as pd
 import pytest
 import skops.io
@@ -18,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from services.model_server.describe import describe
 from services.model_server.errors import VersionError
-from services.model_server.text_codes import check_codes
+from services.model_server.text_codes import check_codes, check_unused
 
 CELLS = {"store": [205, None, 33], "member": [True, False, True], "visits": [1, 2, 3], "age": [1.5, 2.5, 3.5]}
 
@@ -45,6 +46,39 @@ def test_columns_that_must_be_text(text: set[str], says: str | None) -> None:
     else:
         with pytest.raises(VersionError, match=says):
             check_codes(Path("model.skops"), CELLS, attempt)
+
+
+@pytest.mark.parametrize(
+    ("known", "refused"),
+    [
+        # stores that an encoder learnt as text: it gives the mean to a number, whichever it is
+        ({"205": 0.9, "33": 0.1}, True),
+        # and as numbers
+        ({205: 0.9, 33: 0.1}, False),
+        # a column that the model does not use at all
+        ({}, False),
+    ],
+)
+def test_columns_that_no_answer_depends_on_until_they_are_text(
+    known: dict[Any, float], refused: bool
+) -> None:
+    cells = {"store": [205, 33, 33], "age": [1.5, 2.5, 3.5]}
+    tried = []
+
+    def run(given: Mapping[str, list[Any]]) -> dict[str, Any]:
+        tried.append(given["store"])
+        return {"predict": np.array([known.get(store, 0.5) for store in given["store"]])}
+
+    def check() -> None:
+        check_unused(Path("model.joblib"), cells, run(cells), run, run)
+
+    if refused:
+        with pytest.raises(VersionError, match=r"takes text in store, .* such as 205, "):
+            check()
+    else:
+        check()
+        # the version is left as it was found, or was never touched
+        assert tried[-1] in (cells["store"], [33, 33, 205])
 
 
 FRAME = pd.DataFrame({"store": ["205", "33", "901", "33"] * 15, "visits": [1, 2, 3, 4] * 15})
