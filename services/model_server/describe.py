@@ -45,12 +45,12 @@ from services.model_server.columns import Columns as ColumnRows
 from services.model_server.columns import Rows, column
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import write_examples
-from services.model_server.features import are_values, check_whole, datatype_of, features_among, no_matrix
+from services.model_server.features import are_values, check_whole, columns_of, features_among, no_matrix
 from services.model_server.foreign_code import printed_by, warnings_of
 from services.model_server.required_columns import check_required, complete_rows, required_columns
 from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
-from services.model_server.text_codes import CodesError, check_codes, check_unused
+from services.model_server.text_codes import CodesError, alike, check_codes, check_unused
 from services.model_server.trial import in_child
 from services.model_server.version import LoadedVersion, exits, load_version
 
@@ -186,9 +186,6 @@ def _first_that_fits(
             check_required(path, _required(loaded, given, complete), taken)
             raise
 
-    def columns_of(cells: Cells) -> Columns:
-        return Columns(tuple((name, datatype_of(column)) for name, column in cells.items()))
-
     matrix = Input("features", said.datatype, (-1, len(names)), tuple(names))
     as_columns = columns_of(taken)
     if said.datatype.startswith("INT") and not said.takes_frame:
@@ -227,17 +224,11 @@ def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVe
             raise error from None
     try:
         found: tuple[LoadedVersion, Answers] = tried(matrix)
-        if all(_alike(right[name], found[1][name]) for name in right):
+        if alike(found[1], right):
             return found
     except VersionError:
         pass
     return tried(columns)  # type: ignore[no-any-return]
-
-
-def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    if one.dtype.kind == "f" and other.dtype.kind == "f":
-        return np.allclose(one, other, rtol=1e-9, atol=1e-12)
-    return bool(np.array_equal(one, other))
 
 
 def _tried(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from contract.datatypes import ColumnDatatype
+from contract.model_toml import Columns
 from services.model_server.errors import VersionError
 
 Cells = Mapping[str, list[Any]]
@@ -24,6 +25,11 @@ def datatype_of(cells: Sequence[Any]) -> ColumnDatatype:
     if kinds <= {bool, type(None)} and bool in kinds:
         return "BOOL"
     return "INT64" if kinds == {int} else "FP64"
+
+
+def columns_of(cells: Cells) -> Columns:
+    """Columns with their datatypes."""
+    return Columns(tuple((name, datatype_of(column)) for name, column in cells.items()))
 
 
 def no_matrix(cells: Sequence[Any]) -> str:
