@@ -35,6 +35,15 @@ def not_sent(table: pa.Table, names: Iterable[str], data: Data, left_out: Mappin
     return [f"not sent: {listed(why.items())}"] if why else []
 
 
+def no_features(file: TableFile, data: Data, left_out: Mapping[str, str]) -> str:
+    """Why no column is sent, and what to do: text is sent where it is named."""
+    why = f"; left out: {listed(left_out.items())}" if left_out else ""
+    text = [name for name in file.columns if name not in (data.label_column, data.value, *left_out)]
+    if text:
+        return f"no numeric feature columns beside the label; name them in [data] features{why}"
+    return f"no feature columns beside the label; write one of numbers or text that a model can be sent{why}"
+
+
 def listed(reasons: Iterable[tuple[str, str]]) -> str:
     """Columns and why each is left out, in one line; of many, the first ones and how many more."""
     parts = [f"{shown(name)} ({reason})" for name, reason in reasons]

@@ -18,6 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
+from loadtest.data.text_layouts import begins_lower, below_a_comment, by_blanks
 from loadtest.errors import DatasetError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -78,7 +79,7 @@ def read_csv(path: Path, content: bytes, wanted: Collection[str] = ()) -> TextTa
     names, body = _header(path, text, separator)
     columns = _fast(body, separator, len(names)) if _is_plain(body, separator) else None
     if columns is None:
-        columns = _careful(path, body, separator, len(names))
+        columns = _careful(path, body, separator, names, text)
     return TextTable(tuple(names), columns, tuple(notes))
 
 
@@ -177,18 +178,25 @@ def _header(path: Path, text: str, separator: str) -> tuple[list[str], str]:
     try:
         names = next(csv.reader(lines, delimiter=separator, strict=True))
     except csv.Error as error:
-        raise DatasetError(f"{path}: the line of column names is broken ({error})") from None
-    if len(names) == 1 and names[0].startswith(("#", "%", "@")):
+        if blanks := by_blanks(path.name, [lines.getvalue().split("\n", 1)[0]], text):
+            raise DatasetError(f"{path}: {blanks}") from None
         raise DatasetError(
-            f"{path}: its first line is a comment, {names[0][:60]!r}; take out what stands above the line "
-            "of column names"
-        )
-    if len(names) == 1 and len(re.split(r"\s+", names[0].strip())) > 2:
-        raise DatasetError(
-            f"{path}: its columns seem to be separated by blanks; write commas instead: "
-            f"pandas.read_csv({path.name!r}, sep=r'\\s+').to_csv('evaluation.csv', index=False)"
-        )
+            f"{path}: the line of column names has a broken quote ({error}); write a name with quotes in it "
+            'in quotes, and each of them twice: "so ""called"" column"'
+        ) from None
+    if blanks := by_blanks(path.name, names, text):
+        raise DatasetError(f"{path}: {blanks}")
+    if len(names) == 1 and names[0].startswith(("#", "%")):
+        raise DatasetError(_comment(path, text, separator))
     return names, text[lines.tell() :]
+
+
+def _comment(path: Path, text: str, separator: str) -> str:
+    line = text[:_SAMPLE].splitlines()[0]
+    return (
+        f"{path}: its first line is a comment, {line[:60]!r}; take out what stands above the line of column "
+        f"names: {below_a_comment(path.name, text, separator)}"
+    )
 
 
 def _is_plain(body: str, separator: str) -> bool:
@@ -221,14 +229,19 @@ def _fast(body: str, separator: str, width: int) -> tuple[pa.Array, ...] | None:
     return tuple(pa.concat_arrays(column.chunks) for column in table.columns)
 
 
-def _careful(path: Path, body: str, separator: str, width: int) -> tuple[pa.Array, ...]:
+def _careful(path: Path, body: str, separator: str, names: Sequence[str], text: str) -> tuple[pa.Array, ...]:
     """Python's reader: it refuses broken quotes, where Arrow's takes the rest of the file for one cell."""
     rows: list[list[str]] = []
+    width = len(names)
     try:
         for row in _reader(body, separator):
             if row:
                 if len(row) != width:
-                    raise DatasetError(_ragged(path, body, separator, len(rows) + 1, len(row), width))
+                    if names[0].startswith(("#", "%")):
+                        raise DatasetError(_comment(path, text, separator))
+                    lower = None if len(row) == width + 1 else begins_lower(path.name, text, separator)
+                    told = lower or _ragged(body, separator, len(rows) + 1, len(row), width)
+                    raise DatasetError(f"{path}: {told}")
                 rows.append(row)
     except csv.Error as error:
         raise DatasetError(
@@ -239,14 +252,14 @@ def _careful(path: Path, body: str, separator: str, width: int) -> tuple[pa.Arra
     return tuple(pa.array(column, pa.string()) for column in cells)
 
 
-def _ragged(path: Path, body: str, separator: str, row: int, cells: int, width: int) -> str:
+def _ragged(body: str, separator: str, row: int, cells: int, width: int) -> str:
     widths = {len(each) for each in _sampled(body[:_SAMPLE], separator)[:-1]}
     if cells == width + 1 and widths <= {cells}:
         return (
-            f"{path}: every row has {cells} cells, the header has {width} names; name the first column, or "
+            f"every row has {cells} cells, the header has {width} names; name the first column, or "
             "write the file without row names (R: row.names = FALSE) and separators at the end of lines"
         )
     return (
-        f"{path}: row {row} has {cells} {'cell' if cells == 1 else 'cells'}, the header has {width} names; "
+        f"row {row} has {cells} {'cell' if cells == 1 else 'cells'}, the header has {width} names; "
         f"write as many everywhere, and cells that hold {separator!r} in double quotes"
     )

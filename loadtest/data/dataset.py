@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from contract.label_text import label_text
 from loadtest.data.class_order import in_order, is_yes_last, named_classes
 from loadtest.data.column_arrays import as_matrix, floats_of, labels_of, matrix_or_none
-from loadtest.data.columns_not_sent import left_out_of, listed, not_sent, shown
+from loadtest.data.columns_not_sent import left_out_of, no_features, not_sent, shown
 from loadtest.data.recorded import Recorded, recorded_in
 from loadtest.data.relevance import Relevance
 from loadtest.data.row_content import codes_of, contents
@@ -32,6 +32,9 @@ _UNLABELLED = (
     "no column 'label', so no labels: whether an answer is right cannot be judged, only whether both "
     "versions answer the same. Name the right one under [data] in the experiment, if outcomes are known"
 )
+
+_SHOWN = 20
+"""So many names of columns are listed where one is missing."""
 
 
 @dataclass(frozen=True)
@@ -221,11 +224,7 @@ class Dataset:
         )
         left_out = left_out_of(file)
         if not names:
-            why = f"; left out: {listed(left_out.items())}" if left_out else ""
-            raise DatasetError(
-                f"{data.path}: no {'' if every else 'numeric '}feature columns beside the label; "
-                f"name them in [data] features{why}"
-            )
+            raise DatasetError(f"{data.path}: {no_features(file, data, left_out)}")
         if not (every or data.features) and file.doubled:
             _check_doubles(file, data.path)
         table = pa.table(
@@ -283,7 +282,8 @@ def _check_there(file: TableFile, name: str, path: Path) -> None:
             "rename or drop all but one"
         )
     if name not in file.columns:
-        seen = ", ".join(map(shown, file.names))
+        seen = ", ".join(map(shown, file.names[:_SHOWN]))
+        seen += f" and {len(file.names) - _SHOWN} more" if len(file.names) > _SHOWN else ""
         if any(map(_looks_like_a_cell, file.names)):
             seen += "; its first line looks like a row: write the names of the columns above it"
         remedy = "Name the right one under [data] in the experiment"

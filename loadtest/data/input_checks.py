@@ -19,10 +19,11 @@ _EXACT = {"FP16": 2**11, "FP32": 2**24, "FP64": EXACT}
 _WORDS = {"double": "numbers", "int64": "integers", "bool": "true and false", "string": "text"}
 
 
-def misfit(cells: pa.ChunkedArray, datatype: str, *, gaps: bool) -> str:
+def misfit(name: str, cells: pa.ChunkedArray, datatype: str, *, gaps: bool) -> str:
     """Why cells would not arrive as they are, and what to do about it; empty: they arrive.
 
     Args:
+        name: of the column.
         cells: float64, int64, bool or string.
         datatype: what the model takes them as, a name of the Open Inference Protocol.
         gaps: whether a cell may be missing.
@@ -33,9 +34,15 @@ def misfit(cells: pa.ChunkedArray, datatype: str, *, gaps: bool) -> str:
         )
     holds = _WORDS[str(cells.type)]
     if (datatype == "BYTES") != pa.types.is_string(cells.type):
-        taken = "text" if datatype == "BYTES" else datatype
         cell = next((cell for cell in cells.to_pylist() if cell is not None), None)
-        return f"holds {holds}, such as {cell!r}, the model takes {taken}; write it so"
+        if datatype == "BYTES":
+            return (
+                f"holds {holds}, such as {cell!r}, the model takes text, which CSV does not tell from "
+                f"{holds}; write Parquet: pandas.read_csv(FILE, dtype={{{name!r}: str}})"
+                ".to_parquet('evaluation.parquet')"
+            )
+        what = "true or false" if datatype == "BOOL" else "numbers"
+        return f"holds {holds}, such as {cell!r}, the model takes {datatype}; write {what} there"
     if datatype == "BYTES" or pa.types.is_boolean(cells.type):
         return ""
     numbers = pc.drop_null(cells).to_numpy()
@@ -62,7 +69,7 @@ def check_cells(who: str, dataset: Dataset, datatypes: Mapping[str, str], *, gap
         DatasetError: a cell would not arrive as it is.
     """
     for name, datatype in datatypes.items():
-        if why := misfit(dataset.columns[name], datatype, gaps=gaps):
+        if why := misfit(name, dataset.columns[name], datatype, gaps=gaps):
             raise DatasetError(f"{dataset.path}: column {name!r} {why} ({who})")
 
 

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
+from typing import Any
 
 _AS_PARQUET = "to_parquet('evaluation.parquet')"
+_AS_CSV = "to_csv('evaluation.csv', index=False)"
+_SAS = f"is a SAS file; write Parquet: pandas.read_sas({{name!r}}, encoding='latin1').{_AS_PARQUET}"
+_R = "write.csv({}, 'evaluation.csv', row.names = FALSE)"
+_STATA = re.compile(rb"[\x69-\x73][\x01\x02]\x01\x00")
+AS_LINES = "to_json('evaluation.jsonl', orient='records', lines=True)"
+"""A frame as JSON that is read, one object per line."""
 # by its first bytes: what it is, and what to do; {name} is the file's
 _KINDS = (
     (
         b"version https://git-lfs.github.com/spec/",
         "is a pointer of Git LFS, not the file itself; fetch that: git lfs pull",
     ),
+    (b"PARE", "is encrypted Parquet; write it without encryption"),
     (b"BZh", "is compressed by bzip2; unpack it: bunzip2 {name}"),
     (b"\xfd7zXZ\0", "is compressed by xz; unpack it: unxz {name}"),
     (b"\x28\xb5\x2f\xfd", "is compressed by zstd; unpack it: unzstd {name}"),
     (b"ARROW1", f"is an Arrow (Feather) file; write Parquet: pandas.read_feather({{name!r}}).{_AS_PARQUET}"),
     (b"ORC", f"is an ORC file; write Parquet: pandas.read_orc({{name!r}}).{_AS_PARQUET}"),
+    (
+        b"<stata_dta>",
+        f"is a Stata file; write Parquet: pandas.read_stata({{name!r}}).{_AS_PARQUET}",
+    ),
+    (b"$FL", f"is an SPSS file; with pandas and pyreadstat: pandas.read_spss({{name!r}}).{_AS_PARQUET}"),
+    (b"\0" * 12 + b"\xc2\xea\x81\x60", _SAS),
+    (b"HEADER RECORD*******LIBRARY HEADER", _SAS),
+    (b"MATLAB 5", "is a file of MATLAB; write CSV there: writetable(T, 'evaluation.csv')"),
+    (b"RDX", "is a file of R; write CSV there, after load({name!r}): " + _R.format("FRAME")),
+    (b"X\n\0\0\0", "is a file of R; write CSV there: " + _R.format("readRDS({name!r})")),
     (b"\x89HDF", f"is an HDF5 file; write Parquet: pandas.read_hdf({{name!r}}).{_AS_PARQUET}"),
     (b"\x93NUMPY", "is an array of NumPy, without column names; write CSV with a line of names"),
     (b"Obj\x01", "is an Avro file; write Parquet or CSV"),
@@ -24,9 +43,14 @@ _KINDS = (
 )
 _WORKBOOK = (
     "is a workbook; save the sheet as 'CSV UTF-8', or with pandas and {needs}: "
-    "pandas.read_excel({name!r}, dtype=str).to_csv('evaluation.csv', index=False)"
+    f"pandas.read_excel({{name!r}}, dtype=str).{_AS_CSV}"
 )
-_PAGES = (b"<!doctype", b"<html", b"<?xml")
+_PAGES = (b"<!doctype", b"<html")
+_SVMLIGHT = re.compile(rb"(?:#[^\n]*\n|\s*\n)*[-+]?[\d.]+(?:[ \t]+\d+:[-+.\deE]+)+[ \t]*(?:#[^\n]*)?\r?\n")
+_ARFF = re.compile(rb"\s*(?:%[^\n]*\n\s*)*@relation\b", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""\s*@attribute\s+(?:['"]([^'"]+)['"]|(\S+))""", re.IGNORECASE)
+_NAMED = 40
+"""So many names of an ARFF file are written out."""
 
 
 def what_else(name: str, content: bytes) -> str | None:
@@ -41,13 +65,75 @@ def what_else(name: str, content: bytes) -> str | None:
         said = _archive(content)
     elif content.startswith(b"\xd0\xcf\x11\xe0"):
         said = _WORKBOOK.replace("{needs}", "xlrd")
-    elif content[:2] in (b"\x80\x04", b"\x80\x05"):
+    elif content[:1] == b"\x80" and content[1:2] in b"\x02\x03\x04\x05":
         said = (
             f"is a pickle, which is not opened; write Parquet: pandas.read_pickle({{name!r}}).{_AS_PARQUET}"
         )
+    elif _STATA.match(content):
+        said = f"is a Stata file; write Parquet: pandas.read_stata({{name!r}}).{_AS_PARQUET}"
     elif content.lstrip()[:9].lower().startswith(_PAGES):
-        said = "is a web page or XML, such as a page that asks to sign in; download the data itself"
+        said = _page(content)
+    elif content.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<?xml"):
+        said = f"is XML; with pandas and lxml: pandas.read_xml({{name!r}}).{_AS_PARQUET}"
+    elif _SVMLIGHT.match(content):
+        said = (
+            "is an svmlight file; write CSV: X, y = sklearn.datasets.load_svmlight_file({name!r}); "
+            f"pandas.DataFrame(X.toarray()).assign(label=y).{_AS_CSV}"
+        )
+    elif _ARFF.match(content[: 1 << 16]):
+        return _arff(name, content)
     return None if said is None else said.format(name=name)
+
+
+def _page(content: bytes) -> str:
+    if b"<table" in content.lower():
+        return f"is a web page with a table; with pandas and lxml: pandas.read_html({{name!r}})[0].{_AS_CSV}"
+    return "is a web page, such as a page that asks to sign in; download the data itself"
+
+
+def _arff(name: str, content: bytes) -> str:
+    """Its names stand above ``@data``, an attribute a line; its rows are CSV, or pairs in braces."""
+    lines = content.decode("utf-8", "replace").splitlines()
+    data = next((place for place, line in enumerate(lines) if line.strip().lower() == "@data"), len(lines))
+    if any(line.startswith("{") for line in lines[data + 1 : data + 100]):
+        return "is a sparse ARFF file; write CSV or Parquet, with a column per attribute"
+    found = (_ATTRIBUTE.match(line) for line in lines[:data])
+    names = [match[1] or match[2] for match in found if match]
+    listed = repr(names)
+    if len(names) > _NAMED and not name.endswith(".gz"):
+        listed = f"[line.split()[1] for line in open({name!r}) if line[:10].lower() == '@attribute']"
+    return (
+        f"is an ARFF file; write CSV: pandas.read_csv({name!r}, skiprows={data + 1}, names={listed}, "
+        f"na_values='?', quotechar=\"'\", escapechar='\\\\', skipinitialspace=True, dtype=str).{_AS_CSV}"
+    )
+
+
+def other_json(name: str, value: Any) -> str | None:
+    """What a file of a single JSON object is and what to do with it, if that is no row; else None.
+
+    Args:
+        name: of the file, without its folder.
+        value: the object.
+    """
+    if not isinstance(value, dict) or not value:
+        return None
+    keys = set(value)
+    for orient, has in (("split", {"columns", "data"}), ("table", {"schema", "data"})):
+        if has <= keys and isinstance(value["data"], list):
+            return f"is JSON by {orient}, not one object per row; {_again(name, orient)}"
+    lists = [key for key, cells in value.items() if isinstance(cells, list) and cells]
+    if len(lists) == 1 and all(isinstance(row, dict) for row in value[lists[0]]):
+        rows = f"pandas.DataFrame(json.load(open({name!r}, encoding='utf-8'))[{lists[0]!r}])"
+        return f"is JSON with its rows inside {lists[0]!r}; write them alone: {rows}.{AS_LINES}"
+    if all(isinstance(cells, dict | list) for cells in value.values()):
+        by = "index" if all(key.isdecimal() for key in keys) and len(keys) > 1 else "columns"
+        return f"is JSON by {by.removesuffix('s')}, not one object per row; {_again(name, by)}"
+    return None
+
+
+def _again(name: str, orient: str) -> str:
+    said = "" if orient == "columns" else f", orient={orient!r}"
+    return f"write it again: pandas.read_json({name!r}{said}).{AS_LINES}"
 
 
 def _archive(content: bytes) -> str:

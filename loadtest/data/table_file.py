@@ -21,12 +21,14 @@ import pyarrow.parquet as pq
 from contract.label_text import label_text
 from loadtest.data.column_types import Column, from_arrow, from_text
 from loadtest.data.csv_text import read_csv
-from loadtest.data.other_files import what_else
+from loadtest.data.other_files import AS_LINES, other_json, what_else
 from loadtest.data.recorded import is_recorded
 from loadtest.errors import DatasetError
 
 # pandas writes these along, and reads a column without a name as the last one
 _NAMELESS = re.compile(r"(?:__index_level_\d+__|Unnamed: \d+(?:_level_\d+)?|)")
+
+_BLANKS = re.compile(r"\s*")
 
 
 @dataclass(frozen=True)
@@ -127,27 +129,47 @@ def _from_parquet(path: Path, source: Any, nested: str | None) -> TableFile:
 def _from_json(path: Path, content: bytes, nested: str | None) -> TableFile:
     """One object per line, or a list of objects; a key that an object lacks is a missing cell."""
     try:
-        text = content.decode("utf-8-sig")
-        if text.lstrip().startswith("["):
-            rows = json.loads(text)
-        else:
-            # not splitlines, which cuts at characters that JSON allows inside text
-            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+        rows = _json_values(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise DatasetError(
-            f"{path}: not readable as JSON ({error}); write one object per line in UTF-8: "
-            "frame.to_json('evaluation.jsonl', orient='records', lines=True)"
+            f"{path}: not readable as JSON ({error}); write one object per line in UTF-8: frame.{AS_LINES}"
         ) from None
+    if len(rows) == 1:
+        rows = rows[0] if isinstance(rows[0], list) else rows
+        if other := other_json(path.name, rows[0] if rows else None):
+            raise DatasetError(f"{path}: {other}")
     if not all(isinstance(row, dict) for row in rows):
-        raise DatasetError(f"{path}: is JSON, but not one object per row; write it with orient='records'")
-    if len(rows) == 1 and rows[0] and all(isinstance(cells, dict | list) for cells in rows[0].values()):
         raise DatasetError(
-            f"{path}: is JSON by column, not one object per row; write it with "
-            "frame.to_json('evaluation.jsonl', orient='records', lines=True)"
+            f"{path}: is JSON, but not one object per row, with the names of the columns as its keys; "
+            f"name the columns of the frame, and write it with frame.{AS_LINES}"
         )
     names = dict.fromkeys(name for row in rows for name in row)
     columns = [_from_objects(name, [row.get(name) for row in rows], name == nested) for name in names]
     return _gathered(columns, (), [])
+
+
+def _json_values(text: str) -> list[Any]:
+    """The values of a text, one after the other, on one line each or on several."""
+    try:
+        # not splitlines, which cuts at characters that JSON allows inside text
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
+    except ValueError as error:
+        try:
+            return [json.loads(text)]
+        except ValueError:
+            pass
+        found, decoder = [], json.JSONDecoder()
+        place = len(text) - len(text.lstrip())
+        while place < len(text):
+            try:
+                value, place = decoder.raw_decode(text, place)
+            except ValueError:
+                # of a file that is cut off, the line says more than the place
+                raise error from None
+            found.append(value)
+            blanks = _BLANKS.match(text, place)
+            place = blanks.end() if blanks else place
+        return found
 
 
 def _from_objects(name: str, cells: list[Any], is_nested: bool) -> Column:

@@ -217,7 +217,9 @@ def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset, ask: Ask
         left_out = "; ".join(
             by_option(n) for n in dataset.notes if n.startswith(("not sent: ", "no column "))
         )
-        raise ModelError(str(error) + (left_out and f"; {left_out}")) from None
+        # the model server does not know the file's name
+        said = str(error).replace("read_csv(FILE", f"read_csv({str(dataset.path)!r}")
+        raise ModelError(said + (left_out and f"; {left_out}")) from None
     return [json.loads(line) for line in answers.splitlines()]
 
 

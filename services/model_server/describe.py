@@ -46,12 +46,13 @@ from services.model_server.columns import Columns as ColumnRows
 from services.model_server.columns import Rows, column
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import write_examples
-from services.model_server.features import are_values, datatype_of, features_among, no_matrix
+from services.model_server.features import are_values, check_whole, columns_of, features_among, no_matrix
 from services.model_server.foreign_code import printed_by, warnings_of
 from services.model_server.ranked import RANKING
 from services.model_server.required_columns import check_required, complete_rows, required_columns
 from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
+from services.model_server.text_codes import CodesError, alike, check_codes, check_unused
 from services.model_server.trial import in_child
 from services.model_server.version import LoadedVersion, exits, load_version
 
@@ -155,23 +156,44 @@ def _first_that_fits(
         write(given)
         if not isinstance(given, Columns):
             return _tried(folder, path, given, taken, allow_pickle)
-        had_examples = (folder / EXAMPLES).exists()
+        if (folder / EXAMPLES).exists():
+            return _tried(folder, path, given, taken, allow_pickle)
+        try:
+            loaded, answers = tried_on_complete_rows(given)
+        except VersionError:
+            check_codes(path, taken, lambda cells: again(columns_of(cells), cells))
+            raise
+        outputs = frozenset(loaded.outputs)
+        check_unused(
+            path,
+            taken,
+            answers,
+            lambda cells: loaded.run(_rows(given, loaded, cells), outputs),
+            lambda cells: again(columns_of(cells), cells)[1],
+        )
+        return loaded, answers
+
+    def again(given: Columns, cells: Cells) -> tuple[LoadedVersion, Answers]:
+        (folder / EXAMPLES).unlink(missing_ok=True)
+        write(given)
+        return _tried(folder, path, given, cells, allow_pickle)
+
+    def tried_on_complete_rows(given: Columns) -> tuple[LoadedVersion, Answers]:
         try:
             return _tried(folder, path, given, taken, allow_pickle)
         except VersionError:
             complete = complete_rows(taken)
-            if had_examples or not complete[names[0]] or complete == taken:
+            if not complete[names[0]] or complete == taken:
                 raise
             # what it fails on may be the missing cells alone
-            (folder / EXAMPLES).unlink(missing_ok=True)
-            loaded, _ = _tried(folder, path, given, complete, allow_pickle)
+            loaded, _ = again(given, complete)
             check_required(path, _required(loaded, given, complete), taken)
             raise
 
     matrix = Input("features", said.datatype, (-1, len(names)), tuple(names))
-    as_columns = Columns(tuple((name, datatype_of(column)) for name, column in taken.items()))
+    as_columns = columns_of(taken)
     if said.datatype.startswith("INT") and not said.takes_frame:
-        _check_whole(taken, said.datatype, path)
+        check_whole(taken, said.datatype, path)
     if said.takes_frame or any(no_matrix(column) for column in taken.values()):
         found = tried(as_columns)
     elif said.columns is None:
@@ -192,26 +214,12 @@ def _required(loaded: LoadedVersion, given: Columns, cells: Cells) -> tuple[str,
     return required_columns(loaded.run, {name: of[0] for name, of in rows.items()}, dict(given.datatypes))
 
 
-def _check_whole(taken: Cells, datatype: str, path: Path) -> None:
-    """Refuse cells that a matrix of integers would change."""
-    bounds = np.iinfo(datatype.lower())
-    for name, of_column in taken.items():
-        wrong = [
-            cell
-            for cell in of_column
-            if isinstance(cell, int | float) and not (cell == cell // 1 and bounds.min <= cell <= bounds.max)
-        ]
-        if wrong:
-            raise VersionError(
-                f"{path}: takes {datatype}, and {name!r} has {wrong[0]!r}; export it with an input of "
-                "FP64 or FP32"
-            )
-
-
 def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVersion, Answers]:
     """The matrix if the model gives the same answers to it as to the frame that it was fitted on."""
     try:
         right: Answers = tried(columns)[1]
+    except CodesError:
+        raise
     except VersionError as error:
         try:
             return tried(matrix)  # type: ignore[no-any-return]
@@ -220,17 +228,11 @@ def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVe
             raise error from None
     try:
         found: tuple[LoadedVersion, Answers] = tried(matrix)
-        if all(_alike(right[name], found[1][name]) for name in right):
+        if alike(found[1], right):
             return found
     except VersionError:
         pass
     return tried(columns)  # type: ignore[no-any-return]
-
-
-def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    if one.dtype.kind == "f" and other.dtype.kind == "f":
-        return np.allclose(one, other, rtol=1e-9, atol=1e-12)
-    return bool(np.array_equal(one, other))
 
 
 def _tried(

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from contract.datatypes import ColumnDatatype
+from contract.model_toml import Columns
 from services.model_server.errors import VersionError
 
 Cells = Mapping[str, list[Any]]
@@ -22,6 +25,11 @@ def datatype_of(cells: Sequence[Any]) -> ColumnDatatype:
     if kinds <= {bool, type(None)} and bool in kinds:
         return "BOOL"
     return "INT64" if kinds == {int} else "FP64"
+
+
+def columns_of(cells: Cells) -> Columns:
+    """Columns with their datatypes."""
+    return Columns(tuple((name, datatype_of(column)) for name, column in cells.items()))
 
 
 def no_matrix(cells: Sequence[Any]) -> str:
@@ -70,3 +78,19 @@ def are_values(labels: Sequence[str], scores: int) -> bool:
         return any(float(label) not in range(scores) for label in labels)
     except ValueError:
         return False
+
+
+def check_whole(taken: Cells, datatype: str, path: Path) -> None:
+    """Refuse cells that a matrix of integers would change."""
+    bounds = np.iinfo(datatype.lower())
+    for name, of_column in taken.items():
+        wrong = [
+            cell
+            for cell in of_column
+            if isinstance(cell, int | float) and not (cell == cell // 1 and bounds.min <= cell <= bounds.max)
+        ]
+        if wrong:
+            raise VersionError(
+                f"{path}: takes {datatype}, and {name!r} has {wrong[0]!r}; export it with an input of "
+                "FP64 or FP32"
+            )

@@ -8,7 +8,7 @@ python_function must be allowed by name; only the latter needs mlflow.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
+from services.model_server.errors import AS_JOBLIB, VersionError, missing_package, needs_columns, one_line
 from services.model_server.ranked import array_of
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
@@ -61,7 +61,8 @@ def find(path: Path, formats: tuple[Format, ...]) -> tuple[Format, Path]:
             )
         if kind := by_file.get(_SUFFIXES.get(file.suffix, "")):
             loads = _with_version(kind, flavour, flavours[flavour])
-            return replace(kind, load=loads, describe=_with_names(kind, _columns(document))), file
+            names = _with_names(kind, _columns(document))
+            return replace(kind, load=_advised(loads, flavour), describe=_advised(names, flavour)), file
     if "python_function" not in flavours:
         raise VersionError(
             f"{path}: has the flavours {', '.join(flavours)}, none of which is known here; save it with "
@@ -83,6 +84,21 @@ def _with_version(kind: Format, flavour: str, said: Mapping[str, Any]) -> Any:
         return kind.load(path, task, given)
 
     return load
+
+
+def _advised(work: Callable[..., Any], flavour: str) -> Callable[..., Any]:
+    """``work``, whose refusals advise what MLflow can do: it writes the file, a person does not."""
+    own = f"save it again by mlflow.{flavour}.save_model(..., serialization_format='cloudpickle')"
+    if flavour == "lightgbm":
+        own += " (or model.booster_ in place of the model, as LightGBM's own file, which needs no permission)"
+
+    def advised(*given: Any) -> Any:
+        try:
+            return work(*given)
+        except VersionError as error:
+            raise VersionError(str(error).replace(AS_JOBLIB, own)) from error
+
+    return advised
 
 
 def _with_names(kind: Format, names: list[str]) -> Any:
@@ -171,6 +187,10 @@ def _load(path: Path) -> Any:
         raise missing_package(path, "mlflow-skinny", "save it in its library's own flavour") from error
     try:
         return pyfunc.load_model(str(path.parent), suppress_warnings=True)
+    except ModuleNotFoundError as error:
+        if error.name is None:
+            raise VersionError(f"{path}: not readable by MLflow ({one_line(error)})") from error
+        raise missing_package(path, error.name, "save it in its library's own flavour") from error
     except (Exception, SystemExit) as error:
         # unpickling can raise anything
         raise VersionError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from services.model_server.errors import VersionError, one_line
+from services.model_server.errors import AS_JOBLIB, VersionError, one_line
 from services.model_server.scikit_learn import format_of
 
 
@@ -31,8 +31,7 @@ def _read(path: Path) -> Any:
     if untrusted:
         raise VersionError(
             f"{path}: holds types that are not known to be safe ({', '.join(untrusted)}); if you "
-            "trust whoever made it, save the model with joblib as model.joblib, and allow it by name with "
-            "ALLOW_PICKLE"
+            f"trust whoever made it, {AS_JOBLIB}, and allow it by name with ALLOW_PICKLE"
         )
     return model
 

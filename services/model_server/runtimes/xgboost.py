@@ -39,7 +39,7 @@ class XGBoost:
         self.has_proba = task == "classification"
         self.classes: list[Any] | None = model.classes_.tolist() if self.has_proba else None
         self.value_names = _value_names(model.get_booster())
-        self._to_model = _to_model(model, path, given) if isinstance(given, tuple) else None
+        self._to_model = _to_model(model, path, given)
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on a matrix of shape (rows, features), or on columns."""
@@ -112,15 +112,22 @@ def _value_names(booster: Any) -> list[str] | None:
     return [f"quantile_{level:g}" for level in levels] if isinstance(levels, list) else None
 
 
-def _to_model(model: Any, path: Path, given: Any) -> Any:
-    from services.model_server.scikit_learn.frames import for_model
+def _to_model(model: Any, path: Path, given: Input) -> Any:
+    booster = model.get_booster()
+    if not isinstance(given, tuple) and "c" not in (booster.feature_types or ()):
+        return None
+    # imported late: pandas takes a second of a small CPU limit, and a matrix does without
+    from services.model_server.scikit_learn.frames import for_model, refuse_matrix
 
+    if not isinstance(given, tuple):
+        refuse_matrix(model, path, booster.feature_names or ())
+        return None
     names = [spec.name for spec in given]
     try:
         to_model = for_model(model, names, [spec.datatype for spec in given])
     except VersionError as error:
         raise VersionError(f"{path}: {error}") from None
-    if model.get_booster().feature_names is None:
+    if booster.feature_names is None:
         return lambda rows: np.asarray(to_model(rows))
     return to_model
 

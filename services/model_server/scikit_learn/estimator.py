@@ -115,6 +115,10 @@ class Estimator:
         if isinstance(given, tuple):
             self._to_model = _to_model(model, path, given)
         else:
+            if hasattr(model, "booster_") or hasattr(model, "get_booster"):
+                from services.model_server.scikit_learn.frames import refuse_matrix
+
+                refuse_matrix(model, path, self.columns or ())
             # rows come without names: load_version has compared the names with the columns of model.toml
             _forget_names(model)
         try:

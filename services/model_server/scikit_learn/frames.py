@@ -6,7 +6,8 @@ that was fitted on None, as Parquet files give it, says so in its imputers and e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from services.model_server.columns import Columns
-from services.model_server.errors import VersionError
+from services.model_server.errors import VersionError, needs_columns
 from services.model_server.scikit_learn.estimators_in import estimators_in
 from services.model_server.scikit_learn.xgboost_categories import known_categories, recoded
+from services.model_server.text_codes import as_text
 
 ToModel = Callable[[Columns], Any]
 
@@ -35,8 +37,7 @@ def for_model(model: Any, columns: Sequence[str], datatypes: Sequence[str]) -> T
     missing = None if fitted_on_none(model) else np.nan
     categories = categories_of(model, columns)
     recodes = hasattr(model, "get_booster")
-    for name, datatype in zip(columns, datatypes, strict=True):
-        _check_kind(name, datatype, categories.get(name))
+    _check_kinds(dict(zip(columns, datatypes, strict=True)), categories)
 
     def frame(rows: Columns) -> pd.DataFrame:
         return pd.DataFrame(
@@ -54,16 +55,21 @@ def for_model(model: Any, columns: Sequence[str], datatypes: Sequence[str]) -> T
     return frame
 
 
-def _check_kind(name: str, datatype: str, categories: pd.Index | None) -> None:
-    """Refuse a column of which no cell would be a known category."""
-    if categories is None or categories.empty:
-        return
-    text = isinstance(categories[0], str)
-    if text != (datatype == "BYTES"):
+def _check_kinds(datatypes: Mapping[str, str], categories: Mapping[str, pd.Index]) -> None:
+    """Refuse columns of which no cell would be a known category."""
+    known = {name: values.tolist()[0] for name, values in categories.items() if len(values)}
+    texts = [n for n, value in known.items() if isinstance(value, str) and datatypes[n] != "BYTES"]
+    if texts:
         raise VersionError(
-            f"learnt from categories of {name!r} that are {'text' if text else 'numbers'} such as "
-            f"{categories.tolist()[0]!r}, the column is {datatype}; make them agree"
+            f"learnt from categories of {', '.join(texts)} that are text such as {known[texts[0]]!r}, and "
+            f"the column holds numbers or truth values{as_text(texts)}"
         )
+    for name, value in known.items():
+        if not isinstance(value, str) and datatypes[name] == "BYTES":
+            raise VersionError(
+                f"learnt from categories of {name!r} that are numbers such as {value!r}, and the "
+                "column holds text; write numbers"
+            )
 
 
 def _series(array: NDArray[Any], missing: Any, categories: pd.Index | None, recodes: bool) -> pd.Series:
@@ -112,6 +118,27 @@ def categories_of(model: Any, columns: Sequence[str]) -> dict[str, pd.Index]:
         known = dict(zip(columns, known_categories(booster), strict=False)) if names else {}
         return {name: known.get(name, pd.Index([])) for name in names}
     return {}
+
+
+def refuse_matrix(model: Any, path: Path, columns: Sequence[str]) -> None:
+    """Refuse a matrix where a booster learnt from pandas' categories: it would take numbers for their codes.
+
+    Args:
+        model: a fitted model with scikit-learn's interface.
+        path: its file.
+        columns: the names of its features.
+
+    Raises:
+        VersionError: it did.
+    """
+    if getattr(model, "n_features_in_", None) is None:
+        return
+    if hasattr(model, "get_booster") and not _keeps_values(model.get_booster()):
+        return
+    if categories_of(model, columns):
+        raise needs_columns(
+            path, "learnt from categories, and numbers of a matrix would be taken for their codes"
+        )
 
 
 def _keeps_values(booster: Any) -> bool:

@@ -44,14 +44,14 @@ from loadtest.data.input_checks import misfit
     ],
 )
 def test_cells_that_a_datatype_takes_or_not(cells, datatype, says):
-    said = misfit(pa.chunked_array([cells]), datatype, gaps=False)
+    said = misfit("a", pa.chunked_array([cells]), datatype, gaps=False)
     assert (said == "") == (says is None), said
     assert (says or "") in said
     # where cells may be missing, the others are held to the same
     with_gaps = pa.chunked_array([pa.array([*cells, None])])
-    assert misfit(with_gaps, datatype, gaps=True) == said
-    assert "has 1 gaps, the model takes none" in misfit(with_gaps, datatype, gaps=False)
+    assert misfit("a", with_gaps, datatype, gaps=True) == said
+    assert "has 1 gaps, the model takes none" in misfit("a", with_gaps, datatype, gaps=False)
 
 
 def test_a_column_of_gaps():
-    assert misfit(pa.chunked_array([pa.nulls(2, pa.float64())]), "INT64", gaps=True) == ""
+    assert misfit("a", pa.chunked_array([pa.nulls(2, pa.float64())]), "INT64", gaps=True) == ""

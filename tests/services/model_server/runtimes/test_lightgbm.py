@@ -165,7 +165,7 @@ def test_early_stopping_keeps_the_best_round(tmp_path: Path) -> None:
         (
             lambda: classifier().fit(FRAME[["age"]].assign(store=pd.Categorical(STORE)), TWO),
             '[columns]\nage = "FP64"\nstore = "BYTES"\n',
-            "categories of 'store' that are numbers such as 33, the column is BYTES; make them agree",
+            "categories of 'store' that are numbers such as 33, and the column holds text; write numbers",
         ),
         # which of both was of that type is not in the file
         (

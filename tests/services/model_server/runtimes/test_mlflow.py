@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,6 +79,23 @@ def test_lightgbm_s_own_file(tmp_path: Path) -> None:
     model.booster_.save_model(tmp_path / "model.lgb")
     written(tmp_path, {**FUNCTION, "lightgbm": {"data": "model.lgb"}})
     assert served(tmp_path)["predictions"] == model.predict(FRAME).tolist()
+
+
+def test_a_wrapper_of_lightgbm_as_mlflow_saves_it_is_refused_with_what_mlflow_can_do(tmp_path: Path) -> None:
+    model = lightgbm.LGBMClassifier(n_estimators=3, n_jobs=1, verbose=-1).fit(FRAME, LABELS)
+    skops.io.dump(model, tmp_path / "model.skops")
+    written(tmp_path, {**FUNCTION, "lightgbm": {"data": "model.skops"}})
+    with pytest.raises(
+        VersionError, match=r"mlflow\.lightgbm\.save_model.*serialization_format.*model\.booster_"
+    ):
+        served(tmp_path)
+    # either is followed; only the pickle needs to be allowed
+    model.booster_.save_model(tmp_path / "model.lgb")
+    written(tmp_path, {**FUNCTION, "lightgbm": {"data": "model.lgb"}})
+    assert served(tmp_path)["predictions"] == model.predict(FRAME).tolist()
+    joblib.dump(model, tmp_path / "model.pkl")
+    written(tmp_path, {**FUNCTION, "lightgbm": {"data": "model.pkl"}})
+    assert served(tmp_path, ("m",))["predictions"] == model.predict(FRAME).tolist()
 
 
 def test_trusted_types_in_the_file_are_not_believed(tmp_path: Path) -> None:

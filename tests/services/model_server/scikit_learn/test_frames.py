@@ -162,7 +162,7 @@ def test_lightgbm_gets_the_categories_that_it_learnt_from(tmp_path: Path) -> Non
         warnings.simplefilter("ignore")
         expected = model.predict_proba(same)
     np.testing.assert_allclose(ask(client, unknown)["predict_proba"], expected, atol=1e-6)
-    with pytest.raises(VersionError, match="'store' that are numbers such as 101, the column is BYTES"):
+    with pytest.raises(VersionError, match="'store' that are numbers such as 101, and the column holds text"):
         for_model(model, ["store", "visits", "city"], ["BYTES", "INT64", "BYTES"])
 
 

@@ -1,0 +1,119 @@
+"""Codes that are text to a model and numbers to a reader of CSV: found out by trying, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import joblib
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+import xgboost
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from services.model_server.describe import describe
+from services.model_server.errors import VersionError
+from services.model_server.text_codes import check_codes, check_unused
+
+CELLS = {"store": [205, None, 33], "member": [True, False, True], "visits": [1, 2, 3], "age": [1.5, 2.5, 3.5]}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        # what the model was fitted on as text, and what is said
+        ({"store"}, "takes text in store, .* such as 205, .*dtype={'store': str}"),
+        ({"store", "member"}, "takes text in store, member, .*dtype={'store': str, 'member': str}"),
+        # numbers with decimals are no codes: the model fails for another reason
+        ({"age"}, None),
+        ({"store", "age"}, None),
+    ],
+)
+def test_columns_that_must_be_text(text: set[str], says: str | None) -> None:
+    def attempt(cells: Mapping[str, list[Any]]) -> None:
+        assert cells["age"] == CELLS["age"]
+        if not all(all(cell is None or isinstance(cell, str) for cell in cells[name]) for name in text):
+            raise VersionError("fails")
+
+    if says is None:
+        check_codes(Path("model.skops"), CELLS, attempt)
+    else:
+        with pytest.raises(VersionError, match=says):
+            check_codes(Path("model.skops"), CELLS, attempt)
+
+
+@pytest.mark.parametrize(
+    ("known", "refused"),
+    [
+        # stores that an encoder learnt as text: it gives the mean to a number, whichever it is
+        ({"205": 0.9, "33": 0.1}, True),
+        # and as numbers
+        ({205: 0.9, 33: 0.1}, False),
+        # a column that the model does not use at all
+        ({}, False),
+    ],
+)
+def test_columns_that_no_answer_depends_on_until_they_are_text(
+    known: dict[Any, float], refused: bool
+) -> None:
+    cells = {"store": [205, 33, 33], "age": [1.5, 2.5, 3.5]}
+    tried = []
+
+    def run(given: Mapping[str, list[Any]]) -> dict[str, Any]:
+        tried.append(given["store"])
+        return {"predict": np.array([known.get(store, 0.5) for store in given["store"]])}
+
+    def check() -> None:
+        check_unused(Path("model.joblib"), cells, run(cells), run, run)
+
+    if refused:
+        with pytest.raises(VersionError, match=r"takes text in store, .* such as 205, "):
+            check()
+    else:
+        check()
+        # the version is left as it was found, or was never touched
+        assert tried[-1] in (cells["store"], [33, 33, 205])
+
+
+FRAME = pd.DataFrame({"store": ["205", "33", "901", "33"] * 15, "visits": [1, 2, 3, 4] * 15})
+LABELS = (FRAME.store == "33").astype(int)
+CATEGORIES = FRAME.assign(store=FRAME.store.astype("category"))
+
+
+def pipeline(folder: Path) -> str:
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    skops.io.dump(model.fit(FRAME[["store"]], LABELS), folder / "model.skops")
+    return "model.skops"
+
+
+def lightgbm_s(folder: Path) -> str:
+    model = lightgbm.LGBMClassifier(
+        n_estimators=3, n_jobs=1, min_child_samples=1, min_data_per_group=1, verbose=-1
+    )
+    joblib.dump(model.fit(CATEGORIES, LABELS), folder / "model.joblib")
+    return "model.joblib"
+
+
+def xgboost_s(folder: Path) -> str:
+    model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1, enable_categorical=True)
+    model.fit(CATEGORIES, LABELS).save_model(folder / "model.ubj")
+    return "model.ubj"
+
+
+@pytest.mark.parametrize("saved", [pipeline, lightgbm_s, xgboost_s])
+def test_the_remedy_works(tmp_path: Path, saved: Callable[[Path], str]) -> None:
+    file, frame, labels = saved(tmp_path), FRAME, LABELS
+    numbers = [[int(store), visits] for store, visits in frame.to_numpy().tolist()]
+    with pytest.raises(
+        VersionError, match=r"(takes text in|categories of) store\b.*write Parquet: pandas\.read_csv"
+    ):
+        describe(tmp_path, "m", "v1", ["store", "visits"], numbers, ["m"])
+    assert [path.name for path in tmp_path.iterdir()] == [file]
+    answer = describe(tmp_path, "m", "v1", ["store", "visits"], frame.to_numpy().tolist(), ["m"])
+    assert answer["predictions"] == labels.tolist()
