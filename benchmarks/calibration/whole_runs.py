@@ -123,6 +123,7 @@ def simulated(
                 "asked_before": row % 2 == 0,  # rows are random: any half is
                 "scores": pa.nulls(n, SCHEMA.field("scores").type),
                 "ranking": pa.nulls(n, SCHEMA.field("ranking").type),
+                "outputs": pa.nulls(n, SCHEMA.field("outputs").type),
             }
         )
     tables = [

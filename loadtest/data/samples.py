@@ -63,9 +63,11 @@ SCHEMA = pa.schema(
         pa.field("scores", pa.list_(pa.float32())),
         # of a ranking, the items of the answer, the best first; null where there is no answer
         pa.field("ranking", pa.list_(pa.string())),
+        # the values of ``Data.outputs``, in their order; null where there are none, or no answer
+        pa.field("outputs", pa.list_(pa.float64())),
     ]
 )
-_LATER = ("request_id", "baseline", "asked_before", "scores", "ranking")
+_LATER = ("request_id", "baseline", "asked_before", "scores", "ranking", "outputs")
 _KEY, _FACTS = "samples", "facts"
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -157,9 +159,9 @@ class SampleSet:
         return SampleSet(table)
 
     def without_lists(self) -> SampleSet:
-        """The same samples with neither scores nor rankings, which whoever follows a run does not need."""
+        """The same samples without scores, rankings and outputs, which who follows a run does not need."""
         table = self.table
-        for name in ("scores", "ranking"):
+        for name in ("scores", "ranking", "outputs"):
             place = SCHEMA.get_field_index(name)
             none = pa.nulls(len(self), SCHEMA.field(place).type)
             table = table.set_column(place, SCHEMA.field(place), none)
@@ -175,10 +177,9 @@ class SampleSet:
         """Whether any sample has scores."""
         return any(chunk.null_count < len(chunk) for chunk in self.chunks("scores"))
 
-    @property
-    def scores_each(self) -> int:
-        """The most scores that a sample has."""
-        longest = (pc.max(pc.list_value_length(chunk)).as_py() or 0 for chunk in self.chunks("scores"))
+    def longest(self, name: str) -> int:
+        """The most numbers that a sample has in a column of lists, ``scores`` or ``outputs``."""
+        longest = (pc.max(pc.list_value_length(chunk)).as_py() or 0 for chunk in self.chunks(name))
         return int(max(longest, default=0))
 
     def where(self, mask: NDArray[np.bool_]) -> SampleSet:
@@ -291,7 +292,7 @@ def read_line(line: str, *, lists: bool = False) -> SampleSet | dict[str, Any] |
 
     Args:
         line: without its end.
-        lists: keep the scores and rankings of samples; hardly any gate on them is judged before the end.
+        lists: keep scores, rankings and outputs; hardly any gate on them is judged before the end.
 
     Raises:
         UsageError: it says that it holds samples and does not.

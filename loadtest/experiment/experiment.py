@@ -164,8 +164,8 @@ class Experiment(Part):
 
     @property
     def follows_lists(self) -> bool:
-        """Whether scores and rankings are needed while the load lasts, and not only at its end."""
-        return self.load.until_decided and any(g.of_lists and g.interim != "scored" for g in self.gates)
+        """Whether scores, rankings and outputs are needed while the load lasts, and not only at its end."""
+        return self.load.until_decided and any(g.reads_lists and g.interim != "scored" for g in self.gates)
 
     def with_absolute_data(self) -> Experiment:
         """The same experiment, fit to be read from another folder."""

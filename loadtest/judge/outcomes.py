@@ -37,6 +37,7 @@ class Outcomes:
             in the warm-up alone or where it is not known.
         scores: of the classes, or one score; null where there are none.
         ranking: the items of a ranked answer, the best first; null where there are none.
+        outputs: the values of named outputs, in the order of ``Data.outputs``; null where there are none.
     """
 
     row: NDArray[np.int32]
@@ -52,6 +53,7 @@ class Outcomes:
     asked_before: NDArray[np.int8]
     scores: pa.Array
     ranking: pa.Array
+    outputs: pa.Array
 
     def __len__(self) -> int:
         return len(self.row)

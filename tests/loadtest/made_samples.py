@@ -27,6 +27,7 @@ class Sample(NamedTuple):
     asked_before: bool | None = None
     scores: list[float] | None = None
     ranking: list[str] | None = None
+    outputs: list[float] | None = None
 
 
 def sample_set(samples: Iterable[Sample]) -> SampleSet:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self, TypeVar
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,15 +28,12 @@ from loadtest.data.ranking_text import ranking_text
 from loadtest.errors import DatasetError, ExperimentError
 from loadtest.experiment.target import Target
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.ranked_items import NoAnswer, ranked_items, refuse_error, says_an_error
+from loadtest.load.protocols.json_answers import Scores, part
+from loadtest.load.protocols.named_values import named_values
+from loadtest.load.protocols.ranked_items import ranked_items
 
 PROTOCOLS: dict[str, type[Codec]] = {}
 """Every protocol's codec by the protocol's name."""
-
-
-Scores = tuple[float, ...]
-_SCORES = ("scores", "score", "probabilities", "probability", "predict_proba")
-_LABELS = ("predicted_label", "label", "prediction", "predict", "class")
 
 
 @dataclass(frozen=True)
@@ -47,10 +43,12 @@ class Codec(ABC):
     Args:
         scores: how to read the scores of answers; None: nobody needs them.
         ranking: the output that is a ranked list; empty: the answer itself; None: answers are no rankings.
+        named: outputs whose values are read; the first one is the prediction, where the answer has no other.
     """
 
     scores: ClassScores | None = field(default=None, kw_only=True)
     ranking: str | None = field(default=None, kw_only=True)
+    named: tuple[str, ...] = field(default=(), kw_only=True)
     protocol: ClassVar[str]
     content_type: ClassVar[str] = "application/json"
     transport: ClassVar[str] = "http"
@@ -174,20 +172,45 @@ class Codec(ABC):
         return replace(self, ranking="")
 
     def ranked_part(self, body: bytes) -> Any:
-        """Of the body of an answer, the decoded JSON that is a ranking, in however many lists and names.
+        """Of the body of an answer, the decoded JSON that is a ranking or has the named outputs, in however
+        many lists and names.
 
         Raises:
             ValueError: there is none.
         """
         return part(body)
 
-    def read(self, body: bytes) -> tuple[str, Scores | None]:
-        """The prediction, and the scores where they are needed; raises as ``decode``.
+    def with_outputs(self, names: tuple[str, ...], ask: Callable[[str], Any]) -> Self:  # noqa: ARG002 - as above
+        """The same codec, which reads the values of outputs, too.
 
-        Of a ranking, the prediction is its text: see ``loadtest.data.ranking_text``.
+        Args:
+            names: of the outputs, in the order in which samples have their values.
+            ask: as for ``for_model``.
+
+        Raises:
+            ExperimentError: the model says that it has no such output.
+            TargetError: as ``for_model``.
+        """
+        return replace(self, named=names)
+
+    def decode_outputs(self, body: bytes) -> tuple[str, Scores]:
+        """The prediction and the values of ``named`` in the body of an answer.
+
+        Raises:
+            ValueError: as ``decode``, or an output is not there or no number.
+        """
+        values = named_values(self.ranked_part(body), self.named)
+        return label_text(values[0]), values
+
+    def read(self, body: bytes) -> tuple[str, Scores | None]:
+        """The prediction, and the scores or the values of named outputs where they are needed.
+
+        Raises as ``decode``. Of a ranking, the prediction is its text: see ``loadtest.data.ranking_text``.
         """
         if self.ranking is not None:
             return ranking_text(ranked_items(self.ranked_part(body))), None
+        if self.named:
+            return self.decode_outputs(body)
         if self.scores is None:
             return self.decode(body), None
         label, scores = self.decode_scores(body)
@@ -221,88 +244,3 @@ def register(name: str) -> Callable[[type[_C]], type[_C]]:
         return codec
 
     return known
-
-
-def prediction(body: bytes, *keys: str | int) -> str:
-    """The one prediction in a JSON answer to one row: below ``keys``, in however many lists and names.
-
-    Raises:
-        ValueError: there is none, or more than one.
-    """
-    return single(part(body, *keys))
-
-
-def part(body: bytes, *keys: str | int) -> Any:
-    """What stands below ``keys`` in a JSON answer.
-
-    Raises:
-        ValueError: there is nothing.
-    """
-    try:
-        data = orjson.loads(body)
-        for key in keys:
-            data = data[key]
-    except (LookupError, TypeError) as error:
-        raise ValueError(f"no {'.'.join(map(str, keys))} in the answer") from error
-    return data
-
-
-def one(rows: Any) -> Any:
-    """The answer to the one row that was sent.
-
-    Raises:
-        ValueError: there is none, or more than one.
-    """
-    if not isinstance(rows, list) or len(rows) != 1:
-        count = len(rows) if isinstance(rows, list) else "no"
-        raise ValueError(f"{count} elements where one prediction is expected")
-    return rows[0]
-
-
-def scored(data: Any, classes: ClassScores) -> tuple[str, Scores]:
-    """The one prediction and its scores in decoded JSON, in however many lists and names.
-
-    Scores are one number, a list, or stand under the names of the classes; beside a label or alone.
-
-    Raises:
-        ValueError: there are none, or not those of the classes; NoAnswer where an error stands there.
-    """
-    label, beside = None, False
-    while isinstance(data, dict) or (isinstance(data, list) and len(data) == 1 and _is_deep(data[0])):
-        if isinstance(data, list):
-            (data,) = data
-        elif name := next((name for name in _SCORES if name in data), None):
-            label = next((single(data[key]) for key in _LABELS if key in data), label)
-            data, beside = data[name], True
-        elif says_an_error(data):
-            raise NoAnswer(orjson.dumps(data).decode())
-        elif found := classes.by_name(data):
-            return label or classes.label(found), found
-        elif len(data) == 1:
-            (data,) = data.values()
-        else:
-            raise ValueError(f"no scores under {', '.join(data)}")
-    numbers = data if isinstance(data, list) else [data]
-    bare = len(numbers) == 1 and not beside and not isinstance(numbers[0], float)
-    # where a threshold makes the labels, 1 is a score that was rounded
-    if bare and (classes.threshold is None or numbers[0] not in (0, 1)):
-        raise ValueError(f"{numbers[0]!r} is a label, and no score")
-    scores = classes.ordered(numbers)
-    return classes.label(scores) if label is None else label, scores
-
-
-def _is_deep(data: Any) -> bool:
-    return isinstance(data, list | dict)
-
-
-def single(data: Any) -> str:
-    """The one prediction in decoded JSON; see ``prediction``."""
-    while isinstance(data, list | dict):
-        if isinstance(data, dict) and "predicted_label" in data:  # beside its score
-            data = data["predicted_label"]
-            continue
-        refuse_error(data)
-        if len(data) != 1:
-            raise ValueError(f"{len(data)} elements where one prediction is expected")
-        (data,) = data.values() if isinstance(data, dict) else data
-    return label_text(data)

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Self
 import orjson
 
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.codec import Codec, Scores, one, part, prediction, register, scored
+from loadtest.load.protocols.codec import Codec, register
+from loadtest.load.protocols.json_answers import Scores, one, part, prediction, scored
 
 
 @register("mlflow")

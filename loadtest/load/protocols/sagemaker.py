@@ -15,7 +15,8 @@ from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.codec import Codec, Scores, one, register, scored, single
+from loadtest.load.protocols.codec import Codec, register
+from loadtest.load.protocols.json_answers import Scores, one, scored, single
 
 
 @register("sagemaker")

@@ -44,6 +44,7 @@ def judged_by_the_judge(at, stable, candidate):
         "asked_before": pa.nulls(2 * n, pa.bool_()),
         "scores": pa.nulls(2 * n, pa.list_(pa.float32())),
         "ranking": pa.nulls(2 * n, pa.list_(pa.string())),
+        "outputs": pa.nulls(2 * n, pa.list_(pa.float64())),
     }  # fmt: skip
     samples = SampleSet(pa.table(columns).cast(SCHEMA))
     evidence = Evidence(*lay_out(experiment.load, samples, 0.0), True, 0, 40.0)

@@ -79,6 +79,7 @@ class Day:
             asked_before=np.full(n, -1, dtype=np.int8),
             scores=pa.nulls(n, pa.list_(pa.float32())),
             ranking=pa.nulls(n, pa.list_(pa.string())),
+            outputs=pa.nulls(n, pa.list_(pa.float64())),
         )
 
 

@@ -97,6 +97,7 @@ class Run:
                     "asked_before": pa.nulls(self.arrivals, pa.bool_()),
                     "scores": pa.nulls(self.arrivals, pa.list_(pa.float32())),
                     "ranking": pa.nulls(self.arrivals, pa.list_(pa.string())),
+                    "outputs": pa.nulls(self.arrivals, pa.list_(pa.float64())),
                 }
             )
         tables = [

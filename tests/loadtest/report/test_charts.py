@@ -24,6 +24,7 @@ def outcomes(latency, at, failed=None):
         asked_before=np.full(n, -1, dtype=np.int8),
         scores=pa.nulls(n, pa.list_(pa.float32())),
         ranking=pa.nulls(n, pa.list_(pa.string())),
+        outputs=pa.nulls(n, pa.list_(pa.float64())),
     )  # fmt: skip
 
 

@@ -8,10 +8,10 @@ import pytest
 from loadtest.errors import ExperimentError
 from loadtest.load.protocols import codec_from
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.codec import NoAnswer
 from loadtest.load.protocols.kserve_v1 import KServeV1
 from loadtest.load.protocols.mlflow import MLflow
 from loadtest.load.protocols.oip import OpenInference
+from loadtest.load.protocols.ranked_items import NoAnswer
 from loadtest.load.protocols.sagemaker import SageMaker
 
 BINARY, THREE = ("0", "1"), ("bird", "cat", "dog")

@@ -8,7 +8,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ExperimentError
 from loadtest.experiment.experiment import Data, Target
 from loadtest.load.protocols import PROTOCOLS
-from loadtest.load.protocols.codec import NoAnswer
+from loadtest.load.protocols.ranked_items import NoAnswer
 from loadtest.load.protocols.template import Template
 
 COLUMNS = ("age", "home city", "income", "member")
