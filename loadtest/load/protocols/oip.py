@@ -230,10 +230,9 @@ class OpenInference(Codec):
             raise ValueError(f"no {error} of an output in the answer") from error
         first = data.get(self.tensors_read[0]) if self.tensors_read else next(iter(data.values()), None)
         elements = first if isinstance(first, list) else [first]
-        several = len(elements) > 1
-        places = {str(place): element for place, element in enumerate(elements)} if several else {}
+        places = {str(place): element for place, element in enumerate(elements)}
         values = named_values({**places, **data}, self.named)
-        return (label_text(values[0]) if several else single(elements)), values
+        return (label_text(values[0]) if len(elements) > 1 else single(elements)), values
 
     def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:
         """Ask for the label and for the output of scores that the model's metadata names."""

@@ -98,6 +98,8 @@ def test_an_element_of_the_first_tensor_is_an_output_by_its_place():
     codec = oip(("1", "0"), ("variable", [-1, 2]))
     assert json.loads(codec.encode([1.0]))["outputs"] == [{"name": "variable"}]
     assert codec.read(told(variable=[2.5, 7.0])) == ("7", (7.0, 2.5))
+    # of one alone it is the same
+    assert oip(("0",), ("variable", [-1, 1])).read(told(variable=[2.5])) == ("2.5", (2.5,))
     # of unknown width, and of a server whose metadata names no outputs: the first answer shows it
     assert oip(("1",), ("variable", [-1, -1])).read(told(variable=[2.5, 7.0])) == ("7", (7.0,))
     unsaid = OpenInference("m", "x", "FP64").with_outputs(("low",), lambda _: {"inputs": []})
