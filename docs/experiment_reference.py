@@ -56,6 +56,12 @@ _ABOUT_GATES = """\
   them is in `pp`, or in `%` of stable's. What a metric is undefined for (`mape` of a label of 0) is refused
   before the load. `max_error`, the largest error of the rows that were sent, takes a bound only, and needs
   90% of the rows to pass.
+- `mae[output=price]`, and so any other error of a regression, is about one of several values per row: see
+  [Several values per row](bring-your-own-model.md#several-values-per-row). `[data.outputs]` names them.
+- `interval_coverage[lower=q05,upper=q95]` is the share of distinct rows whose true value lies between two
+  outputs, both ends included; `interval_width[lower=q05,upper=q95]` is how far these lie apart on average. A
+  request without an answer covers nothing and is as wide as the true values spread. An interval whose lower
+  end lies above its upper end covers nothing either; the gate's reason counts such rows.
 - `agreement` is the share of distinct rows on which the candidate answers as stable does, without any labels.
   Numbers count as the same if they differ by at most 0.1% of the spread of stable's answers. A row that only
   stable answers counts as different; one that stable does not answer is left out. It takes a bound only.
@@ -180,6 +186,8 @@ def _kind(field: FieldInfo) -> str:
         word = "list of text"
     elif kind.startswith(("tuple", "typing.Tuple")):
         word = "list of numbers"
+    elif kind.startswith("dict"):
+        word = "table of text"
     elif "Path" in kind:
         word = "path"
     elif "bool" in kind:
@@ -213,7 +221,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if field.default_factory is not None and isinstance(value, tuple):
         return "below"
-    if value is None or value == ():
+    if value is None or value in ((), {}):
         return "none"
     if units.request_sizes in _readers(field):
         return f"`{value[0][0]}`"

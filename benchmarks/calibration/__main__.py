@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.calibration import (
+    bounds,
     canary,
     control,
     latency,
@@ -36,6 +37,7 @@ SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
     "shares": shares.measure,
     "regression": regression.measure,
     "scores": scores.measure,
+    "bounds": bounds.measure,
     "slices": slices.measure,
     "rankings": rankings.measure,
     "whole_runs": whole_runs.measure,

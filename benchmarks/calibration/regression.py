@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -30,19 +31,29 @@ LOWER = (
     "mean_gamma_deviance",
 )
 HIGHER = ("r2", "explained_variance")
+WIDTH, COVERAGE = "interval_width[lower=low,upper=high]", "interval_coverage[lower=low,upper=high]"
+INTERVALS = (WIDTH, COVERAGE)
+HALF = math.exp(1.645 * 0.22) - 1
+"""Of an interval, its half as a share of its centre, so that it covers about 90%."""
 
 Floats = NDArray[np.float64]
 
 
-def measure(runs: int, seed: int, names: Iterable[str] = (*LOWER, *HIGHER)) -> list[dict[str, Any]]:
+def measure(
+    runs: int, seed: int, names: Iterable[str] = (*LOWER, *HIGHER, *INTERVALS)
+) -> list[dict[str, Any]]:
     """Each metric, four times as many runs as asked for."""
-    order = (*LOWER, *HIGHER)
+    order = (*LOWER, *HIGHER, *INTERVALS)
     return [one(name, 4 * runs, np.random.default_rng([seed, order.index(name)])) for name in names]
 
 
 def one(name: str, runs: int, rng: np.random.Generator) -> dict[str, Any]:
     """One metric: two versions whose errors are alike on a row, as those of real versions are."""
-    gate = Gate.parse(f"{name} >= stable - 0" if name in HIGHER else f"{name} <= stable + 0%")
+    gate = Gate.parse(
+        f"{name} >= stable - 0{'pp' if name == COVERAGE else ''}"
+        if name in (*HIGHER, COVERAGE)
+        else f"{name} <= stable + 0%"
+    )
     sign, rows = (-1, MORE_ROWS) if gate.higher_is_better else (1, ROWS)
     margin = float(np.mean([sign * _estimate(gate, MANY, WORSE, rng).value for _ in range(5)]))
 
@@ -54,7 +65,7 @@ def one(name: str, runs: int, rng: np.random.Generator) -> dict[str, Any]:
     equal = ends(1.0)
     shown = f"{margin:.3f}" if gate.higher_is_better else f"{100 * margin:.0f}%"
     return {
-        "what": f"{name} within {shown} of stable's",
+        "what": f"{gate.entry.name if gate.outputs else name} within {shown} of stable's",
         "size": f"{rows:,} rows",
         "runs": runs,
         "alarm": float(np.mean(equal[:, 0] > 0)),
@@ -68,12 +79,24 @@ def _estimate(gate: Gate, rows: int, worse: float, rng: np.random.Generator) -> 
     shared = rng.normal(0, 0.2, rows)
     factors = (shared + rng.normal(0, 0.1, rows), worse * (shared + rng.normal(0, 0.1, rows)))
     at = np.linspace(0, 60, rows)
-    stable, candidate = (_outcomes(labels * np.exp(factor), at) for factor in factors)
+    # of intervals, the candidate's are wider, or too narrow for what they are to cover
+    scales = (1.0, 1 / worse if gate.higher_is_better else worse) if gate.outputs else ()
+    if scales:
+        factors = (factors[0], shared + rng.normal(0, 0.1, rows))
+    halves = [HALF * scale * np.exp(rng.normal(0, 0.1, rows)) for scale in scales]
+    stable, candidate = (
+        _outcomes(labels * np.exp(factor), at, halves[i] if halves else None)
+        for i, factor in enumerate(factors)
+    )
     return measure_gate(gate, _run(labels, Evidence(stable, candidate, True, 0, 60.0))).estimate
 
 
-def _outcomes(answers: Floats, at: Floats) -> Outcomes:
+def _outcomes(answers: Floats, at: Floats, halves: Floats | None) -> Outcomes:
     rows = len(answers)
+    outputs = pa.nulls(rows, pa.list_(pa.float64()))
+    if halves is not None:
+        ends = np.column_stack([answers * (1 - halves), answers * (1 + halves)])
+        outputs = pa.ListArray.from_arrays(pa.array(np.arange(0, 2 * rows + 1, 2, np.int32)), ends.ravel())
     no, nulls = np.zeros(rows, dtype=bool), pa.nulls(rows, pa.string())
     return Outcomes(
         row=np.arange(rows, dtype=np.int32),
@@ -90,12 +113,14 @@ def _outcomes(answers: Floats, at: Floats) -> Outcomes:
         scores=pa.nulls(rows, pa.list_(pa.float32())),
         ranking=pa.nulls(rows, pa.list_(pa.string())),
         size=one_row_each(rows),
+        outputs=outputs,
     )
 
 
 def _run(labels: Floats, evidence: Evidence) -> Run:
     x = np.arange(len(labels), dtype=np.float64)
-    dataset = Dataset(Path("none"), x[:, None], ("x",), labels, None, pa.table({"x": x}))
+    truths = {"low": labels, "high": labels}
+    dataset = Dataset(Path("none"), x[:, None], ("x",), labels, None, pa.table({"x": x}), truths=truths)
     load = LoadFacts(offered_rps=10, achieved_rps=10, duration_s=60.0)
     return Run(_EXPERIMENT, dataset, RunFacts(backend="local", load=load), evidence)
 
@@ -104,7 +129,7 @@ _EXPERIMENT = Experiment.parse(
     {
         "name": "calibration",
         "model": {"name": "none", "folder": "none"},
-        "data": {"path": "none", "task": "regression"},
+        "data": {"path": "none", "task": "regression", "outputs": {"low": "y", "high": "y"}},
     },
     "calibration",
 )

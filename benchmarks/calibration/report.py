@@ -35,6 +35,7 @@ def tables(results: Results) -> dict[str, str]:
         "shares": _shares,
         "regression": _regression,
         "scores": _scores,
+        "bounds": _bounds,
         "slices": _slices,
         "rankings": _scores,
         "whole_runs": _whole_runs,
@@ -141,6 +142,20 @@ def _scores(rows: Rows) -> str:
         ),
         [(r["what"], r["size"], str(r["runs"]), *(percent(r[k]) for k in keys)) for r in rows],
     )
+
+
+def _bounds(rows: Rows) -> str:
+    return _table(
+        ("gate, true value", "size", "runs", "alarm at that bound", "wrong PASS at that bound",
+         "PASS with more room"),
+        [
+            (
+                r["what"], r["size"], str(r["runs"]), percent(r["alarm"]), percent(r["wrong_pass"]),
+                f"{percent(r['pass_room'])} ({r['room']:g})",
+            )
+            for r in rows
+        ],
+    )  # fmt: skip
 
 
 def _slices(rows: Rows) -> str:

@@ -124,6 +124,7 @@ def simulated(
                 "scores": pa.nulls(n, SCHEMA.field("scores").type),
                 "ranking": pa.nulls(n, SCHEMA.field("ranking").type),
                 **dict.fromkeys(("place", "request_rows"), pa.nulls(n, pa.int16())),
+                "outputs": pa.nulls(n, SCHEMA.field("outputs").type),
             }
         )
     tables = [

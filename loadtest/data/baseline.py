@@ -22,7 +22,7 @@ from loadtest.experiment.role import Role
 
 
 class ScoredAnswer(NamedTuple):
-    """An answer of a version that is asked for scores, too."""
+    """An answer of a version that is asked for scores, too, or for the values of outputs."""
 
     text: str
     scores: tuple[float, ...]
@@ -58,10 +58,14 @@ class Comparison:
         self._texts = pa.array(texts, pa.string())
         scores = [answer.scores if isinstance(answer, ScoredAnswer) else None for answer in known]
         self._scores = None
-        if any(scores):
-            self._scores = as_matrix(pa.array(scores, pa.list_(pa.float32())))
-            self._near_scores = Nearness(self._scores.ravel(), SCORE_TOLERANCE)
         self._numbers = numbers(self._texts) if dataset.labels.dtype.kind == "f" else None
+        if any(scores) and self._numbers is None:
+            self._scores = as_matrix(pa.array(scores, pa.list_(pa.float32())))
+            self._near_scores = [Nearness(self._scores.ravel(), SCORE_TOLERANCE)] * self._scores.shape[1]
+        elif any(scores):
+            # each output has a spread of its own
+            self._scores = as_matrix(pa.array(scores, pa.list_(pa.float64())))
+            self._near_scores = [Nearness(output, TOLERANCE) for output in self._scores.T]
         self._near = None if self._numbers is None else Nearness(self._numbers, TOLERANCE)
 
     def of(self, rows: pa.Array) -> pa.Array:
@@ -91,18 +95,19 @@ class Comparison:
         Args:
             rows: shape (n,).
             predictions: as text.
-            scores: a list per prediction, null where there is none; None: only predictions are compared.
+            scores: a list of scores or of outputs per prediction, null where there is none; None: only
+                predictions are compared.
         """
         baseline = self.of(rows)
         same = pc.equal(predictions, baseline)
+        if self._numbers is not None and self._near is not None:
+            close = self._near.of(numbers(predictions), self._numbers[np.asarray(rows)])
+            same = pc.or_(same, pa.array(close))
         if self._scores is not None and scores is not None:
             known, got = self._scores[np.asarray(rows)], as_matrix(scores, self._scores.shape[1])
-            near = self._near_scores.of(got, known) | np.isnan(known)
-            return pc.and_(same, pa.array(near.all(axis=1)))
-        if self._numbers is None or self._near is None:
-            return same
-        near = self._near.of(numbers(predictions), self._numbers[np.asarray(rows)])
-        return pc.or_(same, pa.array(near))
+            near = [each.of(got[:, i], known[:, i]) for i, each in enumerate(self._near_scores)]
+            same = pc.and_(same, pa.array((np.column_stack(near) | np.isnan(known)).all(axis=1)))
+        return same
 
 
 def with_scores(text: str | None, scores: Sequence[float] | NDArray[np.float64]) -> str | None:

@@ -89,3 +89,13 @@ def _is_float(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def cell_text(cell: object) -> str:
+    """A cell as a slice names it; a missing one reads as nothing."""
+    if cell is None:
+        return ""
+    try:
+        return label_text(cell)
+    except ValueError:
+        return str(cell)

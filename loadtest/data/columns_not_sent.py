@@ -27,7 +27,7 @@ def left_out_of(file: TableFile) -> dict[str, str]:
 
 def not_sent(table: pa.Table, names: Iterable[str], data: Data, left_out: Mapping[str, str]) -> list[str]:
     """The line that says which columns are not sent, and why; empty where all are."""
-    sent = {*names, data.label_column, data.value}
+    sent = {*names, *data.outcome_columns}
     why = {name: reason for name, reason in left_out.items() if name not in sent}
     for name in table.column_names:
         if name not in sent and name not in why:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from contract.label_text import label_text
 from loadtest.data.class_order import in_order, is_yes_last, named_classes
-from loadtest.data.column_arrays import as_matrix, floats_of, labels_of, matrix_or_none
-from loadtest.data.columns_not_sent import left_out_of, no_features, not_sent, shown
+from loadtest.data.column_arrays import as_matrix, cell_text, floats_of, labels_of, matrix_or_none
+from loadtest.data.columns_not_sent import left_out_of, listed, no_features, not_sent, shown
 from loadtest.data.recorded import Recorded, recorded_in
 from loadtest.data.relevance import Relevance
 from loadtest.data.row_content import codes_of, contents
@@ -57,6 +57,7 @@ class Dataset:
         ranked: answers are ranked lists.
         relevant: of a ranking, what the labels say; None where there are none.
         recorded: when a log sent which row, where the file is made from one.
+        truths: of outputs by name, the true values, shape (rows,); several outputs may share a column.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class Dataset:
     ranked: bool = False
     relevant: Relevance | None = None
     recorded: Recorded | None = None
+    truths: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels) or int(self.columns.num_rows)
@@ -138,7 +140,7 @@ class Dataset:
         # a table made by hand may have a column of several chunks after all
         cells = pa.concat_arrays(cells.chunks) if isinstance(cells, pa.ChunkedArray) else cells
         encoded = cells if pa.types.is_dictionary(cells.type) else cells.dictionary_encode()
-        texts = [_cell_text(cell) for cell in encoded.dictionary.to_pylist()]
+        texts = [cell_text(cell) for cell in encoded.dictionary.to_pylist()]
         codes = pc.fill_null(encoded.indices.cast(pa.int64()), len(texts)).to_numpy(zero_copy_only=False)
         return codes, [*texts, ""] if encoded.null_count else texts
 
@@ -160,8 +162,9 @@ class Dataset:
 
     @cached_property
     def content(self) -> NDArray[np.intp]:
-        """For each row the first row with the same features and label, shape (rows,)."""
-        return contents(self._codes, self.labels if self.labelled else np.zeros(len(self)))
+        """For each row the first row with the same features and outcomes, shape (rows,)."""
+        codes = np.column_stack([self._codes, *self.truths.values()]) if self.truths else self._codes
+        return contents(codes, self.labels if self.labelled else np.zeros(len(self)))
 
     @cached_property
     def request(self) -> NDArray[np.intp]:
@@ -195,11 +198,12 @@ class Dataset:
         """
         labels_are_text, ranked = data.task != "regression", data.task == "ranking"
         label = data.label_column
-        asked = [name for name in (label, data.value, *data.features) if name]
+        asked = [name for name in (label, data.value, *data.features, *data.outputs.values()) if name]
         as_text = {label} if labels_are_text else ()
         nested = label if ranked else None
         file = read_table_file(data.path, content, wanted=asked, as_text=as_text, nested=nested)
-        labelled = data.label is not None or label in file.names or _hides_its_label(file)
+        named = data.label is not None or bool(data.outputs)
+        labelled = named or label in file.names or _hides_its_label(file)
         asked = asked if labelled else asked[1:]
         for name in asked:
             _check_there(file, name, data.path)
@@ -220,7 +224,7 @@ class Dataset:
             column.name
             for column in file.columns.values()
             if (column.is_number or (every and column.holds is None))
-            and column.name not in (label, data.value, *file.index)
+            and column.name not in (*data.outcome_columns, *file.index)
         )
         left_out = left_out_of(file)
         if not names:
@@ -258,6 +262,7 @@ class Dataset:
             ranked=ranked,
             relevant=relevant,
             recorded=recorded_in(data.path, content),
+            truths={output: floats_of(table, name, data.path) for output, name in data.outputs.items()},
         )
 
 
@@ -298,12 +303,3 @@ def _check_doubles(file: TableFile, path: Path) -> None:
                 f"{path}: column {name!r} stands there {len(same)} times; rename or drop all but one, or "
                 "name the columns to send, without it, under [data] features"
             )
-
-
-def _cell_text(cell: object) -> str:
-    if cell is None:
-        return ""
-    try:
-        return label_text(cell)
-    except ValueError:
-        return str(cell)

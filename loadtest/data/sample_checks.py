@@ -56,19 +56,19 @@ def problem_of(parts: Callable[..., Iterator[pa.Table]], names: Sequence[str]) -
 
 
 class _Lists(NamedTuple):
-    """What all samples together have: the most scores of any, and whether any has a ranking."""
+    """What all samples together have: the most scores and outputs of any, and whether any has a ranking."""
 
-    most: int
+    most: dict[str, int]
     ranked: bool
 
     @classmethod
     def of(cls, parts: Callable[..., Iterator[pa.Table]]) -> _Lists:
-        most, ranked = 0, False
-        for part in parts("scores", "ranking"):
-            scores, ranking = part["scores"], part["ranking"]
-            if scores.null_count < len(scores):
-                most = max(most, pc.max(pc.list_value_length(scores)).as_py())
-            ranked = ranked or ranking.null_count < len(ranking)
+        most, ranked = dict.fromkeys(("scores", "outputs"), 0), False
+        for part in parts("ranking", *most):
+            for name in most:
+                if part[name].null_count < len(part[name]):
+                    most[name] = max(most[name], pc.max(pc.list_value_length(part[name])).as_py())
+            ranked = ranked or part["ranking"].null_count < part.num_rows
         return cls(most, ranked)
 
 
@@ -104,9 +104,13 @@ def _problems(table: pa.Table, lists: _Lists) -> Iterator[tuple[Flags, Callable[
     failed, answered = (np.asarray(pc.is_valid(table[name])) for name in ("error", "prediction"))
     yield failed & answered, lambda at: f"it failed ({table['error'][at]}) and yet has an answer"
     yield ~failed & ~answered, lambda _: "it did not fail and yet has no answer"
-    scores = table["scores"].combine_chunks()
-    if scores.null_count < len(scores):
-        yield from _score_problems(scores, failed, lists.most)
+    for name, most in lists.most.items():
+        numbers = table[name].combine_chunks()
+        if numbers.null_count < len(numbers):
+            yield from _number_problems(name, numbers, failed, most)
+    if lists.most["outputs"]:
+        given = np.asarray(pc.is_valid(table["outputs"]))
+        yield ~failed & ~given, lambda _: "it has no outputs, others have some"
     ranking = table["ranking"].combine_chunks()
     if lists.ranked:
         ranked = np.asarray(pc.is_valid(ranking))
@@ -122,22 +126,23 @@ def _problems(table: pa.Table, lists: _Lists) -> Iterator[tuple[Flags, Callable[
     yield failed & right, lambda at: f"it failed ({table['error'][at]}) and yet is correct"
 
 
-def _score_problems(
-    scores: pa.Array, failed: Flags, most: int
+def _number_problems(
+    name: str, lists: pa.Array, failed: Flags, most: int
 ) -> Iterator[tuple[Flags, Callable[[int], str]]]:
-    scored, counts = (
-        np.asarray(pc.is_valid(scores)),
-        np.asarray(pc.fill_null(pc.list_value_length(scores), 0)),
+    """Of the lists of scores or of outputs; one score may stand for two."""
+    given, counts = (
+        np.asarray(pc.is_valid(lists)),
+        np.asarray(pc.fill_null(pc.list_value_length(lists), 0)),
     )
-    yield failed & scored, lambda _: "it failed and yet has scores"
+    yield failed & given, lambda _: f"it failed and yet has {name}"
     yield (
-        scored & (counts != most) & (counts != 1),
-        lambda at: f"it has {counts[at]} scores, others have {most}",
+        given & (counts != most) & ((counts != 1) | (name == "outputs")),
+        lambda at: f"it has {counts[at]} {name}, others have {most}",
     )
-    finite = np.isfinite(np.asarray(pc.fill_null(pc.list_flatten(scores), np.nan)))
-    wrong = np.zeros(len(scores), dtype=bool)
-    wrong[np.asarray(pc.list_parent_indices(scores))[~finite]] = True
-    yield wrong, lambda at: f"its scores are {scores[at]}"
+    finite = np.isfinite(np.asarray(pc.fill_null(pc.list_flatten(lists), np.nan)))
+    wrong = np.zeros(len(lists), dtype=bool)
+    wrong[np.asarray(pc.list_parent_indices(lists))[~finite]] = True
+    yield wrong, lambda at: f"its {name} are {lists[at]}"
 
 
 def _not_finite(table: pa.Table, name: str, place: int) -> str:

@@ -65,9 +65,11 @@ SCHEMA = pa.schema(
         # of a request of several rows: the place of this one in it, from 0, and how many they are; else null
         pa.field("place", pa.int16()),
         pa.field("request_rows", pa.int16()),
+        # the values of ``Data.outputs``, in their order; null where there are none, or no answer
+        pa.field("outputs", pa.list_(pa.float64())),
     ]
 )
-_LATER = ("request_id", "baseline", "asked_before", "scores", "ranking", "place", "request_rows")
+_LATER = ("request_id", "baseline", "asked_before", "scores", "ranking", "place", "request_rows", "outputs")
 _Number = TypeVar("_Number", bound=np.generic)
 
 
@@ -158,9 +160,9 @@ class SampleSet:
         return SampleSet(table)
 
     def without_lists(self) -> SampleSet:
-        """The same samples with neither scores nor rankings, which whoever follows a run does not need."""
+        """The same samples without scores, rankings and outputs, which who follows a run does not need."""
         table = self.table
-        for name in ("scores", "ranking"):
+        for name in ("scores", "ranking", "outputs"):
             place = SCHEMA.get_field_index(name)
             none = pa.nulls(len(self), SCHEMA.field(place).type)
             table = table.set_column(place, SCHEMA.field(place), none)
@@ -187,10 +189,9 @@ class SampleSet:
         """Whether any sample has scores."""
         return any(chunk.null_count < len(chunk) for chunk in self.chunks("scores"))
 
-    @property
-    def scores_each(self) -> int:
-        """The most scores that a sample has."""
-        longest = (pc.max(pc.list_value_length(chunk)).as_py() or 0 for chunk in self.chunks("scores"))
+    def longest(self, name: str) -> int:
+        """The most numbers that a sample has in a column of lists, ``scores`` or ``outputs``."""
+        longest = (pc.max(pc.list_value_length(chunk)).as_py() or 0 for chunk in self.chunks(name))
         return int(max(longest, default=0))
 
     def where(self, mask: NDArray[np.bool_]) -> SampleSet:

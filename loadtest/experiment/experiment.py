@@ -146,6 +146,15 @@ class Experiment(Part):
             )
         return self
 
+    @model_validator(mode="after")
+    def _several_rows_have_one_value_each(self) -> Self:
+        if self.data.outputs and self.load.most_rows > 1:
+            raise ValueError(
+                "[load] rows_per_request does not go with [data.outputs]: of several rows in a request one "
+                "value each is read; leave one of them out"
+            )
+        return self
+
     @property
     def roles(self) -> tuple[Role, ...]:
         """Who gets the rows: stable, candidate, and control where there is one."""
@@ -164,8 +173,8 @@ class Experiment(Part):
 
     @property
     def follows_lists(self) -> bool:
-        """Whether scores and rankings are needed while the load lasts, and not only at its end."""
-        return self.load.until_decided and any(g.of_lists and g.interim != "scored" for g in self.gates)
+        """Whether scores, rankings and outputs are needed while the load lasts, and not only at its end."""
+        return self.load.until_decided and any(g.reads_lists and g.interim != "scored" for g in self.gates)
 
     def with_absolute_data(self) -> Experiment:
         """The same experiment, fit to be read from another folder."""

@@ -2,7 +2,8 @@
 
 Grammar::
 
-    gate      = metric [ "@" place ] { "[" argument "]" } [ "[" column "=" value "]" ] operator bound
+    gate      = metric [ "@" place ] { "[" arguments "]" } [ "[" column "=" value "]" ] operator bound
+    arguments = argument { "," argument }
     place     = whole number | metric "=" number
     operator  = "<=" | ">=" | "=="
     bound     = quantity | "stable" [ ( "+" | "-" ) quantity ]
@@ -13,8 +14,8 @@ points, ``p99 <= 200ms`` an absolute bound, ``accuracy[segment=new] >= stable - 
 whose column ``segment`` reads ``new``. Column and value are written as they are, brackets and blanks inside
 included: ``accuracy[age=(17, 25]] >= 80%``. In double quotes they may hold anything, such as ``=`` in a
 column's name or blanks at an end: ``["rate=x"=" a"]``; ``""`` is a quote in them. Which metrics there are, in
-which units, and which of them take arguments (``top_k_accuracy@5``, ``precision@recall=0.9``), stands in
-``loadtest.experiment.metrics``.
+which units, and which of them take arguments (``top_k_accuracy@5``, ``precision@recall=0.9``,
+``mae[output=price]``, ``interval_coverage[lower=q05,upper=q95]``), stands in ``loadtest.experiment.metrics``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pydantic import BeforeValidator, PlainSerializer
 
 from loadtest.errors import GateError
 from loadtest.experiment.gate_name import arguments_and_slice, metric_name
-from loadtest.experiment.metrics import METRICS, Interim, Metric, find, why_unknown
+from loadtest.experiment.metrics import METRICS, OUTPUTS, Interim, Metric, find, why_unknown
 
 _BASE = {"ms": 0.001, "s": 1.0, "%": 0.01, "pp": 0.01, "/s": 1.0, "": 1.0, "m": 2.0**20, "g": 2.0**30}
 _QUANTITY = r"(\d+(?:\.\d+)?)\s*(ms|s|%|pp|/s|m|g)?"
@@ -94,6 +95,17 @@ class Gate:
     def needs_scores(self) -> bool:
         """Whether labels alone do not suffice."""
         return "scores" in self.entry.needs or any(key == "scores" for key, _ in self.arguments)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs that it is about, in the order of ``Metric.takes``; none: the answer itself."""
+        named = dict(self.arguments)
+        return tuple(named[key] for key in OUTPUTS if key in named)
+
+    @property
+    def reads_lists(self) -> bool:
+        """Whether it reads the list of an answer: a ranking, or the values of outputs."""
+        return self.of_lists or bool(self.outputs)
 
     @property
     def of_lists(self) -> bool:

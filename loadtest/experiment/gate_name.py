@@ -8,7 +8,7 @@ from loadtest.errors import GateError
 from loadtest.experiment.metrics import Metric
 
 _QUOTED = r'"((?:[^"]|"")*)"'
-_ARGUMENT = re.compile(r"^\[\s*(?:([^=\[\]\"]+)=)?([^=\[\]\"]+)\](?=\s*(?:\[|$))")
+_ARGUMENT = re.compile(r"^\[([^\[\]\"]+)\](?=\s*(?:\[|$))")
 _ARGUMENT_AT_END = re.compile(rf"\]\s*{_ARGUMENT.pattern[1:]}$")
 _SLICE = re.compile(rf"\[\s*(?:{_QUOTED}|([^=\"][^=]*?))\s*=\s*(?:{_QUOTED}|(.*?))\s*\]", re.DOTALL)
 
@@ -65,23 +65,39 @@ def arguments_and_slice(
     for key, example in (("@", "@10"), ("[]", "[0.9]"), ("=", "=0.9")):
         if key in entry.takes and key not in found:
             raise GateError(f"{entry.name} lacks its number; write for example {entry.name}{example}")
+    for key in ("lower", "upper"):
+        if key in entry.takes and key not in found:
+            raise GateError(
+                f"{entry.name} lacks its {key} output; write for example {entry.name}[lower=q05,upper=q95]"
+            )
+    if "lower" in found and found["lower"] == found["upper"]:
+        raise GateError(f"{found['lower']} is both ends of the interval; name the other one")
     return tuple(found.items()), (column, value)
 
 
 def _without_arguments(brackets: str, entry: Metric, found: dict[str, str]) -> str:
     """Take the metric's own arguments off both ends; returns the slice."""
     for pattern in (_ARGUMENT, _ARGUMENT_AT_END):
-        while match := pattern.search(brackets):
-            key, text = (match[1].strip() if match[1] else "[]"), match[2].strip()
-            at_end = pattern is _ARGUMENT_AT_END
+        at_end = pattern is _ARGUMENT_AT_END
+        while (match := pattern.search(brackets)) and (arguments := _arguments(match[1], entry)):
             # what a slice's value ends with may look like an argument
-            if key not in entry.takes and (key != "[]" or at_end):
+            if any(key not in entry.takes and (key != "[]" or at_end) for key, _ in arguments):
                 break
-            if key in found:
-                raise GateError(f"[{match[0].strip('[ ]')}] is one too many")
-            found[key] = text
+            for key, text in arguments:
+                if key in found:
+                    raise GateError(f"[{match[1].strip()}] is one too many")
+                found[key] = text
             brackets = (brackets[: match.start() + 1] if at_end else brackets[match.end() :]).strip()
     return brackets
+
+
+def _arguments(content: str, entry: Metric) -> list[tuple[str, str]]:
+    """Keys and texts of the arguments in one pair of brackets, by commas; none: they hold something else."""
+    parts = [part.partition("=") for part in content.split(",")]
+    if not all(key.strip() in entry.takes and sign for key, sign, _ in parts):
+        parts = [content.partition("=")]
+    found = [(key.strip(), text.strip()) if sign else ("[]", key.strip()) for key, sign, text in parts]
+    return [] if any(not text or "=" in text for _, text in found) else found
 
 
 def quoted(text: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.experiment.other_scorers import why_not
+from loadtest.experiment.other_scorers import ALIASES, why_not
 from loadtest.experiment.units import (
     COUNT,
     LATENCY,
@@ -36,6 +36,8 @@ from loadtest.experiment.units import (
 from loadtest.stats import row_errors, scores
 
 Floats = NDArray[np.float64]
+OUTPUTS = ("output", "lower", "upper")
+"""The arguments that name an output of a version."""
 Interim = Literal["estimated", "bets", "counted", "read", "scored"]
 
 
@@ -71,7 +73,7 @@ class Metric:
         quantile: of a latency, the quantile.
         takes: the arguments of its name: ``@`` a whole number (``ndcg@10``), ``[]`` a number
             (``pinball[0.9]``), ``=`` a share (``precision@recall=0.9``), any other a
-            named one, which may be left out (``mae[output=price]``).
+            named one (``mae[output=price]``), which may be left out; not so ``lower`` and ``upper``.
         between: the number in the name lies between these.
         per_row: of a regression, each row's part, from labels and answers of shape (n,), and the number in
             brackets where it takes one; not finite where the metric is undefined.
@@ -117,7 +119,8 @@ def _of_labels(name: str, *needs: str) -> Metric:
 def _of_numbers(name: str, per_row: Callable[..., Floats], *needs: str, **more: Any) -> Metric:
     """The error of a regression: lower is better, 0 is best."""
     entry = Metric(name, NUMBER, "lower", "regression", task="regression", needs=needs, best=0.0)
-    return replace(entry, useless=None, per_row=per_row, **more)
+    takes = ("output", *more.pop("takes", ()))
+    return replace(entry, useless=None, per_row=per_row, takes=takes, **more)
 
 
 def _of_scores(
@@ -176,17 +179,11 @@ METRICS: Mapping[str, Metric] = {
         Metric(
             *("value", NUMBER, "higher", "value"), task="classification", also="ranking", needs=("value",)
         ),
-        Metric(
-            *("mae", NUMBER, "lower", "regression"), task="regression", best=0.0, useless=None,
-            per_row=row_errors.absolute,
-        ),
-        Metric(
-            *("rmse", NUMBER, "lower", "regression"), task="regression", best=0.0, useless=None,
-            per_row=row_errors.squared, of_sums=scores.root_mean,
-        ),
+        _of_numbers("mae", row_errors.absolute),
+        _of_numbers("rmse", row_errors.squared, of_sums=scores.root_mean),
         Metric(
             *("r2", SCORE, "higher", "regression"), task="regression", best=1.0, needs=("vary",),
-            per_row=row_errors.squared, of_sums=scores.r2,
+            per_row=row_errors.squared, of_sums=scores.r2, takes=("output",),
         ),
         _of_numbers("mape", row_errors.percentage, "labels other than 0", quantity=RELATIVE),
         _of_numbers("smape", row_errors.symmetric_percentage, quantity=RELATIVE),
@@ -198,10 +195,19 @@ METRICS: Mapping[str, Metric] = {
         Metric(
             *("explained_variance", SCORE, "higher", "regression"), task="regression", best=1.0,
             needs=("vary",), per_row=row_errors.squared_about_mean, of_sums=scores.explained_variance,
+            takes=("output",),
         ),
         _of_numbers(
             "max_error", row_errors.absolute, test="largest_error", interim="counted",
             absolute="one row decides the largest error of each version, so their difference has no interval",
+        ),
+        Metric(
+            *("interval_coverage", SHARE, "higher", "interval_coverage"),
+            task="regression", interim="bets", best=1.0, takes=("lower", "upper"),
+        ),
+        Metric(
+            *("interval_width", NUMBER, "lower", "interval_width"),
+            task="regression", best=0.0, useless=None, takes=("lower", "upper"),
         ),
         Metric(
             *("agreement", SHARE, "higher", "agreement"), interim="bets", live="pairs", best=1.0,
@@ -254,23 +260,6 @@ METRICS: Mapping[str, Metric] = {
 QUALITY = {"classification": "accuracy", "regression": "mae", "ranking": "ndcg@10"}
 """The metric that stands for the quality of answers where a page has room for one."""
 
-_ALIASES = {
-    "r²": "r2",
-    "errors": "error_rate",
-    "throttled": "cpu_throttled",
-    "mean_absolute_error": "mae",
-    "mean_absolute_percentage_error": "mape",
-    "median_absolute_error": "median_ae",
-    "root_mean_squared_error": "rmse",
-    "root_mean_squared_log_error": "rmsle",
-    "mean_pinball_loss": "pinball",
-    "poisson_deviance": "mean_poisson_deviance",
-    "gamma_deviance": "mean_gamma_deviance",
-    "cohen_kappa_score": "cohen_kappa",
-    "latency": "p99",
-    "median": "p50",
-}
-
 
 def find(name: str, table: Mapping[str, Metric] = METRICS, *, ranked: bool = False) -> Metric | None:
     """The entry of a metric, or of a quantile of latency: ``p10`` to ``p99``, ``p995`` and beyond.
@@ -297,10 +286,11 @@ def why_unknown(name: str) -> str:
         return f"{name} lacks its k; write for example {name}@10"
     if name == "coverage":
         return (
-            "coverage of the catalogue grows with the rows that are sent, so it has no interval and can be "
-            "no gate; each gate on a ranking reports it, such as ndcg@10"
+            "coverage of predicted intervals is interval_coverage[lower=q05,upper=q95]; that of a catalogue "
+            "grows with the rows that are sent, so it has no interval and can be no gate, and each gate on a "
+            "ranking reports it, such as ndcg@10"
         )
-    near = _ALIASES.get(name) or next(iter(difflib.get_close_matches(name, METRICS, 1)), None)
+    near = ALIASES.get(name) or next(iter(difflib.get_close_matches(name, METRICS, 1)), None)
     if near:
         return f"unknown metric {name!r}; did you mean {near!r}?"
     return f"unknown metric {name!r}; there are p50, p95, p99, {', '.join(METRICS)}"

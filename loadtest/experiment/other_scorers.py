@@ -1,7 +1,28 @@
-"""Scorers of scikit-learn that are no gates: why, and what to write instead."""
+"""Other names of metrics, and scorers of scikit-learn that are no gates: why, and what to write instead."""
 
 from __future__ import annotations
 
+ALIASES = {
+    "r²": "r2",
+    "errors": "error_rate",
+    "throttled": "cpu_throttled",
+    "mean_absolute_error": "mae",
+    "mean_absolute_percentage_error": "mape",
+    "median_absolute_error": "median_ae",
+    "root_mean_squared_error": "rmse",
+    "root_mean_squared_log_error": "rmsle",
+    "mean_pinball_loss": "pinball",
+    "picp": "interval_coverage",
+    "regression_coverage_score": "interval_coverage",
+    "regression_mean_width_score": "interval_width",
+    "width": "interval_width",
+    "poisson_deviance": "mean_poisson_deviance",
+    "gamma_deviance": "mean_gamma_deviance",
+    "cohen_kappa_score": "cohen_kappa",
+    "latency": "p99",
+    "median": "p50",
+}
+"""What a metric is called elsewhere."""
 _BACKWARDS = {
     "neg_mean_absolute_error": "mae",
     "neg_root_mean_squared_error": "rmse",

@@ -36,8 +36,12 @@ class Data(Part):
     path: Path
     """CSV, Parquet or JSON, one object per row; also as `.gz`."""
     label: str | None = None
-    """The column of the true outcome. If absent: `label`. A file without such a column has no labels: only
-    gates that need none can be judged, such as `agreement`."""
+    """The column of the true outcome. If absent: that of the first of `outputs`, else `label`. A file without
+    such a column has no labels: only gates that need none can be judged, such as `agreement`."""
+    outputs: dict[str, str] = Field(default_factory=dict)
+    """Of a regression that gives several values per row, those to compare: the output's name and the column
+    of its true value. Several outputs may share a column, such as quantiles of one outcome. A server that
+    does not name its values has them under their places, from `0`."""
     value: str | None = None
     """The column of what a right answer to the row earns, for the gate `value`."""
     features: tuple[str, ...] = ()
@@ -62,10 +66,25 @@ class Data(Part):
             raise ValueError("a threshold makes labels of scores, and a regression has none; leave it out")
         return self
 
+    @model_validator(mode="after")
+    def _outputs_are_numbers(self) -> Data:
+        if self.outputs and self.task != "regression":
+            raise ValueError(
+                'outputs are the values of a regression; set task = "regression", or leave them out'
+            )
+        return self
+
     @property
     def label_column(self) -> str:
         """The name of the label column, if there is one."""
-        return self.label or "label"
+        return self.label or next(iter(self.outputs.values()), "label")
+
+    @property
+    def outcome_columns(self) -> tuple[str, ...]:
+        """The columns that say what became of a row, which no model is sent."""
+        return tuple(
+            dict.fromkeys([self.label_column, *self.outputs.values(), *([self.value] if self.value else [])])
+        )
 
 
 class Versions(Part):

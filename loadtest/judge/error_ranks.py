@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from loadtest.experiment.gate import Gate
+from loadtest.judge.answered_values import truth_of
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED
 from loadtest.judge.outcomes import Floats, Outcomes
@@ -30,7 +31,7 @@ def median_error(gate: Gate, run: Run) -> Measurement:
     if evidence.often:
         estimate = MedianDifference(RankQuantile(np.sort(s)), RankQuantile(np.sort(c)), gate.relative)
     else:
-        labels = np.asarray(run.dataset.labels, dtype=np.float64)
+        labels = truth_of(gate, run.dataset)
         reach = abs(float(np.median(np.abs(labels - labels.mean()))) - own_c)
         estimate = medians.difference(
             s,

@@ -11,6 +11,7 @@ from loadtest.experiment.gate import Gate
 from loadtest.experiment.gate_name import quoted
 from loadtest.experiment.metrics import QUALITY
 from loadtest.judge import score_tests
+from loadtest.judge.answered_values import truth_of
 from loadtest.judge.metric_tests import TESTS
 from loadtest.judge.paired_outcomes import NoEvidence, is_paired
 from loadtest.judge.quality_tests import LARGEST, positive_class
@@ -39,6 +40,8 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
         elif not gate.entry.fits(experiment.data.task):
             task, fits = gate.entry.task, QUALITY[experiment.data.task]
             problem = f"{gate.metric} is for {task}s; set [data] task = {task!r}, or gate {fits}"
+        elif missing := _no_output(gate, experiment):
+            problem = missing
         elif dataset is not None and gate.entry.task and not dataset.labelled and not gate.entry.absolute:
             instead = "agreement@10" if dataset.ranked else "agreement"
             problem = (
@@ -67,12 +70,12 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
                 f"{gate.metric} is judged at the end of the load, and [load] until_decided ends it before; "
                 "set that to false"
             )
-        elif missing := [
+        elif lacking := [
             why for need in gate.entry.needs if (why := _lacks(need, gate, experiment, dataset))
         ]:
-            problem = missing[0]
+            problem = lacking[0]
         elif dataset is not None and gate.entry.task == "regression":
-            problem = _huge_labels(dataset)
+            problem = _huge_labels(gate, dataset)
         if problem:
             raise GateError(f"gate {gate.expression!r}: {problem}")
 
@@ -115,6 +118,32 @@ def check_threshold(experiment: Experiment, dataset: Dataset) -> None:
         f"[data] threshold is for two classes, and {found}; name both under [data] classes, the positive one "
         "last"
     )
+
+
+def _no_output(gate: Gate, experiment: Experiment) -> str | None:
+    """Why a gate's outputs are not compared, or nothing says which it is about; None: all is well."""
+    data, named = experiment.data, gate.outputs
+    if not named:
+        if gate.entry.task != "regression" or not data.outputs or data.label is not None:
+            return None
+        return (
+            f"[data] names outputs and no label; write {gate.metric}[output={next(iter(data.outputs))}], or "
+            "name under [data] label the true value of what the versions answer"
+        )
+    if others := [name for name in named if name not in data.outputs]:
+        if not data.outputs:
+            return (
+                "the experiment names no outputs; write each under [data.outputs] with the column of its "
+                f'true value, such as {others[0]} = "{data.label_column}"'
+            )
+        return f"[data.outputs] does not name {others[0]!r}; it has {', '.join(data.outputs)}"
+    columns = [data.outputs[name] for name in named]
+    if len(set(columns)) > 1:
+        return (
+            f"{named[0]} and {named[1]} have different true values, {columns[0]} and {columns[1]}, and the "
+            "ends of an interval have one"
+        )
+    return None
 
 
 def _no_scores(gate: Gate, experiment: Experiment, dataset: Dataset | None) -> str | None:
@@ -180,7 +209,8 @@ def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | Non
     if need not in ("positive class", "two classes", "vary"):
         return None
     where = f" with {gate.column}={gate.value}" if gate.column else ""
-    seen = np.unique(dataset.labels[rows_of_slice(gate, dataset)])
+    labels = truth_of(gate, dataset) if gate.outputs else dataset.labels
+    seen = np.unique(labels[rows_of_slice(gate, dataset)])
     if need == "positive class":
         classes = np.unique(np.asarray(dataset.labels, dtype=str))
         try:
@@ -195,7 +225,7 @@ def _lacks(need: str, gate: Gate, experiment: Experiment, dataset: Dataset | Non
 
 def _outside(need: str, gate: Gate, dataset: Dataset) -> str | None:
     """Which label is none that the metric is defined for; None: all are."""
-    labels, about = np.asarray(dataset.labels, dtype=np.float64), rows_of_slice(gate, dataset)
+    labels, about = truth_of(gate, dataset), rows_of_slice(gate, dataset)
     outside = np.flatnonzero(about & ~LABELS[need](labels))
     if outside.size:
         more = f" (and {outside.size - 1:,} more are like it)" if outside.size > 1 else ""
@@ -208,8 +238,8 @@ def _outside(need: str, gate: Gate, dataset: Dataset) -> str | None:
     return None
 
 
-def _huge_labels(dataset: Dataset) -> str | None:
-    labels = np.asarray(dataset.labels, dtype=np.float64)
+def _huge_labels(gate: Gate, dataset: Dataset) -> str | None:
+    labels = truth_of(gate, dataset)
     huge = np.flatnonzero(np.abs(labels) > LARGEST)
     if not huge.size:
         return None

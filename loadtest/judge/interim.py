@@ -76,7 +76,7 @@ class InterimAnalyses:
 
     def _interim(self, gate: Gate) -> Interim:
         # a run that goes on to its end anyway is followed without the lists of its answers
-        return "scored" if gate.of_lists and not self._final else gate.interim
+        return "scored" if gate.reads_lists and not self._final else gate.interim
 
     def analyse(self, run: Run) -> None:
         """Analyse the evidence so far; it must begin where that of the last analysis began."""

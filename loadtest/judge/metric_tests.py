@@ -11,7 +11,7 @@ import numpy as np
 
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
-from loadtest.judge import error_ranks, quality_tests, ranking_tests, score_tests
+from loadtest.judge import error_ranks, predicted_intervals, quality_tests, ranking_tests, score_tests
 from loadtest.judge.agreement import agreement, score_shift
 from loadtest.judge.caches import without_cached
 from loadtest.judge.calibration_tests import calibration_error
@@ -245,6 +245,8 @@ TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {
     "regression": quality_tests.regression,
     "median_error": error_ranks.median_error,
     "largest_error": error_ranks.largest_error,
+    "interval_coverage": predicted_intervals.coverage,
+    "interval_width": predicted_intervals.width,
     "discrimination": score_tests.discrimination,
     "calibration_error": calibration_error,
     "operating_point": operating_point,

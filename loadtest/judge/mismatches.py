@@ -44,7 +44,10 @@ def changed(outcomes: Outcomes, most: int) -> list[Changed]:
             outcomes.request_id[place].as_py(),
             int(outcomes.row[place]),
             outcomes.baseline[place].as_py(),
-            with_scores(outcomes.prediction[place].as_py(), outcomes.scores[place].as_py() or ()),
+            with_scores(
+                outcomes.prediction[place].as_py(),
+                outcomes.scores[place].as_py() or outcomes.outputs[place].as_py() or (),
+            ),
         )
         for place in places.tolist()
     ]

@@ -38,6 +38,7 @@ class Outcomes:
         scores: of the classes, or one score; null where there are none.
         ranking: the items of a ranked answer, the best first; null where there are none.
         size: of the first row of a request, how many rows it had; of the others, the same below zero.
+        outputs: the values of named outputs, in the order of ``Data.outputs``; null where there are none.
     """
 
     row: NDArray[np.int32]
@@ -54,6 +55,7 @@ class Outcomes:
     scores: pa.Array
     ranking: pa.Array
     size: NDArray[np.int16]
+    outputs: pa.Array
 
     def __len__(self) -> int:
         return len(self.row)

@@ -22,7 +22,7 @@ from loadtest.stats.proportions import design_effect
 from loadtest.stats.quantiles import LEVEL_BLOCKS, Blocked, block_count
 from loadtest.stats.time_blocks import SHORTEST_BLOCK, TimeBlocks, whole_phases
 
-_CELLS = ("prediction", "request_id", "baseline", "scores", "ranking")
+_CELLS = ("prediction", "request_id", "baseline", "scores", "ranking", "outputs")
 _MOMENT = 1e-6
 FIRST_ANALYSIS = 15.0
 """Seconds of load that an analysis which is one of many must see, unless its test is exact: before, there are

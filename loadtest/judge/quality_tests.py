@@ -13,11 +13,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.sample_cells import as_floats
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.metrics import METRICS
+from loadtest.judge.answered_values import answers_of, truth_of
 from loadtest.judge.measurement import Measurement
-from loadtest.judge.outcomes import Floats, Outcomes
+from loadtest.judge.outcomes import Flags, Floats, Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.run import Run
 from loadtest.stats import bootstrap, scores
@@ -27,6 +27,9 @@ from loadtest.stats.sequential import PairedBets
 
 LARGEST = 1e75
 """Of an answer or a label, what can still be squared, added up and squared again."""
+
+FEWEST = 2
+"""Distinct rows without which nothing is known of how a mean varies."""
 
 
 @dataclass(frozen=True)
@@ -106,18 +109,17 @@ def classification(gate: Gate, run: Run) -> Measurement:
     positive = positive_class(gate, run.dataset)
     metric = scores.classification(gate.metric, positive)
     behind = partial(scores.rows_behind, gate.metric, positive)
-    return _resampled(gate, run, metric, _classification_sums, gate.entry.useless or 0.0, behind)
+    return resampled(gate, run, metric, _classification_sums, gate.entry.useless or 0.0, behind)
 
 
 def value(gate: Gate, run: Run) -> Measurement:
     """What 1,000 requests earn."""
-    return _resampled(gate, run, scores.value_per_thousand, _value_sums, 0.0)
+    return resampled(gate, run, scores.value_per_thousand, _value_sums, 0.0)
 
 
 def regression(gate: Gate, run: Run) -> Measurement:
     """A function of sums over rows of labels and numbers that were answered; see ``Metric.per_row``."""
-    entry = gate.entry
-    labels = np.asarray(run.dataset.labels, dtype=np.float64)
+    entry, labels = gate.entry, truth_of(gate, run.dataset)
     centre = float(labels.mean())
 
     def sums(
@@ -130,13 +132,13 @@ def regression(gate: Gate, run: Run) -> Measurement:
         apart, error = truth - centre, guess - truth
         columns = [rows.mean(column) for column in (part, apart, apart**2, error - error.mean())]
         columns.insert(3, np.ones(len(rows.rows)))
-        return _sums(columns, group)
+        return sums_of_groups(columns, group)
 
     useless = entry.useless
     if useless is None:
         part = _per_row(gate, labels, np.full(len(labels), centre))
         useless = float(entry.of_sums(np.array([[part.mean(), 0.0, 0.0, 1.0, 0.0]]))[0])
-    return _resampled(gate, run, entry.of_sums, sums, useless)
+    return resampled(gate, run, entry.of_sums, sums, useless)
 
 
 def row_errors(gate: Gate, run: Run, outcomes: Outcomes) -> tuple[Floats, Floats, Floats]:
@@ -145,12 +147,18 @@ def row_errors(gate: Gate, run: Run, outcomes: Outcomes) -> tuple[Floats, Floats
     Raises:
         NoEvidence: an answer is so large, or of such a kind, that the metric is undefined.
     """
-    labels = np.asarray(run.dataset.labels, dtype=np.float64)
+    labels = truth_of(gate, run.dataset)
     truth = labels[outcomes.row]
     # an answer that never came is worth what no model is worth: the mean of the labels
-    guess = np.where(outcomes.failed, labels.mean(), _numbers(outcomes.prediction))
+    guess = np.where(outcomes.failed, labels.mean(), answers_of(gate, run, outcomes))
     part = _per_row(gate, truth, guess)
-    _refuse_undefined(gate, run, outcomes, guess, part)
+    with np.errstate(invalid="ignore"):
+        huge = ~(np.abs(guess) <= LARGEST)
+        bad = huge | ~np.isfinite(part)
+    if bad.any():
+        first = int(np.argmax(bad))
+        why = "no error of that can be added up" if huge[first] else f"{gate.metric} of that is undefined"
+        refuse(outcomes, run, guess, bad, why)
     return truth, guess, part
 
 
@@ -162,22 +170,18 @@ def _per_row(gate: Gate, truth: Floats, guess: Floats) -> Floats:
         return per_row(truth, guess) if number is None else per_row(truth, guess, number)
 
 
-def _refuse_undefined(gate: Gate, run: Run, outcomes: Outcomes, guess: Floats, part: Floats) -> None:
-    """Raise ``NoEvidence`` on an answer of which no error can be added up: infinite, 1e239 for a price, or
-    below 0 for a count."""
-    with np.errstate(invalid="ignore"):
-        huge = ~(np.abs(guess) <= LARGEST)
-        bad = np.flatnonzero(huge | ~np.isfinite(part))
-    if bad.size:
-        name = "stable" if outcomes is run.evidence.stable else "the candidate"
-        # not as it came: 1e239 may be written in 240 digits
-        text, row = f"{guess[bad[0]]:.6g}", int(outcomes.row[bad[0]])
-        more = f" (and {len(bad) - 1:,} more answers)" if len(bad) > 1 else ""
-        why = "no error of that can be added up" if huge[bad[0]] else f"{gate.metric} of that is undefined"
-        raise NoEvidence(f"{name} answers {text} to row {row}{more}, and {why}")
+def refuse(outcomes: Outcomes, run: Run, answers: Floats, bad: Flags, why: str) -> None:
+    """Raise ``NoEvidence`` on answers of which nothing can be computed, shape (arrivals,): infinite, 1e239
+    for a price, or below 0 for a count."""
+    name = "stable" if outcomes is run.evidence.stable else "the candidate"
+    places = np.flatnonzero(bad)
+    # not as it came: 1e239 may be written in 240 digits
+    text, row = f"{answers[places[0]]:.6g}", int(outcomes.row[places[0]])
+    more = f" (and {len(places) - 1:,} more answers)" if len(places) > 1 else ""
+    raise NoEvidence(f"{name} answers {text} to row {row}{more}, and {why}")
 
 
-def _resampled(
+def resampled(
     gate: Gate,
     run: Run,
     metric: bootstrap.Metric,
@@ -205,6 +209,8 @@ def _resampled(
     if undefined:
         raise NoEvidence(f"{gate.metric} of {' and '.join(undefined)} is undefined on these rows: it is 0/0")
     reach = abs(useless - own_c)
+    if behind is None and min(len(s_rows.rows), len(c_rows.rows)) < FEWEST:
+        raise NoEvidence(f"{gate.metric} rests on 1 distinct row, {FEWEST} are needed to see how rows differ")
     n = float(min(len(s_rows.rows), len(c_rows.rows)))
     if behind is not None:
         n = min(n, behind(c_sums), *([behind(s_sums)] if gate.against == "stable" else []))
@@ -235,7 +241,7 @@ def _resampled(
     return Measurement(estimate, gate.margin, own_s, own_c, rows=len(c_rows.rows))
 
 
-def _sums(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
+def sums_of_groups(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
     """Sums of per-row columns over groups, shape (groups, columns)."""
     count = int(group.max()) + 1
     return np.column_stack([np.bincount(group, weights=column, minlength=count) for column in columns])
@@ -247,15 +253,7 @@ def _value_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray
     earned = rows.mean(dataset.values[outcomes.row] * outcomes.correct)
     if not np.isfinite(earned).all():
         raise NoEvidence("the value column has empty cells; fill them")
-    return _sums([earned, np.ones(len(earned))], group)
-
-
-def _numbers(predictions: pa.Array) -> Floats:
-    """Predictions as numbers, NaN where there is none."""
-    try:
-        return as_floats(predictions)
-    except pa.ArrowInvalid as error:
-        raise NoEvidence(f"a prediction is no number ({error})") from error
+    return sums_of_groups([earned, np.ones(len(earned))], group)
 
 
 def _classification_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:

@@ -126,11 +126,16 @@ class Run:
                 f"{dataset.path}: the samples name row {int(samples.row.max())}, it has {len(dataset)} rows; "
                 "judge with the evaluation set of the run"
             )
-        longest = samples.scores_each if samples.scored else 1
+        longest = samples.longest("scores") if samples.scored else 1
         if longest not in (1, len(dataset.classes)):
             raise DatasetError(
                 f"{dataset.path}: the samples have {longest} scores, the evaluation set has "
                 f"{len(dataset.classes)} classes; judge with the evaluation set of the run"
+            )
+        if (several := samples.longest("outputs")) not in (0, len(experiment.data.outputs)):
+            raise DatasetError(
+                f"the samples have the values of {several} outputs, [data.outputs] names "
+                f"{len(experiment.data.outputs)}; judge with the experiment of the run"
             )
         evidence = Evidence.gather(experiment.load, samples, facts.load.duration_s)
         return cls(experiment, dataset, facts, evidence, samples)

@@ -73,7 +73,7 @@ def _slices(data: Data, dataset: Dataset) -> Iterator[tuple[str | None, str | No
     yield None, None, len(dataset)
     for name in dataset.columns.column_names:
         column = dataset.columns[name]
-        if name in (data.label_column, data.value) or not _is_text(column.type):
+        if name in data.outcome_columns or not _is_text(column.type):
             continue
         counts = {c["values"]: c["counts"] for c in column.value_counts().to_pylist() if c["values"]}
         if 1 < len(counts) <= MOST_VALUES:

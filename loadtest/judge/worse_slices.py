@@ -97,7 +97,7 @@ def levels_of(data: Data, dataset: Dataset, rows: Places) -> list[Levels]:
         dataset: the evaluation set.
         rows: of it, in the order of the codes.
     """
-    names = [name for name in dataset.columns.column_names if name not in (data.label_column, data.value)]
+    names = [name for name in dataset.columns.column_names if name not in data.outcome_columns]
     return list(_levels(dataset.columns.select(names[:MOST_COLUMNS]).take(pa.array(rows))))
 
 

@@ -98,12 +98,18 @@ def sent_lines(sent: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[
     return lines
 
 
-def output_lines(outputs: Mapping[str, str]) -> list[str]:
+def output_lines(outputs: Mapping[str, str], truths: Mapping[str, str]) -> list[str]:
     """Which of several values per row the gates are about, where a version gives several.
 
     Args:
         outputs: by role, ``output`` of its ``model.toml``; empty: it gives one.
+        truths: ``outputs`` of the experiment's ``[data]``.
     """
+    pairs = _listed([f"{name} with {column}" for name, column in truths.items()])
+    return [*_answers(outputs), *([f"outputs compared with their true values: {pairs}"] if truths else ())]
+
+
+def _answers(outputs: Mapping[str, str]) -> list[str]:
     if not any(outputs.values()):
         return []
     if len(set(outputs.values())) == 1:

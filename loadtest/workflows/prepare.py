@@ -253,7 +253,7 @@ def _find(experiment: Experiment, gates: CheckGates, results: Path | None) -> _F
         for version in versions
     }
     outputs = {str(role): model.output for role, model in models.items()}
-    notes = (*replayed, *sent_lines(sent, dataset.names), *output_lines(outputs))
+    notes = (*replayed, *sent_lines(sent, dataset.names), *output_lines(outputs, data.outputs))
     return _Found(experiment, dataset, deployed, notes)
 
 

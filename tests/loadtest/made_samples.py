@@ -29,6 +29,7 @@ class Sample(NamedTuple):
     ranking: list[str] | None = None
     place: int | None = None
     request_rows: int | None = None
+    outputs: list[float] | None = None
 
 
 def sample_set(samples: Iterable[Sample]) -> SampleSet:

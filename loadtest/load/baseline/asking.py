@@ -126,7 +126,7 @@ class BaselineAsker:
         same = Comparison(self._dataset, self.answers).agrees(
             pa.array(twice, pa.int32()),
             pa.array(texts, pa.string()),
-            pa.array(scores, pa.list_(pa.float32())),
+            pa.array(scores, pa.list_(pa.float64())),
         )
         return False not in same.to_pylist()
 

@@ -24,17 +24,14 @@ def compare_late(samples: SampleSet, comparisons: Mapping[Role, Comparison]) -> 
             known from all.
     """
     table = samples.table
-    columns = {
-        name: table[name].combine_chunks() for name in ("row", "prediction", "matches", "baseline", "scores")
-    }
+    columns = {name: table[name].combine_chunks() for name in ("row", "prediction", "matches", "baseline")}
+    lists = table["outputs" if samples.longest("outputs") else "scores"].combine_chunks()
     failed = pa.array(samples.failed)
     broken = pc.fill_null(pc.is_in(table["error"].cast(pa.string()), pa.array(sorted(BROKEN))), False)
     matches, baseline = columns["matches"], columns["baseline"]
     for role, comparison in comparisons.items():
         mine = pc.and_(pa.array(samples.is_role(role)), pc.is_null(columns["matches"]))
-        judged = comparison.judge(
-            columns["row"], columns["prediction"], broken.combine_chunks(), columns["scores"]
-        )
+        judged = comparison.judge(columns["row"], columns["prediction"], broken.combine_chunks(), lists)
         matches = pc.if_else(mine, judged, matches)
         differs = pc.and_(mine, pc.fill_null(pc.invert(judged), False))
         baseline = _filled(baseline, differs, comparison, columns["row"])

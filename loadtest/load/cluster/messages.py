@@ -39,7 +39,7 @@ State = Literal["preparing", "ready", "running", "finished"]
 _ANSWERS = pa.schema(
     [
         *(("role", pa.string()), ("row", pa.int32()), ("prediction", pa.string())),
-        ("scores", pa.list_(pa.float32())),
+        ("scores", pa.list_(pa.float64())),
     ]
 )
 

@@ -22,12 +22,14 @@ from typing import Any, ClassVar, Self, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.data.ranking_text import ranking_text
 from loadtest.errors import DatasetError, ExperimentError
 from loadtest.experiment.target import Target
 from loadtest.load.protocols.class_scores import ClassScores
 from loadtest.load.protocols.json_answers import Scores, part, rows_of, scored, single
+from loadtest.load.protocols.named_values import named_values
 from loadtest.load.protocols.ranked_items import ranked_items
 
 PROTOCOLS: dict[str, type[Codec]] = {}
@@ -41,10 +43,12 @@ class Codec(ABC):
     Args:
         scores: how to read the scores of answers; None: nobody needs them.
         ranking: the output that is a ranked list; empty: the answer itself; None: answers are no rankings.
+        named: outputs whose values are read; the first one is the prediction, where the answer has no other.
     """
 
     scores: ClassScores | None = field(default=None, kw_only=True)
     ranking: str | None = field(default=None, kw_only=True)
+    named: tuple[str, ...] = field(default=(), kw_only=True)
     protocol: ClassVar[str]
     content_type: ClassVar[str] = "application/json"
     transport: ClassVar[str] = "http"
@@ -211,20 +215,45 @@ class Codec(ABC):
         return replace(self, ranking="")
 
     def ranked_part(self, body: bytes) -> Any:
-        """Of the body of an answer, the decoded JSON that is a ranking, in however many lists and names.
+        """Of the body of an answer, the decoded JSON that is a ranking or has the named outputs, in however
+        many lists and names.
 
         Raises:
             ValueError: there is none.
         """
         return part(body)
 
-    def read(self, body: bytes) -> tuple[str, Scores | None]:
-        """The prediction, and the scores where they are needed; raises as ``decode``.
+    def with_outputs(self, names: tuple[str, ...], ask: Callable[[str], Any]) -> Self:  # noqa: ARG002 - as above
+        """The same codec, which reads the values of outputs, too.
 
-        Of a ranking, the prediction is its text: see ``loadtest.data.ranking_text``.
+        Args:
+            names: of the outputs, in the order in which samples have their values.
+            ask: as for ``for_model``.
+
+        Raises:
+            ExperimentError: the model says that it has no such output.
+            TargetError: as ``for_model``.
+        """
+        return replace(self, named=names)
+
+    def decode_outputs(self, body: bytes) -> tuple[str, Scores]:
+        """The prediction and the values of ``named`` in the body of an answer.
+
+        Raises:
+            ValueError: as ``decode``, or an output is not there or no number.
+        """
+        values = named_values(self.ranked_part(body), self.named)
+        return label_text(values[0]), values
+
+    def read(self, body: bytes) -> tuple[str, Scores | None]:
+        """The prediction, and the scores or the values of named outputs where they are needed.
+
+        Raises as ``decode``. Of a ranking, the prediction is its text: see ``loadtest.data.ranking_text``.
         """
         if self.ranking is not None:
             return ranking_text(ranked_items(self.ranked_part(body))), None
+        if self.named:
+            return self.decode_outputs(body)
         if self.scores is None:
             return self.decode(body), None
         return self.judged(*self.decode_scores(body))

@@ -6,7 +6,7 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, Self
 from urllib.parse import quote
@@ -14,12 +14,14 @@ from urllib.parse import quote
 import orjson
 
 from contract.datatypes import FLOATS, INTEGERS
+from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.data.input_checks import check_cells
 from loadtest.errors import ExperimentError, OtherColumns, TargetError
 from loadtest.load.protocols.class_scores import ClassScores
 from loadtest.load.protocols.codec import Codec, register
 from loadtest.load.protocols.json_answers import Scores, part, scored, single
+from loadtest.load.protocols.named_values import named_values
 
 _ANY_TENSOR = "input-0"
 _OTHERS = {"BOOL": bool, "BYTES": str}
@@ -47,6 +49,7 @@ class OpenInference(Codec):
         datatype: of the matrix, or of each column.
         places: where the features stand in a row, in the model's order; empty: the row is all of them.
         shape: of one element of the batch, where it is no list of the features.
+        tensors_read: of ``named``, the output tensors to ask for, that of the prediction first; empty: all.
     """
 
     model: str
@@ -54,6 +57,7 @@ class OpenInference(Codec):
     datatype: str | tuple[str, ...]
     places: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
+    tensors_read: tuple[str, ...] = field(default=(), kw_only=True)
 
     @staticmethod
     def metadata_path(model: str) -> str:
@@ -200,7 +204,7 @@ class OpenInference(Codec):
     def _wanted(self) -> dict[str, Any]:
         """The outputs, where the first one is not enough."""
         names: tuple[str, ...] = self.scores.outputs if self.scores else ()
-        names = (self.ranking,) if self.ranking else names
+        names = (self.ranking,) if self.ranking else names or self.tensors_read
         return {"outputs": [{"name": name} for name in names]} if names else {}
 
     def ranked(self, ask: Callable[[str], Any]) -> Self:
@@ -224,6 +228,37 @@ class OpenInference(Codec):
             if self.ranking in ("", output.get("name")):
                 return _items(output)
         raise ValueError(f"no output {self.ranking!r} in the answer")
+
+    def with_outputs(self, names: tuple[str, ...], ask: Callable[[str], Any]) -> Self:
+        """Ask for the first output, which is the prediction, and for those that are named.
+
+        An output is a tensor, or, by its place, an element of the first tensor.
+        """
+        tensors = ask(self.metadata_path(self.model)).get("outputs") or []
+        offered = [str(tensor.get("name")) for tensor in tensors]
+        if not offered:
+            return replace(self, named=names)
+        last = (tensors[0].get("shape") or [-1])[-1]
+        places = [str(place) for place in range(last)] if len(tensors[0].get("shape") or ()) > 1 else []
+        unsaid = len(tensors[0].get("shape") or ()) > 1 and last < 0
+        for name in names:
+            if name not in (*offered, *places) and not (unsaid and name.isdecimal()):
+                there = ", ".join([*offered, *places])
+                raise ExperimentError(f"model {self.model!r} answers no output {name!r}; it answers {there}")
+        wanted = dict.fromkeys([offered[0], *(name for name in names if name in offered)])
+        return replace(self, named=names, tensors_read=tuple(wanted))
+
+    def decode_outputs(self, body: bytes) -> tuple[str, Scores]:
+        """The element of the first tensor, and those of the named ones."""
+        try:
+            data = {str(output["name"]): output["data"] for output in self.outputs(body)}
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"no {error} of an output in the answer") from error
+        first = data.get(self.tensors_read[0]) if self.tensors_read else next(iter(data.values()), None)
+        elements = first if isinstance(first, list) else [first]
+        places = {str(place): element for place, element in enumerate(elements)}
+        values = named_values({**places, **data}, self.named)
+        return (label_text(values[0]) if len(elements) > 1 else single(elements)), values
 
     def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:
         """Ask for the label and for the output of scores that the model's metadata names."""

@@ -65,6 +65,8 @@ class Recorder:
         graded = dataset.labelled and labels.dtype.kind != "f"
         self._labels = pa.array(labels.tolist(), pa.string()) if graded else None
         self._ranked, self._relevant = dataset.ranked, dataset.relevant
+        # a number per class in single precision, or the values of outputs in double
+        self._lists = "outputs" if dataset.truths else "scores"
         self._baseline = {
             ROLES_WITH_CONTROL.index(role): Comparison(dataset, answers)
             for role, answers in (baseline or {}).items()
@@ -81,7 +83,7 @@ class Recorder:
         }
         self.recorded = 0
         self._buffer = bytearray()
-        self._scores = array("f")
+        self._scores = self._numbers()
         self._errors: dict[str, int] = {}
         self._predictions: dict[str, int] = {}
 
@@ -101,7 +103,7 @@ class Recorder:
         request_rows: int = 1,
     ) -> None:
         """Record one row of a request; see ``loadtest.data.samples.SCHEMA``. ``role`` is an index into
-        ``ROLES_WITH_CONTROL``."""
+        ``ROLES_WITH_CONTROL``, ``scores`` are the values of outputs where the evaluation set has some."""
         errors, predictions = self._errors, self._predictions
         self._buffer += _RECORD.pack(
             row,
@@ -121,13 +123,16 @@ class Recorder:
             self._scores.extend(scores)
         self.recorded += 1
 
+    def _numbers(self) -> array[float]:
+        return array("d" if self._lists == "outputs" else "f")
+
     def take(self) -> SampleSet:
         """What was recorded since the last call; may be empty."""
         columns = np.frombuffer(bytes(self._buffer), _COLUMNS)
         errors, predictions = list(self._errors), list(self._predictions)
-        scores = _lists(columns["scores"], np.array(self._scores, np.float32))
+        scores = _lists(columns["scores"], np.array(self._scores), self._lists)
         self._buffer.clear()
-        self._scores = array("f")
+        self._scores = self._numbers()
         self._errors, self._predictions = {}, {}
         rows = pa.array(columns["row"])
         codes = _codes(columns["prediction"])
@@ -160,10 +165,12 @@ class Recorder:
             "asked_before": pc.if_else(
                 pa.array(several), pa.scalar(None, pa.bool_()), self._before(columns["role"], rows)
             ),
-            "scores": scores,
+            "scores": pa.nulls(len(columns), SCHEMA.field("scores").type),
             "ranking": ranking,
             "place": pa.array(columns["place"], mask=~several),
             "request_rows": pa.array(columns["request_rows"], mask=~several),
+            "outputs": pa.nulls(len(columns), SCHEMA.field("outputs").type),
+            self._lists: scores,
         }
         return SampleSet(pa.Table.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA))
 
@@ -215,11 +222,11 @@ def _is_false(flags: Any) -> NDArray[np.bool_]:
     return np.asarray(pc.fill_null(pc.invert(flags), False).to_numpy(zero_copy_only=False))
 
 
-def _lists(counts: NDArray[np.int16], values: NDArray[np.float32]) -> Any:
-    """One list per count, out of the values of all; null where the count is none."""
+def _lists(counts: NDArray[np.int16], values: NDArray[np.floating], name: str) -> Any:
+    """One list per count, out of the values of all, for the column ``name``; null where the count is none."""
     none = counts == _NONE
     if none.all():
-        return pa.nulls(len(counts), SCHEMA.field("scores").type)
+        return pa.nulls(len(counts), SCHEMA.field(name).type)
     offsets = np.concatenate([[0], np.cumsum(np.where(none, 0, counts))]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), mask=pa.array(none))
 

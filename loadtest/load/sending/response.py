@@ -16,7 +16,8 @@ BROKEN = (MALFORMED, NOT_AN_ANSWER, TRUNCATED)
 
 
 class Reading(NamedTuple):
-    """The error of an answer, or its prediction, with scores where the codec reads them."""
+    """The error of an answer, or its prediction, with scores, or the values of outputs, where the codec reads
+    them."""
 
     error: str | None
     prediction: str | None = None

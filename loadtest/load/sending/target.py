@@ -169,6 +169,8 @@ def _try(codec: Codec, answer: _Answer, role: Role) -> None:
     try:
         codec.read(answer.content)
     except ValueError as error:
+        if codec.named:
+            raise ExperimentError(f"{answer.url}: [data.outputs], {role}: {error}") from None
         if codec.scores is not None:
             raise ExperimentError(
                 f"{answer.url}: {role} gives no scores that can be read ({error}); let it answer with "
@@ -182,12 +184,17 @@ def _try(codec: Codec, answer: _Answer, role: Role) -> None:
 def _reading(
     codec: Codec, experiment: Experiment, dataset: Dataset, role: Role, ask: Callable[[str], Any]
 ) -> Codec:
-    """The codec, which reads rankings where answers are ones, and scores where something needs them."""
+    """The codec, which reads rankings where answers are ones, and scores or outputs where they are needed."""
     if dataset.ranked:
         try:
             return codec.ranked(ask)
         except ExperimentError as error:
             raise ExperimentError(f"{role}: {error}") from None
+    if named := tuple(experiment.data.outputs):
+        try:
+            return codec.with_outputs(named, ask)
+        except ExperimentError as error:
+            raise ExperimentError(f"[data.outputs], {role}: {error}") from None
     if not experiment.scored:
         return codec
     threshold = experiment.data.threshold

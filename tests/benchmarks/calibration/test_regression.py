@@ -8,7 +8,9 @@ from loadtest.experiment.metrics import METRICS
 
 
 def test_every_metric_of_a_regression_with_an_interval_is_calibrated():
-    known = {name.partition("[")[0] for name in (*regression.LOWER, *regression.HIGHER)}
+    known = {
+        name.partition("[")[0] for name in (*regression.LOWER, *regression.HIGHER, *regression.INTERVALS)
+    }
     assert known == {m.name for m in METRICS.values() if m.task == "regression" and not m.absolute}
 
 

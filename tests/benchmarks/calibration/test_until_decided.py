@@ -45,6 +45,7 @@ def judged_by_the_judge(at, stable, candidate):
         "scores": pa.nulls(2 * n, pa.list_(pa.float32())),
         "ranking": pa.nulls(2 * n, pa.list_(pa.string())),
         **dict.fromkeys(("place", "request_rows"), pa.nulls(2 * n, pa.int16())),
+        "outputs": pa.nulls(2 * n, pa.list_(pa.float64())),
     }  # fmt: skip
     samples = SampleSet(pa.table(columns).cast(SCHEMA))
     evidence = Evidence(*lay_out(experiment.load, samples, 0.0), True, 0, 40.0)

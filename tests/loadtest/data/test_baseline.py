@@ -61,6 +61,30 @@ def test_scores_belong_to_the_answer(label, scores, same):
     assert comparison.shown(pa.array([49], pa.int32())).to_pylist() == [None]
 
 
+SEVERAL = {row: ScoredAnswer(repr(150.25 + row), (150.25 + row, 0.001 * row)) for row in range(50)}
+
+
+@pytest.mark.parametrize(
+    ("told", "values", "same"),
+    [
+        ("160.25", (160.25, 0.01), True),
+        # added up in another order, in each of them
+        ("160.25000001", (160.25000001, 0.01), True),
+        ("160.25", (160.25, 0.010000001), True),
+        # one output is that of another row, whose spread is a ten-thousandth of the first one's
+        ("160.25", (160.25, 0.011), False),
+        ("160.25", (161.25, 0.01), False),
+        # the answer itself is another one
+        ("161.25", (160.25, 0.01), False),
+        (None, None, None),
+    ],
+)
+def test_all_outputs_belong_to_the_answer(told, values, same):
+    comparison = Comparison(dataset(np.zeros(50)), SEVERAL)
+    row, text = pa.array([10], pa.int32()), pa.array([told], pa.string())
+    assert comparison.agrees(row, text, pa.array([values], pa.list_(pa.float64()))).to_pylist() == [same]
+
+
 def regression(baseline, prediction, others):
     """Whether an answer to row 0 agrees with the baseline answer, beside ``others`` to other rows."""
     answers = dict(enumerate([baseline, *map(repr, map(float, others))]))

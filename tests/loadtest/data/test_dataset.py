@@ -299,3 +299,23 @@ def test_an_infinite_label_and_one_beyond_any_number(tmp_path):
     for task, says in (("classification", "inf is no label"), ("regression", "1 infinite cells")):
         with pytest.raises(DatasetError, match=says):
             Dataset.read(Data(path=tmp_path / "rows.parquet", task=task))
+
+
+def test_the_true_values_of_outputs_are_read_and_never_sent(tmp_path):
+    table = pa.table({"x": [1.0, 1.0, 1.0], "price": [5.0, 5.0, 5.0], "days": [7, 7, 8]})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    data = Data(
+        path=tmp_path / "rows.parquet",
+        task="regression",
+        outputs={"q05": "price", "q95": "price", "d": "days"},
+    )
+    dataset = Dataset.read(data, every=True)
+    assert dataset.names == ("x",)
+    assert dataset.labels.tolist() == [5, 5, 5]
+    assert {name: truth.tolist() for name, truth in dataset.truths.items()} == {
+        "q05": [5, 5, 5], "q95": [5, 5, 5], "d": [7, 7, 8]
+    }  # fmt: skip
+    # rows are the same where all outcomes are
+    assert dataset.content.tolist() == [0, 0, 2]
+    with pytest.raises(DatasetError, match=r"no column 'cost'; it has x, price, days"):
+        Dataset.read(data.model_copy(update={"outputs": {"q05": "price", "d": "cost"}}))

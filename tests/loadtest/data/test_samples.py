@@ -83,6 +83,11 @@ def stored(path, samples) -> None:
         (SURE._replace(scores=[0.5, float("inf"), 0.5]), "sample 1: its scores are"),
         (SURE._replace(scores=[0.5, None, 0.5]), "sample 1: its scores are"),
         (LOST._replace(scores=[0.5, 0.5, 0.0]), "sample 1: it failed and yet has scores"),
+        # outputs of some samples alone, too few, or of a failure
+        (OK, "sample 1: it has no outputs, others have some"),
+        (OK._replace(outputs=[1.5]), "sample 1: it has 1 outputs, others have 2"),
+        (OK._replace(outputs=[1.5, float("nan")]), r"sample 1: its outputs are \[1.5, nan\]"),
+        (LOST._replace(outputs=[1.5, 2.5]), "sample 1: it failed and yet has outputs"),
         # the same answer twice
         (WRONG, "samples 0 and 1 are of the same version, row, worker and moment"),
         (WRONG._replace(done_at=1.75, prediction="tea"), "samples 0 and 1 are of the same version"),
@@ -90,7 +95,9 @@ def stored(path, samples) -> None:
 )
 def test_what_cannot_be_is_refused_on_reading(tmp_path, sample, says):
     path = tmp_path / "samples.parquet"
-    stored(path, sample_set([WRONG if sample.scores is None else WRONG._replace(scores=[1, 0, 0]), sample]))
+    first = WRONG if sample.scores is None else WRONG._replace(scores=[1, 0, 0])
+    first = first._replace(outputs=[1.0, 2.0]) if "outputs" in says else first
+    stored(path, sample_set([first, sample]))
     with pytest.raises(UsageError, match=rf"samples.parquet: no samples of a run: {says}"):
         SampleSet.read(path)
 

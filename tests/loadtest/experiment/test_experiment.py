@@ -49,6 +49,14 @@ def test_the_sizes_of_requests_survive_being_written_and_read_back(tmp_path, row
     assert Experiment.load_file(str(path)) == experiment
 
 
+def test_several_rows_and_several_values_of_each_do_not_go_together(tmp_path):
+    path = tmp_path / "mine.toml"
+    outputs = '[data]\ntask = "regression"\noutputs = {price = "price", days = "days"}\npath = "x.csv"\n'
+    path.write_text(MINIMAL.split("[data]")[0] + outputs + "[load]\nrows_per_request = 8\n")
+    with pytest.raises(ExperimentError, match="rows_per_request does not go with"):
+        Experiment.load_file(str(path))
+
+
 def test_no_limit_survives_being_written_and_read_back(tmp_path):
     experiment = Experiment.parse(tomllib.loads(MINIMAL) | {"limits": {"cpus": 0}}, "x")
     assert experiment.limits.cpus is None

@@ -148,6 +148,7 @@ RANKED = {
     "ndcg": Metric("ndcg", SHARE, "higher", "discrimination", takes=("@",)),
     "pinball": Metric("pinball", NUMBER, "lower", "regression", takes=("[]",)),
     "mae": Metric("mae", NUMBER, "lower", "regression", takes=("output",)),
+    "interval_width": METRICS["interval_width"],
 }
 """Metrics whose names have arguments."""
 
@@ -165,6 +166,22 @@ RANKED = {
         ("mae[segment=new][output = price] <= 3", (("output", "price"),), ("segment", "new")),
         ("pinball[age=(17, 25]][0.9] <= 3", (("[]", "0.9"),), ("age", "(17, 25]")),
         ("mae[output=price][age=[17, 25)] <= 3", (("output", "price"),), ("age", "[17, 25)")),
+        # several in one pair of brackets, before and behind a slice; what is no list of them is a value
+        (
+            *("interval_width[lower=q05, upper=q95][segment=new] <= 3",),
+            *((("lower", "q05"), ("upper", "q95")), ("segment", "new")),
+        ),
+        (
+            *("interval_width[segment=new][upper=q95,lower=q05] <= 3",),
+            *((("upper", "q95"), ("lower", "q05")), ("segment", "new")),
+        ),
+        (
+            *("interval_width[lower=q05][upper=q95] <= 3",),
+            *((("lower", "q05"), ("upper", "q95")), (None, None)),
+        ),
+        ("mae[output=price, EUR] <= 3", (("output", "price, EUR"),), (None, None)),
+        # a column of that name is written in quotes
+        ('mae["output"="price"] <= 3', (), ("output", "price")),
     ],
 )
 def test_names_with_arguments(text, arguments, part):
@@ -184,6 +201,13 @@ def test_names_with_arguments(text, arguments, part):
         ("mae@10 <= 3", "mae takes no @10"),
         ("mae[0.9] <= 3", "mae takes no [0.9]; a slice reads [column=value]"),
         ("mae[a=b][c=d] <= 3", "[c=d] is one too many; a gate has one slice"),
+        ("mae[output=a][output=b] <= 3", "[output=b] is one too many"),
+        (
+            "interval_width <= 3",
+            "lacks its lower output; write for example interval_width[lower=q05,upper=q9",
+        ),
+        ("interval_width[lower=q05] <= 3", "interval_width lacks its upper output"),
+        ("interval_width[lower=a,upper=a] <= 3", "a is both ends of the interval; name the other one"),
     ],
 )
 def test_arguments_that_a_metric_does_not_take(text, message):

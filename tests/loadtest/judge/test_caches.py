@@ -48,6 +48,7 @@ def run(*, rows=ARRIVALS, hit=HIT, miss=MISS, gates=("p50 <= stable + 10ms",), a
             row, at, latency * rng.lognormal(0, 0.3, ARRIVALS), no, ~no, no, ~no, pa.array(labels[row]),
             nothing, nothing, before[row].astype(np.int8), pa.nulls(ARRIVALS, pa.list_(pa.float32())),
             pa.nulls(ARRIVALS, pa.list_(pa.string())), one_row_each(ARRIVALS),
+            pa.nulls(ARRIVALS, pa.list_(pa.float64())),
         )  # fmt: skip
 
     stable, candidate = outcomes(np.full(ARRIVALS, HONEST)), outcomes(np.where(known, hit, miss))

@@ -80,6 +80,7 @@ class Day:
             scores=pa.nulls(n, pa.list_(pa.float32())),
             ranking=pa.nulls(n, pa.list_(pa.string())),
             size=one_row_each(n),
+            outputs=pa.nulls(n, pa.list_(pa.float64())),
         )
 
 

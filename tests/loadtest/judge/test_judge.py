@@ -99,6 +99,7 @@ class Run:
                     "ranking": pa.nulls(self.arrivals, pa.list_(pa.string())),
                     "place": pa.nulls(self.arrivals, pa.int16()),
                     "request_rows": pa.nulls(self.arrivals, pa.int16()),
+                    "outputs": pa.nulls(self.arrivals, pa.list_(pa.float64())),
                 }
             )
         tables = [

@@ -49,6 +49,7 @@ def outcomes(right: np.ndarray) -> Outcomes:
         nothing, pa.array(answer), none, none, np.full(ALL, -1, dtype=np.int8),
         pa.nulls(ALL, pa.list_(pa.float32())),
         pa.nulls(ALL, pa.list_(pa.string())), one_row_each(ALL),
+        pa.nulls(ALL, pa.list_(pa.float64())),
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ def outcomes(latency, at, failed=None):
         scores=pa.nulls(n, pa.list_(pa.float32())),
         ranking=pa.nulls(n, pa.list_(pa.string())),
         size=one_row_each(n),
+        outputs=pa.nulls(n, pa.list_(pa.float64())),
     )  # fmt: skip
 
 

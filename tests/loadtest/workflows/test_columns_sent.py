@@ -123,7 +123,10 @@ def test_what_is_shown_before_the_load(sent, lines):
     ],
 )
 def test_which_output_is_compared_is_shown(outputs, lines):
-    assert output_lines(outputs) == lines
+    assert output_lines(outputs, {}) == lines
+    several = {"price": "sold", "low": "sold"}
+    compared = "outputs compared with their true values: price with sold, low with sold"
+    assert output_lines(outputs, several) == [*lines, compared]
 
 
 def test_who_does_not_say_what_it_takes_is_sent_all(data):

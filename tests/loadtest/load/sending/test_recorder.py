@@ -78,6 +78,22 @@ def test_scores_come_out_of_the_right_samples():
     assert recorder.take().table["scores"].to_pylist() == [None]
 
 
+def test_outputs_are_kept_in_double_precision_and_compared_each_by_its_own_spread():
+    several = replace(dataset([1.5, 2.5, 3.5]), truths={"price": np.ones(3), "rate": np.ones(3)})
+    known = {row: ScoredAnswer("1.5", (1e6 * row + 0.1, 1e-6 * row)) for row in range(3)}
+    recorder = Recorder(several, 0, {"stable": known}, "run-")
+    for serial, values in enumerate([(1e6 + 0.1, 1e-6), (1e6 + 0.1, 2e-6), (1e6 + 90, 1e-6), None]):
+        told = ("timeout", None) if values is None else (None, "1.5")
+        recorder.add(1, 0, serial, serial, serial + 1.0, 200, *told, serial, values)
+    samples = recorder.take()
+    # 0.1 beside a million is no number of single precision
+    assert samples.table["outputs"].to_pylist()[0] == [1e6 + 0.1, 1e-6]
+    assert samples.table["matches"].to_pylist() == [True, False, False, None]
+    assert samples.table["baseline"].to_pylist()[1] == "1.5 (1e+06, 1e-06)"
+    assert samples.table["scores"].null_count == 4
+    assert (samples.longest("outputs"), samples.without_lists().longest("outputs")) == (2, 0)
+
+
 def test_the_same_label_with_other_scores_is_a_mismatch():
     known = {row: ScoredAnswer("1", (1 - score, score)) for row, score in enumerate((0.6, 0.9, 0.7))}
     recorder = Recorder(CLASSES, 0, {"stable": known}, "run-")
