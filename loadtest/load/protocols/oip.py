@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -17,14 +16,14 @@ from contract.datatypes import FLOATS, INTEGERS
 from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.data.input_checks import check_cells
-from loadtest.errors import ExperimentError, OtherColumns, TargetError
+from loadtest.errors import ExperimentError, TargetError
 from loadtest.load.protocols.class_scores import ClassScores
 from loadtest.load.protocols.codec import Codec, register
 from loadtest.load.protocols.json_answers import Scores, part, scored, single
 from loadtest.load.protocols.named_values import named_values
+from loadtest.load.protocols.oip_tensors import by_rows, column_tensor, filled, items_of, places_of
 
 _ANY_TENSOR = "input-0"
-_OTHERS = {"BOOL": bool, "BYTES": str}
 _LABEL = "predict"
 _RANKINGS = ("ranking", "ranked_items", "recommendations", "items", "item_ids", "ids", "top_k")
 """Names of outputs that are ranked lists; the first one is that of Loadproof's own server."""
@@ -93,11 +92,11 @@ class OpenInference(Codec):
         if len(inputs) > 1 or len(shape) == 1 or datatype in ("BOOL", "BYTES"):
             return cls._by_columns(model, inputs, features)
         if named:
-            places = _places(model, named, features)
+            places = places_of(model, named, features)
             # the usual case stays short: the row is the model's, as it is
             return cls(model, name, datatype, () if list(named) == list(features) else places)
-        if len(shape) > 2 and (filled := _filled(shape[1:], len(features))):
-            return cls(model, name, datatype, shape=filled)
+        if len(shape) > 2 and (each := filled(shape[1:], len(features))):
+            return cls(model, name, datatype, shape=each)
         if shape and shape[-1] not in (-1, len(features)):
             raise ExperimentError(
                 f"model {model!r} takes {shape[-1]} features, the evaluation set has {len(features)} "
@@ -119,7 +118,7 @@ class OpenInference(Codec):
         datatypes = tuple(datatype for _, datatype, _ in inputs)
         # Triton refuses [1] where its metadata says [-1, 1]
         deep = (1,) if all(len(shape) == 2 for _, _, shape in inputs) else ()
-        return cls(model, names, datatypes, _places(model, names, features), deep)
+        return cls(model, names, datatypes, places_of(model, names, features), deep)
 
     def check(self, dataset: Dataset) -> None:
         """Hold the datatypes against every cell of the columns that this model is sent."""
@@ -161,7 +160,7 @@ class OpenInference(Codec):
             return [tensor], self._wanted
         shape = [len(rows), *self.shape]
         columns = zip(self.tensor, self.datatype, zip(*rows, strict=True), strict=True)
-        inputs = [_column(*column, shape) for column in columns]
+        inputs = [column_tensor(*column, shape) for column in columns]
         # MLServer's word for a data frame of these columns
         return inputs, {"parameters": {"content_type": "pd"}, **self._wanted}
 
@@ -226,7 +225,7 @@ class OpenInference(Codec):
         """The elements of the output; without a name, of the first one."""
         for output in self.outputs(body):
             if self.ranking in ("", output.get("name")):
-                return _items(output)
+                return items_of(output)
         raise ValueError(f"no output {self.ranking!r} in the answer")
 
     def with_outputs(self, names: tuple[str, ...], ask: Callable[[str], Any]) -> Self:
@@ -285,57 +284,3 @@ class OpenInference(Codec):
             return single(data[label[0]]) if label else found, scores
         except (TypeError, KeyError) as error:
             raise ValueError(f"no output {error} in the answer") from error
-
-
-def _filled(shape: list[int], features: int) -> tuple[int, ...]:
-    """A shape of so many elements, with its one open axis (-1) filled; empty: it has not so many."""
-    known = prod(axis for axis in shape if axis > 0)
-    if shape.count(-1) == 1 and features % known == 0:
-        shape = [features // known if axis == -1 else axis for axis in shape]
-    return tuple(shape) if min(shape) > 0 and prod(shape) == features else ()
-
-
-def by_rows(output: dict[str, Any], count: int) -> list[Any]:
-    """The elements of a tensor row by row: each one element, or the list of a row's own.
-
-    Raises:
-        ValueError: they are not those of ``count`` rows.
-    """
-    data = output["data"]
-    if not isinstance(data, list) or len(data) < count or len(data) % count:
-        size = len(data) if isinstance(data, list) else "no"
-        raise ValueError(f"{size} elements of output {output.get('name')!r} for {count} rows")
-    shape = list(output.get("shape", ()))
-    if shape and shape[0] != count:
-        raise ValueError(f"output {output.get('name')!r} has the shape {shape}, {count} rows were sent")
-    width = len(data) // count
-    flat = width > 1 or shape[1:] == [1]
-    return [data[at : at + width] for at in range(0, len(data), width)] if flat else data
-
-
-def _items(output: dict[str, Any]) -> Any:
-    """The elements of the one row of a tensor."""
-    shape = list(output.get("shape", ()))
-    if len(shape) > 1 and shape[0] != 1:
-        raise ValueError(f"{shape[0]} lists where one is expected")
-    return output.get("data")
-
-
-def _column(name: str, datatype: str, cells: Sequence[Any], shape: list[int]) -> dict[str, Any]:
-    """The tensor of one column's cells; ``null`` where one is missing."""
-    kind = float if datatype in FLOATS else int if datatype in INTEGERS else _OTHERS[datatype]
-    data = [None if cell is None else kind(cell) for cell in cells]
-    tensor = {"name": name, "shape": shape, "datatype": datatype, "data": data}
-    # without this, MLServer hands the model bytes
-    return tensor | {"parameters": {"content_type": "str"}} if datatype == "BYTES" else tensor
-
-
-def _places(model: str, names: Sequence[str], features: Sequence[str]) -> tuple[int, ...]:
-    """Where the model's columns are among the features."""
-    if missing := [name for name in names if name not in features]:
-        raise OtherColumns(
-            f"model {model!r} takes {', '.join(missing)}, which the evaluation set would not send "
-            f"({', '.join(features)}); name the model's columns under [data] features",
-            names,
-        )
-    return tuple(features.index(name) for name in names)
