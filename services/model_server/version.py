@@ -12,6 +12,7 @@ from services.model_server.columns import Rows
 from services.model_server.errors import VersionError
 from services.model_server.examples import read_examples
 from services.model_server.foreign_code import warnings_of
+from services.model_server.lost_threads import refuse_lost_threads
 from services.model_server.outputs import outputs_of
 from services.model_server.runtime import Run, Runtime
 from services.model_server.runtimes import check_allowed, model_file
@@ -124,6 +125,7 @@ def load_version(
         _check_features(original, toml, folder)
         examples = read_examples(folder, spec, toml.input.columns)
         outputs = outputs_of(original, examples, toml.task, toml.output, path)
+    refuse_lost_threads(path)
     forbidden = "" if compilation and toml.compile else "compilation is switched off"
     runtime, runner, reason = original.fastest(spec, forbidden)
     return LoadedVersion(

@@ -1,0 +1,30 @@
+"""Threads that a library starts when a model first runs, and that do not survive the fork of the worker."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from services.model_server.errors import VersionError
+
+_POLARS = re.compile(r"polars-\d")
+_TASKS = Path("/proc/self/task")
+
+
+def refuse_lost_threads(path: Path, tasks: Path = _TASKS) -> None:
+    """Refuse a model that ran polars: in a forked worker it waits for its threads for ever.
+
+    Args:
+        path: of the model file.
+        tasks: the kernel's list of this process's threads; where there is none, nothing is found.
+
+    Raises:
+        VersionError: polars has threads here.
+    """
+    names = (task.read_text(encoding="utf-8", errors="replace") for task in tasks.glob("*/comm"))
+    # its import alone starts another one, which does no harm
+    if any(_POLARS.match(name) for name in names):
+        raise VersionError(
+            f"{path}: runs polars, whose threads do not survive the fork of the server's worker, so that it "
+            "would never answer; let its steps give pandas frames: set_output(transform='pandas')"
+        )
