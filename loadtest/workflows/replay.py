@@ -68,9 +68,10 @@ def resolve_replay(experiment: Experiment, results: Path) -> tuple[Experiment, t
             f"{log.path}: the replay lasts {duration:.1f} s, at least {SHORTEST_PHASE:g} s are needed; "
             "take more of the log, or lower speed_up"
         )
+    in_turn = _rows_in_turn(rows, chosen, load.seed)
     recorded = Recorded(
-        times,
-        _rows_in_turn(rows, chosen, load.seed),
+        _told_apart(times, in_turn),
+        in_turn,
         None if rows.user is None else rows.user[chosen],
     )
     found = regimes(times, duration, SHORTEST_PHASE, MOST_PHASES)
@@ -145,6 +146,18 @@ def _rows_in_turn(rows: LoggedRows, chosen: NDArray[np.intp], seed: int) -> NDAr
         return rows.row[chosen]
     order = np.random.default_rng(seed).permutation(rows.table.num_rows).astype(np.int32)
     return order[np.arange(len(chosen)) % len(order)]
+
+
+def _told_apart(times: Floats, rows: NDArray[np.int32]) -> Floats:
+    """The instants, a nanosecond apart where one row is sent twice at one: that tells their samples apart."""
+    order = np.lexsort((times, rows))
+    begins = np.ones(len(times), dtype=bool)
+    begins[1:] = (np.diff(times[order]) != 0) | (np.diff(rows[order]) != 0)
+    places = np.arange(len(times))
+    again = np.empty(len(times))
+    again[order] = places - np.maximum.accumulate(np.where(begins, places, 0))
+    apart: Floats = times + 1e-9 * again
+    return apart
 
 
 def _write(content: bytes, results: Path) -> Path:

@@ -167,3 +167,12 @@ def test_what_does_not_go_together_is_refused(tmp_path, lines, load, own, error)
     with pytest.raises((DatasetError, ExperimentError), match=error):
         replayed(tmp_path, lines, own=own, **load)
     assert not (tmp_path / "results").exists()
+
+
+def test_a_row_that_one_request_has_twice_is_two_samples_that_can_be_told_apart(tmp_path):
+    twice = [{"time": i // 2, "body": [[1, 2], [3, 4], [1, 2]]} for i in range(40)]
+    _, dataset, _ = replayed(tmp_path, twice)
+    recorded = dataset.recorded
+    assert len(set(zip(recorded.times.tolist(), recorded.rows.tolist(), strict=True))) == len(recorded) == 120
+    assert recorded.times == pytest.approx(np.sort(recorded.times))
+    assert np.bincount(recorded.rows).tolist() == [80, 40]
