@@ -165,9 +165,7 @@ def _first_that_fits(
             raise
         outputs = frozenset(loaded.outputs)
         check_unused(
-            path,
-            taken,
-            answers,
+            *(path, taken, answers),
             lambda cells: loaded.run(_rows(given, loaded, cells), outputs),
             lambda cells: again(columns_of(cells), cells)[1],
         )
@@ -218,9 +216,9 @@ def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVe
     """The matrix if the model gives the same answers to it as to the frame that it was fitted on."""
     try:
         right: Answers = tried(columns)[1]
-    except CodesError:
-        raise
     except VersionError as error:
+        if isinstance(error, CodesError):
+            raise
         try:
             return tried(matrix)  # type: ignore[no-any-return]
         except VersionError:
@@ -297,9 +295,8 @@ def main(given: str, out: TextIO, errors: TextIO) -> int:
                 continue
             # before packages are installed for it
             check_allowed(*model_file(folder / version), asked["name"], allowed)
-            answer: dict[str, Any] = {"version": version}
-            if version not in asked.get("elsewhere", ()):
-                answer = _described(folder / version, version, asked, allowed)
+            here = version not in asked.get("elsewhere", ())
+            answer = _described(folder / version, version, asked, allowed) if here else {"version": version}
             out.write(json.dumps(answer) + "\n")
             out.flush()
     except VersionError as error:
