@@ -23,6 +23,7 @@ from loadtest.report.terminal import table
 _SHOWN_GATES = 2
 _MOST_TICKS = 10
 _REACH = 2.0
+_LARGEST = 1e75
 
 
 def print_runs(console: Console, runs: Sequence[StoredRun]) -> None:
@@ -126,10 +127,16 @@ def _section(title: str, runs: Sequence[StoredRun], way: str) -> Section:
     ]
     seen: dict[tuple[str, str, bool, str], list[tuple[Row, StoredGate]]] = {}
     for row in rows:
-        for gate in row.run.gates:
+        for gate in filter(_can_be_drawn, row.run.gates):
             seen.setdefault(gate.series, []).append((row, gate))
     charts = [GateChart(points[-1][1].title, gate_chart(points, len(rows))) for points in seen.values()]
     return Section(title, rows, charts)
+
+
+def _can_be_drawn(gate: StoredGate) -> bool:
+    """Whether an axis can hold its figures; what was damaged may be of any size."""
+    figures = (gate.estimate, gate.margin, *gate.interval)
+    return all(figure is None or abs(figure) < _LARGEST for figure in figures)
 
 
 def gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> Markup:

@@ -6,7 +6,8 @@ import json
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -101,27 +102,65 @@ def _began(text: str) -> datetime | None:
 
 
 def _content(folder: Path) -> dict[str, Any]:
-    """What the files of a run say."""
-    experiment = tomllib.loads((folder / EXPERIMENT).read_text(encoding="utf-8"))
-    versions = experiment.get("versions", {})
-    content: dict[str, Any] = {
-        "kind": "canary" if (folder / STATE).is_file() else "compare",
-        "experiment": experiment["name"],
-        "stable": versions.get("stable"),
-        "candidate": versions.get("candidate"),
-    }
+    """What the files of a run say.
+
+    Raises:
+        ValueError: one of them is damaged; the message names it.
+    """
+    kind = "canary" if (folder / STATE).is_file() else "compare"
+    content: dict[str, Any] = {"kind": kind} | _understood(folder / EXPERIMENT, _experiment)
     for kind, file in (("rates", RATES), ("capacity", CAPACITY), (content["kind"], VERDICT)):
-        path = folder / file
-        if path.is_file():
-            verdict = _json(path)
-            content |= {"kind": kind, "verdict": verdict["verdict"], "reason": verdict["reason"]}
-            content |= {"gates": _GATES.validate_python(tuple(_gates(verdict)))}
-            content |= {"duration_s": _seconds(verdict)}
+        if (folder / file).is_file():
+            content |= {"kind": kind} | _understood(folder / file, _verdict)
             break
     for page in ("report.html", "capacity.html"):
         if (folder / page).is_file():
             content["report"] = f"{folder.name}/{page}"
     return content
+
+
+def _understood(path: Path, read: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    """What a file says; a person's editor may have put a byte order mark before it."""
+    try:
+        return read(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path.name}: {_in_words(error)}") from error
+
+
+def _experiment(text: str) -> dict[str, Any]:
+    experiment = _printable(tomllib.loads(text))
+    versions = experiment.get("versions", {})
+    return {
+        "experiment": experiment["name"],
+        "stable": versions.get("stable"),
+        "candidate": versions.get("candidate"),
+    }
+
+
+def _verdict(text: str) -> dict[str, Any]:
+    verdict = _printable(json.loads(text, parse_constant=_no_number))
+    return {
+        "verdict": verdict["verdict"],
+        "reason": verdict["reason"],
+        "gates": _GATES.validate_python(tuple(_gates(verdict))),
+        "duration_s": _seconds(verdict),
+    }
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no figure")
+
+
+def _printable(content: Any) -> Any:
+    """The same without what a terminal would take for a command, or could not show."""
+    if isinstance(content, dict):
+        return {key: _printable(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_printable(value) for value in content]
+    if not isinstance(content, str):
+        return content
+    shown = "".join(" " if unicodedata.category(one) == "Cc" else one for one in content)
+    return shown.encode("utf-8", "replace").decode("utf-8")
 
 
 def _gates(verdict: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -140,13 +179,6 @@ def _seconds(verdict: dict[str, Any]) -> float | None:
     return sum(loads) if loads else None
 
 
-def _json(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise TypeError(f"{path.name} is no JSON object")
-    return content
-
-
 def _in_words(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
@@ -154,7 +186,11 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"lacks {error.args[0]!r}"
     if isinstance(error, FileNotFoundError):
-        return f"{Path(error.filename).name} is missing"
+        return "it is missing"
+    if isinstance(error, (TypeError, AttributeError, RecursionError)):
+        return "not what a run writes there"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
     return " ".join(str(error).split())[:120]
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from unittest.mock import ANY
 
 import pytest
 from typer.testing import CliRunner
@@ -31,7 +32,8 @@ def run(results, name, files, experiment="compare"):
     folder.mkdir(parents=True)
     (folder / "experiment.toml").write_text(TOML.format(experiment))
     for file, content in files.items():
-        (folder / file).write_text(content if isinstance(content, str) else json.dumps(content))
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / file).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -79,6 +81,30 @@ FOLDERS = [
         ("unreadable", None, None, ""),
     ),
     ("20261101T000000Z-e", {"verdict.json": "[" * 100_000}, ("unreadable", None, None, "")),
+    # an editor put a byte order mark before both files
+    (
+        "20261101T000000Z-g",
+        {
+            "experiment.toml": "\ufeff" + TOML.format("compare"),
+            "verdict.json": "\ufeff" + json.dumps(verdict("FAIL", [gate(word="FAIL")])),
+        },
+        ("whole", "compare", "FAIL", "p95 <= stable + 10%: +2.00% (+1.00% to +3.00%)"),
+    ),
+    # what a terminal obeys, and what it cannot show
+    (
+        "20261101T000000Z-h",
+        {"verdict.json": verdict("FAIL", [gate("p95\x1b[31m <= 9ms", "FAIL", (None, None), unit="\ud800")])},
+        ("whole", "compare", "FAIL", "p95 [31m <= 9ms: 2.00 ?"),
+    ),
+    # a figure that no axis holds: the page has no chart of it
+    (
+        "20261101T000000Z-i",
+        {"verdict.json": verdict("FAIL", [gate(word="FAIL", ends=(-1e308, 1e308), estimate=2.0)])},
+        ("whole", "compare", "FAIL", ANY),
+    ),
+    # not an object where one should be
+    ("20261101T000000Z-j", {"verdict.json": verdict() | {"load": "long"}}, ("unreadable", None, None, "")),
+    ("20261101T000000Z-k", WHOLE | {"experiment.toml": "versions = 1"}, ("unreadable", None, None, "")),
     # an experiment that is no TOML
     ("20261101T000000Z-f", WHOLE | {"experiment.toml": "= ="}, ("unreadable", None, None, "")),
 ]
@@ -91,7 +117,7 @@ def test_what_a_folder_is(tmp_path, name, files, expected):
     shown = figures(one) if one.verdict == "FAIL" else ""
     assert (one.state, one.kind, one.verdict, shown) == expected
     assert bool(one.reason) == (one.state == "unreadable" or one.verdict is not None)
-    assert history_to_html([one], tmp_path, tmp_path / "history.html")
+    assert history_to_html([one], tmp_path, tmp_path / "history.html").encode()
 
 
 def test_a_partial_folder_that_was_just_written_is_under_way(tmp_path):
