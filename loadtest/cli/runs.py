@@ -11,6 +11,7 @@ import typer
 from pydantic import TypeAdapter
 
 from loadtest.cli.console import console
+from loadtest.data.run_folder import remove_abandoned
 from loadtest.errors import UsageError
 from loadtest.judge.history import StoredRun
 from loadtest.report.history import print_runs
@@ -43,6 +44,7 @@ def runs(
     if yes and not deleting:
         raise UsageError("--yes: nothing is to be deleted; name --delete-older-than or --delete-beyond")
     now = datetime.now(UTC)
+    remove_abandoned(results, lambda line: typer.echo(f"loadproof: {line}", err=True))
     found = read_history(results, now)
     shown = to_remove(results, found, now, age, size) if deleting else found
     if yes:

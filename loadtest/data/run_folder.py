@@ -2,11 +2,14 @@
 
 A run is measured and judged in ``results/.<name>.partial`` and renamed to ``results/<name>`` when every
 file is written; ``results/latest`` then points at it. A run that breaks on the way leaves its partial
-folder behind if it holds samples, and the error says where.
+folder behind if it holds samples, and the error says where. The command holds a lock on the folder as long as
+it lives, so that the next one can tell a folder whose command was killed before it measured anything.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -28,7 +31,8 @@ EXPERIMENT = "experiment.toml"
 ENVIRONMENT = "environment.json"
 VERDICT = "verdict.json"
 RATES = "rates.json"
-
+LOAD_LOG = "load.log"
+_BEFORE_SAMPLES = frozenset((EXPERIMENT, ENVIRONMENT, LOAD_LOG, RESERVE))
 
 _logger = logging.getLogger(__name__)
 
@@ -53,8 +57,10 @@ class RunFolder:
     def __init__(self, results: Path, experiment: str, now: datetime | None = None) -> None:
         name = self.name = run_name(experiment, now or datetime.now(UTC))
         self.results = results.absolute()
+        self._lock: int | None = None
         try:
             self.results.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(self.results)
             serial = 1
             while not self._take():
                 serial += 1
@@ -72,10 +78,21 @@ class RunFolder:
             self.path.mkdir()
         except FileExistsError:
             return False
-        if not self.final.exists():
+        try:
+            self._lock = _locked(self.path)
+        except BlockingIOError:  # another command takes it for abandoned at this moment
+            return False
+        if not self.final.exists() and self.path.exists():
             return True
-        self.path.rmdir()  # the other run was whole in between
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rmdir()  # the other run was whole in between
+        self._unlock()
         return False
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     @property
     def path(self) -> Path:
@@ -93,6 +110,7 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._unlock()
         for reserve in self.path.rglob(RESERVE):
             reserve.unlink(missing_ok=True)
         if kind is None or not self.path.exists():
@@ -128,6 +146,46 @@ class RunFolder:
             )
             say(f"{latest} does not point at this run: it {why}; the run is in {self.final}")
         return self.final
+
+
+def remove_abandoned(results: Path, say: Callable[[str], None] = _logger.warning) -> None:
+    """Remove the folders of commands that were killed before they measured anything.
+
+    Args:
+        results: the folder of all runs; there may be none.
+        say: takes a line each.
+    """
+    for path in sorted(results.glob(".*.partial")):
+        try:
+            lock = _locked(path)
+        except OSError:  # its command lives
+            continue
+        if lock is None:
+            continue
+        with contextlib.ExitStack() as held:
+            held.callback(os.close, lock)
+            held.enter_context(contextlib.suppress(FileNotFoundError))  # another command was faster
+            if {one.name for one in path.iterdir()} <= _BEFORE_SAMPLES:
+                shutil.rmtree(path, ignore_errors=True)
+                say(f"a command was killed before it measured anything; removed its folder {path}")
+
+
+def _locked(folder: Path) -> int | None:
+    """The lock of a folder, until it is closed or the process ends; None: its file system has none.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise
+    except OSError:
+        os.close(file)
+        return None
+    return file
 
 
 def write_file(folder: Path, name: str, content: str | dict[str, Any]) -> None:

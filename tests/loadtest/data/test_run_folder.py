@@ -1,10 +1,12 @@
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from loadtest.data.run_folder import RunFolder, find_run, write_file
+from loadtest.data.run_folder import RunFolder, find_run, remove_abandoned, write_file
 from loadtest.errors import LoadproofError, UsageError
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -55,6 +57,37 @@ def test_a_run_that_breaks_before_it_measured_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="broke"), RunFolder(tmp_path, "compare", NOW):
         raise ValueError("broke")
     assert names(tmp_path) == set()
+
+
+KILLED = (
+    "import os, signal, sys; from pathlib import Path; from loadtest.data.run_folder import RunFolder; "
+    "folder = RunFolder(Path(sys.argv[1]), 'compare'); "
+    "[folder.write(name, 'x') for name in sys.argv[2:]]; os.kill(os.getpid(), signal.SIGKILL)"
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "kept"),
+    [
+        # nothing was measured
+        (["experiment.toml", "environment.json"], False),
+        # something was, or may have been
+        (["experiment.toml", "samples.stream"], True),
+        (["experiment.toml", "state.json"], True),
+    ],
+)
+def test_the_folder_of_a_killed_command_goes_with_the_next_unless_it_measured(tmp_path, files, kept):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), *files], check=False, timeout=60)
+    (left,) = tmp_path.iterdir()
+    said = []
+    with RunFolder(tmp_path, "other", NOW) as lives:
+        # the next command removed it at once, and one that lives keeps its own
+        remove_abandoned(tmp_path, said.append)
+        assert names(tmp_path) == {lives.path.name} | ({left.name} if kept else set())
+        assert said == []
+    assert lives.path.exists()
+    remove_abandoned(tmp_path, said.append)
+    assert said == [f"a command was killed before it measured anything; removed its folder {lives.path}"]
 
 
 def test_a_run_that_breaks_after_it_measured_keeps_the_samples_and_says_where(tmp_path):
