@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.experiment.role import ROLES, Role
-from loadtest.judge.outcomes import Flags, Outcomes, first_places
+from loadtest.judge.outcomes import Flags, Outcomes, Places
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import Run
 from loadtest.judge.verdict import CacheSummary
@@ -117,45 +117,49 @@ def summarise_cache(run: Run, role: Role) -> CacheSummary | None:
     if not found:
         return None
     effect = max(found, key=lambda effect: effect.low)
-    answered, first = ~outcomes.failed, _first_asks(outcomes, request)
-    asked, others = (first & answered & (outcomes.asked_before == flag) for flag in (1, 0))
-    again = answered & ~first
+    asked, others = _asked_or_not(outcomes, request)
+    repeats = ~outcomes.failed
+    repeats[outcomes.first_of_each(request)] = False
 
-    def milliseconds(which: Flags) -> float | None:
-        return 1000 * float(np.quantile(outcomes.latency[which], effect.quantile)) if which.any() else None
+    def milliseconds(which: Places | Flags) -> float | None:
+        latency = outcomes.latency[which]
+        if not len(latency):
+            return None
+        return 1000 * float(np.quantile(latency, effect.quantile, overwrite_input=True))
 
     return CacheSummary(
         quantile=f"p{100 * effect.quantile:g}".replace(".", ""),
-        asked_before=int(asked.sum()),
-        not_asked=int(others.sum()),
-        repeats=int(again.sum()),
+        asked_before=len(asked),
+        not_asked=len(others),
+        repeats=int(repeats.sum()),
         asked_before_ms=milliseconds(asked),
         not_asked_ms=milliseconds(others),
-        repeats_ms=milliseconds(again),
+        repeats_ms=milliseconds(repeats),
         times_as_fast=effect.ratio,
         interval=(effect.low, effect.high),
         seen=effect.low > 1 and effect.ratio >= WORTH_SAYING,
     )
 
 
-def _first_asks(outcomes: Outcomes, request: NDArray[np.intp]) -> Flags:
-    """Per arrival: its request is sent for the first time under load."""
-    first = np.zeros(len(outcomes), dtype=bool)
-    first[first_places(request[outcomes.row], len(request))[1]] = True
-    return first
+def _asked_or_not(outcomes: Outcomes, request: NDArray[np.intp]) -> tuple[Places, Places]:
+    """Where a request was answered that is sent for the first time under load: of rows that were asked before
+    the load, and of those that were not."""
+    first = outcomes.first_of_each(request)
+    first = first[~outcomes.failed[first]]
+    asked = outcomes.asked_before[first]
+    return first[asked == 1], first[asked == 0]
 
 
 def _halves(outcomes: Outcomes, request: NDArray[np.intp]) -> tuple[Blocked, Blocked] | None:
     """Latencies of first asks in time blocks: of rows that were asked before the load, and of the others."""
-    first = _first_asks(outcomes, request) & ~outcomes.failed
-    asked, others = (first & (outcomes.asked_before == flag) for flag in (1, 0))
-    if min(asked.sum(), others.sum()) < FEWEST:
+    asked, others = _asked_or_not(outcomes, request)
+    if min(len(asked), len(others)) < FEWEST:
         return None
     # where the time did not suffice for all, those asked are the ones sent first
     end = float(outcomes.scheduled_at[asked].max())
-    others &= outcomes.scheduled_at <= end
+    others = others[outcomes.scheduled_at[others] <= end]
     blocks = block_count(end) or int(end // SHORTEST_BLOCK)
-    if others.sum() < FEWEST or blocks < _FEWEST_BLOCKS:
+    if len(others) < FEWEST or blocks < _FEWEST_BLOCKS:
         return None
     one, other = (
         Blocked.sort(outcomes.latency[which], outcomes.scheduled_at[which], end, blocks)
@@ -171,8 +175,9 @@ def _fresh_first_asks(run: Run) -> Evidence:
     if evidence.paired:
         fresh = [fresh[0] & fresh[1]] * 2
     stable, candidate = (
-        o.where(kept & _first_asks(o, request))
+        o.take(first[kept[first]])
         for o, kept in zip((evidence.stable, evidence.candidate), fresh, strict=True)
+        for first in (o.first_of_each(request),)
     )
     arrivals = len(stable) if evidence.paired else len(stable) + len(candidate)
     if not arrivals:
