@@ -6,6 +6,7 @@ Requests without an answer are left out, except of a confusion matrix, which cou
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -178,7 +179,8 @@ def confusion(run: Run, most: int) -> Confusion | None:
     return Confusion(lines, tuple(columns[i] for i in some), {r: c[:, some] for r, c in counts.items()})
 
 
-class _Answered(NamedTuple):
+@dataclass(frozen=True)
+class _Answered:
     """Per arrival, a piece at a time, the places of its label and of its answer, and its share of the row's
     replays; as in the gates, the recorder says what is right.
 

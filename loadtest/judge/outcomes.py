@@ -166,7 +166,7 @@ def _joined(one: Any, other: Any) -> Any:
 def places_where(flags: Flags) -> NarrowPlaces:
     """As ``numpy.flatnonzero``, in four bytes a place where they do."""
     kind = np.int32 if len(flags) < 2**31 else np.int64
-    found = np.empty(int(np.count_nonzero(flags)), kind)
+    found: NarrowPlaces = np.empty(int(np.count_nonzero(flags)), kind)
     at = 0
     for piece in pieces(len(flags)):
         there = np.flatnonzero(flags[piece]) + piece.start

@@ -86,7 +86,7 @@ class Ranked:
     def __getitem__(self, rank: slice | NDArray[np.integer]) -> Floats: ...
     def __getitem__(self, rank: int | np.integer | slice | NDArray[np.integer]) -> float | Floats:
         """The values of these ranks, from 0."""
-        found = self.unsorted[self.order[rank]]
+        found: Floats = self.unsorted[self.order[rank]]
         return found if self.scale == 1.0 else self.scale * found
 
     def below(self, value: float, *, equal: bool = False) -> int:
