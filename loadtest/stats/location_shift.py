@@ -8,8 +8,8 @@ on each other over time.
 from __future__ import annotations
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
-from scipy import special
 
 _MOST = 500
 """Values of a sample that are used: more than these say nothing that matters."""
@@ -28,7 +28,7 @@ def location_shift(one: Floats, other: Floats, alpha: float) -> tuple[float, flo
     one, other = one[:_MOST], other[:_MOST]
     apart = np.sort((other[:, None] - one[None, :]).ravel())
     n, m = len(one), len(other)
-    beyond = n * m / 2 - float(special.ndtri(1 - alpha)) * (n * m * (n + m + 1) / 12) ** 0.5
+    beyond = n * m / 2 - float(scipy.special.ndtri(1 - alpha)) * (n * m * (n + m + 1) / 12) ** 0.5
     place = int(beyond)
     if place < 1:
         return float(np.median(apart)), -np.inf, np.inf
