@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
 
 ROWS, CLASSES, SCORED_CLASSES, RATE, ERRORS = 100_000, 8, 10, 250.0, 0.0002
+GROUP = 2**19
+"""Arrivals that are made at once."""
 GATES = (
     "error_rate <= stable + 0.5pp",
     "p50 <= stable + 25ms",
@@ -54,6 +57,27 @@ def write_run(folder: Path, arrivals: int, *, scored: bool = False) -> None:
 
     ``scored``: answers have the probabilities of ten classes, and ``SCORED_GATES`` judge them.
     """
+    # a row group after the other: a hundred million samples are more than memory holds
+    tables = write_inputs(folder, arrivals, scored=scored)
+    with pq.ParquetWriter(folder / SAMPLES, SCHEMA, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table, row_group_size=2**20)
+    (folder / LOAD).write_text(json.dumps(load_of(arrivals)))
+    (folder / ENVIRONMENT).write_text(json.dumps({"backend": "local"}))
+
+
+def load_of(arrivals: int) -> dict[str, float]:
+    """What the load generator says of such a run."""
+    return {
+        "offered_rps": RATE,
+        "achieved_rps": RATE,
+        "schedule_lag_ms_p99": 1.0,
+        "duration_s": arrivals / RATE,
+    }
+
+
+def write_inputs(folder: Path, arrivals: int, *, scored: bool = False) -> Iterator[pa.Table]:
+    """Write the experiment and its evaluation set; the samples of a run, many at a time, in order of time."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
     classes = SCORED_CLASSES if scored else CLASSES
@@ -70,15 +94,20 @@ def write_run(folder: Path, arrivals: int, *, scored: bool = False) -> None:
         ),
         folder / "evaluation.parquet",
     )
-    seconds = arrivals / RATE
-    _experiment(folder, seconds, SCORED_GATES if scored else GATES)
-    at, row = np.sort(rng.uniform(0, seconds, arrivals)), rng.permutation(np.arange(arrivals) % ROWS)
-    tables = [_role(role, at, row, label, names, rng, scored=scored) for role in ROLES]
-    order = np.argsort(np.concatenate([at, at]), kind="stable")
-    pq.write_table(pa.concat_tables(tables).cast(SCHEMA).take(order), folder / SAMPLES, compression="zstd")
-    load = {"offered_rps": RATE, "achieved_rps": RATE, "schedule_lag_ms_p99": 1.0, "duration_s": seconds}
-    (folder / LOAD).write_text(json.dumps(load))
-    (folder / ENVIRONMENT).write_text(json.dumps({"backend": "local"}))
+    _experiment(folder, arrivals / RATE, SCORED_GATES if scored else GATES)
+    return _tables(arrivals, label, names, rng, scored=scored)
+
+
+def _tables(
+    arrivals: int, label: np.ndarray, names: np.ndarray, rng: np.random.Generator, *, scored: bool
+) -> Iterator[pa.Table]:
+    for begin in range(0, arrivals, GROUP):
+        n = min(GROUP, arrivals - begin)
+        at = np.sort(rng.uniform(begin / RATE, (begin + n) / RATE, n))
+        row = rng.permutation(np.arange(begin, begin + n) % ROWS)
+        tables = [_role(role, at, row, label, names, rng, scored=scored) for role in ROLES]
+        order = np.argsort(np.concatenate([at, at]), kind="stable")
+        yield pa.concat_tables(tables).cast(SCHEMA).take(order)
 
 
 def _experiment(folder: Path, seconds: float, gates: tuple[str, ...]) -> None:

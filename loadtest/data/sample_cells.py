@@ -3,14 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loadtest.data.samples import SCHEMA, SampleSet
+from loadtest.stats.pieces import taken
 
-Places = NDArray[np.intp]
+Places = NDArray[np.integer]
+
+
+class SparseCells:
+    """A column of which hardly any cell is there.
+
+    Args:
+        length: of the column.
+        places: of the cells that are there, ascending, shape (n,).
+        cells: those, shape (n,).
+    """
+
+    def __init__(self, length: int, places: Places, cells: pa.Array) -> None:
+        self._length, self._places, self._cells = length, places, cells
+
+    @classmethod
+    def of(cls, column: pa.Array | SparseCells) -> SparseCells:
+        """Any column."""
+        if isinstance(column, SparseCells):
+            return column
+        return cls(len(column), np.flatnonzero(np.asarray(pc.is_valid(column))), column.drop_null())
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, key: int) -> pa.Scalar: ...
+    @overload
+    def __getitem__(self, key: slice) -> SparseCells: ...
+    def __getitem__(self, key: int | slice) -> pa.Scalar | SparseCells:
+        """One cell, null where none is there; or the cells from one place up to another."""
+        if isinstance(key, slice):
+            first, end, _ = key.indices(self._length)
+            begin, stop = np.searchsorted(self._places, [first, end]).tolist()
+            kept = self._places[begin:stop] - first
+            return SparseCells(max(end - first, 0), kept, self._cells[begin:stop])
+        at = int(np.searchsorted(self._places, key))
+        there = at < len(self._places) and self._places[at] == key
+        return self._cells[at] if there else pa.scalar(None, self._cells.type)
+
+    def take(self, places: Places) -> SparseCells:
+        """The cells at ``places``, in their order."""
+        there = np.zeros(self._length, dtype=bool)
+        there[self._places] = True
+        kept = np.flatnonzero(taken(there, places))
+        return SparseCells(
+            len(places), kept, self._cells.take(pa.array(np.searchsorted(self._places, places[kept])))
+        )
+
+    def then(self, later: SparseCells) -> SparseCells:
+        """These and ``later`` ones."""
+        places = np.concatenate([self._places, later._places + self._length])
+        return SparseCells(self._length + len(later), places, pa.concat_arrays([self._cells, later._cells]))
+
+
+def sparse_cells(samples: SampleSet, name: str) -> SparseCells:
+    """A column of texts of which hardly any is there."""
+    begin, places, cells = 0, [np.empty(0, np.intp)], [pa.array([], pa.string())]
+    for chunk in samples.chunks(name):
+        if chunk.null_count < len(chunk):
+            places.append(np.flatnonzero(np.asarray(pc.is_valid(chunk))) + begin)
+            cells.append(chunk.drop_null().cast(pa.string()))
+        begin += len(chunk)
+    return SparseCells(begin, np.concatenate(places), pa.concat_arrays(cells))
 
 
 def take_cells(samples: SampleSet, name: str, places: Sequence[Places]) -> list[pa.Array]:
@@ -34,7 +100,7 @@ def take_cells(samples: SampleSet, name: str, places: Sequence[Places]) -> list[
     if not numbers:
         return [null_cells(len(each), SCHEMA.field(name).type) for each in places]
     texts = pa.array(list(numbers), pa.string())
-    return [_encoded(codes[each], texts) for each in places]
+    return [_encoded(taken(codes, each), texts) for each in places]
 
 
 def _encoded(codes: NDArray[np.signedinteger], texts: pa.Array) -> pa.DictionaryArray:

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from loadtest.data.baseline import AGREEMENT_TOLERANCE, Nearness, as_matrix, numbers, with_scores
 from loadtest.experiment.gate import Gate
+from loadtest.judge.distinct_rows import Rows
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED
 from loadtest.judge.outcomes import Flags, Floats, Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
-from loadtest.judge.quality_tests import Rows
 from loadtest.judge.run import Run
 from loadtest.stats.estimate import Estimate
 from loadtest.stats.medians import RankQuantile

@@ -5,7 +5,8 @@ Requests without an answer are left out, except of a confusion matrix, which cou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from loadtest.judge.run import Run
 from loadtest.judge.score_tests import matrix
 from loadtest.stats import curves
 from loadtest.stats.losses import are_probabilities
+from loadtest.stats.pieces import add_up, pieces, summed
 
 Numbered = NDArray[np.int32]
 
@@ -158,50 +160,80 @@ def confusion(run: Run, most: int) -> Confusion | None:
     if run.experiment.data.task != "classification" or not run.dataset.labelled:
         return None
     classes = run.dataset.classes
-    rows = {role: _truth_and_answer(run, run.evidence.of(role)) for role in ROLES}
-    if not all(len(truth) for truth, _, _ in rows.values()):
+    rows = [_Answered.of(run, run.evidence.of(role)) for role in ROLES]
+    if not all(map(len, rows)):
         return None
-    named = _most_confused(list(rows.values()), len(classes), most)
+    named = _most_confused(rows, len(classes), most)
     others = len(classes) - len(named)
     lines = (*(classes[place] for place in named), *([f"{others:,} others"] if others else []))
     target = np.append(np.full(len(classes), len(named), dtype=np.intp), [len(lines), len(lines) + 1])
     target[named] = np.arange(len(named))
     shape = (len(lines), len(lines) + 2)
-    counts = {
-        role: curves.confusion(target[truth], target[answer], weight, shape)
-        for role, (truth, answer, weight) in rows.items()
-    }
+    counts = {}
+    for role, answered in zip(ROLES, rows, strict=True):
+        counts[role] = np.zeros(shape)
+        for truth, answer, weight in answered:
+            curves.add_to_confusion(counts[role], target[truth], target[answer], weight)
     columns = (*lines, OTHER_LABEL, NO_ANSWER)
     some = [i for i in range(shape[1]) if i < len(lines) or any(c[:, i].any() for c in counts.values())]
     return Confusion(lines, tuple(columns[i] for i in some), {r: c[:, some] for r, c in counts.items()})
 
 
-def _truth_and_answer(run: Run, outcomes: Outcomes) -> tuple[Numbered, Numbered, Floats]:
-    """Per arrival the places of its label and of its answer, and its share of the row's replays."""
-    row = run.dataset.content[outcomes.row]
-    truth = run.dataset.class_places[row].astype(np.int32)
-    weight = (1 / np.maximum(np.bincount(row), 1))[row]
-    del row
-    return truth, _answers(outcomes, truth, run.dataset.classes), weight
+@dataclass(frozen=True)
+class _Answered:
+    """Per arrival, a piece at a time, the places of its label and of its answer, and its share of the row's
+    replays; as in the gates, the recorder says what is right.
+
+    Args:
+        outcomes: of one version.
+        content: of each row of the evaluation set, the first row with the same content.
+        class_places: of each row's label.
+        shares: of each content, what one of its replays is of it.
+        answers: where each answer stands among the classes.
+        classes: how many there are.
+    """
+
+    outcomes: Outcomes
+    content: Places
+    class_places: Places
+    shares: Floats
+    answers: NDArray[np.unsignedinteger]
+    classes: int
+
+    @classmethod
+    def of(cls, run: Run, outcomes: Outcomes) -> _Answered:
+        dataset = run.dataset
+        content, classes = dataset.content, dataset.classes
+        sent = np.bincount(content, summed(outcomes.row, None, len(content)), len(content))
+        answers = places_of_classes(outcomes.prediction, classes)
+        shares = 1 / np.maximum(sent, 1)
+        return cls(outcomes, content, dataset.class_places, shares, answers, len(classes))
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def __iter__(self) -> Iterator[tuple[Numbered, Numbered, Floats]]:
+        correct, failed = self.outcomes.correct, self.outcomes.failed
+        for piece in pieces(len(self)):
+            row = self.content[self.outcomes.row[piece]]
+            truth = self.class_places[row].astype(np.int32)
+            answer: Numbered = self.answers[piece].astype(np.int32)
+            answer[answer == truth] = self.classes
+            np.copyto(answer, truth, where=correct[piece])
+            answer[failed[piece]] = self.classes + 1
+            yield truth, answer, self.shares[row]
 
 
-def _answers(outcomes: Outcomes, truth: Numbered, classes: tuple[str, ...]) -> Numbered:
-    """Where each answer stands among the columns; as in the gates, the recorder says what is right."""
-    found: Numbered = places_of_classes(outcomes.prediction, classes).astype(np.int32)
-    found[found == truth] = len(classes)
-    np.copyto(found, truth, where=outcomes.correct)
-    found[outcomes.failed] = len(classes) + 1
-    return found
-
-
-def _most_confused(rows: Sequence[tuple[Numbered, Numbered, Floats]], size: int, most: int) -> Places:
+def _most_confused(rows: Sequence[_Answered], size: int, most: int) -> NDArray[np.intp]:
     """The classes that are shown under their names, in their order."""
     if size <= most:
         return np.arange(size)
     wrong = np.zeros(size + 2)
-    for truth, answer, weight in rows:
-        off = truth != answer
-        wrong += np.bincount(truth[off], weight[off], size + 2) + np.bincount(
-            answer[off], weight[off], size + 2
-        )
+    for answered in rows:
+        of_truth, of_answer = np.zeros(size + 2), np.zeros(size + 2)
+        for truth, answer, weight in answered:
+            off = truth != answer
+            add_up(of_truth, truth[off], weight[off])
+            add_up(of_answer, answer[off], weight[off])
+        wrong += of_truth + of_answer
     return np.sort(np.argsort(-wrong[:size], kind="stable")[: most - 1])

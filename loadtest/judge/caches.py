@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.experiment.role import ROLES, Role
-from loadtest.judge.outcomes import Flags, Outcomes, first_places
+from loadtest.judge.outcomes import Flags, Outcomes, Places
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import Run
 from loadtest.judge.verdict import CacheSummary
@@ -118,9 +118,10 @@ def _of_short_first_asks(run: Run, role: Role) -> list[CacheEffect]:
     little else but repeats to lose.
     """
     outcomes = run.evidence.of(role)
-    first = _first_asks(outcomes, run.dataset.request) & ~outcomes.failed
-    asked, others = (first & (outcomes.asked_before == flag) for flag in (1, 0))
-    if min(asked.sum(), others.sum()) < _FEWEST_RANKED or not _is_short(outcomes.scheduled_at[first]):
+    asked, others = _asked_or_not(outcomes, run.dataset.request)
+    if min(len(asked), len(others)) < _FEWEST_RANKED:
+        return []
+    if not _is_short(outcomes.scheduled_at[_answered_first(outcomes, run.dataset.request)]):
         return []
     shift = location_shift(np.log(outcomes.latency[asked]), np.log(outcomes.latency[others]), SURE)
     return [CacheEffect(_USUAL[0], *(math.exp(min(end, 700.0)) for end in shift))]
@@ -138,32 +139,42 @@ def summarise_cache(run: Run, role: Role) -> CacheSummary | None:
     if not found:
         return None
     effect = max(found, key=lambda effect: effect.low)
-    answered, first = ~outcomes.failed, _first_asks(outcomes, request)
-    asked, others = (first & answered & (outcomes.asked_before == flag) for flag in (1, 0))
-    again = answered & ~first
+    asked, others = _asked_or_not(outcomes, request)
+    repeats = ~outcomes.failed
+    repeats[outcomes.first_of_each(request)] = False
 
-    def milliseconds(which: Flags) -> float | None:
-        return 1000 * float(np.quantile(outcomes.latency[which], effect.quantile)) if which.any() else None
+    def milliseconds(which: Places | Flags) -> float | None:
+        latency = outcomes.latency[which]
+        if not len(latency):
+            return None
+        return 1000 * float(np.quantile(latency, effect.quantile, overwrite_input=True))
 
     return CacheSummary(
         quantile=f"p{100 * effect.quantile:g}".replace(".", ""),
-        asked_before=int(asked.sum()),
-        not_asked=int(others.sum()),
-        repeats=int(again.sum()),
+        asked_before=len(asked),
+        not_asked=len(others),
+        repeats=int(repeats.sum()),
         asked_before_ms=milliseconds(asked),
         not_asked_ms=milliseconds(others),
-        repeats_ms=milliseconds(again),
+        repeats_ms=milliseconds(repeats),
         times_as_fast=effect.ratio,
         interval=(effect.low, effect.high),
         seen=effect.low > 1 and effect.ratio >= WORTH_SAYING,
     )
 
 
-def _first_asks(outcomes: Outcomes, request: NDArray[np.intp]) -> Flags:
-    """Per arrival: its request is sent for the first time under load."""
-    first = np.zeros(len(outcomes), dtype=bool)
-    first[first_places(request[outcomes.row], len(request))[1]] = True
-    return first
+def _answered_first(outcomes: Outcomes, request: NDArray[np.intp]) -> Places:
+    """Where a request was answered that is sent for the first time under load, in order of time."""
+    first = outcomes.first_of_each(request)
+    return first[~outcomes.failed[first]]
+
+
+def _asked_or_not(outcomes: Outcomes, request: NDArray[np.intp]) -> tuple[Places, Places]:
+    """Where a request was answered that is sent for the first time under load: of rows that were asked before
+    the load, and of those that were not."""
+    first = _answered_first(outcomes, request)
+    asked = outcomes.asked_before[first]
+    return first[asked == 1], first[asked == 0]
 
 
 def _halves(outcomes: Outcomes, request: NDArray[np.intp]) -> tuple[Blocked, Blocked] | None:
@@ -171,15 +182,14 @@ def _halves(outcomes: Outcomes, request: NDArray[np.intp]) -> tuple[Blocked, Blo
     if outcomes.several:
         # what is asked for a row before the load is no request that the load sends
         return None
-    first = _first_asks(outcomes, request) & ~outcomes.failed
-    asked, others = (first & (outcomes.asked_before == flag) for flag in (1, 0))
-    if min(asked.sum(), others.sum()) < FEWEST:
+    asked, others = _asked_or_not(outcomes, request)
+    if min(len(asked), len(others)) < FEWEST:
         return None
     # where the time did not suffice for all, those asked are the ones sent first
     end = float(outcomes.scheduled_at[asked].max())
-    others &= outcomes.scheduled_at <= end
+    others = others[outcomes.scheduled_at[others] <= end]
     blocks = block_count(end) or int(end // SHORTEST_BLOCK)
-    if others.sum() < FEWEST or blocks < _FEWEST_BLOCKS:
+    if len(others) < FEWEST or blocks < _FEWEST_BLOCKS:
         return None
     one, other = (
         Blocked.sort(outcomes.latency[which], outcomes.scheduled_at[which], end, blocks)
@@ -195,8 +205,9 @@ def _fresh_first_asks(run: Run) -> Evidence:
     if evidence.paired:
         fresh = [fresh[0] & fresh[1]] * 2
     stable, candidate = (
-        o.where(kept & _first_asks(o, request))
+        o.take(first[kept[first]])
         for o, kept in zip((evidence.stable, evidence.candidate), fresh, strict=True)
+        for first in (o.first_of_each(request),)
     )
     arrivals = len(stable) if evidence.paired else len(stable) + len(candidate)
     if not arrivals:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from loadtest.experiment.gate import Gate
+from loadtest.judge.distinct_rows import Rows
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import NoEvidence
-from loadtest.judge.quality_tests import Rows
 from loadtest.judge.run import Run
 from loadtest.judge.score_tests import FEWEST_AT_A_POINT, filled, refuse_others
 from loadtest.stats.calibration_error import BiasedUpwards, estimate

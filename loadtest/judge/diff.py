@@ -19,11 +19,11 @@ from loadtest.experiment.gate import Gate
 from loadtest.experiment.metrics import QUALITY
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.diff_lines import Change, Changes, line
+from loadtest.judge.distinct_rows import Rows
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.metric_tests import answers_by_phase, good, measure, rates_without
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
-from loadtest.judge.quality_tests import Rows
 from loadtest.judge.run import Run
 from loadtest.stats.censored import reaches_censored
 from loadtest.stats.estimate import Known, StudentEstimate, independent_difference
@@ -210,7 +210,7 @@ def _goodput(before: Run, after: Run, role: Role) -> Change:
 
 def _good_answers(run: Run, role: Role) -> StudentEstimate:
     outcomes, evidence = run.evidence.of(role), run.evidence
-    counted = good(outcomes, run) / np.abs(outcomes.size)
+    counted = outcomes.as_requests(good(outcomes, run))
     rate = float(counted.sum()) / evidence.duration
     blocks = block_count(evidence.duration)
     if not blocks:

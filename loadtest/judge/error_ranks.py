@@ -6,11 +6,12 @@ import numpy as np
 
 from loadtest.experiment.gate import Gate
 from loadtest.judge.answered_values import truth_of
+from loadtest.judge.distinct_rows import Rows
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED
 from loadtest.judge.outcomes import Floats, Outcomes
 from loadtest.judge.paired_outcomes import NoEvidence
-from loadtest.judge.quality_tests import Rows, row_errors
+from loadtest.judge.quality_tests import row_errors
 from loadtest.judge.run import Run, rows_of_slice
 from loadtest.stats import medians
 from loadtest.stats.estimate import Estimate, Known

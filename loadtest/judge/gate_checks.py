@@ -12,8 +12,9 @@ from loadtest.experiment.gate_name import quoted
 from loadtest.experiment.metrics import QUALITY
 from loadtest.judge import score_tests
 from loadtest.judge.answered_values import truth_of
+from loadtest.judge.layout import is_paired
 from loadtest.judge.metric_tests import TESTS
-from loadtest.judge.paired_outcomes import NoEvidence, is_paired
+from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.quality_tests import LARGEST, positive_class
 from loadtest.judge.run import rows_of_slice
 from loadtest.stats.row_errors import LABELS

@@ -25,6 +25,7 @@ from loadtest.judge.interim import judge_until_decided
 from loadtest.judge.measurement import shown
 from loadtest.judge.metric_tests import good
 from loadtest.judge.mismatches import changed
+from loadtest.judge.outcomes import first_places
 from loadtest.judge.phases import hidden_quantiles, summarise_phases
 from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
@@ -168,7 +169,7 @@ def _rows(run: Run) -> RowsSummary:
     distinct, sent = (np.zeros(len(content), dtype=bool) for _ in range(2))
     distinct[content] = True
     for role in ROLES:
-        sent[content[run.evidence.of(role).row]] = True
+        sent[first_places(run.evidence.of(role).row, len(content), content)[0]] = True
     return RowsSummary(
         rows=len(content), distinct=int(distinct.sum()), sent=int(sent.sum()), labelled=run.dataset.labelled
     )
@@ -186,7 +187,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         if values is not None:
             earned = 1000 * float(np.mean(values[outcomes.row] * outcomes.correct))
             value = earned if math.isfinite(earned) else None
-    quantiles = latency_quantiles(requests.latency)
+    quantiles = latency_quantiles(requests.ranked_latency)
     unknown = foreign(outcomes, run) if n else None
     mismatches = tuple(c.request_id for c in changed(outcomes, MOST_IDS) if c.request_id)
     traces = Traces.of(run.experiment.load, run.facts.load, run.samples)
@@ -199,7 +200,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         resent=run.facts.load.resent.get(role),
         not_answer_examples=tuple(run.facts.load.not_answers.get(role, {}))[:MOST_EXAMPLES],
         throughput_rps=(n - errors) / seconds,
-        goodput_rps=float((good(outcomes, run) / np.abs(outcomes.size)).sum()) / seconds,
+        goodput_rps=float(outcomes.as_requests(good(outcomes, run)).sum()) / seconds,
         accuracy=accuracy,
         value_per_1000=value,
         mismatches=int(outcomes.mismatch.sum()) if outcomes.compared.any() else None,

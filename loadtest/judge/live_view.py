@@ -29,7 +29,8 @@ from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.interim import InterimAnalyses, analysis_times
-from loadtest.judge.paired_outcomes import Evidence, is_paired, lay_out
+from loadtest.judge.layout import is_paired, lay_out
+from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.saturation import hopeless
 from loadtest.judge.verdict import GateResult, Word

@@ -24,6 +24,7 @@ from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.run import Run, VersionFacts, rows_of_slice
 from loadtest.stats.censored import reaches_censored
 from loadtest.stats.estimate import Estimate, Known, StudentEstimate
+from loadtest.stats.pieces import summed
 from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share
 from loadtest.stats.quantiles import (
     LEVEL_BLOCKS,
@@ -135,17 +136,18 @@ def _more(requests: float, seconds: float) -> str:
 
 def _errors(gate: Gate, run: Run) -> Measurement:
     evidence = run.evidence
-    s, c = evidence.stable.failed.astype(np.float64), evidence.candidate.failed.astype(np.float64)
+    s, c = evidence.stable.failed, evidence.candidate.failed
     estimate: Estimate
     if gate.against == "absolute":
-        effect = evidence.bursts(evidence.candidate, c)
+        effect = evidence.bursts(evidence.candidate, c.view(np.int8))
         estimate = Share(float(c.sum()) / effect, len(c) / effect)
     elif evidence.paired:
-        effect = evidence.bursts(evidence.stable, c - s)
-        gained, lost = float(np.sum(c > s)), float(np.sum(s > c))
+        effect = evidence.bursts(evidence.stable, c.view(np.int8) - s.view(np.int8))
+        gained, lost = float(np.sum(c & ~s)), float(np.sum(s & ~c))
         estimate = PairedDifference(gained / effect, lost / effect, len(c) / effect)
     else:
-        s_effect, c_effect = evidence.bursts(evidence.stable, s), evidence.bursts(evidence.candidate, c)
+        s_effect = evidence.bursts(evidence.stable, s.view(np.int8))
+        c_effect = evidence.bursts(evidence.candidate, c.view(np.int8))
         estimate = IndependentDifference(
             float(c.sum()) / c_effect, len(c) / c_effect, float(s.sum()) / s_effect, len(s) / s_effect
         )
@@ -172,10 +174,8 @@ def _rate(gate: Gate, run: Run, counted: Callable[[Outcomes, Run], Flags]) -> Me
     lengths, strata = cut.lengths, answers_by_phase(cut)
 
     def per_block(outcomes: Outcomes) -> Floats:
-        # of a request of several rows, the share that counts
-        each = counted(outcomes, run) / np.abs(outcomes.size)
-        counts = np.bincount(cut.of(outcomes.scheduled_at), each, len(cut))
-        return counts.astype(np.float64) * evidence.weight
+        counted_here = outcomes.as_requests(counted(outcomes, run))
+        return summed(cut.of(outcomes.scheduled_at), counted_here, len(cut)) * evidence.weight
 
     s, c = per_block(evidence.stable), per_block(evidence.candidate)
     own_s, own_c = float(s.sum()) / evidence.duration, float(c.sum()) / evidence.duration

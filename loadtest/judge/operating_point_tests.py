@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.experiment.gate import Gate
+from loadtest.judge.distinct_rows import Rows
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.outcomes import Floats, Outcomes
 from loadtest.judge.paired_outcomes import NoEvidence
-from loadtest.judge.quality_tests import Rows
 from loadtest.judge.run import Run
 from loadtest.judge.score_tests import FEWEST_AT_A_POINT, filled
 from loadtest.stats import operating_points

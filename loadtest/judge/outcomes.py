@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from loadtest.data.sample_cells import null_cells
+from loadtest.data.sample_cells import SparseCells, null_cells
+from loadtest.stats.pieces import pieces, taken
+from loadtest.stats.quantiles import Blocked, Ranked
+from loadtest.stats.time_blocks import TimeBlocks
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
+NarrowPlaces = NDArray[np.integer]
+"""Places in four bytes each, where they do."""
+
+FLAGS = ("failed", "correct", "mismatch", "compared")
+_NOT_KEPT = frozenset((*FLAGS, "asked_before"))
 
 
 @dataclass(frozen=True)
@@ -49,32 +58,91 @@ class Outcomes:
     mismatch: Flags
     compared: Flags
     prediction: pa.Array
-    request_id: pa.Array
-    baseline: pa.Array
+    request_id: pa.Array | SparseCells
+    baseline: pa.Array | SparseCells
     asked_before: NDArray[np.int8]
     scores: pa.Array
     ranking: pa.Array
     size: NDArray[np.int16]
     outputs: pa.Array
 
+    @classmethod
+    def of(cls, read: Callable[[str], Any], n: int, *, flags_kept: bool = True) -> Self:
+        """``n`` outcomes whose columns are read when they are first asked for.
+
+        Args:
+            read: gives the column of a name.
+            n: how many.
+            flags_kept: False: what is yes or no is read each time.
+        """
+        outcomes = cls.__new__(cls)
+        outcomes.__dict__.update(_read=read, _n=n, _not_kept=() if flags_kept else _NOT_KEPT)
+        return outcomes
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in _COLUMNS or "_read" not in self.__dict__:
+                raise AttributeError(name)
+            column = self._read(name)
+            if name not in self._not_kept:
+                self.__dict__[name] = column
+            return column
+
     def __len__(self) -> int:
-        return len(self.row)
+        n = self.__dict__.get("_n")
+        return len(self.row) if n is None else int(n)
 
     @property
     def requests(self) -> Outcomes:
         """One entry per request, that of its first row: what is about all rows alike is about the request."""
-        first = self.size > 0
-        return self if first.all() else self.where(first)
+        return self._first_rows if self.several else self
 
-    @property
+    @cached_property
+    def _first_rows(self) -> Outcomes:
+        return self.where(self.size > 0)
+
+    @cached_property
     def several(self) -> bool:
         """Whether any request had several rows."""
-        return bool(np.any(self.size != 1))
+        return self.size.strides != (0,) and bool(np.any(self.size != 1))
+
+    def as_requests(self, counted: Flags) -> Flags | Floats:
+        """What each entry counts: of a request of several rows, the share that is ``counted``, shape (n,)."""
+        return counted / np.abs(self.size) if self.several else counted
 
     @cached_property
     def by_latency(self) -> NDArray[np.integer]:
         """Places in ascending order of latency, sorted once for all gates."""
         return np.argsort(self.latency).astype(np.int32 if len(self) < 2**31 else np.intp)
+
+    @property
+    def ranked_latency(self) -> Ranked:
+        """Latencies in ascending order."""
+        return Ranked(self.latency, self.by_latency)
+
+    def blocked(self, cut: TimeBlocks) -> Blocked:
+        """The latencies in time blocks, sorted into them once for all gates."""
+        known: dict[bytes, Blocked] = self.__dict__.setdefault("_blocked", {})
+        key = cut.edges.tobytes()
+        if key not in known:
+            block = taken(cut.of(self.scheduled_at), self.by_latency)
+            known[key] = Blocked(self.ranked_latency, block, len(cut), cut.phase)
+        return known[key]
+
+    def first_of_each(self, content: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Places of the first arrival of each distinct row, ascending; looked for once.
+
+        Args:
+            content: of each row of the evaluation set, the first row with the same content.
+        """
+        known: list[tuple[Any, NDArray[np.intp]]] = self.__dict__.setdefault("_first", [])
+        for one, places in known:
+            if one is content:
+                return places
+        places = np.sort(first_places(self.row, len(content), content)[1])
+        known.append((content, places))
+        return places
 
     def part(self, first: int, end: int, begin: float = 0.0) -> Outcomes:
         """The arrivals from place ``first`` up to ``end``, on a clock that is zero at ``begin``."""
@@ -83,30 +151,40 @@ class Outcomes:
 
     def then(self, later: Outcomes) -> Outcomes:
         """These and ``later`` ones."""
-        pairs = zip(self._columns(), later._columns(), strict=True)
-        return Outcomes(
-            *(
-                pa.concat_arrays(pair) if isinstance(pair[0], pa.Array) else np.concatenate(pair)
-                for pair in pairs
-            )
-        )
+        return Outcomes(*map(_joined, self._columns(), later._columns()))
 
     def where(self, kept: Flags) -> Outcomes:
         """The arrivals at which ``kept``, shape (n,), is true."""
-        return self.take(np.flatnonzero(kept))
+        return self.take(places_where(kept))
 
-    def take(self, places: Places) -> Outcomes:
-        """The arrivals at ``places``, in their order."""
-        chosen = pa.array(places)
-        return Outcomes(
-            *(
-                _taken(column, chosen) if isinstance(column, pa.Array) else column[places]
-                for column in self._columns()
-            )
-        )
+    def take(self, places: NarrowPlaces) -> Outcomes:
+        """The arrivals at ``places``, in their order; columns are cut out when they are asked for."""
+        return Outcomes.of(partial(self._taken, places), len(places))
+
+    def _taken(self, places: NarrowPlaces, name: str) -> Any:
+        column = getattr(self, name)
+        if name == "size" and not self.several:
+            return one_row_each(len(places))
+        if isinstance(column, np.ndarray):
+            return taken(column, places)
+        if isinstance(column, SparseCells):
+            return column.take(places)
+        none = column.null_count == len(column) and not pa.types.is_dictionary(column.type)
+        return null_cells(len(places), column.type) if none else column.take(pa.array(places))
 
     def _columns(self) -> list[Any]:
-        return [getattr(self, field.name) for field in fields(self)]
+        return [getattr(self, name) for name in _COLUMNS]
+
+
+_COLUMNS = tuple(field.name for field in fields(Outcomes))
+
+
+def _joined(one: Any, other: Any) -> Any:
+    if isinstance(one, np.ndarray):
+        return np.concatenate([one, other])
+    if isinstance(one, SparseCells) or isinstance(other, SparseCells):
+        return SparseCells.of(one).then(SparseCells.of(other))
+    return pa.concat_arrays([one, other])
 
 
 def one_row_each(requests: int) -> NDArray[np.int16]:
@@ -114,19 +192,32 @@ def one_row_each(requests: int) -> NDArray[np.int16]:
     return np.broadcast_to(np.int16(1), requests)
 
 
-def first_places(numbers: NDArray[np.integer], size: int) -> tuple[Places, Places]:
+def places_where(flags: Flags) -> NarrowPlaces:
+    """As ``numpy.flatnonzero``, in four bytes a place where they do."""
+    kind = np.int32 if len(flags) < 2**31 else np.int64
+    found: NarrowPlaces = np.empty(int(np.count_nonzero(flags)), kind)
+    at = 0
+    for piece in pieces(len(flags)):
+        there = np.flatnonzero(flags[piece]) + piece.start
+        found[at : at + len(there)] = there
+        at += len(there)
+    return found
+
+
+def first_places(
+    numbers: NDArray[np.integer], size: int, of: NDArray[np.intp] | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Which numbers there are, ascending, and the first place of each, as ``numpy.unique`` finds by sorting.
 
     Args:
         numbers: from 0 to ``size - 1``.
         size: of them all.
+        of: what each number stands for, from 0 to ``size - 1``, shape (size,); None: for itself.
     """
     first = np.full(size, len(numbers), dtype=np.intp)
-    np.minimum.at(first, numbers, np.arange(len(numbers)))
+    # backwards, so that the first place is the last that is written
+    for piece in reversed(list(pieces(len(numbers)))):
+        found = numbers[piece] if of is None else of[numbers[piece]]
+        first[found[::-1]] = np.arange(piece.stop - 1, piece.start - 1, -1)
     there = np.flatnonzero(first < len(numbers))
     return there, first[there]
-
-
-def _taken(cells: pa.Array, places: pa.Array) -> pa.Array:
-    none = cells.null_count == len(cells) and not pa.types.is_dictionary(cells.type)
-    return null_cells(len(places), cells.type) if none else cells.take(places)

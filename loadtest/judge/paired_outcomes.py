@@ -1,28 +1,22 @@
-"""Samples laid out for comparison: each arrival's answer of stable beside its answer of the candidate."""
+"""The evidence of a run: stable's outcomes beside the candidate's, and what parts they are cut into."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loadtest.data.sample_cells import take_cells
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import Role
-from loadtest.judge.arrival_pairs import in_time, pair
-from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places, first_places, one_row_each
+from loadtest.judge.layout import compared, is_paired, lay_out
+from loadtest.judge.outcomes import Flags, Floats, Outcomes, places_where
+from loadtest.stats.pieces import taken
 from loadtest.stats.proportions import design_effect
 from loadtest.stats.quantiles import LEVEL_BLOCKS, Blocked, block_count
 from loadtest.stats.time_blocks import SHORTEST_BLOCK, TimeBlocks, whole_phases
 
-_CELLS = ("prediction", "request_id", "baseline", "scores", "ranking", "outputs")
 _MOMENT = 1e-6
 FIRST_ANALYSIS = 15.0
 """Seconds of load that an analysis which is one of many must see, unless its test is exact: before, there are
@@ -76,7 +70,7 @@ class Evidence:
         """What one version did."""
         return self.stable if role == Role.STABLE else self.candidate
 
-    @cached_property
+    @property
     def requests(self) -> Evidence:
         """One outcome per request, where some had several rows: of latency and errors."""
         if not (self.stable.several or self.candidate.several):
@@ -86,8 +80,8 @@ class Evidence:
     @property
     def arrivals(self) -> int:
         """How many arrivals there are, over both versions when they are not paired."""
-        stable, candidate = (int(np.count_nonzero(o.size > 0)) for o in (self.stable, self.candidate))
-        return stable if self.paired else stable + candidate
+        stable = len(self.stable.requests)
+        return stable if self.paired else stable + len(self.candidate.requests)
 
     @property
     def samples(self) -> int:
@@ -124,7 +118,7 @@ class Evidence:
         """About ``blocks`` time blocks, of which none straddles two phases."""
         return TimeBlocks.cut(self.duration, blocks, self.phase_ends)
 
-    def bursts(self, outcomes: Outcomes, values: Floats) -> float:
+    def bursts(self, outcomes: Outcomes, values: Floats | NDArray[np.int8]) -> float:
         """The design effect of ``values``, one an outcome, that come in bursts: at least 1."""
         if not (self.burst_blocks and len(values)):
             return 1.0
@@ -138,8 +132,7 @@ class Evidence:
 
     def blocked(self, outcomes: Outcomes, blocks: int) -> Blocked:
         """The latencies of ``outcomes`` in about ``blocks`` time blocks."""
-        order, cut = outcomes.by_latency, self.cut(blocks)
-        return Blocked(outcomes.latency[order], cut.of(outcomes.scheduled_at)[order], len(cut), cut.phase)
+        return outcomes.blocked(self.cut(blocks))
 
     def lasting(self, duration: float) -> Evidence:
         """The same outcomes, none of which came later than ``duration`` seconds."""
@@ -147,8 +140,11 @@ class Evidence:
 
     def slice(self, rows: Flags) -> Evidence:
         """Only the arrivals whose row is marked in ``rows``, shape (rows of the evaluation set,)."""
-        stable, candidate = (o.where(rows[o.row]) for o in (self.stable, self.candidate))
-        return replace(self, stable=stable, candidate=candidate)
+        kept = places_where(taken(rows, self.stable.row))
+        stable = self.stable.take(kept)
+        if self.candidate.row is not self.stable.row:
+            kept = places_where(taken(rows, self.candidate.row))
+        return replace(self, stable=stable, candidate=self.candidate.take(kept))
 
     def until(self, seconds: float) -> Evidence:
         """What was scheduled in the first ``seconds`` of load, as one analysis of many sees it."""
@@ -171,23 +167,22 @@ class Evidence:
         )
         return Evidence(stable, candidate, self.paired, 0, duration)
 
-    def first_of_each_row(self, content: Places) -> Evidence:
+    def first_of_each_row(self, content: NDArray[np.intp]) -> Evidence:
         """Only the first arrival of each distinct row, of pairs.
 
         Args:
             content: of each row of the evaluation set, the first row with the same content.
         """
-        kept = np.zeros(len(self.stable), dtype=bool)
-        kept[first_places(content[self.stable.row], len(content))[1]] = True
-        if kept.all():
+        kept = self.stable.first_of_each(content)
+        if len(kept) == len(self.stable):
             return self
-        stable, candidate = self.stable.where(kept), self.candidate.where(kept)
+        stable, candidate = self.stable.take(kept), self.candidate.take(kept)
         return replace(self, stable=stable, candidate=candidate)
 
     @classmethod
     def gather(cls, load: Load, samples: SampleSet, seconds: float) -> Evidence:
         """Lay out the samples of one run; ``seconds`` of load is what the generator states."""
-        samples = _compared(load, samples)
+        samples = compared(load, samples)
         at = samples.scheduled_at
         start, end = (float(at.min()), float(at.max())) if len(samples) else (0.0, 0.0)
         del at  # before the columns are read
@@ -203,89 +198,6 @@ class Evidence:
             phase_ends=whole_phases([end - start for end in load.phase_ends], duration),
             started_at=start,
         )
-
-
-def is_paired(load: Load) -> bool:
-    """Whether each arrival goes to both versions."""
-    return load.traffic != "canary"
-
-
-def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Outcomes]:
-    """Stable's and the candidate's outcomes; pairs whose other half is missing are left out.
-
-    Args:
-        load: the traffic.
-        samples: of whole arrivals, in any order; those of a control are left out.
-        start: the first arrival of the run, on the samples' clock.
-    """
-    samples = _compared(load, samples)
-    is_candidate = samples.is_role(Role.CANDIDATE)
-    if is_paired(load):
-        return _outcomes(samples, pair(samples, is_candidate), start, load.timeout, paired=True)
-    at = samples.scheduled_at
-    places = (in_time(at, ~is_candidate), in_time(at, is_candidate))
-    return _outcomes(samples, places, start, load.timeout, paired=False)
-
-
-def _compared(load: Load, samples: SampleSet) -> SampleSet:
-    return samples.where(~samples.is_role(Role.CONTROL)) if load.control and len(samples) else samples
-
-
-def _outcomes(
-    samples: SampleSet, places: tuple[Places, Places], start: float, timeout: float, *, paired: bool
-) -> tuple[Outcomes, Outcomes]:
-    """Both versions' outcomes, a column after the other: of many samples, memory holds no more.
-
-    Args:
-        samples: of both versions.
-        places: of each version's samples, in the order of the outcomes.
-        start: the first arrival.
-        timeout: seconds, at which latency is censored.
-        paired: both versions' samples are of the same arrivals, whose columns they share.
-    """
-
-    def taken(column: NDArray[Any]) -> list[NDArray[Any]]:
-        return [column[each] for each in places]
-
-    def of_arrivals(column: NDArray[Any]) -> list[NDArray[Any]]:
-        return [column[places[0]]] * 2 if paired else taken(column)
-
-    columns: dict[str, Sequence[Any]] = {
-        "row": of_arrivals(samples.row),
-        "scheduled_at": of_arrivals(samples.scheduled_at),
-        "latency": taken(samples.done_at),
-        "failed": taken(samples.failed),
-        "correct": taken(samples.correct),
-        "mismatch": taken(samples.mismatch),
-        "compared": taken(samples.compared),
-        "asked_before": taken(samples.array("asked_before", _known_or_less, np.int8)),
-        "size": of_arrivals(_sizes(samples)),
-        **{name: take_cells(samples, name, places) for name in _CELLS},
-    }
-    for place, latency in enumerate(columns["latency"]):
-        failed = columns["failed"][place]
-        latency -= columns["scheduled_at"][place]
-        given_up = np.maximum(latency[failed], timeout)
-        np.maximum(latency, 1e-6, out=latency)
-        latency[failed] = given_up
-        columns["correct"][place][failed] = False
-    for scheduled_at in columns["scheduled_at"][: 1 if paired else 2]:
-        scheduled_at -= start
-    stable, candidate = (Outcomes(**{name: each[i] for name, each in columns.items()}) for i in (0, 1))
-    return stable, candidate
-
-
-def _sizes(samples: SampleSet) -> NDArray[np.int16]:
-    """As ``Outcomes`` has them; of requests of one row without memory of their own."""
-    if not samples.several:
-        return one_row_each(len(samples))
-    size = samples.array("request_rows", lambda chunk: pc.fill_null(chunk, 1), np.int16)
-    place = samples.array("place", lambda chunk: pc.fill_null(chunk, 0), np.int16)
-    return np.where(place == 0, size, -size).astype(np.int16)
-
-
-def _known_or_less(flags: pa.Array) -> pa.Array:
-    return pc.fill_null(flags.cast(pa.int8()), -1)
 
 
 def _duration(span: float, stated: float) -> float:

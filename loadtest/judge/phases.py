@@ -59,7 +59,7 @@ def summarise_phases(run: Run) -> tuple[PhaseSummary, ...]:
 
 def _version(outcomes: Outcomes, timeout: float) -> PhaseVersion:
     errors = int(outcomes.failed.sum())
-    quantiles = latency_quantiles(outcomes.latency)
+    quantiles = latency_quantiles(outcomes.ranked_latency)
     return PhaseVersion(
         requests=len(outcomes),
         errors=errors,

@@ -18,9 +18,10 @@ from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
 from loadtest.judge import quality_tests
 from loadtest.judge.answered_values import output_of, truth_of
+from loadtest.judge.distinct_rows import Rows
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.outcomes import Flags, Floats, Outcomes
-from loadtest.judge.quality_tests import LARGEST, Rows
+from loadtest.judge.quality_tests import LARGEST
 from loadtest.judge.run import Run
 from loadtest.stats import scores
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,12 +16,14 @@ from loadtest.data.dataset import Dataset
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.metrics import METRICS
 from loadtest.judge.answered_values import answers_of, truth_of
+from loadtest.judge.distinct_rows import Rows
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.outcomes import Flags, Floats, Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.run import Run
 from loadtest.stats import bootstrap, scores
 from loadtest.stats.estimate import Estimate
+from loadtest.stats.pieces import add_up, pieces, taken
 from loadtest.stats.proportions import IndependentDifference, PairedDifference, Share
 from loadtest.stats.sequential import PairedBets
 
@@ -30,30 +32,6 @@ LARGEST = 1e75
 
 FEWEST = 2
 """Distinct rows without which nothing is known of how a mean varies."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The distinct rows of one version's outcomes, and each arrival's weight: the row's share of replays.
-
-    Of rows with the same content, ``rows`` names the first.
-    """
-
-    rows: NDArray[np.intp]
-    place: NDArray[np.intp]
-    weight: Floats
-
-    @classmethod
-    def of(cls, outcomes: Outcomes, dataset: Dataset) -> Rows:
-        """The distinct rows among ``outcomes``."""
-        row = dataset.content[outcomes.row] if dataset.repeats else outcomes.row
-        replays = np.bincount(row)
-        place = np.cumsum(replays > 0)[row] - 1
-        return cls(np.flatnonzero(replays), place, 1 / replays[row])
-
-    def mean(self, per_arrival: Floats) -> Floats:
-        """The mean over the replays of each distinct row, shape (distinct rows,)."""
-        return np.bincount(self.place, per_arrival * self.weight, len(self.rows)).astype(np.float64)
 
 
 def accuracy(gate: Gate, run: Run) -> Measurement:
@@ -66,8 +44,7 @@ def accuracy(gate: Gate, run: Run) -> Measurement:
     if evidence.often and evidence.paired:
         evidence = evidence.first_of_each_row(run.dataset.content)
     s_rows, c_rows = Rows.of(evidence.stable, run.dataset), Rows.of(evidence.candidate, run.dataset)
-    s = s_rows.mean(evidence.stable.correct.astype(np.float64))
-    c = c_rows.mean(evidence.candidate.correct.astype(np.float64))
+    s, c = s_rows.mean(evidence.stable.correct), c_rows.mean(evidence.candidate.correct)
     estimate: Estimate
     if gate.against == "absolute":
         effect = _bursts(evidence, evidence.candidate)
@@ -93,15 +70,14 @@ def _paired_bursts(evidence: Evidence) -> float:
     evidence.await_first_analysis()
     if len(evidence.stable) != len(evidence.candidate):  # the same rows, sent at other times
         return max(_bursts(evidence, evidence.stable), _bursts(evidence, evidence.candidate))
-    return evidence.bursts(
-        evidence.stable, evidence.candidate.correct.astype(np.float64) - evidence.stable.correct
-    )
+    change = evidence.candidate.correct.view(np.int8) - evidence.stable.correct.view(np.int8)
+    return evidence.bursts(evidence.stable, change)
 
 
 def _bursts(evidence: Evidence, outcomes: Outcomes) -> float:
     if not outcomes.failed.any():
         return 1.0
-    return evidence.bursts(outcomes, outcomes.correct.astype(np.float64))
+    return evidence.bursts(outcomes, outcomes.correct.view(np.int8))
 
 
 def classification(gate: Gate, run: Run) -> Measurement:
@@ -250,7 +226,10 @@ def sums_of_groups(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
 def _value_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
     if dataset.values is None:
         raise NoEvidence("the experiment names no value column; set [data] value")
-    earned = rows.mean(dataset.values[outcomes.row] * outcomes.correct)
+    earned, correct = np.zeros(len(rows.rows)), outcomes.correct
+    for piece in pieces(len(outcomes)):
+        row = outcomes.row[piece]
+        add_up(earned, rows.places[row], dataset.values[row] * correct[piece] * rows.shares[row])
     if not np.isfinite(earned).all():
         raise NoEvidence("the value column has empty cells; fill them")
     return sums_of_groups([earned, np.ones(len(earned))], group)
@@ -259,29 +238,30 @@ def _value_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray
 def _classification_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
     """Per class: hits, answers, truths; the last class stands for answers that are no label at all."""
     classes, label = np.unique(np.asarray(dataset.labels, dtype=str), return_inverse=True)
-    truth = label[outcomes.row]
-    answer = places_of_classes(outcomes.prediction, classes.tolist())
-    # `correct` is the recorder's judgement, made with the model's own types: it decides
-    answer = np.where(outcomes.correct, truth, np.where(answer == truth, len(classes), answer))
-    answer[outcomes.failed] = len(classes)
-    of_arrival = group[rows.place]
     count, width = int(group.max()) + 1, len(classes) + 1
+    hits, answers, truths = (np.zeros(count * width) for _ in range(3))
+    correct, failed = outcomes.correct, outcomes.failed
+    answered = places_of_classes(outcomes.prediction, classes.tolist())
+    for piece in pieces(len(outcomes)):
+        row, right = outcomes.row[piece], correct[piece]
+        truth, answer = label[row], answered[piece].astype(np.intp)
+        # `correct` is the recorder's judgement, made with the model's own types: it decides
+        answer = np.where(right, truth, np.where(answer == truth, len(classes), answer))
+        answer[failed[piece]] = len(classes)
+        of_arrival, share = group[rows.places[row]] * width, rows.shares[row]
+        add_up(hits, of_arrival + truth, share * right)
+        add_up(answers, of_arrival + answer, share)
+        add_up(truths, of_arrival + truth, share)
+    return np.hstack([table.reshape(count, width) for table in (hits, answers, truths)])
 
-    def table(kind: NDArray[np.intp], weight: Floats) -> Floats:
-        flat = np.bincount(of_arrival * width + kind, weights=weight, minlength=count * width)
-        return flat.reshape(count, width).astype(np.float64)
 
-    hits = table(truth, rows.weight * outcomes.correct)
-    return np.hstack([hits, table(answer, rows.weight), table(truth, rows.weight)])
-
-
-def places_of_classes(predictions: pa.Array, classes: Sequence[str]) -> NDArray[np.intp]:
+def places_of_classes(predictions: pa.Array, classes: Sequence[str]) -> NDArray[np.unsignedinteger]:
     """Where each answer stands among the classes; behind the last one where it is none of them."""
     encoded = predictions if pa.types.is_dictionary(predictions.type) else predictions.dictionary_encode()
     place = {text: i for i, text in enumerate(classes)}
     known = [place.get(text, len(classes)) for text in encoded.dictionary.to_pylist()]
     codes = encoded.indices.fill_null(len(known)).to_numpy()
-    return np.asarray(np.array([*known, len(classes)], dtype=np.intp)[codes])
+    return taken(np.array([*known, len(classes)], dtype=np.min_scalar_type(len(classes))), codes)
 
 
 def positive_class(gate: Gate, dataset: Dataset) -> int | None:

@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 from loadtest.data.ranking_text import LONGEST
 from loadtest.experiment.gate import Gate
 from loadtest.judge import quality_tests
+from loadtest.judge.distinct_rows import Rows
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.judge.paired_outcomes import NoEvidence
-from loadtest.judge.quality_tests import Rows
 from loadtest.judge.run import Run
 from loadtest.judge.score_tests import matrix
 from loadtest.stats import means, rankings

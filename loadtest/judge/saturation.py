@@ -44,11 +44,13 @@ def growth(outcomes: Outcomes, duration: float, blocks: int, timeout: float) -> 
     if blocks < FEWEST_BLOCKS or not len(outcomes):
         return None
     ends = duration / blocks * np.arange(1, blocks + 1)
-    late = outcomes.scheduled_at >= duration / 2
-    waiting = late.any() and float(np.median(outcomes.latency[late])) >= _LONG_WAIT * timeout
-    gone = outcomes.scheduled_at + outcomes.latency
-    answered = np.sort(gone[~outcomes.failed] if waiting else gone)
-    # of the first block only its end: from an empty start every backlog grows
+    # arrivals are in order of time
+    late = outcomes.latency[np.searchsorted(outcomes.scheduled_at, duration / 2) :]
+    waiting = len(late) and float(np.median(late)) >= _LONG_WAIT * timeout
+    answered = outcomes.scheduled_at + outcomes.latency
+    if waiting:
+        answered = answered[~outcomes.failed]
+    answered.sort()
     backlog: Floats = np.searchsorted(outcomes.scheduled_at, ends) - np.searchsorted(answered, ends).astype(
         float
     )

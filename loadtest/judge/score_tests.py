@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.gate import Gate
+from loadtest.judge.distinct_rows import Rows
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.outcomes import Floats, Outcomes, Places
 from loadtest.judge.paired_outcomes import NoEvidence
-from loadtest.judge.quality_tests import Rows
 from loadtest.judge.run import Run, rows_of_slice
 from loadtest.stats import bootstrap, losses, means
 from loadtest.stats import discrimination as discriminations

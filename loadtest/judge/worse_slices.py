@@ -51,7 +51,7 @@ def search_slices(run: Run) -> SliceSearch:
         return SliceSearch(skipped="each request went to one version, so no row says which did better")
     if not len(evidence.stable):
         return SliceSearch(skipped="there are no samples")
-    rows, first = first_places(dataset.content[evidence.stable.row], len(dataset.content))
+    rows, first = first_places(evidence.stable.row, len(dataset.content), dataset.content)
     losses = [_losses(run, outcomes, first) for outcomes in (evidence.stable, evidence.candidate)]
     columns = levels_of(run.experiment.data, dataset, rows)
     classes = run.experiment.data.task == "classification"

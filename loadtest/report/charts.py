@@ -18,7 +18,8 @@ from loadtest.judge.verdict import GateResult
 from loadtest.report import number_format
 from loadtest.report.sections import Sections
 from loadtest.report.svg import Axis, Chart
-from loadtest.stats.quantiles import block_count, difference
+from loadtest.stats.pieces import pieces, summed, taken
+from loadtest.stats.quantiles import Ranked, block_count, difference, sorted_quantile
 
 Floats = NDArray[np.float64]
 
@@ -62,15 +63,21 @@ def _of(evidence: Evidence) -> dict[str, Outcomes]:
     return {role: evidence.of(role) for role in ROLES}
 
 
+def _in_ms(outcomes: Outcomes) -> Ranked:
+    return replace(outcomes.ranked_latency, scale=1000.0)
+
+
 def _latency_axis(lowest: float, highest: float, name: str) -> Axis:
     return Axis.log(max(lowest, _SMALLEST_MS), max(highest, 1.0), name, number_format.tick)
 
 
 def _distribution(evidence: Evidence, objective: float) -> Figure:
     """Empirical distribution functions, and the quantiles that gates are mostly about."""
-    latency = {role: np.maximum(1000 * o.latency, _SMALLEST_MS) for role, o in _of(evidence).items()}
     shares = np.unique(np.concatenate([np.linspace(0, 0.9, 91), 1 - np.geomspace(0.1, 1e-4, 80), [1.0]]))
-    quantiles = {role: np.quantile(values, [*shares, *MARKED]) for role, values in latency.items()}
+    quantiles = {
+        role: np.array([max(sorted_quantile(_in_ms(o), q), _SMALLEST_MS) for q in (*shares, *MARKED)])
+        for role, o in _of(evidence).items()
+    }
     chart = Chart(
         "Latency of both versions: share of answers within a latency",
         _latency_axis(
@@ -102,8 +109,7 @@ def _shift(evidence: Evidence, alpha: float) -> Figure | None:
     if not blocks:
         return None
     s, c = (
-        replace(found, values=1000 * found.values)
-        for found in (evidence.blocked(o, blocks) for o in (evidence.stable, evidence.candidate))
+        replace(evidence.blocked(o, blocks), values=_in_ms(o)) for o in (evidence.stable, evidence.candidate)
     )
     rest = min(s.smallest_rest, c.smallest_rest)
     quantiles = [q for q in _SHIFTS if rest * min(q, 1 - q) >= _BEYOND]
@@ -147,8 +153,11 @@ class _Bins(NamedTuple):
     def centres(self) -> Floats:
         return np.asarray((np.arange(self.number) + 0.5) * self.width)
 
-    def of_times(self, at: Floats) -> NDArray[np.intp]:
-        return np.clip((at / self.width).astype(np.intp), 0, self.number - 1)
+    def of_times(self, at: Floats) -> NDArray[np.int16]:
+        found = np.empty(len(at), np.int16)
+        for piece in pieces(len(at)):
+            found[piece] = np.clip((at[piece] / self.width).astype(np.intp), 0, self.number - 1)
+        return found
 
     def name(self) -> str:
         return "each second" if self.width == 1 else f"every {self.width:g} s"
@@ -159,15 +168,15 @@ def _over_time(evidence: Evidence) -> Figure:
     median, slowest = {}, {}
     for role, outcomes in _of(evidence).items():
         place = bins.of_times(outcomes.scheduled_at)
-        order = outcomes.by_latency
-        order = order[np.argsort(place[order].astype(np.int16), kind="stable")]  # which sorts by radix
-        latency = 1000 * outcomes.latency[order]
-        ends = np.cumsum(np.bincount(place, minlength=bins.number))
+        ranks = np.argsort(taken(place, outcomes.by_latency), kind="stable")  # which sorts by radix
+        latency = _in_ms(outcomes)
+        ends = np.cumsum(summed(place, None, bins.number).astype(np.intp))
         begins = np.concatenate([[0], ends[:-1]])
         some = ends > begins
         last = np.maximum(ends - 1, 0)
-        median[role] = np.where(some, latency[np.minimum((begins + last) // 2, len(latency) - 1)], np.nan)
-        slowest[role] = np.where(some, latency[np.minimum(last, len(latency) - 1)], np.nan)
+        middle, end = (np.minimum(rank, len(latency) - 1) for rank in ((begins + last) // 2, last))
+        median[role] = np.where(some, latency[ranks[middle]], np.nan)
+        slowest[role] = np.where(some, latency[ranks[end]], np.nan)
     chart = Chart(
         f"Latency over time: median and slowest answer {bins.name()}",
         Axis.linear(0, bins.width * bins.number, "seconds of load", lambda s: f"{s:g} s"),
@@ -190,13 +199,12 @@ def _over_time(evidence: Evidence) -> Figure:
 
 def _answers(evidence: Evidence) -> Figure:
     bins = _Bins.of(evidence.duration)
-    counted = {
-        role: (
-            np.bincount(bins.of_times(o.scheduled_at[~o.failed]), minlength=bins.number) / bins.width,
-            np.bincount(bins.of_times(o.scheduled_at[o.failed]), minlength=bins.number) / bins.width,
+    counted = {}
+    for role, o in _of(evidence).items():
+        place = bins.of_times(o.scheduled_at)
+        counted[role] = tuple(
+            summed(place, which, bins.number) / bins.width for which in (~o.failed, o.failed)
         )
-        for role, o in _of(evidence).items()
-    }
     highest = max(float(max(answers.max(), errors.max())) for answers, errors in counted.values())
     chart = Chart(
         "Answers and errors per second over time",

@@ -34,10 +34,10 @@ def reaches_censored(values: Blocked, q: float, limit: float) -> bool:
         q: between 0 and 1.
         limit: in the unit of the values.
     """
-    first = int(np.searchsorted(values.values, limit))
+    first = values.values.below(limit)
     total = len(values.values)
     censored = np.bincount(values.block[first:], minlength=values.blocks)
-    each = np.bincount(values.block, minlength=values.blocks)
+    each = values.counts
     left = np.append(total - each, total)
     known = left - np.append(total - first - censored, total - first)
     return bool(np.any((left > 0) & (np.ceil(q * (left - 1)) >= known)))
@@ -112,9 +112,9 @@ class CensoredQuantile:
     def _excess(self, margin: float) -> StudentEstimate:
         """By how much the share of requests beyond the threshold exceeds 1 - q."""
         threshold = np.minimum(self._threshold(margin), self.limit)
-        below = np.searchsorted(self.values.values, threshold, side="right")
+        below = np.array([self.values.values.below(end, equal=True) for end in threshold.tolist()])
         # what was given up at the time-out is beyond it
-        hidden = int(np.searchsorted(self.values.values, self.limit))
+        hidden = self.values.values.below(self.limit)
         below = np.where(threshold >= self.limit, hidden, below)
         total, counts = len(self.values.values), self.values.counts.tolist()
         whole = (total - int(below[0])) / total

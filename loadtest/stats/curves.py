@@ -12,6 +12,7 @@ import numpy as np
 import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
 
+from loadtest.stats.pieces import add_up
 from loadtest.stats.proportions import wilson
 
 Floats = NDArray[np.float64]
@@ -169,14 +170,13 @@ def shares(values: Floats, edges: Floats) -> Floats:
     return np.asarray(counts / max(len(values), 1), dtype=np.float64)
 
 
-def confusion(truth: Places, answer: Places, weight: Floats, shape: tuple[int, int]) -> Floats:
-    """How many rows of each class (line) got each answer (column).
+def add_to_confusion(counts: Floats, truth: Places, answer: Places, weight: Floats) -> None:
+    """Count how many rows of each class (line) got each answer (column).
 
     Args:
+        counts: so far, shape (lines, columns).
         truth: the place of each arrival's label, shape (n,).
         answer: the place of each answer, shape (n,).
         weight: of each arrival, shape (n,).
-        shape: how many lines and columns there are.
     """
-    flat = np.bincount(truth * shape[1] + answer, weights=weight, minlength=shape[0] * shape[1])
-    return np.asarray(flat.reshape(shape), dtype=np.float64)
+    add_up(counts.reshape(-1), truth * counts.shape[1] + answer, weight)

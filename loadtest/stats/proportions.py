@@ -15,6 +15,7 @@ import scipy  # its parts are loaded where they are used: most of a second of ev
 from numpy.typing import NDArray
 
 from loadtest.stats.estimate import invert
+from loadtest.stats.pieces import add_up, pieces
 
 _LEVEL, _FAR_LEVEL = 0.05, 0.002
 """Where the normal and Student's quantile are compared: for one analysis, and one of many (``level_at``)."""
@@ -157,12 +158,16 @@ def wilson(hits: float, trials: float, z: float) -> tuple[float, float]:
 
 
 def design_effect(
-    outcomes: NDArray[np.float64], block: NDArray[np.integer], blocks: int, *, often: bool = False
+    outcomes: NDArray[np.float64] | NDArray[np.int8],
+    block: NDArray[np.integer],
+    blocks: int,
+    *,
+    often: bool = False,
 ) -> float:
     """How many times more the mean of ``outcomes`` varies than independent outcomes would; at least 1.
 
     Args:
-        outcomes: shape (n,).
+        outcomes: shape (n,); whole numbers below 128 may be int8.
         block: shape (n,), the time block of each outcome, 0 to ``blocks - 1``.
         blocks: how many blocks there are; below 2 nothing can be told and the answer is 1.
         often: it is for one analysis of many, which go by far tails, and of which the smallest effect counts.
@@ -173,7 +178,9 @@ def design_effect(
     independent = float(np.var(outcomes)) / n
     if independent == 0:
         return 1.0
-    excess = np.bincount(block, weights=outcomes - outcomes.mean(), minlength=blocks)
+    mean, excess = outcomes.mean(), np.zeros(blocks)
+    for piece in pieces(n):
+        add_up(excess, block[piece], outcomes[piece] - mean)
     clustered = float(np.sum(excess**2)) * blocks / (blocks - 1) / n**2
     # the effect is known from few blocks only, so the tests' normal quantile must become Student's
     freedom, level = ((blocks - 1) / 2, _FAR_LEVEL) if often else (blocks - 1, _LEVEL)

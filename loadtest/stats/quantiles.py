@@ -10,13 +10,16 @@ general stationary observations, Annals of Statistics 17(3)).
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.stats.estimate import StudentEstimate
+from loadtest.stats.pieces import summed
 from loadtest.stats.proportions import design_effect
 from loadtest.stats.time_blocks import SHORTEST_BLOCK, Places, TimeBlocks
 
@@ -38,24 +41,57 @@ _STRIDE = 4096
 DESCRIBED = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
 
-def latency_quantiles(latency: Floats) -> dict[str, float | None]:
+def latency_quantiles(latency: Ranked) -> dict[str, float | None]:
     """``p50`` to ``p999`` and ``max`` in the unit of ``latency``, shape (n,); None for each when n is 0.
 
     Plain descriptions, without inference.
     """
     if not len(latency):
         return dict.fromkeys((*DESCRIBED, "max"))
-    found = np.quantile(latency, list(DESCRIBED.values()))
-    return {**dict(zip(DESCRIBED, map(float, found), strict=True)), "max": float(latency.max())}
+    found: dict[str, float | None] = {name: sorted_quantile(latency, q) for name, q in DESCRIBED.items()}
+    return {**found, "max": float(latency[-1])}
 
 
-def sorted_quantile(values: Floats, q: float) -> float:
+def sorted_quantile(values: Floats | Ranked, q: float) -> float:
     """As ``numpy.quantile``, to the last digit, of values in ascending order, shape (n,): without a copy."""
     place = (len(values) - 1) * q
     lower = math.floor(place)
     share = place - lower
     low, high = float(values[lower]), float(values[min(lower + 1, len(values) - 1)])
     return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Values in ascending order that stay where they are: ``Ranked(values, numpy.argsort(values))``.
+
+    Of many values few are ever looked at, and a sorted copy of them all would be as large again.
+
+    Args:
+        unsorted: shape (n,).
+        order: places of the values in ascending order, shape (n,).
+        scale: what every value is multiplied by; positive.
+    """
+
+    unsorted: Floats
+    order: NDArray[np.integer]
+    scale: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @overload
+    def __getitem__(self, rank: int | np.integer) -> float: ...
+    @overload
+    def __getitem__(self, rank: slice | NDArray[np.integer]) -> Floats: ...
+    def __getitem__(self, rank: int | np.integer | slice | NDArray[np.integer]) -> float | Floats:
+        """The values of these ranks, from 0."""
+        found: Floats = self.unsorted[self.order[rank]]
+        return found if self.scale == 1.0 else self.scale * found
+
+    def below(self, value: float, *, equal: bool = False) -> int:
+        """How many values are smaller than ``value``, or, with ``equal``, not larger."""
+        return (bisect_right if equal else bisect_left)(self, value)
 
 
 def block_count(duration: float) -> int:
@@ -89,7 +125,7 @@ class Blocked:
         phase: of each block, shape (blocks,), where the load has phases.
     """
 
-    values: Floats
+    values: Ranked
     block: NDArray[np.integer]
     blocks: int
     phase: Places | None = None
@@ -106,12 +142,12 @@ class Blocked:
         """
         block = TimeBlocks.cut(duration, blocks).of(times)
         order = np.argsort(values)
-        return cls(values[order], block[order], blocks)
+        return cls(Ranked(values, order), block[order], blocks)
 
     @cached_property
     def counts(self) -> NDArray[np.intp]:
         """How many values each block has, shape (blocks,)."""
-        return np.bincount(self.block, minlength=self.blocks)
+        return summed(self.block, None, self.blocks).astype(np.intp)
 
     @cached_property
     def _deleted(self) -> NDArray[np.intp]:
@@ -134,7 +170,7 @@ class Blocked:
         near = slice(stride * _STRIDE, (stride + 1) * _STRIDE)
         places = np.flatnonzero(self.block[near] != block)
         left = rank - int(kept[stride])
-        return float(self.values[near][places[left]] if left < len(places) else self.values[-1])
+        return float(self.values[near.start + int(places[left])] if left < len(places) else self.values[-1])
 
     @property
     def strata(self) -> Strata | None:
@@ -157,7 +193,11 @@ class Blocked:
         as much: slow requests that one pause delayed together tell of one pause.
         """
         end = self.quantile(q)
-        hits = (self.values >= end if q >= 0.5 else self.values <= end).astype(np.float64)
+        hits = np.zeros(len(self.values), dtype=np.int8)
+        if q >= 0.5:
+            hits[self.values.below(end) :] = 1
+        else:
+            hits[: self.values.below(end, equal=True)] = 1
         return float(hits.sum()) / design_effect(hits, self.block, self.blocks)
 
     def leave_one_out(self, q: float) -> Floats:

@@ -89,8 +89,7 @@ def describe(
                 )
                 if loaded.choices:
                     chosen = RANKING if ranked else label if label in loaded.choices else loaded.chosen
-                    toml = replace(read_model_toml(folder), output=chosen)
-                    write_model_toml(folder, toml)
+                    write_model_toml(folder, replace(read_model_toml(folder), output=chosen))
                     loaded, answers = _as_written(folder, path, cells, allow_pickle)
             else:
                 loaded, answers = _as_written(folder, path, cells, allow_pickle)
@@ -154,9 +153,7 @@ def _first_that_fits(
 
     def tried(given: Input | Columns) -> tuple[LoadedVersion, Answers]:
         write(given)
-        if not isinstance(given, Columns):
-            return _tried(folder, path, given, taken, allow_pickle)
-        if (folder / EXAMPLES).exists():
+        if not isinstance(given, Columns) or (folder / EXAMPLES).exists():
             return _tried(folder, path, given, taken, allow_pickle)
         try:
             loaded, answers = tried_on_complete_rows(given)

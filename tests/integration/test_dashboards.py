@@ -354,7 +354,7 @@ def test_every_metric_is_documented_and_every_documented_one_exists(live):
     seen = {part if part in whole else name for name, part in parts.items()}
     documented = metrics_in_docs()
     assert seen - documented == set()
-    # no CPU limit gives no such metrics, a classification no absolute error, one deployment of stable no control
+    # without a CPU limit it has no such metrics, nor a classification absolute errors, nor this lab a control
     absent = {"loadproof_feedback_absolute_error", "loadproof_gate_control"} | (
         set() if live.limited else {name for name in documented if name.startswith("loadproof_cpu_")}
     )

@@ -13,8 +13,9 @@ from benchmarks.calibration.simulator import CALM, HARSH, simulate
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.experiment.experiment import Experiment
+from loadtest.judge.layout import lay_out
 from loadtest.judge.metric_tests import MIN_BEYOND, measure
-from loadtest.judge.paired_outcomes import Evidence, lay_out
+from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.significance import Level
 

@@ -9,7 +9,7 @@ from loadtest.judge.answered_rows import Numbers, Scores
 from loadtest.report import error_charts, score_charts
 from loadtest.report.matrix import matrix
 from loadtest.report.ranking_charts import gain_by_place
-from loadtest.stats.curves import confusion
+from loadtest.stats.curves import add_to_confusion
 
 
 def scored(rows: int, classes: int, noise: float) -> Scores:
@@ -107,7 +107,8 @@ def test_an_error_of_nothing_is_drawn_too():
 @pytest.mark.parametrize(("classes", "rows", "text"), [(2, 1000, "500"), (12, 1_200_000, "100")])
 def test_cells_of_a_matrix_say_what_fits(classes, rows, text):
     truth = np.arange(rows) % classes
-    counts = confusion(truth, truth, np.ones(rows), (classes, classes))
+    counts = np.zeros((classes, classes))
+    add_to_confusion(counts, truth, truth, np.ones(rows))
     names = [f"<class {i}>" for i in range(classes)]
     drawn = matrix("Confusion", names, names, counts, "stable")
     assert drawn.count(f">{text}</text>") == classes

@@ -1,0 +1,28 @@
+"""What is added up a piece at a time is what NumPy adds up at once, to the last digit."""
+
+import numpy as np
+import pytest
+
+from loadtest.stats.pieces import PIECE, add_up, pieces, summed, taken
+
+
+@pytest.mark.parametrize("entries", [0, 1, PIECE - 1, PIECE, 2 * PIECE + 7])
+def test_pieces_cover_every_entry_once_and_in_order(entries):
+    found = np.concatenate([np.arange(piece.start, piece.stop) for piece in pieces(entries)] or [[]])
+    assert np.array_equal(found, np.arange(entries))
+
+
+def test_sums_and_cells_are_those_of_numpy_to_the_last_digit():
+    rng = np.random.default_rng(4)
+    n, size = 2 * PIECE + 1000, 37
+    numbers, weights = rng.integers(0, size, n).astype(np.int16), rng.lognormal(size=n)
+    flags = rng.random(n) < 0.3
+    assert np.array_equal(summed(numbers, weights, size), np.bincount(numbers, weights, size))
+    assert np.array_equal(summed(numbers, flags, size), np.bincount(numbers, flags, size))
+    assert np.array_equal(summed(numbers, None, size + 1), np.bincount(numbers, minlength=size + 1))
+    sums = np.zeros(size)
+    add_up(sums, numbers[:1000], weights[:1000])
+    add_up(sums, numbers[1000:], weights[1000:])
+    assert np.array_equal(sums, np.bincount(numbers, weights, size))
+    places = rng.permutation(n).astype(np.int32)
+    assert np.array_equal(taken(weights, places), weights[places])
