@@ -11,7 +11,11 @@ from loadtest.lab.free_ports import free_port
 
 
 class Port(NamedTuple):
-    """A published port: of which service, the variable that sets it, the usual one, and the one inside."""
+    """A published port: of which service, the variable that sets it, the usual one, and the one inside.
+
+    0 as the usual one: any, as a version is killed and started again, and between the two another lab would
+    find the usual one free.
+    """
 
     service: str
     variable: str
@@ -22,9 +26,9 @@ class Port(NamedTuple):
 PORTS = {
     "gateway": Port("gateway", "GATEWAY_PORT", 8080, 8080),
     "stats": Port("gateway", "STATS_PORT", 9902, 9902),
-    "stable": Port("stable", "STABLE_PORT", 8001, 8000),
-    "candidate": Port("candidate", "CANDIDATE_PORT", 8002, 8000),
-    "control": Port("control", "CONTROL_PORT", 8003, 8000),
+    "stable": Port("stable", "STABLE_PORT", 0, 8000),
+    "candidate": Port("candidate", "CANDIDATE_PORT", 0, 8000),
+    "control": Port("control", "CONTROL_PORT", 0, 8000),
     "prometheus": Port("prometheus", "PROMETHEUS_PORT", 9090, 9090),
 }
 """Per endpoint of a lab."""
