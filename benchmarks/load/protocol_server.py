@@ -9,17 +9,10 @@ from __future__ import annotations
 import base64
 import json
 
-from benchmarks.load.server import FEATURES, MODEL
+from benchmarks.load.server import ANSWER, HTTP_FILTERS, METADATA, MODEL, listener
 from loadtest.lab.free_ports import HOST
 
 SCORE = "/score"
-_HTTP = "type.googleapis.com/envoy.extensions.filters"
-_METADATA = {"name": MODEL, "inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, FEATURES]}]}
-_ANSWER = {
-    "model_name": MODEL,
-    "model_version": "1",
-    "outputs": [{"name": "predict", "datatype": "INT64", "shape": [1], "data": [1]}],
-}
 _SERVICE = "/inference.GRPCInferenceService/"
 _GRPC_METADATA = (
     bytes.fromhex("0a016d")
@@ -28,9 +21,9 @@ _GRPC_METADATA = (
     + b"\xff" * 9
     + b"\x01\x14"
 )
-"""A ``ModelMetadataResponse``: what ``_METADATA`` says."""
+"""A ``ModelMetadataResponse``: what ``METADATA`` says."""
 _GRPC_ANSWER = b"\n\x01m\x12\x011*\x18\n\x07predict\x12\x05INT64\x1a\x01\x01*\x03\x1a\x01\x01"
-"""A ``ModelInferResponse``: what ``_ANSWER`` says."""
+"""A ``ModelInferResponse``: what ``ANSWER`` says."""
 
 
 def config(port: int) -> dict[str, object]:
@@ -38,8 +31,8 @@ def config(port: int) -> dict[str, object]:
     own = {"result": {"label": "1", "model": MODEL}}
     outer = [
         _answer(SCORE, json.dumps(own).encode(), "application/json"),
-        _answer(f"/v2/models/{MODEL}/infer", json.dumps(_ANSWER).encode(), "application/json"),
-        _answer(f"/v2/models/{MODEL}", json.dumps(_METADATA).encode(), "application/json"),
+        _answer(f"/v2/models/{MODEL}/infer", json.dumps(ANSWER).encode(), "application/json"),
+        _answer(f"/v2/models/{MODEL}", json.dumps(METADATA).encode(), "application/json"),
         {
             "match": {"prefix": _SERVICE},
             # else the inner listener would answer with an error of gRPC
@@ -54,7 +47,7 @@ def config(port: int) -> dict[str, object]:
     bridge = {
         "name": "envoy.filters.http.grpc_http1_reverse_bridge",
         "typed_config": {
-            "@type": f"{_HTTP}.http.grpc_http1_reverse_bridge.v3.FilterConfig",
+            "@type": f"{HTTP_FILTERS}.http.grpc_http1_reverse_bridge.v3.FilterConfig",
             "content_type": "application/grpc",
             "withhold_grpc_frames": True,
         },
@@ -69,7 +62,7 @@ def config(port: int) -> dict[str, object]:
         "load_assignment": {"cluster_name": "inner", "endpoints": endpoints},
     }
     here = {"socket_address": {"address": HOST, "port_value": port}}
-    listeners = [_listener("outer", here, outer, [bridge]), _listener("inner", pipe, inner, [])]
+    listeners = [listener("outer", here, outer, [bridge]), listener("inner", pipe, inner)]
     return {"static_resources": {"listeners": listeners, "clusters": [cluster]}}
 
 
@@ -84,25 +77,3 @@ def _answer(path: str, body: bytes, content_type: str) -> dict[str, object]:
             }
         ],
     }
-
-
-def _listener(name: str, address: object, routes: object, filters: list[object]) -> dict[str, object]:
-    manager = {
-        "@type": f"{_HTTP}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": name,
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
-        "http_filters": [
-            *filters,
-            # waits for the whole request: an answer before its end would cost the connection
-            {
-                "name": "envoy.filters.http.buffer",
-                "typed_config": {"@type": f"{_HTTP}.http.buffer.v3.Buffer", "max_request_bytes": 65536},
-            },
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_HTTP}.http.router.v3.Router"},
-            },
-        ],
-    }
-    filter_ = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
-    return {"name": name, "address": address, "filter_chains": [{"filters": [filter_]}]}

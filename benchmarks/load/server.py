@@ -7,7 +7,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,13 +22,13 @@ from loadtest.lab.local.envoy import find_envoy
 MODEL = "m"
 FEATURES = 20
 _START_SECONDS = 20
-_METADATA = {"name": MODEL, "inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, FEATURES]}]}
-_ANSWER = {
+METADATA = {"name": MODEL, "inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, FEATURES]}]}
+ANSWER = {
     "model_name": MODEL,
     "model_version": "1",
     "outputs": [{"name": "predict", "datatype": "INT64", "shape": [1], "data": [1]}],
 }
-_HTTP = "type.googleapis.com/envoy.extensions.filters"
+HTTP_FILTERS = "type.googleapis.com/envoy.extensions.filters"
 
 
 def _route(method: str, answer: object, version: str) -> dict[str, object]:
@@ -46,35 +46,40 @@ def _route(method: str, answer: object, version: str) -> dict[str, object]:
     }
 
 
+def listener(name: str, address: object, routes: object, filters: Sequence[object] = ()) -> dict[str, object]:
+    """A listener of Envoy's that passes whole requests through ``filters`` and answers them by ``routes``."""
+    manager = {
+        "@type": f"{HTTP_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+        "http_filters": [
+            *filters,
+            # waits for the whole request: an answer before its end would cost the connection
+            {
+                "name": "envoy.filters.http.buffer",
+                "typed_config": {
+                    "@type": f"{HTTP_FILTERS}.http.buffer.v3.Buffer",
+                    "max_request_bytes": 65536,
+                },
+            },
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{HTTP_FILTERS}.http.router.v3.Router"},
+            },
+        ],
+    }
+    filter_ = {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
+    return {"name": name, "address": address, "filter_chains": [{"filters": [filter_]}]}
+
+
 def _config(port: int) -> dict[str, object]:
     routes = [
         _route(method, answer, version)
         for version in ROLES
-        for method, answer in (("POST", _ANSWER), ("GET", _METADATA))
+        for method, answer in (("POST", ANSWER), ("GET", METADATA))
     ]
-    manager = {
-        "@type": f"{_HTTP}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "bench",
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
-        "http_filters": [
-            # waits for the whole request: an answer before its end would cost the connection
-            {
-                "name": "envoy.filters.http.buffer",
-                "typed_config": {"@type": f"{_HTTP}.http.buffer.v3.Buffer", "max_request_bytes": 65536},
-            },
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_HTTP}.http.router.v3.Router"},
-            },
-        ],
-    }
-    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
-    listener = {
-        "name": "bench",
-        "address": {"socket_address": {"address": HOST, "port_value": port}},
-        "filter_chains": [{"filters": filters}],
-    }
-    return {"static_resources": {"listeners": [listener]}}
+    address = {"socket_address": {"address": HOST, "port_value": port}}
+    return {"static_resources": {"listeners": [listener("bench", address, routes)]}}
 
 
 class Server:
