@@ -26,6 +26,7 @@ from loadtest.load.sending.connection import LARGEST
 from loadtest.load.sending.grpc_calls import GrpcCalls
 from loadtest.load.sending.grpc_client import GrpcClient
 from loadtest.load.sending.http_client import Client
+from loadtest.load.sending.timed_client import TimedClient, TimedGrpcClient
 
 _TIMEOUT = 5.0
 _PART = 65536
@@ -286,22 +287,24 @@ def _json(answer: _Answer, role: Role, protocol: type[Codec]) -> Any:
         raise TargetError(f"{answer.url}: {role} does not speak the protocol {protocol.protocol}") from None
 
 
-def client_of(role: Role, experiment: Experiment, host: str, codec: Codec) -> Client:
-    """A client of one version.
+def client_of(role: Role, experiment: Experiment, host: str, codec: Codec, *, timed: bool = False) -> Client:
+    """A client of one version, whose answers have ``timings`` or not.
 
     Raises:
         UsageError: a URL is none, or a variable with a header's value is not set.
     """
     target, timeout = experiment.target, experiment.load.timeout
+    http, grpc = (TimedClient, TimedGrpcClient) if timed else (Client, GrpcClient)
     if target is None:
-        return Client(host, timeout)
+        return http(host, timeout)
     url, headers = base_url(target.url(role)), target.headers_of(role)
-    kind = GrpcClient if codec.transport == "grpc" else Client
+    kind = grpc if codec.transport == "grpc" else http
     return kind(url, timeout, headers, pins=False, content_type=codec.content_type)
 
 
 def clients_of(experiment: Experiment, host: str, codecs: Mapping[Role, Codec]) -> list[Client]:
-    """The clients of all versions; behind a gateway they are the same one, which shares its connections."""
+    """The load's clients; behind a gateway they are the same one, which shares its connections."""
+    roles, timed = experiment.roles, experiment.load.timings
     if experiment.target is None:
-        return [client_of(Role.STABLE, experiment, host, codecs[Role.STABLE])] * len(experiment.roles)
-    return [client_of(role, experiment, host, codecs[role]) for role in experiment.roles]
+        return [client_of(roles[0], experiment, host, codecs[roles[0]], timed=timed)] * len(roles)
+    return [client_of(role, experiment, host, codecs[role], timed=timed) for role in roles]
