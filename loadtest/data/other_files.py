@@ -44,7 +44,10 @@ _WORKBOOK = (
     "is a workbook; save the sheet as 'CSV UTF-8', or with pandas and {needs}: "
     f"pandas.read_excel({{name!r}}, dtype=str).{_AS_CSV}"
 )
-_SVMLIGHT = re.compile(rb"(?:#[^\n]*\n|\s*\n)*[-+]?[\d.]+(?:[ \t]+\d+:[-+.\deE]+)+[ \t]*(?:#[^\n]*)?\r?\n")
+_SVMLIGHT = re.compile(
+    rb"(?:#[^\n]*\n|\s*\n)*(?P<label>[-+]?[\d.]+(?:,[-+]?[\d.]+)*)(?P<query>[ \t]+qid:\d+)?"
+    rb"(?:[ \t]+\d+:[-+.\deE]+)+[ \t]*(?:#[^\n]*)?\r?\n"
+)
 _ARFF = re.compile(rb"\s*(?:%[^\n]*\n\s*)*@relation\b", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\s*@attribute\s+(?:['"]([^'"]+)['"]|(\S+))""", re.IGNORECASE)
 _NAMED = 40
@@ -73,11 +76,8 @@ def what_else(name: str, content: bytes) -> str | None:
         said = _page(content)
     elif content.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<?xml"):
         said = f"is XML; with pandas and lxml: pandas.read_xml({{name!r}}).{_AS_PARQUET}"
-    elif _SVMLIGHT.match(content):
-        said = (
-            "is an svmlight file; write CSV: X, y = sklearn.datasets.load_svmlight_file({name!r}); "
-            f"pandas.DataFrame(X.toarray()).assign(label=y).{_AS_CSV}"
-        )
+    elif svmlight := _SVMLIGHT.match(content):
+        return _svmlight(name, content, has_query=svmlight["query"] is not None)
     elif _ARFF.match(content[: 1 << 16]):
         return _arff(name, content)
     return None if said is None else said.format(name=name)
@@ -87,6 +87,23 @@ def _page(content: bytes) -> str:
     if b"<table" in content.lower():
         return f"is a web page with a table; with pandas and lxml: pandas.read_html({{name!r}})[0].{_AS_CSV}"
     return "is a web page, such as a page that asks to sign in; download the data itself"
+
+
+def _svmlight(name: str, content: bytes, has_query: bool) -> str:
+    """With a label per row, several, or that of one document of a query, as in learning to rank."""
+    frame = "pandas.DataFrame(X.toarray())"
+    if any(b"," in line.split(None, 1)[0] for line in content.splitlines() if line.strip()[:1] not in b"#"):
+        each = "{f'label_{value:g}': [int(value in row) for row in y] for value in sorted(set().union(*y))}"
+        return (
+            "is an svmlight file with several labels per row; write CSV with a column of 0 and 1 per label, "
+            f"and name one of them as the label: X, y = sklearn.datasets.load_svmlight_file({name!r}, "
+            f"multilabel=True); {frame}.assign(**{each}).{_AS_CSV}"
+        )
+    names, option, query = ("X, y, qid", ", query_id=True", "qid=qid, ") if has_query else ("X, y", "", "")
+    return (
+        f"is an svmlight file; write CSV: {names} = sklearn.datasets.load_svmlight_file({name!r}{option}); "
+        f"{frame}.assign({query}label=y).{_AS_CSV}"
+    )
 
 
 def _arff(name: str, content: bytes) -> str:
