@@ -8,12 +8,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
 from urllib3.exceptions import HTTPError, NameResolutionError
 
-from loadtest.errors import TargetError
+from loadtest.errors import TargetError, UsageError
 from loadtest.experiment.role import Role
 from loadtest.load.sending.connection import LARGEST
 from loadtest.load.sending.http_client import PLAIN
@@ -33,12 +34,19 @@ class FirstAnswer(NamedTuple):
 
 @contextmanager
 def opened() -> Iterator[requests.Session]:
-    """A session for ``send``, closed at the end."""
+    """A session for ``send``, closed at the end.
+
+    Raises:
+        UsageError: SSL_CERT_FILE names no file.
+    """
+    # OpenSSL's own variable, which the connections of the load obey by themselves
+    authority = os.environ.get("SSL_CERT_FILE")
+    if authority and not Path(authority).is_file():
+        raise UsageError(f"SSL_CERT_FILE={authority}: no such file; name one, or unset the variable")
     with requests.Session() as session:
         session.trust_env = False  # no proxy
         session.headers.update(PLAIN)
-        # OpenSSL's own variable, which the connections of the load obey by themselves
-        session.verify = os.environ.get("SSL_CERT_FILE") or True
+        session.verify = authority or True
         yield session
 
 

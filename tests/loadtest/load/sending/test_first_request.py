@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from loadtest.errors import TargetError
+from loadtest.errors import TargetError, UsageError
 from loadtest.load.sending.first_request import opened, send
 
 
@@ -78,3 +78,9 @@ def test_nobody_there(url, says):
 def test_https_where_the_server_speaks_http(said):
     with pytest.raises(TargetError, match=r"no secure connection \((?!HTTPS)[^(]*\); SSL_CERT_FILE"):
         said(answer("400 Bad Request"), "https")
+
+
+def test_an_authority_that_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with pytest.raises(UsageError, match=r"SSL_CERT_FILE=.*ca\.pem: no such file"), opened():
+        pass
