@@ -46,7 +46,14 @@ from services.model_server.columns import Columns as ColumnRows
 from services.model_server.columns import Rows, column
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import write_examples
-from services.model_server.features import are_values, check_whole, columns_of, features_among, no_matrix
+from services.model_server.features import (
+    are_values,
+    check_whole,
+    columns_of,
+    features_among,
+    have_fractions,
+    no_matrix,
+)
 from services.model_server.foreign_code import printed_by, warnings_of
 from services.model_server.ranked import RANKING
 from services.model_server.required_columns import check_required, complete_rows, required_columns
@@ -140,8 +147,8 @@ def _first_that_fits(
         said = kind.describe(path)
     except SystemExit as error:
         raise exits(path, error) from error
-    if said.scores and are_values(labels, said.scores):
-        said = said._replace(task="regression")
+    if (said.scores and are_values(labels, said.scores)) or (said.guessed and have_fractions(labels)):
+        said = said._replace(task="regression", guessed=False)
     names = features_among(cells, said.columns, said.features, path)
     taken = {name: cells[name] for name in names}
 
@@ -195,6 +202,10 @@ def _first_that_fits(
         found = tried(matrix)
     else:
         found = _same_answers(tried, matrix, as_columns)
+    if said.guessed and have_fractions(found[1]["predict"].flat):
+        said = said._replace(task="regression")
+        write(read_model_toml(folder).input)
+        found = _as_written(folder, path, cells, allow_pickle)
     # a matrix has no missing cells anyway
     if isinstance(found[0].input, tuple) and (required := _required(found[0], as_columns, taken)):
         write(replace(as_columns, required=required))
