@@ -55,6 +55,7 @@ def test_the_answer_comes_as_it_is_and_unpacked(said):
         # a server of TLS that is asked without
         (b"", "ended without an answer; is it http where https is meant"),
     ],
+    ids=["redirect", "key", "page", "packed", "tls"],
 )
 def test_what_is_no_answer(said, content, says):
     with pytest.raises(TargetError, match=says) as caught:
