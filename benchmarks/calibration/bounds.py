@@ -73,9 +73,7 @@ def _size(rows: int, share: float) -> str:
     return f"{rows:,} rows, {share:.0%} positive"
 
 
-def cell(
-    expression: str, rows: int, share: float, runs: int, seed: int, many: int = MANY
-) -> dict[str, Any]:
+def cell(expression: str, rows: int, share: float, runs: int, seed: int, many: int = MANY) -> dict[str, Any]:
     """One gate, from so many rows of which a ``share`` is positive."""
     room = (ROOM | FEW)[expression]
     gate, rng = Gate.parse(expression), np.random.default_rng([seed, 14, rows, round(100 * share)])
