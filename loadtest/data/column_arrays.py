@@ -56,7 +56,9 @@ def floats_of(table: pa.Table, name: str, path: Path, *, is_sent: bool = False) 
     column = table[name]
     if pa.types.is_string(column.type):
         text = next((cell for cell in column.to_pylist() if cell and not _is_float(cell)), "")
-        raise DatasetError(f"{path}: column {name!r} is not numeric{f' (it reads {text!r})' if text else ''}")
+        remedy = "" if is_sent else "; write plain numbers in it, such as 1234.5, or name another column"
+        reads = f" (it reads {text!r})" if text else ""
+        raise DatasetError(f"{path}: column {name!r} is not numeric{reads}{remedy}")
     if gaps := column.null_count:
         remedy = "fill them as the caller in production does" if is_sent else "fill them or drop these rows"
         raise DatasetError(f"{path}: column {name!r} has {gaps} gaps; {remedy}")
