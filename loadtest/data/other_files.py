@@ -7,6 +7,8 @@ import re
 import zipfile
 from typing import Any
 
+from contract.stand_ins import LFS_POINTER, is_page
+
 _AS_PARQUET = "to_parquet('evaluation.parquet')"
 _AS_CSV = "to_csv('evaluation.csv', index=False)"
 _SAS = f"is a SAS file; write Parquet: pandas.read_sas({{name!r}}, encoding='latin1').{_AS_PARQUET}"
@@ -16,10 +18,7 @@ AS_LINES = "to_json('evaluation.jsonl', orient='records', lines=True)"
 """A frame as JSON that is read, one object per line."""
 # by its first bytes: what it is, and what to do; {name} is the file's
 _KINDS = (
-    (
-        b"version https://git-lfs.github.com/spec/",
-        "is a pointer of Git LFS, not the file itself; fetch that: git lfs pull",
-    ),
+    LFS_POINTER,
     (b"PARE", "is encrypted Parquet; write it without encryption"),
     (b"BZh", "is compressed by bzip2; unpack it: bunzip2 {name}"),
     (b"\xfd7zXZ\0", "is compressed by xz; unpack it: unxz {name}"),
@@ -45,7 +44,6 @@ _WORKBOOK = (
     "is a workbook; save the sheet as 'CSV UTF-8', or with pandas and {needs}: "
     f"pandas.read_excel({{name!r}}, dtype=str).{_AS_CSV}"
 )
-_PAGES = (b"<!doctype", b"<html")
 _SVMLIGHT = re.compile(
     rb"(?:#[^\n]*\n|\s*\n)*(?P<label>[-+]?[\d.]+(?:,[-+]?[\d.]+)*)(?P<query>[ \t]+qid:\d+)?"
     rb"(?:[ \t]+\d+:[-+.\deE]+)+[ \t]*(?:#[^\n]*)?\r?\n"
@@ -74,7 +72,7 @@ def what_else(name: str, content: bytes) -> str | None:
         )
     elif _STATA.match(content):
         said = f"is a Stata file; write Parquet: pandas.read_stata({{name!r}}).{_AS_PARQUET}"
-    elif content.lstrip()[:9].lower().startswith(_PAGES):
+    elif is_page(content):
         said = _page(content)
     elif content.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<?xml"):
         said = f"is XML; with pandas and lxml: pandas.read_xml({{name!r}}).{_AS_PARQUET}"

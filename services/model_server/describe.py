@@ -21,7 +21,6 @@ several values per row, the one that they are; empty where there is one), ``outp
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -56,7 +55,7 @@ from services.model_server.features import (
 )
 from services.model_server.foreign_code import printed_by, warnings_of
 from services.model_server.ranked import RANKING
-from services.model_server.required_columns import check_required, complete_rows, required_columns
+from services.model_server.required_columns import check_required, complete_rows, required_in
 from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
 from services.model_server.text_codes import CodesError, alike, check_codes, check_unused
@@ -108,7 +107,7 @@ def describe(
         "version": version,
         "wrote": wrote,
         "task": loaded.task,
-        "columns": list(loaded.columns or features_among(cells, None, _width(loaded), path)),
+        "columns": list(loaded.columns or features_among(cells, None, loaded.width, path)),
         "predictions": answers["predict"].tolist(),
         "output": loaded.chosen,
         "outputs": list(loaded.choices),
@@ -189,7 +188,7 @@ def _first_that_fits(
                 raise
             # what it fails on may be the missing cells alone
             loaded, _ = again(given, complete)
-            check_required(path, _required(loaded, given, complete), taken)
+            check_required(path, required_in(loaded.run, given.datatypes, complete), taken)
             raise
 
     matrix = Input("features", said.datatype, (-1, len(names)), tuple(names))
@@ -207,17 +206,11 @@ def _first_that_fits(
         write(read_model_toml(folder).input)
         found = _as_written(folder, path, cells, allow_pickle)
     # a matrix has no missing cells anyway
-    if isinstance(found[0].input, tuple) and (required := _required(found[0], as_columns, taken)):
+    if isinstance(found[0].input, tuple) and (
+        required := required_in(found[0].run, as_columns.datatypes, taken)
+    ):
         write(replace(as_columns, required=required))
     return found
-
-
-def _required(loaded: LoadedVersion, given: Columns, cells: Cells) -> tuple[str, ...]:
-    """The columns whose cells the model needs, tried on the first row of which no cell is missing."""
-    rows = complete_rows(cells)
-    if not next(iter(rows.values())):
-        rows = dict(cells)
-    return required_columns(loaded.run, {name: of[0] for name, of in rows.items()}, dict(given.datatypes))
 
 
 def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVersion, Answers]:
@@ -264,11 +257,6 @@ def _rows(given: Input | Columns, loaded: LoadedVersion, taken: Cells) -> Rows:
     assert not isinstance(loaded.input, tuple)  # noqa: S101 - it was loaded from what was given
     matrix = np.column_stack([np.asarray(cells, np.float64) for cells in taken.values()])
     return matrix.astype(loaded.input.dtype).reshape(-1, *given.shape[1:])
-
-
-def _width(loaded: LoadedVersion) -> int:
-    given = loaded.input
-    return len(given) if isinstance(given, tuple) else math.prod(given.shape[1:])
 
 
 def _described(

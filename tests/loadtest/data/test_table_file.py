@@ -208,6 +208,7 @@ def written(columns: dict[str, tuple[str, list[str]]], separator: str, quoting: 
     return text.getvalue()
 
 
+@example({"1": ("text", ["Â\xa0"])}, ",", csv.QUOTE_MINIMAL, "\n", "cp1252")
 @example({"a": ("text", ["\r"]), "b": ("text", ['"'])}, ",", csv.QUOTE_MINIMAL, "\n", "utf-8")
 @given(
     tables(),
@@ -225,6 +226,9 @@ def test_any_csv_comes_back_cell_for_cell_or_is_refused(
     if expected != text:
         # what this encoding does not have
         return
+    if is_utf8(content) and code in ("cp1252", "latin-1") and not content.isascii():
+        # the bytes of `Â` and a hard blank are those of the blank alone in UTF-8: nobody can tell
+        return
     path = tmp_path_factory.getbasetemp() / "any.csv"
     try:
         file = read_table_file(path, content, wanted=columns)
@@ -237,6 +241,14 @@ def test_any_csv_comes_back_cell_for_cell_or_is_refused(
         column = file.columns[name]
         for read, cell in zip(column.cells.to_pylist(), cells, strict=True):
             assert means(read, cell), (name, read, cell)
+
+
+def is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def means(read: object, cell: str) -> bool:
