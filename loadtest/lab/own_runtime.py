@@ -17,6 +17,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from contract.version_folder import requirements_file
 from loadtest.errors import ModelError
@@ -25,6 +26,9 @@ _SERVER = Path(__file__).parents[2] / "requirements" / "model_server.in"
 
 _PINNED = frozenset({"flask", "granian", "orjson", "prometheus-client"})
 """What answers requests is as tested, unless the version names it; what computes follows the version."""
+
+_NUMPY_2 = {"scikit-learn": "1.4.2", "scipy": "1.13.0", "pandas": "2.2.2", "statsmodels": "0.14.2"}
+"""The first releases whose wheels run on NumPy 2; of those before, not all say so in their metadata."""
 
 _LARGEST = 100_000
 
@@ -69,9 +73,21 @@ def own_runtime(folder: Path, server: Path = _SERVER) -> OwnRuntime | None:
     # a package may stand there more than once, for different Pythons
     named = {canonicalize_name(one.name) for one in own}
     ours = (Requirement(line) for line in server.read_text("utf-8").splitlines() if not line.startswith("#"))
-    beside = (str(one) if one.name in _PINNED else one.name for one in ours if one.name not in named)
+    beside = [str(one) if one.name in _PINNED else one.name for one in ours if one.name not in named]
+    if any(map(_needs_numpy_1, own)):
+        beside = ["numpy<2" if name == "numpy" else name for name in beside]
     lines = tuple(map(str, own))
     return OwnRuntime(lines, (*lines, *beside))
+
+
+def _needs_numpy_1(requirement: Requirement) -> bool:
+    first = _NUMPY_2.get(canonicalize_name(requirement.name))
+    pins = [one.version for one in requirement.specifier if one.operator == "=="]
+    try:
+        return first is not None and any(Version(pin) < Version(first) for pin in pins)
+    except InvalidVersion:
+        # 1.2.* is one for the installer
+        return False
 
 
 def _requirement(stated: str, where: str) -> Requirement:

@@ -8,6 +8,7 @@ python_function must be allowed by name; only the latter needs mlflow.
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -180,7 +181,22 @@ class PythonFunction:
         return self, "mlflow", ""
 
 
+def _check_python(path: Path) -> None:
+    """Refuse the pickle of a class that another Python wrote: its compiled code would end the process."""
+    said = _read(path)["flavors"].get("python_function") or {}
+    written, here = str(said.get("python_version", "")), platform.python_version()
+    pickled = "python_model" in said and not said.get("model_code_path")
+    if pickled and written and written.split(".")[:2] != here.split(".")[:2]:
+        minor = ".".join(here.split(".")[:2])
+        raise VersionError(
+            f"{path}: holds a class that Python {written} pickled, whose code Python {here} here cannot run; "
+            f"log it from Python {minor}, or as code: python_model='model.py', which calls "
+            "mlflow.models.set_model"
+        )
+
+
 def _load(path: Path) -> Any:
+    _check_python(path)
     try:
         from mlflow import pyfunc
     except ModuleNotFoundError as error:

@@ -206,7 +206,10 @@ class Estimator:
     def _by_library(self, rows: Rows, outputs: frozenset[str]) -> dict[str, Any]:
         if not hasattr(self._thread, "configured"):
             # scikit-learn's configuration is per thread; the protocol has checked a matrix, not columns
-            sklearn.set_config(assume_finite=self._to_model is None, skip_parameter_validation=True)
+            wanted = {"assume_finite": self._to_model is None, "skip_parameter_validation": True}
+            # before 1.3 parameters are not validated, and not configured
+            known = sklearn.get_config()
+            sklearn.set_config(**{name: value for name, value in wanted.items() if name in known})
             self._thread.configured = True
         given = self._to_model(rows) if self._to_model and isinstance(rows, Columns) else rows
         with np.errstate(all="ignore"):

@@ -48,6 +48,22 @@ def test_its_packages_come_first_and_ours_beside_them(runtime, text, own):
     assert found.packages[len(own) :] == ("granian==2.8.7", "numpy")
 
 
+@pytest.mark.parametrize(
+    ("text", "numpy"),
+    [
+        # its wheels were built against NumPy 1, and its metadata do not say so
+        ("scikit-learn==1.2.2\n", "numpy<2"),
+        ("scikit-learn==1.4.2\n", "numpy"),
+        ("Pandas==2.1.4\nscikit-learn==1.5.2\n", "numpy<2"),
+        # the installer chooses
+        ("scikit-learn==1.2.*\n", "numpy"),
+        ("scikit-learn>=1.2\n", "numpy"),
+    ],
+)
+def test_packages_from_before_numpy_2_get_numpy_1(runtime, text, numpy):
+    assert [line for line in runtime(text).packages if line.startswith("numpy")] == [numpy]
+
+
 def test_windows_notepad_writes_a_mark_before_the_text(runtime):
     assert runtime("scikit-learn==1.5.2\r\n", "utf-8-sig").own == ("scikit-learn==1.5.2",)
 

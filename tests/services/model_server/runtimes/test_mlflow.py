@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,29 @@ def test_a_version_holds_the_folder_as_mlflow_downloads_it(tmp_path: Path) -> No
     # beside the folder, which stays as it is
     assert sorted(path.name for path in tmp_path.iterdir()) == ["examples.parquet", "model", "model.toml"]
     assert load_version(tmp_path).columns == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        # one that this Python wrote gets as far as MLflow
+        ({"python_version": platform.python_version()}, "mlflow"),
+        (
+            {"python_version": "3.8.2"},
+            "Python 3.8.2 pickled, whose code Python .* cannot run",
+        ),
+        # code is text in any Python
+        ({"python_version": "3.8.2", "model_code_path": "code.py"}, "mlflow"),
+        ({}, "mlflow"),
+    ],
+)
+def test_a_class_that_another_python_pickled_is_not_loaded(
+    tmp_path: Path, more: dict[str, str], message: str
+) -> None:
+    folder = written(tmp_path, {"python_function": {**FUNCTION["python_function"], **more}})
+    with pytest.raises(VersionError, match=message) as caught:
+        served(folder, ("m",))
+    assert ("pickled" in str(caught.value)) is ("pickled" in message)
 
 
 # MLflow warns of what it saves, in its own words
