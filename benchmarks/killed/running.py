@@ -186,8 +186,9 @@ def _in_container(project: Project, service: str) -> Iterator[psutil.Process]:
     container = project.containers().get(service)
     if container is None:
         return
-    pid = int(project.docker.run("inspect", "--format", "{{.State.Pid}}", container.id, timeout=30))
-    with contextlib.suppress(psutil.Error):
+    # it may have gone since
+    with contextlib.suppress(LabError, psutil.Error):
+        pid = int(project.docker.run("inspect", "--format", "{{.State.Pid}}", container.id, timeout=30))
         if pid:
             first = psutil.Process(pid)
             yield from (first, *first.children(recursive=True))

@@ -100,8 +100,9 @@ def main(arguments: list[str]) -> int:
         seen = soak(server.url, job, data, rate, seconds)
         samples = SampleSet.read(job / SAMPLES)
         facts = json.loads((job / "load.json").read_text())
-    minute = min(60.0, seconds / 3)
-    first, last = lag_ms(samples, 0, minute), lag_ms(samples, seconds - minute, seconds)
+        minute = min(60.0, seconds / 3)
+        # columns are read from the file when they are asked for
+        first, last = lag_ms(samples, 0, minute), lag_ms(samples, seconds - minute, seconds)
     print(f"{seconds:.0f} s at {rate:g}/s to both versions, {WORKERS} workers: {len(samples):,} samples")
     grew = False
     by_name = {
