@@ -24,8 +24,8 @@ class Model(Part):
 
     name: str = Field(pattern=NAME)
     """The name in each version's `model.toml`, and in the path of its requests."""
-    folder: Path
-    """The folder of the versions, one folder each."""
+    folder: Path = Field(default_factory=lambda given: Path("models", given.get("name", "NAME")))
+    """The folder of the versions, one folder each. Without a lab it is not read."""
     trainer: str | None = None
     """The demo to train into `folder` if the folder does not exist."""
 
@@ -207,6 +207,8 @@ class Canary(Part):
     """How long the candidate stays at 100% before it becomes the new stable."""
     hold: PositiveSeconds = 600.0
     """The longest that a step may take; then `undecided` applies."""
+    fallback: bool = False
+    """With a share of its own, the candidate also answers what stable fails at, or not within a second."""
     undecided: Literal["rollback", "stay"] = "rollback"
     """After `hold`: roll back, or stay at the split that was reached."""
 

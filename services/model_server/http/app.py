@@ -133,7 +133,7 @@ def create_app(
             raise RequestError(404, f"no recent prediction with id {answer_id!r}")
         answers.learned(answer_id, truth)
         if outcomes and taken.trial and trials.first(taken.trial):
-            metrics.user_outcome(outcomes[0][0])
+            metrics.user_outcome(outcomes[0][0], taken.trial.arm)
         for word, error in outcomes:
             metrics.feedback(word)
             if error is not None and metrics.absolute_error:
