@@ -105,7 +105,7 @@ class _Load:
         self._thread.join()
         code = self._process.wait()
         if code not in (ExitCode.PASS, ExitCode.INVALID, ExitCode.INTERRUPTED):
-            raise LabError(f"the load generator ended with code {code}")
+            raise LabError(f"the load generator ended with code {code}; load.log in the run folder says why")
 
     def _read(self) -> None:
         for line in self._process.lines():
