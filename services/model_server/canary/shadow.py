@@ -76,13 +76,13 @@ class Answers:
         labels: Sequence[object],
         user: str = "",
     ) -> None:
-        """Keep an answer, if its request has one of the ``MARKS``; a blank ``user`` is nobody in particular.
+        """Keep an answer, if its request has one of the ``MARKS``; an empty ``user`` is nobody in particular.
 
         Both versions know the request by ``request_id``, feedback will know the answer by ``answer_id``. The
         seconds run from the request's arrival in this server; there is a label per row, or none.
         """
         if mark in MARKS and len(labels) <= self._capacity:
-            told = hash_of(user.strip()) if user.strip() else None
+            told = hash_of(user) if user else None
             record = _Record(self._clock(), request_id, answer_id, mark, status, seconds, labels, told)
             with self._lock:
                 self._known[answer_id] = request_id
