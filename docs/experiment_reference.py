@@ -231,7 +231,7 @@ def _default(field: FieldInfo) -> str:
         return "`[" + ", ".join(json.dumps(v if isinstance(v, int | float) else str(v)) for v in value) + "]`"
     if isinstance(value, int) and value >= 2**20:
         return f'`"{value // 2**20}m"`'
-    return f"`{json.dumps(value)}`" if value != "" else "none"
+    return f"`{json.dumps(value, default=str)}`" if value != "" else "none"
 
 
 def _duration(value: float) -> str:

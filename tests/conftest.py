@@ -49,8 +49,11 @@ gc.disable()
 # threads that wait for each other spin, and these tests already keep every core busy
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# an example that takes long says something of the machine only
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# an example that takes long says something of the machine only; the same examples each time, so that a change
+# is never red by another's chance find: search with --hypothesis-profile=search
+_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", _patient, max_examples=2000)
+settings.register_profile("any machine", _patient, derandomize=True)
 settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]

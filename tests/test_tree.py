@@ -1,6 +1,7 @@
 """What stays true of the tree as a whole."""
 
 import ast
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -87,3 +88,14 @@ def test_tests_mirror_the_source():
 @pytest.mark.parametrize("name", ["README.md", "LICENSE", "Makefile", "compose.yaml", "pyproject.toml"])
 def test_the_top_level_has(name):
     assert (ROOT / name).is_file()
+
+
+def test_make_keeps_byte_code():
+    """Where an image forbids it, each process of a run would compile all that it imports."""
+    makefile = "include Makefile\nprobe: ; @env\n"
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = ["make", "-f", "-", "probe"]
+    shown = subprocess.run(
+        command, input=makefile, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "DONTWRITEBYTECODE" not in shown.stdout

@@ -125,6 +125,7 @@ def simulated(
                 "ranking": pa.nulls(n, SCHEMA.field("ranking").type),
                 **dict.fromkeys(("place", "request_rows"), pa.nulls(n, pa.int16())),
                 "outputs": pa.nulls(n, SCHEMA.field("outputs").type),
+                "timings": pa.nulls(n, SCHEMA.field("timings").type),
             }
         )
     tables = [

@@ -157,6 +157,7 @@ def _role(
         "ranking": pa.nulls(n, SCHEMA.field("ranking").type),
         **dict.fromkeys(("place", "request_rows"), pa.nulls(n, pa.int16())),
         "outputs": pa.nulls(n, SCHEMA.field("outputs").type),
+        "timings": pa.nulls(n, SCHEMA.field("timings").type),
     }
     return pa.table({f.name: pa.array(columns[f.name]).cast(_plain(f.type)) for f in SCHEMA})
 

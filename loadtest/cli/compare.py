@@ -105,6 +105,9 @@ def compare(
     trace: Annotated[
         bool, typer.Option("--trace", help="Send a W3C traceparent with every request, as sampled.")
     ] = False,
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Record DNS, connect, TLS, send, wait and receive per request.")
+    ] = False,
     header: Annotated[
         list[str] | None,
         typer.Option(help="'Name: value' or 'Name: env:VARIABLE' for both servers; may be repeated."),
@@ -128,6 +131,7 @@ def compare(
             "restarts": restarts,
             "control": control or control_url is not None or None,
             "trace": trace or None,
+            "timings": timings or None,
             "workers": workers,
             "seed": seed,
         },

@@ -7,6 +7,8 @@ import re
 import zipfile
 from typing import Any
 
+from contract.stand_ins import LFS_POINTER, is_page
+
 _AS_PARQUET = "to_parquet('evaluation.parquet')"
 _AS_CSV = "to_csv('evaluation.csv', index=False)"
 _SAS = f"is a SAS file; write Parquet: pandas.read_sas({{name!r}}, encoding='latin1').{_AS_PARQUET}"
@@ -16,10 +18,7 @@ AS_LINES = "to_json('evaluation.jsonl', orient='records', lines=True)"
 """A frame as JSON that is read, one object per line."""
 # by its first bytes: what it is, and what to do; {name} is the file's
 _KINDS = (
-    (
-        b"version https://git-lfs.github.com/spec/",
-        "is a pointer of Git LFS, not the file itself; fetch that: git lfs pull",
-    ),
+    LFS_POINTER,
     (b"PARE", "is encrypted Parquet; write it without encryption"),
     (b"BZh", "is compressed by bzip2; unpack it: bunzip2 {name}"),
     (b"\xfd7zXZ\0", "is compressed by xz; unpack it: unxz {name}"),
@@ -45,8 +44,10 @@ _WORKBOOK = (
     "is a workbook; save the sheet as 'CSV UTF-8', or with pandas and {needs}: "
     f"pandas.read_excel({{name!r}}, dtype=str).{_AS_CSV}"
 )
-_PAGES = (b"<!doctype", b"<html")
-_SVMLIGHT = re.compile(rb"(?:#[^\n]*\n|\s*\n)*[-+]?[\d.]+(?:[ \t]+\d+:[-+.\deE]+)+[ \t]*(?:#[^\n]*)?\r?\n")
+_SVMLIGHT = re.compile(
+    rb"(?:#[^\n]*\n|\s*\n)*(?P<label>[-+]?[\d.]+(?:,[-+]?[\d.]+)*)(?P<query>[ \t]+qid:\d+)?"
+    rb"(?:[ \t]+\d+:[-+.\deE]+)+[ \t]*(?:#[^\n]*)?\r?\n"
+)
 _ARFF = re.compile(rb"\s*(?:%[^\n]*\n\s*)*@relation\b", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\s*@attribute\s+(?:['"]([^'"]+)['"]|(\S+))""", re.IGNORECASE)
 _NAMED = 40
@@ -71,15 +72,12 @@ def what_else(name: str, content: bytes) -> str | None:
         )
     elif _STATA.match(content):
         said = f"is a Stata file; write Parquet: pandas.read_stata({{name!r}}).{_AS_PARQUET}"
-    elif content.lstrip()[:9].lower().startswith(_PAGES):
+    elif is_page(content):
         said = _page(content)
     elif content.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<?xml"):
         said = f"is XML; with pandas and lxml: pandas.read_xml({{name!r}}).{_AS_PARQUET}"
-    elif _SVMLIGHT.match(content):
-        said = (
-            "is an svmlight file; write CSV: X, y = sklearn.datasets.load_svmlight_file({name!r}); "
-            f"pandas.DataFrame(X.toarray()).assign(label=y).{_AS_CSV}"
-        )
+    elif svmlight := _SVMLIGHT.match(content):
+        return _svmlight(name, content, has_query=svmlight["query"] is not None)
     elif _ARFF.match(content[: 1 << 16]):
         return _arff(name, content)
     return None if said is None else said.format(name=name)
@@ -89,6 +87,23 @@ def _page(content: bytes) -> str:
     if b"<table" in content.lower():
         return f"is a web page with a table; with pandas and lxml: pandas.read_html({{name!r}})[0].{_AS_CSV}"
     return "is a web page, such as a page that asks to sign in; download the data itself"
+
+
+def _svmlight(name: str, content: bytes, has_query: bool) -> str:
+    """With a label per row, several, or that of one document of a query, as in learning to rank."""
+    frame = "pandas.DataFrame(X.toarray())"
+    if any(b"," in line.split(None, 1)[0] for line in content.splitlines() if line.strip()[:1] not in b"#"):
+        each = "{f'label_{value:g}': [int(value in row) for row in y] for value in sorted(set().union(*y))}"
+        return (
+            "is an svmlight file with several labels per row; write CSV with a column of 0 and 1 per label, "
+            f"and name one of them as the label: X, y = sklearn.datasets.load_svmlight_file({name!r}, "
+            f"multilabel=True); {frame}.assign(**{each}).{_AS_CSV}"
+        )
+    names, option, query = ("X, y, qid", ", query_id=True", "qid=qid, ") if has_query else ("X, y", "", "")
+    return (
+        f"is an svmlight file; write CSV: {names} = sklearn.datasets.load_svmlight_file({name!r}{option}); "
+        f"{frame}.assign({query}label=y).{_AS_CSV}"
+    )
 
 
 def _arff(name: str, content: bytes) -> str:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from loadtest.data.timings import PARTS, parts_of
 from loadtest.experiment.role import ROLES_WITH_CONTROL
 
 Flags = NDArray[np.bool_]
@@ -25,6 +26,8 @@ _ALWAYS = ("row", "role", "scheduled_at", "sent_at", "done_at", "status", "worke
 _ROLES = list(ROLES_WITH_CONTROL)
 _MOMENT = 1e-6
 """Seconds by which sums of floats may differ."""
+_SINGLE = 1e-6
+"""By which a sum of numbers in single precision may be off."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -56,20 +59,23 @@ def problem_of(parts: Callable[..., Iterator[pa.Table]], names: Sequence[str]) -
 
 
 class _Lists(NamedTuple):
-    """What all samples together have: the most scores and outputs of any, and whether any has a ranking."""
+    """What all samples together have: the most scores and outputs of any, and whether any has a ranking, or
+    timings."""
 
     most: dict[str, int]
     ranked: bool
+    timed: bool
 
     @classmethod
     def of(cls, parts: Callable[..., Iterator[pa.Table]]) -> _Lists:
-        most, ranked = dict.fromkeys(("scores", "outputs"), 0), False
-        for part in parts("ranking", *most):
+        most, ranked, timed = dict.fromkeys(("scores", "outputs"), 0), False, False
+        for part in parts("ranking", "timings", *most):
             for name in most:
                 if part[name].null_count < len(part[name]):
                     most[name] = max(most[name], pc.max(pc.list_value_length(part[name])).as_py())
             ranked = ranked or part["ranking"].null_count < part.num_rows
-        return cls(most, ranked)
+            timed = timed or part["timings"].null_count < part.num_rows
+        return cls(most, ranked, timed)
 
 
 def _first(part: pa.Table, lists: _Lists, begin: int) -> str | None:
@@ -116,6 +122,8 @@ def _problems(table: pa.Table, lists: _Lists) -> Iterator[tuple[Flags, Callable[
         ranked = np.asarray(pc.is_valid(ranking))
         yield failed & ranked, lambda _: "it failed and yet has a ranking"
         yield ~failed & ~ranked, lambda _: "it has no ranking, others have one"
+    if lists.timed:
+        yield from _timing_problems(table["timings"].combine_chunks(), done - sent)
     place, size = (np.asarray(pc.fill_null(table[name], -1)) for name in ("place", "request_rows"))
     one = (place == -1) & (size == -1)
     yield (
@@ -143,6 +151,25 @@ def _number_problems(
     wrong = np.zeros(len(lists), dtype=bool)
     wrong[np.asarray(pc.list_parent_indices(lists))[~finite]] = True
     yield wrong, lambda at: f"its {name} are {lists[at]}"
+
+
+def _timing_problems(
+    lists: pa.Array, seconds: NDArray[np.float64]
+) -> Iterator[tuple[Flags, Callable[[int], str]]]:
+    """Of the parts of each request's time, which lie within the ``seconds`` from its send to its end."""
+    counts = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
+    yield (
+        counts != len(PARTS),
+        lambda at: f"it has the time of {counts[at]} parts of its request, not of {len(PARTS)}",
+    )
+    parts = parts_of(lists)
+    negative: Flags = np.any(parts < 0, axis=1)
+    yield negative, lambda at: f"a part of its time is negative: {lists[at]}"
+    total: NDArray[np.float64] = np.nansum(parts, axis=1, dtype=np.float64)
+    yield (
+        ~(total <= seconds * (1 + _SINGLE) + _MOMENT),
+        lambda at: f"the parts of its time make {total[at]:g} s, and it took {seconds[at]:g} s",
+    )
 
 
 def _not_finite(table: pa.Table, name: str, place: int) -> str:

@@ -67,9 +67,15 @@ SCHEMA = pa.schema(
         pa.field("request_rows", pa.int16()),
         # the values of ``Data.outputs``, in their order; null where there are none, or no answer
         pa.field("outputs", pa.list_(pa.float64())),
+        # with ``Load.timings``, where the request's time went: seconds of dns, connect, tls, send, wait and
+        # receive, null for a part that it did not have; of a run without, null
+        pa.field("timings", pa.list_(pa.float32())),
     ]
 )
-_LATER = ("request_id", "baseline", "asked_before", "scores", "ranking", "place", "request_rows", "outputs")
+_LATER = (
+    *("request_id", "baseline", "asked_before", "scores", "ranking", "place", "request_rows", "outputs"),
+    "timings",
+)
 _Number = TypeVar("_Number", bound=np.generic)
 
 
@@ -160,9 +166,9 @@ class SampleSet:
         return SampleSet(table)
 
     def without_lists(self) -> SampleSet:
-        """The same samples without scores, rankings and outputs, which who follows a run does not need."""
+        """The same samples without their lists of numbers or items, which who follows a run does not need."""
         table = self.table
-        for name in ("scores", "ranking", "outputs"):
+        for name in ("scores", "ranking", "outputs", "timings"):
             place = SCHEMA.get_field_index(name)
             none = pa.nulls(len(self), SCHEMA.field(place).type)
             table = table.set_column(place, SCHEMA.field(place), none)
@@ -183,6 +189,11 @@ class SampleSet:
         if not self.several:
             return self
         return self.where(self.array("place", lambda chunk: pc.fill_null(chunk, 0), np.int16) == 0)
+
+    @property
+    def timed(self) -> bool:
+        """Whether any sample says where the time of its request went."""
+        return any(chunk.null_count < len(chunk) for chunk in self.chunks("timings"))
 
     @property
     def scored(self) -> bool:

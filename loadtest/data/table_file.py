@@ -16,19 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from contract.label_text import label_text
 from loadtest.data.column_types import Column, from_arrow, from_text
 from loadtest.data.csv_text import read_csv
 from loadtest.data.other_files import AS_LINES, other_json, what_else
-from loadtest.data.recorded import is_recorded
+from loadtest.data.parquet_file import read_parquet
 from loadtest.errors import DatasetError
 
 # pandas writes these along, and reads a column without a name as the last one
 _NAMELESS = re.compile(r"(?:__index_level_\d+__|Unnamed: \d+(?:_level_\d+)?|)")
 
 _BLANKS = re.compile(r"\s*")
+_LOOKED_AT = 4096
+"""So many bytes of a file show whether it is text."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def read_table_file(
     except OSError as error:
         raise DatasetError(f"{path}: not readable ({error.strerror})") from None
     if is_parquet:
-        return _from_parquet(path, path if content is None else pa.BufferReader(content), nested)
+        return _gathered(*read_parquet(path, content, _as_json, nested), [])
     if read.startswith(b"\x1f\x8b"):
         try:
             unpacked = gzip.decompress(read)
@@ -93,7 +94,7 @@ def read_table_file(
     if other := what_else(path.name, read):
         raise DatasetError(f"{path}: {other}")
     if path.suffix.lower() in (".parquet", ".pq"):
-        raise DatasetError(f"{path}: not readable as Parquet (it does not begin with PAR1); write it again")
+        raise DatasetError(f"{path}: is no Parquet, which begins with PAR1; {_named_wrongly(path, read)}")
     if read.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"["):
         return _from_json(path, read, nested)
     text = read_csv(path, read, wanted)
@@ -103,27 +104,10 @@ def read_table_file(
     return _gathered(columns, (), notes)
 
 
-def _from_parquet(path: Path, source: Any, nested: str | None) -> TableFile:
-    try:
-        # read_table would refuse names that stand there twice
-        table = pq.ParquetFile(source).read()
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())
-        raise DatasetError(f"{path}: not readable as Parquet ({said}); write it again") from None
-    described = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
-    index = tuple(name for name in described.get("index_columns", ()) if isinstance(name, str))
-    try:
-        columns = [
-            _as_json(field.name, table.column(i))
-            if field.name == nested and pa.types.is_nested(field.type)
-            else from_arrow(field.name, table.column(i))
-            for i, field in enumerate(table.schema)
-            if not is_recorded(field)
-        ]
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())
-        raise DatasetError(f"{path}: not readable as Parquet ({said}); write it again") from None
-    return _gathered(columns, index, [])
+def _named_wrongly(path: Path, content: bytes) -> str:
+    if not content or b"\0" in content[:_LOOKED_AT]:
+        return "copy or download it again"
+    return f"if it is CSV or JSON, name it so: mv {path.name} {path.stem}.csv"
 
 
 def _from_json(path: Path, content: bytes, nested: str | None) -> TableFile:

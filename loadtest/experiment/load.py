@@ -114,6 +114,9 @@ class Load(Part):
     trace: bool = False
     """Send a W3C `traceparent` with every request, marked as sampled: servers that trace then record each of
     them, which takes them time. The report names the traces of the slowest and of the mismatched requests."""
+    timings: bool = False
+    """Record where the time of each request went: DNS, connect, TLS, send, wait and receive. The report shows
+    their quantiles, and the parts of the slowest requests."""
     users: int = Field(default=10_000, ge=1)
     """In `canary` and `shadow` traffic: how many users there are."""
     feedback_delay: Seconds = 5.0

@@ -24,8 +24,8 @@ class Model(Part):
 
     name: str = Field(pattern=NAME)
     """The name in each version's `model.toml`, and in the path of its requests."""
-    folder: Path
-    """The folder of the versions, one folder each."""
+    folder: Path = Field(default_factory=lambda given: Path("models", given.get("name", "NAME")))
+    """The folder of the versions, one folder each. Without a lab it is not read."""
     trainer: str | None = None
     """The demo to train into `folder` if the folder does not exist."""
 

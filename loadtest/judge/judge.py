@@ -31,6 +31,8 @@ from loadtest.judge.run import Run
 from loadtest.judge.run_verdict import together
 from loadtest.judge.saturation import with_saturation
 from loadtest.judge.significance import Level
+from loadtest.judge.slow_requests import slowest
+from loadtest.judge.timings import summarise_timings
 from loadtest.judge.traces import Traces
 from loadtest.judge.verdict import LatencySummary, LoadSummary, RowsSummary, Verdict, VersionSummary, Word
 from loadtest.stats.quantiles import latency_quantiles
@@ -206,7 +208,8 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         mismatches=int(outcomes.mismatch.sum()) if outcomes.compared.any() else None,
         mismatch_ids=mismatches,
         mismatch_traces=tuple(traces_by_id[one] for one in mismatches if one in traces_by_id),
-        slowest=traces.slowest(role) if traces else (),
+        slowest=slowest(run.samples, role, traces) if traces or run.samples.timed else (),
+        timings=summarise_timings(run.samples, role),
         compared=int(outcomes.compared.sum()) if outcomes.compared.any() else None,
         foreign_answers=None if unknown is None else unknown.count,
         foreign_examples=() if unknown is None else unknown.examples,

@@ -1,4 +1,4 @@
-"""The traces of a run whose requests carried a trace context, above all those of its slowest requests."""
+"""The traces of a run whose requests carried a trace context."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ import pyarrow.compute as pc
 from loadtest.data.samples import SampleSet
 from loadtest.data.trace_context import SpanIds, TraceContext
 from loadtest.experiment.experiment import Load
-from loadtest.experiment.role import ROLES_WITH_CONTROL, Role
+from loadtest.experiment.role import ROLES_WITH_CONTROL
 from loadtest.judge.run import LoadFacts
-from loadtest.judge.verdict import SlowRequest
 
-MOST_SLOW = 10
-"""Slowest requests that verdict.json and the report name of each version."""
 _ROUNDING = 1e-6
 _UNPINNED = ("canary", "shadow")
 
@@ -72,22 +69,6 @@ class Traces:
         """What makes the times of the sample at ``place`` seconds since 1970; None: not known."""
         load = self._load_of(place)
         return None if load.began_at is None else load.began_at - load.moved
-
-    def slowest(self, role: Role, most: int = MOST_SLOW) -> tuple[SlowRequest, ...]:
-        """The slowest requests of a version, the slowest first."""
-        samples = self._samples
-        places = np.flatnonzero(samples.is_role(role))
-        places = places[np.argsort(-samples.latency[places], kind="stable")][:most]
-        return tuple(
-            SlowRequest(
-                trace_id=self.ids(place).trace_id,
-                row=int(samples.row[place]),
-                scheduled_at_s=float(samples.scheduled_at[place]),
-                latency_ms=1000 * float(samples.latency[place]),
-                error=samples.table["error"][place].as_py(),
-            )
-            for place in places.tolist()
-        )
 
     def of_requests(self, request_ids: Iterable[str]) -> dict[str, str]:
         """The trace ids of requests that failed or did not match, by their ``x-request-id``."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from loadtest.errors import ExitCode
@@ -108,6 +110,21 @@ class LatencySummary(Document):
         return cls(**{name: None if value is None else 1000 * value for name, value in quantiles.items()})
 
 
+class PartTime(Document):
+    """How long one part of a request took, in milliseconds, over the ``requests`` that had it."""
+
+    requests: int
+    p50: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: NDArray[np.float64]) -> Self:
+        """Of the requests' seconds, shape (requests,); at least one."""
+        p50, p95, p99 = (1000 * np.quantile(seconds, (0.5, 0.95, 0.99))).tolist()
+        return cls(requests=len(seconds), p50=p50, p95=p95, p99=p99)
+
+
 class CacheSummary(Document):
     """How fast a version answers rows that it was asked before, first asks under load unless said otherwise.
 
@@ -130,13 +147,15 @@ class CacheSummary(Document):
 
 class SlowRequest(Document):
     """One of the slowest requests of a version: when it was to be sent, in seconds since the run began, its
-    latency from then on, and why it failed; ``trace_id`` is that of its ``traceparent``."""
+    latency from then on, and why it failed. ``trace_id`` is that of its ``traceparent``, None where it had
+    none; ``timings_ms`` are the parts of its time that were recorded."""
 
-    trace_id: str
+    trace_id: str | None = None
     row: int
     scheduled_at_s: float
     latency_ms: float
     error: str | None = None
+    timings_ms: dict[str, float] = {}
 
 
 class VersionSummary(Document):
@@ -152,7 +171,9 @@ class VersionSummary(Document):
     ``foreign_examples``; None for a regression. ``errors_by_kind`` are the errors by their phrase, the most
     frequent first; ``not_answer_examples`` what came with status 200 and can be no answer to the task;
     ``resent`` requests were sent once more, on a new connection, as the server had closed the kept-alive one
-    before it answered. ``cache`` is None where too few rows were asked before the load, or too few others.
+    before it answered. ``timings`` are the parts of a request's time, where they were recorded; ``slowest``
+    are the slowest requests, where their parts or traces are known. ``cache`` is None where too few rows were
+    asked before the load, or too few others.
     """
 
     requests: int
@@ -174,6 +195,7 @@ class VersionSummary(Document):
     foreign_examples: tuple[str, ...] = ()
     latency_ms: LatencySummary
     latency_at_least: tuple[str, ...] = ()
+    timings: dict[str, PartTime] = {}
     cache: CacheSummary | None = None
     cpus: float | None
     cpu_throttled_ratio: float | None

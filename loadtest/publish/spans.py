@@ -23,6 +23,7 @@ from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES_WITH_CONTROL
 from loadtest.judge.run import LoadFacts
+from loadtest.judge.slow_requests import in_milliseconds
 from loadtest.judge.traces import Traces
 
 BATCH = 1000
@@ -78,7 +79,9 @@ class RunSpans:
         return np.concatenate([np.flatnonzero(first), np.flatnonzero(~first)])
 
     def _spans(self, places: Sequence[int]) -> Iterator[Span]:
-        columns = ["row", "role", "scheduled_at", "sent_at", "done_at", "status", "error", "matches"]
+        columns = [
+            *("row", "role", "scheduled_at", "sent_at", "done_at", "status", "error", "matches", "timings")
+        ]
         table = self._samples.table.select(columns).take(list(places))
         for place, sample in zip(places, table.to_pylist(), strict=True):
             ids, zero = self._traces.ids(place), self._traces.zero(place)
@@ -104,6 +107,7 @@ def _said_of(sample: dict[str, Any]) -> dict[str, Any]:
         "http.response.status_code": sample["status"] or None,
         "error.type": sample["error"],
         "loadproof.mismatch": True if sample["matches"] is False else None,
+        **{f"loadproof.{part}_ms": ms for part, ms in in_milliseconds(sample["timings"]).items()},
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from loadtest.data.timings import PARTS
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.mismatches import Changed, changed
 from loadtest.judge.run import Run
@@ -66,7 +67,8 @@ def to_html(
         ],
         gate_strip=charts.gate_strip,
         slices=sections.make("Quality by slice", cut, nothing),
-        traced=any(version.slowest for version in verdict.versions.values()),
+        traced=any(slow.trace_id for version in verdict.versions.values() for slow in version.slowest),
+        parts=[part for part in PARTS if any(part in v.timings for v in verdict.versions.values())],
         missing=sections.missing,
         quality=_QUALITY[experiment.data.task],
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.verdict import (
     GateResult,
+    PartTime,
     PhaseSummary,
     PhaseVersion,
     RowsSummary,
     SliceSearch,
+    SlowRequest,
     Verdict,
     VersionSummary,
     Word,
@@ -67,6 +69,16 @@ def phase_rate(phase: PhaseSummary) -> str:
 def phase_quantiles(phase: PhaseSummary, role: Role) -> str:
     """A version's p50, p95 and p99 in a phase."""
     return " · ".join(latency(phase.versions[role], name) for name in ("p50", "p95", "p99"))
+
+
+def part_quantiles(part: PartTime | None) -> str:
+    """p50, p95 and p99 of one part of a version's requests; a dash where none had it."""
+    return "–" if part is None else " · ".join(quantity(q, "ms") for q in (part.p50, part.p95, part.p99))
+
+
+def slow_part(slow: SlowRequest, name: str) -> str:
+    """How long one part of a slow request took; a dash where it did not have it."""
+    return quantity(slow.timings_ms.get(name), "ms")
 
 
 def phase_errors(phase: PhaseSummary) -> str:

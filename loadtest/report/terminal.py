@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from loadtest.data.timings import PARTS
 from loadtest.experiment.role import ROLES, ROLES_WITH_CONTROL
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import GateResult, Verdict, Word
@@ -32,6 +33,7 @@ from loadtest.report.number_format import (
     look_cached,
     memory,
     not_answers,
+    part_quantiles,
     phase_errors,
     phase_quantiles,
     phase_rate,
@@ -161,6 +163,9 @@ def version_table(verdict: Verdict) -> Table:
         shown.add_row("answers that are no label", *(foreign(v) for v in both))
     for q in QUANTILES:
         shown.add_row(f"{q} latency", *(latency(v, q) for v in both))
+    for part in PARTS:
+        if any(part in v.timings for v in both):
+            shown.add_row(f"{part} p50 · p95 · p99", *(part_quantiles(v.timings.get(part)) for v in both))
     shown.add_row("accuracy", *(share(v.accuracy) for v in both))
     if both[0].value_per_1000 is not None:
         shown.add_row("value per 1,000", *(quantity(v.value_per_1000, "") for v in both))

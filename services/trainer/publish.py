@@ -67,9 +67,16 @@ def staging(out: Path) -> Iterator[Path]:
         new = Path(beside, "new")
         new.mkdir()
         yield new
+        _open_to_readers(new)
         if out.exists():
             out.rename(Path(beside, "old"))
         new.rename(out)
+
+
+def _open_to_readers(folder: Path) -> None:
+    """The servers' containers run as another user, whatever this one's umask is."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
 
 
 def write(demo: Demo, name: str, seed: int, folder: Path) -> None:

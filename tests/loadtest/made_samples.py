@@ -30,6 +30,7 @@ class Sample(NamedTuple):
     place: int | None = None
     request_rows: int | None = None
     outputs: list[float] | None = None
+    timings: list[float | None] | None = None
 
 
 def sample_set(samples: Iterable[Sample]) -> SampleSet:

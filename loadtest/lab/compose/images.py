@@ -15,6 +15,7 @@ _BUILT = ("stable", "candidate", "gateway", "load")
 _OWN = "loadproof/"
 _BUILD_SECONDS = 1200.0
 _PULL_SECONDS = 300.0
+_NOT_ASCII = "non-printable ASCII characters"
 
 
 class Images(NamedTuple):
@@ -45,6 +46,9 @@ def provide_images(docker: Docker, say: Callable[[str], None]) -> Images:
             project.compose("--profile", "load", "build", *ours, timeout=_BUILD_SECONDS)
         except LabError as error:
             remedy = "look at its last lines, the network and the disk"
+            if _NOT_ASCII in str(error):
+                # Docker's builder sends the name of the folder as a header
+                remedy = f"clone to a path of ASCII letters: {COMPOSE_FILE.parent} is none"
             raise StartError(f"the images cannot be built ({error}); {remedy}", error.log) from None
     for service in _BUILT:
         if service not in ours:

@@ -240,6 +240,7 @@ class Driver:
             told.prediction,
             serial,
             told.scores,
+            timings=answer.timings,
         )
         self._log(name, done_at - scheduled_at, len(answer.body), told.error)
 
@@ -263,6 +264,7 @@ class Driver:
                 reading.scores,
                 place,
                 len(rows),
+                answer.timings,
             )
         self._log(name, done_at - scheduled_at, len(answer.body), told[0].error)
 

@@ -17,6 +17,7 @@ import gevent.ssl
 from geventhttpclient._parser import HTTPParseError
 
 from contract.headers import MODEL_VERSION
+from loadtest.data.timings import Timings
 from loadtest.load.sending.connection import Connection, Reply, StaleConnection, time_left
 from loadtest.load.sending.error_phrases import TRUNCATED, is_local, phrase_of
 
@@ -37,6 +38,7 @@ class Answer(NamedTuple):
         role: who says to have answered (header ``x-model-version``); None where nobody says.
         error: None, or why there is no whole answer: a short stable phrase.
         resent: it was sent once more: the kept-alive connection ended before the first byte of the answer.
+        timings: where the time went; None: nobody asked for it.
     """
 
     sent_at: float
@@ -46,6 +48,7 @@ class Answer(NamedTuple):
     role: str | None
     error: str | None
     resent: bool = False
+    timings: Timings | None = None
 
 
 class Exchanging(Protocol):
@@ -73,12 +76,17 @@ class Exchanging(Protocol):
         """Close it at once."""
 
 
-_Resolved = tuple[int, int, int, str, tuple[object, ...]]
+Resolved = tuple[int, int, int, str, tuple[object, ...]]
 
 
-def _resolved(host: str, port: int) -> Iterable[_Resolved]:
-    found: Iterable[_Resolved] = gevent.socket.getaddrinfo(host, port, type=blocking.SOCK_STREAM)
+def resolved(host: str, port: int) -> Iterable[Resolved]:
+    """The addresses of a name, as ``getaddrinfo`` gives them."""
+    found: Iterable[Resolved] = gevent.socket.getaddrinfo(host, port, type=blocking.SOCK_STREAM)
     return found
+
+
+PLAIN = {"Accept-Encoding": "identity"}
+"""Without it a server may pack its answers as it likes (RFC 9110, 12.5.3), and no load unpacks them."""
 
 
 class Client:
@@ -103,10 +111,10 @@ class Client:
         pins: bool = True,
         content_type: str = "application/json",
         clock: Callable[[], float] = perf_counter,
-        resolve: Callable[[str, int], Iterable[_Resolved]] | None = None,
+        resolve: Callable[[str, int], Iterable[Resolved]] | None = None,
     ) -> None:
         self._clock = clock
-        self._resolve = resolve or _resolved
+        self._resolve = resolve or resolved
         self._headers = headers or {}
         self._pins = pins
         self._content_type = content_type
@@ -124,7 +132,8 @@ class Client:
         """The head of a request to one version (None: not pinned), up to the length of the body."""
         more = {MODEL_VERSION: role} if role and self._pins else {}
         lines = "".join(
-            f"{name}: {value}\r\n" for name, value in {**more, **self._headers, **(headers or {})}.items()
+            f"{name}: {value}\r\n"
+            for name, value in {**PLAIN, **more, **self._headers, **(headers or {})}.items()
         )
         return (
             f"POST {self._prefix}{path} HTTP/1.1\r\nHost: {self._netloc}\r\nUser-Agent: loadproof\r\n"

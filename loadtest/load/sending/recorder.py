@@ -21,6 +21,7 @@ from loadtest.data.baseline import BaselineAnswers, Comparison
 from loadtest.data.dataset import Dataset
 from loadtest.data.ranking_text import items_of
 from loadtest.data.samples import SCHEMA, SampleSet
+from loadtest.data.timings import PARTS, Timings
 from loadtest.experiment.role import ROLES_WITH_CONTROL
 from loadtest.load.sending.response import BROKEN
 
@@ -84,6 +85,7 @@ class Recorder:
         self.recorded = 0
         self._buffer = bytearray()
         self._scores = self._numbers()
+        self._timings = array("f")
         self._errors: dict[str, int] = {}
         self._predictions: dict[str, int] = {}
 
@@ -101,9 +103,11 @@ class Recorder:
         scores: Sequence[float] | None = None,
         place: int = 0,
         request_rows: int = 1,
+        timings: Timings | None = None,
     ) -> None:
         """Record one row of a request; see ``loadtest.data.samples.SCHEMA``. ``role`` is an index into
-        ``ROLES_WITH_CONTROL``, ``scores`` are the values of outputs where the evaluation set has some."""
+        ``ROLES_WITH_CONTROL``, ``scores`` are the values of outputs where the evaluation set has some;
+        ``timings`` have all samples or none."""
         errors, predictions = self._errors, self._predictions
         self._buffer += _RECORD.pack(
             row,
@@ -121,6 +125,8 @@ class Recorder:
         )
         if scores is not None:
             self._scores.extend(scores)
+        if timings is not None:
+            self._timings.extend(timings)
         self.recorded += 1
 
     def _numbers(self) -> array[float]:
@@ -131,8 +137,9 @@ class Recorder:
         columns = np.frombuffer(bytes(self._buffer), _COLUMNS)
         errors, predictions = list(self._errors), list(self._predictions)
         scores = _lists(columns["scores"], np.array(self._scores), self._lists)
+        timings = _timings(len(columns), self._timings)
         self._buffer.clear()
-        self._scores = self._numbers()
+        self._scores, self._timings = self._numbers(), array("f")
         self._errors, self._predictions = {}, {}
         rows = pa.array(columns["row"])
         codes = _codes(columns["prediction"])
@@ -171,6 +178,7 @@ class Recorder:
             "request_rows": pa.array(columns["request_rows"], mask=~several),
             "outputs": pa.nulls(len(columns), SCHEMA.field("outputs").type),
             self._lists: scores,
+            "timings": timings,
         }
         return SampleSet(pa.Table.from_arrays([arrays[name] for name in SCHEMA.names], schema=SCHEMA))
 
@@ -229,6 +237,16 @@ def _lists(counts: NDArray[np.int16], values: NDArray[np.floating], name: str) -
         return pa.nulls(len(counts), SCHEMA.field(name).type)
     offsets = np.concatenate([[0], np.cumsum(np.where(none, 0, counts))]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), mask=pa.array(none))
+
+
+def _timings(samples: int, values: array[float]) -> Any:
+    """The column ``timings``; null where nobody asked for them."""
+    kind = SCHEMA.field("timings").type
+    if not values:
+        return pa.nulls(samples, kind)
+    ends = np.arange(0, len(values) + 1, len(PARTS), dtype=np.int32)
+    parts = np.array(values)
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(parts, mask=np.isnan(parts)))
 
 
 def _codes(codes: NDArray[np.int32]) -> Any:

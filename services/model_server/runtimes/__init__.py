@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from contract.stand_ins import stand_in
 from contract.version_folder import model_folder
 from services.model_server.errors import VersionError
 from services.model_server.runtime import Format
@@ -29,16 +30,21 @@ def model_file(folder: Path) -> tuple[Format, Path]:
     """The one model file of a version folder, and its format.
 
     Raises:
-        VersionError: there is none, or more than one.
+        VersionError: there is none, or more than one, or something else lies in its place.
     """
     found = _files(folder) or _files(model_folder(folder))
-    for one, path in found:
-        if one.inner:
-            return one.inner(path, formats())
-    if len(found) != 1:
+    inner = next((one.inner(path, formats()) for one, path in found if one.inner), None)
+    if inner is None and len(found) != 1:
         there = " and ".join(path.name for _, path in found) or "none"
         raise VersionError(f"{folder}: needs exactly one of {_names()}; there is {there}")
-    return found[0]
+    kind, path = inner or found[0]
+    try:
+        said = stand_in(path) if path.is_file() else None
+    except OSError:
+        said = None  # whoever reads it says why
+    if said:
+        raise VersionError(f"{path}: {said}")
+    return kind, path
 
 
 def check_allowed(kind: Format, path: Path, name: str, allowed: Collection[str]) -> None:

@@ -47,6 +47,7 @@ def judged_by_the_judge(at, stable, candidate):
         "ranking": pa.nulls(2 * n, pa.list_(pa.string())),
         **dict.fromkeys(("place", "request_rows"), pa.nulls(2 * n, pa.int16())),
         "outputs": pa.nulls(2 * n, pa.list_(pa.float64())),
+        "timings": pa.nulls(2 * n, pa.list_(pa.float32())),
     }  # fmt: skip
     samples = SampleSet(pa.table(columns).cast(SCHEMA))
     evidence = Evidence(*lay_out(experiment.load, samples, 0.0), True, 0, 40.0)

@@ -8,6 +8,8 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sklearn.datasets
 
@@ -43,6 +45,14 @@ def saved(**options):
     )
 
 
+def broken_in(name):
+    """A Parquet file with nonsense in place of the cells of a column."""
+    whole = bytearray(written(lambda file: FRAME.to_parquet(file, compression="snappy")))
+    chunk = pq.read_metadata(io.BytesIO(whole)).row_group(0).column(FRAME.columns.get_loc(name))
+    whole[chunk.data_page_offset : chunk.data_page_offset + 16] = b"\xff" * 16
+    return bytes(whole)
+
+
 def named(value):
     """The time stands in some of these bytes, and every worker must give a test the same name."""
     return "bytes" if isinstance(value, bytes) else None
@@ -72,6 +82,8 @@ def named(value):
         ("rows.csv", "3,2,a,b\n1.5,7,0\n2.0,8,1\n3.25,9,0\n"),
         ("rows.arff", ARFF),
         ("rows.svmlight", "# by hand\n0 1:1.5 2:7\n1 1:2.0 2:8\n0 1:3.25 2:9\n"),
+        # of learning to rank: the document of a query
+        ("rows.svmlight", "0 qid:1 1:1.5 2:7\n1 qid:1 1:2.0 2:8\n0 qid:2 1:3.25 2:9 # d3\n"),
         # JSON of pandas in all its orients, indented or not, and within an answer of a service
         *(("rows.json", FRAME.to_json(orient=orient)) for orient in ("columns", "index", "split", "table")),
         ("rows.json", FRAME.to_json(indent=2)),
@@ -81,6 +93,8 @@ def named(value):
         ("rows.dta", written(FRAME.to_stata)),
         ("rows.dta", written(lambda file: FRAME.to_stata(file, version=118))),
         ("rows.feather", written(FRAME.to_feather)),
+        # a column that no reader can unpack
+        ("rows.parquet", broken_in("y")),
     ],
     ids=named,
 )
@@ -92,10 +106,10 @@ def test_a_remedy_that_is_followed_works(tmp_path, monkeypatch, name, content):
         Dataset.read(Data(path=tmp_path / name), every=True)
     said = str(caught.value)
     assert "\n" not in said
-    command = re.search(r": ((?:X, y = )?(?:pandas|sklearn)\..*)", said)[1]
+    command = re.search(r": ((?:X, y(?:, qid)? = )?(?:pandas|sklearn)\..*)", said)[1]
     if "own for x1 to x3" in said:
         command = re.sub(r"names=(\[.*?\])", f"names={list(NAMES.values())}", command)
-    exec(command, {"pandas": pd, "sklearn": sklearn, "json": json})
+    exec(command, {"pandas": pd, "pyarrow": pa, "sklearn": sklearn, "json": json})
     (made,) = tmp_path.glob("evaluation.*")
     dataset = Dataset.read(Data(path=made), every=True)
     assert dataset.labelled
@@ -103,6 +117,17 @@ def test_a_remedy_that_is_followed_works(tmp_path, monkeypatch, name, content):
     x = next(name for name in dataset.names if name in ("x", "0"))
     assert dataset.columns[x].to_pylist() in ([1.5, 2.0, 3.25], [1.5, 2.0, None])
     assert dataset.labels.tolist() in (["a", "b", "a"], ["0", "1", "0"])
+
+
+def test_several_labels_per_row_are_a_column_each(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # the first row has one label, as any file of one label has
+    (tmp_path / "rows.svmlight").write_text("2 1:1.5 2:7\n0,2 1:2.0\n0 2:9\n")
+    with pytest.raises(DatasetError, match="several labels per row") as caught:
+        Dataset.read(Data(path="rows.svmlight"))
+    exec(re.search(r": (X, y = .*)", str(caught.value))[1], {"pandas": pd, "sklearn": sklearn})
+    dataset = Dataset.read(Data(path="evaluation.csv", label="label_2"), every=True)
+    assert dataset.labels.tolist() == ["1", "1", "0"]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ def test_an_unreadable_file_is_named(tmp_path):
         SampleSet.read(tmp_path / "samples.parquet")
 
 
+def parts(wait):
+    """Where the time went of a request on a kept-alive connection."""
+    return [None, None, None, 0.0, wait, 0.0]
+
+
 def stored(path, samples) -> None:
     """As a stranger's tool would write them: without a checksum."""
     pq.write_table(samples.table, path)
@@ -88,6 +93,15 @@ def stored(path, samples) -> None:
         (OK._replace(outputs=[1.5]), "sample 1: it has 1 outputs, others have 2"),
         (OK._replace(outputs=[1.5, float("nan")]), r"sample 1: its outputs are \[1.5, nan\]"),
         (LOST._replace(outputs=[1.5, 2.5]), "sample 1: it failed and yet has outputs"),
+        # where the time of some requests went alone, too few parts, or what is no time or too much of it
+        (OK, "sample 1: it has the time of 0 parts of its request, not of 6"),
+        (OK._replace(timings=[0.25]), "sample 1: it has the time of 1 parts of its request, not of 6"),
+        (OK._replace(timings=parts(-0.01)), "sample 1: a part of its time is negative"),
+        (
+            OK._replace(timings=parts(0.25)),
+            "sample 1: the parts of its time make 0.25 s, and it took 0.2",
+        ),
+        (OK._replace(timings=parts(float("inf"))), "sample 1: the parts of its time make inf s"),
         # the same answer twice
         (WRONG, "samples 0 and 1 are of the same version, row, worker and moment"),
         (WRONG._replace(done_at=1.75, prediction="tea"), "samples 0 and 1 are of the same version"),
@@ -97,6 +111,7 @@ def test_what_cannot_be_is_refused_on_reading(tmp_path, sample, says):
     path = tmp_path / "samples.parquet"
     first = WRONG if sample.scores is None else WRONG._replace(scores=[1, 0, 0])
     first = first._replace(outputs=[1.0, 2.0]) if "outputs" in says else first
+    first = first._replace(timings=parts(0.2)) if " time" in says else first
     stored(path, sample_set([first, sample]))
     with pytest.raises(UsageError, match=rf"samples.parquet: no samples of a run: {says}"):
         SampleSet.read(path)

@@ -212,3 +212,10 @@ def test_phases_make_rate_and_duration_and_come_back_from_toml():
     assert experiment.load.duration == pytest.approx(27.3)
     assert experiment.load.rate == pytest.approx((400 + 7.3 * 55.25) / 27.3)
     assert Experiment.parse(tomllib.loads(experiment.to_toml()), "again") == experiment
+
+
+def test_a_model_lies_in_a_folder_of_its_name(tmp_path):
+    """So an experiment on two URLs, which reads no folder, names none."""
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\n[model]\nname = "churn"\n[data]\npath = "rows.csv"\n')
+    assert Experiment.load_file(str(path)).model.folder == Path("models/churn")

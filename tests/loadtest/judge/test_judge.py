@@ -100,6 +100,7 @@ class Run:
                     "place": pa.nulls(self.arrivals, pa.int16()),
                     "request_rows": pa.nulls(self.arrivals, pa.int16()),
                     "outputs": pa.nulls(self.arrivals, pa.list_(pa.float64())),
+                    "timings": pa.nulls(self.arrivals, pa.list_(pa.float32())),
                 }
             )
         tables = [

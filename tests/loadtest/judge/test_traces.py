@@ -12,7 +12,8 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.judge.judge import judge
 from loadtest.judge.run import LoadFacts, Run, RunFacts
-from loadtest.judge.traces import MOST_SLOW, Traces
+from loadtest.judge.slow_requests import MOST_SLOW
+from loadtest.judge.traces import Traces
 from loadtest.report.html import to_html
 from tests.loadtest.made_samples import Sample, sample_set
 

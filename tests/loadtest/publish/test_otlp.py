@@ -25,6 +25,7 @@ def samples_of(arrivals):
             0 if row == FAILED else 200, "timeout" if row == FAILED else None,
             None if row == FAILED else "rosebud", row != FAILED,
             None if row == FAILED else row != CHANGED, 0, f"user-{row}", "rosebud",
+            timings=[None, 0.002, None, 0.0, 0.017, None],
         )
         for row in range(arrivals)
         for role in ("stable", "candidate")
@@ -102,6 +103,9 @@ def test_each_sample_is_a_span(traced):
             {"key": "loadproof.row", "value": {"intValue": "3"}},
             {"key": "loadproof.latency_ms", "value": {"doubleValue": pytest.approx(20)}},
             {"key": "error.type", "value": {"stringValue": "timeout"}},
+            {"key": "loadproof.connect_ms", "value": {"doubleValue": pytest.approx(2)}},
+            {"key": "loadproof.send_ms", "value": {"doubleValue": 0.0}},
+            {"key": "loadproof.wait_ms", "value": {"doubleValue": pytest.approx(17)}},
         ],
         "status": {"code": 2, "message": "timeout"},
     }

@@ -1,6 +1,7 @@
 """The command: folders are whole or absent, made once, and bad input gets one line."""
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -60,6 +61,18 @@ def test_a_run_that_fails_half_way_keeps_what_was_there(copy: Path) -> None:
         raise ZeroDivisionError
     assert snapshot(copy) == before
     assert list(copy.parent.iterdir()) == [copy]
+
+
+def test_containers_may_read_what_is_written(tmp_path: Path) -> None:
+    strict = os.umask(0o077)
+    try:
+        with staging(tmp_path / "shop") as folder:
+            (folder / "v1").mkdir()
+            (folder / "v1" / "model.skops").touch()
+    finally:
+        os.umask(strict)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.rglob("*")}
+    assert modes == {"shop": "0o755", "v1": "0o755", "model.skops": "0o644"}
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,11 @@ def test_does_without_prometheus(fake_docker):
             {" config ": config(), " build ": (1, "step 3\nno space left on device")},
             "the images cannot be built .*no space left on device.*the network and the disk",
         ),
+        # a clone in a folder such as `Bücher`, whose name Docker's builder sends as a header
+        (
+            {" config ": config(), " build ": (1, "value with non-printable ASCII characters")},
+            "clone to a path of ASCII letters",
+        ),
         (
             {" config ": config(stable="shop/recommender:6"), "image ": MISSING},
             "the image shop/recommender:6 of stable can be neither found nor pulled; build or load it",

@@ -177,7 +177,7 @@ def test_what_does_not_come_in_time(serve, sends):
     # it connects and sends at once, and waits at the very end of its time
     clock = itertools.chain([0.0] * 3, itertools.repeat(HUNG - 0.05))
     answer = post(Client(server.url, timeout=HUNG, clock=clock.__next__))
-    assert answer == (0.0, HUNG - 0.05, 0, b"", None, "timeout", False)
+    assert answer == (0.0, HUNG - 0.05, 0, b"", None, "timeout", False, None)
 
 
 def test_the_time_out_covers_the_whole_request_and_not_each_read(serve):

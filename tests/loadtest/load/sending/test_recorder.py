@@ -1,4 +1,5 @@
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from loadtest.data.baseline import ScoredAnswer
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SCHEMA
+from loadtest.data.timings import Timings
 from loadtest.load.sending.recorder import Recorder
 from tests.loadtest.made_samples import Sample
 
@@ -159,6 +161,18 @@ def test_numbers_keep_their_precision(status):
         1e5 / 3,
         status,
     )
+
+
+def test_where_the_time_went_is_kept_of_each_sample_and_only_where_it_was_asked_for():
+    recorder = Recorder(CLASSES, worker=0)
+    for serial, wait in ((1, 0.5), (2, 0.25)):
+        timings = Timings(nan, nan, nan, 0.125, wait, 0.0)
+        recorder.add(1, 0, 1.0, 1.0, 2.0, 200, None, "0", serial, timings=timings)
+    samples = recorder.take()
+    assert samples.table["timings"].to_pylist() == [[None] * 3 + [0.125, wait, 0.0] for wait in (0.5, 0.25)]
+    assert samples.timed
+    recorder.add(1, 0, 1.0, 1.0, 2.0, 200, None, "0", 3)
+    assert not recorder.take().timed
 
 
 def test_each_row_of_a_request_is_a_sample_and_was_not_asked_before():

@@ -10,7 +10,7 @@ import pytest
 
 from services.model_server import runtimes
 from services.model_server.errors import VersionError
-from services.model_server.runtimes import find_versions, formats
+from services.model_server.runtimes import find_versions, formats, model_file
 
 
 def test_every_module_is_a_format_and_those_that_run_code_come_last() -> None:
@@ -67,3 +67,22 @@ def test_a_folder_without_versions_says_what_to_rename(tmp_path: Path, files: li
     assert "one of model.cbm, model.txt, model.onnx, model.skops, model.ubj, model.json, model.joblib" in str(
         caught.value
     )
+
+
+@pytest.mark.parametrize("file", sorted(one.file for one in formats() if one.file != "MLmodel"))
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        # a clone without git-lfs
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "Git LFS.*: git lfs pull"),
+        # a store that asks to sign in
+        (b"\n<!DOCTYPE html><html>", "is a web page"),
+    ],
+    ids=["pointer", "page"],
+)
+def test_what_lies_in_the_place_of_a_model_is_named(
+    tmp_path: Path, file: str, content: bytes, says: str
+) -> None:
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(VersionError, match=f"{file}: .*{says}"):
+        model_file(tmp_path)
