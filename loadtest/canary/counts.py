@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from loadtest.canary.shadow_records import Scores
 from loadtest.canary.user_spread import Users
 from loadtest.experiment.role import ROLES, Role
+
+Lists = Sequence[Sequence[str]]
+"""A list of items per row."""
 
 
 class Counts(NamedTuple):
@@ -30,10 +34,20 @@ class Counts(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """What both versions answered to one trial's request, one label per row; None: the candidate did not."""
+    """What both versions answered to one trial's request.
+
+    Args:
+        stable: a label per row.
+        candidate: likewise; None: it did not answer.
+        scores: of stable and the candidate, shape (rows, classes) each, the same classes in the same columns;
+            None: it told none.
+        rankings: likewise, a list of items per row.
+    """
 
     stable: Sequence[object]
     candidate: Sequence[object] | None
+    scores: tuple[Scores | None, Scores | None] = (None, None)
+    rankings: tuple[Lists | None, Lists | None] = (None, None)
 
 
 class Scrape(NamedTuple):

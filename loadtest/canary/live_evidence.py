@@ -145,7 +145,11 @@ class Watch:
         ]
         # of the shadow, and of nothing before or after it
         self._differ, self._agree = (
-            [AgreementTest(gate, alpha, each) for gate in of if gate.entry.live == "pairs"]
+            [
+                AgreementTest(gate, alpha, each, experiment.data.task)
+                for gate in of
+                if gate.entry.live == "pairs"
+            ]
             for of in (policy.rollback, experiment.gates)
         )
         self._shadow = False

@@ -17,7 +17,7 @@ from loadtest.canary.counts import Scrape
 from loadtest.canary.decision import Position, decide
 from loadtest.canary.event import BY, Event
 from loadtest.canary.live_evidence import Evidence, Watch
-from loadtest.canary.live_gates import shadow_gates
+from loadtest.canary.live_gates import shadow_gates, told_along
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.split_check import ArmsPage, SplitCheck, TrueShares
 from loadtest.canary.state import State, Store
@@ -217,7 +217,7 @@ def control(
     """
     state, policy = store.read(), experiment.canary
     meter = Meter(Routes.of(state).clusters)
-    answers = ShadowReader(state, endpoints, policy.timeout)
+    answers = ShadowReader(state, endpoints, policy.timeout, told_along(experiment))
     if policy.shadow:
         answers.read_into(Join())
     scraper = Scraper(endpoints, state.services, policy.timeout)
