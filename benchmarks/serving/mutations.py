@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import tokenize
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -130,7 +131,7 @@ def _array(data: bytes, rng: Random) -> bytes:
     """A cell, the shape or the datatype of an array; bytes where it is none."""
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)
-    except ValueError:
+    except (ValueError, tokenize.TokenError):  # changed before
         return of_bytes(data, rng)
     array = array.copy()
     with np.errstate(all="ignore"):

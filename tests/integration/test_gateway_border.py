@@ -80,6 +80,54 @@ def test_a_blank_user_is_nobody_and_shared_by_request(gateway, blank):
     assert "x-user-id" not in json.loads(answer.body)["headers"]
 
 
+SMUGGLED = b"GET /v2/requests HTTP/1.1\r\nhost: g\r\nx-canary-step: 9\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        # a version that does not read such a body, as Python's own server, takes it for the next request
+        (
+            b"GET /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: %d\r\n\r\n" % len(SMUGGLED) + SMUGGLED,
+            b"400",
+        ),
+        (
+            b"HEAD /v2/echo HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n"
+            b"%x\r\n" % len(SMUGGLED) + SMUGGLED + b"\r\n0\r\n\r\n",
+            b"400",
+        ),
+        # two lengths, or a length and chunks: who is right?
+        (b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", b"400"),
+        (
+            b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
+            b"0\r\n\r\n" + SMUGGLED,
+            b"400",
+        ),
+        # an upgrade, and paths that are others once they are decoded
+        (b"GET /v2/echo HTTP/1.1\r\nhost: g\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", b"400"),
+        (b"GET /v2/%2e%2e/metrics HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n", b"404"),
+        (b"GET /v2/..%2fmetrics HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n", b"400"),
+        (b"GET http://stable:8000/metrics HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n", b"404"),
+        (b"GET /v2/echo HTTP/1.0\r\n\r\n", b"426"),
+        (b"GET /v2/echo HTTP/1.1\r\nhost: g\r\nx-user-id: a\0b\r\n\r\n", b"400"),
+    ],
+)
+def test_what_could_be_read_in_two_ways_reaches_no_version(gateway, request_, status):
+    before = gateway.requests("stable"), gateway.requests("candidate")
+    with socket.create_connection(("127.0.0.1", gateway.ports["listen"]), HUNG) as client:
+        client.sendall(request_)
+        assert client.recv(2**16).startswith(b"HTTP/1.1 " + status)
+    assert (gateway.requests("stable"), gateway.requests("candidate")) == before
+
+
+def test_marks_in_a_trailer_are_no_headers(gateway):
+    marks = b"x-shadow: copy\r\nx-canary-step: 9\r\nx-user-id: eve\r\n"
+    head = b"POST /v2/echo HTTP/1.1\r\nhost: g\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    answer = said(gateway, head + b"2\r\n{}\r\n0\r\n" + marks + b"\r\n")
+    seen = json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]
+    assert (seen["x-canary-step"], seen.get("x-user-id"), seen.get("x-shadow")) == ("0", None, None)
+
+
 def test_half_sent_requests_reach_no_version_and_end(gateway):
     before = gateway.requests("stable"), gateway.requests("candidate")
     with contextlib.ExitStack() as stack:

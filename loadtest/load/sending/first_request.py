@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 import requests
 from urllib3.exceptions import HTTPError, NameResolutionError
 
+from loadtest.data.local_errors import LOCAL_ERRORS
 from loadtest.errors import TargetError, UsageError
 from loadtest.experiment.role import Role
 from loadtest.load.sending.connection import LARGEST
+from loadtest.load.sending.error_phrases import phrase_of
 from loadtest.load.sending.http_client import PLAIN
 
 _TIMEOUT = 5.0
@@ -114,6 +116,9 @@ def _no_answer(error: requests.RequestException) -> str:
     reason = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(reason, NameResolutionError):
         return "this machine knows no such host; give the URL of the lab or of the server"
+    cause = getattr(reason, "__cause__", None)
+    if isinstance(cause, OSError) and (phrase := phrase_of(cause)) in LOCAL_ERRORS:
+        return f"this machine could not ask ({phrase}): {LOCAL_ERRORS[phrase]}"
     if reason is None and isinstance(error, requests.ConnectionError):
         return "the connection ended without an answer; is it http where https is meant, or another port?"
     return "nothing answers there; start the lab or the server first, or give its URL"

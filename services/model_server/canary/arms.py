@@ -57,7 +57,7 @@ class Arms:
         step, arm = environ.get(_STEP), _NUMBERS.get(environ.get(_ARM, ""))
         if step is None or arm is None or not step.isdecimal() or environ.get(_SHADOW) == COPY:
             return
-        user = environ.get(_USER, "").strip()
+        user = user_of(environ)
         name = user or environ.get(_ID, "")
         unit = (hash_of(name), arm, int(bool(user)))
         with self._lock:
@@ -108,6 +108,16 @@ class Arms:
                 "squares": dict(zip(ARMS, self._squares, strict=True)),
                 "units": found,
             }
+
+
+def user_of(environ: Mapping[str, Any]) -> str:
+    """The user by whom the gateway split a request, from its WSGI environment; empty: it names none.
+
+    Blank is what is blank to the gateway. A byte that only Python takes for a space names a user there: who
+    sends one would else choose an arm, and be a new user with every request.
+    """
+    user: str = environ.get(_USER, "")
+    return user.strip(" \t")
 
 
 def hash_of(name: str) -> int:

@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 from contract.arms import ARMS
 from contract.feedback_token import VARIABLE
-from contract.headers import CANARY_ARM, CANARY_STEP, FEEDBACK_TOKEN, USER_ID, in_wsgi
+from contract.headers import CANARY_ARM, CANARY_STEP, FEEDBACK_TOKEN, in_wsgi
 from contract.label_text import label_text
+from services.model_server.canary.arms import user_of
 from services.model_server.errors import RequestError
 
-_STEP, _ARM, _USER, _TOKEN = map(in_wsgi, (CANARY_STEP, CANARY_ARM, USER_ID, FEEDBACK_TOKEN))
+_STEP, _ARM, _TOKEN = map(in_wsgi, (CANARY_STEP, CANARY_ARM, FEEDBACK_TOKEN))
 
 
 class Trial(NamedTuple):
@@ -34,7 +35,7 @@ class Trial(NamedTuple):
     def of(cls, environ: Mapping[str, Any]) -> Trial | None:
         """The trial that a request belongs to, by its WSGI environment; None: it is no evidence."""
         step, arm = environ.get(_STEP), environ.get(_ARM)
-        return cls(step, environ.get(_USER, "").strip(), arm) if step and arm in ARMS else None
+        return cls(step, user_of(environ), arm) if step and arm in ARMS else None
 
 
 class Trials:

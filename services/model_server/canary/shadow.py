@@ -103,14 +103,14 @@ class Answers:
         user: str = "",
         results: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     ) -> None:
-        """Keep an answer, if its request has one of the ``MARKS``; a blank ``user`` is nobody in particular.
+        """Keep an answer, if its request has one of the ``MARKS``; an empty ``user`` is nobody in particular.
 
         Of the ``results`` it keeps the scores and lists that were asked for lately, if they are not too many.
         Both versions know the request by ``request_id``, feedback will know the answer by ``answer_id``. The
         seconds run from the request's arrival in this server; there is a label per row, or none.
         """
         if mark in MARKS and len(labels) <= self._capacity:
-            told = hash_of(user.strip()) if user.strip() else None
+            told = hash_of(user) if user else None
             wanted = self.wanted(mark)
             all_along = {
                 what: _firsts(results[name]) if what == "ranking" else results[name]

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from contract.headers import JSON_LENGTH, REQUEST_ID, SHADOW, USER_ID, in_wsgi
-from services.model_server.canary.arms import Arms
+from contract.headers import JSON_LENGTH, REQUEST_ID, SHADOW, in_wsgi
+from services.model_server.canary.arms import Arms, user_of
 from services.model_server.canary.faults import Faults
 from services.model_server.canary.feedback import RecentPredictions, Trial
 from services.model_server.canary.shadow import Answers
@@ -36,7 +36,7 @@ _CHUNK = 2**16
 _PREDICT = frozenset(["predict"])
 _JSON = ("content-type", "application/json")
 _BINARY = ("content-type", "application/octet-stream")
-_SHADOW, _USER = in_wsgi(SHADOW), in_wsgi(USER_ID)
+_SHADOW = in_wsgi(SHADOW)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Inference:
         self._queue.end()
         self._metrics.finish(answer.status, seconds, labels)
         if mark := environ.get(_SHADOW):
-            user = environ.get(_USER, "")
+            user = user_of(environ)
             self._answers.answered(request_id, answer_id, mark, answer.status, seconds, labels, user, results)
         return answer
 

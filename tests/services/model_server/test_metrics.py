@@ -196,6 +196,8 @@ def asked(client: Any, name: str, headers: dict[str, str], truth: str, rows: int
         ([({"x-model-version": "candidate"}, 100)] * 90, 0),
         # the same without a pin, as one user: one trial, whatever was sent
         ([({"x-canary-arm": "stable", "x-canary-step": "7", "x-user-id": "eve"}, 100)] * 90, 1),
+        # one whom only Python takes for blank, and the gateway has split by
+        ([({"x-canary-arm": "stable", "x-canary-step": "7", "x-user-id": "\xa0"}, 1)] * 3, 1),
         # in the next step the user counts again
         ([({"x-canary-arm": "stable", "x-canary-step": step, "x-user-id": "eve"}, 1) for step in "7878"], 2),
         # users are told apart

@@ -1,10 +1,14 @@
 """A server that does not answer as it should is named with what to do, before any load."""
 
+import errno
 import gzip
 import socketserver
 import threading
 
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from loadtest.errors import TargetError, UsageError
 from loadtest.load.sending.first_request import opened, send
@@ -85,3 +89,33 @@ def test_an_authority_that_is_not_there(monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     with pytest.raises(UsageError, match=r"SSL_CERT_FILE=.*ca\.pem: no such file"), opened():
         pass
+
+
+class NoSocket(HTTPAdapter):
+    """The machine under the session has no socket to give."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def send(self, request, **_):
+        reason = NewConnectionError(None, "no socket")
+        reason.__cause__ = OSError(self.number, "no socket")
+        raise requests.ConnectionError(MaxRetryError(None, request.url, reason))
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (errno.EADDRNOTAVAIL, r"this machine could not ask \(no port free\): .* widen net\.ipv4"),
+        (errno.EMFILE, r"this machine could not ask \(too many open files\): .* raise `ulimit -n`"),
+        (errno.ENETUNREACH, r"this machine could not ask \(no route\): .* check its network"),
+        # the server's: nobody listens
+        (errno.ECONNREFUSED, "nothing answers there; start the lab or the server first"),
+    ],
+)
+def test_trouble_of_this_machine_is_not_the_servers(number, says):
+    with opened() as session:
+        session.mount("http://", NoSocket(number))
+        with pytest.raises(TargetError, match=says):
+            send(session, "GET", "http://127.0.0.1:9/predict", "stable", {})

@@ -57,6 +57,25 @@ def test_a_user_is_one_unit_per_arm_and_a_request_without_one_is_its_own() -> No
     assert page["squares"] == {"stable": 9, "candidate": 4}
 
 
+@pytest.mark.parametrize(
+    ("user", "units"),
+    [
+        # blank to the gateway, which takes such a header away
+        ("", 2),
+        (" \t", 2),
+        # blank to Python alone: the gateway has split by it, so it is one user
+        ("\xa0", 1),
+        ("\x85", 1),
+        ("\u3000".encode().decode("latin-1"), 1),
+    ],
+)
+def test_who_is_a_user_to_the_gateway_is_one_here(user: str, units: int) -> None:
+    arms = Arms()
+    for name in "ab":
+        arms.came(request(user=user, name=name))
+    assert len(arms.page(0)["units"]) == units
+
+
 def test_a_page_holds_a_bounded_number_and_says_whether_there_are_more() -> None:
     arms = Arms(capacity=PAGE + 5)
     for number in range(PAGE + 10):
