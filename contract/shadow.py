@@ -9,3 +9,15 @@ COPY = "copy"
 MARKS = (ORIGINAL, COPY)
 
 ANSWERS_PATH = "/answers"
+
+ALONG = ("scores", "ranking")
+"""What a reader may ask for beside the labels: ``/answers?after=0&along=scores,ranking``."""
+
+ASKED_FOR = 60.0
+"""Seconds for which that counts: after them nobody reads any more, and no model runs for it."""
+
+MOST_ALONG = 1_000
+"""Scores, or items, of one answer; of a larger one none are told."""
+
+MOST_ITEMS = 100
+"""Of each list the first ones are told."""

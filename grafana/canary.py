@@ -8,6 +8,7 @@ from grafana.page import Page
 from grafana.panels import NUMBER, RATE, SECONDS, SHARE, both, chart, of_quantiles, tile
 from loadtest.colours import NEUTRAL
 
+_CANARY = '{envoy_cluster_name=~"canary.*"}'
 _DECISIONS = 'sum by (decision) (increase(loadproof_canary_decisions_total{decision!="hold"}[6s])) > 0'
 
 
@@ -62,7 +63,7 @@ def page() -> Page:
             tile(
                 "Ejected",
                 NUMBER,
-                {"candidate": "sum(envoy_cluster_outlier_detection_ejections_active)"},
+                {"candidate": f"sum(envoy_cluster_outlier_detection_ejections_active{_CANARY})"},
                 "1: after five failures in a row the gateway has taken the candidate out.",
             ),
         )
@@ -168,7 +169,10 @@ def page() -> Page:
             chart(
                 "Ejections",
                 NUMBER,
-                {"candidate": "sum(increase(envoy_cluster_outlier_detection_ejections_enforced_total[1m]))"},
+                {
+                    "candidate": "sum(increase("
+                    f"envoy_cluster_outlier_detection_ejections_enforced_total{_CANARY}[1m]))"
+                },
                 "How often the gateway ejected the candidate, over the last minute.",
             ),
         )

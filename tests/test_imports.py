@@ -39,6 +39,7 @@ ARROWS = {
         "lab.services",
         "lab.select",
         "lab.service_answers",
+        "lab.supervised",
         "fetch",
     },
     "cli": {
@@ -47,6 +48,7 @@ ARROWS = {
         "publish",
         "canary",
         "judge",
+        "lab.leftovers",
         "lab.registry",
         "lab.remote_workers",
         "lab.select",
@@ -85,6 +87,7 @@ ARROWS = {
     # a service of somebody else, before there is a lab
     "lab.service_answers": {"load.protocols", "fetch", *BELOW},
     "lab.registry": {"lab.*", "lab.compose"},
+    "lab.supervised": {"lab.leftovers", "lab.local"},
     # the backends by the folders that they are
     "lab.select": {"lab.interface", "lab.leftovers", "lab.remote_workers", *BELOW},
 }

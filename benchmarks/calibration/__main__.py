@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from benchmarks.calibration import (
 )
 
 RESULTS = Path(__file__).parent / "results"
-SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
+SECTIONS: dict[str, Callable[[int, int], Iterable[dict[str, Any]]]] = {
     "latency": latency.measure,
     "levels": levels.measure,
     "shares": shares.measure,
@@ -50,6 +51,12 @@ SECTIONS: dict[str, Callable[[int, int], list[dict[str, Any]]]] = {
     "until_decided": until_decided.measure,
 }
 """A section is a module with ``measure(runs, seed)``; its rows are kept in ``results/<section>.json``."""
+GO_ON: dict[str, Callable[..., Iterable[dict[str, Any]]]] = {
+    "regression": regression.measure,
+    "bounds": bounds.measure,
+    "control": control.measure,
+}
+"""Those that take the rows of an earlier call, and a moment after which nothing begins."""
 
 
 def main(arguments: list[str]) -> int:
@@ -67,15 +74,18 @@ def main(arguments: list[str]) -> int:
         "--continue",
         dest="goes_on",
         action="store_true",
-        help="with --only control: keep its runs, and measure those that are missing to --runs",
+        help=f"with --only {', '.join(GO_ON)}: keep what has as many runs, and measure the rest",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="with --continue: begin nothing after so many"
     )
     parser.add_argument("--tables", action="store_true", help="measure nothing, only write the docs again")
     parser.add_argument(
         "--live", type=int, metavar="N", help="instead: add N live A/A runs of half a minute on the local lab"
     )
     options = parser.parse_args(arguments)
-    if options.goes_on and (options.only != ["control"] or options.quick):
-        parser.error("--continue goes with --only control")
+    if options.goes_on and (options.quick or not set(options.only or SECTIONS) <= set(GO_ON)):
+        parser.error(f"--continue goes with --only {', '.join(GO_ON)}")
     results = {} if options.quick else report.read(RESULTS)
     for _ in range(options.live or 0):
         done = results.setdefault("live", [])
@@ -86,9 +96,14 @@ def main(arguments: list[str]) -> int:
         begun = time.monotonic()
         runs = 40 if options.quick else options.runs
         if options.goes_on:
-            results[name] = control.measure(runs, options.seed, results.get(name, ()))
+            # kept at once, so that whoever ends it loses no more than one cell
+            until, old = begun + 60 * options.minutes, results.get(name, [])
+            results[name] = []
+            for row in GO_ON[name](runs, options.seed, old, until):
+                results[name].append(row)
+                report.keep(RESULTS, name, results[name] + old[len(results[name]) :])
         else:
-            results[name] = SECTIONS[name](runs, options.seed)
+            results[name] = list(SECTIONS[name](runs, options.seed))
         print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
         if not options.quick:
             report.keep(RESULTS, name, results[name])

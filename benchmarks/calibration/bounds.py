@@ -6,6 +6,9 @@ bound is the metric of half a million rows: FAIL is then a false alarm, and PASS
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.metric_tests import measure as measure_gate
-from loadtest.judge.outcomes import Outcomes
+from loadtest.judge.outcomes import Outcomes, one_row_each
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 
@@ -34,6 +37,9 @@ ROOM = {
 """Gates, whose bound is not used, and how far from the candidate's true value the easy bound lies."""
 CELLS = ((1_000, 0.1), (1_000, 0.5), (5_000, 0.1), (5_000, 0.5))
 """Rows, and the share of positive ones."""
+FEW = {"precision@recall=0.05 >= 0.1": 0.20, "recall@precision=0.95 >= 0.1": 0.10}
+"""Gates that rest on few positive rows, as ``ROOM``."""
+FEW_CELLS = CELLS[:2]
 MANY, TOO_SURE = 500_000, 1.3
 """Rows behind a true value; by how much the candidate's log odds are too large."""
 
@@ -41,26 +47,48 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-def measure(runs: int, seed: int) -> list[dict[str, Any]]:
-    """Every gate in every cell."""
-    return [cell(gate, *size, runs, seed) for gate in ROOM for size in CELLS]
+def measure(
+    runs: int, seed: int, done: Sequence[dict[str, Any]] = (), until: float = math.inf
+) -> Iterator[dict[str, Any]]:
+    """Every gate in every cell, from four times as many runs as asked for.
+
+    Args:
+        runs: see above.
+        seed: the same gives the same rows.
+        done: rows of an earlier call; a cell that has as many runs is kept.
+        until: on the clock ``time.monotonic``; no cell begins after it.
+    """
+    runs *= 4
+    before = {(row["what"].partition(",")[0], row["size"]): row for row in done}
+    for gate in (*ROOM, *FEW):
+        for rows, share in CELLS if gate in ROOM else FEW_CELLS:
+            old = before.get((gate.partition(" ")[0], _size(rows, share)))
+            if old and (old["runs"] >= runs or time.monotonic() > until):
+                yield old
+            elif time.monotonic() <= until:
+                yield cell(gate, rows, share, runs, seed)
 
 
-def cell(expression: str, rows: int, share: float, runs: int, seed: int) -> dict[str, Any]:
+def _size(rows: int, share: float) -> str:
+    return f"{rows:,} rows, {share:.0%} positive"
+
+
+def cell(expression: str, rows: int, share: float, runs: int, seed: int, many: int = MANY) -> dict[str, Any]:
     """One gate, from so many rows of which a ``share`` is positive."""
+    room = (ROOM | FEW)[expression]
     gate, rng = Gate.parse(expression), np.random.default_rng([seed, 14, rows, round(100 * share)])
     sign = -1 if gate.higher_is_better else 1
-    truth = float(np.mean([_measured(gate, MANY, share, rng).estimate.value for _ in range(2)]))
+    truth = float(np.mean([_measured(gate, many, share, rng).estimate.value for _ in range(2)]))
     found = [_measured(gate, rows, share, rng).estimate.interval(ALPHA) for _ in range(runs)]
     harm = np.sort(sign * (np.array(found) - truth), axis=1)
     name = expression.partition(" ")[0]
     return {
         "what": f"{name}, {truth:.3f}",
-        "size": f"{rows:,} rows, {share:.0%} positive",
+        "size": _size(rows, share),
         "runs": runs,
         "alarm": float(np.mean(harm[:, 0] > 0)),
-        "pass_room": float(np.mean(harm[:, 1] < ROOM[expression])),
-        "room": ROOM[expression],
+        "pass_room": float(np.mean(harm[:, 1] < room)),
+        "room": room,
         "wrong_pass": float(np.mean(harm[:, 1] < 0)),
     }
 
@@ -96,6 +124,7 @@ def _outcomes(probability: Floats, positive: Flags, at: Floats) -> Outcomes:
         asked_before=np.zeros(rows, np.int8),
         scores=pa.ListArray.from_arrays(pa.array(np.arange(rows + 1, dtype=np.int32)), single),
         ranking=pa.nulls(rows, pa.list_(pa.string())),
+        size=one_row_each(rows),
         outputs=pa.nulls(rows, pa.list_(pa.float64())),
     )
 

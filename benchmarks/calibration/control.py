@@ -6,6 +6,8 @@ deployments of one version differ, each of the three is slower or faster by a fa
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -47,20 +49,25 @@ CASES = (
 )
 
 
-def measure(runs: int, seed: int, done: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+def measure(
+    runs: int, seed: int, done: Sequence[dict[str, Any]] = (), until: float = math.inf
+) -> Iterator[dict[str, Any]]:
     """Every case on every host.
 
     Args:
         runs: a cell, those that are done included.
         seed: the same gives the same rows, measured at once or in pieces of whole blocks.
         done: rows of an earlier call, to go on from.
+        until: on the clock ``time.monotonic``; no cell begins after it.
     """
     before = {(row["what"], row["host"]): row for row in done}
-    return [
-        cell(case, host, runs, [seed, 15, i, j], before.get((case.what, host.name), {}))
-        for i, case in enumerate(CASES)
-        for j, host in enumerate(HOSTS)
-    ]
+    for i, case in enumerate(CASES):
+        for j, host in enumerate(HOSTS):
+            old = before.get((case.what, host.name), {})
+            if time.monotonic() <= until:
+                yield cell(case, host, runs, [seed, 15, i, j], old)
+            elif old:
+                yield old
 
 
 def cell(

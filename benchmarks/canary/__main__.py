@@ -32,6 +32,9 @@ def main() -> None:
         "--pairs", type=int, default=10, help="of blocks with and without a shadow, or a stranger"
     )
     parser.add_argument("--minutes", type=float, default=5.0, help="of random kills")
+    parser.add_argument(
+        "--fallback", action="store_true", help="random kills with a candidate that answers for stable"
+    )
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--dry", action="store_true", help="print, and write nothing")
     options = parser.parse_args()
@@ -52,7 +55,9 @@ def main() -> None:
                 "half_sent": lambda: half_sent.measure(lab, model, rate, options.pairs),
                 "random_kills": lambda: {
                     **results.get("random_kills", {}),
-                    lab.backend: random_kills.measure(lab, folder, model, rate, options.minutes),
+                    lab.backend + ", fallback" * options.fallback: random_kills.measure(
+                        lab, folder, model, rate, options.minutes, fallback=options.fallback
+                    ),
                 },
             }
             for part in options.only or PARTS:

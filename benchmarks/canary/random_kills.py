@@ -1,7 +1,8 @@
 """What users notice when gateway, controller and versions are killed at random, and start again.
 
-A part of ``python -m benchmarks.canary``: ``--only random_kills --minutes 5 --backend compose``. What ends is
-started again as ``loadproof canary up`` does it; the controller is ``loadproof canary auto``.
+A part of ``python -m benchmarks.canary``: ``--only random_kills --minutes 5 --backend compose``, and
+``--fallback``. What ends is started again as ``loadproof canary up`` does it; the controller is
+``loadproof canary auto``.
 """
 
 from __future__ import annotations
@@ -50,20 +51,24 @@ class Kill(NamedTuple):
     wrong: str | None
 
 
-def measure(lab: Lab, folder: Path, model: str, rate: float, minutes: float) -> dict[str, Any]:
+def measure(
+    lab: Lab, folder: Path, model: str, rate: float, minutes: float, *, fallback: bool = False
+) -> dict[str, Any]:
     """Kill one service after the other for ``minutes``, under ``rate`` requests per second.
+
+    With ``fallback`` the candidate answers what stable fails at.
 
     Returns:
         Kills by service, failures by what they belong to, and the longest time without an answer: see
         ``summary``; and each wrong split.
     """
     rng = np.random.default_rng(1)
-    set_split(lab, PERCENT)
-    experiment = _experiment(folder)
+    set_split(lab, PERCENT, fallback=fallback)
+    experiment = _experiment(folder, fallback=fallback)
     load = Load(lab, model, rate, minutes * 60)
     ends = time.monotonic() + minutes * 60 - _LONGEST / 4
     keeper = Keeper(lab, lambda line: print(line, flush=True))
-    controller = _Controller(lab, folder, experiment)
+    controller = _Controller(lab, folder, experiment, fallback=fallback)
     kills: list[Kill] = []
     left: list[str] = []
     try:
@@ -143,8 +148,8 @@ def summary(kills: Sequence[Kill], records: Sequence[Record]) -> dict[str, Any]:
 class _Controller:
     """``canary auto`` as a process of its own, which takes no step by itself."""
 
-    def __init__(self, lab: Lab, folder: Path, experiment: Path) -> None:
-        self._lab = lab
+    def __init__(self, lab: Lab, folder: Path, experiment: Path, *, fallback: bool) -> None:
+        self._lab, self._fallback = lab, fallback
         command = [sys.executable, "-m", "loadtest", "canary", "auto", "--json", "--lab", str(folder)]
         self._command = [*command, "--experiment", str(experiment)]
         self._log = folder / "controller.log"
@@ -159,7 +164,7 @@ class _Controller:
             last = json.loads(self._log.read_text().splitlines()[-1])
             self.ends.append(f"{last.get('end')}: {last.get('why')}")
             print(self.ends[-1], flush=True)
-            set_split(self._lab, PERCENT)
+            set_split(self._lab, PERCENT, fallback=self._fallback)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
 
@@ -169,9 +174,9 @@ class _Controller:
             self._process.wait()
 
 
-def _experiment(folder: Path) -> Path:
+def _experiment(folder: Path, *, fallback: bool) -> Path:
     raw = tomllib.loads((EXPERIMENTS / "canary.toml").read_text(encoding="utf-8"))
-    raw["canary"] |= {"steps": [PERCENT, 100], "answers": 10**9, "hold": "10h"}
+    raw["canary"] |= {"steps": [PERCENT, 100], "answers": 10**9, "hold": "10h", "fallback": fallback}
     path = folder / "random_kills.toml"
     path.write_text(tomli_w.dumps(raw), encoding="utf-8")
     return path

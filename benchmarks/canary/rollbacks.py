@@ -99,9 +99,9 @@ def commands(folder: Path, lab: Lab, model: str, rate: float, times: int) -> dic
     }
 
 
-def set_split(lab: Lab, percent: float) -> None:
+def set_split(lab: Lab, percent: float, *, fallback: bool = False) -> None:
     """Set the split, as a person would."""
-    lab.canary.update(lambda state: state.set(percent, sign("a benchmark")))
+    lab.canary.update(lambda state: state.set(percent, sign("a benchmark"), fallback=fallback))
 
 
 def milliseconds(seconds: list[float]) -> dict[str, float]:

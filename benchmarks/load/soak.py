@@ -1,8 +1,9 @@
 """``python -m benchmarks.load.soak --minutes 10``: does the load generator stay as it is for so long?
 
-Three workers send 200 arrivals a second to both versions of a server that is never the bottleneck. Memory and
-open files of every process are read every five seconds; how late requests were sent comes from the samples of
-the first and of the last minute. Exit 1 when memory or open files grew by more than they may.
+Three workers send 500 arrivals a second (``--rate``) to both versions of a server that is never the
+bottleneck. Memory and open files of every process are read every five seconds; how late requests were sent
+comes from the samples of the first and of the last minute. Exit 1 when memory or open files grew by more than
+they may.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from loadtest.data.run_folder import SAMPLES
 from loadtest.data.samples import SampleSet
 from loadtest.errors import ExitCode
 
-RATE, WORKERS = 200.0, 3
+RATE, WORKERS = 500.0, 3
 SETTLED = 60.0
 """Seconds after which a process has made what it needs once."""
 MOST_GROWTH, MOST_FILES = 20.0, 2
@@ -52,9 +53,9 @@ def see(master: psutil.Process) -> list[Seen]:
     return found
 
 
-def soak(url: str, job: Path, data: Path, seconds: float) -> list[list[Seen]]:
+def soak(url: str, job: Path, data: Path, rate: float, seconds: float) -> list[list[Seen]]:
     """Run the load; the processes every five seconds, from the first minute on."""
-    (job / "experiment.toml").write_text(experiment_at(data, RATE, seconds).to_toml())
+    (job / "experiment.toml").write_text(experiment_at(data, rate, seconds).to_toml())
     load, over, seen = launch(job, url, WORKERS), threading.Event(), list[list[Seen]]()
 
     def watch() -> None:
@@ -89,17 +90,19 @@ def main(arguments: list[str]) -> int:
     """Soak, and say what grew."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="length of the load (default 10)")
-    seconds = 60 * parser.parse_args(arguments).minutes
+    parser.add_argument("--rate", type=float, default=RATE, help="arrivals a second (default 500)")
+    options = parser.parse_args(arguments)
+    rate, seconds = options.rate, 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="loadproof-bench-") as place, running(SERVER_CORE) as server:
         job, data = Path(place, "job"), Path(place, "rows.parquet")
         job.mkdir()
         write_rows(data)
-        seen = soak(server.url, job, data, seconds)
+        seen = soak(server.url, job, data, rate, seconds)
         samples = SampleSet.read(job / SAMPLES)
         facts = json.loads((job / "load.json").read_text())
     minute = min(60.0, seconds / 3)
     first, last = lag_ms(samples, 0, minute), lag_ms(samples, seconds - minute, seconds)
-    print(f"{seconds:.0f} s at {RATE:g}/s to both versions, {WORKERS} workers: {len(samples):,} samples")
+    print(f"{seconds:.0f} s at {rate:g}/s to both versions, {WORKERS} workers: {len(samples):,} samples")
     grew = False
     by_name = {
         one.name: [each for moment in seen for each in moment if each.name == one.name] for one in seen[0]

@@ -8,12 +8,13 @@ for nothing where the candidate gave none.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 
 import numpy as np
 
 from contract.label_text import label_text
+from contract.shadow import MOST_ITEMS
 from loadtest.canary.counts import Pair
 from loadtest.canary.share_tests import Bursts
 from loadtest.data.baseline import AGREEMENT_TOLERANCE, Nearness
@@ -21,6 +22,8 @@ from loadtest.experiment.gate import Gate
 from loadtest.stats.share_bets import ShareBets
 
 _ROUNDING = 1 + 1e-9
+_SINGLE = 1e-6
+"""Scores come in single precision."""
 SPREAD_FROM = 50
 """Numbers of stable's that say how far its answers spread, before any number is compared."""
 
@@ -93,6 +96,62 @@ class Agreement:
         return label_text(stable) == label_text(candidate)
 
 
+class ListAgreement(Agreement):
+    """The same, of scores or of ranked lists: a row counts as ``alike`` says.
+
+    A trial of which stable told no scores, or no lists, is none: it came before these were asked for. What
+    the candidate did not tell of one is not alike.
+
+    Args:
+        alike: from a pair to the share of its rows that are alike, in [0, 1]; None: stable told none.
+    """
+
+    def __init__(self, alike: Callable[[Pair], float | None]) -> None:
+        super().__init__(within=0.0)
+        self._share = alike
+
+    def add(self, pairs: Iterable[Pair]) -> None:
+        """Take in what one scrape saw."""
+        super().add(pair for pair in pairs if self._share(pair) is not None)
+
+    def _alike(self, pair: Pair) -> float:
+        return self._share(pair) or 0.0
+
+
+def _within(bound: float, *, labels: bool) -> Callable[[Pair], float | None]:
+    """Scores of no class further apart than ``bound``, and where ``labels`` are asked for the same ones."""
+
+    def alike(pair: Pair) -> float | None:
+        stable, candidate = pair.scores
+        if stable is None:
+            return None
+        if candidate is None or pair.candidate is None or len(pair.candidate) != len(pair.stable):
+            return 0.0
+        apart = np.abs(candidate.astype(np.float64) - stable).max(axis=1)
+        same = apart <= bound + _SINGLE
+        if labels:
+            same &= [label_text(s) == label_text(c) for s, c in zip(pair.stable, pair.candidate, strict=True)]
+        return float(same.mean())
+
+    return alike
+
+
+def _overlap(k: int) -> Callable[[Pair], float | None]:
+    """The share of the first ``k`` items that both lists have, whatever their order."""
+
+    def alike(pair: Pair) -> float | None:
+        stable, candidate = pair.rankings
+        if stable is None:
+            return None
+        if candidate is None or len(candidate) != len(stable):
+            return 0.0
+        firsts = [(set(s[:k]), set(c[:k])) for s, c in zip(stable, candidate, strict=True)]
+        shares = [len(s & c) / most if (most := max(len(s), len(c))) else 1.0 for s, c in firsts]
+        return float(np.mean(shares))
+
+    return alike
+
+
 class AgreementTest:
     """Evidence that a gate on the agreement holds, or does not; both hold however often they are looked at.
 
@@ -100,18 +159,20 @@ class AgreementTest:
     of the values lie within 5.
 
     Args:
-        gate: ``agreement >= 99%``, or ``score_shift`` of a regression.
+        gate: ``agreement >= 99%``, ``agreement[scores=0.01] >= 99%``, ``agreement@10 >= 90%``, or
+            ``score_shift[0.9] <= 0.05``.
         alpha: chance that a candidate at the bound ever gives an alarm, or is ever shown to hold.
         sure: chance that it ever fails.
+        task: of a regression the answers are compared, else the scores.
     """
 
-    def __init__(self, gate: Gate, alpha: float, sure: float) -> None:
+    def __init__(self, gate: Gate, alpha: float, sure: float, task: str = "classification") -> None:
         self.gate = gate
         self._alpha, self._sure = alpha, sure
         shift = gate.entry.name == "score_shift"
         self.least = (gate.number or 0.0) if shift else gate.bound
         self._within = gate.bound if shift else None
-        self._agreement = Agreement(self._within)
+        self._agreement = _agreement_of(gate, task)
 
     def add(self, pairs: Iterable[Pair]) -> None:
         """Take in the trials of one scrape."""
@@ -157,6 +218,17 @@ class AgreementTest:
             return f"{self.gate.metric}: no answers compared"
         within = "" if self._within is None else f" within {self._within:g}"
         return f"{self.gate.metric}: {bets.value:.2%} of {self._agreement.trials:,.0f} users{within}"
+
+
+def _agreement_of(gate: Gate, task: str) -> Agreement:
+    if gate.of_lists:
+        return ListAgreement(_overlap(gate.k or MOST_ITEMS))
+    if gate.entry.name == "score_shift":
+        if task == "regression":
+            return Agreement(gate.bound)
+        return ListAgreement(_within(gate.bound, labels=False))
+    within = next((float(text) for key, text in gate.arguments if key == "scores"), None)
+    return Agreement() if within is None else ListAgreement(_within(within, labels=True))
 
 
 def _nats(p: float) -> float:

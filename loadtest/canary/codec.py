@@ -59,6 +59,8 @@ def _encode(entry: Entry) -> dict[str, Any]:
         "candidate": entry.candidate._asdict(),
         "why": note.why,
     }
+    if entry.fallback:
+        document["fallback"] = True
     return document | ({"evidence": dict(note.evidence)} if note.evidence else {})
 
 
@@ -78,6 +80,7 @@ def _decode(document: Mapping[str, Any]) -> Entry:
             at=datetime.fromisoformat(document["at"]),
             evidence=document.get("evidence", {}),
         ),
+        fallback=document.get("fallback", False) is True,
     )
 
 

@@ -8,7 +8,7 @@ by the gateway, so the versions' CPU limits pay only for what they alone know: w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from contract.metric_names import USER_OUTCOMES
 from loadtest.canary.counts import Counts, Scrape
@@ -17,7 +17,8 @@ from loadtest.experiment.role import ROLES, Role
 
 GATEWAY = "gateway"
 STATS = (
-    "/stats/prometheus?filter=unpinned.upstream_rq_(.xx$|time)|canary.*(rq_retry_success$|ejections_active)"
+    "/stats/prometheus?filter=unpinned.upstream_rq_(.xx$|time)"
+    "|(canary|fallback).*(rq_retry_success$|ejections_active)"
 )
 """The path of the gateway's page, with nothing on it that is not read here."""
 
@@ -40,15 +41,20 @@ class Meter:
     again. One does not count where stable failed, too, at most of what the candidate failed at: anybody can
     send five requests in a row that no version can answer.
 
+    What the candidate answered instead of stable is an error of stable's; while the gateway keeps stable out,
+    nothing that its share gets is counted as stable's.
+
     Args:
-        clusters: per role the gateway's cluster that carries its share of unpinned traffic.
+        clusters: per role the gateway's clusters that carry its share of unpinned traffic; stable's last one
+            is that with a fallback, the candidate's is one.
     """
 
-    def __init__(self, clusters: Mapping[Role, str]) -> None:
+    def __init__(self, clusters: Mapping[Role, Sequence[str]]) -> None:
         self._clusters = clusters
+        (self._canary,) = clusters[Role.CANDIDATE]
         self._seen: dict[Key, float] = {}
         self._known: set[str] = set()
-        self._was_in = False
+        self._was_in = self._covered = False
         self._recent: deque[tuple[float, float]] = deque(maxlen=_RECENT)
         self._counts_now: bool | None = None
 
@@ -61,7 +67,7 @@ class Meter:
             ready: per role whether it said to be ready.
         """
         values: dict[Key, float] = {}
-        ejected = False
+        ejected = covered = False
         missing = set()
         for source in (GATEWAY, *ROLES):
             page = pages.get(source)
@@ -73,22 +79,28 @@ class Meter:
                 missing.add(source)
                 continue
             gains = {key: value for key, value in found.items() if key[0] != _EJECTED}
-            ejected |= bool(found.get((_EJECTED, self._clusters[Role.CANDIDATE])))
+            ejected |= bool(found.get((_EJECTED, self._canary)))
+            covered |= any(found.get((_EJECTED, cluster)) for cluster in self._clusters[Role.STABLE])
             values |= self._gained(source, gains)
         edges = sorted({float(key[2]) for key in values if key[0] == _TIME and key[2] != "+Inf"})
         counts = {
-            role: self._counts(role, cluster, values, edges) for role, cluster in self._clusters.items()
+            role: self._counts(role, clusters, values, edges) for role, clusters in self._clusters.items()
         }
         told = self._tells(values, ejected=ejected) if GATEWAY not in missing else False
         if ejected and not told:
             # its share is stable's meanwhile: nothing of that is the candidate's
             counts[Role.CANDIDATE] = Counts(slower=[0.0] * len(edges))
-        return Scrape(at, counts, [edge / _MS for edge in edges], dict(ready), told, frozenset(missing))
+        # a scrape later, too: in between, stable came back
+        covered, self._covered = covered or self._covered, covered
+        if covered:
+            counts[Role.STABLE] = Counts(slower=[0.0] * len(edges))
+        seconds = [edge / _MS for edge in edges]
+        return Scrape(at, counts, seconds, dict(ready), told, frozenset(missing), covered=covered)
 
     def _tells(self, values: Mapping[Key, float], *, ejected: bool) -> bool:
         """Whether the candidate is out, and for what it alone failed at; judged once for each ejection."""
-        cluster = self._clusters[Role.CANDIDATE]
-        self._recent.append((values.get((_OTHER, cluster), 0.0), values.get((_XX, cluster, "5"), 0.0)))
+        failed = values.get((_OTHER, self._canary), 0.0), values.get((_XX, self._canary, "5"), 0.0)
+        self._recent.append(failed)
         self._was_in |= not ejected
         if not ejected:
             self._counts_now = None
@@ -108,17 +120,27 @@ class Meter:
         return gained
 
     @staticmethod
-    def _counts(role: Role, cluster: str, values: Mapping[Key, float], edges: list[float]) -> Counts:
-        ended = {key[2]: value for key, value in values.items() if key[:2] == (_XX, cluster)}
+    def _counts(
+        role: Role, clusters: Sequence[str], values: Mapping[Key, float], edges: list[float]
+    ) -> Counts:
+        def all_of(name: str, *labels: str) -> float:
+            return sum(values.get((name, cluster, *labels), 0.0) for cluster in clusters)
+
+        ended = [(key[2], value) for key, value in values.items() if key[0] == _XX and key[1] in clusters]
         # each request once: it ended with an error, or the other version answered it
-        answered = values.get((_OTHER, cluster), 0.0)
-        errors = sum(value for status, value in ended.items() if status not in "123") + answered
-        timed = values.get((_TIME, cluster, "+Inf"), 0.0)
-        within = [values.get((_TIME, cluster, _text(edge)), timed) for edge in edges]
+        errors = sum(value for status, value in ended if status not in "123") + all_of(_OTHER)
+        timed = all_of(_TIME, "+Inf")
+        within = [
+            sum(
+                values.get((_TIME, cluster, _text(edge)), values.get((_TIME, cluster, "+Inf"), 0.0))
+                for cluster in clusters
+            )
+            for edge in edges
+        ]
         judged, wrong = (sum(values.get((USER_OUTCOMES, role, o), 0.0) for o in os) for os in _OUTCOMES)
         return Counts(
             # what the other version answered may be counted before it has ended
-            requests=max(sum(ended.values()), errors),
+            requests=max(sum(value for _, value in ended), errors),
             errors=errors,
             judged=judged,
             wrong=wrong,
@@ -147,6 +169,9 @@ def _read(source: str, page: str) -> dict[Key, float]:
         # the parser ends the names of all counters so; Envoy's own do not
         name = sample.name.removesuffix("_total")
         if sample.name == USER_OUTCOMES:
+            # whom the other version's failure brought is no evidence; a server without arms tells of its own
+            if labels.get("arm", source) != source:
+                continue
             key: Key = (USER_OUTCOMES, source, labels["outcome"])
         elif name == _XX:
             key = (_XX, cluster, labels["envoy_response_code_class"])

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from loadtest.canary.shadow_records import Scores
 from loadtest.canary.user_spread import Users
 from loadtest.experiment.role import ROLES, Role
+
+Lists = Sequence[Sequence[str]]
+"""A list of items per row."""
 
 
 class Counts(NamedTuple):
@@ -30,10 +34,20 @@ class Counts(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """What both versions answered to one trial's request, one label per row; None: the candidate did not."""
+    """What both versions answered to one trial's request.
+
+    Args:
+        stable: a label per row.
+        candidate: likewise; None: it did not answer.
+        scores: of stable and the candidate, shape (rows, classes) each, the same classes in the same columns;
+            None: it told none.
+        rankings: likewise, a list of items per row.
+    """
 
     stable: Sequence[object]
     candidate: Sequence[object] | None
+    scores: tuple[Scores | None, Scores | None] = (None, None)
+    rankings: tuple[Lists | None, Lists | None] = (None, None)
 
 
 class Scrape(NamedTuple):
@@ -49,6 +63,7 @@ class Scrape(NamedTuple):
         users: how the step's requests spread over users, per arm; empty where no server tells.
         failed: of the candidate's arm, those whom stable answered instead.
         pairs: in the shadow, what both versions answered to its trials.
+        covered: the gateway keeps stable out, and the candidate answers its users.
     """
 
     at: float
@@ -60,3 +75,4 @@ class Scrape(NamedTuple):
     users: Mapping[Role, Users] = {}
     failed: Users = Users()
     pairs: Sequence[Pair] = ()
+    covered: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contract.shadow import ALONG, MOST_ITEMS
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ExperimentError, GateError
 from loadtest.experiment.experiment import Experiment
@@ -37,23 +38,31 @@ def shadow_gates(experiment: Experiment) -> list[Gate]:
     return [g for g in (*experiment.gates, *experiment.canary.rollback) if g.entry.live == "pairs"]
 
 
+def told_along(experiment: Experiment) -> tuple[str, ...]:
+    """What the servers must tell in the shadow beside the labels: some of ``contract.shadow.ALONG``."""
+    lists = any(gate.of_lists for gate in shadow_gates(experiment))
+    scores = any(
+        gate.needs_scores and experiment.data.task != "regression" for gate in shadow_gates(experiment)
+    )
+    return tuple(what for what, asked in zip(ALONG, (scores, lists), strict=True) if asked)
+
+
 def _problem(gate: Gate, experiment: Experiment) -> str | None:
     if gate.column:
         return "live traffic does not say which slice a request belongs to; leave the slice out"
     live = gate.entry.live
-    if gate.metric.startswith("agreement@") or any(key == "scores" for key, _ in gate.arguments):
-        return "the servers tell no scores and no lists of the shadow's answers; gate agreement >= 99%"
     if live == "latency":
         return None
     if live is None:
         known = ", ".join(metric.name for metric in METRICS.values() if metric.live)
         return f"{gate.metric} cannot be followed live; there are {known} and latency (p99)"
     if live == "pairs":
-        if gate.entry.name == "score_shift" and experiment.data.task != "regression":
-            return (
-                "the servers tell no scores of the shadow's answers, and values only of a regression; set "
-                '[data] task = "regression", or gate agreement >= 99%'
-            )
+        if experiment.data.task == "regression" and (
+            gate.of_lists or (gate.needs_scores and gate.entry.name == "agreement")
+        ):
+            return "a regression answers with a number, without scores or lists; gate agreement >= 99%"
+        if gate.of_lists and (gate.k or 0) > MOST_ITEMS:
+            return f"the servers tell the first {MOST_ITEMS} items of a list; write agreement@{MOST_ITEMS}"
         if not experiment.canary.shadow:
             return (
                 "only the shadow has both versions' answers to the same requests; set [canary] shadow, such "

@@ -18,12 +18,11 @@ come: it can choose neither which requests count nor what they are compared with
 from __future__ import annotations
 
 import math
-import sys
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +30,7 @@ from contract.label_text import label_text
 from contract.shadow import COPY, ORIGINAL
 from loadtest.canary.agreement_tests import Agreement
 from loadtest.canary.counts import Counts, Pair
+from loadtest.canary.shadow_records import Answer, answer_of, both_scores, is_sound
 from loadtest.canary.shadow_summary import QUANTILES, Shadow
 from loadtest.experiment.role import ROLES, Role
 
@@ -44,16 +44,8 @@ USERS = 100_000
 """Users that are remembered as counted; the one who counted first is forgotten first."""
 
 _ALPHA = 0.025
-
-
-class _Answer(NamedTuple):
-    status: int
-    seconds: float
-    labels: Sequence[object]
-
-    @property
-    def failed(self) -> bool:
-        return self.status >= 400
+_COPIES_ALONG = 1_000
+"""Copies without a request whose scores and lists are kept."""
 
 
 @dataclass
@@ -61,9 +53,9 @@ class _Request:
     """One request that stable answered: what is known of it so far."""
 
     at: float
-    stable: _Answer
+    stable: Answer
     trial: bool
-    candidate: _Answer | None = None
+    candidate: Answer | None = None
     truth: Sequence[object] | None = None
     judged: bool = False
 
@@ -81,7 +73,7 @@ class Join:
         self._lost_until = 0.0
         self._requests: dict[str, _Request] = {}
         self._waiting: dict[str, None] = {}
-        self._copies: dict[str, _Answer] = {}
+        self._copies: dict[str, Answer] = {}
         self._users: dict[object, None] = {}
         self._pairs = self._failed = self._unanswered = 0
         self._agreement = Agreement()
@@ -113,11 +105,11 @@ class Join:
             role: whose server it is.
         """
         for record in records:
-            if not _is_sound(record) or record["at"] < self._since:
+            if not is_sound(record) or record["at"] < self._since:
                 continue
             if role is Role.CANDIDATE:
                 if record.get("mark") == COPY and "truth" not in record:
-                    self._add_copy(record["id"], _Answer(*(record[key] for key in _Answer._fields)))
+                    self._add_copy(record["id"], answer_of(record))
             elif "truth" in record:
                 if request := self._requests.get(record["id"]):
                     request.truth = record["truth"]
@@ -173,7 +165,7 @@ class Join:
             # two requests of one id: nobody can say which of them a copy belongs to
             self._waiting.pop(name, None)
             return
-        answer = _Answer(*(record[key] for key in _Answer._fields))
+        answer = answer_of(record)
         # claimed now: whatever the candidate answers first, it is this request that counts
         trial = not answer.failed and bool(answer.labels) and self._is_first(user)
         self._requests[name] = _Request(record["at"], answer, trial)
@@ -196,15 +188,17 @@ class Join:
             self._users.pop(next(iter(self._users)))
         return True
 
-    def _add_copy(self, name: str, answer: _Answer) -> None:
+    def _add_copy(self, name: str, answer: Answer) -> None:
         if name in self._waiting:
             self._pair(name, answer)
         elif name not in self._requests:
-            self._copies.setdefault(name, answer)
+            # whoever tells of requests that nobody made may fill no memory with their scores
+            room = len(self._copies) < _COPIES_ALONG
+            self._copies.setdefault(name, answer if room else answer.alone)
             if len(self._copies) > KEPT:
                 self._copies.pop(next(iter(self._copies)))
 
-    def _pair(self, name: str, candidate: _Answer) -> None:
+    def _pair(self, name: str, candidate: Answer) -> None:
         request = self._requests[name]
         request.candidate, stable = candidate, request.stable
         self._waiting.pop(name)
@@ -215,7 +209,8 @@ class Join:
         if not stable.failed and not candidate.failed:
             self._seconds.append((stable.seconds, candidate.seconds))
         if request.trial:
-            self._trials.append(Pair(stable.labels, None if candidate.failed else candidate.labels))
+            self._trials.append(_trial(stable, None if candidate.failed else candidate))
+        request.stable, request.candidate = stable.alone, candidate.alone
         self._judge(request)
 
     def _judge(self, request: _Request) -> None:
@@ -248,11 +243,18 @@ class Join:
         self._gained[Role.STABLE].ended(request.stable.seconds, failed=request.stable.failed)
         self._gained[Role.CANDIDATE].ended(math.inf, failed=True)
         if request.trial:
-            self._trials.append(Pair(request.stable.labels, None))
+            self._trials.append(_trial(request.stable, None))
 
     def _forget(self, name: str) -> None:
         self._requests.pop(name, None)
         self._waiting.pop(name, None)
+
+
+def _trial(stable: Answer, candidate: Answer | None) -> Pair:
+    if candidate is None:
+        return Pair(stable.labels, None, (stable.scores, None), (stable.ranking, None))
+    both = both_scores(stable, candidate)
+    return Pair(stable.labels, candidate.labels, both, (stable.ranking, candidate.ranking))
 
 
 @dataclass
@@ -273,28 +275,3 @@ class _Gain:
         timed = len(ordered)
         slower = [float(timed - bisect_right(ordered, edge)) for edge in edges]
         return Counts(timed, self.errors, self.judged, self.wrong, timed, slower)
-
-
-def _is_sound(record: object) -> bool:
-    """Whether a record holds what it should; a server may be somebody else's, or lie."""
-    if not isinstance(record, Mapping):
-        return False
-    told = record.get("truth", record.get("labels"))
-    if not isinstance(record.get("id"), str) or not _is_count(record.get("at")) or not isinstance(told, list):
-        return False
-    if not all(isinstance(label, str) or _is_number(label) for label in told):
-        return False
-    return "truth" in record or (
-        isinstance(record.get("status"), int)
-        and _is_count(record.get("seconds"))
-        and isinstance(record.get("user"), str | int | None)
-    )
-
-
-def _is_count(value: object) -> bool:
-    return _is_number(value) and cast("float", value) >= 0
-
-
-def _is_number(value: object) -> bool:
-    """Whether it is a number that a float can hold; JSON knows others."""
-    return isinstance(value, int | float) and abs(value) <= sys.float_info.max

@@ -82,6 +82,7 @@ class TrueShares(NamedTuple):
         spread: how the requests spread over users, per arm, as the arm's own server tells.
         failed: of the candidate's arm, those whom stable answered instead, as stable's server tells.
         both: users who were seen in both arms.
+        covered: requests of stable's arm that the candidate answered instead, as its server tells.
         problem: why nothing that the canary counts can be trusted; None: nothing is amiss.
         confirmed: the gateway's own counts, or stable's server, show the problem, too; the candidate's word
             alone holds it back, and excuses nothing.
@@ -92,6 +93,7 @@ class TrueShares(NamedTuple):
     spread: Mapping[Role, Users] = {}
     failed: Users = Users()
     both: int = 0
+    covered: int = 0
     problem: str | None = None
     confirmed: bool = False
 
@@ -109,7 +111,7 @@ class TrueShares(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         """For machines."""
         return {"users": dict(self.users), "requests": dict(self.requests)} | {
-            "both": self.both, "problem": self.problem,
+            "both": self.both, "covered": self.covered, "problem": self.problem,
             "confirmed": self.confirmed, "disputed": self.disputed,
         }  # fmt: skip
 
@@ -216,6 +218,7 @@ class SplitCheck:
             spread=told,
             failed=by_stable[Role.CANDIDATE],
             both=step.seen_in_both,
+            covered=int(by_candidate[Role.STABLE].requests),
             problem=self._problem,
             confirmed=self._problem is not None and self._confirmed,
         )

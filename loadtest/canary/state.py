@@ -66,6 +66,7 @@ class Entry:
         stable: which deployment plays stable from now on.
         candidate: and which the candidate.
         note: by whom, why, when, on what evidence.
+        fallback: what stable fails at, the candidate answers; only while it has users of its own.
     """
 
     serial: int
@@ -75,6 +76,7 @@ class Entry:
     stable: Deployment
     candidate: Deployment
     note: Note
+    fallback: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,14 +119,20 @@ class State:
         """Other versions were deployed: the candidate, of which nothing is known, gets no traffic."""
         return self._next("begin", note, mode="off", percent=0.0, stable=stable, candidate=candidate)
 
-    def set(self, percent: float, note: Note) -> State:
+    def set(self, percent: float, note: Note, *, fallback: bool = False) -> State:
         """Give the candidate this share of unpinned traffic.
+
+        Args:
+            percent: 0 to 100.
+            note: who, why and when.
+            fallback: let the candidate also answer what stable fails at; without a share it gets nothing.
 
         Raises:
             UsageError: the percentage is not one.
         """
         percent = check_percent(percent)
-        return self._next("set", note, mode="split" if percent else "off", percent=percent)
+        mode: Mode = "split" if percent else "off"
+        return self._next("set", note, mode=mode, percent=percent, fallback=fallback and percent > 0)
 
     def shadow(self, note: Note) -> State:
         """Mirror unpinned traffic to the candidate; users get stable's answers only."""
@@ -132,7 +140,7 @@ class State:
 
     def hold(self, note: Note) -> State:
         """Record that what is in force stays in force."""
-        return self._next("hold", note)
+        return self._next("hold", note, fallback=self.now.fallback)
 
     def promote(self, note: Note) -> State:
         """Make the candidate the new stable; the old one stays deployed, as the candidate without traffic."""
@@ -157,8 +165,11 @@ class State:
         """Whether a rollback would change what users get or what the candidate is sent."""
         return self.now.mode != "off" or self.last_change.action == "promote"
 
-    def _next(self, action: Action, note: Note, **changes: Any) -> State:
-        entry = replace(self.now, serial=self.now.serial + 1, action=action, note=note, **changes)
+    def _next(self, action: Action, note: Note, fallback: bool = False, **changes: Any) -> State:
+        # whatever changes ends the fallback, unless it says otherwise: who is taken out answers for nobody
+        entry = replace(
+            self.now, serial=self.now.serial + 1, action=action, note=note, fallback=fallback, **changes
+        )
         return State((*self.history, entry))
 
 

@@ -71,9 +71,12 @@ def set_percent(
     lab: LabFolder = FOLDER,
     project: Project = PROJECT,
     why: Why = "set by hand",
+    fallback: Annotated[
+        bool, typer.Option("--fallback", help="Let the candidate answer what stable fails at, too.")
+    ] = False,
 ) -> None:
     """Send this share of unpinned traffic to the candidate."""
-    _change(running_lab(lab, project), lambda state: state.set(percent, sign(why)))
+    _change(running_lab(lab, project), lambda state: state.set(percent, sign(why), fallback=fallback))
 
 
 @app.command()

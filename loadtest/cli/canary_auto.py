@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from json import dumps
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +17,7 @@ from loadtest.cli.console import console
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, StableVersion
 from loadtest.errors import ExitCode, Interrupted
 from loadtest.experiment.experiment import Experiment
+from loadtest.lab.leftovers import temporary_folder
 from loadtest.lab.registry import FOLDER, PROJECT, announced, running_lab
 from loadtest.publish.webhook import Decisions, Webhook
 from loadtest.report.canary_terminal import CanaryDisplay
@@ -81,7 +81,7 @@ def run(
     name = checked.experiment.name
     faults = any(fault.by_server for fault in checked.experiment.faults)
     with ExitStack() as stack:
-        state = Path(stack.enter_context(TemporaryDirectory(prefix="loadproof-")))
+        state = stack.enter_context(temporary_folder())
         outputs, notes = stack.enter_context(_outputs(name, json, metrics_port, state))
         announce = stack.enter_context(announced(results / FOLDER.name, state, notes.print))
         ready = checked.provide(notes.print, state=state, percent=0.0, allow_faults=faults)

@@ -22,6 +22,7 @@ def describe(entry: Entry) -> str:
     match entry.mode:
         case "split":
             share = f"gets {entry.percent:g}% of unpinned traffic"
+            share += ", and what stable fails at" if entry.fallback else ""
         case "shadow":
             share = "is sent a copy of unpinned traffic"
         case "off":
@@ -85,6 +86,10 @@ def describe_arms(arms: TrueShares, full: bool) -> list[str]:
         share = f" ({counts[Role.CANDIDATE] / total:.2%})" if total else ""
         noted = "; later users are not noted" if full and what == "users" else ""
         lines.append(f"{what}: {counts[Role.CANDIDATE]:,} of {total:,} at the candidate{share}{noted}")
+    if arms.covered:
+        lines.append(
+            f"the candidate answered {arms.covered:,} requests of stable's users; they are no evidence"
+        )
     return [*lines, *filter(None, (arms.problem, arms.disputed))]
 
 

@@ -156,9 +156,7 @@ class Gate:
         text = _tidy(text)
         match = _PATTERN.fullmatch(text)
         if not match:
-            raise GateError(
-                f"gate {text!r} does not parse; write for example 'p95 <= stable + 10%' or 'p99 <= 200ms'"
-            )
+            raise GateError(f"gate {text!r} does not parse; {_hint(text)}")
         name, rank, brackets, operator, stable, sign, margin, margin_unit, bound, bound_unit = match.groups()
         unit, written = margin_unit or bound_unit or "", margin or bound
         metric, rank = metric_name(name, rank)
@@ -212,6 +210,18 @@ def _tidy(text: str) -> str:
     return f"{before}{text[first : last + 1]}{' ' if text[last + 1 : last + 2].isspace() else ''}{after}"
 
 
+def _hint(text: str) -> str:
+    """What to write instead of what is no gate."""
+    if quantile := re.match(r"p(\d\d)\.(\d+)", text):
+        return f"the quantile {quantile[1]}.{quantile[2]}% is written p{quantile[1]}{quantile[2]}"
+    if factor := re.search(r"stable\s*\*\s*(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*\*\s*stable", text):
+        change = (float(factor[1] or factor[2]) - 1) * 100
+        return f"a share of stable's value is written 'stable {'-' if change < 0 else '+'} {abs(change):g}%'"
+    if operator := re.search(r"(?<![<>=])([<>])(?!=)", text):
+        return f"{operator[1]!r} is written '{operator[1]}='"
+    return "write for example 'p95 <= stable + 10%' or 'p99 <= 200ms'"
+
+
 def _check_direction(gate: Gate, sign: str | None) -> None:
     better = gate.entry.better
     if gate.against == "stable" and gate.entry.absolute:
@@ -239,8 +249,11 @@ def _check_unit(gate: Gate, written: str) -> None:
     allowed = quantity.margins if gate.against == "stable" else quantity.bounds
     if gate.unit not in allowed:
         what = "a margin on" if gate.against == "stable" else "a bound on"
-        got = f"has the unit {gate.unit!r}" if gate.unit else "has no unit"
-        how = " or ".join(f"'{written}{unit}'" for unit in allowed)
+        got = f"is not given in {gate.unit!r}" if gate.unit else "has no unit"
+        plain = f"{gate.bound:g}" if gate.unit in ("%", "pp") and not quantity.whole else written
+        fit = (unit for unit in allowed if unit or float(plain) <= quantity.most)
+        ways = [written + unit if unit else plain for unit in fit]
+        how = " or ".join(map(repr, ways))
         raise GateError(f"{what} {gate.metric} {got}; write {how}")
 
 

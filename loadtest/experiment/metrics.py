@@ -248,7 +248,7 @@ METRICS: Mapping[str, Metric] = {
         _of_rankings("recall@k", SHARE, needs=("k",)),
         _of_rankings("map@k", SCORE),
         _of_rankings(
-            "agreement@k", SHARE, test="ranking_overlap", also=None,
+            "agreement@k", SHARE, test="ranking_overlap", also=None, live="pairs",
             absolute="agreement compares the candidate with stable already",
         ),
         Metric("mismatches", COUNT, "lower", "mismatches", needs=("baseline",), interim="counted"),

@@ -207,6 +207,8 @@ class Canary(Part):
     """How long the candidate stays at 100% before it becomes the new stable."""
     hold: PositiveSeconds = 600.0
     """The longest that a step may take; then `undecided` applies."""
+    fallback: bool = False
+    """With a share of its own, the candidate also answers what stable fails at, or not within a second."""
     undecided: Literal["rollback", "stay"] = "rollback"
     """After `hold`: roll back, or stay at the split that was reached."""
 

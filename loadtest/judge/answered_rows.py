@@ -83,6 +83,8 @@ def scored_rows(run: Run, most: int = MOST_ROWS) -> dict[Role, Scores]:
 
 
 def _scores(run: Run, outcomes: Outcomes, drawn: Flags) -> Scores | None:
+    if outcomes.scores.null_count == len(outcomes):
+        return None
     has = ~outcomes.failed & (np.asarray(pc.fill_null(pc.list_value_length(outcomes.scores), 0)) > 0)
     places = np.flatnonzero(has & drawn[outcomes.row])
     if not len(places):

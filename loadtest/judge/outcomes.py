@@ -23,6 +23,8 @@ NarrowPlaces = NDArray[np.integer]
 """Places in four bytes each, where they do."""
 
 FLAGS = ("failed", "correct", "mismatch", "compared")
+_OF_ARRIVALS = ("row", "scheduled_at")
+"""What is the same of both versions where each arrival went to both."""
 _NOT_KEPT = frozenset((*FLAGS, "asked_before"))
 
 
@@ -157,11 +159,18 @@ class Outcomes:
         """The arrivals at which ``kept``, shape (n,), is true."""
         return self.take(places_where(kept))
 
-    def take(self, places: NarrowPlaces) -> Outcomes:
-        """The arrivals at ``places``, in their order; columns are cut out when they are asked for."""
-        return Outcomes.of(partial(self._taken, places), len(places))
+    def take(self, places: NarrowPlaces, beside: Outcomes | None = None) -> Outcomes:
+        """The arrivals at ``places``, in their order; columns are cut out when they are asked for.
 
-    def _taken(self, places: NarrowPlaces, name: str) -> Any:
+        Args:
+            places: of the arrivals.
+            beside: what the other version did at the same arrivals, which it shares the columns with.
+        """
+        return Outcomes.of(partial(self._taken, places, beside), len(places))
+
+    def _taken(self, places: NarrowPlaces, beside: Outcomes | None, name: str) -> Any:
+        if beside is not None and name in _OF_ARRIVALS:
+            return getattr(beside, name)
         column = getattr(self, name)
         if name == "size" and not self.several:
             return one_row_each(len(places))

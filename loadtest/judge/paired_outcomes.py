@@ -142,8 +142,9 @@ class Evidence:
         """Only the arrivals whose row is marked in ``rows``, shape (rows of the evaluation set,)."""
         kept = places_where(taken(rows, self.stable.row))
         stable = self.stable.take(kept)
-        if self.candidate.row is not self.stable.row:
-            kept = places_where(taken(rows, self.candidate.row))
+        if self.candidate.row is self.stable.row:
+            return replace(self, stable=stable, candidate=self.candidate.take(kept, beside=stable))
+        kept = places_where(taken(rows, self.candidate.row))
         return replace(self, stable=stable, candidate=self.candidate.take(kept))
 
     def until(self, seconds: float) -> Evidence:

@@ -15,11 +15,12 @@ import numpy as np
 
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.gate_test import Judged
-from loadtest.judge.outcomes import Floats, Outcomes
+from loadtest.judge.outcomes import Flags, Floats, Outcomes
 from loadtest.judge.phases import phases_of
 from loadtest.judge.run import Run
 from loadtest.judge.verdict import Word
 from loadtest.stats.estimate import StudentEstimate
+from loadtest.stats.pieces import pieces
 
 FEWEST_BLOCKS = 6
 LEAST_GROWTH = 0.01
@@ -43,20 +44,38 @@ def growth(outcomes: Outcomes, duration: float, blocks: int, timeout: float) -> 
     """
     if blocks < FEWEST_BLOCKS or not len(outcomes):
         return None
-    ends = duration / blocks * np.arange(1, blocks + 1)
+    ends = np.asarray(duration / blocks * np.arange(1, blocks + 1), np.float64)
     # arrivals are in order of time
     late = outcomes.latency[np.searchsorted(outcomes.scheduled_at, duration / 2) :]
-    waiting = len(late) and float(np.median(late)) >= _LONG_WAIT * timeout
-    answered = outcomes.scheduled_at + outcomes.latency
-    if waiting:
-        answered = answered[~outcomes.failed]
-    answered.sort()
-    backlog: Floats = np.searchsorted(outcomes.scheduled_at, ends) - np.searchsorted(answered, ends).astype(
-        float
-    )
+    given_up = outcomes.failed if _most_wait(late, _LONG_WAIT * timeout) else None
+    backlog = np.searchsorted(outcomes.scheduled_at, ends) - _answered_before(ends, outcomes, given_up)
     steps = np.diff(backlog) * (blocks / duration)
     error = float(steps.std(ddof=1)) / len(steps) ** 0.5
     return StudentEstimate(float(steps.mean()), error, len(steps) - 1)
+
+
+def _most_wait(latency: Floats, at_least: float) -> bool:
+    """Whether the median is ``at_least`` so long."""
+    longer, rest = 2 * int(np.count_nonzero(latency >= at_least)), len(latency)
+    # only of two halves of equal size is the median between them, and must be computed
+    return longer > rest or (0 < longer == rest and float(np.median(latency)) >= at_least)
+
+
+def _answered_before(ends: Floats, outcomes: Outcomes, given_up: Flags | None) -> Floats:
+    """How many had been answered before each of ``ends``, which ascend, shape (blocks,).
+
+    Args:
+        ends: seconds of load.
+        outcomes: of one version.
+        given_up: which were never answered; None: those that were given up count as answered by then.
+    """
+    counts = np.zeros(len(ends) + 1)
+    for piece in pieces(len(outcomes)):
+        answered = outcomes.scheduled_at[piece] + outcomes.latency[piece]
+        if given_up is not None:
+            answered = answered[~given_up[piece]]
+        counts += np.bincount(np.searchsorted(ends, answered, side="right"), minlength=len(counts))
+    return np.cumsum(counts[:-1])
 
 
 def over_saturated(run: Run, role: Role, alpha: float | None = None) -> str | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,9 @@ from typing import NamedTuple, Self
 
 MARK = "LOADPROOF_LAB"
 """The variable by which the processes of a local lab are known: the name of its note."""
+
+
+_FOLDER = "loadproof-"
 
 
 class Dead(NamedTuple):
@@ -64,11 +69,36 @@ class LabNote:
         self.close()
 
 
+def new_folder() -> Path:
+    """Where a temporary folder may be made: its name is noted before it is there."""
+    return Path(tempfile.gettempdir()) / f"{_FOLDER}{secrets.token_hex(8)}"
+
+
+@contextmanager
+def temporary_folder(notes: Path | None = None) -> Iterator[Path]:
+    """A folder that goes with the block, or with the next command, if this one is killed."""
+    folder = new_folder()
+    with LabNote(notes, folder=str(folder)):
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_folder(path: str) -> None:
+    """Remove a temporary folder that a note names, and nothing else."""
+    folder = Path(path)
+    if folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith(_FOLDER):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def dead_labs(notes: Path | None = None) -> Iterator[list[Dead]]:
     """The labs whose commands are gone; notes that are still listed when the block ends stay.
 
-    To be held meanwhile: of two commands that look at once, one finds a note.
+    To be held meanwhile: of two commands that look at once, one finds a note. What noted nothing but a
+    temporary folder is no lab: the folder is removed here.
     """
     held: dict[str, tuple[int, Path]] = {}
     found: list[Dead] = []
@@ -77,10 +107,15 @@ def dead_labs(notes: Path | None = None) -> Iterator[list[Dead]]:
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                found.append(Dead(path.stem, dict(json.loads(path.read_text(encoding="utf-8")))))
+                facts = dict(json.loads(path.read_text(encoding="utf-8")))
                 held[path.stem] = file, path
             except (OSError, ValueError):  # it lives, or another command has just removed it
                 os.close(file)
+                continue
+            if facts.keys() == {"folder"}:
+                remove_folder(facts["folder"])
+            else:
+                found.append(Dead(path.stem, facts))
     except OSError:
         pass
     try:

@@ -18,7 +18,7 @@ from loadtest.judge.verdict import GateResult
 from loadtest.report import number_format
 from loadtest.report.sections import Sections
 from loadtest.report.svg import Axis, Chart
-from loadtest.stats.pieces import pieces, summed, taken
+from loadtest.stats.pieces import pieces, summed
 from loadtest.stats.quantiles import Ranked, block_count, difference, sorted_quantile
 
 Floats = NDArray[np.float64]
@@ -167,16 +167,7 @@ def _over_time(evidence: Evidence) -> Figure:
     bins = _Bins.of(evidence.duration)
     median, slowest = {}, {}
     for role, outcomes in _of(evidence).items():
-        place = bins.of_times(outcomes.scheduled_at)
-        ranks = np.argsort(taken(place, outcomes.by_latency), kind="stable")  # which sorts by radix
-        latency = _in_ms(outcomes)
-        ends = np.cumsum(summed(place, None, bins.number).astype(np.intp))
-        begins = np.concatenate([[0], ends[:-1]])
-        some = ends > begins
-        last = np.maximum(ends - 1, 0)
-        middle, end = (np.minimum(rank, len(latency) - 1) for rank in ((begins + last) // 2, last))
-        median[role] = np.where(some, latency[ranks[middle]], np.nan)
-        slowest[role] = np.where(some, latency[ranks[end]], np.nan)
+        median[role], slowest[role] = _middle_and_last(outcomes, bins)
     chart = Chart(
         f"Latency over time: median and slowest answer {bins.name()}",
         Axis.linear(0, bins.width * bins.number, "seconds of load", lambda s: f"{s:g} s"),
@@ -195,6 +186,25 @@ def _over_time(evidence: Evidence) -> Figure:
         f"Median {bins.name()} (thick) and the slowest answer (thin). A stall shows as a falling peak: "
         "requests that were due during it waited for its end.",
     )
+
+
+def _middle_and_last(outcomes: Outcomes, bins: _Bins) -> tuple[Floats, Floats]:
+    """The median (of an even number, the lower one) and the largest latency of each bin, in ms, shape (bins,)
+    each; NaN where there is none."""
+    place, latency = bins.of_times(outcomes.scheduled_at), _in_ms(outcomes)
+    counts = summed(place, None, bins.number).astype(np.intp)
+    wanted = np.array([np.maximum(counts - 1, 0) // 2, np.maximum(counts - 1, 0)])
+    found = np.full(wanted.shape, np.nan)
+    seen = np.zeros(bins.number, dtype=np.intp)
+    # in order of latency: how many of each bin came before says which one this is
+    for piece in pieces(len(latency)):
+        here = place[outcomes.by_latency[piece]]
+        now = seen + np.bincount(here, minlength=bins.number)
+        for which, bin_ in np.argwhere((seen <= wanted) & (wanted < now)).tolist():
+            at = np.flatnonzero(here == bin_)[wanted[which, bin_] - seen[bin_]]
+            found[which, bin_] = latency[piece.start + int(at)]
+        seen = now
+    return found[0], found[1]
 
 
 def _answers(evidence: Evidence) -> Figure:

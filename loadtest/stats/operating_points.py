@@ -2,17 +2,20 @@
 
 Definitions are those of TorchMetrics' ``BinaryPrecisionAtFixedRecall`` and ``BinaryRecallAtFixedPrecision``;
 equal scores are one threshold. A maximum over thresholds has no influence per row, so it is bootstrapped:
-groups of rows are drawn, and of each draw the best threshold is found anew.
+groups of rows are drawn, and of each draw the best threshold is found anew. A version's own level also has to
+hold by a count (``OwnLevel``): of a few rows the best threshold looks too good, and so do all their draws.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
 
-from loadtest.stats.bootstrap import draws, groups
+from loadtest.stats.bootstrap import BootstrapEstimate, draws, groups
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -32,6 +35,102 @@ class Tallies(NamedTuple):
 
     positive: NDArray[np.float32]
     negative: NDArray[np.float32]
+
+
+class Counted(NamedTuple):
+    """How many rows lie above a threshold, from the highest positive row down, shape (positive rows,) each.
+
+    At the threshold of the i-th, ``hits[i]`` positive rows and ``alarms[i]`` negative ones are at least as
+    high.
+    """
+
+    hits: Floats
+    alarms: Floats
+
+
+@dataclass(frozen=True)
+class OwnLevel:
+    """One version's own best, with an interval that is as wide as draws and counts ask for.
+
+    Either end is that of the draws or of their mirror image about ``value``, whichever is further away: draws
+    of a maximum are larger than it by as much as it is too large. The lower end is also the one by counts.
+    Rows above the threshold of a given recall are positive with the chance of the precision there (Clopper
+    and Pearson 1934), so a recall is shown where one of at least that size has a precision that is.
+
+    Args:
+        drawn: the draws.
+        counted: all rows.
+        least: what the other of the two is held at.
+        kind: what is maximised.
+    """
+
+    drawn: BootstrapEstimate
+    counted: Counted
+    least: float
+    kind: Kind
+
+    @property
+    def value(self) -> float:
+        """The best of all rows."""
+        return self.drawn.value
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """The ends, within 0 and 1."""
+        low, high = self.drawn.interval(alpha)
+        mirrored_low, mirrored_high = 2 * self.value - high, 2 * self.value - low
+        lowest = max(0.0, min(low, mirrored_low, self._counted_low(alpha)))
+        return lowest, min(1.0, max(high, mirrored_high))
+
+    def p_above(self, margin: float) -> float:
+        """The level at which the lower end is ``margin``."""
+        by_draws = max(self.drawn.p_above(margin), self.drawn.p_below(2 * self.value - margin))
+        return max(by_draws, self._counted_p(margin))
+
+    def p_below(self, margin: float) -> float:
+        """The level at which the upper end is ``margin``."""
+        return max(self.drawn.p_below(margin), self.drawn.p_above(2 * self.value - margin))
+
+    @property
+    def above(self) -> int:
+        """The positive rows above the threshold that decides."""
+        if self.kind == "precision":
+            return int(self.counted.hits[self._held])
+        return round(self.value * len(self.counted.hits))
+
+    @property
+    def _held(self) -> int:
+        """The first positive row that reaches the recall which is held."""
+        return int(np.argmax(self.counted.hits >= self.least * len(self.counted.hits) - _ROUNDING))
+
+    @property
+    def _p_by_count(self) -> Floats:
+        """The chance of so few negative rows at each threshold, where the precision is the one held."""
+        return np.asarray(scipy.special.betainc(self.counted.hits, self.counted.alarms + 1, self.least))
+
+    def _counted_low(self, alpha: float) -> float:
+        hits, alarms = self.counted
+        if self.kind == "precision":
+            return float(scipy.special.betaincinv(hits[self._held], alarms[self._held] + 1, alpha))
+        shown = self._p_by_count < alpha
+        return float(hits[shown].max(initial=0.0)) / len(hits)
+
+    def _counted_p(self, margin: float) -> float:
+        hits, alarms = self.counted
+        if self.kind == "precision":
+            inside = min(max(margin, 0.0), 1.0)
+            return float(scipy.special.betainc(hits[self._held], alarms[self._held] + 1, inside))
+        beyond = hits / len(hits) > margin
+        return float(self._p_by_count[beyond].min(initial=1.0))
+
+
+def counted(positive: Flags, score: Floats) -> Counted:
+    """The rows above each positive one; ``positive`` and ``score`` as in ``best``."""
+    scores = np.sort(score[positive])[::-1]
+    hits, alarms = (
+        len(side) - np.searchsorted(np.sort(side), scores, "left")
+        for side in (score[positive], score[~positive])
+    )
+    return Counted(hits.astype(np.float64), alarms.astype(np.float64))
 
 
 def best(positive: Flags, score: Floats, least: float, kind: Kind) -> float:

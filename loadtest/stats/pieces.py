@@ -59,3 +59,17 @@ def summed(numbers: NDArray[np.integer], weights: NDArray[Any] | None, size: int
         else:
             add_up(sums, numbers[piece], weights[piece])
     return sums
+
+
+def variance(values: NDArray[Any]) -> float:
+    """As ``numpy.var``; ``values``, shape (n,), n at least 1."""
+    mean = values.mean()
+
+    def squares(begin: int, end: int) -> float:
+        if end - begin <= PIECE:
+            return float(np.sum((values[begin:end] - mean) ** 2))
+        # the halves that NumPy's pairwise summation takes
+        middle = begin + (half := (end - begin) // 2) - half % 8
+        return squares(begin, middle) + squares(middle, end)
+
+    return squares(0, len(values)) / len(values)

@@ -15,7 +15,7 @@ import scipy  # its parts are loaded where they are used: most of a second of ev
 from numpy.typing import NDArray
 
 from loadtest.stats.estimate import invert
-from loadtest.stats.pieces import add_up, pieces
+from loadtest.stats.pieces import add_up, pieces, variance
 
 _LEVEL, _FAR_LEVEL = 0.05, 0.002
 """Where the normal and Student's quantile are compared: for one analysis, and one of many (``level_at``)."""
@@ -175,7 +175,7 @@ def design_effect(
     n = len(outcomes)
     if blocks < 2 or n < 2:
         return 1.0
-    independent = float(np.var(outcomes)) / n
+    independent = variance(outcomes) / n
     if independent == 0:
         return 1.0
     mean, excess = outcomes.mean(), np.zeros(blocks)

@@ -17,7 +17,7 @@ from loadtest.canary.counts import Scrape
 from loadtest.canary.decision import Position, decide
 from loadtest.canary.event import BY, Event
 from loadtest.canary.live_evidence import Evidence, Watch
-from loadtest.canary.live_gates import shadow_gates
+from loadtest.canary.live_gates import shadow_gates, told_along
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.split_check import ArmsPage, SplitCheck, TrueShares
 from loadtest.canary.state import State, Store
@@ -97,6 +97,7 @@ class Controller:
         if not self._policy.shadow:
             position = position._replace(shadow=False)
         _check_shadow_passed(self.experiment, state, position)
+        state = self._with_fallback(state, position)
         self._enter(position, state)
         for at in self._ticks(began):
             self.check()
@@ -122,6 +123,17 @@ class Controller:
                 self._enter(position, state, before)
         raise AssertionError("ticks never end by themselves")
 
+    def _with_fallback(self, state: State, position: Position) -> State:
+        """A split that was set otherwise than ``[canary] fallback`` says is set once more."""
+        wanted = self._policy.fallback
+        if not position.split or state.now.fallback == wanted:
+            return state
+        note = sign(f"[canary] fallback = {str(wanted).lower()}", BY)
+        return self.store.update(
+            # what a person did in the meantime stands
+            lambda now: now.set(position.split, note, fallback=wanted) if now == state else now
+        )
+
     def _enter(self, position: Position, state: State, before: Position | None = None) -> None:
         """A step begins. The shadow's evidence is of servers, not of users: it stands by itself."""
         if position.shadow or (before and before.shadow):
@@ -135,7 +147,9 @@ class Controller:
 
     def _known(self, scrape: Scrape, position: Position) -> Evidence:
         if not position.shadow:
-            arms = self._arms({role: counts.requests for role, counts in scrape.counts.items()})
+            # while the candidate answers for stable, the shares say nothing about the split
+            asked = {} if scrape.covered else {r: counts.requests for r, counts in scrape.counts.items()}
+            arms = self._arms(asked)
             self._watch.add(scrape._replace(users=arms.spread, failed=arms.failed) if arms else scrape)
             return replace(self._watch.evidence(), arms=arms)
         self.read_answers(self._join)
@@ -175,7 +189,7 @@ class Controller:
                     return state.hold(note)
                 case "shadow":
                     return state.shadow(note)
-            return state.set(decision.split, note)
+            return state.set(decision.split, note, fallback=self._policy.fallback)
 
         return self.store.update(change)
 
@@ -203,7 +217,7 @@ def control(
     """
     state, policy = store.read(), experiment.canary
     meter = Meter(Routes.of(state).clusters)
-    answers = ShadowReader(state, endpoints, policy.timeout)
+    answers = ShadowReader(state, endpoints, policy.timeout, told_along(experiment))
     if policy.shadow:
         answers.read_into(Join())
     scraper = Scraper(endpoints, state.services, policy.timeout)

@@ -23,7 +23,14 @@ from loadtest.experiment.experiment import UNLABELLED_GATES, Data
 from loadtest.lab.interface import VersionPython
 from loadtest.lab.select import version_python
 from loadtest.workflows.columns_sent import sent_lines
-from loadtest.workflows.new_experiment import by_option, have_decimals, read_rows, write_experiment
+from loadtest.workflows.new_experiment import (
+    by_option,
+    have_decimals,
+    known_outputs,
+    outputs_line,
+    read_rows,
+    write_experiment,
+)
 
 SETS = ("evaluation.parquet", "evaluation.csv")
 _RANKING = "ranking"
@@ -133,7 +140,13 @@ def init(
     taken = tuple(dict.fromkeys(name for one in described.values() for name in one.columns))
     lists = dataset.ranked or any(one.output == _RANKING for one in described.values())
     task = _RANKING if lists else first.task
-    given = given.model_copy(update={"task": task, "features": taken})
+    outputs = {}
+    if task == "regression":
+        others = [one.outputs for one in described.values()]
+        outputs = known_outputs(first.output, others, dataset, taken)
+    label = given.label or (given.label_column if dataset.labelled and outputs else None)
+    found = {"task": task, "features": taken, "outputs": outputs, "label": label}
+    given = given.model_copy(update=found)
     dataset = Dataset.read(given)
     for note in dataset.notes:
         say(f"{given.path}: {by_option(note)}")
@@ -151,6 +164,8 @@ def init(
             )
         for note in one.notes:
             say(f"{version}: {note}")
+    if task == "regression" and len(first.outputs) > 1:
+        say(f"{given.path}: {outputs_line(outputs, first.outputs, out)}")
     for line in sent_lines({version: one.columns for version, one in described.items()}, taken):
         say(f"{given.path}: {line}")
     if len(versions) == 1:
@@ -277,6 +292,7 @@ def _write(out: Path, folder: Path, versions: Sequence[str], data: Data, dataset
             **({"label": data.label_column} if dataset.labelled else {}),
             **({"task": data.task} if data.task != "classification" else {}),
             **({"features": list(data.features)} if data.features != _without_being_named(data) else {}),
+            **({"outputs": dict(data.outputs)} if data.outputs else {}),
         },
         "versions": {"stable": versions[0], "candidate": versions[:2][-1]},
         "load": {"rate": 50, "duration": "60s"},

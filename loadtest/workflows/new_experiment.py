@@ -60,6 +60,42 @@ def have_decimals(labels: Iterable[str]) -> bool:
         return False
 
 
+def known_outputs(
+    chosen: str, named: Sequence[Sequence[str]], dataset: Dataset, taken: Sequence[str]
+) -> dict[str, str]:
+    """The outputs whose true values the rows have in columns of the same names, as ``[data.outputs]``.
+
+    Args:
+        chosen: the output that is the answer itself; it comes first, as its column is the label by default.
+        named: the outputs of each version.
+        dataset: with every column.
+        taken: the columns that a version takes as features.
+    """
+    numbers = {
+        field.name
+        for field in dataset.columns.schema
+        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    }
+    shared = [name for name in named[0] if all(name in outputs for outputs in named)]
+    shared.sort(key=lambda name: name != chosen)
+    return {name: name for name in shared if name in numbers and name not in taken}
+
+
+def outputs_line(known: Mapping[str, str], outputs: Sequence[str], out: Path) -> str:
+    """What is said of several values per row: which are compared, or which line would."""
+    if known:
+        example = next(iter(known))
+        return (
+            f"has the true values of {', '.join(known)}, so [data.outputs] names them; gate one as in "
+            f"'mae[output={example}] <= stable + 5%'"
+        )
+    example = tomli_w.dumps({outputs[0]: "its column"}).strip()
+    return (
+        "has no column with the name of an output; where it has their true values, say so in "
+        f"[data.outputs] of {out}, as in {example}"
+    )
+
+
 def write_experiment(out: Path, name: str, about: str, parts: Mapping[str, Any]) -> None:
     """Write an experiment with all its gates, below one line that says what it is about.
 

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from loadtest.judge.gate_checks import check_gates, check_labels
 from loadtest.lab.interface import IMAGE, OpenLab, Version
 from loadtest.lab.own_runtime import own_runtime
 from loadtest.lab.select import check_backend, choose_lab
+from loadtest.lab.supervised import run_supervised
 from loadtest.workflows.columns_sent import check_input, columns_of, output_lines, read_for, sent_lines
 from loadtest.workflows.replay import resolve_replay
 
@@ -219,10 +219,9 @@ def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:
         return
     say(f"training the demo versions of {trainer!r} into {folder} (once)")
     command = [sys.executable, "-m", "services.trainer", trainer, "--out", str(folder)]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        raise ModelError(f"training {trainer!r} failed: {last[0]}")
+    code, said = run_supervised("trainer", command)
+    if code:
+        raise ModelError(f"training {trainer!r} failed: {said[-1] if said else 'it said nothing'}")
 
 
 def _find(experiment: Experiment, gates: CheckGates, results: Path | None) -> _Found:

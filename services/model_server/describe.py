@@ -21,7 +21,6 @@ several values per row, the one that they are; empty where there is one), ``outp
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -46,10 +45,17 @@ from services.model_server.columns import Columns as ColumnRows
 from services.model_server.columns import Rows, column
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import write_examples
-from services.model_server.features import are_values, check_whole, columns_of, features_among, no_matrix
+from services.model_server.features import (
+    are_values,
+    check_whole,
+    columns_of,
+    features_among,
+    have_fractions,
+    no_matrix,
+)
 from services.model_server.foreign_code import printed_by, warnings_of
 from services.model_server.ranked import RANKING
-from services.model_server.required_columns import check_required, complete_rows, required_columns
+from services.model_server.required_columns import check_required, complete_rows, required_in
 from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
 from services.model_server.text_codes import CodesError, alike, check_codes, check_unused
@@ -101,7 +107,7 @@ def describe(
         "version": version,
         "wrote": wrote,
         "task": loaded.task,
-        "columns": list(loaded.columns or features_among(cells, None, _width(loaded), path)),
+        "columns": list(loaded.columns or features_among(cells, None, loaded.width, path)),
         "predictions": answers["predict"].tolist(),
         "output": loaded.chosen,
         "outputs": list(loaded.choices),
@@ -140,8 +146,8 @@ def _first_that_fits(
         said = kind.describe(path)
     except SystemExit as error:
         raise exits(path, error) from error
-    if said.scores and are_values(labels, said.scores):
-        said = said._replace(task="regression")
+    if (said.scores and are_values(labels, said.scores)) or (said.guessed and have_fractions(labels)):
+        said = said._replace(task="regression", guessed=False)
     names = features_among(cells, said.columns, said.features, path)
     taken = {name: cells[name] for name in names}
 
@@ -182,7 +188,7 @@ def _first_that_fits(
                 raise
             # what it fails on may be the missing cells alone
             loaded, _ = again(given, complete)
-            check_required(path, _required(loaded, given, complete), taken)
+            check_required(path, required_in(loaded.run, given.datatypes, complete), taken)
             raise
 
     matrix = Input("features", said.datatype, (-1, len(names)), tuple(names))
@@ -195,18 +201,16 @@ def _first_that_fits(
         found = tried(matrix)
     else:
         found = _same_answers(tried, matrix, as_columns)
+    if said.guessed and have_fractions(found[1]["predict"].flat):
+        said = said._replace(task="regression")
+        write(read_model_toml(folder).input)
+        found = _as_written(folder, path, cells, allow_pickle)
     # a matrix has no missing cells anyway
-    if isinstance(found[0].input, tuple) and (required := _required(found[0], as_columns, taken)):
+    if isinstance(found[0].input, tuple) and (
+        required := required_in(found[0].run, as_columns.datatypes, taken)
+    ):
         write(replace(as_columns, required=required))
     return found
-
-
-def _required(loaded: LoadedVersion, given: Columns, cells: Cells) -> tuple[str, ...]:
-    """The columns whose cells the model needs, tried on the first row of which no cell is missing."""
-    rows = complete_rows(cells)
-    if not next(iter(rows.values())):
-        rows = dict(cells)
-    return required_columns(loaded.run, {name: of[0] for name, of in rows.items()}, dict(given.datatypes))
 
 
 def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVersion, Answers]:
@@ -253,11 +257,6 @@ def _rows(given: Input | Columns, loaded: LoadedVersion, taken: Cells) -> Rows:
     assert not isinstance(loaded.input, tuple)  # noqa: S101 - it was loaded from what was given
     matrix = np.column_stack([np.asarray(cells, np.float64) for cells in taken.values()])
     return matrix.astype(loaded.input.dtype).reshape(-1, *given.shape[1:])
-
-
-def _width(loaded: LoadedVersion) -> int:
-    given = loaded.input
-    return len(given) if isinstance(given, tuple) else math.prod(given.shape[1:])
 
 
 def _described(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,14 @@ def are_values(labels: Sequence[str], scores: int) -> bool:
     try:
         return any(float(label) not in range(scores) for label in labels)
     except ValueError:
+        return False
+
+
+def have_fractions(cells: Iterable[Any]) -> bool:
+    """Whether labels or answers are numbers of which some are no whole ones, as no class is."""
+    try:
+        return any(float(cell) % 1 > 0 for cell in cells)
+    except (TypeError, ValueError):
         return False
 
 

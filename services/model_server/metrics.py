@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from contract.arms import ARMS
 from contract.label_text import label_text
 from contract.latency_buckets import LATENCY_BUCKETS
 from contract.metric_names import BATCH_ROWS, FEEDBACK, PREDICTIONS, USER_OUTCOMES
@@ -151,12 +152,15 @@ class Metrics:
             "or unknown."
         )
         self._feedback = Counter(FEEDBACK, text, ["version", "outcome"], registry=registry)
-        text = "Users of a step of the canary, by what became of the first answer with feedback."
-        self._users = Counter(USER_OUTCOMES, text, ["version", "outcome"], registry=registry)
+        text = (
+            "Users of a step of the canary, by what became of the first answer with feedback, and their arm."
+        )
+        self._users = Counter(USER_OUTCOMES, text, ["version", "outcome", "arm"], registry=registry)
         # zeros from the start: a rate over the first error sees it
         for outcome in ("correct", "incorrect") if version.task == "classification" else ("received",):
             self._feedback.labels(name, outcome)
-            self._users.labels(name, outcome)
+            for arm in ARMS:
+                self._users.labels(name, outcome, arm)
         self._feedback.labels(name, "unknown")
         self.absolute_error = None
         if version.task == "regression":
@@ -174,9 +178,9 @@ class Metrics:
         """Count rows of feedback."""
         self._feedback.labels(self._version, outcome).inc(rows)
 
-    def user_outcome(self, outcome: str) -> None:
-        """Count one trial of the canary."""
-        self._users.labels(self._version, outcome).inc()
+    def user_outcome(self, outcome: str, arm: str) -> None:
+        """Count one trial of the canary; ``arm``: the split's, whichever version answered."""
+        self._users.labels(self._version, outcome, arm).inc()
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -7,7 +7,7 @@ which column it is, instead of getting an error of the server.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,14 @@ def required_columns(run: Run, row: Mapping[str, Any], datatypes: Mapping[str, s
         return among(names[:middle]) + among(names[middle:])
 
     return among(list(datatypes)) if works_without(()) else ()
+
+
+def required_in(run: Run, datatypes: Iterable[tuple[str, str]], cells: Cells) -> tuple[str, ...]:
+    """The columns whose cells a model needs, tried on the first row of which no cell is missing."""
+    rows = complete_rows(cells)
+    if not next(iter(rows.values())):
+        rows = dict(cells)
+    return required_columns(run, {name: of[0] for name, of in rows.items()}, dict(datatypes))
 
 
 def complete_rows(cells: Cells) -> dict[str, list[Any]]:

@@ -66,6 +66,7 @@ class Description(NamedTuple):
 
     ``takes_frame``: it is given named columns even where all is numbers. ``scores``: it gives so many numbers
     per row, which are scores of classes only if the labels are their places; 0: it is known what it gives.
+    ``guessed``: the file does not say whether it answers with labels or with values.
     """
 
     task: Task
@@ -74,6 +75,7 @@ class Description(NamedTuple):
     columns: list[str] | None
     takes_frame: bool = False
     scores: int = 0
+    guessed: bool = False
 
 
 @dataclass(frozen=True)

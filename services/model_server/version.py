@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,11 @@ class LoadedVersion:
     def example(self) -> Rows:
         """One row of the input."""
         return self.examples[:1]
+
+    @property
+    def width(self) -> int:
+        """How many features a row has."""
+        return len(self.input) if isinstance(self.input, tuple) else math.prod(self.input.shape[1:])
 
     @property
     def compiled(self) -> bool:

@@ -43,7 +43,14 @@ def fresh(tmp_path):
 
 @pytest.mark.parametrize(
     "routes",
-    [Routes(0), Routes(10, swapped=True), Routes(100), Routes(0, shadow=True), Routes(0, control=True)],
+    [
+        Routes(0),
+        Routes(10, swapped=True),
+        Routes(100),
+        Routes(0, shadow=True),
+        Routes(0, control=True),
+        Routes(10, fallback=True),
+    ],
     ids=str,
 )
 def test_envoy_accepts_the_configuration(running, routes, tmp_path):
@@ -227,6 +234,24 @@ def test_after_a_promotion_the_roles_are_swapped_and_users_are_protected_the_oth
     fresh.split(100, swapped=True)
     fresh.kill("stable")
     assert many(fresh, 20) == {"stable": 20}
+
+
+def test_the_candidate_answers_for_a_stable_that_is_down_where_its_owner_wants_that(fresh):
+    fresh.split(10, fallback=True)
+    assert fresh.get("/v2/echo", x_user_id="ann").headers["x-model-version"] == "stable"
+    # what stable fails at is answered; a stranger who makes it fail sends nobody else to the candidate
+    fresh.ask("stable", "/failing?yes")
+    assert many(fresh, 50, x_user_id="ann") == {"candidate": 50}
+    assert fresh.counter("upstream_rq_retry_success", "fallback") == 50
+    assert fresh.counter("outlier_detection_ejections_enforced_total", "fallback") == 0
+    fresh.kill("stable")
+    assert many(fresh, 50, x_user_id="ann") == {"candidate": 50}
+    assert fresh.counter("outlier_detection_ejections_enforced_total", "fallback") > 0
+    assert "stable" in json.loads(fresh.get("/v2/echo", x_user_id="ann").body)["headers"]["x-canary-arm"]
+    # a pinned request measures stable, which is dead
+    assert fresh.get("/v2/echo", x_model_version="stable").status == 503
+    fresh.start("stable")
+    eventually(lambda: fresh.get("/v2/echo", x_user_id="ann").headers["x-model-version"] == "stable")
 
 
 def test_a_dead_version_is_retried_on_connection_failure_only_and_then_a_503(fresh):

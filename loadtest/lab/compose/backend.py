@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 
 from loadtest.lab.compose.docker_cli import Docker
@@ -11,6 +10,7 @@ from loadtest.lab.compose.lab import ComposeLab
 from loadtest.lab.compose.own_image import own_image
 from loadtest.lab.compose.project import Project
 from loadtest.lab.interface import Backend, LabRequest, OpenLab, Version
+from loadtest.lab.leftovers import remove_folder
 from loadtest.lab.own_runtime import own_runtime
 
 
@@ -46,7 +46,7 @@ def remove(noted: Mapping[str, str], _: str) -> str:
     project = Project(Docker(), noted["project"], ())
     there = len(project.leftovers())
     project.remove()
-    shutil.rmtree(noted["folder"], ignore_errors=True)
+    remove_folder(noted["folder"])
     return f"the Compose project {noted['project']} ({there} containers, networks and volumes)"
 
 

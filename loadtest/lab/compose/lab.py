@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +28,7 @@ from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.route_change import RouteChange
 from loadtest.lab.interface import Endpoints, Version, require_cpus
 from loadtest.lab.interrupts import interrupts_deferred
-from loadtest.lab.leftovers import LabNote
+from loadtest.lab.leftovers import LabNote, new_folder
 from loadtest.lab.remote_workers import RemoteWorkers
 from loadtest.lab.services.feedback import lab_token
 from loadtest.lab.services.load_generator import did_its_job, load_ended, longest
@@ -91,8 +90,9 @@ class ComposeLab:
                 require_image(self._docker, version.image, version.role)
             else:
                 require_readable(version.folder)
-        self._folder = Path(tempfile.mkdtemp(prefix="loadproof-"))
+        self._folder = new_folder()
         self._note = LabNote(backend=self.backend, project=self.name, folder=str(self._folder))
+        self._folder.mkdir(mode=0o700)
         state = (self._state or self._folder / "routes").absolute()
         state.mkdir(parents=True, exist_ok=True)
         # whatever this person's umask is, the gateway reads it

@@ -46,9 +46,11 @@ class Routes:
         serial: of the state's entry that these routes derive from.
         patience: seconds that the candidate's share waits for the candidate before stable is asked too.
         control: there is a second deployment of stable, which only requests pinned to it reach.
+        fallback: what stable fails at, the candidate answers; only beside a split.
 
     Raises:
-        ValueError: the split is out of range, or both a split and a shadow are asked for.
+        ValueError: the split is out of range, or what goes with a split only is asked for without one, or
+            a shadow with one.
     """
 
     split_percent: float = 10.0
@@ -58,30 +60,47 @@ class Routes:
     serial: int = 0
     patience: float = 1.0
     control: bool = False
+    fallback: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.split_percent <= 100:
             raise ValueError(f"a split of {self.split_percent}% is not between 0 and 100")
         if self.shadow and self.split_percent:
             raise ValueError("in shadow traffic users get stable's answers only: the split must be 0")
+        if self.fallback and not self.split_percent:
+            raise ValueError("a candidate that has no users of its own gets none of stable's")
 
     @classmethod
     def of(cls, state: State, *, control: bool = False) -> Routes:
         """The routes that a state asks for."""
         now = state.now
         swapped = state.services[Role.STABLE] != Role.STABLE
-        return cls(now.percent, now.mode == "shadow", swapped=swapped, serial=now.serial, control=control)
+        return cls(
+            now.percent,
+            now.mode == "shadow",
+            swapped=swapped,
+            serial=now.serial,
+            control=control,
+            fallback=now.fallback,
+        )
 
     @property
-    def clusters(self) -> dict[Role, str]:
-        """Per role the cluster that carries its share of unpinned traffic."""
-        return {Role.STABLE: self._service(Role.STABLE), Role.CANDIDATE: self._cluster("canary")}
+    def clusters(self) -> dict[Role, tuple[str, ...]]:
+        """Per role the clusters that its share of unpinned traffic goes through, at this split or another.
+
+        Stable's are the one without a fallback and the one with it.
+        """
+        return {
+            Role.STABLE: (self._service(Role.STABLE), self._cluster("fallback")),
+            Role.CANDIDATE: (self._cluster("canary"),),
+        }
 
     def state(self) -> dict[str, object]:
         """What the gateway answers at ``STATE_PATH`` once these routes are in force."""
         return {
             "candidate_percent": self._candidate_weight * 100 / _TOTAL_WEIGHT,
             "shadow": self.shadow,
+            "fallback": self.fallback,
             "timeout_s": self.timeout,
             "stable": self._service(Role.STABLE),
             "serial": self.serial,
@@ -123,20 +142,22 @@ class Routes:
             "upstream_rq_per_try_timeout_ms": f"{self.patience * 1000:.0f}",
             "hedge_on_per_try_timeout": "true",
         }
+        protected = {"typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART, **second_try)}}
         unpinned: dict[str, Any] = {
             "weighted_clusters": {
                 # the candidate comes first: a larger split only adds users to it and moves none back
                 "clusters": [
                     {
-                        "name": self.clusters[Role.CANDIDATE],
+                        "name": self._cluster("canary"),
                         "weight": self._candidate_weight,
                         "request_headers_to_add": [_set(CANARY_ARM, Role.CANDIDATE)],
-                        "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART, **second_try)},
+                        **protected,
                     },
                     {
-                        "name": self.clusters[Role.STABLE],
+                        "name": self._cluster("fallback") if self.fallback else self._service(Role.STABLE),
                         "weight": _TOTAL_WEIGHT - self._candidate_weight,
                         "request_headers_to_add": [_set(CANARY_ARM, Role.STABLE)],
+                        **(protected if self.fallback else {}),
                     },
                 ],
                 "use_hash_policy": True,

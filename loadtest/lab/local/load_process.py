@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from loadtest.lab.services.load_generator import did_its_job, load_ended, longes
 
 COMMAND = (sys.executable, "-m", "loadtest.load", "--stream")
 _STOP_SECONDS = 30.0
+_SSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""OpenSSL's own variables, of the authorities that it trusts."""
 
 
 class LocalLoad:
@@ -45,7 +48,10 @@ class LocalLoad:
             limit += workers.max_wait
             argv += workers.options()
         self._elsewhere = workers is not None
-        service = supervisor.start("load", argv, stdout=subprocess.PIPE, env=env, essential=False)
+        # it runs in another folder than the command whose variable names a path
+        authorities = {name: str(Path(os.environ[name]).absolute()) for name in _SSL if os.environ.get(name)}
+        environment = {**authorities, **(env or {})}
+        service = supervisor.start("load", argv, stdout=subprocess.PIPE, env=environment, essential=False)
         assert service.process.stdout is not None  # noqa: S101 - for the type checker
         self._service = service
         self._supervisor = supervisor

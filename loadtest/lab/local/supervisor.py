@@ -15,9 +15,8 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Self
 
@@ -25,7 +24,7 @@ import psutil
 
 from loadtest.errors import ServiceDied, StartError
 from loadtest.lab.interrupts import interrupts_deferred
-from loadtest.lab.leftovers import MARK, LabNote
+from loadtest.lab.leftovers import MARK, LabNote, remove_folder, temporary_folder
 from loadtest.lab.local.limits import Limits
 from loadtest.lab.local.process_stop import stop_families
 from loadtest.lab.local.reaper import Reaper
@@ -36,7 +35,6 @@ GRACE = 5.0
 _GATE = 'read -r _ && exec "$@" </dev/null'
 """A service begins once it is told to: if we are killed before the reaper knows of it, it never does."""
 
-_LOGS = "loadproof-"
 _REAPED = 15.0
 """Seconds that the reaper of a killed lab gets before what it left is killed."""
 _TAIL_LINES = 20
@@ -177,8 +175,9 @@ class Supervisor:
 
 def log_folder() -> Path:
     """A folder for logs that goes when this process ends: errors carry the lines that matter."""
-    folder = Path(tempfile.mkdtemp(prefix=_LOGS))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    until_the_end = ExitStack()
+    folder = until_the_end.enter_context(temporary_folder())
+    atexit.register(until_the_end.close)
     return folder
 
 
@@ -186,10 +185,8 @@ def remove(noted: Mapping[str, str], name: str) -> str:
     """Remove what a lab left whose command was killed, and its reaper too; see ``Backend.remove``."""
     _, left = psutil.wait_procs(list(_marked(name)), timeout=_REAPED)
     stop_families(left, GRACE)
-    folder = Path(noted["folder"])
-    if folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith(_LOGS):
-        shutil.rmtree(folder, ignore_errors=True)
-    return f"the local lab in {folder} ({len(left)} processes)"
+    remove_folder(noted["folder"])
+    return f"the local lab in {noted['folder']} ({len(left)} processes)"
 
 
 def _marked(name: str) -> Iterator[psutil.Process]:

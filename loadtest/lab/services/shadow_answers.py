@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from contract.shadow import ANSWERS_PATH
@@ -27,11 +28,12 @@ _NO_SUCH_THING = (404, 405, 501)
 class AnswersReader:
     """Reads the answers of the server that plays ``role``; what was read is not read again.
 
+    Beside the labels it asks for what is to come ``along``; see ``contract.shadow.ALONG``.
     A page may take ``timeout`` seconds, and so may all the pages of one reading before the last.
     """
 
-    def __init__(self, url: str, role: Role, timeout: float = 2.0) -> None:
-        self._url, self._role = url, role
+    def __init__(self, url: str, role: Role, timeout: float = 2.0, along: Sequence[str] = ()) -> None:
+        self._url, self._role, self._along = url, role, along
         self._timeout = timeout
         self._ring = ""
         self._next = 0
@@ -43,20 +45,28 @@ class AnswersReader:
             Whether the server answered.
 
         Raises:
-            LabError: it answers, and keeps no answers.
+            LabError: it answers, and keeps no answers, or not what was to come along.
         """
+        along = f"&along={','.join(self._along)}" if self._along else ""
         deadline = time.monotonic() + self._timeout
         for _ in range(_PAGES):
-            answer = get(f"{self._url}{ANSWERS_PATH}?after={self._next}", self._timeout)
+            answer = get(f"{self._url}{ANSWERS_PATH}?after={self._next}{along}", self._timeout)
             if answer is None or answer.status not in (200, *_NO_SUCH_THING):
                 return False
             try:
-                more = self._take(json.loads(answer.body), join)
+                page = json.loads(answer.body)
+                more = self._take(page, join)
+                lacks = [what for what in self._along if what in page.get("lacks", self._along)]
             except (ValueError, KeyError, TypeError):
                 raise LabError(
                     f"{self._url} keeps no answers to join (HTTP {answer.status} at {ANSWERS_PATH}); "
                     "a shadow needs Loadproof's model server: leave [canary] shadow out"
                 ) from None
+            if lacks:
+                raise LabError(
+                    f"{self._url}: the {self._role} version tells no {' and no '.join(lacks)} of its "
+                    "answers, which a gate compares in the shadow; gate agreement >= 99% instead"
+                )
             if not more or time.monotonic() > deadline:
                 break
         return True
@@ -71,6 +81,8 @@ class AnswersReader:
                 return True
         if page["first"] > self._next and records:
             join.skip(records[0]["at"], self._role)
+        if classes := page.get("classes"):
+            records = [{**record, "classes": classes} for record in records]
         join.add(records, page["now"], self._role)
         self._next = page["next"]
         return bool(page["more"])
@@ -79,9 +91,13 @@ class AnswersReader:
 class ShadowReader:
     """Reads the answers of both versions into one join."""
 
-    def __init__(self, state: State, endpoints: Endpoints, timeout: float = 2.0) -> None:
+    def __init__(
+        self, state: State, endpoints: Endpoints, timeout: float = 2.0, along: Sequence[str] = ()
+    ) -> None:
         # stable's first: it says which requests there were
-        self._readers = [AnswersReader(endpoints.of(state.services[role]), role, timeout) for role in ROLES]
+        self._readers = [
+            AnswersReader(endpoints.of(state.services[role]), role, timeout, along) for role in ROLES
+        ]
 
     def read_into(self, join: Join) -> None:
         """Hand over what is new on either side; a server that does not answer has nothing new.

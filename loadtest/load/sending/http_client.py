@@ -85,6 +85,10 @@ def resolved(host: str, port: int) -> Iterable[Resolved]:
     return found
 
 
+PLAIN = {"Accept-Encoding": "identity"}
+"""Without it a server may pack its answers as it likes (RFC 9110, 12.5.3), and no load unpacks them."""
+
+
 class Client:
     """``Client("http://127.0.0.1:8080", timeout=2.0)``; ``post`` is called from many greenlets at once.
 
@@ -128,7 +132,8 @@ class Client:
         """The head of a request to one version (None: not pinned), up to the length of the body."""
         more = {MODEL_VERSION: role} if role and self._pins else {}
         lines = "".join(
-            f"{name}: {value}\r\n" for name, value in {**more, **self._headers, **(headers or {})}.items()
+            f"{name}: {value}\r\n"
+            for name, value in {**PLAIN, **more, **self._headers, **(headers or {})}.items()
         )
         return (
             f"POST {self._prefix}{path} HTTP/1.1\r\nHost: {self._netloc}\r\nUser-Agent: loadproof\r\n"

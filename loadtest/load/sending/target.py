@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError
 
 from contract.headers import MODEL_VERSION
 from loadtest.data.dataset import Dataset
@@ -22,14 +19,13 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.protocols import Codec, protocol_named
 from loadtest.load.protocols.oip import OpenInference
-from loadtest.load.sending.connection import LARGEST
+from loadtest.load.sending.first_request import FirstAnswer, excerpt, opened, send
 from loadtest.load.sending.grpc_calls import GrpcCalls
 from loadtest.load.sending.grpc_client import GrpcClient
 from loadtest.load.sending.http_client import Client
 from loadtest.load.sending.timed_client import TimedClient, TimedGrpcClient
 
 _TIMEOUT = 5.0
-_PART = 65536
 
 
 def base_url(host: str) -> str:
@@ -85,10 +81,7 @@ def ask_target(experiment: Experiment, host: str, dataset: Dataset) -> dict[Role
             would not arrive as they are.
         TargetError: nothing answers there, or not in this protocol.
     """
-    with requests.Session() as session:
-        session.trust_env = False  # no proxy
-        # OpenSSL's own variable, which the connections of the load obey by themselves
-        session.verify = os.environ.get("SSL_CERT_FILE") or True
+    with opened() as session:
         return {role: _ask(session, role, experiment, host, dataset) for role in experiment.roles}
 
 
@@ -97,7 +90,7 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
     if target is None:
         # the gateway of a lab; its servers say what they take
         url = base_url(host) + OpenInference.metadata_path(name)
-        metadata = _json(_send(session, "GET", url, role, {MODEL_VERSION: role}), role, OpenInference)
+        metadata = _json(send(session, "GET", url, role, {MODEL_VERSION: role}), role, OpenInference)
         taken = OpenInference.from_metadata(name, metadata, dataset.names)
         taken.check(dataset)
         return _reading(taken, experiment, dataset, role, lambda _: metadata)
@@ -107,7 +100,7 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
         return _ask_grpc(role, experiment, protocol, dataset)
 
     def ask(path: str) -> Any:
-        return _json(_send(session, "GET", base + path, role, headers), role, protocol)
+        return _json(send(session, "GET", base + path, role, headers), role, protocol)
 
     codec = protocol.for_target(target, target.model(role, name), dataset.names, ask)
     codec.check(dataset)
@@ -115,11 +108,11 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
     url = base + codec.path
     headers_of_a_row = {**headers, "Content-Type": codec.content_type}
 
-    def send(body: bytes) -> _Answer:
-        return _send(session, "POST", url, role, headers_of_a_row, body)
+    def post(body: bytes) -> FirstAnswer:
+        return send(session, "POST", url, role, headers_of_a_row, body)
 
-    _try(codec, send(codec.body_of(dataset, 0)), role)
-    _try_rows(codec, experiment, dataset, role, send)
+    _try(codec, post(codec.body_of(dataset, 0)), role)
+    _try_rows(codec, experiment, dataset, role, post)
     return codec
 
 
@@ -137,17 +130,17 @@ def _ask_grpc(role: Role, experiment: Experiment, protocol: type[Codec], dataset
         codec.check(dataset)
         codec = _reading(codec, experiment, dataset, role, ask)
 
-        def send(body: bytes) -> _Answer:
+        def call(body: bytes) -> FirstAnswer:
             url, message = calls.call(codec.path, body)
-            return _Answer(url, 200, message)
+            return FirstAnswer(url, message)
 
-        _try(codec, send(codec.body_of(dataset, 0)), role)
-        _try_rows(codec, experiment, dataset, role, send)
+        _try(codec, call(codec.body_of(dataset, 0)), role)
+        _try_rows(codec, experiment, dataset, role, call)
     return codec
 
 
 def _try_rows(
-    codec: Codec, experiment: Experiment, dataset: Dataset, role: Role, send: Callable[[bytes], _Answer]
+    codec: Codec, experiment: Experiment, dataset: Dataset, role: Role, send: Callable[[bytes], FirstAnswer]
 ) -> None:
     """Make sure that a version answers as many rows at once as the largest requests have."""
     count = experiment.load.most_rows
@@ -165,7 +158,7 @@ def _try_rows(
         ) from None
 
 
-def _try(codec: Codec, answer: _Answer, role: Role) -> None:
+def _try(codec: Codec, answer: FirstAnswer, role: Role) -> None:
     """Make sure that an answer to a row can be read."""
     try:
         codec.read(answer.content)
@@ -178,7 +171,8 @@ def _try(codec: Codec, answer: _Answer, role: Role) -> None:
                 "probabilities, or gate accuracy instead"
             ) from None
         raise TargetError(
-            f"{answer.url}: {role} does not answer in the protocol {codec.protocol} ({error}); {codec.remedy}"
+            f"{answer.url}: {role} does not answer in the protocol {codec.protocol} ({error}; it says "
+            f"{excerpt(answer.content, 60)!r}); {codec.remedy}"
         ) from None
 
 
@@ -208,79 +202,7 @@ def _reading(
     return replace(reader, scores=replace(reader.reader, threshold=threshold))
 
 
-def _send(
-    session: requests.Session,
-    method: str,
-    url: str,
-    role: Role,
-    headers: Mapping[str, str],
-    body: bytes | None = None,
-) -> _Answer:
-    try:
-        answer = _whole(session, method, url, headers=dict(headers), data=body, allow_redirects=False)
-    except requests.Timeout:
-        raise TargetError(
-            f"{url}: {role} gave no answer within {_TIMEOUT:g} s; is the version running?"
-        ) from None
-    except requests.exceptions.SSLError as error:
-        raise TargetError(
-            f"{url}: no secure connection ({error}); SSL_CERT_FILE may name another authority"
-        ) from None
-    except requests.RequestException:
-        raise TargetError(f"{url}: nothing answers there; start the lab first, or give its URL") from None
-    if answer.status != 200:
-        raise TargetError(
-            f"{url}: {role} answered HTTP {answer.status} ({_excerpt(answer.content)}); "
-            "is it ready, and is the model's name right?"
-        )
-    return answer
-
-
-class _Answer(NamedTuple):
-    url: str
-    status: int
-    content: bytes
-
-
-def _whole(session: requests.Session, method: str, url: str, **more: Any) -> _Answer:
-    """The answer to a request; what requests calls a time-out is one of each read, and a drip has none.
-
-    Raises:
-        TargetError: the answer has more than ``LARGEST`` bytes.
-        requests.RequestException: there is none, or its end did not come within ``_TIMEOUT``.
-    """
-    ended: list[_Answer | Exception] = []
-
-    def ask() -> None:
-        try:
-            with session.request(method, url, timeout=_TIMEOUT, stream=True, **more) as answer:
-                body = bytearray()
-                while part := answer.raw.read1(_PART, decode_content=True):
-                    body += part
-                    if len(body) > LARGEST:
-                        raise TargetError(f"{url}: its answer has more than {LARGEST >> 20} MiB")
-                ended.append(_Answer(url, answer.status_code, bytes(body)))
-        except HTTPError as error:
-            ended.append(requests.ConnectionError(error))
-        except Exception as error:
-            ended.append(error)
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(_TIMEOUT)
-    ending = ended[0] if ended else requests.Timeout()
-    if isinstance(ending, Exception):
-        raise ending
-    return ending
-
-
-def _excerpt(body: bytes) -> str:
-    """Its first words, without what would steer a terminal."""
-    text = body[:200].decode("utf-8", errors="replace")
-    return "".join(each if each.isprintable() else " " for each in text).strip()
-
-
-def _json(answer: _Answer, role: Role, protocol: type[Codec]) -> Any:
+def _json(answer: FirstAnswer, role: Role, protocol: type[Codec]) -> Any:
     try:
         return json.loads(answer.content)
     except ValueError:

@@ -14,25 +14,27 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from contract.arms import ARMS
 from contract.feedback_token import VARIABLE
-from contract.headers import CANARY_STEP, FEEDBACK_TOKEN, USER_ID, in_wsgi
+from contract.headers import CANARY_ARM, CANARY_STEP, FEEDBACK_TOKEN, USER_ID, in_wsgi
 from contract.label_text import label_text
 from services.model_server.errors import RequestError
 
-_STEP, _USER, _TOKEN = in_wsgi(CANARY_STEP), in_wsgi(USER_ID), in_wsgi(FEEDBACK_TOKEN)
+_STEP, _ARM, _USER, _TOKEN = map(in_wsgi, (CANARY_STEP, CANARY_ARM, USER_ID, FEEDBACK_TOKEN))
 
 
 class Trial(NamedTuple):
-    """Whose evidence an answer is, and of which step; a blank user is nobody in particular."""
+    """Whose evidence an answer is, of which step, and of which arm; a blank user is nobody in particular."""
 
     step: str
     user: str
+    arm: str
 
     @classmethod
     def of(cls, environ: Mapping[str, Any]) -> Trial | None:
         """The trial that a request belongs to, by its WSGI environment; None: it is no evidence."""
-        step = environ.get(_STEP)
-        return cls(step, environ.get(_USER, "").strip()) if step else None
+        step, arm = environ.get(_STEP), environ.get(_ARM)
+        return cls(step, environ.get(_USER, "").strip(), arm) if step and arm in ARMS else None
 
 
 class Trials:

@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException
 from contract.arms import ARMS_PATH
 from contract.faults import FAULTS_PATH
 from contract.headers import REQUEST_ID
-from contract.shadow import ANSWERS_PATH
+from contract.shadow import ALONG, ANSWERS_PATH
 from services.model_server.canary.arms import Arms
 from services.model_server.canary.faults import Faults
 from services.model_server.canary.feedback import RecentPredictions, Trials, check_token, outcome
@@ -56,7 +56,10 @@ def create_app(
     settings, queue = settings or Settings(), queue or GatewayQueue()
     metrics = Metrics(registry, version, lambda: inference.depth, lambda: queue.offset)
     recent, trials = RecentPredictions(settings.recent), Trials()
-    answers, arms = Answers(version.task, settings.recent), Arms()
+    answers, arms = (
+        Answers(version.task, settings.recent, classes=version.classes, offers=version.outputs),
+        Arms(),
+    )
     inference = Inference(version, metrics, recent, settings, answers, queue, faults, arms)
     app = Flask("loadproof", static_folder=None)
     app.url_map.strict_slashes = False
@@ -83,6 +86,12 @@ def create_app(
         if not (after.isascii() and after.isdigit() and len(after) < 19):
             raise RequestError(400, f"after must be a number of records, got {after!r}")
         return _json(pages(int(after)))
+
+    def asked_along() -> list[str]:
+        asked = [what for what in request.args.get("along", "").split(",") if what]
+        if unknown := sorted(set(asked) - set(ALONG)):
+            raise RequestError(400, f"along must be some of {', '.join(ALONG)}, got {unknown[0]!r}")
+        return asked
 
     def inject() -> Response:
         assert faults is not None  # noqa: S101 - the route exists only then
@@ -124,7 +133,7 @@ def create_app(
             raise RequestError(404, f"no recent prediction with id {answer_id!r}")
         answers.learned(answer_id, truth)
         if outcomes and taken.trial and trials.first(taken.trial):
-            metrics.user_outcome(outcomes[0][0])
+            metrics.user_outcome(outcomes[0][0], taken.trial.arm)
         for word, error in outcomes:
             metrics.feedback(word)
             if error is not None and metrics.absolute_error:
@@ -143,7 +152,7 @@ def create_app(
         ("/v2/health/ready", ready, "GET"),
         ("/metrics", lambda: Response(metrics.render(), content_type=CONTENT_TYPE_PLAIN_0_0_4), "GET"),
         # the gateway forwards none of these
-        (ANSWERS_PATH, lambda: page_of(answers.page), "GET"),
+        (ANSWERS_PATH, lambda: page_of(lambda after: answers.page(after, asked_along())), "GET"),
         (ARMS_PATH, lambda: page_of(arms.page), "GET"),
         *([(FAULTS_PATH, inject, "PUT")] if faults is not None else []),
     ]

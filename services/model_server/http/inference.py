@@ -124,10 +124,12 @@ class Inference:
         self._arms.came(environ)
         request_id = answer_id = headers.request_id(environ)
         labels: list[Any] = []
+        results: Results = {}
         try:
             if check:
                 check()
-            answer, labels, answer_id = self._answer(environ, request_id, started, waited)
+            answer, results, answer_id = self._answer(environ, request_id, started, waited)
+            labels = results["predict"].tolist()
         except RequestError as error:
             answer = error_answer(error.status, str(error))
         except Exception as error:
@@ -139,12 +141,12 @@ class Inference:
         self._metrics.finish(answer.status, seconds, labels)
         if mark := environ.get(_SHADOW):
             user = environ.get(_USER, "")
-            self._answers.answered(request_id, answer_id, mark, answer.status, seconds, labels, user)
+            self._answers.answered(request_id, answer_id, mark, answer.status, seconds, labels, user, results)
         return answer
 
     def _answer(
         self, environ: Mapping[str, Any], request_id: str, started: float, waited: float
-    ) -> tuple[Answer, list[Any], str]:
+    ) -> tuple[Answer, Results, str]:
         version = self._version
         deadline = started + headers.patience(environ, self._settings.timeout) - waited
         # whoever cannot be answered costs as little as can be: the others need what is left
@@ -154,21 +156,20 @@ class Inference:
         json_length = headers.json_length(environ)
         wanted = parse(self.read_body(environ), json_length, version.input, version.outputs)
         # predict always runs: it is what is counted, and what feedback is compared with
-        names = _PREDICT.union(wanted.outputs)
+        names = _PREDICT.union(wanted.outputs, self._answers.wanted(environ.get(_SHADOW)))
         if self._faults:
             self._faults.before()
         results = self._batcher.submit(wanted.rows, names, deadline)
         if self._faults:
             results = self._faults.after(results)
         check_finite(results)
-        labels = results["predict"].tolist()
         answer_id = wanted.id or request_id
-        self._recent.remember(answer_id, labels, Trial.of(environ))
+        self._recent.remember(answer_id, results["predict"].tolist(), Trial.of(environ))
         body, length = render(version, wanted, answer_id, results)
         if length is None:
-            return Answer(200, [_JSON], body), labels, answer_id
+            return Answer(200, [_JSON], body), results, answer_id
         kept = [_BINARY, (JSON_LENGTH, str(length))]
-        return Answer(200, kept, body), labels, answer_id
+        return Answer(200, kept, body), results, answer_id
 
     def read_body(self, environ: Mapping[str, Any]) -> bytes:
         """The whole body of a request; a client that sends it too slowly is cut (see ``slow_requests``).

@@ -207,7 +207,9 @@ def _describe(path: Path) -> Description:
     # whole numbers and text are labels unless model.toml says that they are not
     is_regression = bool(types & {"double", "float", "float64", "float32"})
     task: Task = "regression" if is_regression else "classification"
-    return Description(task, "FP64", len(names) if names else None, names, takes_frame=True)
+    return Description(
+        task, "FP64", len(names) if names else None, names, takes_frame=True, guessed=not is_regression
+    )
 
 
 _PYTHON_FUNCTION = Format(

@@ -6,7 +6,7 @@ import pytest
 from loadtest.canary.agreement_tests import SPREAD_FROM, Agreement, AgreementTest
 from loadtest.canary.counts import Pair, Scrape
 from loadtest.canary.live_evidence import Watch
-from loadtest.canary.live_gates import check, check_feedback
+from loadtest.canary.live_gates import check, check_feedback, told_along
 from loadtest.data.dataset import Dataset
 from loadtest.errors import GateError
 from loadtest.experiment.experiment import Data, Experiment
@@ -115,10 +115,14 @@ def test_the_watch_asks_in_the_shadow_only():
     ("gates", "shadow", "message"),
     [
         (["agreement >= 99%"], "0s", r"only the shadow .* set \[canary\] shadow, such as '5m'"),
-        (["agreement[scores=0.1] >= 99%"], "5m", "the servers tell no scores and no lists"),
         (["agreement[city=Rome] >= 99%"], "5m", "leave the slice out"),
-        (["agreement@10 >= 99%"], "5m", "the servers tell no scores and no lists"),
-        (["score_shift[0.9] <= 0.1"], "5m", "no scores of the shadow's answers, and values only of a regr"),
+        (
+            ["agreement@101 >= 99%"],
+            "5m",
+            "the servers tell the first 100 items of a list; write agreement@100",
+        ),
+        (["agreement[scores=0.1] >= 99%"], None, r"set \[canary\] shadow"),
+        (["score_shift[0.9] <= 0.1"], None, r"set \[canary\] shadow"),
     ],
 )
 def test_what_the_shadow_cannot_show_is_refused_before_the_start(gates, shadow, message):
@@ -153,9 +157,76 @@ def test_a_quantile_of_how_far_values_moved_is_a_share_of_those_within():
         # no answer moved as far as any
         ([within] * 60 + [Pair([10.0], None)] * 30, False, True),
     ):
-        test = AgreementTest(gate, ALPHA, SURE)
+        test = AgreementTest(gate, ALPHA, SURE, "regression")
         for second in range(9):
             # steadily: all at once they would be a burst
             test.add(pairs[second::9])
         assert (test.shown >= 1, test.failed) == (shown, failed)
     assert test.text == "score_shift: 66.67% of 90 users within 5"
+
+
+def scored(stable, candidate, labels=("yes", "yes")):
+    """A trial of one row: the probability of a class by both versions; None: it told none."""
+    both = [None if p is None else np.array([[1 - p, p]], np.float32) for p in (stable, candidate)]
+    return Pair([labels[0]], None if labels[1] is None else [labels[1]], scores=tuple(both))
+
+
+def listed(stable, candidate):
+    lists = [None if text is None else [list(text)] for text in (stable, candidate)]
+    return Pair(["a"], ["a"], rankings=tuple(lists))
+
+
+@pytest.mark.parametrize(
+    ("gate", "pair", "share"),
+    [
+        ("agreement[scores=0.1] >= 99%", scored(0.5, 0.6), 1.0),
+        ("agreement[scores=0.1] >= 99%", scored(0.5, 0.61), 0.0),
+        # the same scores and another label: somebody set another threshold
+        ("agreement[scores=0.1] >= 99%", scored(0.5, 0.5, ("yes", "no")), 0.0),
+        # the candidate told none, or did not answer
+        ("agreement[scores=0.1] >= 99%", scored(0.5, None), 0.0),
+        ("agreement[scores=0.1] >= 99%", scored(0.5, None, ("yes", None)), 0.0),
+        # before the servers were asked for scores, stable told none: that is no trial
+        ("agreement[scores=0.1] >= 99%", scored(None, 0.5), None),
+        ("score_shift[0.9] <= 0.1", scored(0.5, 0.45, ("yes", "no")), 1.0),
+        ("score_shift[0.9] <= 0.1", scored(0.5, 0.3), 0.0),
+        ("agreement@2 >= 90%", listed("abc", "bad"), 1.0),
+        ("agreement@2 >= 90%", listed("abc", "axy"), 0.5),
+        # the longer of two short lists counts as whole
+        ("agreement@3 >= 90%", listed("a", "ab"), 0.5),
+        ("agreement@3 >= 90%", listed("", ""), 1.0),
+        ("agreement@3 >= 90%", listed("abc", None), 0.0),
+        ("agreement@3 >= 90%", listed(None, "abc"), None),
+    ],
+)
+def test_scores_and_lists_that_are_alike(gate, pair, share):
+    test = AgreementTest(Gate.parse(gate), ALPHA, SURE)
+    test.add([pair])
+    if share is None:
+        assert test.text.endswith("no answers compared")
+    else:
+        assert f": {share:.2%} of 1 users" in test.text
+
+
+def test_a_row_of_several_counts_for_its_part_and_shows_what_holds():
+    rows = np.array([[0.1, 0.9], [0.2, 0.8]], np.float32)
+    half = Pair(["a", "a"], ["a", "a"], scores=(rows, rows + np.array([[0], [0.5]], np.float32)))
+    test = AgreementTest(Gate.parse("score_shift[0.4] <= 0.1"), ALPHA, SURE)
+    test.add([half])
+    assert test.text == "score_shift: 50.00% of 1 users within 0.1"
+    test.add([scored(0.5, 0.55)] * 400)
+    assert (test.shown >= 1, test.failed) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("gates", "asked"),
+    [
+        (["agreement >= 99%"], ()),
+        (["agreement[scores=0.1] >= 99%"], ("scores",)),
+        (["score_shift[0.9] <= 0.1", "agreement@5 >= 90%"], ("scores", "ranking")),
+    ],
+)
+def test_the_servers_are_asked_for_what_gates_compare(gates, asked):
+    given = experiment(gates)
+    check(given)
+    assert told_along(given) == asked

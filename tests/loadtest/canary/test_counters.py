@@ -32,6 +32,16 @@ def gateway(stable=(0, 0), canary=(0, 0), retries=0, ejected=0, slow=(0, 0), clu
     )
 
 
+def fallback(answered=0, retries=0, out=0):
+    """What a page has of stable's share where the candidate answers what stable fails at."""
+    labels = 'envoy_response_code_class="2",envoy_cluster_name="fallback"'
+    return (
+        f"envoy_cluster_unpinned_upstream_rq_xx{{{labels}}} {answered}\n"
+        f'envoy_cluster_upstream_rq_retry_success{{envoy_cluster_name="fallback"}} {retries}\n'
+        f'envoy_cluster_outlier_detection_ejections_active{{envoy_cluster_name="fallback"}} {out}\n'
+    )
+
+
 def version(correct=0, incorrect=0, unknown=0):
     outcomes = (("correct", correct), ("incorrect", incorrect), ("unknown", unknown))
     return "# TYPE loadproof_user_outcomes counter\n" + "".join(
@@ -40,7 +50,7 @@ def version(correct=0, incorrect=0, unknown=0):
     )
 
 
-DEPLOYED = {"stable": "stable", "candidate": "canary"}
+DEPLOYED = {"stable": ("stable", "fallback"), "candidate": ("canary",)}
 
 
 def scrapes(*pages, clusters=DEPLOYED):
@@ -150,7 +160,7 @@ def test_without_the_gateways_page_nothing_is_known_of_ejections():
 
 
 def test_after_a_promotion_others_play_the_roles():
-    swapped = {"stable": "candidate", "candidate": "canary-swapped"}
+    swapped = {"stable": ("candidate", "fallback-swapped"), "candidate": ("canary-swapped",)}
     pages = [gateway(canary=(n, 0), ejected=n, cluster="canary-swapped") for n in (0, 10)]
     _, scrape = scrapes(*((page, "", "") for page in pages), clusters=swapped)
     assert scrape.counts["candidate"].requests == 10
@@ -165,3 +175,34 @@ def test_a_counter_that_appears_later_counts_from_zero():
 
 def test_the_page_that_is_asked_for_holds_what_is_read_and_little_more():
     assert STATS.startswith("/stats/prometheus?filter=")
+
+
+def test_what_the_candidate_answers_for_stable_is_stables_error_and_nothing_while_stable_is_out():
+    pages = [
+        gateway((50, 1)) + fallback(),
+        # stable fails at three of thirty
+        gateway((50, 1)) + fallback(30, 3),
+        # it is out: whoever answers its share now is not stable; a scrape later some still are not
+        gateway((50, 1)) + fallback(60, 8, out=1),
+        gateway((50, 1)) + fallback(90, 8),
+        gateway((50, 1)) + fallback(120, 8),
+    ]
+    seen = scrapes(*((page, "", "") for page in pages))
+    assert [s.counts["stable"][:2] for s in seen] == [(0, 0), (30, 3), (0, 0), (0, 0), (30, 0)]
+    assert [s.covered for s in seen] == [False, False, True, True, False]
+    # of the candidate that says nothing
+    assert not any(s.ejected or s.counts["candidate"].requests for s in seen)
+
+
+def test_users_whom_the_other_versions_failure_brought_are_no_evidence():
+    def arms(**counts):
+        return "# TYPE loadproof_user_outcomes counter\n" + "".join(
+            f'loadproof_user_outcomes_total{{version="v",outcome="incorrect",arm="{arm}"}} {count}\n'
+            for arm, count in counts.items()
+        )
+
+    _, scrape = scrapes(
+        ("", arms(stable=0, candidate=0), arms(stable=0, candidate=0)),
+        ("", arms(stable=90, candidate=5), arms(stable=40, candidate=10)),
+    )
+    assert [scrape.counts[role].judged for role in ("stable", "candidate")] == [90, 10]

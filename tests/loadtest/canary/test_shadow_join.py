@@ -263,3 +263,61 @@ def test_it_can_be_told_as_json():
     told = joined(answer("a", "original"), answer("a", "copy")).summary().to_json()
     assert told["latency"]["candidate"] == {"p50": 0.01, "p95": 0.01, "p99": 0.01}
     assert not any(isinstance(value, float) and math.isnan(value) for value in told.values())
+
+
+def pair_of(original, copy):
+    join = Join()
+    join.add([answer("a", "original") | original], 101.0, STABLE)
+    join.add([answer("a", "copy") | copy], 101.0, CANDIDATE)
+    return join.take_pairs()[0]
+
+
+@pytest.mark.parametrize(
+    ("classes", "scores", "told"),
+    [
+        (["no", "yes"], [[0.3, 0.7]], [[0.3, 0.7]]),
+        # the same classes in another order, or of nobody knows which
+        (["yes", "no"], [[0.7, 0.3]], [[0.3, 0.7]]),
+        (None, [[0.3, 0.7]], [[0.3, 0.7]]),
+        # other classes, another number of them or of rows
+        (["no", "maybe"], [[0.3, 0.7]], None),
+        (["no", "yes", "maybe"], [[0.3, 0.7, 0]], None),
+        (["no", "yes"], [[0.3, 0.7]] * 2, None),
+        # no scores at all: lies are left out, and what is left out is not alike
+        (["no", "yes"], [["0.3", 0.7]], None),
+        (["no", "yes"], [[0.3], [0.7]], None),
+        (["no", "yes"], [[1e300, 0.7]], None),
+        (["no", "yes"], {"0": 1}, None),
+        (["no", "yes"], [[0.3] * 1001], None),
+        (["no", "no"], [[0.3, 0.7]], [[0.3, 0.7]]),
+        ([[], {}], [[0.3, 0.7]], [[0.3, 0.7]]),
+    ],
+)
+def test_scores_of_both_are_of_the_same_classes(classes, scores, told):
+    stable = {"scores": [[0.3, 0.7]], "classes": ["no", "yes"]}
+    pair = pair_of(stable, {"scores": scores, "classes": classes})
+    assert pair.scores[0].tolist() == [pytest.approx([0.3, 0.7])]
+    assert pair.scores[1] is None if told is None else pair.scores[1].tolist() == [pytest.approx(told[0])]
+
+
+@pytest.mark.parametrize(
+    ("ranking", "sound"),
+    [
+        ([["a", "b"]], True),
+        ([["a", 1]], False),
+        (["ab"], False),
+        ([["a" * 20_001]], False),
+        ([["a"], ["b"]], False),
+    ],
+)
+def test_lists_are_checked(ranking, sound):
+    pair = pair_of({"ranking": [["a", "b"]]}, {"ranking": ranking})
+    assert pair.rankings == ([["a", "b"]], ranking if sound else None)
+
+
+def test_scores_of_requests_that_nobody_made_fill_no_memory():
+    join = Join()
+    copies = [answer(f"{i}", "copy") | {"scores": [[0.5, 0.5]]} for i in range(1100)]
+    join.add(copies, 101.0, CANDIDATE)
+    join.add([answer(f"{i}", "original") | {"scores": [[0.5, 0.5]]} for i in range(1100)], 101.0, STABLE)
+    assert sum(pair.scores[1] is not None for pair in join.take_pairs()) == 1000

@@ -57,6 +57,28 @@ def test_what_is_in_force_after_each_change(state, expected):
 
 
 @pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (new().set(10, note(), fallback=True), True),
+        # what only holds leaves it in force
+        (new().set(10, note(), fallback=True).hold(note()), True),
+        # a candidate without users answers nobody's requests
+        (new().set(0, note(), fallback=True), False),
+        (new().set(10, note(), fallback=True).shadow(note()), False),
+        (new().set(10, note(), fallback=True).rollback(note()), False),
+        # the old stable, as the candidate, neither
+        (new().set(10, note(), fallback=True).promote(note()), False),
+        (new().set(10, note(), fallback=True).begin_again(V2, Deployment("stable", "v3"), note()), False),
+        # and it is asked for each time
+        (new().set(10, note(), fallback=True).set(20, note()), False),
+    ],
+)
+def test_a_fallback_lasts_as_long_as_the_split_that_asked_for_it(state, expected):
+    assert state.now.fallback is expected
+    assert decode(encode(state), "state.json") == state
+
+
+@pytest.mark.parametrize(
     ("state", "possible"),
     [
         (new(), False),

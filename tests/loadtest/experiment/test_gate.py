@@ -99,7 +99,12 @@ def test_quantiles(metric, quantile):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("p95 < 3ms", "does not parse"),  # no such operator
+        ("p95 < 3ms", "does not parse; '<' is written '<='"),
+        ("p99.9 <= 1s", "the quantile 99.9% is written p999"),
+        ("p95 <= stable * 1.1", "is written 'stable + 10%'"),
+        ("accuracy >= 0.9 * stable", "is written 'stable - 10%'"),
+        # what is counted is no share
+        ("mismatches <= 5%", "is not given in '%'; write '5'"),
         ("p95 <= ", "does not parse"),
         ("p95 <= candidate + 3ms", "does not parse"),
         ("acuracy >= 0.3", "did you mean 'accuracy'"),
@@ -107,8 +112,8 @@ def test_quantiles(metric, quantile):
         ("xyzzy <= 3ms", "unknown metric 'xyzzy'; there are p50"),
         ("p100 <= 3ms", "not a latency quantile"),  # would read as the 10th percentile
         ("p05 <= 3ms", "not a latency quantile"),
-        ("roc_auc >= 80%", "has the unit '%'; write '80'"),
-        ("roc_auc >= stable - 1pp", "has the unit 'pp'; write '1'"),
+        ("roc_auc >= 80%", "is not given in '%'; write '0.8'"),
+        ("roc_auc >= stable - 1pp", "is not given in 'pp'; write '0.01'"),
         ("roc_auc == 0.8", "'==' fits only"),
         ("log_loss >= 0.4", "lower log_loss is better"),
         ("neg_log_loss >= 0.4", "write 'log_loss <= ...'"),
@@ -119,9 +124,9 @@ def test_quantiles(metric, quantile):
         ("p95 <= stable - 10%", "the margin points the wrong way"),
         ("accuracy >= stable + 1pp", "the margin points the wrong way"),
         ("p99 <= 250", "has no unit; write '250ms' or '250s'"),
-        ("p95 <= stable + 1pp", "unit 'pp'; write '1ms' or '1s' or '1%'"),
+        ("p95 <= stable + 1pp", "in 'pp'; write '1ms' or '1s' or '1%'"),
         ("accuracy >= stable - 1%", "write '1pp'"),  # one per cent of what? points are meant
-        ("accuracy >= 3ms", "unit 'ms'; write '3%' or '3'"),
+        ("accuracy >= 3ms", "in 'ms'; write '3%'"),
         ("goodput >= 50", "write '50/s'"),
         ("accuracy >= 130%", "cannot exceed 100%"),
         ("error_rate <= stable + 101pp", "cannot exceed 100%"),

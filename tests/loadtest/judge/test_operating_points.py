@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_curve
 
 from loadtest.canary import live_gates
@@ -14,6 +15,7 @@ from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.judge import judge
 from loadtest.judge.verdict import Word
 from loadtest.stats import operating_points
+from loadtest.stats.bootstrap import BootstrapEstimate
 from tests.loadtest.judge.test_score_tests import dataset, experiment, made, value_of
 
 SETS = 200
@@ -73,6 +75,73 @@ BAD = RNG.permutation(GOOD)
 def test_verdicts(gate, candidate, word, traffic):
     run = made(LABELS, GOOD, candidate, gate, traffic=traffic)
     assert judge(run).gates[0].verdict is word.get(traffic, Word.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize("kind", ["precision", "recall"])
+@pytest.mark.parametrize("seed", range(5))
+def test_an_own_level_is_as_wide_as_draws_and_counts_ask_for(kind, seed):
+    rng = np.random.default_rng(seed)
+    positive = rng.random(150) < 0.3
+    score = np.round(rng.normal(size=150) + 1.5 * positive, 1)
+    best = operating_points.best(positive, score, 0.6, kind)
+    replicates = np.sort(best + 0.02 + 0.1 * rng.normal(size=500))
+    drawn = BootstrapEstimate(best, 45, 0.5, replicates, 0.0, corrected=False)
+    level = operating_points.OwnLevel(drawn, operating_points.counted(positive, score), 0.6, kind)
+    low, high = level.interval(0.05)
+    assert low <= drawn.interval(0.05)[0]
+    assert high >= drawn.interval(0.05)[1]
+    # the p-values are those of the ends
+    assert level.p_above(low + 0.01) > 0.05
+    assert low < 0.04 or level.p_above(low - 0.04) < 0.05
+    assert level.p_below(high - 0.01) > 0.05
+    assert level.p_below(high + 0.04) < 0.05
+    # the count, by scipy's exact interval at the same threshold
+    at = np.sort(score[positive])[::-1]
+    tops = [(int((score[positive] >= s).sum()), int((score >= s).sum())) for s in at]
+    if kind == "precision":
+        hits, rows = next(top for top in tops if top[0] >= 0.6 * positive.sum() - 1e-9)
+        exact = binomtest(hits, rows).proportion_ci(0.9, "exact").low
+    else:
+        shown = [hits for hits, rows in tops if binomtest(hits, rows, 0.6, "greater").pvalue < 0.05]
+        exact = max(shown, default=0) / positive.sum()
+    mirrored = 2 * drawn.value - drawn.interval(0.05)[1]
+    assert low == pytest.approx(max(0, min(exact, drawn.interval(0.05)[0], mirrored)), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("gate", "scores", "word", "says"),
+    [
+        # three positive rows are the highest of all: that is no recall of 1% of 200 yet
+        (
+            "recall@precision=0.9 >= 1%",
+            "few",
+            Word.INCONCLUSIVE,
+            "3 positive rows lie above the threshold, and",
+        ),
+        (
+            "recall@precision=0.9 >= 1%",
+            "few",
+            Word.INCONCLUSIVE,
+            "fewer than 29 cannot show a precision of 0.9",
+        ),
+        # and cannot be what 50% of them are
+        ("recall@precision=0.9 >= 50%", "few", Word.FAIL, "at most"),
+        # a recall of 1% is two rows, which show no precision of 60%, though there is none above them
+        (
+            "precision@recall=0.01 >= 60%",
+            "few",
+            Word.INCONCLUSIVE,
+            "fewer than 6 cannot show a precision of 0.6",
+        ),
+        ("recall@precision=0.9 >= 50%", "good", Word.PASS, "at least"),
+    ],
+)
+def test_a_few_rows_above_the_threshold_show_little(gate, scores, word, says):
+    few = 0.2 + 0.1 * np.random.default_rng(3).random(400)
+    few[[1, 3, 5]] = 0.9
+    candidate = few if scores == "few" else GOOD
+    found = judge(made(LABELS, GOOD, candidate, gate)).gates[0]
+    assert (found.verdict, says in found.reason) == (word, True), found.reason
 
 
 def test_a_slice_and_rows_without_an_answer():

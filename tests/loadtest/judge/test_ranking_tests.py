@@ -168,7 +168,7 @@ def test_samples_of_before_have_no_rankings():
         ("ndcg >= 0.5", "ndcg lacks its k; write for example ndcg@10"),
         ("hit >= 50%", "hit lacks its k"),
         ("ndcg@0 >= 0.5", "the first 0 items say nothing"),
-        ("ndcg@10 >= stable - 1pp", "a margin on ndcg@10 has the unit 'pp'; write '1'"),
+        ("ndcg@10 >= stable - 1pp", "a margin on ndcg@10 is not given in 'pp'; write '0.01'"),
         ("ndcg@10 >= 1", "no number of requests can show this bound"),
         ("coverage@10 >= 5", "has no interval and can be no gate"),
         ("agreement@10 >= stable", "agreement compares the candidate with stable already"),

@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.errors import LabError
 from loadtest.lab.interface import Backend
-from loadtest.lab.leftovers import LabNote, dead_labs
+from loadtest.lab.leftovers import LabNote, dead_labs, new_folder, temporary_folder
 from loadtest.lab.select import remove_leftovers
 
 
@@ -47,6 +47,21 @@ def test_what_a_killed_command_left_is_removed_once_and_named(tmp_path):
         assert [project for project, _ in removed] == ["p"]
         assert said == ["a command was killed and left its lab behind; removed project p"]
         assert len(list(notes.iterdir())) == 1
+
+
+def test_a_temporary_folder_goes_with_its_command_or_with_the_next(tmp_path):
+    notes = tmp_path / "notes"
+    folder, others = new_folder(), tmp_path / "loadproof-of-somebody"
+    with temporary_folder(notes) as own:
+        for path in (folder, others):
+            path.mkdir()
+            killed(notes, folder=str(path))
+        killed(notes, folder=str(new_folder()))  # killed before it made it
+        said = []
+        remove_leftovers(said.append, [], notes)
+        # a note of another place is not believed
+        assert [path.exists() for path in (own, folder, others)] == [True, False, True]
+    assert (own.exists(), said, list(notes.iterdir())) == (False, [], [])
 
 
 def test_what_cannot_be_removed_is_tried_again_by_the_next(tmp_path):

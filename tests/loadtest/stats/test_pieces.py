@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadtest.stats.pieces import PIECE, add_up, pieces, summed, taken
+from loadtest.stats.pieces import PIECE, add_up, pieces, summed, taken, variance
 
 
 @pytest.mark.parametrize("entries", [0, 1, PIECE - 1, PIECE, 2 * PIECE + 7])
@@ -26,3 +26,10 @@ def test_sums_and_cells_are_those_of_numpy_to_the_last_digit():
     assert np.array_equal(sums, np.bincount(numbers, weights, size))
     places = rng.permutation(n).astype(np.int32)
     assert np.array_equal(taken(weights, places), weights[places])
+
+
+@pytest.mark.parametrize("n", [1, 9, PIECE, PIECE + 1, 2 * PIECE + 20, 5 * PIECE - 3])
+@pytest.mark.parametrize("kind", [np.int8, np.float64])
+def test_the_variance_is_that_of_numpy_to_the_last_digit(n, kind):
+    values = np.random.default_rng(n).normal(0.3, 2.0, n).astype(kind)
+    assert variance(values) == float(np.var(values))

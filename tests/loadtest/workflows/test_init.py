@@ -1,6 +1,7 @@
 """Somebody's own model: from a folder to an experiment, or one line that says what is missing."""
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,37 @@ def test_of_several_values_the_one_that_the_gates_are_about_is_shown(tmp_path):
         "chooses another"
     )
     assert read_model_toml(tmp_path / "v1").output == "predict_0"
+
+
+@pytest.mark.parametrize(
+    ("more", "outputs", "label", "says"),
+    [
+        # the chosen one comes first, and is the label where there is none
+        (
+            {"predict_1": X[:, 1], "predict_0": X[:, 0]},
+            ["predict_0", "predict_1"],
+            "predict_0",
+            "true values of",
+        ),
+        (
+            {"predict_1": X[:, 1], "label": X[:, 0] * 2},
+            ["predict_1"],
+            "label",
+            r"'mae\[output=predict_1\] <= ",
+        ),
+        # text is no true value
+        ({"predict_1": ["x"] * len(X), "label": X[:, 0] * 2}, [], "label", 'as in predict_0 = "its column"'),
+    ],
+)
+def test_columns_with_the_names_of_outputs_are_their_true_values(tmp_path, more, outputs, label, says):
+    (tmp_path / "v1").mkdir()
+    dump(LinearRegression().fit(X, X * 2), tmp_path / "v1" / "model.skops")
+    write(tmp_path, {"a": X[:, 0], "b": X[:, 1]} | more)
+    # a model that knows no names would take them for features
+    experiment, said = made(tmp_path, ignore=[name for name in more if name != "label"])
+    assert list(experiment.data.outputs) == outputs
+    assert experiment.data.label_column == label
+    assert any(re.search(says, line) for line in said)
 
 
 def test_lists_as_labels_make_several_values_per_row_a_ranking(tmp_path):

@@ -18,6 +18,7 @@ from skops.io import dump
 from contract.model_toml import read_model_toml
 from services.model_server.describe import describe
 from services.model_server.errors import VersionError
+from services.model_server.features import have_fractions
 
 ROWS = np.arange(24.0).reshape(8, 3)
 LABELS = np.array(["cat", "dog"] * 4)
@@ -95,6 +96,24 @@ def test_features_go_by_the_models_own_names_and_others_are_left_out(tmp_path):
     assert answer["columns"] == ["c", "a", "b"]
     expected = classifier().predict(ROWS[:, [2, 0, 1]])
     assert answer["predictions"] == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["0", "1"], False),
+        # classes may be written as numbers with a point
+        (["0.0", "1.0"], False),
+        (["0.5", "1"], True),
+        (np.array([1.0, 2.25]), True),
+        # a missing answer tells nothing
+        ([float("nan"), 1.0], False),
+        (["yes", "0.5"], False),
+        ([None, [1.5]], False),
+    ],
+)
+def test_numbers_with_fractions_are_no_classes(cells, values):
+    assert have_fractions(cells) is values
 
 
 @pytest.mark.parametrize(

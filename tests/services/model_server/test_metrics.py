@@ -27,7 +27,7 @@ def feedback(client: Any, **document: Any) -> Any:
     return client.post("/v2/models/shop/feedback", data=orjson.dumps(document))
 
 
-TOKEN, STEP = "an owner's", {"x-canary-step": "1"}
+TOKEN, STEP = "an owner's", {"x-canary-step": "1", "x-canary-arm": "stable"}
 HAT, SHOE = [5.0, 0, 0, 0], [0.0, 5, 0, 0]
 
 
@@ -144,7 +144,7 @@ def test_recent_predictions_stay_bounded() -> None:
     ("again", "user", "evidence"),
     [
         # the same request, sent again
-        (["hat"], "ann", Trial("1", "ann")),
+        (["hat"], "ann", Trial("1", "ann", "stable")),
         # somebody else's answer under the same id
         (["hat"], "bob", None),
         (["shoe"], "ann", None),
@@ -152,8 +152,8 @@ def test_recent_predictions_stay_bounded() -> None:
 )
 def test_an_id_of_two_answers_is_no_evidence(again: list[str], user: str, evidence: Trial | None) -> None:
     recent = RecentPredictions(capacity=4)
-    recent.remember("a", ["hat"], Trial("1", "ann"))
-    recent.remember("a", again, Trial("1", user))
+    recent.remember("a", ["hat"], Trial("1", "ann", "stable"))
+    recent.remember("a", again, Trial("1", user, "stable"))
     taken = recent.take("a")
     assert taken is not None
     assert taken == (again, evidence)
@@ -195,13 +195,21 @@ def asked(client: Any, name: str, headers: dict[str, str], truth: str, rows: int
         # the attack that promoted a worse version: pinned, each row with feedback that echoes the answer
         ([({"x-model-version": "candidate"}, 100)] * 90, 0),
         # the same without a pin, as one user: one trial, whatever was sent
-        ([({"x-canary-step": "7", "x-user-id": "eve"}, 100)] * 90, 1),
+        ([({"x-canary-arm": "stable", "x-canary-step": "7", "x-user-id": "eve"}, 100)] * 90, 1),
         # in the next step the user counts again
-        ([({"x-canary-step": step, "x-user-id": "eve"}, 1) for step in "7878"], 2),
+        ([({"x-canary-arm": "stable", "x-canary-step": step, "x-user-id": "eve"}, 1) for step in "7878"], 2),
         # users are told apart
-        ([({"x-canary-step": "7", "x-user-id": user}, 1) for user in "abcabc"], 3),
+        ([({"x-canary-arm": "stable", "x-canary-step": "7", "x-user-id": user}, 1) for user in "abcabc"], 3),
+        # nothing without an arm, or of one that the gateway does not have
+        ([({"x-canary-step": "7"}, 1), ({"x-canary-step": "7", "x-canary-arm": "eve"}, 1)], 0),
         # without a user each request is one of its own, by its first row
-        ([({"x-canary-step": "7"}, 100), ({"x-canary-step": "7", "x-user-id": " "}, 1)], 2),
+        (
+            [
+                ({"x-canary-arm": "stable", "x-canary-step": "7"}, 100),
+                ({"x-canary-arm": "stable", "x-canary-step": "7", "x-user-id": " "}, 1),
+            ],
+            2,
+        ),
     ],
 )
 def test_what_is_evidence_of_a_canary(
@@ -210,15 +218,18 @@ def test_what_is_evidence_of_a_canary(
     for number, (headers, rows) in enumerate(requests):
         asked(client, f"r{number}", headers, "hat", rows)
     outcomes = [
-        registry.get_sample_value("loadproof_user_outcomes_total", {"version": "v1", "outcome": outcome})
+        registry.get_sample_value(
+            "loadproof_user_outcomes_total", {"version": "v1", "outcome": outcome, "arm": arm}
+        )
         for outcome in ("correct", "incorrect")
+        for arm in ("stable", "candidate")
     ]
     assert sum(value or 0 for value in outcomes) == trials
 
 
 def test_a_user_who_is_forgotten_counts_again() -> None:
     trials = Trials(capacity=2)
-    assert [trials.first(Trial("1", user)) for user in ("a", "b", "a", "c", "a")] == [
+    assert [trials.first(Trial("1", user, "stable")) for user in ("a", "b", "a", "c", "a")] == [
         True, True, False, True, True,
     ]  # fmt: skip
 
@@ -248,6 +259,6 @@ def test_one_client_with_many_ids_is_no_evidence_without_the_owners_token(
         echo = orjson.dumps({"id": str(number), "label": answer["outputs"][0]["data"][0]})
         answered = client.post("/v2/models/shop/feedback", data=echo, headers=headers)
         assert answered.status_code == status, answered.data
-    counted = {"version": "v1", "outcome": "correct"}
+    counted = {"version": "v1", "outcome": "correct", "arm": "stable"}
     evidence = registry.get_sample_value("loadproof_user_outcomes_total", counted)
     assert evidence == (30 if status == 200 else 0)

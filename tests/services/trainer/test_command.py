@@ -105,7 +105,9 @@ def test_a_stopped_run_leaves_nothing_under_the_final_name(
 
 def test_a_full_disk_gets_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     limited = f"ulimit -f 16; exec {' '.join(COMMAND)} digits --out {tmp_path}/digits"  # 8 or 16 kB a file
-    done = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, check=False)
+    # or Python cuts the byte code of what it imports first short, and no later process can import that
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 2
     assert done.stderr.startswith(f"trainer: {tmp_path}/digits: cannot be written (")
     assert done.stderr.count("\n") == 1

@@ -118,6 +118,7 @@ def answers_name(document):
     [
         (STATE, Routes(10, serial=1)),
         (STATE.set(25, NOTE), Routes(25, serial=2)),
+        (STATE.set(25, NOTE, fallback=True), Routes(25, serial=2, fallback=True)),
         (STATE.shadow(NOTE), Routes(0, shadow=True, serial=2)),
         (STATE.rollback(NOTE), Routes(0, serial=2)),
         (PROMOTED, Routes(0, swapped=True, serial=2)),
@@ -130,8 +131,9 @@ def test_routes_derive_from_the_state(state, expected):
 
 
 def test_who_carries_whose_share_follows_the_roles():
-    assert Routes.of(STATE).clusters == {"stable": "stable", "candidate": "canary"}
-    assert Routes.of(PROMOTED).clusters == {"stable": "candidate", "candidate": "canary-swapped"}
+    assert Routes.of(STATE).clusters == {"stable": ("stable", "fallback"), "candidate": ("canary",)}
+    swapped = {"stable": ("candidate", "fallback-swapped"), "candidate": ("canary-swapped",)}
+    assert Routes.of(PROMOTED).clusters == swapped
 
 
 def test_a_promotion_swaps_pins_shares_shadows_and_the_names_in_the_answers():
@@ -155,6 +157,20 @@ def test_a_second_try_is_for_the_candidates_share_alone():
     shares = unpinned(Routes(10).document())["weighted_clusters"]["clusters"]
     assert ["typed_per_filter_config" in share for share in shares] == [True, False]
     assert not any("typed_per_filter_config" in route or "hedge_policy" in route for route in routes)
+
+
+@pytest.mark.parametrize(("swapped", "name"), [(False, "fallback"), (True, "fallback-swapped")])
+def test_with_a_fallback_stables_share_has_a_second_try_too_and_pinned_requests_have_none(swapped, name):
+    document = Routes(10, swapped=swapped, fallback=True).document()
+    shares = unpinned(document)["weighted_clusters"]["clusters"]
+    assert shares[1]["name"] == name
+    assert shares[1]["typed_per_filter_config"] == shares[0]["typed_per_filter_config"]
+    assert pins(document) == pins(Routes(10, swapped=swapped).document())
+
+
+def test_a_candidate_without_users_is_no_fallback():
+    with pytest.raises(ValueError, match="no users of its own"):
+        Routes(0, fallback=True)
 
 
 @pytest.mark.parametrize(("options", "milliseconds"), [({}, "1000"), ({"patience": 0.25}, "250")])

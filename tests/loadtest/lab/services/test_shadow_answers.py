@@ -36,15 +36,17 @@ def server():
     class Server(BaseHTTPRequestHandler):
         """Serves ``records``, numbered from ``first`` on, two a page."""
 
-        ring, first, records, status = "one", 0, [], 200
+        ring, first, records, status, more, asked = "one", 0, [], 200, {}, None
 
         def do_GET(self):
-            (after,) = parse_qs(urlsplit(self.path).query)["after"]
+            query = parse_qs(urlsplit(self.path).query)
+            (after,), Server.asked = query["after"], query.get("along")
             last = Server.first + len(Server.records)
             begin = min(max(int(after), Server.first), last)
             found = Server.records[begin - Server.first :][:2]
             end = begin + len(found)
             page = {"ring": Server.ring, "now": 101.0, "first": Server.first, "next": end}
+            page |= Server.more
             body = json.dumps(page | {"more": end < last, "records": found}).encode()
             if Server.status == 404:
                 body = b'{"error": "no such page"}'
@@ -99,3 +101,23 @@ def test_a_server_of_somebody_else_is_named(server):
     server.status = 404
     with pytest.raises(LabError, match=r"keeps no answers to join \(HTTP 404 at /answers\)"):
         AnswersReader(server.url, Role.STABLE).read_into(Kept())
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"lacks": []}, None),
+        ({"lacks": ["scores"]}, "the stable version tells no scores of its answers, which a gate compares"),
+        # a server that has never heard of it
+        ({}, "tells no scores and no ranking of its answers"),
+    ],
+)
+def test_what_is_to_come_along_is_asked_for_and_missed(server, more, says):
+    server.more, server.records = more, [record("a")]
+    reader = AnswersReader(server.url, Role.STABLE, along=("scores", "ranking"))
+    if says is None:
+        assert reader.read_into(Kept())
+        assert server.asked == ["scores,ranking"]
+        return
+    with pytest.raises(LabError, match=says):
+        reader.read_into(Kept())

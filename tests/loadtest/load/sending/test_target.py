@@ -181,7 +181,7 @@ def test_a_protocol_that_is_none_names_those_that_are(server):
 
 def test_nothing_there(server):
     server.server_close()
-    with pytest.raises(TargetError, match="nothing answers there; start the lab first"):
+    with pytest.raises(TargetError, match="nothing answers there; start the lab or the server first"):
         ask_target(EXPERIMENT, "http://127.0.0.1:1", DATASET)
 
 

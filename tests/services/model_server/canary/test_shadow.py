@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 from werkzeug.test import Client
@@ -116,3 +117,52 @@ def test_who_asked_is_told_as_a_hash_and_a_blank_name_as_nobody(client: Client) 
     # three are kept
     assert users == [hash_of("ann"), None, hash_of("bob")]
     assert len(set(users)) == 3
+
+
+def test_scores_and_lists_come_along_for_whoever_asks(client: Client) -> None:
+    ask(client, "before")
+    page = client.get("/answers?after=0&along=scores,ranking").get_json()
+    assert (page["lacks"], "scores" in page["records"][0]) == ([], False)
+    answer = ask(client, "a", "copy").get_json()
+    # the client gets what it asked for
+    assert [output["name"] for output in answer["outputs"]] == ["predict"]
+    (told,) = client.get("/answers?after=1&along=scores").get_json()["records"]
+    best = sorted(zip(told["scores"][0], page["classes"], strict=True), reverse=True)
+    assert [name for _, name in best] == told["ranking"][0]
+    assert best[0][1] == told["labels"][0]
+    assert client.get("/answers?along=prices").status_code == 400
+
+
+def test_a_version_without_scores_says_so(versions: Any) -> None:
+    app = Client(create_app(versions["regression"], CollectorRegistry(), Settings()))
+    page = app.get("/answers?after=0&along=scores,ranking").get_json()
+    assert (page["lacks"], "classes" in page) == (["scores", "ranking"], False)
+    assert ask(app, "a").status_code == 200
+
+
+def test_what_comes_along_is_bounded_in_time_and_size() -> None:
+    now = [0.0]
+    ring = Answers("classification", 30, lambda: now[0], ["a", "b"], ["predict", "predict_proba", "ranking"])
+    assert ring.wanted("copy") == frozenset()
+    ring.page(0, ["scores", "ranking"])
+    assert ring.wanted("copy") == {"predict_proba", "ranking"}
+    # nobody else's request costs more
+    assert ring.wanted(None) == frozenset()
+
+    def tell(name: str, scores: Any, items: int) -> dict[str, Any]:
+        lists = np.empty(1, dtype=object)
+        lists[0] = [str(item) for item in range(items)]
+        results = {"predict_proba": np.asarray(scores, np.float64), "ranking": lists}
+        ring.answered(name, name, "copy", 200, 0.1, ["a"], results=results)
+        told: dict[str, Any] = ring.page(0)["records"][-1]
+        return told
+
+    told = tell("x", [[0.25, 0.75]], 150)
+    assert (told["scores"], len(told["ranking"][0])) == ([[0.25, 0.75]], 100)
+    assert "scores" not in tell("y", [[0.0] * 1001], 0)
+    # 100 items take as much memory as ten rows
+    for name in "abc":
+        tell(name, [[0.5, 0.5]], 100)
+    assert [record["id"] for record in ring.page(0)["records"]] == ["b", "c"]
+    now[0] = 61.0
+    assert ring.wanted("copy") == frozenset()

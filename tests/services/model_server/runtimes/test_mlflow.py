@@ -196,6 +196,14 @@ def test_what_mlflow_itself_saves_and_runs(tmp_path: Path) -> None:
     answer = served(tmp_path / "sum", ("m",))
     np.testing.assert_array_equal(answer["predictions"], FRAME.a + 2 * FRAME.b)
     assert (answer["task"], load_version(tmp_path / "sum", ["m"]).runner) == ("regression", "mlflow")
+    # a signature without outputs: the answers have fractions
+    mlflow.pyfunc.save_model(
+        str(tmp_path / "silent"),
+        python_model=str(tmp_path / "code.py"),
+        signature=mlflow.models.infer_signature(FRAME),
+        pip_requirements=["pandas"],
+    )
+    assert served(tmp_path / "silent", ("m",))["task"] == "regression"
     mlflow.sklearn.save_model(
         fitted(), str(tmp_path / "skops"), serialization_format="skops", pip_requirements=["scikit-learn"]
     )
