@@ -5,9 +5,9 @@
     log = read_log(Path("capture.jsonl"))
     log.entries[0].time, log.entries[0].rows
 
-One JSON object per line, also as ``.gz``; KServe's events also as message-dumper prints them. What a line is,
-``log_formats`` says. A line that cannot be read is an error with its number: a log that is replayed without
-some of its lines is another traffic.
+One JSON object per line, also as ``.gz``; KServe's events also as message-dumper prints them, access logs
+also as text. What a line is, ``log_formats`` says. A line that cannot be read is an error with its number: a
+log that is replayed without some of its lines is another traffic.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from loadtest.data.access_lines import access_log_of, is_goreplay
 from loadtest.data.log_formats import FORMATS, Entry, LeftOut
 from loadtest.data.printed_events import BEGINS, printed_events
 from loadtest.errors import DatasetError
@@ -98,7 +99,13 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
     if first is None:
         raise DatasetError(f"{path}: is empty; [load] replay must name a log of requests")
     printed = first[1].strip().endswith(BEGINS)
-    records = printed_events(first, lines) if printed else _objects(first, lines)
+    read_text = access_log_of(first[1])
+    if read_text is None and is_goreplay(first[1]):
+        raise DatasetError(
+            f"{path}: is a capture of GoReplay, which cannot be read; write a line of JSON per request, with "
+            "its time and body"
+        )
+    records = printed_events(first, lines) if printed else _objects(first, lines, read_text or _object)
     entries: list[Entry] = []
     left_out: dict[str, int] = {}
     bad: list[str] = []
@@ -137,10 +144,10 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
 
 
 def _objects(
-    first: tuple[int, str], lines: Iterable[tuple[int, str]]
+    first: tuple[int, str], lines: Iterable[tuple[int, str]], read: Callable[[str], dict[str, Any]]
 ) -> Iterator[tuple[int, Callable[[], dict[str, Any]]]]:
     for number, text in chain([first], lines):
-        yield number, partial(_object, text)
+        yield number, partial(read, text)
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -163,7 +170,7 @@ def _format_of(record: dict[str, Any]) -> tuple[str, Callable[[dict[str, Any], i
             return kind, parse
     raise ValueError(
         "has no time: a line has time (and row or body), or is a KServe event, a SageMaker capture or a line "
-        "of Envoy's access log with start_time"
+        "of Envoy's access log with start_time; of a HAR file, write its entries so"
     )
 
 

@@ -163,9 +163,6 @@ def version_table(verdict: Verdict) -> Table:
         shown.add_row("answers that are no label", *(foreign(v) for v in both))
     for q in QUANTILES:
         shown.add_row(f"{q} latency", *(latency(v, q) for v in both))
-    for part in PARTS:
-        if any(part in v.timings for v in both):
-            shown.add_row(f"{part} p50 · p95 · p99", *(part_quantiles(v.timings.get(part)) for v in both))
     shown.add_row("accuracy", *(share(v.accuracy) for v in both))
     if both[0].value_per_1000 is not None:
         shown.add_row("value per 1,000", *(quantity(v.value_per_1000, "") for v in both))
@@ -174,6 +171,18 @@ def version_table(verdict: Verdict) -> Table:
     shown.add_row("CPU throttled", *(share(v.cpu_throttled_ratio) for v in both))
     if any(v.memory_bytes is not None for v in both):
         shown.add_row("memory", *(memory(v.memory_bytes) for v in both))
+    return shown
+
+
+def timing_table(verdict: Verdict) -> Table:
+    """Where the versions' time went, one part of a request a row; empty where it was not recorded."""
+    roles = [role for role in ROLES_WITH_CONTROL if role in verdict.versions]
+    headings = ("part", *(f"{role} p50 · p95 · p99" for role in roles))
+    shown = table(headings, ("part",), wrapped=headings)
+    timings = [verdict.versions[role].timings for role in roles]
+    for part in PARTS:
+        if any(part in each for each in timings):
+            shown.add_row(part, *(part_quantiles(each.get(part)) for each in timings))
     return shown
 
 
@@ -205,6 +214,9 @@ def print_verdict(console: Console, verdict: Verdict, folder: str | None) -> Non
     """The tables, where the run lies, and as the last line the verdict with its exit code."""
     console.print()
     console.print(version_table(verdict))
+    if (timings := timing_table(verdict)).row_count:
+        console.print()
+        console.print(timings)
     if verdict.phases:
         console.print()
         console.print(phase_table(verdict))

@@ -259,25 +259,33 @@ class _Share:
     def _report_while_running(self) -> None:
         while True:
             gevent.sleep(REPORT_EVERY)
-            with self._reporting:
-                self._report("running")
+            self._report("running")
 
     def _report(self, state: State, problem: str | None = None, code: ExitCode = ExitCode.LAB) -> None:
-        driver, recorder = self._driver, self._recorder
-        samples = b""
-        if recorder is not None:
-            try:
-                # even when there are none: what is slow the first time is so during the warm-up
-                samples = recorder.take().to_bytes()
-            except Exception as error:
-                problem = problem or f"recording failed ({type(error).__name__}: {error})"
-                code = ExitCode.LAB
-        report = Report(
+        with self._reporting:
+            driver, recorder = self._driver, self._recorder
+            samples, told = b"", self._told(driver, recorder)
+            if recorder is not None:
+                try:
+                    # even when there are none: what is slow the first time is so during the warm-up
+                    taken = recorder.take(_send_others)
+                    _send_others()
+                    samples = taken.to_bytes()
+                    _send_others()
+                except Exception as error:
+                    problem = problem or f"recording failed ({type(error).__name__}: {error})"
+                    code = ExitCode.LAB
+            self._number += 1
+            self._channel.send(told._replace(state=state, samples=samples, problem=problem, code=code))
+
+    def _told(self, driver: Driver | None, recorder: Recorder | None) -> Report:
+        """All but the samples, as it is before they are taken."""
+        return Report(
             run=self.job.run,
             worker=self.job.worker,
             number=self._number,
-            state=state,
-            samples=samples,
+            state="running",
+            samples=b"",
             recorded=recorder.recorded if recorder else 0,
             planned=self._planned,
             scheduled=driver.scheduled if driver else 0,
@@ -288,11 +296,12 @@ class _Share:
             resent=_counts(driver.resent) if driver else (0, 0, 0),
             not_answers=tuple(dict(kept.texts) for kept in driver.not_answers) if driver else (),
             clock_skew=self._clock_skew,
-            problem=problem,
-            code=code,
         )
-        self._number += 1
-        self._channel.send(report)
+
+
+def _send_others() -> None:
+    """Between two steps of about a millisecond: the report of a burst would hold up the rest of it."""
+    gevent.sleep(0.001)  # 0 lets nobody in who waits for a socket or a timer
 
 
 def _counts(of_roles: Sequence[int]) -> tuple[int, int, int]:

@@ -132,8 +132,12 @@ class Recorder:
     def _numbers(self) -> array[float]:
         return array("d" if self._lists == "outputs" else "f")
 
-    def take(self) -> SampleSet:
-        """What was recorded since the last call; may be empty."""
+    def take(self, pause: Callable[[], None] = lambda: None) -> SampleSet:
+        """What was recorded since the last call; may be empty.
+
+        Args:
+            pause: called between steps; what is recorded meanwhile belongs to the next call.
+        """
         columns = np.frombuffer(bytes(self._buffer), _COLUMNS)
         errors, predictions = list(self._errors), list(self._predictions)
         scores = _lists(columns["scores"], np.array(self._scores), self._lists)
@@ -141,6 +145,7 @@ class Recorder:
         self._buffer.clear()
         self._scores, self._timings = self._numbers(), array("f")
         self._errors, self._predictions = {}, {}
+        pause()
         rows = pa.array(columns["row"])
         codes = _codes(columns["prediction"])
         prediction = pa.array(predictions, pa.string()).take(codes)
@@ -151,9 +156,19 @@ class Recorder:
         several = columns["request_rows"] > 1
         role = pa.DictionaryArray.from_arrays(pa.array(columns["role"]), pa.array(ROLES_WITH_CONTROL))
         broken = np.isin(columns["error"], [code for code, error in enumerate(errors) if error in BROKEN])
-        matches, baseline = self._matching(columns["role"], rows, prediction, broken, scores)
+        pause()
+        matches, baseline = self._matching(columns["role"], rows, prediction, broken, scores, pause)
+        pause()
         wanted = (columns["error"] != _NONE) | _is_false(matches)
         wanted |= np.isin(columns["role"], list(self._waiting)) & np.asarray(pc.is_null(matches))
+        ids = self._request_ids(columns["serial"], wanted)
+        correct = self._correct(columns, rows, prediction, lists)
+        pause()
+        # a request of several rows was never asked before the load
+        asked_before = pc.if_else(
+            pa.array(several), pa.scalar(None, pa.bool_()), self._before(columns["role"], rows)
+        )
+        pause()
         arrays = {
             "row": rows,
             "role": role,
@@ -163,15 +178,12 @@ class Recorder:
             "status": pa.array(columns["status"]),
             "error": pa.DictionaryArray.from_arrays(_codes(columns["error"]), pa.array(errors, pa.string())),
             "prediction": prediction,
-            "correct": self._correct(columns, rows, prediction, lists),
+            "correct": correct,
             "matches": matches,
             "worker": pa.array(np.full(len(columns), self._worker, np.int16)),
-            "request_id": self._request_ids(columns["serial"], wanted),
+            "request_id": ids,
             "baseline": baseline,
-            # a request of several rows was never asked before the load
-            "asked_before": pc.if_else(
-                pa.array(several), pa.scalar(None, pa.bool_()), self._before(columns["role"], rows)
-            ),
+            "asked_before": asked_before,
             "scores": pa.nulls(len(columns), SCHEMA.field("scores").type),
             "ranking": ranking,
             "place": pa.array(columns["place"], mask=~several),
@@ -191,13 +203,20 @@ class Recorder:
         return pc.fill_null(pc.equal(prediction, self._labels.take(rows)), False)
 
     def _matching(
-        self, role: NDArray[np.int8], rows: Any, prediction: Any, broken: NDArray[np.bool_], scores: Any
+        self,
+        role: NDArray[np.int8],
+        rows: Any,
+        prediction: Any,
+        broken: NDArray[np.bool_],
+        scores: Any,
+        pause: Callable[[], None],
     ) -> tuple[Any, Any]:
         """The columns ``matches`` and ``baseline``."""
         matches, baseline = pa.nulls(len(rows), pa.bool_()), pa.nulls(len(rows), pa.string())
         for index, comparison in self._baseline.items():
             mine = pa.array(role == index)
             judged = comparison.judge(rows, prediction, pa.array(broken), scores)
+            pause()
             matches = pc.if_else(mine, judged, matches)
             differs = pc.and_(mine, pa.array(_is_false(matches)))
             baseline = pc.replace_with_mask(baseline, differs, comparison.shown(rows.filter(differs)))

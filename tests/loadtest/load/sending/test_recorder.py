@@ -175,6 +175,22 @@ def test_where_the_time_went_is_kept_of_each_sample_and_only_where_it_was_asked_
     assert not recorder.take().timed
 
 
+def test_what_is_recorded_while_samples_are_taken_belongs_to_the_next_call():
+    recorder = Recorder(CLASSES, 0, {"stable": {0: "0"}, "candidate": {0: "1"}}, "run-0-")
+    pauses = []
+
+    def record():
+        recorder.add(0, 0, 1.0, 1.0, 2.0, 503, "http 503", None, 100 + len(pauses))
+        pauses.append(recorder.recorded)
+
+    for serial in range(3):
+        recorder.add(0, serial % 2, 1.0, 1.0, 2.0, 200, None, "0", serial)
+    assert recorder.take(record).table["request_id"].to_pylist() == [None, "run-0-1", None]
+    late = [f"run-0-{100 + number}" for number in range(len(pauses))]
+    assert len(late) > 3
+    assert recorder.take().table["request_id"].to_pylist() == late
+
+
 def test_each_row_of_a_request_is_a_sample_and_was_not_asked_before():
     answers = {"stable": {0: "0", 1: "1", 2: "0"}}
     recorder = Recorder(CLASSES, 0, answers, "run-0-")
