@@ -202,6 +202,7 @@ def test_a_lab_that_is_killed_comes_back_with_the_split_and_the_roles_that_were_
         assert lab.canary.read() == changed
         assert in_force(lab) == {
             "candidate_percent": 40.0,
+            "fallback": False,
             "shadow": False,
             "timeout_s": 10.0,
             "stable": "candidate",

@@ -312,10 +312,10 @@ from loadtest.load import headless  # first: importing locust patches the standa
 from loadtest.load.sending.recorder import Recorder
 
 class Failing(Recorder):
-    def add(self, *sample):
+    def add(self, *sample, **more):
         if self.recorded == 20:
             raise MemoryError("no room")
-        super().add(*sample)
+        super().add(*sample, **more)
 
 try:
     headless.run(Path(sys.argv[1]), sys.argv[2], 1, recorder=Failing)
