@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,9 @@ from services.trainer.__main__ import main
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``all`` writes, trained once for all tests. Nothing may be changed in it."""
+def models(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Path:
+    """What ``all`` writes beside a shop that is complete already. Nothing may be changed in it."""
     out = tmp_path_factory.mktemp("trained") / "models"
+    shutil.copytree(shop, out / "shop")
     assert main(["all", "--out", str(out)]) == 0
     return out
