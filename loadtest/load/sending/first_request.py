@@ -22,6 +22,8 @@ from loadtest.load.sending.error_phrases import phrase_of
 from loadtest.load.sending.http_client import PLAIN
 
 _TIMEOUT = 5.0
+_FIRST_ROW = 30.0
+"""Some servers load their model at the first row."""
 _PART = 65536
 _EXCERPT = 200
 _GZIP = b"\x1f\x8b"
@@ -65,11 +67,13 @@ def send(
     Raises:
         TargetError: there is none, or its status is not 200; says what to do.
     """
+    seconds = _TIMEOUT if body is None else _FIRST_ROW
+    more = {"headers": dict(headers), "data": body, "allow_redirects": False}
     try:
-        answer = _whole(session, method, url, headers=dict(headers), data=body, allow_redirects=False)
+        answer = _whole(session, method, url, seconds, **more)
     except requests.Timeout:
         raise TargetError(
-            f"{url}: {role} gave no answer within {_TIMEOUT:g} s; is the version running?"
+            f"{url}: {role} gave no answer within {seconds:g} s; is the version running?"
         ) from None
     except requests.exceptions.SSLError as error:
         raise TargetError(
@@ -132,18 +136,18 @@ def _ssl_reason(error: requests.exceptions.SSLError) -> str:
     return str(getattr(cause, "reason", None) or cause).replace("_", " ").lower()
 
 
-def _whole(session: requests.Session, method: str, url: str, **more: Any) -> _Whole:
+def _whole(session: requests.Session, method: str, url: str, seconds: float, **more: Any) -> _Whole:
     """The answer to a request; what requests calls a time-out is one of each read, and a drip has none.
 
     Raises:
         TargetError: the answer has more than ``LARGEST`` bytes.
-        requests.RequestException: there is none, or its end did not come within ``_TIMEOUT``.
+        requests.RequestException: there is none, or its end did not come within ``seconds``.
     """
     ended: list[_Whole | Exception] = []
 
     def ask() -> None:
         try:
-            with session.request(method, url, timeout=_TIMEOUT, stream=True, **more) as answer:
+            with session.request(method, url, timeout=seconds, stream=True, **more) as answer:
                 body = bytearray()
                 while part := answer.raw.read1(_PART, decode_content=False):
                     body += part
@@ -157,7 +161,7 @@ def _whole(session: requests.Session, method: str, url: str, **more: Any) -> _Wh
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
-    asking.join(_TIMEOUT)
+    asking.join(seconds)
     ending = ended[0] if ended else requests.Timeout()
     if isinstance(ending, Exception):
         raise ending
