@@ -20,8 +20,17 @@ from loadtest.judge.worse_slices import Levels, levels_of
 from loadtest.stats import slice_search
 
 SIZES = (1_000, 5_000, 20_000)
-KINDS = {"labels, 4% differ": 0.04, "labels, 10% differ": 0.10, "numbers, all differ": 1.0}
-"""What is answered, and on which share of the rows one of two equal versions does better than the other."""
+KINDS = {
+    "labels, 4% differ": (0.04,),
+    "labels, 10% differ": (0.10,),
+    "numbers, all differ": (1.0,),
+    "labels, 10% differ, and their log loss": (0.10, 1.0),
+    "four outputs, all differ": (1.0, 1.0, 1.0, 1.0),
+}
+"""What is answered, and by each metric that is searched the share of the rows on which one of two equal
+versions does better than the other."""
+SHARED = 0.5
+"""Of the rows, the share on which who does better by the first metric does so by another one, too."""
 BROKEN, WORSE, EVERYWHERE = 0.05, (0.2, 0.4), 0.03
 """Share of rows in the broken slice; share of its rows, and of all rows, on which the candidate is worse."""
 ALIKE = 0.5
@@ -45,22 +54,22 @@ def measure(runs: int, seed: int) -> list[dict[str, Any]]:
     return [cell(what, differ, rows, 4 * runs, seed) for what, differ in KINDS.items() for rows in SIZES]
 
 
-def cell(what: str, differ: float, rows: int, runs: int, seed: int) -> dict[str, Any]:
-    """Equal versions, one that is worse everywhere, and ones that are broken on one slice."""
-    rng = np.random.default_rng([seed, 41, rows, round(100 * differ)])
+def cell(what: str, differ: tuple[float, ...], rows: int, runs: int, seed: int) -> dict[str, Any]:
+    """Equal versions, one worse everywhere, and ones broken on one slice; these by the last metric."""
+    rng = np.random.default_rng([seed, 41, rows, *(round(100 * share) for share in differ)])
     finds = {"alarm": 0, "usual": 0, "everywhere": 0} | {f"finds_{100 * worse:.0f}": 0 for worse in WORSE}
     for run in range(runs):
         if run % _RUNS_A_FRAME == 0:
             frame = draw_frame(rows, rng)
         codes = [column.codes for column in frame.columns]
-        equal = draw_signs(frame, differ, rng)
-        finds["alarm"] += bool(slice_search.search(codes, equal).found)
-        finds["usual"] += _any_alone(codes, equal)
+        *others, equal = draw_signs(frame, differ, rng)
+        finds["alarm"] += bool(_found(codes, [*others, equal]))
+        finds["usual"] += any(_any_alone(codes, sign) for sign in (*others, equal))
         everywhere = np.where(rng.random(rows) < EVERYWHERE, 1, equal).astype(np.int8)
-        finds["everywhere"] += bool(slice_search.search(codes, everywhere).found)
+        finds["everywhere"] += bool(_found(codes, [*others, everywhere]))
         for worse in WORSE:
             hit = frame.broken & (rng.random(rows) < worse)
-            found = slice_search.search(codes, np.where(hit, 1, equal).astype(np.int8)).found
+            found = _found(codes, [*others, np.where(hit, 1, equal).astype(np.int8)])
             alike = [_jaccard(slice_search.rows_of(one, codes), frame.broken) for one in found]
             finds[f"finds_{100 * worse:.0f}"] += max(alike, default=0.0) >= ALIKE
     return {"what": what, "rows": rows, "runs": runs} | {name: n / runs for name, n in finds.items()}
@@ -100,13 +109,24 @@ def _nearest(levels: list[Levels], rng: np.random.Generator) -> NDArray[np.bool_
     return min(drawn, key=lambda inside: abs(inside.mean() - BROKEN))
 
 
-def draw_signs(frame: Frame, differ: float, rng: np.random.Generator) -> Signs:
-    """Who did better on each row, of two equal versions that err on hard rows more often."""
-    chance = (
-        np.minimum(differ * frame.hard / frame.hard.mean(), 1.0) if differ < 1 else np.ones(len(frame.hard))
-    )
-    sign = np.where(rng.random(len(chance)) < 0.5, 1, -1)
-    return np.where(rng.random(len(chance)) < chance, sign, 0).astype(np.int8)
+def _found(codes: list[slice_search.Codes], signs: list[Signs]) -> list[slice_search.Found]:
+    """What a run's search finds by any of its metrics."""
+    return [one for sign in signs for one in slice_search.search(codes, sign, searches=len(signs)).found]
+
+
+def draw_signs(frame: Frame, differ: tuple[float, ...], rng: np.random.Generator) -> list[Signs]:
+    """By each metric who did better on each row, of two equal versions that err on hard rows more often."""
+    rows = len(frame.hard)
+    signs = []
+    first = None
+    for share in differ:
+        chance = np.minimum(share * frame.hard / frame.hard.mean(), 1.0) if share < 1 else np.ones(rows)
+        sign = np.where(rng.random(rows) < 0.5, 1, -1)
+        if first is not None:
+            sign = np.where(rng.random(rows) < SHARED, first, sign)
+        first = sign if first is None else first
+        signs.append(np.where(rng.random(rows) < chance, sign, 0).astype(np.int8))
+    return signs
 
 
 def _any_alone(codes: list[slice_search.Codes], sign: Signs) -> bool:

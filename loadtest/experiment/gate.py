@@ -181,7 +181,7 @@ class Gate:
             _check_direction(gate, sign)
             if written is not None:
                 _check_unit(gate, written)
-            _check_bound(gate)
+            _check_bound(gate, written or "")
         except GateError as problem:
             raise GateError(f"gate {text!r}: {problem}") from None
         return gate
@@ -225,8 +225,10 @@ def _hint(text: str) -> str:
 def _check_direction(gate: Gate, sign: str | None) -> None:
     better = gate.entry.better
     if gate.against == "stable" and gate.entry.absolute:
-        bound = "'>= 99.5%'" if gate.higher_is_better else "'<= 10'"
-        raise GateError(f"{gate.entry.absolute}; write a bound of its own, such as {gate.metric} {bound}")
+        bound = (
+            ">= 99.5%" if gate.higher_is_better else "<= 10" if gate.entry.task == "regression" else "<= 0.05"
+        )
+        raise GateError(f"{gate.entry.absolute}; write a bound of its own, such as '{gate.measured} {bound}'")
     operator, allowed = (">=", "-") if gate.higher_is_better else ("<=", "+")
     if gate.operator == "==":
         if not gate.entry.quantity.whole or gate.against == "stable":
@@ -257,10 +259,11 @@ def _check_unit(gate: Gate, written: str) -> None:
         raise GateError(f"{what} {gate.metric} {got}; write {how}")
 
 
-def _check_bound(gate: Gate) -> None:
+def _check_bound(gate: Gate, written: str) -> None:
     best, whole = gate.entry.best, gate.entry.quantity.whole
     if gate.bound > gate.entry.quantity.most:
-        raise GateError(f"{gate.metric} is a share and cannot exceed 100%")
+        percent = f"; write {written}%" if not gate.unit and gate.bound <= 100 else ""
+        raise GateError(f"{gate.metric} is a share and cannot exceed 100%{percent}")
     if whole and gate.bound != int(gate.bound):
         raise GateError(f"{gate.metric} is counted, so its bound is a whole number")
     if gate.relative and gate.higher_is_better and gate.bound >= 1:

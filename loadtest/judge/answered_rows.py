@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from loadtest.data.sample_cells import as_floats
 from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.answered_values import output_of
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.judge.quality_tests import LARGEST, places_of_classes
 from loadtest.judge.ranking_tests import gains_by_place
@@ -129,26 +130,32 @@ def _drawn(run: Run, most: int) -> Flags:
     return kept
 
 
-def answered_numbers(run: Run) -> dict[Role, Numbers]:
-    """Labels and answers of both versions of a regression; empty for anything else.
+def answered_numbers(run: Run, output: str | None = None) -> dict[Role, Numbers]:
+    """True values and answers of both versions of a regression; empty for anything else.
+
+    Args:
+        run: whose answers they are.
+        output: of them, by its name; None: the answer itself.
 
     Raises:
         pyarrow.ArrowInvalid: an answer is no number.
+        NoEvidence: the samples do not have the output.
     """
     if run.experiment.data.task != "regression" or not run.dataset.labelled:
         return {}
     drawn = _drawn(run, MOST_ROWS)
-    found = {role: _numbers(run, run.evidence.of(role), drawn) for role in ROLES}
+    found = {role: _numbers(run, run.evidence.of(role), output, drawn) for role in ROLES}
     return found if all(len(each.truth) for each in found.values()) else {}
 
 
-def _numbers(run: Run, outcomes: Outcomes, drawn: Flags) -> Numbers:
-    answer = as_floats(outcomes.prediction)
+def _numbers(run: Run, outcomes: Outcomes, output: str | None, drawn: Flags) -> Numbers:
+    answer = as_floats(outcomes.prediction) if output is None else output_of(output, run, outcomes)
     places = np.flatnonzero(~outcomes.failed & drawn[outcomes.row] & (np.abs(answer) < LARGEST))
     rows, place, replays = np.unique(
         run.dataset.content[outcomes.row[places]], return_inverse=True, return_counts=True
     )
-    labels = np.asarray(run.dataset.labels, dtype=np.float64)
+    truths = run.dataset.labels if output is None else run.dataset.truths[output]
+    labels = np.asarray(truths, dtype=np.float64)
     return Numbers(labels[rows], np.bincount(place, answer[places], len(rows)) / replays)
 
 

@@ -22,12 +22,14 @@ class Rows:
         arrivals: the row of each arrival, shape (n,).
         places: of each row of the evaluation set, among ``rows``.
         shares: of each row of the evaluation set, what one of its replays is of it.
+        replays: of each of ``rows``.
     """
 
     rows: NDArray[np.intp]
     arrivals: NDArray[np.int32]
     places: NDArray[np.intp]
     shares: Floats
+    replays: Floats
 
     @classmethod
     def of(cls, outcomes: Outcomes, dataset: Dataset) -> Rows:
@@ -35,15 +37,20 @@ class Rows:
         sent = summed(outcomes.row, None, len(dataset))
         replays = np.bincount(dataset.content, sent, len(dataset)) if dataset.repeats else sent
         there = replays > 0
-        places, shares = np.cumsum(there) - 1, 1 / np.maximum(replays, 1)
+        rows = np.flatnonzero(there)
+        places, shares, own = (
+            np.cumsum(there) - 1,
+            1 / np.maximum(replays, 1),
+            replays[rows].astype(np.float64),
+        )
         if dataset.repeats:
             places, shares = places[dataset.content], shares[dataset.content]
-        return cls(np.flatnonzero(there), outcomes.row, places, shares)
+        return cls(rows, outcomes.row, places, shares, own)
 
     def mean(self, per_arrival: NDArray[Any]) -> Floats:
         """The mean over the replays of each distinct row, shape (distinct rows,)."""
         sums = np.zeros(len(self.rows))
         for piece in pieces(len(self.arrivals)):
-            row = self.arrivals[piece]
-            add_up(sums, self.places[row], per_arrival[piece] * self.shares[row])
-        return sums
+            add_up(sums, self.places[self.arrivals[piece]], per_arrival[piece])
+        # not a share of each: ten tenths add up to less than 1
+        return sums / self.replays

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 import numpy as np
 
 from loadtest.data.dataset import Dataset
@@ -40,6 +42,8 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
             problem = f"one load says nothing of the {gate.metric}; use loadproof capacity --gate"
         elif not gate.entry.fits(experiment.data.task):
             task, fits = gate.entry.task, QUALITY[experiment.data.task]
+            if gate.entry.test in _OF_BOTH:
+                fits = "agreement >= 99.5%"
             problem = f"{gate.metric} is for {task}s; set [data] task = {task!r}, or gate {fits}"
         elif missing := _no_output(gate, experiment):
             problem = missing
@@ -60,7 +64,7 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
         elif beyond := _beyond_timeout(gate, experiment.load.timeout):
             problem = beyond
         elif dataset is not None and gate.column not in (None, *dataset.columns.column_names):
-            problem = _no_column(gate.column or "", gate.value or "", dataset)
+            problem = _no_column(gate, dataset)
         elif dataset is not None and gate.column and not rows_of_slice(gate, dataset).any():
             seen = dataset.values_of(gate.column)
             more = f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
@@ -169,8 +173,9 @@ def _no_label(experiment: Experiment, dataset: Dataset) -> str:
     return f"{dataset.path} has no column {experiment.data.label_column!r}; it has {there}"
 
 
-def _no_column(column: str, value: str, dataset: Dataset) -> str:
+def _no_column(gate: Gate, dataset: Dataset) -> str:
     """Why a slice has no column, and how to write what was meant."""
+    column, value, takes = gate.column or "", gate.value or "", gate.entry.takes
     if column in dataset.left_out:
         return f"column {column!r} of the evaluation set {dataset.left_out[column]}, so no slice is by it"
     for name in dataset.columns.column_names:
@@ -178,6 +183,8 @@ def _no_column(column: str, value: str, dataset: Dataset) -> str:
         if "=" in name and f"{column}={value}".startswith(f"{name}="):
             rest = f"{column}={value}"[len(name) + 1 :]
             return f"write [{quoted(name)}={quoted(rest)}], because the column's name has '=' in it"
+    if near := difflib.get_close_matches(column, [name for name in takes if name.isalpha()], 1):
+        return f"the evaluation set has no column {column!r}; did you mean [{near[0]}={value}]?"
     names = ", ".join(map(quoted, dataset.columns.column_names))
     return f"the evaluation set has no column {column!r}; it has {names}"
 

@@ -51,15 +51,20 @@ class _Intervals(NamedTuple):
         return self.lower > self.upper
 
 
+def covered(gate: Gate, run: Run, outcomes: Outcomes) -> Flags:
+    """Whether the true value lies within the interval, shape (arrivals,)."""
+    return _Intervals.of(gate, run, outcomes).covers
+
+
 def coverage(gate: Gate, run: Run) -> Measurement:
     """Share of distinct rows whose true value lies within the interval, which is to them what accuracy is."""
     evidence = run.evidence
     stable, candidate = (
-        replace(outcomes, correct=_Intervals.of(gate, run, outcomes).covers)
+        replace(outcomes, correct=covered(gate, run, outcomes))
         for outcomes in (evidence.stable, evidence.candidate)
     )
-    covered = replace(run, evidence=replace(evidence, stable=stable, candidate=candidate))
-    return replace(quality_tests.accuracy(gate, covered), note=_notes(gate, run, misses=True))
+    within = replace(run, evidence=replace(evidence, stable=stable, candidate=candidate))
+    return replace(quality_tests.accuracy(gate, within), note=_notes(gate, run, misses=True))
 
 
 def width(gate: Gate, run: Run) -> Measurement:

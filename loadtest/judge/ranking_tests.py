@@ -67,7 +67,7 @@ def ranking(gate: Gate, run: Run) -> Measurement:
     """The mean of a value per row, by Student's t of paired rows."""
     evidence = run.evidence
     stable, candidate = (
-        Rows.of(outcomes, run.dataset).mean(_values(gate, run, outcomes))
+        Rows.of(outcomes, run.dataset).mean(values(gate, run, outcomes))
         for outcomes in (evidence.stable, evidence.candidate)
     )
     own_s, own_c = float(stable.mean()), float(candidate.mean())
@@ -104,7 +104,7 @@ def _with_hits(gate: Gate, run: Run) -> Run:
     """The same run, an answer of which is right where a relevant item is among its first k."""
     evidence = run.evidence
     stable, candidate = (
-        replace(outcomes, correct=_values(gate, run, outcomes) > 0)
+        replace(outcomes, correct=values(gate, run, outcomes) > 0)
         for outcomes in (evidence.stable, evidence.candidate)
     )
     return replace(run, evidence=replace(evidence, stable=stable, candidate=candidate))
@@ -153,7 +153,7 @@ def overlap(gate: Gate, run: Run) -> Measurement:
     return Measurement(estimate, gate.margin, None, estimate.value, rows=compared, note=note)
 
 
-def _values(gate: Gate, run: Run, outcomes: Outcomes) -> Floats:
+def values(gate: Gate, run: Run, outcomes: Outcomes) -> Floats:
     """The metric of each arrival's list, shape (arrivals,)."""
     hits, wanted = _hits(run, outcomes)
     name = gate.entry.name.removesuffix("@k")

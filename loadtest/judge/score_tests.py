@@ -37,7 +37,8 @@ COMMON = 0.05
 NEEDS = ("pair", "rows of each class", "yes", "k")
 """Those of ``Metric.needs`` that ``lacks`` looks at."""
 
-_Loss = Callable[[Floats, Places], Floats]
+Loss = Callable[[Floats, Places], Floats]
+"""From scores, shape (n, classes), and places of classes, shape (n,), to values, shape (n,)."""
 
 
 def lacks(need: str, gate: Gate, dataset: Dataset) -> str | None:
@@ -158,7 +159,7 @@ def per_row(gate: Gate, run: Run) -> Measurement:
     The bootstrap took as good a candidate for worse in 9% of runs of 200 rows.
     """
     evidence, truth = run.evidence, run.dataset.class_places
-    loss = _loss(gate)
+    loss = loss_of(gate)
     stable, candidate = (
         _values(gate, run, loss, outcomes) for outcomes in (evidence.stable, evidence.candidate)
     )
@@ -183,7 +184,7 @@ def per_row(gate: Gate, run: Run) -> Measurement:
     )
 
 
-def _values(gate: Gate, run: Run, loss: _Loss, outcomes: Outcomes) -> Floats:
+def _values(gate: Gate, run: Run, loss: Loss, outcomes: Outcomes) -> Floats:
     """The value of each distinct row."""
     scores = filled(outcomes, run, median=False)
     if gate.entry.name != "top_k_accuracy":
@@ -197,7 +198,8 @@ def _shares(dataset: Dataset) -> Floats:
     return np.bincount(truth, minlength=len(dataset.classes)) / len(truth)
 
 
-def _loss(gate: Gate) -> _Loss:
+def loss_of(gate: Gate) -> Loss:
+    """Of a metric with a value per row, that value, from scores and the places of the true classes."""
     if gate.entry.name == "top_k_accuracy":
         return partial(losses.top_k, k=_k(gate))
     return losses.log_loss if gate.entry.name == "log_loss" else losses.brier_score

@@ -252,7 +252,7 @@ class PhaseSummary(Document):
 class WorseSlice(Document):
     """A slice of the rows on which the candidate is worse than stable, and than elsewhere.
 
-    ``stable`` and ``candidate`` are the versions' own values of the search's metric there. Of ``rows``
+    ``stable`` and ``candidate`` are the versions' own values of ``metric`` there. Of ``rows``
     distinct rows the candidate does worse on ``worse`` and better on ``better``. ``chance``: at most this
     share of searches finds such a slice where the versions are equal.
     """
@@ -264,19 +264,22 @@ class WorseSlice(Document):
     worse: int
     better: int
     chance: float
+    metric: str = "accuracy"
 
 
 class SliceSearch(Document):
     """Where the candidate is worse: ``found`` among so many ``slices`` of so many distinct ``rows``.
 
-    It changes no verdict. ``metric``: accuracy, as a share of 1, or the mean absolute error of a regression.
-    ``skipped``: why nothing was searched, or empty.
+    It changes no verdict. ``metrics`` were searched, ``metric`` is the first; ``missing``: by the name of
+    another one, why it was not. ``skipped``: why nothing was searched, or empty.
     """
 
-    metric: Literal["accuracy", "mae"] = "accuracy"
+    metric: str = "accuracy"
+    metrics: tuple[str, ...] = ()
     slices: int = 0
     rows: int = 0
     found: tuple[WorseSlice, ...] = ()
+    missing: dict[str, str] = Field(default_factory=dict)
     skipped: str = ""
 
 

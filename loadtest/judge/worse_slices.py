@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loadtest.data.dataset import Dataset
-from loadtest.data.sample_cells import as_floats
 from loadtest.experiment.experiment import Data
-from loadtest.judge.outcomes import Floats, Outcomes, Places, first_places
-from loadtest.judge.quality_tests import LARGEST
+from loadtest.judge.outcomes import Floats, Places
+from loadtest.judge.row_values import RowValues, row_values
 from loadtest.judge.run import Run
 from loadtest.judge.verdict import SliceSearch, WorseSlice
 from loadtest.stats import slice_search
-from loadtest.stats.slice_search import FEWEST, Codes
+from loadtest.stats.slice_search import FEWEST, Codes, Found
 
 MOST_VALUES = 12
 """Of a text column, as levels; the rarer ones are in no slice."""
@@ -30,9 +30,7 @@ MOST_NUMBERS = 8
 """A numeric column with more different values is cut into parts."""
 PARTS = 4
 MOST_COLUMNS = 1000
-SAME_ERROR = 1e-5
-"""Errors of a regression that differ by less than this share of the labels' standard deviation are equal:
-single precision may make so much of the same model."""
+MOST_FOUND = 10
 
 
 class Levels(NamedTuple):
@@ -43,50 +41,52 @@ class Levels(NamedTuple):
 
 
 def search_slices(run: Run) -> SliceSearch:
-    """Search all slices of a run for those on which the candidate is worse."""
-    evidence, dataset = run.evidence, run.dataset
+    """Search all slices of a run for those on which the candidate is worse, by each of its metrics."""
+    dataset = run.dataset
     if not dataset.labelled:
         return SliceSearch(skipped="the evaluation set has no labels")
-    if not evidence.paired:
+    if not run.evidence.paired:
         return SliceSearch(skipped="each request went to one version, so no row says which did better")
-    if not len(evidence.stable):
+    if not len(run.evidence.stable):
         return SliceSearch(skipped="there are no samples")
-    rows, first = first_places(evidence.stable.row, len(dataset.content), dataset.content)
-    losses = [_losses(run, outcomes, first) for outcomes in (evidence.stable, evidence.candidate)]
-    columns = levels_of(run.experiment.data, dataset, rows)
-    classes = run.experiment.data.task == "classification"
-    same = 0.0 if classes else SAME_ERROR * float(np.std(np.asarray(dataset.labels, dtype=np.float64)))
-    moved = losses[1] - losses[0]
-    sign = np.where(np.abs(moved) <= same, 0, np.sign(moved)).astype(np.int8)
+    evidence = run.evidence.first_of_each_row(dataset.content)
+    values = row_values(replace(run, evidence=evidence))
+    missing = {name: " ".join(why.split()) for name, why in values.missing.items()}
+    if not values.found:
+        return SliceSearch(skipped="; ".join(f"{name}: {why}" for name, why in missing.items()))
+    columns = levels_of(run.experiment.data, dataset, evidence.stable.row.astype(np.intp))
     codes = [column.codes for column in columns]
-    result = slice_search.search(codes, sign)
     found = []
-    for one in result.found:
-        inside = slice_search.rows_of(one, codes)
-        stable, candidate = (float(loss[inside].mean()) for loss in losses)
-        if candidate <= stable:  # worse on more rows, and yet by less
-            continue
-        if classes:
-            stable, candidate = 1 - stable, 1 - candidate
-        name = " and ".join(columns[column].names[level] for column, level in one.levels)
-        found.append(
-            WorseSlice(
-                name=name, rows=one.rows, stable=stable, candidate=candidate,
-                worse=one.worse, better=one.better, chance=one.chance,
-            )
-        )  # fmt: skip
-    metric: Literal["accuracy", "mae"] = "accuracy" if classes else "mae"
-    return SliceSearch(metric=metric, slices=result.slices, rows=result.rows, found=tuple(found))
+    for one in values.found:
+        result = slice_search.search(codes, one.sign, searches=len(values.found))
+        found += [worse for each in result.found if (worse := _worse(each, one, columns))]
+    found.sort(key=lambda worse: worse.chance)
+    return SliceSearch(
+        metric=values.found[0].metric,
+        metrics=tuple(one.metric for one in values.found),
+        slices=result.slices,
+        rows=result.rows,
+        found=tuple(found[:MOST_FOUND]),
+        missing=missing,
+    )
 
 
-def _losses(run: Run, outcomes: Outcomes, places: Places) -> Floats:
-    """How wrong the answers at ``places`` are: 0 or 1, or the absolute error (of none: of the mean)."""
-    if run.experiment.data.task == "classification":
-        return np.asarray(~outcomes.correct[places], dtype=np.float64)
-    labels = np.asarray(run.dataset.labels, dtype=np.float64)
-    answer = as_floats(outcomes.prediction.take(pa.array(places)))
-    answer = np.where(outcomes.failed[places], labels.mean(), np.clip(answer, -LARGEST, LARGEST))
-    return np.asarray(np.abs(answer - labels[outcomes.row[places]]))
+def _worse(one: Found, values: RowValues, columns: list[Levels]) -> WorseSlice | None:
+    """A find with what both versions are worth there; None: worse on more rows, and yet by less."""
+    inside = slice_search.rows_of(one, [column.codes for column in columns])
+    stable, candidate = (values.level(each[inside]) for each in (values.stable, values.candidate))
+    if candidate == stable or (candidate > stable) == values.higher_is_better:
+        return None
+    return WorseSlice(
+        name=" and ".join(columns[column].names[level] for column, level in one.levels),
+        metric=values.metric,
+        rows=one.rows,
+        stable=stable,
+        candidate=candidate,
+        worse=one.worse,
+        better=one.better,
+        chance=one.chance,
+    )
 
 
 def levels_of(data: Data, dataset: Dataset, rows: Places) -> list[Levels]:

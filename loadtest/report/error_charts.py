@@ -18,14 +18,14 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def label_by_answer(numbers: Mapping[Role, Numbers], alpha: float) -> Figure:
+def label_by_answer(numbers: Mapping[Role, Numbers], alpha: float, title: str = "Label and answer") -> Figure:
     """What the labels are on average where a version answers about the same: its calibration."""
     rows = drawn_rows([len(one.truth) for one in numbers.values()])
     found = {role: curves.answers_in_bins(*one, alpha) for role, one in numbers.items()}
     ends = np.concatenate([np.concatenate([b.predicted, b.low, b.high]) for b in found.values()])
     x = np.concatenate([b.predicted for b in found.values()])
     chart = Chart(
-        "Mean label of both versions where they answer about the same",
+        f"{title}: mean label of both versions where they answer about the same",
         Axis.linear(float(x.min()), float(x.max()), "answer", _number),
         Axis.linear(float(ends.min()), float(ends.max()), "mean label", _number),
         height=TALL,
@@ -35,14 +35,14 @@ def label_by_answer(numbers: Mapping[Role, Numbers], alpha: float) -> Figure:
     for role, one in found.items():
         draw_bins(chart, one, role, _number)
     return Figure(
-        "Label and answer",
+        title,
         chart.render(),
         f"Ten bins of equally many rows by what was answered, of {rows}; uprights: Student's t "
         f"interval of the mean, {1 - alpha:.0%} on either side. Dotted: right on average.",
     )
 
 
-def absolute_error(numbers: Mapping[Role, Numbers]) -> Figure:
+def absolute_error(numbers: Mapping[Role, Numbers], title: str = "Absolute error") -> Figure:
     """The empirical distribution of the error."""
     shares = np.linspace(0, 1, 101)
     errors = {role: np.abs(one.answer - one.truth) for role, one in numbers.items()}
@@ -50,7 +50,7 @@ def absolute_error(numbers: Mapping[Role, Numbers]) -> Figure:
     least = largest / 1e4
     quantiles = {role: np.maximum(np.quantile(each, shares), least) for role, each in errors.items()}
     chart = Chart(
-        "Absolute error of both versions: share of answers within an error",
+        f"{title} of both versions: share of answers within an error",
         Axis.log(
             max(min(float(q[1]) for q in quantiles.values()), least), largest, "absolute error, log axis"
         ),
@@ -61,13 +61,13 @@ def absolute_error(numbers: Mapping[Role, Numbers]) -> Figure:
         chart.line(each, shares, role)
     medians = " and ".join(f"{_number(float(np.median(e)))} of {role}" for role, e in errors.items())
     return Figure(
-        "Absolute error",
+        title,
         chart.render(),
         f"Share of rows within an error; further left is better. Half are within {medians}.",
     )
 
 
-def error_by_label(numbers: Mapping[Role, Numbers]) -> Figure:
+def error_by_label(numbers: Mapping[Role, Numbers], title: str = "Error by label") -> Figure:
     """Where on the scale of the labels a version answers too much or too little."""
     found = {
         role: curves.spread_in_bins(one.truth, one.answer - one.truth, (0.1, 0.5, 0.9))
@@ -75,7 +75,7 @@ def error_by_label(numbers: Mapping[Role, Numbers]) -> Figure:
     }
     together = np.concatenate(list(found.values()))
     chart = Chart(
-        "Error of both versions by the label: median, and the middle four fifths",
+        f"{title} of both versions: median, and the middle four fifths",
         Axis.linear(float(together[:, 0].min()), float(together[:, 0].max()), "label", _number),
         Axis.linear(float(together[:, 1:].min()), float(together[:, 1:].max()), "answer − label", _number),
         height=TALL,
@@ -85,7 +85,7 @@ def error_by_label(numbers: Mapping[Role, Numbers]) -> Figure:
         chart.band(at, low, high, role)
         chart.line(at, middle, role)
     return Figure(
-        "Error by label",
+        title,
         chart.render(),
         "Answer minus label in ten bins of the label: the median, and the band of the middle four fifths.",
     )

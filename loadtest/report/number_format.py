@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loadtest.experiment.metrics import find
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.verdict import (
     GateResult,
@@ -9,7 +10,6 @@ from loadtest.judge.verdict import (
     PhaseSummary,
     PhaseVersion,
     RowsSummary,
-    SliceSearch,
     SlowRequest,
     Verdict,
     VersionSummary,
@@ -164,9 +164,11 @@ def look_cached(verdict: Verdict) -> list[str]:
     ]
 
 
-def of_slices(value: float, found: SliceSearch) -> str:
-    """A version's own value on a slice that was searched for."""
-    return share(value) if found.metric == "accuracy" else quantity(value, "")
+def by_row(value: float, metric: str) -> str:
+    """A version's own value of a metric such as ``mae[output=price]``, in base units."""
+    name, at, _ = metric.partition("[")[0].partition("@")
+    entry = find(name, ranked=bool(at))
+    return share(value) if entry and entry.quantity.shown == "%" else quantity(value, "")
 
 
 def chance(value: float) -> str:
@@ -181,9 +183,10 @@ def worst_slice(verdict: Verdict) -> str | None:
         return None
     worst, more = search.found[0], len(search.found) - 1
     others = f" and {more} more slice{'s' if more > 1 else ''}" if more else ""
+    stable, candidate = (by_row(value, worst.metric) for value in (worst.stable, worst.candidate))
     return (
-        f"the candidate is worse where {worst.name}{others}: {search.metric} "
-        f"{of_slices(worst.stable, search)} → {of_slices(worst.candidate, search)} on {worst.rows:,} rows, "
+        f"the candidate is worse where {worst.name}{others}: {worst.metric} "
+        f"{stable} → {candidate} on {worst.rows:,} rows, "
         f"found among {search.slices:,} slices; see report.html"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from loadtest.report.charts import Figure
 from loadtest.report.matrix import matrix
 from loadtest.report.ranking_charts import gain_by_place
 from loadtest.report.sections import Sections
+
+_Named = tuple[str, Callable[[], list[Figure]]]
 
 MOST_CLASSES = 12
 """Of a confusion matrix."""
@@ -33,11 +36,16 @@ def figures(run: Run, sections: Sections) -> list[list[Figure]]:
     no_numbers: Mapping[Role, Numbers] = {}
     no_gains: Mapping[Role, NDArray[np.float64]] = {}
     scored = sections.make("Charts of scores", lambda: scored_rows(run), no_scores)
-    numbers = sections.make("Charts of errors", lambda: answered_numbers(run), no_numbers)
+    numbers = {
+        output: sections.make(
+            "Charts of errors" + _of(output), partial(answered_numbers, run, output), no_numbers
+        )
+        for output in _outputs(run)
+    }
     gained = sections.make("Gain by place", lambda: gains(run, MOST_PLACES), no_gains)
     classes = run.dataset.classes
-    drawn: list[list[tuple[str, Callable[[], list[Figure]]]]] = []
-    probabilities: list[tuple[str, Callable[[], list[Figure]]]] = []
+    drawn: list[list[_Named]] = []
+    probabilities: list[_Named] = []
     unlike = [str(role) for role, one in scored.items() if not one.probabilities]
     if unlike:
         why = f"the scores of {' and '.join(unlike)} are no probabilities"
@@ -52,14 +60,7 @@ def figures(run: Run, sections: Sections) -> list[list[Figure]]:
             ],
             [("ROC and precision-recall", lambda: score_charts.roc_and_precision(classes, scored))],
         ]
-    if numbers:
-        drawn += [
-            [
-                ("Label and answer", lambda: [error_charts.label_by_answer(numbers, run.alpha)]),
-                ("Absolute error", lambda: [error_charts.absolute_error(numbers)]),
-                ("Error by label", lambda: [error_charts.error_by_label(numbers)]),
-            ]
-        ]
+    drawn += [_of_errors(each, run.alpha, output) for output, each in numbers.items() if each]
     if gained:
         drawn.append([("Gain by place", lambda: [gain_by_place(gained, run.alpha)])])
     drawn.append([("Confusion matrix", lambda: _confusion(run))])
@@ -68,6 +69,31 @@ def figures(run: Run, sections: Sections) -> list[list[Figure]]:
         [figure for name, draw in group for figure in sections.make(name, draw, nothing)] for group in drawn
     ]
     return [group for group in groups if group]
+
+
+def _outputs(run: Run) -> list[str | None]:
+    """The outputs whose errors are drawn: those that gates are about; None: the answer itself."""
+    gates, data = (gate for gate in run.experiment.gates if gate.entry.per_row), run.experiment.data
+    # without a label nothing says which of them the answer is
+    first = next(iter(data.outputs)) if data.outputs and data.label is None else None
+    return list(dict.fromkeys([first, *(output for gate in gates for output in gate.outputs)]))
+
+
+def _of(output: str | None) -> str:
+    return "" if output is None else f" of {output}"
+
+
+def _of_errors(numbers: Mapping[Role, Numbers], alpha: float, output: str | None) -> list[_Named]:
+    charts: list[tuple[str, Callable[[str], Figure]]] = [
+        ("Label and answer", lambda title: error_charts.label_by_answer(numbers, alpha, title)),
+        ("Absolute error", lambda title: error_charts.absolute_error(numbers, title)),
+        ("Error by label", lambda title: error_charts.error_by_label(numbers, title)),
+    ]
+    return [(title + _of(output), partial(_alone, draw, title + _of(output))) for title, draw in charts]
+
+
+def _alone(draw: Callable[[str], Figure], title: str) -> list[Figure]:
+    return [draw(title)]
 
 
 def _confusion(run: Run) -> list[Figure]:

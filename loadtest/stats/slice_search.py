@@ -72,7 +72,9 @@ class Counts(NamedTuple):
     better: Floats
 
 
-def search(columns: Sequence[Codes], sign: NDArray[np.int8], most: int = 10, work: float = WORK) -> Search:
+def search(
+    columns: Sequence[Codes], sign: NDArray[np.int8], most: int = 10, work: float = WORK, searches: int = 1
+) -> Search:
     """Search all levels of all columns, and all pairs of levels of two columns.
 
     Args:
@@ -80,20 +82,22 @@ def search(columns: Sequence[Codes], sign: NDArray[np.int8], most: int = 10, wor
         sign: of each row 1 where the candidate did worse, -1 where it did better, else 0; shape (rows,).
         most: slices to return; those that others explain are left out.
         work: see ``WORK``.
+        searches: how many of these are made of one run, by other metrics; they share ``ERROR`` and ``work``.
     """
     levels = [int(codes.max(initial=-1)) + 1 for codes in columns]
     begins = np.concatenate([[0], np.cumsum(levels)]).astype(np.intp)
     paired = int(np.searchsorted(begins, MOST_LEVELS, side="right")) - 1
     width = int(begins[min(paired, len(columns))])
-    rows = int(min(len(sign), max(work / max(width, 1) ** 2, 1)))
+    rows = int(min(len(sign), max(work / searches / max(width, 1) ** 2, 1)))
     if rows < len(sign):
         chosen = np.sort(np.random.default_rng(14).choice(len(sign), rows, replace=False))
         columns, sign = [codes[chosen] for codes in columns], sign[chosen]
     total = counts_of(sign)
+    parts = 2 * searches
     alone, where_alone = _singles(columns, levels, sign)
     pairs, where_pairs = _pairs(columns[:paired], begins[: paired + 1], sign)
     tested = [
-        (counts, where, _adjusted(counts, total, ERROR / 2) * 2)
+        (counts, where, _adjusted(counts, total, ERROR / parts) * parts)
         for counts, where in ((alone, where_alone), (pairs, where_pairs))
     ]
     candidates = [

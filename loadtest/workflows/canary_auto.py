@@ -212,14 +212,13 @@ def control(
 
     Raises:
         ControllerError: another controller leads it.
-        UsageError: the candidate has users already, and a gate is shown in the shadow only.
+        UsageError: the candidate has users already, and a gate is shown in the shadow only; or a version does
+            not have what a gate compares there.
         LabError: the lab broke, does not show its gateway's counters, or cannot have the shadow asked for.
     """
     state, policy = store.read(), experiment.canary
     meter = Meter(Routes.of(state).clusters)
-    answers = ShadowReader(state, endpoints, policy.timeout, told_along(experiment))
-    if policy.shadow:
-        answers.read_into(Join())
+    answers = shadow_reader(experiment, state, endpoints)
     scraper = Scraper(endpoints, state.services, policy.timeout)
     try:
         with store.lead(BY):
@@ -235,6 +234,19 @@ def control(
             ).run()
     finally:
         scraper.close()
+
+
+def shadow_reader(experiment: Experiment, state: State, endpoints: Endpoints) -> ShadowReader:
+    """A reader of both versions' answers; where there is to be a shadow, each server was asked once.
+
+    Raises:
+        GateError: a version does not have what a gate compares.
+        LabError: a server keeps no answers.
+    """
+    answers = ShadowReader(state, endpoints, experiment.canary.timeout, told_along(experiment))
+    if experiment.canary.shadow:
+        answers.read_into(Join())
+    return answers
 
 
 def _check_shadow_passed(experiment: Experiment, state: State, position: Position) -> None:

@@ -16,7 +16,7 @@ from loadtest.errors import ExitCode, LabError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.lab.interface import Lab, LoadProcess
-from loadtest.workflows.canary_auto import End, Output, control
+from loadtest.workflows.canary_auto import End, Output, control, shadow_reader
 from loadtest.workflows.fault_schedule import FaultSchedule
 from loadtest.workflows.prepare import Ready
 
@@ -40,7 +40,7 @@ def run_canary(
     """Run one canary to its end; ``announce`` makes the lab known to other commands once it is up.
 
     Raises:
-        UsageError: the results folder cannot be used; nothing was started.
+        UsageError: the results folder cannot be used, or a version lacks what a gate compares; no load began.
         LabError: the lab did not start or broke.
     """
     experiment = ready.experiment
@@ -59,9 +59,14 @@ def run_canary(
 def _control(
     experiment: Experiment, lab: Lab, job: Path, outputs: Sequence[Output], say: Callable[[str], None]
 ) -> End:
+    if experiment.canary.shadow:
+        shadow_reader(experiment, lab.canary.read(), lab.endpoints)  # before the load: it may be refused
     load = _Load(lab.launch_load(job))
     try:
-        load.await_start()
+        if not load.await_start():
+            load.stop()
+            lab.check()  # the load's own last line says why
+            raise LabError("the load did not start")
         faults, began = FaultSchedule(experiment.faults, lab, say), time.monotonic()
 
         def check() -> None:
@@ -70,11 +75,16 @@ def _control(
             if set(lab.ended()) - {Role.CANDIDATE}:
                 lab.check()
             if load.ended:
+                load.stop()
+                lab.check()
                 raise LabError("the load ended before the canary did; give it a longer --duration")
 
-        return control(experiment, lab.canary, lab.endpoints, outputs, check)
+        end = control(experiment, lab.canary, lab.endpoints, outputs, check)
     finally:
-        load.stop()
+        code = load.stop()
+    if code not in (ExitCode.PASS, ExitCode.INVALID, ExitCode.INTERRUPTED):
+        raise LabError(f"the load generator ended with code {code}")
+    return end
 
 
 class _Load:
@@ -82,6 +92,7 @@ class _Load:
 
     def __init__(self, process: LoadProcess) -> None:
         self._process = process
+        self._code: int | None = None
         self._started = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -91,21 +102,17 @@ class _Load:
     def ended(self) -> bool:
         return self._ended.is_set()
 
-    def await_start(self) -> None:
-        """Wait until users are there; the warm-up is over then.
+    def await_start(self) -> bool:
+        """Wait until users are there, and the warm-up is over; whether it came to that."""
+        return self._started.wait(_START_SECONDS) and not self.ended
 
-        Raises:
-            LabError: it did not start.
-        """
-        if not self._started.wait(_START_SECONDS) or self.ended:
-            raise LabError("the load did not start; load.log in the run folder says why")
-
-    def stop(self) -> None:
-        self._process.stop()
-        self._thread.join()
-        code = self._process.wait()
-        if code not in (ExitCode.PASS, ExitCode.INVALID, ExitCode.INTERRUPTED):
-            raise LabError(f"the load generator ended with code {code}; load.log in the run folder says why")
+    def stop(self) -> int:
+        """End it; its exit code. Idempotent."""
+        if self._code is None:
+            self._process.stop()
+            self._thread.join()
+            self._code = self._process.wait()
+        return self._code
 
     def _read(self) -> None:
         for line in self._process.lines():

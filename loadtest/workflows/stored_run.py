@@ -83,7 +83,8 @@ def judge_run(run: Run, gates: Sequence[str] = ()) -> Verdict:
     Raises:
         GateError: a gate does not parse, or does not fit the evaluation set.
     """
-    verdict = judge(run.under(gates) if gates else run)
+    run = run.under(gates) if gates else run
+    verdict = judge(run)
     return verdict.model_copy(update={"worse_slices": _worse_slices(run)})
 
 

@@ -16,13 +16,14 @@ from typing import Any
 from contract.shadow import ANSWERS_PATH
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.state import State
-from loadtest.errors import LabError
+from loadtest.errors import GateError, LabError
 from loadtest.experiment.role import ROLES, Role
 from loadtest.fetch import get
 from loadtest.lab.interface import Endpoints
 
 _PAGES = 20
 _NO_SUCH_THING = (404, 405, 501)
+_OUTPUTS = {"scores": "predict_proba", "ranking": "ranking"}
 
 
 class AnswersReader:
@@ -30,10 +31,14 @@ class AnswersReader:
 
     Beside the labels it asks for what is to come ``along``; see ``contract.shadow.ALONG``.
     A page may take ``timeout`` seconds, and so may all the pages of one reading before the last.
+    Messages call the ``version`` by its name, where that is known.
     """
 
-    def __init__(self, url: str, role: Role, timeout: float = 2.0, along: Sequence[str] = ()) -> None:
+    def __init__(
+        self, url: str, role: Role, timeout: float = 2.0, along: Sequence[str] = (), version: str = ""
+    ) -> None:
         self._url, self._role, self._along = url, role, along
+        self._version = version
         self._timeout = timeout
         self._ring = ""
         self._next = 0
@@ -45,7 +50,8 @@ class AnswersReader:
             Whether the server answered.
 
         Raises:
-            LabError: it answers, and keeps no answers, or not what was to come along.
+            LabError: it answers, and keeps no answers.
+            GateError: its version does not have what was to come along.
         """
         along = f"&along={','.join(self._along)}" if self._along else ""
         deadline = time.monotonic() + self._timeout
@@ -63,9 +69,11 @@ class AnswersReader:
                     "a shadow needs Loadproof's model server: leave [canary] shadow out"
                 ) from None
             if lacks:
-                raise LabError(
-                    f"{self._url}: the {self._role} version tells no {' and no '.join(lacks)} of its "
-                    "answers, which a gate compares in the shadow; gate agreement >= 99% instead"
+                named = f"{self._role} {self._version}".rstrip()
+                outputs = " and ".join(_OUTPUTS[what] for what in lacks)
+                raise GateError(
+                    f"{named} ({self._url}) gives no {' and no '.join(lacks)}, which a gate compares in the "
+                    f"shadow; deploy a version with the output {outputs}, or gate agreement >= 99% instead"
                 )
             if not more or time.monotonic() > deadline:
                 break
@@ -95,8 +103,10 @@ class ShadowReader:
         self, state: State, endpoints: Endpoints, timeout: float = 2.0, along: Sequence[str] = ()
     ) -> None:
         # stable's first: it says which requests there were
+        names = {Role.STABLE: state.now.stable.version, Role.CANDIDATE: state.now.candidate.version}
         self._readers = [
-            AnswersReader(endpoints.of(state.services[role]), role, timeout, along) for role in ROLES
+            AnswersReader(endpoints.of(state.services[role]), role, timeout, along, names[role])
+            for role in ROLES
         ]
 
     def read_into(self, join: Join) -> None:
@@ -104,6 +114,7 @@ class ShadowReader:
 
         Raises:
             LabError: a server keeps no answers.
+            GateError: a version does not have what was to come along.
         """
         for reader in self._readers:
             reader.read_into(join)

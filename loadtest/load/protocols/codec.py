@@ -36,6 +36,10 @@ PROTOCOLS: dict[str, type[Codec]] = {}
 """Every protocol's codec by the protocol's name."""
 
 
+class NoScores(ExperimentError):  # noqa: N818 - it says what there is
+    """Answers have no scores; whoever needs them knows what to do without."""
+
+
 @dataclass(frozen=True)
 class Codec(ABC):
     """What the load side needs to know of a protocol; subclasses are frozen dataclasses of texts.
@@ -189,10 +193,11 @@ class Codec(ABC):
             ask: as for ``for_model``.
 
         Raises:
-            ExperimentError: this model, or every model of this protocol, gives none.
+            NoScores: this model, or every model of this protocol, gives none.
+            ExperimentError: those that it gives are not of these classes.
             TargetError: as ``for_model``.
         """
-        raise ExperimentError(f"the protocol {self.protocol} gives no scores; gate accuracy instead")
+        raise NoScores(f"the protocol {self.protocol} gives no scores")
 
     def decode_scores(self, body: bytes) -> tuple[str, Scores]:  # noqa: ARG002 - see ``scored``
         """The prediction and the scores in the body of an answer, of a codec that ``scored`` made.

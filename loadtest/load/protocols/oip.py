@@ -18,7 +18,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.data.input_checks import check_cells
 from loadtest.errors import ExperimentError, TargetError
 from loadtest.load.protocols.class_scores import ClassScores
-from loadtest.load.protocols.codec import Codec, register
+from loadtest.load.protocols.codec import Codec, NoScores, register
 from loadtest.load.protocols.json_answers import Scores, part, scored, single
 from loadtest.load.protocols.named_values import named_values
 from loadtest.load.protocols.oip_tensors import by_rows, column_tensor, filled, items_of, places_of
@@ -243,7 +243,7 @@ class OpenInference(Codec):
         for name in names:
             if name not in (*offered, *places) and not (unsaid and name.isdecimal()):
                 there = ", ".join([*offered, *places])
-                raise ExperimentError(f"model {self.model!r} answers no output {name!r}; it answers {there}")
+                raise ExperimentError(f"model {self.model!r} answers no output {name!r}; name one of {there}")
         wanted = dict.fromkeys([offered[0], *(name for name in names if name in offered)])
         return replace(self, named=names, tensors_read=tuple(wanted))
 
@@ -265,9 +265,9 @@ class OpenInference(Codec):
         offered = [output.get("name") for output in metadata.get("outputs") or ()]
         scores = next((name for name in _SCORES if name in offered), "" if offered else _SCORES[0])
         if not scores:
-            raise ExperimentError(
+            raise NoScores(
                 f"model {self.model!r} gives no scores: none of its outputs ({', '.join(map(str, offered))}) "
-                f"is named {', '.join(_SCORES)}; gate accuracy instead"
+                f"is named {', '.join(_SCORES)}"
             )
         labels = [name for name in offered or [_LABEL] if name not in _SCORES][:1]
         own = (metadata.get("parameters") or {}).get("classes") or ()

@@ -18,6 +18,7 @@ from loadtest.errors import ExperimentError, TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.protocols import Codec, protocol_named
+from loadtest.load.protocols.codec import NoScores
 from loadtest.load.protocols.oip import OpenInference
 from loadtest.load.sending.first_request import FirstAnswer, excerpt, opened, send
 from loadtest.load.sending.grpc_calls import GrpcCalls
@@ -196,9 +197,14 @@ def _reading(
     try:
         reader = codec.scored(dataset.classes, named=bool(dataset.named_classes), ask=ask)
     except ExperimentError as error:
-        asking = [f"gate {gate.expression!r}" for gate in experiment.gates if experiment.needs_scores(gate)]
-        why = asking[0] if asking else f"[data] threshold = {threshold:g}"
-        raise ExperimentError(f"{why}, {role}: {error}") from None
+        asking = next((gate for gate in experiment.gates if experiment.needs_scores(gate)), None)
+        why, remedy = f"[data] threshold = {threshold}", "leave it out"
+        if asking:
+            # what compares the two versions may have no labels to go by
+            instead = "agreement >= 99%" if asking.entry.live == "pairs" else "accuracy"
+            why, remedy = f"gate {asking.expression!r}", f"gate {instead} instead"
+        more = f"; {remedy}" if isinstance(error, NoScores) else ""
+        raise ExperimentError(f"{why}, {role}: {error}{more}") from None
     return replace(reader, scores=replace(reader.reader, threshold=threshold))
 
 

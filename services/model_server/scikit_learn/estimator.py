@@ -14,13 +14,12 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_outlier_detector, is_regressor
 
-from contract.model_toml import MODEL_TOML
 from contract.version_folder import version_folder
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import read_examples
 from services.model_server.runtime import Description, Runtime
-from services.model_server.scikit_learn.estimators_in import estimators_in
+from services.model_server.scikit_learn.estimators_in import estimators_in, inner_estimator
 from services.model_server.scikit_learn.plain_numpy import Direct, direct, is_linear
 from services.model_server.scikit_learn.sample_rows import sample_rows
 from services.model_server.tensors import Input, TensorSpec
@@ -57,9 +56,16 @@ def describe(model: Any, path: Path) -> Description:
         # a class of somebody's own without BaseEstimator
         known = False
     if not known:
+        whole = f"rename {path.name} and write a model.py that loads it and calls its predict"
+        remedy = whole
+        if inner := inner_estimator(model):
+            remedy = (
+                f"it carries a fitted {type(inner[1]).__name__} as its {inner[0]}: save that, if it takes "
+                f"the rows as they are, or {whole}"
+            )
         raise VersionError(
             f"{path}: a {type(model).__name__} is no classifier, regressor or anomaly detector of "
-            f"scikit-learn; write {MODEL_TOML} by hand if it can predict one value a row"
+            f"scikit-learn; {remedy}"
         )
     if getattr(model, "n_features_in_", None) == 0:
         # CatBoost's own classes forget it when they are pickled

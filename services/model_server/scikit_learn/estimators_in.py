@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
+
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+
+_DEEPEST = 3
+_MOST = 500
 
 
 def estimators_in(model: Any, seen: set[int] | None = None) -> Iterator[Any]:
@@ -23,3 +30,45 @@ def estimators_in(model: Any, seen: set[int] | None = None) -> Iterator[Any]:
         return
     for part in inner:
         yield from estimators_in(part, seen)
+
+
+def inner_estimator(model: Any) -> tuple[str, Any] | None:
+    """The nearest fitted classifier or regressor that an object carries, as AutoML libraries' own classes do.
+
+    Returns:
+        The attributes that lead to it, such as ``model.estimator``, and it; None: there is none.
+    """
+    seen, level = {id(model)}, [("", model)]
+    for _ in range(_DEEPEST):
+        found: list[tuple[str, Any]] = []
+        for path, owner in level:
+            for name, part in _attributes(owner):
+                if id(part) not in seen and len(found) < _MOST:
+                    seen.add(id(part))
+                    found.append((f"{path}.{name}".lstrip("."), part))
+        for path, part in found:
+            if isinstance(part, BaseEstimator) and _predicts(part):
+                return path, part
+        level = [(path, part) for path, part in found if hasattr(part, "__dict__")]
+    return None
+
+
+def _attributes(owner: Any) -> Iterator[tuple[str, Any]]:
+    """Attributes and properties, those that are nobody's own business last."""
+    if inspect.ismodule(owner) or inspect.isclass(owner) or inspect.isroutine(owner):
+        return
+    kind = type(owner)
+    properties = [name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name), property)]
+    names = dict.fromkeys([*properties, *getattr(owner, "__dict__", ())])
+    for name in sorted(names, key=lambda name: name.startswith("_")):
+        if name.startswith("__"):
+            continue
+        with suppress(Exception):  # a property may do anything
+            yield name, getattr(owner, name)
+
+
+def _predicts(part: Any) -> bool:
+    with suppress(AttributeError):
+        fitted = hasattr(part, "classes_") or hasattr(part, "n_features_in_")
+        return fitted and (is_classifier(part) or is_regressor(part))
+    return False

@@ -129,6 +129,10 @@ def test_quantiles(metric, quantile):
         ("accuracy >= 3ms", "in 'ms'; write '3%'"),
         ("goodput >= 50", "write '50/s'"),
         ("accuracy >= 130%", "cannot exceed 100%"),
+        # a percentage without its sign
+        ("agreement >= 99.5", "cannot exceed 100%; write 99.5%"),
+        ("score_shift[0.9] <= stable + 1", "such as 'score_shift[0.9] <= 0.05'"),
+        ("agreement[scores=0.01] >= stable", "such as 'agreement[scores=0.01] >= 99.5%'"),
         ("error_rate <= stable + 101pp", "cannot exceed 100%"),
         ("value >= stable - 100%", "must be below 100%"),
         ("r2 >= 1", "no number of requests can show"),

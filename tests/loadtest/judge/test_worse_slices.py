@@ -11,6 +11,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.sections import Data
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.worse_slices import levels_of, search_slices
+from tests.loadtest.judge.test_outputs import made as outputs_run
 from tests.loadtest.made_samples import Sample, sample_set
 
 ROWS = 600
@@ -77,6 +78,84 @@ def test_a_regression_is_worse_by_its_absolute_error():
 def test_what_single_precision_makes_of_an_answer_is_no_worse():
     columns = frame()
     assert search_slices(run(columns, columns["city"] == "Rome", regression=True, off=1e-6)).found == ()
+
+
+def scored(columns, gates, *, far) -> Run:
+    """Both answer with the right class; where ``far`` the candidate is less sure of it."""
+    table = pa.table(columns)
+    labels = np.where(np.arange(ROWS) % 2 == 0, "no", "yes")
+    dataset = Dataset(
+        Path("rows"), None, tuple(table.column_names), labels, None, table, named_classes=("no", "yes")
+    )
+    experiment = Experiment.parse(
+        {"name": "e", "model": {"name": "m", "folder": "m"}, "data": {"path": "rows"},
+         "load": {"traffic": "duet"}, "gates": gates}, "test"
+    )  # fmt: skip
+    samples = []
+    for row in range(ROWS):
+        for role in ("stable", "candidate"):
+            sure = 0.6 if role == "candidate" and far[row] else 0.9
+            scores = [sure, 1 - sure] if labels[row] == "no" else [1 - sure, sure]
+            at = row / 10
+            samples.append(
+                Sample(row, role, at, at, at + 0.01, 200, None, labels[row], True, None, 0, scores=scores)
+            )
+    load = LoadFacts(offered_rps=10, achieved_rps=10, duration_s=ROWS / 10)
+    return Run.gather(experiment, dataset, sample_set(samples), RunFacts(backend="local", load=load))
+
+
+@pytest.mark.parametrize(
+    ("gate", "metric", "stable", "candidate"),
+    [
+        # its own value per row
+        ("log_loss <= stable + 0.1", "log_loss", -np.log(0.9), -np.log(0.6)),
+        ("brier_score[city=Rome] <= 0.5", "brier_score", 0.01, 0.16),
+        # no mean over rows: the loss of the same scores stands for it
+        ("roc_auc >= stable - 0.01", "log_loss", -np.log(0.9), -np.log(0.6)),
+        ("recall@precision=0.9 >= stable - 1pp", "log_loss", -np.log(0.9), -np.log(0.6)),
+    ],
+)
+def test_a_gate_on_scores_is_searched_by_scores_though_every_label_is_right(gate, metric, stable, candidate):
+    columns = frame()
+    found = search_slices(scored(columns, [gate], far=columns["city"] == "Rome"))
+    assert found.metrics == ("accuracy", metric)
+    (one,) = found.found
+    assert (one.name, one.metric, one.rows) == ("city=Rome", metric, (columns["city"] == "Rome").sum())
+    assert (one.stable, one.candidate) == pytest.approx((stable, candidate), rel=1e-6)
+
+
+def test_a_gate_whose_samples_have_no_scores_costs_the_others_nothing():
+    columns = frame()
+    wrong = columns["city"] == "Rome"
+    found = search_slices(run(columns, wrong).under(["roc_auc >= stable - 0.01"]))
+    assert (found.metrics, [one.name for one in found.found]) == (("accuracy",), ["city=Rome"])
+    assert found.missing["log_loss"].startswith("the samples carry no scores")
+
+
+@pytest.mark.parametrize(
+    ("gates", "metrics"),
+    [
+        (["mae[output=price] <= 1"], ("mae[output=price]",)),
+        # the same rows are worse by all of these
+        (["rmse[output=units] <= 1", "r2[output=units] >= 0", "mae[output=units] <= 1"],
+         ("mae[output=price]", "rmse[output=units]")),
+        (["max_error[output=units] <= 9", "interval_coverage[lower=units,upper=high] >= 1%"],
+         ("mae[output=price]", "mae[output=units]", "interval_coverage[lower=units,upper=high]")),
+    ],
+)  # fmt: skip
+def test_a_gate_on_an_output_is_searched_by_that_output(gates, metrics):
+    truth = np.arange(200.0)
+    half = np.where(truth < 100, 0.0, 3.0)  # rows_of names the first half a, the second b
+    good = {"price": truth, "units": truth, "high": truth}
+    outputs = dict.fromkeys(good, "sold")
+    found = search_slices(
+        outputs_run({"sold": truth}, good, {**good, "units": truth + half}, *gates, outputs=outputs)
+    )
+    assert found.metrics == metrics
+    worse = {one.metric: one for one in found.found if one.name == "half=b"}
+    assert set(worse) == set(metrics) - {"mae[output=price]"}
+    if "rmse[output=units]" in worse:
+        assert worse["rmse[output=units]"].candidate == pytest.approx(3.0)
 
 
 # why nothing can be searched, and the words that say so

@@ -1,15 +1,18 @@
 """Charts of answers: what they say of made answers, and that a million rows make no large page."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from loadtest.judge.answered_rows import Numbers, Scores
-from loadtest.report import error_charts, score_charts
+from loadtest.report import error_charts, quality_charts, score_charts
 from loadtest.report.matrix import matrix
 from loadtest.report.ranking_charts import gain_by_place
+from loadtest.report.sections import Sections
 from loadtest.stats.curves import add_to_confusion
+from tests.loadtest.judge.test_outputs import made as outputs_run
 
 
 def scored(rows: int, classes: int, noise: float) -> Scores:
@@ -92,6 +95,38 @@ def test_a_regression_that_answers_too_much_lies_below_the_diagonal():
     assert "Half are within 1 of stable and 30 of candidate" in charts[1].caption
     stable, candidate = (points(charts[2].chart, kind) for kind in ("stable", "candidate"))
     assert (candidate[:, 1] < stable[:, 1]).all()
+
+
+@pytest.mark.parametrize(
+    ("gates", "data", "outputs"),
+    [
+        # without a label nothing says which output the answer is: the first one stands for it
+        (["mae[output=units] <= 1"], {}, ["price", "units"]),
+        (["interval_width[lower=low,upper=high] <= 9"], {}, ["price"]),
+        (["mae[output=units] <= 1", "rmse[output=units] <= 1"], {"label": "sold"}, [None, "units"]),
+    ],
+)
+def test_the_errors_of_each_gated_output_are_drawn(gates, data, outputs):
+    truth = np.arange(60.0)
+    answers = dict.fromkeys(("price", "units", "low", "high"), truth)
+    run = outputs_run(
+        {"sold": truth},
+        answers,
+        {**answers, "units": truth + 7},
+        *gates,
+        outputs=dict.fromkeys(answers, "sold"),
+    )
+    named = run.experiment.data.model_copy(update=data)
+    run = replace(run, experiment=run.experiment.model_copy(update={"data": named}))
+    sections = Sections()
+    drawn = {figure.title: figure for group in quality_charts.figures(run, sections) for figure in group}
+    of = ["" if output is None else f" of {output}" for output in outputs]
+    assert list(drawn) == [
+        kind + each for each in of for kind in ("Label and answer", "Absolute error", "Error by label")
+    ]
+    if "units" in outputs:
+        assert "Half are within 0 of stable and 7 of candidate" in drawn["Absolute error of units"].caption
+    assert sections.missing == []
 
 
 def test_an_error_of_nothing_is_drawn_too():

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from loadtest.canary.shadow_join import Join
-from loadtest.errors import LabError
+from loadtest.errors import GateError, LabError
 from loadtest.experiment.role import Role
 from loadtest.lab.services.shadow_answers import AnswersReader
 
@@ -107,17 +107,20 @@ def test_a_server_of_somebody_else_is_named(server):
     ("more", "says"),
     [
         ({"lacks": []}, None),
-        ({"lacks": ["scores"]}, "the stable version tells no scores of its answers, which a gate compares"),
+        (
+            {"lacks": ["scores"]},
+            r"stable v1 \(.*\) gives no scores, .*with the output predict_proba, or gate",
+        ),
         # a server that has never heard of it
-        ({}, "tells no scores and no ranking of its answers"),
+        ({}, "gives no scores and no ranking, .* predict_proba and ranking, or gate agreement >= 99%"),
     ],
 )
 def test_what_is_to_come_along_is_asked_for_and_missed(server, more, says):
     server.more, server.records = more, [record("a")]
-    reader = AnswersReader(server.url, Role.STABLE, along=("scores", "ranking"))
+    reader = AnswersReader(server.url, Role.STABLE, along=("scores", "ranking"), version="v1")
     if says is None:
         assert reader.read_into(Kept())
         assert server.asked == ["scores,ranking"]
         return
-    with pytest.raises(LabError, match=says):
+    with pytest.raises(GateError, match=says):
         reader.read_into(Kept())

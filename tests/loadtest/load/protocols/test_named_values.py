@@ -109,8 +109,8 @@ def test_an_element_of_the_first_tensor_is_an_output_by_its_place():
 @pytest.mark.parametrize("kind", [OpenInference, OpenInferenceGrpc])
 def test_an_output_that_the_metadata_does_not_name_is_refused_with_those_it_does(kind):
     with pytest.raises(
-        ExperimentError, match=r"model 'm' answers no output 'cost'; it answers predict, low$"
+        ExperimentError, match=r"model 'm' answers no output 'cost'; name one of predict, low$"
     ):
         oip(("low", "cost"), ("predict", [-1]), ("low", [-1]), kind=kind)
-    with pytest.raises(ExperimentError, match=r"no output '2'; it answers variable, 0, 1$"):
+    with pytest.raises(ExperimentError, match=r"no output '2'; name one of variable, 0, 1$"):
         oip(("2",), ("variable", [-1, 2]), kind=kind)

@@ -2,6 +2,7 @@ import json
 import socket
 import threading
 from contextlib import nullcontext
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -113,6 +114,39 @@ def test_what_is_no_target(server, status, body, message):
     server.answers["candidate"] = (status, body)
     with pytest.raises(TargetError, match=message):
         ask_target(EXPERIMENT, server.url, DATASET)
+
+
+@pytest.mark.parametrize(
+    ("gates", "data", "says"),
+    [
+        (
+            ["log_loss <= 0.5"],
+            {},
+            r"gate 'log_loss <= 0.5', candidate: .*gives no scores.*; gate accuracy instead",
+        ),
+        # of these there may be no labels
+        (["score_shift[0.9] <= 0.1"], {}, r"gate 'score_shift.*; gate agreement >= 99% instead"),
+        (["agreement[scores=0.1] >= 99%"], {}, r"gate 'agreement.*; gate agreement >= 99% instead"),
+        (["accuracy >= 50%"], {"threshold": 0.4}, r"\[data\] threshold = 0.4, candidate: .*; leave it out"),
+    ],
+)
+def test_a_version_without_scores_is_named_with_what_to_gate_instead(server, gates, data, says):
+    several = {**METADATA, "outputs": [{"name": "predict"}, {"name": "predict_proba"}]}
+    server.answers = {
+        "stable": (200, json.dumps(several).encode()),
+        "candidate": (200, json.dumps({**several, "outputs": several["outputs"][:1]}).encode()),
+    }
+    experiment = Experiment.parse(
+        {
+            "name": "e",
+            "model": {"name": "m", "folder": "m"},
+            "data": {"path": "e.csv", **data},
+            "gates": gates,
+        },
+        "test",
+    )
+    with pytest.raises(ExperimentError, match=says + "$"):
+        ask_target(experiment, server.url, replace(DATASET, labels=np.array(["0", "1"])))
 
 
 def at_urls(server, protocol):
