@@ -167,8 +167,8 @@ def _try(codec: Codec, answer: FirstAnswer, role: Role) -> None:
             raise ExperimentError(f"{answer.url}: [data.outputs], {role}: {error}") from None
         if codec.scores is not None:
             raise ExperimentError(
-                f"{answer.url}: {role} gives no scores that can be read ({error}); let it answer with "
-                "probabilities, or gate accuracy instead"
+                f"{answer.url}: {role} gives no scores that can be read ({error}); {codec.scores_remedy}, or "
+                "gate accuracy instead"
             ) from None
         raise TargetError(
             f"{answer.url}: {role} does not answer in the protocol {codec.protocol} ({error}; it says "
