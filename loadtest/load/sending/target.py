@@ -146,16 +146,27 @@ def _try_rows(
     count = experiment.load.most_rows
     if count == 1:
         return
-    codec.check_several(count)
-    experiment.load.check_request_sizes(len(dataset))
+    logged = experiment.load.replay is not None
+    try:
+        codec.check_several(count)
+    except ExperimentError as error:
+        if not logged:
+            raise
+        raise ExperimentError(
+            f"the log has requests of up to {count} rows: {error}; or set [load] split_rows = true"
+        ) from None
+    if not logged:
+        experiment.load.check_request_sizes(len(dataset))
     body = codec.encode_rows([codec.cells_of(dataset, row) for row in range(count)])
     try:
         codec.read_rows(send(body).content, count)
     except (TargetError, ValueError) as error:
-        raise TargetError(
-            f"{role} answers one row, and not {count} at once ({error}); make [load] rows_per_request "
-            "smaller, or leave it out"
-        ) from None
+        remedy = (
+            "set [load] split_rows = true"
+            if logged
+            else "make [load] rows_per_request smaller, or leave it out"
+        )
+        raise TargetError(f"{role} answers one row, and not {count} at once ({error}); {remedy}") from None
 
 
 def _try(codec: Codec, answer: FirstAnswer, role: Role) -> None:
