@@ -39,9 +39,9 @@ def put(url: str, document: str, timeout: float) -> Answer | None:
     return _ask("PUT", url, timeout, {"content-type": "application/json"}, document)
 
 
-def post(url: str, document: str, timeout: float) -> Answer | None:
+def post(url: str, document: str, timeout: float, headers: Mapping[str, str] | None = None) -> Answer | None:
     """POST a JSON document; None when no whole answer came within ``timeout`` seconds."""
-    return _ask("POST", url, timeout, {"content-type": "application/json"}, document)
+    return _ask("POST", url, timeout, {"content-type": "application/json", **(headers or {})}, document)
 
 
 def page(url: str, timeout: float = 5.0) -> str | None:

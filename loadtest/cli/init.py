@@ -31,6 +31,10 @@ def init(
     path: Annotated[
         str | None, typer.Option(help="With --url: the path that predicts, if there are several.")
     ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(help="With --url: 'Name: value' or 'Name: env:VARIABLE'; may be repeated."),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="The evaluation set, CSV or Parquet; by default evaluation.* in the folder."),
@@ -54,11 +58,20 @@ def init(
     if (folder is None) == (not url):
         raise UsageError("init takes the model's folder, or --url of a service that runs: one of them")
     if folder is not None:
-        if path is not None:
-            raise UsageError("--path is the path of a service; it goes with --url")
+        if path is not None or header:
+            raise UsageError("--path and --header are about a service; they go with --url")
         written = make_ready(folder, say, data=data, label=label, ignore=ignore or (), out=out)
     elif data is None:
         raise UsageError("--url needs --data, the labelled evaluation set")
     else:
-        written = init_service(url or (), data, say, label=label, ignore=ignore or (), path=path, out=out)
+        written = init_service(
+            url or (),
+            data,
+            say,
+            label=label,
+            ignore=ignore or (),
+            path=path,
+            headers=header or (),
+            out=out,
+        )
     console.print(f"wrote {written}; next: loadproof compare --experiment {written}", soft_wrap=True)

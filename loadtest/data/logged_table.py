@@ -23,13 +23,13 @@ Ints = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class LoggedRows:
-    """What the requests of a log send; a logged request of several rows counts as several.
+    """What the requests of a log send, row by row.
 
     Args:
         table: the rows.
-        entry: of each request its place among the log's entries, shape (requests,).
-        row: of each request its row in the table, shape (requests,); None: the log does not say.
-        user: of each request a number for its user, shape (requests,); None: not every one has a user.
+        entry: of each row that is sent the place of its request among the log's entries, shape (sent,).
+        row: its place in the table, shape (sent,); None: the log does not say.
+        user: a number for its user, shape (sent,); None: not every request has a user.
         labelled: whether the table has the label of each row.
     """
 
@@ -91,8 +91,6 @@ def logged_rows(
     notes = []
     if not labelled and (known := sum(label is not None for label in labels)):
         notes.append(f"only {known:,} of {len(labels):,} requests have labels, so none is used")
-    if several := sum(len(entry.rows or ()) > 1 for entry in entries):
-        notes.append(f"{several:,} requests of several rows are sent as one request per row, at one instant")
     lines = "\n".join(json.dumps(row) for row in distinct).encode()
     label = (data.label_column,) if labelled and data.task != "regression" else ()
     file = read_table_file(log.path, lines, as_text=label)

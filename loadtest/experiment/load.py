@@ -82,6 +82,8 @@ class Load(Part):
     """How much of the log to replay. If absent: up to its end."""
     speed_up: float = Field(default=1.0, ge=0.01, le=1000)
     """How many times as fast as the log; `2` halves every gap between two requests."""
+    split_rows: bool = False
+    """Of a replay: send every row of a logged request of several as a request of its own, at its instant."""
     rate: float = Field(default_factory=_mean_rate, gt=0)
     """Arrivals per second."""
     rates: Rates = ()
@@ -219,7 +221,7 @@ class Load(Part):
     @model_validator(mode="after")
     def _log_makes_rate_and_duration(self) -> Self:
         if self.replay is None:
-            for key in ("replay_from", "replay_for", "speed_up"):
+            for key in ("replay_from", "replay_for", "speed_up", "split_rows"):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(f"{key} is about a log; name it under replay")
         elif not self.phases and (own := self.model_fields_set & {"rate", "duration"}):
@@ -245,7 +247,8 @@ class Load(Part):
                 self.traffic in ("canary", "shadow"),
                 "each request is a user's, who reports one outcome",
             ),
-            "replay": (self.replay is not None, "a log says what each request sends"),
+            # of a resolved replay they are those of the log
+            "replay": (bool(self.replay and not self.phases), "a log says what each request sends"),
             "trace": (self.trace, "the ids of a trace are computed from one row"),
         }.items():
             if given:

@@ -55,6 +55,9 @@ class Target(BaseModel):
     """For `template`: the JSON of a request, such as `{"customer": {{ row }}, "k": 10}`."""
     answer: str | None = None
     """For `template`: the JSONPath (RFC 9535) of the prediction in an answer, such as `$.result.label`."""
+    scores: str | None = None
+    """For `template`: the JSONPath of the scores in an answer, such as `$.result.probabilities`. If absent:
+    what `answer` selects has them, too."""
     stable_model: str | None = None
     """The model's name on stable's server, if it is not `[model] name`."""
     candidate_model: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from loadtest.data.dataset import Dataset
@@ -14,27 +14,32 @@ from loadtest.fetch import get, post
 from loadtest.load.protocols.template import Template
 
 _TIMEOUT = 10.0
-_OPENAPI = "/openapi.json"
+_DOCUMENTS = ("/openapi.json", "/swagger.json", "/apispec_1.json")
+"""Where FastAPI, Flask-RESTX and Flasgger put it."""
 _EXCERPT = 300
+_REFUSED = (401, 403)
 
 
-def read_openapi(url: str) -> Any:
-    """The decoded OpenAPI document of a service.
+def read_openapi(url: str, headers: Mapping[str, str]) -> Any:
+    """The decoded OpenAPI document of a service, or that of Swagger 2.0.
 
     Raises:
         TargetError: there is none at the URL, which must be plain HTTP.
     """
-    answer = get(url.rstrip("/") + _OPENAPI, _TIMEOUT)
-    if answer is None:
-        raise TargetError(f"{url}: nothing answers there over plain HTTP; start the service first")
-    try:
-        if answer.status == 200:
-            return json.loads(answer.body)
-    except ValueError:
-        pass
+    said = []
+    for path in _DOCUMENTS:
+        answer = get(url.rstrip("/") + path, _TIMEOUT, headers)
+        if answer is None:
+            raise TargetError(f"{url}: nothing answers there over plain HTTP; start the service first")
+        try:
+            if answer.status == 200:
+                return json.loads(answer.body)
+        except ValueError:
+            pass
+        said.append(f"{path} (HTTP {answer.status})")
     raise TargetError(
-        f"{url}{_OPENAPI}: no OpenAPI document there (HTTP {answer.status}); "
-        "write [target] by hand (any-server.md)"
+        f"{url}: no OpenAPI document at {', '.join(said)}; if it is below another path, add that to --url, "
+        "else write [target] by hand (any-server.md)"
     )
 
 
@@ -51,18 +56,24 @@ def answers_to(target: Target, dataset: Dataset, rows: Iterable[int]) -> dict[st
     codec = Template.for_target(target, "", dataset.names, lambda _: None)
     codec.check(dataset)
     bodies = [(row, codec.body_of(dataset, row).decode()) for row in rows]
-    urls = dict.fromkeys(target.url(role) for role in ROLES)
-    return {url: [_answer(url, codec.path, row, body) for row, body in bodies] for url in urls}
+    asked: dict[str, dict[str, str]] = {}
+    for role in ROLES:
+        asked.setdefault(target.url(role), target.headers_of(role))
+    return {
+        url: [_answer(url, codec.path, row, body, headers) for row, body in bodies]
+        for url, headers in asked.items()
+    }
 
 
-def _answer(url: str, path: str, row: int, body: str) -> Any:
+def _answer(url: str, path: str, row: int, body: str, headers: Mapping[str, str]) -> Any:
     where = f"{url.rstrip('/')}{path}"
-    answer = post(where, body, _TIMEOUT)
+    answer = post(where, body, _TIMEOUT, headers)
     if answer is None:
         raise TargetError(f"{where}: no answer to row {row} within {_TIMEOUT:g} s")
     if answer.status != 200:
         said = "".join(each if each.isprintable() else " " for each in answer.body[:_EXCERPT])
-        raise TargetError(f"{where}: HTTP {answer.status} to row {row}: {said}")
+        key = "; give its key with --header 'Name: env:VARIABLE'" if answer.status in _REFUSED else ""
+        raise TargetError(f"{where}: HTTP {answer.status} to row {row}: {said}{key}")
     try:
         return json.loads(answer.body)
     except ValueError:

@@ -8,24 +8,39 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import numpy as np
 import pyarrow as pa
+from pydantic import ValidationError
 
-from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, UsageError
 from loadtest.experiment.experiment import Data, Target
+from loadtest.experiment.role import ROLES
 from loadtest.lab.service_answers import answers_to, read_openapi
+from loadtest.workflows.answer_places import (
+    Scores,
+    bare_score,
+    best_place,
+    loss,
+    no_label,
+    object_around,
+    outputs_beside,
+    scores_beside,
+    value_at,
+)
 from loadtest.workflows.new_experiment import have_decimals, read_rows, write_experiment
-from loadtest.workflows.openapi import Body, find_operation, write_body
+from loadtest.workflows.openapi import Body, write_body
+from loadtest.workflows.openapi_operation import Operation, find_operation
 
 TRIED = 50
 """On so many rows each service is tried."""
-_DEEPEST = 10
+_CLASSES = 10
+"""Whole numbers as labels are classes where there are no more of them; more may be a regression's."""
+_HALF = 0.5
 
 Say = Callable[[str], None]
 
@@ -38,6 +53,7 @@ def init_service(
     label: str | None = None,
     ignore: Sequence[str] = (),
     path: str | None = None,
+    headers: Sequence[str] = (),
     out: Path | None = None,
 ) -> Path:
     """Write an experiment that compares two services, or one with itself.
@@ -49,6 +65,7 @@ def init_service(
         label: its label column; None: ``label``.
         ignore: columns that are no features.
         path: of the operation that predicts; None: it is found.
+        headers: as ``[target] headers``.
         out: the experiment; None: the name of ``data``, with ``.toml``, here.
 
     Returns:
@@ -70,8 +87,15 @@ def init_service(
             "Name their column with --label"
         )
     kinds = {name: _kind(dataset.columns[name].type) for name in dataset.names}
-    document = read_openapi(urls[0])
-    operation = find_operation(document, path)
+    try:
+        sent = Target(stable=urls[0], candidate=urls[-1], protocol="template", headers=tuple(headers))
+    except ValidationError as error:
+        raise UsageError(
+            f"--url, --header: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+        ) from None
+    document = read_openapi(urls[0], sent.headers_of(ROLES[0]))
+    operation = find_operation(document, path, urlsplit(urls[0]).path.rstrip("/"))
+    _check_headers(operation, sent)
     body = write_body(document, operation, kinds)
     _check_cells(dataset, body)
     given = Data(
@@ -83,24 +107,25 @@ def init_service(
     dataset = Dataset.read(given)
     for note in dataset.notes:
         say(f"{data}: {note}")
-    sent = Target(
-        stable=urls[0],
-        candidate=urls[-1],
-        protocol="template",
-        path=operation.path,
-        body=body.template,
-        answer="$",
-    )
+    sent = sent.model_copy(update={"path": operation.path, "body": body.template, "answer": "$"})
     rows = range(min(TRIED, len(dataset)))
     answers = answers_to(sent, dataset, rows)
-    answer = _best(answers[urls[0]], dataset)
-    target = sent.model_copy(update={"answer": answer})
     say(f"{operation.path}: is sent {body.template}")
     if body.left_out:
         say(f"{operation.path}: not sent, as they are optional: {', '.join(body.left_out)}")
-    for url, given_back in answers.items():
-        found = [dict(_values(one)).get(answer) for one in given_back]
-        say(f"{url}: {answer} is {_quality(found, dataset)} of {len(rows)} rows")
+    place = best_place(answers[urls[0]], dataset)
+    if place is None and _may_be_regression(dataset):
+        given = given.model_copy(update={"task": "regression"})
+        dataset = Dataset.read(given)
+        place = best_place(answers[urls[0]], dataset)
+    if place is None:
+        given, target = _by_score(answers, given, sent, dataset, say)
+    else:
+        for url, given_back in answers.items():
+            found = [value_at(one, place) for one in given_back]
+            say(f"{url}: {place} is {_quality(found, dataset)} of {len(rows)} rows")
+        target = sent.model_copy(update={"answer": place})
+        given, target = _and_more(answers[urls[0]], given, target, dataset, say)
     if len(urls) == 1:
         say(f"{urls[0]} is the only service so far: it will be compared with itself")
     _write(out, given, target)
@@ -131,63 +156,84 @@ def _check_cells(dataset: Dataset, body: Body) -> None:
                 )
 
 
-def _values(answer: Any, where: str = "$", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Every value of an answer by its JSONPath."""
-    if depth > _DEEPEST:
-        return
-    if isinstance(answer, dict):
-        for name, inner in answer.items():
-            step = f".{name}" if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) else f"[{_in_quotes(name)}]"
-            yield from _values(inner, where + step, depth + 1)
-    elif isinstance(answer, list):
-        for place, inner in enumerate(answer[:TRIED]):
-            yield from _values(inner, f"{where}[{place}]", depth + 1)
-    elif answer is not None:
-        yield where, answer
+def _check_headers(operation: Operation, target: Target) -> None:
+    given = {header.partition(":")[0].lower() for header in target.headers}
+    for name in operation.headers:
+        if name.lower() not in given:
+            raise UsageError(
+                f"{operation.path}: the service requires the header {name}; give it as --header "
+                f"'{name}: env:VARIABLE'"
+            )
 
 
-def _in_quotes(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def _best(answers: Sequence[Any], dataset: Dataset) -> str:
-    """The JSONPath whose values agree best with the labels."""
-    found = [dict(_values(answer)) for answer in answers]
-    everywhere = [where for where in found[0] if all(where in one for one in found)]
-    losses = {where: _loss([one[where] for one in found], dataset) for where in everywhere}
-    best = min(losses, key=lambda where: losses[where], default=None)
-    if best is None or math.isinf(losses[best]) or (dataset.labels.dtype.kind != "f" and losses[best] == 1):
-        seen = "; ".join(f"{where} is {found[0][where]!r}" for where in everywhere[:5]) or "no value"
-        labels = ", ".join(repr(str(label)) for label in dataset.labels[:3].tolist())
-        raise DatasetError(
-            f"{dataset.path}: the service answers {seen}, the labels read {labels}; "
-            "write labels as the service answers"
-        )
-    return best
-
-
-def _loss(values: Sequence[Any], dataset: Dataset) -> float:
-    """The share of wrong labels, or the mean absolute error; infinite of what is no prediction."""
-    labels = dataset.labels[: len(values)]
+def _may_be_regression(dataset: Dataset) -> bool:
+    """Whether labels that nobody answers may be numbers that answers come near."""
+    labels = set(dataset.labels.tolist())
     try:
-        if labels.dtype.kind == "f":
-            numbers = [float(value) for value in values if isinstance(value, int | float)]
-            if len(numbers) < len(values):
-                return math.inf
-            off = np.asarray(numbers) - labels.astype(np.float64)
-            return float(np.abs(off).mean())
-        right = [label_text(value) == label for value, label in zip(values, labels.tolist(), strict=True)]
+        return dataset.labels.dtype.kind != "f" and len(labels) > _CLASSES and bool([*map(float, labels)])
     except ValueError:
-        return math.inf
-    return 1 - right.count(True) / len(right)
+        return False
+
+
+def _by_score(
+    answers: Mapping[str, Sequence[Any]], given: Data, sent: Target, dataset: Dataset, say: Say
+) -> tuple[Data, Target]:
+    """What to write where the answer is the score of one of two classes, and no label."""
+    score = bare_score(answers[sent.stable], dataset)
+    if score is None:
+        raise no_label(answers[sent.stable], dataset)
+    for url, given_back in answers.items():
+        found = [value_at(one, score.path) for one in given_back]
+        labels = [isinstance(one, int | float) and score.classes[one >= _HALF] for one in found]
+        say(
+            f"{url}: {score.path} as the score of {score.classes[1]!r} is {_quality(labels, dataset)} of "
+            f"{len(found)} rows at [data] threshold = {_HALF}; change that if the caller decides otherwise"
+        )
+    update = {"classes": score.classes, "threshold": _HALF}
+    return given.model_copy(update=update), sent.model_copy(update={"answer": score.path})
+
+
+def _and_more(
+    answers: Sequence[Any], given: Data, target: Target, dataset: Dataset, say: Say
+) -> tuple[Data, Target]:
+    """The same with what stands beside the prediction: scores of classes, further outputs of a regression."""
+    if given.task == "regression":
+        around, name = object_around(str(target.answer))
+        numbers = [
+            field.name
+            for field in dataset.columns.schema
+            if field.name not in (*given.features, given.label_column)
+            and (pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
+        ]
+        others = outputs_beside(answers, str(target.answer), numbers)
+        if not others:
+            return given, target
+        say(
+            f"{target.path}: {around} has {', '.join(others)}, too, which are columns, so [data.outputs] "
+            f"names them; gate one as in 'mae[output={others[0]}] <= stable + 5%'"
+        )
+        outputs = {name: given.label_column, **{other: other for other in others}}
+        return given.model_copy(update={"outputs": outputs}), target.model_copy(update={"answer": around})
+    scores = scores_beside(answers, str(target.answer), dataset.classes)
+    if scores is None:
+        return given, target
+    say(f"{target.path}: {_about_scores(scores, dataset)}")
+    update = {"classes": scores.classes} if scores.classes else {}
+    return given.model_copy(update=update), target.model_copy(update={"scores": scores.path})
+
+
+def _about_scores(scores: Scores, dataset: Dataset) -> str:
+    of = f", of {', '.join(scores.classes)}" if scores.classes else ""
+    known = len(dataset.classes) == 2 and (scores.classes or dataset.is_positive_last)
+    gate = "roc_auc >= stable - 0.02" if known else "log_loss <= stable + 0.05"
+    return f"scores stand at {scores.path}{of}; gate them as in '{gate}'"
 
 
 def _quality(values: Sequence[Any], dataset: Dataset) -> str:
-    loss = _loss(values, dataset)
+    lost = loss(values, dataset)
     if dataset.labels.dtype.kind == "f":
-        return f"off by {loss:.4g} on average"
-    return f"right on {1 - loss:.1%}" if math.isfinite(loss) else "no label on some"
+        return f"off by {lost:.4g} on average"
+    return f"right on {1 - lost:.1%}" if math.isfinite(lost) else "no label on some"
 
 
 def _write(out: Path, data: Data, target: Target) -> None:
@@ -199,12 +245,16 @@ def _write(out: Path, data: Data, target: Target) -> None:
             "label": data.label_column,
             **({"task": data.task} if data.task != "classification" else {}),
             "features": list(data.features),
+            **({"classes": list(data.classes)} if data.classes else {}),
+            **({"threshold": data.threshold} if data.threshold is not None else {}),
+            **({"outputs": data.outputs} if data.outputs else {}),
         },
         "target": {
             key: value
-            for key in ("protocol", "stable", "candidate", "path", "body", "answer")
+            for key in ("protocol", "stable", "candidate", "path", "body", "answer", "scores")
             if (value := getattr(target, key)) is not None
-        },
+        }
+        | ({"headers": list(target.headers)} if target.headers else {}),
         "load": {"rate": 50, "duration": "60s"},
     }
     about = "May the candidate go live? docs/any-server.md explains [target], docs/experiments.md the rest."

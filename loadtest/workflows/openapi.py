@@ -15,19 +15,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from loadtest.errors import UsageError
+from loadtest.workflows.openapi_operation import Operation, resolved
 
-_LIKELY = re.compile(r"predict|score|infer|classify|invocations", re.IGNORECASE)
 _DEEPEST = 20
-
-
-class Operation(NamedTuple):
-    """A POST that takes JSON: where it goes, and the schema of its body."""
-
-    path: str
-    schema: dict[str, Any]
 
 
 @dataclass
@@ -47,42 +40,6 @@ class Body:
     left_out: list[str] = field(default_factory=list)
     choices: dict[str, list[Any]] = field(default_factory=dict)
     required: list[str] = field(default_factory=list)
-
-
-def find_operation(document: Any, path: str | None) -> Operation:
-    """The POST that predicts: the one at ``path``, the only one, or the only one whose path says so.
-
-    Raises:
-        UsageError: there is none, or several.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    unsaid: dict[str, dict[str, Any]] = {}
-    paths = document.get("paths") if isinstance(document, dict) else None
-    if not isinstance(paths, dict):
-        raise UsageError("/openapi.json: is no OpenAPI document; write [target] body by hand (any-server.md)")
-    for name, verbs in paths.items():
-        post = verbs.get("post") if isinstance(verbs, dict) else None
-        if not isinstance(post, dict) or "{" in name:
-            continue
-        if "requestBody" not in post:
-            unsaid[name] = {}
-        content = _resolved(document, post.get("requestBody") or {}).get("content") or {}
-        for kind, about in content.items():
-            if kind.split(";")[0].strip().lower() == "application/json":
-                found[name] = about.get("schema") or {}
-    # a handler that reads the request itself, as LitServe's, says nothing of its body: JSON by name, then
-    found = found or unsaid
-    listed = ", ".join(sorted(found)) or "none"
-    if path is not None:
-        if path not in found:
-            raise UsageError(f"--path {path}: no POST there takes JSON; /openapi.json lists {listed}")
-        return Operation(path, found[path])
-    likely = [name for name in found if _LIKELY.search(name)]
-    for names in (list(found), likely):
-        if len(names) == 1:
-            return Operation(names[0], found[names[0]])
-    why = "several POSTs take JSON" if found else "no POST takes JSON"
-    raise UsageError(f"/openapi.json: {why} ({listed}); name the one that predicts with --path")
 
 
 def write_body(document: Any, operation: Operation, kinds: Mapping[str, str]) -> Body:
@@ -131,17 +88,7 @@ class _Writer:
             return self._array(schema, trail, required=required, depth=depth)
         self.fields.append(_dotted(trail))
         if (column := self._column(trail)) is not None:
-            self.used.add(column)
-            if "enum" in schema:
-                self.body.choices[column] = list(schema["enum"])
-            if not nullable:
-                self.body.required.append(column)
-            hole = f"{{{{ column({_quoted(column)}) }}}}"
-            if column.isidentifier():
-                hole = f"{{{{ row.{column} }}}}"
-            # a service takes "17" for a text only in quotes
-            text = kind == "string" and self._kinds[column] != "text"
-            return f'"{hole}"' if text else hole
+            return self._hole(column, schema, nullable=nullable)
         if "const" in schema or len(schema.get("enum") or ()) == 1:
             return json.dumps(schema["const"] if "const" in schema else schema["enum"][0])
         if not required or "default" in schema:
@@ -153,6 +100,19 @@ class _Writer:
             f"the service requires {_dotted(trail)!r}, which is no column of the evaluation set "
             f"({', '.join(self._kinds)}); rename one, or write [target] body by hand (any-server.md)"
         )
+
+    def _hole(self, column: str, schema: Mapping[str, Any], *, nullable: bool) -> str:
+        self.used.add(column)
+        if "enum" in schema:
+            self.body.choices[column] = list(schema["enum"])
+        if not nullable:
+            self.body.required.append(column)
+        hole = f"{{{{ column({_quoted(column)}) }}}}"
+        if column.isidentifier():
+            hole = f"{{{{ row.{column} }}}}"
+        # a service takes "17" for a text only in quotes
+        text = _kind(schema) == "string" and self._kinds[column] != "text"
+        return f'"{hole}"' if text else hole
 
     def _object(
         self, schema: dict[str, Any], trail: tuple[str, ...], *, required: bool, depth: int
@@ -189,11 +149,15 @@ class _Writer:
     def _array(
         self, schema: dict[str, Any], trail: tuple[str, ...], *, required: bool, depth: int
     ) -> str | None:
-        items, _ = self._plain(schema.get("items") or {})
-        if _kind(items) in ("object", "array"):
+        items, nullable = self._plain(schema.get("items") or {})
+        # of a list whose elements are not described, they are cells
+        if items and _kind(items) in ("object", "array"):
             inner = self.value(items, trail, required=required, depth=depth + 1)
             return None if inner is None else f"[{inner}]"
         self.fields.append(_dotted(trail))
+        if (column := self._column(trail)) is not None:
+            # a list per column, with an element per row
+            return f"[{self._hole(column, items, nullable=nullable)}]"
         if not required:
             self.body.left_out.append(_dotted(trail))
             return None
@@ -209,7 +173,7 @@ class _Writer:
 
     def _plain(self, schema: Any) -> tuple[dict[str, Any], bool]:
         """A schema without `$ref` and wrappers, and whether ``null`` is allowed."""
-        schema, nullable = _resolved(self._document, schema), False
+        schema, nullable = resolved(self._document, schema), False
         for _ in range(_DEEPEST):
             kinds = schema.get("type")
             if isinstance(kinds, list):
@@ -219,13 +183,13 @@ class _Writer:
             options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
             if not options:
                 return schema, nullable
-            resolved = [_resolved(self._document, option) for option in options]
-            nullable |= any(option.get("type") == "null" for option in resolved)
-            first = next((option for option in resolved if option.get("type") != "null"), {})
+            plain = [resolved(self._document, option) for option in options]
+            nullable |= any(option.get("type") == "null" for option in plain)
+            first = next((option for option in plain if option.get("type") != "null"), {})
             outside = {k: v for k, v in schema.items() if k not in ("anyOf", "oneOf", "allOf")}
             if "allOf" in schema:
-                merged = {k: v for option in resolved for k, v in (option.get("properties") or {}).items()}
-                must = [name for option in resolved for name in option.get("required") or ()]
+                merged = {k: v for option in plain for k, v in (option.get("properties") or {}).items()}
+                must = [name for option in plain for name in option.get("required") or ()]
                 first = {**first, **({"properties": merged, "required": must} if merged else {})}
             schema = {**first, **outside}
         return schema, nullable
@@ -247,26 +211,6 @@ def _kind(schema: Mapping[str, Any]) -> str:
     if "type" not in schema and not any(key in schema for key in ("enum", "const", "items", "default")):
         return "object" if not schema.get("title") or schema.get("title") == "Body" else "any"
     return str(schema.get("type", "array" if "items" in schema else "any"))
-
-
-def _resolved(document: Any, schema: Any) -> dict[str, Any]:
-    """What a schema refers to within the document."""
-    for _ in range(_DEEPEST):
-        if not isinstance(schema, dict):
-            return {}
-        where = schema.get("$ref")
-        if where is None:
-            return schema
-        if not str(where).startswith("#/"):
-            raise UsageError(f"/openapi.json: {where} is another document; write [target] body by hand")
-        target: Any = document
-        for step in str(where)[2:].split("/"):
-            step = step.replace("~1", "/").replace("~0", "~")
-            target = target.get(step) if isinstance(target, dict) else None
-        if target is None:
-            raise UsageError(f"/openapi.json: {where} is not in it; write [target] body by hand")
-        schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
-    raise UsageError("/openapi.json: a $ref leads round in a circle; write [target] body by hand")
 
 
 def _dotted(trail: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,12 +28,14 @@ from loadtest.data.request_log import RequestLog, read_log
 from loadtest.errors import DatasetError, ExperimentError, UsageError
 from loadtest.experiment.experiment import Data, Experiment, Load, Phase
 from loadtest.experiment.load import SHORTEST_PHASE
+from loadtest.experiment.units import MOST_ROWS_OF_A_REQUEST
 from loadtest.stats.regimes import regimes
 
 FOLDER = ".replay"
 MOST_PHASES = 12
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
 
 
 def resolve_replay(experiment: Experiment, results: Path) -> tuple[Experiment, tuple[str, ...]]:
@@ -69,11 +72,12 @@ def resolve_replay(experiment: Experiment, results: Path) -> tuple[Experiment, t
             "take more of the log, or lower speed_up"
         )
     in_turn = _rows_in_turn(rows, chosen, load.seed)
-    recorded = Recorded(
-        _told_apart(times, in_turn),
-        in_turn,
-        None if rows.user is None else rows.user[chosen],
+    recorded, several = _recorded(
+        times, in_turn, rows.entry[chosen], None if rows.user is None else rows.user[chosen], load
     )
+    if recorded.sizes is not None:
+        _require_several(log, experiment, int(recorded.sizes.max()))
+    times = recorded.times
     found = regimes(times, duration, SHORTEST_PHASE, MOST_PHASES)
     begins = [0.0, *(regime.end for regime in found)]
     phases = tuple(
@@ -83,12 +87,16 @@ def resolve_replay(experiment: Experiment, results: Path) -> tuple[Experiment, t
     path = _write(with_arrivals(rows.table, recorded), results)
     # all keys but those that follow from the phases
     kept = load.model_dump(exclude={"rate", "duration", "phases"})
-    resolved = Load.model_validate(kept | {"phases": phases, "replay": load.replay.absolute()})
+    of_log: dict[str, Any] = {"phases": phases, "replay": load.replay.absolute()}
+    if recorded.sizes is not None:
+        sizes, counts = np.unique(recorded.sizes, return_counts=True)
+        of_log["rows_per_request"] = dict(zip(sizes.tolist(), counts.tolist(), strict=True))
+    resolved = Load.model_validate(kept | of_log)
     return (
         experiment.model_copy(
             update={"load": resolved, "data": data.model_copy(update={"path": path})},
         ),
-        (*log.notes, *notes, *spread, _summary(log, times, duration, len(found))),
+        (*log.notes, *notes, *spread, *several, _summary(log, times, duration, len(found))),
     )
 
 
@@ -138,6 +146,51 @@ def _times(
     # where the log ends, no pause begins: a request more would have come a mean gap later
     ends = float(since[-1]) + (float(logged.max() - logged.min()) + 1e-6) / max(len(logged) - 1, 1)
     return since[kept] / load.speed_up, order[kept], min(ends, upto) / load.speed_up, notes
+
+
+def _recorded(
+    times: Floats, rows: Ints, entry: Ints, user: Ints | None, load: Load
+) -> tuple[Recorded, tuple[str, ...]]:
+    """The arrivals, and what to know of those of several rows.
+
+    Args:
+        times: of each row that is sent, ascending, shape (sent,).
+        rows: its place, shape (sent,).
+        entry: which request of the log has it, shape (sent,).
+        user: whose it is, shape (sent,).
+        load: says whether requests are split.
+    """
+    begins = np.append(True, np.diff(entry) != 0)
+    several = np.count_nonzero(np.bincount(np.cumsum(begins) - 1) > 1)
+    if load.split_rows or not several:
+        said = f"{several:,} requests of several rows are sent as one request per row, at one instant"
+        return Recorded(_told_apart(times, rows), rows, user), (said,) if several else ()
+    # a row that a request has twice is one sample: it is sent once
+    request = np.cumsum(begins) - 1
+    _, once = np.unique(np.column_stack([request, rows]), axis=0, return_index=True)
+    once.sort()
+    twice = len(rows) - len(once)
+    notes = [f"{several:,} requests have several rows, and are sent so"]
+    if twice:
+        notes.append(f"{twice:,} rows that a request has a second time are left out of it")
+    sizes = np.bincount(request[once]).astype(np.int32)
+    at = _told_apart(times[begins], np.zeros(len(sizes), dtype=np.int32))
+    return Recorded(at, rows[once], None if user is None else user[begins], sizes), tuple(notes)
+
+
+def _require_several(log: RequestLog, experiment: Experiment, most: int) -> None:
+    """Refuse requests of several rows, at ``most`` so many, where only one row fits."""
+    load = experiment.load
+    for name, given in {
+        f"traffic {load.traffic}": load.traffic in ("canary", "shadow"),
+        "trace": load.trace,
+        f"the limit of {MOST_ROWS_OF_A_REQUEST:,}": most > MOST_ROWS_OF_A_REQUEST,
+    }.items():
+        if given:
+            raise ExperimentError(
+                f"{log.path}: has requests of several rows, which do not go with {name}; set [load] "
+                "split_rows = true: each row is a request of its own then"
+            )
 
 
 def _rows_in_turn(rows: LoggedRows, chosen: NDArray[np.intp], seed: int) -> NDArray[np.int32]:

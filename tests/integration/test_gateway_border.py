@@ -47,6 +47,7 @@ def test_a_header_with_an_underscore_is_refused(gateway, header):
         gateway, b"GET /v2/echo HTTP/1.1\r\nhost: g\r\nconnection: close\r\n" + header + b"\r\n\r\n"
     )
     assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"gateway: the request is malformed: http1.unexpected_underscore" in answer
     assert (gateway.requests("stable"), gateway.requests("candidate")) == before
 
 
@@ -118,6 +119,26 @@ def test_what_could_be_read_in_two_ways_reaches_no_version(gateway, request_, st
         client.sendall(request_)
         assert client.recv(2**16).startswith(b"HTTP/1.1 " + status)
     assert (gateway.requests("stable"), gateway.requests("candidate")) == before
+
+
+@pytest.mark.parametrize(
+    ("request_", "word"),
+    [
+        (
+            b"GET /v2/..%2fmetrics HTTP/1.1\r\nhost: g\r\nx-model-version: stable\r\n",
+            b"path_normalization_failed",
+        ),
+        (b"GET /v2/echo HTTP/1.1\r\n", b"missing_host_header"),
+        (b"POST /v2/echo HTTP/1.1\r\nhost: g\r\nupgrade: websocket\r\n", b"no connection is upgraded"),
+        (b"GET /v2/echo HTTP/1.1\r\nhost: g\r\nx-model-version: vx\r\n", b"must be 'stable' or 'candidate'"),
+    ],
+)
+def test_a_refusal_says_why(gateway, request_, word):
+    connection = b"upgrade, close" if b"upgrade" in request_ else b"close"
+    answer = said(gateway, request_ + b"connection: " + connection + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'{"error":"gateway: ' in answer
+    assert word in answer
 
 
 def test_marks_in_a_trailer_are_no_headers(gateway):

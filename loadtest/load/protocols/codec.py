@@ -63,6 +63,8 @@ class Codec(ABC):
     """The keys of ``[target]`` that only some protocols take, of which this is one."""
     remedy: ClassVar[str] = "name another --protocol"
     """What to do where the server answers, but not so."""
+    scores_remedy: ClassVar[str] = "let it answer with probabilities"
+    """What to do where the answers hold no scores."""
 
     @classmethod
     def check_target(cls, target: Target) -> None:
@@ -71,7 +73,7 @@ class Codec(ABC):
         Raises:
             ExperimentError: a key is missing, too many, or not readable.
         """
-        for key in ("path", "body", "answer"):
+        for key in ("path", "body", "answer", "scores"):
             if getattr(target, key) is not None and key not in cls.takes:
                 raise ExperimentError(
                     f"[target] {key}: the protocol {cls.protocol} has its own; leave it out, or write "

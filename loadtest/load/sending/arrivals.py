@@ -125,17 +125,18 @@ def _replayed(
     """A worker's share of a log, after a random warm-up at the rate of its start."""
     rng = np.random.default_rng(shares[worker])
     early = rng.poisson(load.warmup * load.first_rate / len(shares))
-    mine = slice(worker, None, len(shares))
-    times, sent = recorded.times[mine], recorded.rows[mine]
+    mine = np.arange(worker, len(recorded), len(shares))
     users = None
     if recorded.users is not None:
         users = np.concatenate([rng.choice(recorded.users, early), recorded.users[mine]])
-    return Schedule(
-        np.concatenate([np.sort(rng.uniform(-load.warmup, 0.0, early)), times]),
-        np.concatenate([rng.integers(0, rows, early, dtype=np.int32), sent]),
-        rng.random(early + len(times)) < 0.5,
-        users,
-    )
+    at = np.concatenate([np.sort(rng.uniform(-load.warmup, 0.0, early)), recorded.times[mine]])
+    if recorded.sizes is None:
+        sent = np.concatenate([rng.integers(0, rows, early, dtype=np.int32), recorded.rows[mine]])
+        return Schedule(at, sent, rng.random(len(at)) < 0.5, users)
+    # the warm-up sends requests of the log
+    requests = np.concatenate([rng.integers(0, len(recorded), early), mine])
+    first = rng.random(len(at)) < 0.5
+    return Schedule(at, recorded.rows_of(requests), first, users, recorded.sizes[requests])
 
 
 class _Share(NamedTuple):

@@ -147,16 +147,27 @@ def _try_rows(
     count = experiment.load.most_rows
     if count == 1:
         return
-    codec.check_several(count)
-    experiment.load.check_request_sizes(len(dataset))
+    logged = experiment.load.replay is not None
+    try:
+        codec.check_several(count)
+    except ExperimentError as error:
+        if not logged:
+            raise
+        raise ExperimentError(
+            f"the log has requests of up to {count} rows: {error}; or set [load] split_rows = true"
+        ) from None
+    if not logged:
+        experiment.load.check_request_sizes(len(dataset))
     body = codec.encode_rows([codec.cells_of(dataset, row) for row in range(count)])
     try:
         codec.read_rows(send(body).content, count)
     except (TargetError, ValueError) as error:
-        raise TargetError(
-            f"{role} answers one row, and not {count} at once ({error}); make [load] rows_per_request "
-            "smaller, or leave it out"
-        ) from None
+        remedy = (
+            "set [load] split_rows = true"
+            if logged
+            else "make [load] rows_per_request smaller, or leave it out"
+        )
+        raise TargetError(f"{role} answers one row, and not {count} at once ({error}); {remedy}") from None
 
 
 def _try(codec: Codec, answer: FirstAnswer, role: Role) -> None:
@@ -168,8 +179,8 @@ def _try(codec: Codec, answer: FirstAnswer, role: Role) -> None:
             raise ExperimentError(f"{answer.url}: [data.outputs], {role}: {error}") from None
         if codec.scores is not None:
             raise ExperimentError(
-                f"{answer.url}: {role} gives no scores that can be read ({error}); let it answer with "
-                "probabilities, or gate accuracy instead"
+                f"{answer.url}: {role} gives no scores that can be read ({error}); {codec.scores_remedy}, or "
+                "gate accuracy instead"
             ) from None
         raise TargetError(
             f"{answer.url}: {role} does not answer in the protocol {codec.protocol} ({error}; it says "

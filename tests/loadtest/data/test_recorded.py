@@ -36,3 +36,17 @@ def test_another_file_has_none(tmp_path):
     assert dataset.names == ("a", "replayed_at")  # a number that somebody gave this name
     (tmp_path / "x.csv").write_text("a,label\n1,x\n")
     assert Dataset.read(Data(path=tmp_path / "x.csv")).recorded is None
+
+
+@pytest.mark.parametrize("users", [None, np.array([9, 7, 9], dtype=np.int32)])
+def test_requests_of_several_rows_keep_their_order(tmp_path, users):
+    sizes, sent = np.array([2, 1, 3], dtype=np.int32), np.array([2, 0, 1, 1, 2, 0], dtype=np.int32)
+    path = tmp_path / "x.parquet"
+    path.write_bytes(with_arrivals(ROWS, Recorded(np.array([0.0, 0.5, 0.75]), sent, users, sizes)))
+    dataset = Dataset.read(Data(path=path))
+    recorded = dataset.recorded
+    assert dataset.names == ("a",)
+    assert recorded.times.tolist() == [0.0, 0.5, 0.75]
+    assert (recorded.rows.tolist(), recorded.sizes.tolist()) == (sent.tolist(), [2, 1, 3])
+    assert recorded.rows_of(np.array([2, 0])).tolist() == [1, 2, 0, 2, 0]
+    assert (recorded.users is None) if users is None else (recorded.users.tolist() == users.tolist())

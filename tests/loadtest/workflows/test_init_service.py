@@ -44,7 +44,12 @@ def service():
         def do_POST(self):
             row = json.loads(self.rfile.read(int(self.headers["content-length"])))
             fits = isinstance(row["age"], int) and row["city"] in ("Basel", "Bern")
-            self._say(200 if fits else 422, self.server.answer(row) if fits else {"detail": "does not fit"})
+            if self.headers["x-key"] != self.server.key:
+                self._say(401, {"detail": "no key"})
+            else:
+                self._say(
+                    200 if fits else 422, self.server.answer(row) if fits else {"detail": "does not fit"}
+                )
 
         def _say(self, status, answer):
             self.send_response(status)
@@ -55,7 +60,7 @@ def service():
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.document = DOCUMENT
+        server.document, server.key = DOCUMENT, None
         server.answer = lambda row: {
             "model": "v1",
             "result": {"class label": "yes" if row["age"] > 40 else "no", "score": row["age"] / 3},
@@ -123,6 +128,65 @@ def test_without_labels_nobody_knows_which_value_is_the_prediction(service, tmp_
     with pytest.raises(DatasetError, match="Name their column with --label"):
         init_service([service.url], data, [].append, out=tmp_path / "e.toml")
     assert not (tmp_path / "e.toml").exists()
+
+
+def test_scores_beside_the_label_are_named(service, tmp_path):
+    service.answer = lambda row: {
+        "y": "yes" if row["age"] > 40 else "no",
+        "p": [1 - row["age"] / 81, row["age"] / 81],
+    }
+    said = []
+    out = init_service([service.url], rows(tmp_path), said.append, label="bought", out=tmp_path / "s.toml")
+    experiment = Experiment.load_file(str(out))
+    assert (experiment.target.answer, experiment.target.scores) == ("$.y", "$.p")
+    assert experiment.data.classes == ("no", "yes")
+    assert any("scores stand at $.p, of no, yes; gate them" in line for line in said)
+
+
+def test_a_bare_score_gets_a_threshold(service, tmp_path):
+    service.answer = lambda row: {"churn": row["age"] / 81}
+    out = init_service([service.url], rows(tmp_path), [].append, label="bought", out=tmp_path / "b.toml")
+    experiment = Experiment.load_file(str(out))
+    assert (experiment.target.answer, experiment.data.threshold) == ("$.churn", 0.5)
+    assert experiment.data.classes == ("no", "yes")
+
+
+def test_whole_numbers_that_nobody_answers_are_a_regression(service, tmp_path):
+    service.answer = lambda row: {"price": row["age"] * 1000.5, "income": 1}
+    data = rows(tmp_path, label=lambda age: age * 1000)
+    out = init_service([service.url], data, [].append, label="bought", out=tmp_path / "w.toml")
+    written = tomllib.loads(out.read_text())
+    assert (written["target"]["answer"], written["data"]["task"]) == ("$.price", "regression")
+
+
+def test_further_outputs_that_are_columns(service, tmp_path):
+    service.answer = lambda row: {"out": {"price": row["age"] / 3, "days": row["age"] * 2}}
+    data = tmp_path / "o.csv"
+    data.write_text("age,city,bought,days\n" + "".join(f"{a},Bern,{a / 3 + 0.1},{a * 2}\n" for a in range(9)))
+    out = init_service([service.url], data, [].append, label="bought", out=tmp_path / "o.toml")
+    experiment = Experiment.load_file(str(out))
+    assert experiment.target.answer == "$.out"
+    assert experiment.data.outputs == {"price": "bought", "days": "days"}
+
+
+def test_a_key_in_a_header(service, tmp_path, monkeypatch):
+    service.key = "sesame"
+    out = tmp_path / "k.toml"
+    with pytest.raises(TargetError, match=r"HTTP 401 to row 0: .*--header 'Name: env:VARIABLE'"):
+        init_service([service.url], rows(tmp_path), [].append, label="bought", out=out)
+    monkeypatch.setenv("SHOP_KEY", "sesame")
+    headers = ["x-key: env:SHOP_KEY"]
+    init_service([service.url], rows(tmp_path), [].append, label="bought", headers=headers, out=out)
+    assert tomllib.loads(out.read_text())["target"]["headers"] == headers
+    with pytest.raises(UsageError, match="--header: the header x-key looks like a secret"):
+        init_service(
+            [service.url],
+            rows(tmp_path),
+            [].append,
+            label="bought",
+            headers=["x-key: sesame"],
+            out=tmp_path / "n.toml",
+        )
 
 
 def test_labels_that_no_answer_equals(service, tmp_path):

@@ -1,7 +1,8 @@
 import pytest
 
 from loadtest.errors import UsageError
-from loadtest.workflows.openapi import Operation, find_operation, write_body
+from loadtest.workflows.openapi import write_body
+from loadtest.workflows.openapi_operation import Operation, find_operation
 
 KINDS = {"age": "number", "income": "number", "city": "text", "member": "bool"}
 
@@ -79,6 +80,18 @@ NUMBERS = {"type": "array", "items": {"type": "number"}}
             {"type": "array", "items": {"properties": {"age": {"type": "integer"}}, "required": ["age"]}},
             '[{"age": {{ row.age }}}]',
         ),
+        # a list per column; elements that nobody describes
+        (
+            {
+                "properties": {
+                    "age": {"type": "array", "items": {"type": "integer"}},
+                    "ci-ty": {"type": "array", "items": {"type": "string"}},
+                },
+                "required": ["age", "ci-ty"],
+            },
+            '{"age": [{{ row.age }}], "ci-ty": [{{ row.city }}]}',
+        ),
+        ({"properties": {"x": {"type": "array", "items": {}}}, "required": ["x"]}, '{"x": {{ cells }}}'),
         # dict[str, float], and a body that says nothing
         ({"type": "object", "additionalProperties": {"type": "number"}}, "{{ row }}"),
         ({}, "{{ row }}"),
@@ -150,39 +163,3 @@ def test_what_cannot_be_filled(schema, message):
     with pytest.raises(UsageError, match=message) as error:
         body_of(schema, Loop={"$ref": "#/components/schemas/Loop"}, Tree=tree)
     assert "\n" not in str(error.value)
-
-
-def posts(*paths, body=True):
-    content = {"requestBody": {"content": {"application/json": {"schema": {}}}}} if body else {}
-    return {"paths": {path: {"post": content} for path in paths}}
-
-
-@pytest.mark.parametrize(
-    ("document", "path", "found"),
-    [
-        (posts("/a"), None, "/a"),
-        (posts("/a", "/b"), "/b", "/b"),
-        # the one whose name says that it predicts
-        (posts("/feedback", "/v1/predict"), None, "/v1/predict"),
-        # LitServe 0.2: its handler reads the request itself
-        (posts("/predict", body=False), None, "/predict"),
-    ],
-)
-def test_the_operation_that_predicts(document, path, found):
-    assert find_operation(document, path).path == found
-
-
-@pytest.mark.parametrize(
-    ("document", "path", "message"),
-    [
-        (posts("/a", "/b"), None, r"several POSTs take JSON \(/a, /b\); .*--path"),
-        (posts("/a"), "/b", "--path /b: no POST there takes JSON; /openapi.json lists /a"),
-        # a place in the path is nothing that a template fills
-        (posts("/models/{name}"), None, "no POST takes JSON"),
-        ([], None, "is no OpenAPI document"),
-        ({"swagger": "2.0"}, None, "is no OpenAPI document"),
-    ],
-)
-def test_no_operation(document, path, message):
-    with pytest.raises(UsageError, match=message):
-        find_operation(document, path)

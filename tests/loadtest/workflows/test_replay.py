@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ExperimentError
-from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.experiment import Experiment, Load
 from loadtest.workflows.replay import resolve_replay
 
 CSV = "a,b,label\n" + "".join(f"{i},{i * i},{'xy'[i % 2]}\n" for i in range(10))
@@ -68,9 +68,9 @@ def test_cells_by_position_get_the_names_of_the_evaluation_set(tmp_path):
     _, dataset, notes = replayed(tmp_path, bodies([1, 2.5], [[3, 4], [5, 6]]))
     assert dataset.columns.to_pydict() == {"a": [1, 3, 5], "b": [2.5, 4, 6]}
     assert "rows.csv names the columns, its rows are not used" in notes
-    assert "30 requests of several rows are sent as one request per row" in notes
-    assert len(dataset.recorded) == 90
-    assert dataset.recorded.times[1] == dataset.recorded.times[2]
+    assert "30 requests have several rows, and are sent so" in notes
+    assert dataset.recorded.sizes.tolist() == [1, 2] * 30
+    assert dataset.recorded.rows.tolist() == [0, 1, 2] * 30
 
 
 def test_cells_by_position_have_names_without_one(tmp_path):
@@ -169,10 +169,51 @@ def test_what_does_not_go_together_is_refused(tmp_path, lines, load, own, error)
     assert not (tmp_path / "results").exists()
 
 
-def test_a_row_that_one_request_has_twice_is_two_samples_that_can_be_told_apart(tmp_path):
+def test_a_row_that_one_split_request_has_twice_is_two_samples_that_can_be_told_apart(tmp_path):
     twice = [{"time": i // 2, "body": [[1, 2], [3, 4], [1, 2]]} for i in range(40)]
-    _, dataset, _ = replayed(tmp_path, twice)
+    _, dataset, notes = replayed(tmp_path, twice, split_rows=True)
+    assert "40 requests of several rows are sent as one request per row" in notes
     recorded = dataset.recorded
     assert len(set(zip(recorded.times.tolist(), recorded.rows.tolist(), strict=True))) == len(recorded) == 120
     assert recorded.times == pytest.approx(np.sort(recorded.times))
     assert np.bincount(recorded.rows).tolist() == [80, 40]
+
+
+def test_requests_of_several_rows_are_sent_as_logged(tmp_path):
+    lines = [
+        # in the order of the log, also of two at one instant; a row that a request has twice is sent once
+        {
+            "time": i // 2 / 2 + 0.25,
+            "body": [[3, 4], [1, 2], [3, 4]] if i % 2 else [[5, 6]],
+            "user": str(i % 3),
+        }
+        for i in range(80)
+    ]
+    experiment, dataset, notes = replayed(tmp_path, lines)
+    recorded = dataset.recorded
+    assert recorded.sizes.tolist() == [1, 2] * 40
+    assert [dataset.columns["a"][int(row)].as_py() for row in recorded.rows] == [5, 3, 1] * 40
+    assert len(set(recorded.times.tolist())) == 80
+    assert recorded.times == pytest.approx(np.repeat(np.arange(40) / 2, 2), abs=1e-8)
+    assert (recorded.users[:-3] == recorded.users[3:]).all()
+    assert "40 rows that a request has a second time are left out of it" in notes
+    assert "replays 80 requests" in notes
+    assert experiment.load.rows_per_request == ((1, 40.0), (2, 40.0))
+    again = Experiment.parse(tomllib.loads(experiment.to_toml()), "stored")
+    assert again == experiment
+
+
+@pytest.mark.parametrize(
+    ("load", "name"), [({"traffic": "canary"}, "traffic canary"), ({"trace": True}, "trace")]
+)
+def test_several_rows_where_one_fits_need_to_be_split(tmp_path, load, name):
+    lines = bodies([[1, 2], [3, 4]])
+    with pytest.raises(ExperimentError, match=f"several rows, which do not go with {name}; .*split_rows"):
+        replayed(tmp_path, lines, **load)
+    _, dataset, _ = replayed(tmp_path, lines, split_rows=True, **load)
+    assert dataset.recorded.sizes is None
+
+
+def test_only_a_log_is_split():
+    with pytest.raises(ValueError, match="split_rows is about a log"):
+        Load(split_rows=True)

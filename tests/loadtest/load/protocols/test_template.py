@@ -8,6 +8,7 @@ from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ExperimentError
 from loadtest.experiment.experiment import Data, Target
 from loadtest.load.protocols import PROTOCOLS
+from loadtest.load.protocols.class_scores import ClassScores
 from loadtest.load.protocols.ranked_items import NoAnswer
 from loadtest.load.protocols.template import Template
 
@@ -76,6 +77,7 @@ def test_the_page_has_forms():
         ({"answer": "label"}, "'label' is not a JSONPath of RFC 9535"),
         ({"answer": ""}, "'' is not a JSONPath"),
         ({"answer": "$.a["}, "is not a JSONPath"),
+        ({"scores": "p"}, r"\[target\] scores 'p' is not a JSONPath"),
     ],
 )
 def test_what_is_no_template(keys, message):
@@ -145,3 +147,55 @@ def test_a_gap_cannot_be_part_of_a_text(tmp_path):
     Template(body='{"c": {{ row.city }}, "a": "{{ row.age }}"}', columns=dataset.names).check(dataset)
     with pytest.raises(DatasetError, match=r"'city' has missing cells, .* take the quotes"):
         Template(body='{"c": "{{ row.city }}"}', columns=dataset.names).check(dataset)
+
+
+def scoring(answer, scores="", classes=("no", "yes"), **keys):
+    reader = ClassScores.of(classes, named=True)
+    return Template(answer=answer, scores_at=scores, scores=reader, **keys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "scores", "body", "read"),
+    [
+        # beside the label: one per class, under their names, as scikit-learn nests them, the positive one's
+        ("$.y", "$.p", '{"y": "yes", "p": [0.25, 0.75]}', ("yes", (0.25, 0.75))),
+        ("$.y", "$.p", '{"y": "yes", "p": {"yes": 0.75, "no": 0.25}}', ("yes", (0.25, 0.75))),
+        ("$.y[0]", "$.p", '{"y": ["yes"], "p": [[0.25, 0.75]]}', ("yes", (0.25, 0.75))),
+        ("$.y", "$.p", '{"y": "no", "p": 0.75}', ("no", (0.75,))),
+        # a whole number is a score where the path says so
+        ("$.y", "$.p", '{"y": "yes", "p": 1}', ("yes", (1.0,))),
+        # a list of names and scores
+        (
+            "$[0].l",
+            "$[?@.l == 'yes'].s",
+            '[{"l": "no", "s": 0.75}, {"l": "yes", "s": 0.25}]',
+            ("no", (0.25,)),
+        ),
+        # both where the answer is
+        ("$.r", "", '{"r": {"label": "no", "probability": 0.75}}', ("no", (0.75,))),
+        ("$.p", "", '{"p": 0.75}', ("yes", (0.75,))),
+    ],
+)
+def test_scores_stand_where_a_path_says(answer, scores, body, read):
+    assert scoring(answer, scores).read(body.encode()) == read
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [("$.q", r"\$\.q selects nothing"), ("$.r", "3 scores where 2"), ("$.y", "'yes' is no score")],
+)
+def test_what_is_no_score(scores, message):
+    with pytest.raises(ValueError, match=message):
+        scoring("$.y", scores).read(b'{"y": "yes", "r": [0.1, 0.2, 0.7]}')
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"y": ["no", "yes"], "p": [[0.75, 0.25], [0.25, 0.75]]}', '{"y": ["no", "yes"], "p": [0.25, 0.75]}'],
+)
+def test_scores_of_several_rows(body):
+    read = scoring("$.y[*]", "$.p").read_rows(body.encode(), 2)
+    assert [label for label, _ in read] == ["no", "yes"]
+    assert [scores[-1] for _, scores in read] == [0.25, 0.75]
+    with pytest.raises(ValueError, match="do not select one value per row each"):
+        scoring("$.y[*]", "$.y[0]").read_rows(body.encode(), 2)

@@ -143,6 +143,24 @@ def test_a_replay_sends_the_log_to_the_instant(workers):
     assert all(-2 <= at < 0 and 0 <= row < 50 for at, row, _ in warmup)
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_replay_sends_requests_of_several_rows_as_logged(workers):
+    sizes = np.random.default_rng(5).integers(1, 9, 6_000, dtype=np.int32)
+    rows = np.random.default_rng(6).integers(0, 50, sizes.sum(), dtype=np.int32)
+    logged = Recorded(LOGGED.times, rows, LOGGED.users, sizes)
+    groups = [tuple(group.tolist()) for group in np.split(rows, np.cumsum(sizes)[:-1])]
+    drawn = [draw(REPLAY, 50, worker, workers, logged) for worker in range(workers)]
+    sent = sorted(
+        (at, group, user)
+        for s in drawn
+        for at, group, user in zip(s.scheduled_at, s.groups, s.user, strict=True)
+    )
+    assert [one for one in sent if one[0] >= 0] == list(zip(LOGGED.times, groups, LOGGED.users, strict=True))
+    # the warm-up sends requests of the log
+    assert {group for at, group, _ in sent if at < 0} <= set(groups)
+    assert len([at for at, *_ in sent if at < 0]) > 300
+
+
 def test_a_replay_needs_a_log():
     with pytest.raises(ExperimentError, match="by loadproof compare alone"):
         draw(REPLAY, 50)

@@ -1,0 +1,139 @@
+"""Which operation of an OpenAPI document predicts, and the schema of its body; pure. Also of Swagger 2.0."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from loadtest.errors import UsageError
+
+_LIKELY = re.compile(r"predict|score|infer|classify|invocations", re.IGNORECASE)
+_OTHERWISE = re.compile(r"batch|bulk|many|file|csv|upload|image|proba|explain|feedback", re.IGNORECASE)
+_DEEPEST = 20
+_BY_HAND = "write [target] body by hand (any-server.md)"
+
+
+class Operation(NamedTuple):
+    """A POST that takes JSON: where it goes, the schema of its body, and the headers that it requires."""
+
+    path: str
+    schema: dict[str, Any]
+    headers: tuple[str, ...] = ()
+
+
+def find_operation(document: Any, path: str | None, below: str = "") -> Operation:
+    """The POST that predicts: the one at ``path``, the only one, or the only one whose path says so.
+
+    Args:
+        document: decoded.
+        path: which was named; None: it is found.
+        below: the path of the service's URL, which Swagger 2.0 has as its ``basePath``, too.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    paths = document.get("paths") if isinstance(document, dict) else None
+    if not isinstance(paths, dict):
+        raise UsageError(f"/openapi.json: is no OpenAPI document; {_BY_HAND}")
+    base = str(document.get("basePath") or "").rstrip("/").removeprefix(below)
+    found: dict[str, Operation] = {}
+    unsaid: dict[str, Operation] = {}
+    others: list[str] = []
+    for below, verbs in paths.items():
+        if not isinstance(verbs, dict):
+            continue
+        name = base + below
+        for verb in ("post", "put", "get"):
+            if isinstance(about := verbs.get(verb), dict):
+                read = _Read(document, verbs, about)
+                if verb == "post" and "{" not in name and read.schema is not None:
+                    found[name] = Operation(name, read.schema, read.required("header"))
+                elif verb == "post" and "{" not in name and read.says_nothing:
+                    unsaid[name] = Operation(name, {}, read.required("header"))
+                elif _LIKELY.search(name):
+                    others.append(f"{verb.upper()} {name} takes {read.instead}")
+    # a handler that reads the request itself, as LitServe's, says nothing of its body: JSON by name, then
+    found = found or unsaid
+    listed = ", ".join(sorted(found)) or "none"
+    if path is not None:
+        if path not in found:
+            raise UsageError(f"--path {path}: no POST there takes JSON; /openapi.json lists {listed}")
+        return found[path]
+    likely = [name for name in found if _LIKELY.search(name)]
+    for names in (list(found), likely, [name for name in likely if not _OTHERWISE.search(name)]):
+        if len(names) == 1:
+            return found[names[0]]
+    if found:
+        raise UsageError(
+            f"/openapi.json: several POSTs take JSON ({listed}); name the one that predicts with --path"
+        )
+    if others:
+        raise UsageError(
+            f"/openapi.json: no POST takes JSON, and nothing else can be sent ({'; '.join(others[:3])}); add "
+            "a POST that takes JSON to the service"
+        )
+    raise UsageError(f"/openapi.json: no POST takes JSON; {_BY_HAND}")
+
+
+class _Read:
+    """What an operation takes."""
+
+    def __init__(self, document: Any, verbs: dict[str, Any], about: dict[str, Any]) -> None:
+        listed = [*(verbs.get("parameters") or ()), *(about.get("parameters") or ())]
+        self._parameters = [resolved(document, one) for one in listed]
+        self._content = resolved(document, about.get("requestBody") or {}).get("content") or {}
+        self.says_nothing = "requestBody" not in about and not self._named("query", "path", "formData")
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """Of the JSON in its body; None: it takes none."""
+        for kind, about in self._content.items():
+            if kind.split(";")[0].strip().lower() == "application/json":
+                return dict(about.get("schema") or {})
+        bodies = (one for one in self._parameters if one.get("in") == "body")  # Swagger 2.0
+        return next((dict(one.get("schema") or {}) for one in bodies), None)
+
+    def required(self, place: str) -> tuple[str, ...]:
+        return tuple(name for name, must in self._named(place).items() if must)
+
+    @property
+    def instead(self) -> str:
+        """What it takes where it takes no JSON, in words."""
+        if names := self._named("path"):
+            return f"{', '.join(names)} in its path"
+        if names := self._named("query"):
+            return f"query parameters: {', '.join(names)}"
+        if self._named("formData") or any("form" in kind for kind in self._content):
+            return "form data"
+        return ", ".join(self._content) or "nothing"
+
+    def _named(self, *places: str) -> dict[str, bool]:
+        return {
+            str(one.get("name")): bool(one.get("required"))
+            for one in self._parameters
+            if one.get("in") in places
+        }
+
+
+def resolved(document: Any, schema: Any) -> dict[str, Any]:
+    """What a schema refers to within the document.
+
+    Raises:
+        UsageError: it refers to what is not there, or elsewhere, or to itself.
+    """
+    for _ in range(_DEEPEST):
+        if not isinstance(schema, dict):
+            return {}
+        where = schema.get("$ref")
+        if where is None:
+            return schema
+        if not str(where).startswith("#/"):
+            raise UsageError(f"/openapi.json: {where} is another document; write [target] body by hand")
+        target: Any = document
+        for step in str(where)[2:].split("/"):
+            step = step.replace("~1", "/").replace("~0", "~")
+            target = target.get(step) if isinstance(target, dict) else None
+        if target is None:
+            raise UsageError(f"/openapi.json: {where} is not in it; write [target] body by hand")
+        schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+    raise UsageError("/openapi.json: a $ref leads round in a circle; write [target] body by hand")

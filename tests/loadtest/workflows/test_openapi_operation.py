@@ -1,0 +1,83 @@
+import pytest
+
+from loadtest.errors import UsageError
+from loadtest.workflows.openapi_operation import find_operation
+
+
+def posts(*paths, body=True):
+    content = {"requestBody": {"content": {"application/json": {"schema": {}}}}} if body else {}
+    return {"paths": {path: {"post": content} for path in paths}}
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "found"),
+    [
+        (posts("/a"), None, "/a"),
+        (posts("/a", "/b"), "/b", "/b"),
+        # the one whose name says that it predicts
+        (posts("/feedback", "/v1/predict"), None, "/v1/predict"),
+        # one row and not a file of them
+        (posts("/predict", "/predict/batch", "/predict_csv"), None, "/predict"),
+        # Swagger 2.0, as Flask-RESTX and Flasgger write it
+        (
+            {
+                "swagger": "2.0",
+                "basePath": "/api/",
+                "paths": {"/predict": {"post": {"parameters": [{"in": "body", "schema": {}}]}}},
+            },
+            None,
+            "/api/predict",
+        ),
+        # LitServe 0.2: its handler reads the request itself
+        (posts("/predict", body=False), None, "/predict"),
+    ],
+)
+def test_the_operation_that_predicts(document, path, found):
+    assert find_operation(document, path).path == found
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "message"),
+    [
+        (posts("/a", "/b"), None, r"several POSTs take JSON \(/a, /b\); .*--path"),
+        (posts("/a"), "/b", "--path /b: no POST there takes JSON; /openapi.json lists /a"),
+        # a place in the path is nothing that a template fills
+        (posts("/models/{name}"), None, "no POST takes JSON"),
+        # what is asked otherwise is named
+        (
+            {"paths": {"/predict": {"post": {"parameters": [{"in": "query", "name": "sl"}]}}}},
+            None,
+            "no POST takes JSON, and .*POST /predict takes query parameters: sl",
+        ),
+        (
+            {"paths": {"/predict": {"post": {"requestBody": {"content": {"multipart/form-data": {}}}}}}},
+            None,
+            "POST /predict takes form data",
+        ),
+        (
+            {"paths": {"/predict/{n}": {"get": {"parameters": [{"in": "path", "name": "n"}]}}}},
+            None,
+            "GET /predict/{n} takes n in its path",
+        ),
+        ([], None, "is no OpenAPI document"),
+        ({"swagger": "2.0"}, None, "is no OpenAPI document"),
+    ],
+)
+def test_no_operation(document, path, message):
+    with pytest.raises(UsageError, match=message):
+        find_operation(document, path)
+
+
+def test_headers_that_it_requires():
+    document = posts("/a")
+    document["paths"]["/a"]["post"]["parameters"] = [
+        {"in": "header", "name": "x-key", "required": True},
+        {"in": "header", "name": "x-fields"},
+    ]
+    assert find_operation(document, None).headers == ("x-key",)
+
+
+def test_a_base_path_that_the_url_has():
+    document = {"basePath": "/api", **posts("/predict")}
+    assert find_operation(document, None).path == "/api/predict"
+    assert find_operation(document, None, "/api").path == "/predict"
