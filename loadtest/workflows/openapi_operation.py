@@ -10,6 +10,8 @@ from loadtest.errors import UsageError
 _LIKELY = re.compile(r"predict|score|infer|classify|invocations", re.IGNORECASE)
 _OTHERWISE = re.compile(r"batch|bulk|many|file|csv|upload|image|proba|explain|feedback", re.IGNORECASE)
 _DEEPEST = 20
+_IGNORED = ("accept", "content-type", "authorization")
+"""No parameters, as the specification has it, whatever a document says."""
 _BY_HAND = "write [target] body by hand (any-server.md)"
 
 
@@ -111,7 +113,7 @@ class _Read:
         return {
             str(one.get("name")): bool(one.get("required"))
             for one in self._parameters
-            if one.get("in") in places
+            if one.get("in") in places and str(one.get("name")).lower() not in _IGNORED
         }
 
 

@@ -10,7 +10,7 @@ from loadtest.errors import UsageError
         ({}, "init takes the model's folder, or --url of a service"),
         ({"folder": "models", "url": ["http://a"]}, "one of them"),
         ({"url": ["http://a"]}, "--url needs --data"),
-        ({"folder": "models", "path": "/score"}, "it goes with --url"),
+        ({"folder": "models", "path": "/score"}, "they go with --url"),
     ],
 )
 def test_which_options_go_together(given, message):

@@ -169,6 +169,16 @@ def test_further_outputs_that_are_columns(service, tmp_path):
     assert experiment.data.outputs == {"price": "bought", "days": "days"}
 
 
+def test_a_header_that_the_document_requires(service, tmp_path):
+    post = DOCUMENT["paths"]["/score"]["post"]
+    key = {"in": "header", "name": "X-Key", "required": True}
+    service.document = {"paths": {"/score": {"post": {**post, "parameters": [key]}}}}
+    with pytest.raises(
+        UsageError, match="/score: the service requires the header X-Key; give it as --header"
+    ):
+        init_service([service.url], rows(tmp_path), [].append, label="bought", out=tmp_path / "h.toml")
+
+
 def test_a_key_in_a_header(service, tmp_path, monkeypatch):
     service.key = "sesame"
     out = tmp_path / "k.toml"

@@ -73,6 +73,8 @@ def test_headers_that_it_requires():
     document["paths"]["/a"]["post"]["parameters"] = [
         {"in": "header", "name": "x-key", "required": True},
         {"in": "header", "name": "x-fields"},
+        # by the specification no parameters
+        {"in": "header", "name": "Content-Type", "required": True},
     ]
     assert find_operation(document, None).headers == ("x-key",)
 

@@ -149,12 +149,13 @@ def test_a_version_without_scores_is_named_with_what_to_gate_instead(server, gat
         ask_target(experiment, server.url, replace(DATASET, labels=np.array(["0", "1"])))
 
 
-def at_urls(server, protocol):
+def at_urls(server, protocol, **keys):
     target = {
         "stable": server.url,
         "candidate": server.url,
         "protocol": protocol,
         "headers": ["X-Team: shop"],
+        **keys,
     }
     raw = EXPERIMENT.model_dump() | {"target": target, "gates": ["p99 <= 1s"]}
     return Experiment.parse(raw, "test")
@@ -190,6 +191,26 @@ def test_servers_must_answer_as_many_rows_as_a_request_has(server, rows, said, e
         ask_target(experiment, "", SEVERAL)
     asked = [b'{"instances":[[1.0]]}', b'{"instances":[[1.0],[1.0]]}'][: 2 if rows == 2 else 1]
     assert [body for _, _, body in server.asked][: len(asked)] == asked
+
+
+@pytest.mark.parametrize(
+    ("protocol", "error", "says"),
+    [
+        # as many as there are, which a log may send at once, and this server does not answer
+        ({"protocol": "kserve-v1"}, TargetError, "not 3 at once .*; set .load. split_rows = true"),
+        (
+            {"protocol": "template", "path": "/p", "body": "{{ row }}", "answer": "$.predictions[0]"},
+            ExperimentError,
+            "the log has requests of up to 3 rows: .*write {{ rows }} .*; or set .load. split_rows",
+        ),
+    ],
+)
+def test_a_log_of_requests_that_a_server_does_not_take_may_be_split(server, protocol, error, says):
+    server.predicts = b'{"predictions": [1]}'
+    experiment = at_urls(server, **protocol)
+    load = experiment.load.model_copy(update={"rows_per_request": ((3, 1.0),), "replay": Path("log")})
+    with pytest.raises(error, match=says):
+        ask_target(experiment.model_copy(update={"load": load}), "", SEVERAL)
 
 
 def test_servers_of_another_protocol(server):
