@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.base import is_classifier, is_regressor
 
+_LIBRARIES = ("sklearn", "xgboost", "lightgbm", "catboost")
+"""Whose classes run without the package that the object comes from."""
 _DEEPEST = 3
 _MOST = 500
 
@@ -33,7 +35,7 @@ def estimators_in(model: Any, seen: set[int] | None = None) -> Iterator[Any]:
 
 
 def inner_estimator(model: Any) -> tuple[str, Any] | None:
-    """The nearest fitted classifier or regressor that an object carries, as AutoML libraries' own classes do.
+    """The nearest fitted classifier or regressor of a known library among what an object carries.
 
     Returns:
         The attributes that lead to it, such as ``model.estimator``, and it; None: there is none.
@@ -47,7 +49,7 @@ def inner_estimator(model: Any) -> tuple[str, Any] | None:
                     seen.add(id(part))
                     found.append((f"{path}.{name}".lstrip("."), part))
         for path, part in found:
-            if isinstance(part, BaseEstimator) and _predicts(part):
+            if type(part).__module__.partition(".")[0] in _LIBRARIES and _predicts(part):
                 return path, part
         level = [(path, part) for path, part in found if hasattr(part, "__dict__")]
     return None

@@ -41,6 +41,24 @@ def test_scores_of_two_classes_need_to_know_which_one_is_a_hit(gate, labels, say
         check(gate, labels)
 
 
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        # read as a slice, and meant as an argument
+        ("agreement[score=0.01] >= 99%", r"no column 'score'; did you mean \[scores=0.01\]\?"),
+        ("agreement[scores=0.01] >= 99%", None),
+        # of answers that are no lists, what needs no labels either
+        ("agreement@3 >= 99%", r"is for rankings; .*, or gate agreement >= 99.5%"),
+    ],
+)
+def test_gates_on_both_versions_answers(gate, says):
+    if says is None:
+        check(gate, ["0", "1"])
+        return
+    with pytest.raises(GateError, match=says):
+        check(gate, ["0", "1"])
+
+
 @pytest.mark.parametrize("labels", [["0", "1"], ["False", "True"], ["0.0", "1.0"], ["false", "true"]])
 def test_labels_that_say_so(labels):
     check("precision >= 0.5", labels)

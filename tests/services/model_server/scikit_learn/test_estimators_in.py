@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression
 
@@ -21,6 +21,13 @@ class Wrapper:
     @property
     def estimator(self):
         return self._model
+
+
+class Own(ClassifierMixin, BaseEstimator):
+    n_features_in_ = 3
+
+    def __init__(self, estimator=None):
+        self.estimator = estimator
 
 
 class Search(BaseEstimator):
@@ -52,6 +59,8 @@ class Search(BaseEstimator):
         # the nearest one
         (Search(Wrapper(FITTED), best_=FITTED), "best_"),
         (Search(_kept=FITTED), "_kept"),
+        # FLAML's AutoML keeps its own kind of classifier, which needs FLAML, around the library's
+        (Search(Own(FITTED)), "model.estimator"),
         # it was never fitted, or is a class, or there is nothing
         (Search(Wrapper(DummyClassifier()), kind=DummyClassifier), None),
         (Search(), None),
