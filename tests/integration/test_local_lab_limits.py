@@ -30,16 +30,16 @@ def limits():
     limits.remove()
 
 
-def joined(limits, process):
-    """Wait until the launcher is inside, which takes it some milliseconds."""
-    eventually(lambda: limits.cpus(process.pid) is not None)
+def joined(process):
+    """Wait until the launcher is inside of all its cgroups, and has become what it launches."""
+    eventually(lambda: Path(f"/proc/{process.pid}/comm").read_text() != "sh\n")
 
 
 def test_a_busy_loop_gets_no_more_than_the_share_that_is_reported(limits):
     process = subprocess.Popen(
         limits.command([sys.executable, "-c", BUSY]), stdout=subprocess.PIPE, text=True
     )
-    joined(limits, process)
+    joined(process)
     assert limits.cpus(process.pid) == 0.25
     used, seconds = json.loads(process.communicate(timeout=HUNG)[0])
     usage = limits.cpu_usage()
@@ -64,7 +64,7 @@ def test_a_process_is_inside_before_its_first_instruction(limits):
 
 def test_memory_is_limited_where_the_kernel_says_so(limits):
     with subprocess.Popen(limits.command(["sleep", "300"])) as idle:
-        joined(limits, idle)
+        joined(idle)
         memory = limits.memory(idle.pid)
         idle.kill()
     if memory is None:
@@ -79,7 +79,7 @@ def test_nothing_of_a_limit_remains_even_when_something_runs_inside():
     if not isinstance(limits, Cgroup):
         pytest.skip("no cgroup can be made on this machine")
     with subprocess.Popen(limits.command(["sleep", "300"]), start_new_session=True) as forgotten:
-        joined(limits, forgotten)
+        joined(forgotten)
         limits.remove()
         assert forgotten.wait(timeout=HUNG) == -9
     assert not any(folder.exists() for folder in limits.folders)
