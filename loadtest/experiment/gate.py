@@ -38,6 +38,7 @@ _PATTERN = re.compile(
     rf"(?:(stable)\s*(?:([+-])\s*{_QUANTITY})?|{_QUANTITY})\s*",
     re.DOTALL,
 )
+_FACTOR = r"stable\s*\*\s*(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*\*\s*stable"
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ class Gate:
         text = _tidy(text)
         match = _PATTERN.fullmatch(text)
         if not match:
-            raise GateError(f"gate {text!r} does not parse; {_hint(text)}")
+            raise GateError(f"gate {text!r} does not parse; {_hint(text, table)}")
         name, rank, brackets, operator, stable, sign, margin, margin_unit, bound, bound_unit = match.groups()
         unit, written = margin_unit or bound_unit or "", margin or bound
         metric, rank = metric_name(name, rank)
@@ -210,16 +211,24 @@ def _tidy(text: str) -> str:
     return f"{before}{text[first : last + 1]}{' ' if text[last + 1 : last + 2].isspace() else ''}{after}"
 
 
-def _hint(text: str) -> str:
-    """What to write instead of what is no gate."""
-    if quantile := re.match(r"p(\d\d)\.(\d+)", text):
-        return f"the quantile {quantile[1]}.{quantile[2]}% is written p{quantile[1]}{quantile[2]}"
-    if factor := re.search(r"stable\s*\*\s*(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*\*\s*stable", text):
-        change = (float(factor[1] or factor[2]) - 1) * 100
-        return f"a share of stable's value is written 'stable {'-' if change < 0 else '+'} {abs(change):g}%'"
-    if operator := re.search(r"(?<![<>=])([<>])(?!=)", text):
-        return f"{operator[1]!r} is written '{operator[1]}='"
-    return "write for example 'p95 <= stable + 10%' or 'p99 <= 200ms'"
+def _hint(text: str, table: Mapping[str, Metric]) -> str:
+    """What to write instead of what is no gate, tried before it is advised."""
+    meant = re.sub(r"^p(\d\d)\.(\d+)", r"p\1\2", text)
+    meant = re.sub(_FACTOR, _change, meant)
+    meant = re.sub(r"(?<![<>=])([<>])(?!=)", r"\1=", meant)
+    if meant == text or not _PATTERN.fullmatch(meant):
+        return "write for example 'p95 <= stable + 10%' or 'p99 <= 200ms'"
+    try:
+        Gate.parse(meant, table)
+    except GateError as error:
+        return f"its form is {meant!r}, and {str(error).partition(': ')[2]}"
+    return f"write {meant!r}"
+
+
+def _change(factor: re.Match[str]) -> str:
+    """``stable * 1.1`` as a margin."""
+    change = (float(factor[1] or factor[2]) - 1) * 100
+    return f"stable {'-' if change < 0 else '+'} {abs(change):.6g}%"
 
 
 def _check_direction(gate: Gate, sign: str | None) -> None:

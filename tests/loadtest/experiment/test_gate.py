@@ -99,10 +99,14 @@ def test_quantiles(metric, quantile):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("p95 < 3ms", "does not parse; '<' is written '<='"),
-        ("p99.9 <= 1s", "the quantile 99.9% is written p999"),
-        ("p95 <= stable * 1.1", "is written 'stable + 10%'"),
-        ("accuracy >= 0.9 * stable", "is written 'stable - 10%'"),
+        ("p95 < 3ms", "does not parse; write 'p95 <= 3ms'"),
+        ("p99.9 < 1s", "write 'p999 <= 1s'"),
+        ("p95 <= stable * 1.1", "write 'p95 <= stable + 10%'"),
+        # advice that would be refused next is none
+        ("p95 > 3ms", "its form is 'p95 >= 3ms', and lower p95 is better"),
+        ("accuracy >= 0.9 * stable", "its form is 'accuracy >= stable - 10%', and a margin on accuracy"),
+        ("acuracy > 0.9", "did you mean 'accuracy'"),
+        ("x & y < 3", "write for example"),
         # what is counted is no share
         ("mismatches <= 5%", "is not given in '%'; write '5'"),
         ("p95 <= ", "does not parse"),
