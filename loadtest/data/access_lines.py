@@ -38,7 +38,7 @@ def is_goreplay(line: str) -> bool:
 
 
 def _record(pattern: re.Pattern[str], line: str) -> dict[str, Any]:
-    """As a line of JSON would have it.
+    """As Envoy's access log as JSON has it.
 
     Raises:
         ValueError: the line is not like the first one.
@@ -49,4 +49,4 @@ def _record(pattern: re.Pattern[str], line: str) -> dict[str, Any]:
     time = found["time"]
     if pattern is _COMBINED:
         time = datetime.strptime(time, "%d/%b/%Y:%H:%M:%S %z").isoformat()
-    return {"accessed_at": time, "method": found["method"]}
+    return {"start_time": time, "method": found["method"]}

@@ -5,8 +5,8 @@ a line has             it is
 =====================  =======================================================================
 ``captureData``        SageMaker Data Capture
 ``specversion``        an event of KServe's inference logger (CloudEvents)
-``start_time``         Envoy's access log as JSON, as Istio writes it, too
-``accessed_at``        a text access log, as ``access_lines`` reads it
+``start_time``         Envoy's access log as JSON, as Istio writes it, too; or what ``access_lines`` makes
+                       of a line of text
 ``time``               our own: ``{"time": 12.5, "row": 17}``, ``{"time": "2026-01-14T09:10:53.669Z",
                        "body": {"age": 41}, "user": "u7", "label": "yes"}``
 =====================  =======================================================================
@@ -103,8 +103,8 @@ def sagemaker(record: dict[str, Any], line: int) -> Entry:
     return Entry(line, _time(when["inferenceTime"]), rows, label=label if len(rows) == 1 else None)
 
 
-def envoy(record: dict[str, Any], line: int) -> Entry:
-    """A line of Envoy's access log, which does not say what was sent."""
+def access_log(record: dict[str, Any], line: int) -> Entry:
+    """A line of an access log, which does not say what was sent."""
     method = record.get("method", record.get(":method"))
     if method not in (None, "POST"):
         raise LeftOut(f"method {method}, no prediction")
@@ -112,18 +112,10 @@ def envoy(record: dict[str, Any], line: int) -> Entry:
     return Entry(line, _time(record["start_time"]), user=None if user in (None, "-") else str(user))
 
 
-def accessed(record: dict[str, Any], line: int) -> Entry:
-    """A line of a text access log."""
-    if record["method"] != "POST":
-        raise LeftOut(f"method {record['method']}, no prediction")
-    return Entry(line, _time(record["accessed_at"]))
-
-
 FORMATS: tuple[tuple[str, str, Callable[[dict[str, Any], int], Entry]], ...] = (
     ("captureData", "SageMaker Data Capture", sagemaker),
     ("specversion", "KServe's logger", kserve),
-    ("start_time", "Envoy's access log", envoy),
-    ("accessed_at", "an access log", accessed),
+    ("start_time", "an access log", access_log),
     ("time", "a log of requests", own),
 )
 """The key that a line has, what it is, and what reads it."""

@@ -42,7 +42,7 @@ class RequestLog:
 
     Args:
         path: where it was read from.
-        kind: in words, such as ``Envoy's access log``.
+        kind: in words, such as ``an access log``.
         entries: one per request, in the order of the file.
         notes: what was left out, one line each.
     """

@@ -22,8 +22,8 @@ from loadtest.load.sending.error_phrases import phrase_of
 from loadtest.load.sending.http_client import PLAIN
 
 _TIMEOUT = 5.0
-_FIRST_ROW = 30.0
-"""Some servers load their model at the first row."""
+FIRST_ROW = 30.0
+"""Seconds: some servers load their model at the first row."""
 _PART = 65536
 _EXCERPT = 200
 _GZIP = b"\x1f\x8b"
@@ -67,7 +67,7 @@ def send(
     Raises:
         TargetError: there is none, or its status is not 200; says what to do.
     """
-    seconds = _TIMEOUT if body is None else _FIRST_ROW
+    seconds = _TIMEOUT if body is None else FIRST_ROW
     more = {"headers": dict(headers), "data": body, "allow_redirects": False}
     try:
         answer = _whole(session, method, url, seconds, **more)

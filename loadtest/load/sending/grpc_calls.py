@@ -9,6 +9,7 @@ from loadtest.errors import TargetError
 from loadtest.experiment.role import Role
 from loadtest.load.protocols.oip_messages import metadata, metadata_request
 from loadtest.load.sending.error_phrases import MALFORMED
+from loadtest.load.sending.first_request import excerpt
 from loadtest.load.sending.grpc_client import GrpcClient
 
 _NO_GRPC = "no gRPC is spoken there; is it the port of REST? MLServer has gRPC on 8081, Triton on 8001"
@@ -67,8 +68,7 @@ class GrpcCalls:
             )
         wrong = answer.error or (None if answer.status == 200 else f"HTTP {answer.status}")
         if wrong:
-            text = answer.body[:200].decode("utf-8", errors="replace")
-            said = "".join(each if each.isprintable() else " " for each in text).strip()
+            said = excerpt(answer.body)
             remedy = _REMEDIES.get(wrong, "is it ready, and is the model's name right?")
             raise TargetError(f"{url}: {self._role}: {wrong}{f' ({said})' if said else ''}; {remedy}")
         return url, answer.body

@@ -20,7 +20,7 @@ from loadtest.experiment.role import Role
 from loadtest.load.protocols import Codec, protocol_named
 from loadtest.load.protocols.codec import NoScores
 from loadtest.load.protocols.oip import OpenInference
-from loadtest.load.sending.first_request import FirstAnswer, excerpt, opened, send
+from loadtest.load.sending.first_request import FIRST_ROW, FirstAnswer, excerpt, opened, send
 from loadtest.load.sending.grpc_calls import GrpcCalls
 from loadtest.load.sending.grpc_client import GrpcClient
 from loadtest.load.sending.http_client import Client
@@ -121,7 +121,7 @@ def _ask_grpc(role: Role, experiment: Experiment, protocol: type[Codec], dataset
     target = experiment.target
     assert target is not None  # noqa: S101 - for the type checker
     model = target.model(role, experiment.model.name)
-    calls = GrpcCalls(base_url(target.url(role)), target.headers_of(role), role, _TIMEOUT)
+    calls = GrpcCalls(base_url(target.url(role)), target.headers_of(role), role, FIRST_ROW)
     with closing(calls):
 
         def ask(path: str) -> Any:

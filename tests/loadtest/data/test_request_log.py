@@ -227,7 +227,9 @@ def test_bad_events_are_named(line, says, tmp_path):
         ("", "is empty"),
         (ISTIO, r"holds no request; lines left out: 1 \(method GET"),
         ("{\n" * 5, "line 3: .*; and 2 more; mend or remove them"),
-        (f"{ENVOY}\n{CAPTURE}", "line 1 is of Envoy's access log, line 2 of SageMaker Data Capture"),
+        # a key that nothing here knows
+        ('{"accessed_at": "2026-01-14T09:10:53Z", "body": {"age": 41}}', "has no time"),
+        (f"{ENVOY}\n{CAPTURE}", "line 1 is of an access log, line 2 of SageMaker Data Capture"),
     ],
 )
 def test_a_log_that_is_none(text, says, tmp_path):
