@@ -8,13 +8,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-_ENVOY = re.compile(r'\[(?P<time>\d{4}-\d\d-\d\dT[^]\s]+)\] "(?P<method>[A-Z]+) ')
+# every public server logs what scanners send, which has no method: `"\x16\x03" 400`, `"-" 408`
+_ENVOY = re.compile(r'\[(?P<time>\d{4}-\d\d-\d\dT[^]\s]+)\] "(?:(?P<method>[A-Z]+) )?')
 _COMBINED = re.compile(
-    r'\S+ \S+ [^[]*\[(?P<time>\d\d/\w{3}/\d{4}(:\d\d){3} [+-]\d{4})\] "(?P<method>[A-Z]+) '
+    r'\S+ \S+ [^[]*\[(?P<time>\d\d/\w{3}/\d{4}(:\d\d){3} [+-]\d{4})\] "(?:(?P<method>[A-Z]+) )?'
 )
 # the second time is when the request came, the first when it was answered
 _BALANCER = re.compile(
-    r'(https?|h2|grpcs?) \d{4}-\S+ app/\S+ [^"]*"(?P<method>[A-Z]+) [^"]*" .* '
+    r'(https?|h2|grpcs?) \d{4}-\S+ app/\S+ [^"]*"(?:(?P<method>[A-Z]+) )?[^"]*" .* '
     r'(?P<time>\d{4}-\d\d-\d\dT\S+Z) "'
 )
 _GOREPLAY = re.compile(r"[123] \w{16,} \d+")
@@ -49,4 +50,4 @@ def _record(pattern: re.Pattern[str], line: str) -> dict[str, Any]:
     time = found["time"]
     if pattern is _COMBINED:
         time = datetime.strptime(time, "%d/%b/%Y:%H:%M:%S %z").isoformat()
-    return {"start_time": time, "method": found["method"]}
+    return {"start_time": time, "method": found["method"] or "-"}

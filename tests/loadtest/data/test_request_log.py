@@ -292,6 +292,16 @@ def test_the_posts_of_a_text_access_log_are_replayed(tmp_path, line, time):
     assert log.notes == ("lines left out: 1 (method GET, no prediction)",)
 
 
+def test_what_scanners_send_to_a_public_server_is_left_out(tmp_path):
+    path = tmp_path / "access.log"
+    request = '"GET /downloads/product_1 HTTP/1.1"'
+    sent = [r'"\x16\x03\x01\x00"', '"-"', '"POST /predict HTTP/1.1"']
+    path.write_text("\n".join(NGINX.replace(request, each) for each in sent))
+    log = read_log(path)
+    assert len(log.entries) == 1
+    assert log.notes == ("lines left out: 2 (method -, no prediction)",)
+
+
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
