@@ -18,7 +18,7 @@ from loadtest.experiment.role import ROLES, Role
 GATEWAY = "gateway"
 STATS = (
     "/stats/prometheus?filter=unpinned.upstream_rq_(.xx$|time)"
-    "|(canary|fallback).*(rq_retry_success$|ejections_active)"
+    "|(canary|fallback).*rq_retry_success$|canary.*ejections_active"
 )
 """The path of the gateway's page, with nothing on it that is not read here."""
 
@@ -41,8 +41,7 @@ class Meter:
     again. One does not count where stable failed, too, at most of what the candidate failed at: anybody can
     send five requests in a row that no version can answer.
 
-    What the candidate answered instead of stable is an error of stable's; while the gateway keeps stable out,
-    nothing that its share gets is counted as stable's.
+    What the candidate answered instead of stable is an error of stable's.
 
     Args:
         clusters: per role the gateway's clusters that carry its share of unpinned traffic; stable's last one
@@ -54,7 +53,7 @@ class Meter:
         (self._canary,) = clusters[Role.CANDIDATE]
         self._seen: dict[Key, float] = {}
         self._known: set[str] = set()
-        self._was_in = self._covered = False
+        self._was_in = False
         self._recent: deque[tuple[float, float]] = deque(maxlen=_RECENT)
         self._counts_now: bool | None = None
 
@@ -67,7 +66,7 @@ class Meter:
             ready: per role whether it said to be ready.
         """
         values: dict[Key, float] = {}
-        ejected = covered = False
+        ejected = False
         missing = set()
         for source in (GATEWAY, *ROLES):
             page = pages.get(source)
@@ -80,7 +79,6 @@ class Meter:
                 continue
             gains = {key: value for key, value in found.items() if key[0] != _EJECTED}
             ejected |= bool(found.get((_EJECTED, self._canary)))
-            covered |= any(found.get((_EJECTED, cluster)) for cluster in self._clusters[Role.STABLE])
             values |= self._gained(source, gains)
         edges = sorted({float(key[2]) for key in values if key[0] == _TIME and key[2] != "+Inf"})
         counts = {
@@ -90,12 +88,8 @@ class Meter:
         if ejected and not told:
             # its share is stable's meanwhile: nothing of that is the candidate's
             counts[Role.CANDIDATE] = Counts(slower=[0.0] * len(edges))
-        # a scrape later, too: in between, stable came back
-        covered, self._covered = covered or self._covered, covered
-        if covered:
-            counts[Role.STABLE] = Counts(slower=[0.0] * len(edges))
         seconds = [edge / _MS for edge in edges]
-        return Scrape(at, counts, seconds, dict(ready), told, frozenset(missing), covered=covered)
+        return Scrape(at, counts, seconds, dict(ready), told, frozenset(missing))
 
     def _tells(self, values: Mapping[Key, float], *, ejected: bool) -> bool:
         """Whether the candidate is out, and for what it alone failed at; judged once for each ejection."""

@@ -63,7 +63,6 @@ class Scrape(NamedTuple):
         users: how the step's requests spread over users, per arm; empty where no server tells.
         failed: of the candidate's arm, those whom stable answered instead.
         pairs: in the shadow, what both versions answered to its trials.
-        covered: the gateway keeps stable out, and the candidate answers its users.
     """
 
     at: float
@@ -75,4 +74,3 @@ class Scrape(NamedTuple):
     users: Mapping[Role, Users] = {}
     failed: Users = Users()
     pairs: Sequence[Pair] = ()
-    covered: bool = False

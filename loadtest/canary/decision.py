@@ -68,7 +68,6 @@ class Decision(NamedTuple):
     harm: bool = True
 
 
-_COVERED = "stable takes no connections, and the candidate answers its users: that is no evidence"
 _EJECTED = "the gateway still keeps the candidate out after failures in a row"
 
 
@@ -98,8 +97,8 @@ def decide(policy: Canary, position: Position, evidence: Evidence) -> Decision:
         if position.alarms + 1 >= policy.alarms:
             return _blamed("rollback", f"alarm {position.alarms + 1}: {why}", evidence.arms)
         return _blamed("pause", f"alarm {position.alarms + 1} of {policy.alarms}: {why}", evidence.arms)
-    if broken or evidence.covered:
-        return _hold(policy, position, evidence, broken or _COVERED)
+    if broken:
+        return _hold(policy, position, evidence, broken)
     missing = _missing(policy, position, evidence)
     return _up(policy, position) if missing is None else _hold(policy, position, evidence, missing)
 

@@ -97,7 +97,6 @@ class Evidence:
         idle: seconds of this step since the candidate last got ``ANSWERS`` and, where a gate needs it,
             ``FEEDBACK``.
         arms: what the arms of the split truly got; None where there is no split, or no server tells.
-        covered: the gateway keeps stable out, and the candidate answers its users.
     """
 
     at: float
@@ -111,7 +110,6 @@ class Evidence:
     intervals: tuple[Interval, ...] = ()
     idle: Mapping[str, float] = field(default_factory=dict)
     arms: TrueShares | None = None
-    covered: bool = False
 
 
 class Watch:
@@ -157,7 +155,7 @@ class Watch:
         self._asked = dict.fromkeys(ROLES, 0.0)
         self._began: float | None = None
         self._misses = dict.fromkeys(ROLES, 0)
-        self._ejected = self._covered = False
+        self._ejected = False
         self._heard: dict[str, float] = {}
         self._follows_feedback = any(
             gate.entry.live == "answers"
@@ -190,7 +188,7 @@ class Watch:
                 self._came[what] = scrape.at
         for role in ROLES:
             self._misses[role] = 0 if scrape.ready[role] else self._misses[role] + 1
-        self._ejected, self._covered = scrape.ejected, scrape.covered
+        self._ejected = scrape.ejected
         for source in {"gateway", *ROLES} - scrape.missing:
             self._heard[source] = scrape.at
         for test in (*self._differ, *self._agree) if self._shadow else ():
@@ -215,7 +213,6 @@ class Watch:
             silent={source: self._at - heard for source, heard in self._heard.items()},
             intervals=tuple(self._intervals()),
             idle={what: self._at - came for what, came in self._came.items()},
-            covered=self._covered,
         )
 
     def _intervals(self) -> Iterator[Interval]:

@@ -147,9 +147,7 @@ class Controller:
 
     def _known(self, scrape: Scrape, position: Position) -> Evidence:
         if not position.shadow:
-            # while the candidate answers for stable, the shares say nothing about the split
-            asked = {} if scrape.covered else {r: counts.requests for r, counts in scrape.counts.items()}
-            arms = self._arms(asked)
+            arms = self._arms({role: counts.requests for role, counts in scrape.counts.items()})
             self._watch.add(scrape._replace(users=arms.spread, failed=arms.failed) if arms else scrape)
             return replace(self._watch.evidence(), arms=arms)
         self.read_answers(self._join)

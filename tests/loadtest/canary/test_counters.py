@@ -32,13 +32,12 @@ def gateway(stable=(0, 0), canary=(0, 0), retries=0, ejected=0, slow=(0, 0), clu
     )
 
 
-def fallback(answered=0, retries=0, out=0):
+def fallback(answered=0, retries=0):
     """What a page has of stable's share where the candidate answers what stable fails at."""
     labels = 'envoy_response_code_class="2",envoy_cluster_name="fallback"'
     return (
         f"envoy_cluster_unpinned_upstream_rq_xx{{{labels}}} {answered}\n"
         f'envoy_cluster_upstream_rq_retry_success{{envoy_cluster_name="fallback"}} {retries}\n'
-        f'envoy_cluster_outlier_detection_ejections_active{{envoy_cluster_name="fallback"}} {out}\n'
     )
 
 
@@ -177,19 +176,17 @@ def test_the_page_that_is_asked_for_holds_what_is_read_and_little_more():
     assert STATS.startswith("/stats/prometheus?filter=")
 
 
-def test_what_the_candidate_answers_for_stable_is_stables_error_and_nothing_while_stable_is_out():
+def test_what_the_candidate_answers_for_stable_is_stables_error():
     pages = [
         gateway((50, 1)) + fallback(),
         # stable fails at three of thirty
         gateway((50, 1)) + fallback(30, 3),
-        # it is out: whoever answers its share now is not stable; a scrape later some still are not
-        gateway((50, 1)) + fallback(60, 8, out=1),
-        gateway((50, 1)) + fallback(90, 8),
-        gateway((50, 1)) + fallback(120, 8),
+        # it is down
+        gateway((50, 1)) + fallback(60, 33),
+        gateway((50, 1)) + fallback(90, 33),
     ]
     seen = scrapes(*((page, "", "") for page in pages))
-    assert [s.counts["stable"][:2] for s in seen] == [(0, 0), (30, 3), (0, 0), (0, 0), (30, 0)]
-    assert [s.covered for s in seen] == [False, False, True, True, False]
+    assert [s.counts["stable"][:2] for s in seen] == [(0, 0), (30, 3), (30, 30), (30, 0)]
     # of the candidate that says nothing
     assert not any(s.ejected or s.counts["candidate"].requests for s in seen)
 
