@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ import psutil
 import tomli_w
 
 from benchmarks.canary.rollbacks import set_split
-from benchmarks.canary.steady import USERS, Load, Record
+from benchmarks.canary.steady import Load, Record
 from loadtest.experiment.experiment import EXPERIMENTS
 from loadtest.fetch import page
 from loadtest.lab.compose.docker_cli import Docker
@@ -43,9 +43,11 @@ _LONGEST = 60.0
 
 
 class Kill(NamedTuple):
-    """One kill: whom, when, when it ran again (seconds of the monotonic clock), and what was wrong then."""
+    """One kill: whom, just before and just after the signal, when it ran again (seconds of the monotonic
+    clock), and what was wrong then."""
 
     service: str
+    before: float
     at: float
     back: float
     wrong: str | None
@@ -81,13 +83,12 @@ def measure(
             controller.run()
             left = left or [str(service) for service in rng.permutation(SERVICES)]
             service = left.pop()
+            end = controller.kill if service == "controller" else _killer(lab, service)
+            before = time.monotonic()
+            end()
             at = time.monotonic()
-            if service == "controller":
-                controller.kill()
-            else:
-                _kill(lab, service)
             wrong = _until_back(lab, keeper, service)
-            kills.append(Kill(service, at, time.monotonic(), wrong))
+            kills.append(Kill(service, before, at, time.monotonic(), wrong))
             print(kills[-1], flush=True)
     finally:
         controller.kill()
@@ -100,15 +101,14 @@ def summary(kills: Sequence[Kill], records: Sequence[Record]) -> dict[str, Any]:
     Returns:
         ``kills`` by service; ``wrong``: what did not match afterwards; ``failed`` requests: ``in_flight``
         when a version or the gateway was killed, ``gateway_down``: sent until it was back, ``others``; per
-        service ``longest_gap_s``, the longest time without an answer around its kills; and how many
-        users the candidate answered.
+        service ``longest_gap_s``, the longest time without an answer around its kills.
     """
     failed = {"in_flight": 0, "gateway_down": 0, "others": 0}
     others: dict[str, int] = dict.fromkeys(SERVICES, 0)
     for record in records:
         if record.status == 200:
             continue
-        mine = [kill for kill in kills if kill.at <= record.done and record.sent <= kill.back]
+        mine = [kill for kill in kills if kill.before <= record.done and record.sent <= kill.back]
         if any(kill.service != "controller" and record.sent <= kill.at for kill in mine):
             failed["in_flight"] += 1
         elif any(kill.service == "gateway" for kill in mine):
@@ -127,8 +127,6 @@ def summary(kills: Sequence[Kill], records: Sequence[Record]) -> dict[str, Any]:
         )
         for service in SERVICES
     }  # fmt: skip
-    ordered = sorted(records, key=lambda record: record.scheduled_at)
-    of_candidate = {n * 7919 % USERS for n, record in enumerate(ordered) if record.version == "candidate"}
     return {
         "kills": {service: sum(kill.service == service for kill in kills) for service in SERVICES},
         "wrong": [f"{kill.service}: {kill.wrong}" for kill in kills if kill.wrong],
@@ -140,8 +138,6 @@ def summary(kills: Sequence[Kill], records: Sequence[Record]) -> dict[str, Any]:
             service: round(float(np.median([k.back - k.at for k in kills if k.service == service] or [0])), 2)
             for service in SERVICES
         },
-        "users": USERS,
-        "users_of_candidate": len(of_candidate),
     }
 
 
@@ -182,18 +178,18 @@ def _experiment(folder: Path, *, fallback: bool) -> Path:
     return path
 
 
-def _kill(lab: Lab, service: str) -> None:
+def _killer(lab: Lab, service: str) -> Callable[[], object]:
+    """What kills a service at once; finding it takes longer."""
     if isinstance(lab, ComposeLab):
         container = Project(Docker(), lab.name, ()).containers()[service]
-        Docker().run("kill", "--signal", "KILL", container.id, timeout=30)
-        return
+        return lambda: Docker().run("kill", "--signal", "KILL", container.id, timeout=30)
     port = int(getattr(lab.endpoints, service).rsplit(":", 1)[1])
     (process,) = {
         found.pid
         for found in psutil.net_connections("tcp")
         if found.status == psutil.CONN_LISTEN and found.laddr.port == port and found.pid
     }
-    os.killpg(os.getpgid(process), signal.SIGKILL)
+    return lambda: os.killpg(os.getpgid(process), signal.SIGKILL)
 
 
 def _wait(keeper: Keeper, seconds: float) -> None:

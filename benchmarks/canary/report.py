@@ -106,14 +106,14 @@ def _half_sent(results: dict[str, Any]) -> str:
 
 def _random_kills(results: dict[str, Any]) -> str:
     failures = "failed in flight | failed while the gateway was down | other failures"
-    head = f"| backend | minutes | rate | killed | requests | {failures} | wrong splits |"
-    lines = [head, "|---" * 9 + "|"]
+    head = f"| backend | minutes | rate | killed | requests | {failures} | wrong splits | rolled back |"
+    lines = [head, "|---" * 10 + "|"]
     for backend, r in results["random_kills"].items():
         kills = ", ".join(f"{service} {times}" for service, times in r["kills"].items())
         failed = " | ".join(f"{r['failed'][name]:,}" for name in ("in_flight", "gateway_down", "others"))
         lines.append(
             f"| {backend} | {r['minutes']:g} | {r['rate']:g} | {kills} | {r['requests']:,} | {failed} | "
-            f"{len(r['wrong'])} |"
+            f"{len(r['wrong'])} | {len(r['decisions'])} |"
         )
     return "\n".join(lines)
 
