@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
-# many images set this; each process of a run would then compile all it imports, for half of its CPU time
+# many images set this; each process of a run would then compile all that it imports
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
