@@ -1,6 +1,7 @@
 """CPU and memory limits that the kernel of this machine really enforces."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,16 +31,17 @@ def limits():
     limits.remove()
 
 
-def joined(process):
-    """Wait until the launcher is inside of all its cgroups, and has become what it launches."""
-    eventually(lambda: Path(f"/proc/{process.pid}/comm").read_text() != "sh\n")
+def started(limits, command, **options):
+    """What runs under the limits, once the launcher is inside of all its cgroups and has become it."""
+    process = subprocess.Popen(limits.command(command), **options)
+    told = b"".join(os.fsencode(word) + b"\0" for word in command)
+    # not its name: that is still Python's for a moment after Popen has returned
+    eventually(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes() == told)
+    return process
 
 
 def test_a_busy_loop_gets_no_more_than_the_share_that_is_reported(limits):
-    process = subprocess.Popen(
-        limits.command([sys.executable, "-c", BUSY]), stdout=subprocess.PIPE, text=True
-    )
-    joined(process)
+    process = started(limits, [sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True)
     assert limits.cpus(process.pid) == 0.25
     used, seconds = json.loads(process.communicate(timeout=HUNG)[0])
     usage = limits.cpu_usage()
@@ -63,8 +65,7 @@ def test_a_process_is_inside_before_its_first_instruction(limits):
 
 
 def test_memory_is_limited_where_the_kernel_says_so(limits):
-    with subprocess.Popen(limits.command(["sleep", "300"])) as idle:
-        joined(idle)
+    with started(limits, ["sleep", "300"]) as idle:
         memory = limits.memory(idle.pid)
         idle.kill()
     if memory is None:
@@ -78,8 +79,7 @@ def test_nothing_of_a_limit_remains_even_when_something_runs_inside():
     limits = limits_for("test", 0.25, None)
     if not isinstance(limits, Cgroup):
         pytest.skip("no cgroup can be made on this machine")
-    with subprocess.Popen(limits.command(["sleep", "300"]), start_new_session=True) as forgotten:
-        joined(forgotten)
+    with started(limits, ["sleep", "300"], start_new_session=True) as forgotten:
         limits.remove()
         assert forgotten.wait(timeout=HUNG) == -9
     assert not any(folder.exists() for folder in limits.folders)
