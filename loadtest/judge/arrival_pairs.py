@@ -11,7 +11,7 @@ from loadtest.data.samples import SampleSet
 from loadtest.judge.outcomes import Flags, Floats, NarrowPlaces, places_where
 from loadtest.stats.pieces import pieces
 
-_AT_ONCE = 2**20
+_AT_ONCE = 2**18
 """Samples that are paired at once."""
 
 
