@@ -99,9 +99,9 @@ def summary(kills: Sequence[Kill], records: Sequence[Record]) -> dict[str, Any]:
     """What became of the users' requests.
 
     Returns:
-        ``kills`` by service; ``wrong``: what did not match afterwards; ``failed`` requests: ``in_flight``
-        when a version or the gateway was killed, ``gateway_down``: sent until it was back, ``others``; per
-        service ``longest_gap_s``, the longest time without an answer around its kills.
+        ``kills`` by service; ``wrong``: what did not match afterwards; ``failed`` requests: ``in_flight``,
+        sent before a kill of a version or the gateway had returned, ``gateway_down``: sent until it was back,
+        ``others``; per service ``longest_gap_s``, the longest time without an answer around its kills.
     """
     failed = {"in_flight": 0, "gateway_down": 0, "others": 0}
     others: dict[str, int] = dict.fromkeys(SERVICES, 0)
