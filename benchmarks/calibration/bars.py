@@ -27,6 +27,7 @@ def bars(results: Results) -> list[Bar]:
     scores, rankings = results.get("scores", []), results.get("rankings", [])
     whole, sequential = results.get("whole_runs", []), results.get("sequential", [])
     regression, slices = results.get("regression", []), results.get("slices", [])
+    bounds = results.get("bounds", [])
     long = [r for r in latency if r["seconds"] >= 300]
     found = [
         _most("alarm of a latency gate, A/A, 300 s and more", 0.05, [(r["alarm"], r["runs"]) for r in long]),
@@ -49,6 +50,12 @@ def bars(results: Results) -> list[Bar]:
         ),
         _most("alarm of a gate on scores, A/A, by metric", 0.05, _by_metric(scores, "alarm")),
         _most("wrong PASS of a gate on scores, by metric", 0.06, _by_metric(scores, "wrong_pass")),
+        _most("alarm of a gate on scores at its bound", 0.05, [(r["alarm"], r["runs"]) for r in bounds]),
+        _most(
+            "wrong PASS of a gate on scores at its bound",
+            0.06,
+            [(r["wrong_pass"], r["runs"]) for r in bounds],
+        ),
         _most("a worse slice is found, equal versions", 0.05, [(r["alarm"], r["runs"]) for r in slices]),
         _most("alarm of a gate on rankings, A/A, by metric", 0.05, _by_metric(rankings, "alarm")),
         _most("wrong PASS of a gate on rankings, by metric", 0.06, _by_metric(rankings, "wrong_pass")),

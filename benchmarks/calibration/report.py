@@ -151,7 +151,7 @@ def _bounds(rows: Rows) -> str:
         [
             (
                 r["what"], r["size"], str(r["runs"]), percent(r["alarm"]), percent(r["wrong_pass"]),
-                f"{percent(r['pass_room'])} ({r['room']:g})",
+                f"{percent(r['pass_room'])} ({r['room']:.2g})",
             )
             for r in rows
         ],

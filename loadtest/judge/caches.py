@@ -118,6 +118,9 @@ def _of_short_first_asks(run: Run, role: Role) -> list[CacheEffect]:
     little else but repeats to lose.
     """
     outcomes = run.evidence.of(role)
+    if outcomes.several:
+        # as in ``_halves``
+        return []
     asked, others = _asked_or_not(outcomes, run.dataset.request)
     if min(len(asked), len(others)) < _FEWEST_RANKED:
         return []

@@ -5,9 +5,9 @@ stable is beyond its margin where control and stable are shown to differ by more
 counts: a stable that had bad luck lets a bad candidate pass. All gates together call equal deployments
 different in at most ``alpha`` of runs without margins, and hardly ever with them.
 
-A run that ended as soon as it was decided is held against itself at the moment at which it ended, at the
-level that holds at every moment. With several restarts the control is deployed again in each; the runs at
-several rates share ``alpha``.
+A run that ended as soon as it was decided is held against itself at the moment at which it ended, as the
+gates' own analyses were: by their tests, at the level that holds at every moment. With several restarts the
+control is deployed again in each; the runs at several rates share ``alpha``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import Role
 from loadtest.judge.explanations import amount
+from loadtest.judge.interim import awaited
 from loadtest.judge.measurement import Measurement, shown
 from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.restarts import measure_restarts
@@ -51,8 +52,10 @@ def compare_with_control(itself: Run, rates: int = 1) -> list[ControlGate]:
         itself: of ``against_itself``.
         rates: of how many runs at rates of their own this is one.
     """
-    level = Level(itself.alpha, itself.evidence.duration if itself.experiment.load.until_decided else None)
-    found = [_Compared(gate, itself) for gate in itself.experiment.gates]
+    often = itself.experiment.load.until_decided
+    level = Level(itself.alpha, itself.evidence.duration if often else None)
+    moment = itself.until(itself.evidence.duration) if often else itself
+    found = [_Compared(gate, moment if awaited(gate) else itself) for gate in itself.experiment.gates]
     tested = [each for each in found if each.is_tested]
     refused = holm([each.p(level) for each in tested], level.alpha / rates)
     shown_to_differ = dict(zip(map(id, tested), refused, strict=True))

@@ -9,20 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
 
+from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.run import Run
 
 LEAST_LABELS = 0.5
 """Share of a version's answers that must be labels for its quality to mean anything."""
-LEAST_KAPPA = -0.1
-"""Cohen's kappa of answers and labels below which answers are worse than chance, and not merely poor."""
+POOR = 0.1
+"""How far below chance answers are merely poor: a share of chance, or of what chance leaves if that is less.
+
+Of two equal classes that is a kappa of -0.1; of twenty, kappa cannot fall below -0.05."""
 _SURE = 3.0
-"""Standard errors below it that both versions must be."""
+"""Standard errors below that that both versions must be."""
 _FEWEST = 30
 _SHOWN = 3
 _OPPOSITES = ({"0", "1"}, {"0.0", "1.0"}, {"False", "True"}, {"false", "true"})
@@ -69,31 +73,49 @@ def no_labels(run: Run) -> str | None:
     return None
 
 
-def worse_than_chance(run: Run) -> str | None:
+def reads_labels(gate: Gate) -> bool:
+    """Whether a gate's value depends on what the labels mean."""
+    return gate.entry.task is not None or gate.entry.test == "goodput"
+
+
+def worse_than_chance(run: Run, *, harmed: bool) -> str | None:
     """Why nothing can be compared: both versions agree with the labels less than chance would; None: not so.
 
-    No model does that. The labels mean something else, as 0 and 1 exchanged do, or are those of other rows.
-    Where the rows were chosen because stable gets them wrong, a candidate that gets more of them right is
-    judged.
+    No model does that. The labels mean something else, as 0 and 1 exchanged do. Where the rows were chosen
+    because stable gets them wrong, a candidate that gets more of them right is judged.
+
+    Args:
+        run: with gates, of which one may read labels.
+        harmed: a gate fails; that stands where the candidate is shown to be right less often than stable.
     """
     if run.experiment.data.task != "classification" or not run.dataset.labelled:
         return None
-    found = [each for role in ROLES if (each := _kappa(run.evidence.of(role), run))]
-    if len(found) < len(ROLES) or any(kappa + _SURE * error > LEAST_KAPPA for kappa, error in found):
+    if not any(map(reads_labels, run.experiment.gates)):
         return None
-    (stable, s_error), (candidate, c_error) = found
-    if candidate - stable > _SURE * math.hypot(s_error, c_error):
+    found = [each for role in ROLES if (each := _beside_chance(run.evidence.of(role), run))]
+    if len(found) < len(ROLES) or not all(each.worse for each in found):
+        return None
+    stable, candidate = found
+    gain, sure = candidate.kappa - stable.kappa, _SURE * math.hypot(stable.error, candidate.error)
+    if gain > sure or (harmed and -gain > sure):
         return None
     right = [float(o.correct[~o.failed].mean()) for o in (run.evidence.of(role) for role in ROLES)]
     return (
         f"both versions give the label less often than by chance ({right[0]:.1%} and {right[1]:.1%} of their "
-        "answers): the labels mean something else than the answers, or are those of other rows; check the "
-        "label column and its coding"
+        "answers): the labels mean something else than the answers; check the label column and its coding"
     )
 
 
-def _kappa(outcomes: Outcomes, run: Run) -> tuple[float, float] | None:
-    """Cohen's kappa of a version's answers and its standard error; None: too few rows, or nothing varies."""
+class _BesideChance(NamedTuple):
+    """Cohen's kappa of a version's answers, its standard error, and whether they are worse than chance."""
+
+    kappa: float
+    error: float
+    worse: bool
+
+
+def _beside_chance(outcomes: Outcomes, run: Run) -> _BesideChance | None:
+    """How a version's answers agree with the labels; None: too few rows, or nothing varies."""
     row, right = outcomes.row[~outcomes.failed], outcomes.row[outcomes.correct & ~outcomes.failed]
     seen = np.zeros(len(run.dataset.content), dtype=bool)
     seen[run.dataset.content[row]] = True
@@ -113,7 +135,10 @@ def _kappa(outcomes: Outcomes, run: Run) -> tuple[float, float] | None:
         return None
     share = len(right) / len(row)
     error = (max(share * (1 - share), 1 / rows) / rows) ** 0.5
-    return (share - chance) / (1 - chance), error / (1 - chance)
+    least = chance - POOR * min(chance, 1 - chance)
+    # the error that answers as often right as that would have: of few right ones, their own is too small
+    worse = least > 0 and share + _SURE * (least * (1 - least) / rows) ** 0.5 <= least
+    return _BesideChance((share - chance) / (1 - chance), error / (1 - chance), worse)
 
 
 def _quoted(texts: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.caches import summarise_cache
 from loadtest.judge.control import against_itself, compare_with_control, noise
-from loadtest.judge.foreign_answers import foreign, no_labels, worse_than_chance
+from loadtest.judge.foreign_answers import foreign, no_labels, reads_labels, worse_than_chance
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.gate_test import Judged, decide
 from loadtest.judge.interim import judge_until_decided
@@ -74,7 +74,7 @@ def judge_gates(run: Run, rates: int = 1) -> Judgement:
         judged, decided_after = judge_until_decided(run)
     else:
         judged = [decide(gate, run, Level(run.alpha)) for gate in run.experiment.gates]
-    problem = _measurement_problem(run) or no_labels(run) or worse_than_chance(run)
+    problem = _measurement_problem(run) or no_labels(run)
     judged, saturated = with_saturation(judged, run)
     died = _death(run)
     itself = against_itself(run)
@@ -86,7 +86,7 @@ def judge_gates(run: Run, rates: int = 1) -> Judgement:
     elif itself and (noisy := noise(control, itself)):
         word, reason = Word.INVALID, noisy
     else:
-        word, reason = together(judged, run.alpha)
+        word, reason = _by_gates(judged, run)
     if word is Word.PASS and run.facts.load.cut_off and not run.facts.versions:
         word = Word.INCONCLUSIVE
         reason += ", but the run was cut off: whether both versions had the same CPU, and lived, is not known"
@@ -121,6 +121,17 @@ def judge_gates(run: Run, rates: int = 1) -> Judgement:
         phases=summarise_phases(run),
     )
     return Judgement(verdict, judged)
+
+
+def _by_gates(judged: list[Judged], run: Run) -> tuple[Word, str]:
+    word, reason = together(judged, run.alpha)
+    problem = worse_than_chance(run, harmed=word is Word.FAIL)
+    if problem is None:
+        return word, reason
+    # a harm that no label shows is one whatever the labels mean
+    others = [each for each in judged if not reads_labels(each.result.gate)]
+    word, reason = together(others, run.alpha)
+    return (word, reason) if word is Word.FAIL else (Word.INVALID, problem)
 
 
 def _death(run: Run) -> str | None:

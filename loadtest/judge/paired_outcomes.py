@@ -177,8 +177,9 @@ class Evidence:
         kept = self.stable.first_of_each(content)
         if len(kept) == len(self.stable):
             return self
-        stable, candidate = self.stable.take(kept), self.candidate.take(kept)
-        return replace(self, stable=stable, candidate=candidate)
+        stable = self.stable.take(kept)
+        beside = stable if self.candidate.row is self.stable.row else None
+        return replace(self, stable=stable, candidate=self.candidate.take(kept, beside=beside))
 
     @classmethod
     def gather(cls, load: Load, samples: SampleSet, seconds: float) -> Evidence:

@@ -35,8 +35,18 @@ _STAND_INS = {
     "operating_point": "log_loss",
     "calibration_error": "log_loss",
     "ranking_value": "hit@{k}",
+    "classification": "accuracy",
+    "value": "accuracy",
 }
 """Of tests whose metric is no mean over rows, what is one, and about the same answers."""
+_DIFFERENCE = "it says which answers differ, not which version does better"
+_NO_STAND_IN = {
+    "agreement": _DIFFERENCE,
+    "score_shift": _DIFFERENCE,
+    "ranking_overlap": _DIFFERENCE,
+    "interval_width": "a narrower interval is the better one only if it covers as much",
+}
+"""Of other tests of answers, why no row is worse by them."""
 
 
 class RowValues(NamedTuple):
@@ -77,7 +87,13 @@ def row_values(run: Run) -> AllValues:
     for gate in _gates(run):
         name = named(gate)
         key = f"size {gate.outputs}" if gate.entry.per_row in _OF_SIZE else name
-        if key in found or name in missing or len(found) == MOST:
+        if key in found or name in missing:
+            continue
+        if gate.entry.test in _NO_STAND_IN:
+            missing[name] = _NO_STAND_IN[gate.entry.test]
+            continue
+        if len(found) == MOST:
+            missing[name] = f"only {MOST} metrics are, as each costs the others power"
             continue
         try:
             found[key] = _values(gate, name, run)
@@ -96,7 +112,8 @@ def named(gate: Gate) -> str:
 
 
 def _gates(run: Run) -> Iterator[Gate]:
-    """Gates on means over rows: the task's own, and those that the run's gates are or are stood for by."""
+    """Gates on means over rows: the task's own, and those that the run's gates are or are stood for by; and
+    gates on answers that nothing stands for."""
     data = run.experiment.data
     own = Gate.beside_stable(QUALITY[data.task])
     if data.outputs and data.label is None:  # nothing says which of them the answer itself is
@@ -104,7 +121,8 @@ def _gates(run: Run) -> Iterator[Gate]:
     yield own
     for gate in run.experiment.gates:
         whole, entry = replace(gate, column=None, value=None), gate.entry
-        if entry.test in _VALUES and entry.of_sums in (scores.mean, scores.root_mean):
+        by_rows = entry.test in _VALUES and entry.of_sums in (scores.mean, scores.root_mean)
+        if by_rows or entry.test in _NO_STAND_IN:
             yield whole
         elif stand_in := _STAND_INS.get(entry.test):
             one = Gate.beside_stable(stand_in.format(k=gate.k))
@@ -114,11 +132,13 @@ def _gates(run: Run) -> Iterator[Gate]:
 
 def _values(gate: Gate, name: str, run: Run) -> RowValues:
     both = (run.evidence.stable, run.evidence.candidate)
-    stable, candidate = (_VALUES[gate.entry.test](gate, run, outcomes) for outcomes in both)
     if gate.entry.per_row in _OF_SIZE:
-        moved = np.subtract(*(_error(gate, run, outcomes) for outcomes in reversed(both)))
+        errors = [row_errors(gate, run, outcomes) for outcomes in both]
+        stable, candidate = (values for _, _, values in errors)
+        moved = np.subtract(*(np.abs(answer - truth) for truth, answer, _ in reversed(errors)))
         scale = float(np.std(truth_of(gate, run.dataset)))
     else:
+        stable, candidate = (_VALUES[gate.entry.test](gate, run, outcomes) for outcomes in both)
         moved = stable - candidate if gate.higher_is_better else candidate - stable
         scale = max(float(np.abs(each).mean()) for each in (stable, candidate))
     sign = np.where(np.abs(moved) <= SAME * scale, 0, np.sign(moved)).astype(np.int8)
@@ -127,11 +147,6 @@ def _values(gate: Gate, name: str, run: Run) -> RowValues:
 
 def _level(gate: Gate) -> Callable[[Floats], float]:
     return lambda values: float(gate.entry.of_sums(np.array([[values.mean(), 0.0, 0.0, 1.0, 0.0]]))[0])
-
-
-def _error(gate: Gate, run: Run, outcomes: Outcomes) -> Floats:
-    truth, answer, _ = row_errors(gate, run, outcomes)
-    return np.asarray(np.abs(answer - truth))
 
 
 def _correct(_: Gate, __: Run, outcomes: Outcomes) -> Floats:

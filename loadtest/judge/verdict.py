@@ -268,17 +268,17 @@ class WorseSlice(Document):
 
 
 class SliceSearch(Document):
-    """Where the candidate is worse: ``found`` among so many ``slices`` of so many distinct ``rows``.
+    """Where the candidate is worse: ``found``, and ``more``, among ``slices`` of so many distinct ``rows``.
 
-    It changes no verdict. ``metrics`` were searched, ``metric`` is the first; ``missing``: by the name of
-    another one, why it was not. ``skipped``: why nothing was searched, or empty.
-    """
+    It changes no verdict. ``metrics`` were searched, ``metric`` is the first; ``missing``: by another one's
+    name, why it was not. ``skipped``: why nothing was searched, or empty."""
 
     metric: str = "accuracy"
     metrics: tuple[str, ...] = ()
     slices: int = 0
     rows: int = 0
     found: tuple[WorseSlice, ...] = ()
+    more: int = 0
     missing: dict[str, str] = Field(default_factory=dict)
     skipped: str = ""
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loadtest.judge.history import StoredGate, StoredRun
+from loadtest.judge.quality_tests import LARGEST
 from loadtest.judge.verdict import Word
 from loadtest.report.number_format import MARKS, STYLES, memory, quantity, signed
 from loadtest.report.svg import Axis, Chart
@@ -23,7 +24,6 @@ from loadtest.report.terminal import table
 _SHOWN_GATES = 2
 _MOST_TICKS = 10
 _REACH = 2.0
-_LARGEST = 1e75
 
 
 def print_runs(console: Console, runs: Sequence[StoredRun]) -> None:
@@ -83,10 +83,11 @@ class Row(NamedTuple):
 
 
 class GateChart(NamedTuple):
-    """A gate from run to run."""
+    """A gate from run to run; ``note``: what the chart leaves out ('' for nothing)."""
 
     title: str
     chart: Markup
+    note: str = ""
 
 
 class Section(NamedTuple):
@@ -127,16 +128,23 @@ def _section(title: str, runs: Sequence[StoredRun], way: str) -> Section:
     ]
     seen: dict[tuple[str, str, bool, str], list[tuple[Row, StoredGate]]] = {}
     for row in rows:
-        for gate in filter(_can_be_drawn, row.run.gates):
+        for gate in row.run.gates:
             seen.setdefault(gate.series, []).append((row, gate))
-    charts = [GateChart(points[-1][1].title, gate_chart(points, len(rows))) for points in seen.values()]
-    return Section(title, rows, charts)
+    return Section(title, rows, [_gate_chart(points, len(rows)) for points in seen.values()])
+
+
+def _gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> GateChart:
+    drawn = [(row, gate) for row, gate in points if _can_be_drawn(gate)]
+    left = [f"{row.number}" for row, gate in points if not _can_be_drawn(gate)]
+    note = f"not drawn, with a figure of {LARGEST:g} or more: run{'s' * (len(left) > 1)} {', '.join(left)}"
+    title = points[-1][1].title
+    return GateChart(title, gate_chart(drawn, count) if drawn else Markup(), note if left else "")
 
 
 def _can_be_drawn(gate: StoredGate) -> bool:
     """Whether an axis can hold its figures; what was damaged may be of any size."""
     figures = (gate.estimate, gate.margin, *gate.interval)
-    return all(figure is None or abs(figure) < _LARGEST for figure in figures)
+    return all(figure is None or abs(figure) < LARGEST for figure in figures)
 
 
 def gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> Markup:

@@ -20,15 +20,22 @@ Floats = NDArray[np.float64]
 _Number = TypeVar("_Number", bound=np.generic)
 
 
-def pieces(entries: int, size: int = PIECE) -> Iterator[slice]:
+def pieces(entries: int) -> Iterator[slice]:
     """``entries`` in pieces, in their order."""
-    return (slice(at, min(at + size, entries)) for at in range(0, entries, size))
+    return (slice(at, min(at + PIECE, entries)) for at in range(0, entries, PIECE))
 
 
 def taken(values: NDArray[_Number], places: NDArray[np.integer]) -> NDArray[_Number]:
-    """``values[places]``, shape (places,)."""
+    """``values[places]``, shape (places,).
+
+    Raises:
+        IndexError: a place is below 0, or beyond the last of ``values``.
+    """
+    if len(places) and not (places.min() >= 0 and places.max() < len(values)):
+        raise IndexError(f"places {places.min()} to {places.max()} of {len(values)} values")
     found = np.empty(len(places), values.dtype)
     for piece in pieces(len(places)):
+        # where NumPy itself is to refuse, it fills a copy of ``out``
         np.take(values, places[piece], out=found[piece], mode="clip")
     return found
 

@@ -12,9 +12,11 @@ from loadtest.errors import ExperimentError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES_WITH_CONTROL, Role
 from loadtest.judge.control import against_itself, compare_with_control
+from loadtest.judge.gate_test import decide
 from loadtest.judge.judge import judge
 from loadtest.judge.rate_sweep import judge_rates
 from loadtest.judge.run import LoadFacts, Run, RunFacts, VersionFacts
+from loadtest.judge.significance import Level
 from loadtest.judge.verdict import Word
 from loadtest.report.machine_formats import to_json, to_markdown
 from tests.loadtest.made_samples import Sample, sample_set
@@ -122,6 +124,14 @@ def test_until_decided_it_is_held_against_itself_at_the_level_of_every_moment(wh
     verdict = judge(run_of(control, gate, until_decided=True))
     assert (verdict.verdict is Word.INVALID) is invalid, verdict.reason
     assert (NOISE.format(gate) in verdict.reason) is invalid
+
+
+@pytest.mark.parametrize("gate", ["p50 <= stable + 2ms", "accuracy >= stable - 5pp"])
+def test_until_decided_it_is_measured_as_the_gate_itself(gate):
+    itself = against_itself(run_of(Arm(wrong=0.05), gate, until_decided=True))
+    seconds = itself.evidence.duration
+    own = decide(itself.experiment.gates[0], itself.until(seconds), Level(itself.alpha, seconds)).result
+    assert compare_with_control(itself)[0].interval == own.interval
 
 
 HALVES = [{"begins_s": begin, "duration_s": SECONDS / 2} for begin in (0.0, SECONDS / 2)]

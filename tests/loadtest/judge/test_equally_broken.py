@@ -6,7 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from loadtest.experiment.role import Role
+from loadtest.judge.foreign_answers import worse_than_chance
 from loadtest.judge.judge import judge
+from loadtest.judge.run import VersionFacts
 from loadtest.judge.verdict import Word
 from loadtest.report.html import to_html
 from loadtest.report.machine_formats import to_markdown
@@ -137,6 +140,77 @@ def test_a_candidate_that_gets_more_of_stables_mistakes_right_is_judged():
     assert judge(exchanged(run, "candidate", share=0.2)).verdict is not Word.INVALID
     # by hardly anything more
     assert judge(exchanged(run, "candidate", share=0.005)).verdict is Word.INVALID
+
+
+def test_a_candidate_that_is_shown_to_be_worse_still_is_judged():
+    # stable is right on 30.9% and the candidate on 4.9%
+    run = exchanged(exchanged(labelled_run(), "stable", share=0.712), "candidate")
+    assert judge(run).verdict is Word.FAIL
+    # surely worse, and yet within the margin: that is no PASS
+    nearly = exchanged(exchanged(labelled_run(), "stable", share=0.98), "candidate")
+    assert judge(nearly).verdict is Word.INVALID
+    # as wrong as stable is, and harmed by what needs no label
+    run = exchanged(labelled_run(), "stable", "candidate")
+    slow = replace(run.evidence.candidate, latency=run.evidence.candidate.latency + 0.5)
+    verdict = judge(replace(run, evidence=replace(run.evidence, candidate=slow)))
+    assert (verdict.verdict, verdict.reason.startswith(EQUAL[2])) == (Word.FAIL, True)
+
+
+@pytest.mark.parametrize(
+    ("gate", "invalid"),
+    [
+        ("accuracy >= stable - 5pp", True),
+        ("accuracy[segment=new] >= stable - 50pp", True),
+        # an answer that is wrong is not usable
+        ("goodput >= stable - 5%", True),
+        # whatever the labels mean
+        ("p50 <= stable + 25ms", False),
+        ("throughput >= stable - 5%", False),
+        ("agreement >= 90%", False),
+    ],
+)
+def test_gates_that_read_no_label_are_judged_whatever_labels_mean(gate, invalid):
+    run = exchanged(labelled_run(), "stable", "candidate")
+    run = replace(run, experiment=Run(gates=(gate,)).experiment())
+    verdict = judge(run)
+    assert (verdict.verdict is Word.INVALID) is invalid, verdict.reason
+
+
+def test_a_candidate_that_died_fails_whatever_labels_mean():
+    run = exchanged(labelled_run(), "stable", "candidate")
+    died = run.facts.versions | {Role.CANDIDATE: VersionFacts(died="it was killed")}
+    verdict = judge(replace(run, facts=run.facts.model_copy(update={"versions": died})))
+    assert verdict.verdict is Word.FAIL
+    assert "died under load" in verdict.reason
+
+
+def of_classes(said: np.ndarray, labels: np.ndarray):
+    """A run whose versions both answer ``said`` to the row of each label, by number."""
+    made = Run(arrivals=len(labels), rows=len(labels), gates=EQUAL)
+    labels, said = (np.char.add("class ", numbers.astype(str)) for numbers in (labels, said))
+    run = replace(made.gather(), dataset=replace(made.dataset(), labels=labels))
+    for role in ("stable", "candidate"):
+        outcomes = getattr(run.evidence, role)
+        texts = said[outcomes.row]
+        right = texts == labels[outcomes.row]
+        other = replace(outcomes, prediction=pa.array(texts.tolist(), pa.string()), correct=right)
+        run = replace(run, evidence=replace(run.evidence, **{role: other}))
+    return run
+
+
+@pytest.mark.parametrize("classes", [3, 20])
+def test_labels_that_are_off_by_one_are_found_among_many_classes(classes):
+    labels = np.arange(3000) % classes
+    # of those wrong by the model's own fault, a few are right by accident
+    said = np.where(np.arange(3000) % 191 == 0, labels, (labels + 1) % classes)
+    assert "less often than by chance" in judge(of_classes(said, labels)).reason
+
+
+@pytest.mark.parametrize(("classes", "rows"), [(2, 100), (20, 67), (20, 300), (50, 1000)])
+def test_versions_that_say_nothing_are_not_worse_than_chance(classes, rows):
+    for seed in range(20):
+        labels, said = np.random.default_rng(seed).integers(classes, size=(2, rows))
+        assert worse_than_chance(of_classes(said, labels), harmed=False) is None
 
 
 def test_a_few_rows_are_no_proof_that_labels_are_exchanged():

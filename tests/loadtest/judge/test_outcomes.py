@@ -11,6 +11,7 @@ from loadtest.experiment.role import ROLES
 from loadtest.judge.arrival_pairs import pairs_of
 from loadtest.judge.layout import lay_out
 from loadtest.judge.outcomes import first_places
+from loadtest.judge.paired_outcomes import Evidence
 from tests.loadtest.made_samples import Sample, sample_set
 
 
@@ -78,3 +79,15 @@ def test_a_part_is_cut_out_of_every_column_and_a_part_of_a_part_too():
 def _cell(column, place):
     cell = column[place]
     return cell.as_py() if isinstance(cell, pa.Scalar) else cell
+
+
+def test_what_is_the_same_of_both_versions_is_held_once_in_a_part_too():
+    samples = sample_set(
+        Sample(n % 5, role, n / 10, n / 10, n / 10 + 0.1, 200, None, "1", True, None, 0)
+        for n in range(20)
+        for role in ROLES
+    )
+    whole = Evidence.gather(Load(rate=10, duration=2.0), samples, 2.0)
+    for part in (whole, whole.first_of_each_row(np.arange(5)), whole.slice(np.arange(5) < 3)):
+        assert part.candidate.row is part.stable.row
+        assert part.candidate.scheduled_at is part.stable.scheduled_at

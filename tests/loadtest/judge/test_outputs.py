@@ -225,11 +225,24 @@ def test_samples_of_another_experiment_are_no_evidence():
         measure(run.experiment.gates[0], bare)
 
 
-def test_an_end_without_a_width_is_no_evidence():
+@pytest.mark.parametrize(
+    ("gate", "end", "says"),
+    [
+        (f"{WIDTH} <= 1", 1e300, r"stable answers 1e\+300 to row 0 \(and 29 more answers\), and no wid"),
+        (f"{WIDTH} <= 1", np.inf, "stable answers inf to row 0 .* no width"),
+        (f"{WIDTH} <= 1", np.nan, "stable answers nan to row 0 .* no width"),
+        (f"{COVERAGE} >= 1%", np.nan, "stable answers nan to row 0 .* whether that covers a true value is"),
+        # as far as it reaches, it covers
+        (f"{COVERAGE} >= 1%", np.inf, None),
+        (f"{COVERAGE} >= 1%", 1e300, None),
+    ],
+)
+def test_an_end_of_which_the_metric_is_undefined_is_no_evidence(gate, end, says):
     truth = np.arange(30.0)
-    far = {"price": truth, "low": truth, "high": truth + 1e300}
-    run = made({"sold": truth, "units": truth}, far, far, f"{WIDTH} <= 1")
-    with pytest.raises(
-        NoEvidence, match=r"stable answers 1e\+300 to row 0 \(and 29 more answers\), and no wid"
-    ):
+    far = {"price": truth, "low": truth, "high": np.full(30, end)}
+    run = made({"sold": truth, "units": truth}, far, far, gate)
+    if says is None:
+        assert measure(run.experiment.gates[0], run).candidate == 1
+        return
+    with pytest.raises(NoEvidence, match=says):
         measure(run.experiment.gates[0], run)

@@ -75,6 +75,20 @@ def test_goodput_counts_the_share_of_a_request_that_is_right():
     assert judge(run).gates[0].candidate == pytest.approx(1500 / 60 / ROWS)
 
 
+def test_no_request_of_several_rows_was_asked_before_the_load():
+    # 25 requests that soon come again; those whose rows were asked happen to be faster
+    run = several(Run(arrivals=1000, rows=25, gates=("goodput >= 1/s",)), 3)
+    table = run.samples.table
+    asked = table["row"].to_numpy() % 25 % 2 == 0
+    done = table["done_at"].to_numpy() - np.where(asked, 0.0, -0.5)
+    for name, column in {"asked_before": asked, "done_at": done}.items():
+        field = SCHEMA.field(name)
+        table = table.set_column(SCHEMA.get_field_index(name), field, pa.array(column).cast(field.type))
+    verdict = judge(StoredRun.gather(run.experiment, run.dataset, SampleSet(table), run.facts))
+    assert "first asks" not in verdict.gates[0].reason
+    assert verdict.gates[0].candidate == pytest.approx(verdict.versions["candidate"].goodput_rps)
+
+
 def test_an_analysis_while_the_run_lasts_sees_whole_requests():
     run = several(ALONE)
     load = run.experiment.load.model_copy(update={"until_decided": True, "duration": 60.0})

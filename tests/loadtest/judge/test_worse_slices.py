@@ -1,5 +1,6 @@
 """From an evaluation set and answers to the slices on which the candidate is worse."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,47 @@ def test_a_gate_on_an_output_is_searched_by_that_output(gates, metrics):
     assert set(worse) == set(metrics) - {"mae[output=price]"}
     if "rmse[output=units]" in worse:
         assert worse["rmse[output=units]"].candidate == pytest.approx(3.0)
+
+
+def test_what_finds_no_room_is_counted_or_named():
+    # each of four outputs is off in three of twelve groups of its own
+    truth, group = np.arange(1200.0), np.arange(1200) // 100
+    names = ("price", "units", "high", "low")
+    off = {name: truth + 3.0 * (group // 3 == place) for place, name in enumerate(names)}
+    gates = [
+        *(f"mae[output={name}] <= 9" for name in names),
+        # the same rows are worse by it
+        "rmse[output=low] <= 9",
+        "interval_coverage[lower=low,upper=high] >= 1%",
+        "interval_width[lower=low,upper=high] <= 9",
+        "error_rate <= 1%",
+    ]
+    good, sold = dict.fromkeys(names, truth), dict.fromkeys(names, "sold")
+    one = outputs_run({"sold": truth}, good, off, *gates, outputs=sold)
+    table = pa.table({"sold": truth, "group": np.char.add("g", group.astype(str))})
+    found = search_slices(replace(one, dataset=replace(one.dataset, columns=table)))
+    assert (len(found.found), found.more) == (10, 2)
+    assert found.missing == {
+        "interval_coverage[lower=low,upper=high]": "only 4 metrics are, as each costs the others power",
+        "interval_width[lower=low,upper=high]": "a narrower interval is the better one only if it covers as "
+        "much",
+    }
+
+
+@pytest.mark.parametrize(
+    ("gate", "missing"),
+    [
+        ("agreement >= 1%", ["agreement"]),
+        # accuracy, which is searched anyway, stands for it
+        ("f1_macro >= 1%", []),
+        # of requests, not of answers
+        ("p99 <= 1 s", []),
+    ],
+)
+def test_a_gate_by_which_no_row_is_worse_is_named(gate, missing):
+    columns = frame()
+    found = search_slices(run(columns, columns["city"] == "Rome").under([gate]))
+    assert (found.metrics, list(found.missing)) == (("accuracy",), missing)
 
 
 # why nothing can be searched, and the words that say so

@@ -85,7 +85,7 @@ def test_worse_slices_are_a_table_a_sentence_or_the_reason_why_not(verdict):
     pages = [
         to_html(verdict.model_copy(update={"worse_slices": search}), run(60), {})
         for search in (
-            SliceSearch(slices=3400, rows=900, found=(one,)),
+            SliceSearch(slices=3400, rows=900, found=(one,), more=1234),
             SliceSearch(slices=3400, rows=900),
             SliceSearch(skipped="it has no labels"),
         )
@@ -95,5 +95,6 @@ def test_worse_slices_are_a_table_a_sentence_or_the_reason_why_not(verdict):
     ):
         assert "Where is it worse?" in page
         assert said in page
+    assert ["1,234 more" in page for page in pages] == [True, False, False]
     assert "< 0.01%" not in pages[0]
     assert "&lt; 0.01%" in pages[0]

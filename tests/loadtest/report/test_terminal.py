@@ -36,11 +36,11 @@ def test_the_worst_slice_is_one_line(verdict):
         for name in ("segment=new", "age < 30")
     )
     console = written()
-    search = SliceSearch(slices=3400, rows=900, found=found)
+    search = SliceSearch(slices=3400, rows=900, found=found, more=3)
     print_verdict(console, verdict.model_copy(update={"worse_slices": search}), None)
     (line,) = [line for line in console.file.getvalue().splitlines() if "is worse where" in line]
     assert line == (
-        "the candidate is worse where segment=new and 1 more slice: accuracy 90.0% → 60.0% on 120 rows, "
+        "the candidate is worse where segment=new and 4 more slices: accuracy 90.0% → 60.0% on 120 rows, "
         "found among 3,400 slices; see report.html"
     )
 

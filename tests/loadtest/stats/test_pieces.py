@@ -28,6 +28,15 @@ def test_sums_and_cells_are_those_of_numpy_to_the_last_digit():
     assert np.array_equal(taken(weights, places), weights[places])
 
 
+@pytest.mark.parametrize("bad", [-1, 5])
+def test_a_place_that_there_is_not_is_refused(bad):
+    assert len(taken(np.arange(0), np.arange(0))) == 0
+    places = np.zeros(PIECE + 2, np.int32)
+    places[-1] = bad
+    with pytest.raises(IndexError, match=r"places .* of 5 values"):
+        taken(np.arange(5), places)
+
+
 @pytest.mark.parametrize("n", [1, 9, PIECE, PIECE + 1, 2 * PIECE + 20, 5 * PIECE - 3])
 @pytest.mark.parametrize("kind", [np.int8, np.float64])
 def test_the_variance_is_that_of_numpy_to_the_last_digit(n, kind):

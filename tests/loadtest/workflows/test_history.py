@@ -96,7 +96,7 @@ FOLDERS = [
         {"verdict.json": verdict("FAIL", [gate("p95\x1b[31m <= 9ms", "FAIL", (None, None), unit="\ud800")])},
         ("whole", "compare", "FAIL", "p95 [31m <= 9ms: 2.00 ?"),
     ),
-    # a figure that no axis holds: the page has no chart of it
+    # a figure that no axis holds
     (
         "20261101T000000Z-i",
         {"verdict.json": verdict("FAIL", [gate(word="FAIL", ends=(-1e308, 1e308), estimate=2.0)])},
@@ -217,3 +217,14 @@ def test_the_page_has_a_section_per_experiment_and_a_dot_per_run(results):
     assert "v2 beside v1, PASS; p95 &lt;= stable + 10%: +2.00% (+1.00% to +3.00%)" in page
     assert 'href="./20261010T000000Z-compare/report.html"' in page
     assert "http" not in page
+
+
+def test_the_page_says_which_runs_a_chart_leaves_out(tmp_path):
+    huge = verdict(gates=[gate(ends=(1.0, 1e300)), gate("mae <= 9", estimate=1e80, unit="")])
+    for day, said in enumerate([WHOLE["verdict.json"], huge, huge], start=1):
+        run(tmp_path, f"2026110{day}T000000Z-compare", WHOLE | {"verdict.json": said})
+    page = history_to_html(read_history(tmp_path, NOW), tmp_path, tmp_path / "history.html")
+    left_out = "(not drawn, with a figure of 1e+75 or more: runs 2, 3)</figcaption>"
+    assert f"<code>p95 &lt;= stable + 10%</code> {left_out}<svg" in page
+    # none of it can be drawn
+    assert f"<code>mae &lt;= 9</code> {left_out}</figure>" in page
