@@ -48,6 +48,8 @@ TABLE = pa.table({"x": [1, 2], "label": ["a", "b"]})
         # as Windows writes names, and as people name such files
         ("ROWS.CSV", CSV),
         ("rows.txt", CSV),
+        # so many that looking twice at each would not end
+        ("rows.csv", b"\n" * 200 + CSV),
         ("rows.data", CSV),
         ("rows.csv.gz", gzip.compress(CSV, mtime=0)),
         # compressed, though its name does not say so
@@ -86,6 +88,13 @@ def test_the_same_rows_in_any_file(tmp_path, name, content):
         ("rows.pkl", pickle.dumps([1]), "is a pickle, which is not opened"),
         # what a share that asks to sign in answers
         ("rows.csv", b"\n<!DOCTYPE html><html>", "is a web page"),
+        ("rows.csv", b"\xef\xbb\xbf<html>", "is a web page"),
+        (
+            "rows.csv",
+            b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML"><html>',
+            "is a web page",
+        ),
+        ("rows.xml", b'<?xml version="1.0"?><!DOCTYPE rows SYSTEM "rows.dtd"><rows/>', "is XML"),
         # the default of pandas' to_json
         (
             "rows.json",
