@@ -159,6 +159,31 @@ def test_whole_numbers_that_nobody_answers_are_a_regression(service, tmp_path):
     assert (written["target"]["answer"], written["data"]["task"]) == ("$.price", "regression")
 
 
+def test_whole_numbers_that_an_answer_equals_by_chance_are_a_regression(service, tmp_path):
+    # one other output is one label, once
+    service.answer = lambda row: {
+        "q05": 36000 if row["age"] == 36 else row["age"],
+        "q50": row["age"] * 1000.5,
+    }
+    data = rows(tmp_path, label=lambda age: age * 1000)
+    out = init_service([service.url], data, [].append, label="bought", out=tmp_path / "c.toml")
+    written = tomllib.loads(out.read_text())
+    assert (written["target"]["answer"], written["data"]["task"]) == ("$.q50", "regression")
+
+
+def test_whole_numbers_that_are_classes_stay_so(service, tmp_path):
+    service.answer = lambda row: {"shelf": row["age"] if row["age"] % 2 else 30, "x": 1}
+    out = init_service(
+        [service.url],
+        rows(tmp_path, label=lambda age: age),
+        [].append,
+        label="bought",
+        out=tmp_path / "d.toml",
+    )
+    written = tomllib.loads(out.read_text())
+    assert (written["target"]["answer"], written["data"].get("task")) == ("$.shelf", None)
+
+
 def test_further_outputs_that_are_columns(service, tmp_path):
     service.answer = lambda row: {"out": {"price": row["age"] / 3, "days": row["age"] * 2}}
     data = tmp_path / "o.csv"
