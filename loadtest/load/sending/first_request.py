@@ -41,7 +41,7 @@ class _AsTheLoad(HTTPAdapter):
     """Trusts whom the connections of the load trust: OpenSSL's authorities, and those of its variables."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, ssl_context=ssl.create_default_context())  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **kwargs, ssl_context=ssl.create_default_context())
 
     def cert_verify(self, conn: Any, *_: Any, **__: Any) -> None:
         """Leave out the authorities that requests brings."""
