@@ -39,7 +39,7 @@ def service():
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self._say(200 if self.path == "/openapi.json" else 404, self.server.document)
+            self._say(self.server.status if self.path == "/openapi.json" else 404, self.server.document)
 
         def do_POST(self):
             row = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -60,7 +60,7 @@ def service():
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.document, server.key = DOCUMENT, None
+        server.document, server.status, server.key = DOCUMENT, 200, None
         server.answer = lambda row: {
             "model": "v1",
             "result": {"class label": "yes" if row["age"] > 40 else "no", "score": row["age"] / 3},
@@ -222,6 +222,14 @@ def test_a_key_in_a_header(service, tmp_path, monkeypatch):
             headers=["x-key: sesame"],
             out=tmp_path / "n.toml",
         )
+
+
+def test_a_document_behind_a_key(service, tmp_path):
+    service.status = 401
+    with pytest.raises(
+        TargetError, match=r"openapi\.json \(HTTP 401\), .*--header 'Name: env:VARIABLE'; if it"
+    ):
+        init_service([service.url], rows(tmp_path), [].append, label="bought", out=tmp_path / "k.toml")
 
 
 def test_labels_that_no_answer_equals(service, tmp_path):
