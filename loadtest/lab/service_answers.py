@@ -17,7 +17,7 @@ _TIMEOUT = 10.0
 _DOCUMENTS = ("/openapi.json", "/swagger.json", "/apispec_1.json")
 """Where FastAPI, Flask-RESTX and Flasgger put it."""
 _EXCERPT = 300
-_KEY = {status: "; give its key with --header 'Name: env:VARIABLE'" for status in (401, 403)}
+_KEY = dict.fromkeys((401, 403), "; give its key with --header 'Name: env:VARIABLE'")
 """What to do about a status."""
 
 
@@ -40,8 +40,8 @@ def read_openapi(url: str, headers: Mapping[str, str]) -> Any:
         said.append(f"{path} (HTTP {answer.status})")
         key = key or _KEY.get(answer.status, "")
     raise TargetError(
-        f"{url}: no OpenAPI document at {', '.join(said)}{key}; if it is below another path, add that to --url, "
-        "else write [target] by hand (any-server.md)"
+        f"{url}: no OpenAPI document at {', '.join(said)}{key}; if it is below another path, add that to "
+        "--url, else write [target] by hand (any-server.md)"
     )
 
 
