@@ -108,6 +108,11 @@ class Metric:
         """Whether harm is a fall (accuracy) rather than a rise (latency)."""
         return self.better == "higher"
 
+    @property
+    def compares_versions(self) -> bool:
+        """Whether it holds the answers of both versions against each other, and against no label."""
+        return self.live == "pairs"
+
     def fits(self, task: str) -> bool:
         """Whether it can be measured on answers of a task."""
         return self.task in (None, task) or self.also == task
