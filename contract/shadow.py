@@ -10,8 +10,9 @@ MARKS = (ORIGINAL, COPY)
 
 ANSWERS_PATH = "/answers"
 
-ALONG = ("scores", "ranking")
-"""What a reader may ask for beside the labels: ``/answers?after=0&along=scores,ranking``."""
+ALONG = {"scores": "predict_proba", "ranking": "ranking"}
+"""What a reader may ask for beside the labels, ``/answers?after=0&along=scores,ranking``, and the output of
+the model behind each."""
 
 ASKED_FOR = 60.0
 """Seconds for which that counts: after them nobody reads any more, and no model runs for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 LFS_POINTER = (
@@ -9,14 +10,16 @@ LFS_POINTER = (
     "is a pointer of Git LFS, not the file itself; fetch that: git lfs pull",
 )
 """Its first bytes, and what to say of it."""
-_PAGES = (b"<!doctype", b"<html")
+_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<!doctype|(?:<\?xml[^>]*>\s*)?(?:<!doctype\s+html|<html))", re.IGNORECASE
+)
 _BEGINNING = 256
 """Bytes that tell."""
 
 
 def is_page(content: bytes) -> bool:
     """Whether a file begins as a web page does."""
-    return content.lstrip()[:9].lower().startswith(_PAGES)
+    return _PAGE.match(content) is not None
 
 
 def stand_in(path: Path) -> str | None:

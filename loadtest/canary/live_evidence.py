@@ -126,7 +126,8 @@ class Watch:
         self._policy, self._alpha = policy, alpha
         self._spread = Spread()
         rollback, gates = (
-            [gate for gate in of if gate.entry.live != "pairs"] for of in (policy.rollback, experiment.gates)
+            [gate for gate in of if not gate.entry.compares_versions]
+            for of in (policy.rollback, experiment.gates)
         )
         self._alarms = [
             ShareAlarm(gate, self._spread, alpha, each, policy.window)
@@ -146,7 +147,7 @@ class Watch:
             [
                 AgreementTest(gate, alpha, each, experiment.data.task)
                 for gate in of
-                if gate.entry.live == "pairs"
+                if gate.entry.compares_versions
             ]
             for of in (policy.rollback, experiment.gates)
         )

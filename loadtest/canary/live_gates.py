@@ -35,7 +35,7 @@ def check(experiment: Experiment) -> None:
 
 def shadow_gates(experiment: Experiment) -> list[Gate]:
     """The gates that compare the answers to the same requests, which only the shadow has."""
-    return [g for g in (*experiment.gates, *experiment.canary.rollback) if g.entry.live == "pairs"]
+    return [g for g in (*experiment.gates, *experiment.canary.rollback) if g.entry.compares_versions]
 
 
 def told_along(experiment: Experiment) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def _problem(gate: Gate, experiment: Experiment) -> str | None:
     if live is None:
         known = ", ".join(metric.name for metric in METRICS.values() if metric.live)
         return f"{gate.metric} cannot be followed live; there are {known} and latency (p99)"
-    if live == "pairs":
+    if gate.entry.compares_versions:
         if experiment.data.task == "regression" and (
             gate.of_lists or (gate.needs_scores and gate.entry.name == "agreement")
         ):

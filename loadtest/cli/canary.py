@@ -18,7 +18,7 @@ from loadtest.cli.canary_text import describe_arms, describe_shadow, print_statu
 from loadtest.cli.console import console
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, StableVersion
 from loadtest.cli.rollback import WHY, apply, roll_back
-from loadtest.errors import LabError
+from loadtest.errors import LabError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.fetch import get
 from loadtest.lab.gateway.signature import sign
@@ -76,6 +76,11 @@ def set_percent(
     ] = False,
 ) -> None:
     """Send this share of unpinned traffic to the candidate."""
+    if fallback and percent == 0:
+        raise UsageError(
+            "--fallback: a candidate without a share answers nothing; give it one, such as "
+            "canary set 0.01 --fallback"
+        )
     _change(running_lab(lab, project), lambda state: state.set(percent, sign(why), fallback=fallback))
 
 

@@ -61,7 +61,7 @@ class Comparison:
         self._numbers = numbers(self._texts) if dataset.labels.dtype.kind == "f" else None
         if any(scores) and self._numbers is None:
             self._scores = as_matrix(pa.array(scores, pa.list_(pa.float32())))
-            self._near_scores = [Nearness(self._scores.ravel(), SCORE_TOLERANCE)] * self._scores.shape[1]
+            self._near_scores = [Nearness(self._scores, SCORE_TOLERANCE)]
         elif any(scores):
             # each output has a spread of its own
             self._scores = as_matrix(pa.array(scores, pa.list_(pa.float64())))
@@ -105,8 +105,10 @@ class Comparison:
             same = pc.or_(same, pa.array(close))
         if self._scores is not None and scores is not None:
             known, got = self._scores[np.asarray(rows)], as_matrix(scores, self._scores.shape[1])
-            near = [each.of(got[:, i], known[:, i]) for i, each in enumerate(self._near_scores)]
-            same = pc.and_(same, pa.array((np.column_stack(near) | np.isnan(known)).all(axis=1)))
+            # of all scores at once, or of each output by itself
+            parts = np.hsplit(known, len(self._near_scores)), np.hsplit(got, len(self._near_scores))
+            near = [each.of(own, its) for each, its, own in zip(self._near_scores, *parts, strict=True)]
+            same = pc.and_(same, pa.array((np.hstack(near) | np.isnan(known)).all(axis=1)))
         return same
 
 
@@ -131,7 +133,8 @@ class Nearness:
     """Whether numbers are as near as makes no difference among the answers of one model.
 
     Args:
-        answers: of the model, which say how far they spread and how many digits they have; NaN: none.
+        answers: of the model, in any shape, which say how far they spread and how many digits they have;
+            NaN: none.
         share: of their spread that makes no difference.
     """
 
@@ -141,7 +144,7 @@ class Nearness:
         self._precision = _precision(known)
 
     def of(self, got: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether ``got`` is near to the answer ``known``, shape (n,) each; NaN is near to nothing."""
+        """Whether ``got`` is near to the answer ``known``, of one shape; NaN is near to nothing."""
         with np.errstate(invalid="ignore", over="ignore"):  # infinities
             last_digits = _LAST_DIGITS * self._precision * np.abs(known)
             return np.asarray(np.abs(got - known) <= np.maximum(self.apart, last_digits))

@@ -11,6 +11,7 @@ import csv
 import io
 import re
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,7 +238,7 @@ def _careful(path: Path, body: str, separator: str, names: Sequence[str], text: 
         for row in _reader(body, separator):
             if row:
                 if len(row) != width:
-                    if names[0].startswith(("#", "%")):
+                    if names[0].startswith(("#", "%")) and _commonest_width(body, separator) != width:
                         raise DatasetError(_comment(path, text, separator))
                     lower = None if len(row) == width + 1 else begins_lower(path.name, text, separator)
                     told = lower or _ragged(body, separator, len(rows) + 1, len(row), width)
@@ -250,6 +251,11 @@ def _careful(path: Path, body: str, separator: str, names: Sequence[str], text: 
         ) from None
     cells: Sequence[Sequence[str]] = list(zip(*rows, strict=True)) or [()] * width
     return tuple(pa.array(column, pa.string()) for column in cells)
+
+
+def _commonest_width(body: str, separator: str) -> int:
+    """How many cells most rows have."""
+    return Counter(len(row) for row in _sampled(body[:_SAMPLE], separator)).most_common(1)[0][0]
 
 
 def _ragged(body: str, separator: str, row: int, cells: int, width: int) -> str:

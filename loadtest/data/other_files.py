@@ -45,9 +45,10 @@ _WORKBOOK = (
     f"pandas.read_excel({{name!r}}, dtype=str).{_AS_CSV}"
 )
 _SVMLIGHT = re.compile(
-    rb"(?:#[^\n]*\n|\s*\n)*(?P<label>[-+]?[\d.]+(?:,[-+]?[\d.]+)*)(?P<query>[ \t]+qid:\d+)?"
+    rb"(?:[ \t\r]*(?:#[^\n]*)?\n)*(?P<label>[-+]?[\d.]+(?:,[-+]?[\d.]+)*)(?P<query>[ \t]+qid:\d+)?"
     rb"(?:[ \t]+\d+:[-+.\deE]+)+[ \t]*(?:#[^\n]*)?\r?\n"
 )
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _ARFF = re.compile(rb"\s*(?:%[^\n]*\n\s*)*@relation\b", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\s*@attribute\s+(?:['"]([^'"]+)['"]|(\S+))""", re.IGNORECASE)
 _NAMED = 40
@@ -66,7 +67,7 @@ def what_else(name: str, content: bytes) -> str | None:
         said = _archive(content)
     elif content.startswith(b"\xd0\xcf\x11\xe0"):
         said = _WORKBOOK.replace("{needs}", "xlrd")
-    elif content[:1] == b"\x80" and content[1:2] in b"\x02\x03\x04\x05":
+    elif content[:2] in _PICKLES:
         said = (
             f"is a pickle, which is not opened; write Parquet: pandas.read_pickle({{name!r}}).{_AS_PARQUET}"
         )
@@ -141,9 +142,21 @@ def other_json(name: str, value: Any) -> str | None:
         rows = f"pandas.DataFrame(json.load(open({name!r}, encoding='utf-8'))[{lists[0]!r}])"
         return f"is JSON with its rows inside {lists[0]!r}; write them alone: {rows}.{AS_LINES}"
     if all(isinstance(cells, dict | list) for cells in value.values()):
-        by = "index" if all(key.isdecimal() for key in keys) and len(keys) > 1 else "columns"
+        by = _orient(value)
         return f"is JSON by {by.removesuffix('s')}, not one object per row; {_again(name, by)}"
     return None
+
+
+def _orient(value: dict[str, Any]) -> str:
+    """How pandas calls it where each key has the cells of a row, or of a column."""
+    each = [cells for cells in value.values() if isinstance(cells, dict)]
+    inner = {key for cells in each for key in cells}
+    if all(key.isdecimal() for key in inner):
+        return "columns"
+    # a row has text beside numbers, a column has not; and of rows there are more
+    mixed = any(len({isinstance(cell, str) for cell in cells.values()}) > 1 for cells in each)
+    rows = mixed or all(key.isdecimal() for key in value) or len(value) > len(inner)
+    return "index" if rows else "columns"
 
 
 def _again(name: str, orient: str) -> str:

@@ -80,7 +80,7 @@ class RunFolder:
             return False
         try:
             self._lock = _locked(self.path)
-        except BlockingIOError:  # another command takes it for abandoned at this moment
+        except (BlockingIOError, FileNotFoundError):  # another command takes it for abandoned at this moment
             return False
         if not self.final.exists() and self.path.exists():
             return True
@@ -110,16 +110,23 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._unlock()
+        try:
+            self._clear(error)
+        finally:
+            # until here nobody may take it for abandoned
+            self._unlock()
+
+    def _clear(self, error: BaseException | None) -> None:
+        """Remove what only the run needed, and all of a run that broke before it measured anything."""
         for reserve in self.path.rglob(RESERVE):
             reserve.unlink(missing_ok=True)
-        if kind is None or not self.path.exists():
+        if error is None or not self.path.exists():
             return
         # a run of several restarts has them deeper, until each is joined to the others
         measured = any(holds_samples(folder) for folder in (self.path, *self.path.rglob("*/")))
-        if measured and error is not None:
+        if measured:
             error.add_note(f"what was measured is kept in {self.path}")
-        elif not measured:
+        else:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def write(self, name: str, content: str | dict[str, Any]) -> None:
@@ -174,12 +181,15 @@ def _locked(folder: Path) -> int | None:
     """The lock of a folder, until it is closed or the process ends; None: its file system has none.
 
     Raises:
-        BlockingIOError: another process has it.
+        BlockingIOError: another process has it, or another folder has its name by now.
+        FileNotFoundError: it is gone.
     """
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        if not os.path.samestat(os.fstat(file), folder.stat()):
+            raise BlockingIOError
+    except (BlockingIOError, FileNotFoundError):
         os.close(file)
         raise
     except OSError:

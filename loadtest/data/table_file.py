@@ -135,8 +135,7 @@ def _from_json(path: Path, content: bytes, nested: str | None) -> TableFile:
 def _json_values(text: str) -> list[Any]:
     """The values of a text, one after the other, on one line each or on several."""
     try:
-        # not splitlines, which cuts at characters that JSON allows inside text
-        return [json.loads(line) for line in text.split("\n") if line.strip()]
+        return _each_line(text)
     except ValueError as error:
         try:
             return [json.loads(text)]
@@ -154,6 +153,24 @@ def _json_values(text: str) -> list[Any]:
             blanks = _BLANKS.match(text, place)
             place = blanks.end() if blanks else place
         return found
+
+
+def _each_line(text: str) -> list[Any]:
+    """The values of a text, one on each line.
+
+    Raises:
+        JSONDecodeError: a line is none; it says which.
+    """
+    found, begin = [], 0
+    # not splitlines, which cuts at characters that JSON allows inside text
+    for line in text.split("\n"):
+        if line.strip():
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise json.JSONDecodeError(error.msg, text, begin + error.pos) from None
+        begin += len(line) + 1
+    return found
 
 
 def _from_objects(name: str, cells: list[Any], is_nested: bool) -> Column:

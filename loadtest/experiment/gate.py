@@ -261,7 +261,9 @@ def _check_unit(gate: Gate, written: str) -> None:
     if gate.unit not in allowed:
         what = "a margin on" if gate.against == "stable" else "a bound on"
         got = f"is not given in {gate.unit!r}" if gate.unit else "has no unit"
-        plain = f"{gate.bound:g}" if gate.unit in ("%", "pp") and not quantity.whole else written
+        got += " but in the label's unit" * quantity.of_label
+        is_share = gate.unit in ("%", "pp") and not (quantity.whole or quantity.of_label)
+        plain = f"{gate.bound:g}" if is_share else written
         fit = (unit for unit in allowed if unit or float(plain) <= quantity.most)
         ways = [written + unit if unit else plain for unit in fit]
         how = " or ".join(map(repr, ways))

@@ -7,6 +7,7 @@ import re
 from loadtest.errors import GateError
 from loadtest.experiment.metrics import Metric
 
+_DECIMAL = re.compile(r"\d+(?:\.\d+)?")
 _QUOTED = r'"((?:[^"]|"")*)"'
 _ARGUMENT = re.compile(r"^\[([^\[\]\"]+)\](?=\s*(?:\[|$))")
 _ARGUMENT_AT_END = re.compile(rf"\]\s*{_ARGUMENT.pattern[1:]}$")
@@ -47,11 +48,11 @@ def arguments_and_slice(
         if key not in entry.takes:
             shown = f"@{text}" if key == "@" else f"={text}" if key == "=" else f"[{text}]"
             raise GateError(f"{entry.name} takes no {shown}; a slice reads [column=value]")
-    if "[]" in found and not re.fullmatch(r"\d+(?:\.\d+)?", found["[]"]):
+    if "[]" in found and not _DECIMAL.fullmatch(found["[]"]):
         raise GateError(f"[{found['[]']}] is not a number; write for example {entry.name}[0.9]")
     if entry.name.endswith("@k") and int(found["@"]) == 0:
         raise GateError(f"the first 0 items say nothing; write for example {entry.name[:-2]}@10")
-    if "scores" in found and not re.fullmatch(r"\d+(?:\.\d+)?", found["scores"]):
+    if "scores" in found and not _DECIMAL.fullmatch(found["scores"]):
         raise GateError(
             f"[scores={found['scores']}] is no number; write for example {entry.name}[scores=0.01]"
         )
@@ -94,7 +95,15 @@ def _without_arguments(brackets: str, entry: Metric, found: dict[str, str]) -> s
 def _arguments(content: str, entry: Metric) -> list[tuple[str, str]]:
     """Keys and texts of the arguments in one pair of brackets, by commas; none: they hold something else."""
     parts = [part.partition("=") for part in content.split(",")]
-    if not all(key.strip() in entry.takes and sign for key, sign, _ in parts):
+    plain = [key.strip() for key, sign, _ in parts if not sign]
+    others = [key.strip() for key, sign, _ in parts if sign and key.strip() not in entry.takes]
+    if others and len(parts) > 1 and parts[0][1] and parts[0][0].strip() in entry.takes:
+        raise GateError(
+            f"[{content.strip()}]: {entry.name} takes no {others[0]}; a slice stands in brackets of its own: "
+            f"[{parts[0][0].strip()}=...][{others[0]}=...]"
+        )
+    # what is no number is part of a name with a comma
+    if others or len(plain) > ("[]" in entry.takes) or not all(map(_DECIMAL.fullmatch, plain)):
         parts = [content.partition("=")]
     found = [(key.strip(), text.strip()) if sign else ("[]", key.strip()) for key, sign, text in parts]
     return [] if any(not text or "=" in text for _, text in found) else found

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from loadtest.experiment.other_scorers import ALIASES, why_not
 from loadtest.experiment.units import (
     COUNT,
+    LABEL,
     LATENCY,
     MEMORY,
     NUMBER,
@@ -107,6 +108,11 @@ class Metric:
         """Whether harm is a fall (accuracy) rather than a rise (latency)."""
         return self.better == "higher"
 
+    @property
+    def compares_versions(self) -> bool:
+        """Whether it holds the answers of both versions against each other, and against no label."""
+        return self.live == "pairs"
+
     def fits(self, task: str) -> bool:
         """Whether it can be measured on answers of a task."""
         return self.task in (None, task) or self.also == task
@@ -118,7 +124,7 @@ def _of_labels(name: str, *needs: str) -> Metric:
 
 def _of_numbers(name: str, per_row: Callable[..., Floats], *needs: str, **more: Any) -> Metric:
     """The error of a regression: lower is better, 0 is best."""
-    entry = Metric(name, NUMBER, "lower", "regression", task="regression", needs=needs, best=0.0)
+    entry = Metric(name, LABEL, "lower", "regression", task="regression", needs=needs, best=0.0)
     takes = ("output", *more.pop("takes", ()))
     return replace(entry, useless=None, per_row=per_row, takes=takes, **more)
 
@@ -189,9 +195,11 @@ METRICS: Mapping[str, Metric] = {
         _of_numbers("smape", row_errors.symmetric_percentage, quantity=RELATIVE),
         _of_numbers("median_ae", row_errors.absolute, test="median_error"),
         _of_numbers("pinball", row_errors.pinball, takes=("[]",), between=(0.0, 1.0)),
-        _of_numbers("rmsle", row_errors.squared_log, "labels above -1", of_sums=scores.root_mean),
-        _of_numbers("mean_poisson_deviance", row_errors.poisson, "labels of at least 0"),
-        _of_numbers("mean_gamma_deviance", row_errors.gamma, "labels above 0"),
+        _of_numbers(
+            *("rmsle", row_errors.squared_log, "labels above -1"), of_sums=scores.root_mean, quantity=NUMBER
+        ),
+        _of_numbers("mean_poisson_deviance", row_errors.poisson, "labels of at least 0", quantity=NUMBER),
+        _of_numbers("mean_gamma_deviance", row_errors.gamma, "labels above 0", quantity=NUMBER),
         Metric(
             *("explained_variance", SCORE, "higher", "regression"), task="regression", best=1.0,
             needs=("vary",), per_row=row_errors.squared_about_mean, of_sums=scores.explained_variance,
@@ -206,7 +214,7 @@ METRICS: Mapping[str, Metric] = {
             task="regression", interim="bets", best=1.0, takes=("lower", "upper"),
         ),
         Metric(
-            *("interval_width", NUMBER, "lower", "interval_width"),
+            *("interval_width", LABEL, "lower", "interval_width"),
             task="regression", best=0.0, useless=None, takes=("lower", "upper"),
         ),
         Metric(

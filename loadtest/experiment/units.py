@@ -107,6 +107,7 @@ class Quantity(NamedTuple):
         margins: the units that a margin on stable may have.
         whole: bounds are whole numbers.
         most: no bound may exceed it.
+        of_label: it is a number in the unit of the labels.
     """
 
     shown: str
@@ -114,6 +115,7 @@ class Quantity(NamedTuple):
     margins: tuple[str, ...]
     whole: bool = False
     most: float = math.inf
+    of_label: bool = False
 
 
 LATENCY = Quantity("ms", ("ms", "s"), ("ms", "s", "%"))
@@ -121,6 +123,7 @@ SHARE = Quantity("%", ("%", ""), ("pp",), most=1.0)
 RELATIVE = Quantity("%", ("%", ""), ("pp", "%"))
 RATE = Quantity("/s", ("/s",), ("/s", "%"))
 NUMBER = Quantity("", ("",), ("", "%"))
+LABEL = Quantity("", ("",), ("", "%"), of_label=True)
 SCORE = Quantity("", ("",), ("",))
 COUNT = Quantity("", ("",), ("",), whole=True)
 MEMORY = Quantity("MiB", ("m", "g"), ("m", "g", "%"))

@@ -89,7 +89,12 @@ def temporary_folder(notes: Path | None = None) -> Iterator[Path]:
 def remove_folder(path: str) -> None:
     """Remove a temporary folder that a note names, and nothing else."""
     folder = Path(path)
-    if folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith(_FOLDER):
+    try:
+        # the note's command may have come there by a link
+        here = folder.parent.samefile(tempfile.gettempdir())
+    except OSError:
+        return
+    if here and folder.name.startswith(_FOLDER):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -81,13 +81,18 @@ def own_runtime(folder: Path, server: Path = _SERVER) -> OwnRuntime | None:
 
 
 def _needs_numpy_1(requirement: Requirement) -> bool:
+    """Whether it admits no release for NumPy 2."""
     first = _NUMPY_2.get(canonicalize_name(requirement.name))
-    pins = [one.version for one in requirement.specifier if one.operator == "=="]
-    try:
-        return first is not None and any(Version(pin) < Version(first) for pin in pins)
-    except InvalidVersion:
-        # 1.2.* is one for the installer
+    if first is None:
         return False
+    named = [one.version.removesuffix(".*") for one in requirement.specifier]
+    try:
+        # a range that admits any admits one of these: a bound, what comes just after it, or whatever comes
+        after = [Version(end) for one in named for end in (one, f"{Version(one).base_version}.1")]
+    except InvalidVersion:
+        return False
+    tried = [Version(first), Version("99999"), *(one for one in after if one >= Version(first))]
+    return not any(requirement.specifier.contains(one, prereleases=True) for one in tried)
 
 
 def _requirement(stated: str, where: str) -> Requirement:

@@ -17,7 +17,8 @@ _TIMEOUT = 10.0
 _DOCUMENTS = ("/openapi.json", "/swagger.json", "/apispec_1.json")
 """Where FastAPI, Flask-RESTX and Flasgger put it."""
 _EXCERPT = 300
-_REFUSED = (401, 403)
+_KEY = dict.fromkeys((401, 403), "; give its key with --header 'Name: env:VARIABLE'")
+"""What to do about a status."""
 
 
 def read_openapi(url: str, headers: Mapping[str, str]) -> Any:
@@ -26,7 +27,7 @@ def read_openapi(url: str, headers: Mapping[str, str]) -> Any:
     Raises:
         TargetError: there is none at the URL, which must be plain HTTP.
     """
-    said = []
+    said, key = [], ""
     for path in _DOCUMENTS:
         answer = get(url.rstrip("/") + path, _TIMEOUT, headers)
         if answer is None:
@@ -37,9 +38,10 @@ def read_openapi(url: str, headers: Mapping[str, str]) -> Any:
         except ValueError:
             pass
         said.append(f"{path} (HTTP {answer.status})")
+        key = key or _KEY.get(answer.status, "")
     raise TargetError(
-        f"{url}: no OpenAPI document at {', '.join(said)}; if it is below another path, add that to --url, "
-        "else write [target] by hand (any-server.md)"
+        f"{url}: no OpenAPI document at {', '.join(said)}{key}; if it is below another path, add that to "
+        "--url, else write [target] by hand (any-server.md)"
     )
 
 
@@ -72,7 +74,7 @@ def _answer(url: str, path: str, row: int, body: str, headers: Mapping[str, str]
         raise TargetError(f"{where}: no answer to row {row} within {_TIMEOUT:g} s")
     if answer.status != 200:
         said = "".join(each if each.isprintable() else " " for each in answer.body[:_EXCERPT])
-        key = "; give its key with --header 'Name: env:VARIABLE'" if answer.status in _REFUSED else ""
+        key = _KEY.get(answer.status, "")
         raise TargetError(f"{where}: HTTP {answer.status} to row {row}: {said}{key}")
     try:
         return json.loads(answer.body)

@@ -42,6 +42,12 @@ def best_place(answers: Sequence[Any], dataset: Dataset) -> str | None:
     return best
 
 
+def beats_one_label(answers: Sequence[Any], path: str, dataset: Dataset) -> bool:
+    """Whether the values at ``path`` agree with the labels better than the commonest label for all would."""
+    labels = _labels(answers, dataset)
+    return loss([value_at(answer, path) for answer in answers], dataset) < 1 - _commonest(labels)
+
+
 def bare_score(answers: Sequence[Any], dataset: Dataset) -> Scores | None:
     """The one number that is the score of one of two classes, where no label stands; None: there is none.
 
@@ -50,16 +56,24 @@ def bare_score(answers: Sequence[Any], dataset: Dataset) -> Scores | None:
     """
     if len(dataset.classes) != 2 or dataset.labels.dtype.kind == "f":
         return None
-    labels = [str(label) for label in dataset.labels[: len(answers)].tolist()]
+    labels = _labels(answers, dataset)
     found: dict[Scores, float] = {}
     for path, values in _everywhere(answers):
-        if all(isinstance(value, float) and 0 <= value <= 1 for value in values):
+        if _may_be_scores(values):
             for classes in (dataset.classes, dataset.classes[::-1]):
                 right = [classes[value >= 0.5] == label for value, label in zip(values, labels, strict=True)]
                 found[Scores(path, classes)] = right.count(True) / len(right)
     best = max(found, key=lambda place: found[place], default=None)
-    commonest = max(map(labels.count, labels)) / len(labels)
-    return best if best is not None and found[best] > commonest else None
+    return best if best is not None and found[best] > _commonest(labels) else None
+
+
+def _labels(answers: Sequence[Any], dataset: Dataset) -> list[str]:
+    return [str(label) for label in dataset.labels[: len(answers)].tolist()]
+
+
+def _commonest(labels: Sequence[str]) -> float:
+    """The share of the commonest."""
+    return max(map(labels.count, labels)) / len(labels)
 
 
 def scores_beside(answers: Sequence[Any], label_path: str, classes: Sequence[str]) -> Scores | None:
@@ -158,7 +172,7 @@ def _by_place(values: Sequence[Any], labels: Sequence[str], classes: Sequence[st
 
 def _of_one(values: Sequence[Any], labels: Sequence[str], classes: Sequence[str]) -> tuple[str, ...] | None:
     """Of the score of one of two classes: all that stand for it are greater than all that do not."""
-    if len(classes) != 2 or not all(isinstance(value, float) for value in values) or not _are_scores(values):
+    if len(classes) != 2 or not _may_be_scores(values):
         return None
     # how sure a service is of its answer, whichever that is, is never below one half
     if min(values) >= 0.5:
@@ -169,6 +183,11 @@ def _of_one(values: Sequence[Any], labels: Sequence[str], classes: Sequence[str]
         if low and high and max(low) < min(high):
             return first, second
     return None
+
+
+def _may_be_scores(values: Sequence[Any]) -> bool:
+    """Whether single numbers may be scores: of 0 and 1 alone they are classes; Go and Node write 1.0 as 1."""
+    return _are_scores(values) and any(value % 1 for value in values)
 
 
 def _are_scores(values: Any) -> bool:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from contract.label_text import label_text
 from contract.model_toml import MODEL_TOML
+from contract.text_columns import name_file
 from contract.version_folder import MLMODEL, requirements_file
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError, UsageError
@@ -232,8 +233,7 @@ def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset, ask: Ask
         left_out = "; ".join(
             by_option(n) for n in dataset.notes if n.startswith(("not sent: ", "no column "))
         )
-        # the model server does not know the file's name
-        said = str(error).replace("read_csv(FILE", f"read_csv({str(dataset.path)!r}")
+        said = name_file(str(error), str(dataset.path))
         raise ModelError(said + (left_out and f"; {left_out}")) from None
     return [json.loads(line) for line in answers.splitlines()]
 

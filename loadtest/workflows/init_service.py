@@ -24,6 +24,7 @@ from loadtest.lab.service_answers import answers_to, read_openapi
 from loadtest.workflows.answer_places import (
     Scores,
     bare_score,
+    beats_one_label,
     best_place,
     loss,
     no_label,
@@ -114,7 +115,8 @@ def init_service(
     if body.left_out:
         say(f"{operation.path}: not sent, as they are optional: {', '.join(body.left_out)}")
     place = best_place(answers[urls[0]], dataset)
-    if place is None and _may_be_regression(dataset):
+    by_chance = place is None or not beats_one_label(answers[urls[0]], place, dataset)
+    if by_chance and _may_be_regression(dataset):
         given = given.model_copy(update={"task": "regression"})
         dataset = Dataset.read(given)
         place = best_place(answers[urls[0]], dataset)

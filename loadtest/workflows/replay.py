@@ -144,7 +144,8 @@ def _times(
             "to replay; change replay_from or replay_for"
         )
     # where the log ends, no pause begins: a request more would have come a mean gap later
-    ends = float(since[-1]) + (float(logged.max() - logged.min()) + 1e-6) / max(len(logged) - 1, 1)
+    requests = len(logged) if load.split_rows else len(np.unique(entry))
+    ends = float(since[-1]) + (float(logged.max() - logged.min()) + 1e-6) / max(requests - 1, 1)
     return since[kept] / load.speed_up, order[kept], min(ends, upto) / load.speed_up, notes
 
 
@@ -182,6 +183,7 @@ def _require_several(log: RequestLog, experiment: Experiment, most: int) -> None
     """Refuse requests of several rows, at ``most`` so many, where only one row fits."""
     load = experiment.load
     for name, given in {
+        "[data.outputs]": bool(experiment.data.outputs),
         f"traffic {load.traffic}": load.traffic in ("canary", "shadow"),
         "trace": load.trace,
         f"the limit of {MOST_ROWS_OF_A_REQUEST:,}": most > MOST_ROWS_OF_A_REQUEST,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.text_columns import as_text
 from services.model_server.errors import VersionError
 
 Cells = Mapping[str, list[Any]]
@@ -111,16 +112,7 @@ def _refusal(path: Path, cells: Cells, codes: Sequence[str]) -> CodesError:
     example = next(cell for cell in cells[codes[0]] if cell is not None)
     return CodesError(
         f"{path}: takes text in {', '.join(codes)}, and the evaluation set has numbers or truth values, "
-        f"such as {example!r}{as_text(codes)}"
-    )
-
-
-def as_text(names: Sequence[str]) -> str:
-    """What to do where columns of numbers must be text."""
-    kinds = ", ".join(f"{name!r}: str" for name in names)
-    return (
-        ", which CSV does not tell from text; write Parquet: "
-        f"pandas.read_csv(FILE, dtype={{{kinds}}}).to_parquet('evaluation.parquet')"
+        f"such as {example!r}; {as_text(codes)}"
     )
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from contract.shadow import ANSWERS_PATH
+from contract.shadow import ALONG, ANSWERS_PATH
 from loadtest.canary.shadow_join import Join
 from loadtest.canary.state import State
 from loadtest.errors import GateError, LabError
@@ -23,7 +23,6 @@ from loadtest.lab.interface import Endpoints
 
 _PAGES = 20
 _NO_SUCH_THING = (404, 405, 501)
-_OUTPUTS = {"scores": "predict_proba", "ranking": "ranking"}
 
 
 class AnswersReader:
@@ -70,7 +69,7 @@ class AnswersReader:
                 ) from None
             if lacks:
                 named = f"{self._role} {self._version}".rstrip()
-                outputs = " and ".join(_OUTPUTS[what] for what in lacks)
+                outputs = " and ".join(ALONG[what] for what in lacks)
                 raise GateError(
                     f"{named} ({self._url}) gives no {' and no '.join(lacks)}, which a gate compares in the "
                     f"shadow; deploy a version with the output {outputs}, or gate agreement >= 99% instead"

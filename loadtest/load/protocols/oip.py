@@ -5,6 +5,8 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -21,7 +23,18 @@ from loadtest.load.protocols.class_scores import ClassScores
 from loadtest.load.protocols.codec import Codec, NoScores, register
 from loadtest.load.protocols.json_answers import Scores, part, scored, single
 from loadtest.load.protocols.named_values import named_values
-from loadtest.load.protocols.oip_tensors import by_rows, column_tensor, filled, items_of, places_of
+from loadtest.load.protocols.oip_tensors import (
+    MOST_NAMED,
+    by_rows,
+    column_tensor,
+    filled,
+    items_of,
+    named_shortly,
+    no_metadata,
+    outputs_in,
+    places_of,
+    shape_of,
+)
 
 _ANY_TENSOR = "input-0"
 _LABEL = "predict"
@@ -75,12 +88,10 @@ class OpenInference(Codec):
     def from_metadata(cls, model: str, metadata: Any, features: Sequence[str]) -> Self:
         """Read what a server says of its model: the decoded answer to ``metadata_path``."""
         try:
-            inputs = [(i["name"], i["datatype"], list(i["shape"])) for i in metadata["inputs"]]
+            inputs = [(i["name"], str(i["datatype"]), shape_of(i["shape"])) for i in metadata["inputs"]]
             named = (metadata.get("parameters") or {}).get("columns")
-        except (TypeError, KeyError, AttributeError):
-            raise TargetError(
-                f"model {model!r}: its metadata is not that of the Open Inference Protocol"
-            ) from None
+        except (TypeError, KeyError, AttributeError, ValueError, OverflowError):
+            raise no_metadata(model) from None
         for name, datatype, _ in inputs:
             if datatype not in {*FLOATS, *INTEGERS, "BOOL", "BYTES"}:
                 raise TargetError(
@@ -208,14 +219,12 @@ class OpenInference(Codec):
 
     def ranked(self, ask: Callable[[str], Any]) -> Self:
         """Ask for the output of lists that the model's metadata names, or for its only one."""
-        offered: list[Any] = ask(self.metadata_path(self.model)).get("outputs") or []
-        names = [output.get("name") for output in offered]
+        offered = outputs_in(self.model, ask(self.metadata_path(self.model)))
+        names = [name for name, _ in offered]
         name = next((name for name in _RANKINGS if name in names), None)
-        if (name is None and len(names) > 1) or (
-            len(names) == 1 and list(offered[0].get("shape", ())) == [-1]
-        ):
+        if (name is None and len(names) > 1) or (len(names) == 1 and offered[0][1] == [-1]):
             raise ExperimentError(
-                f"model {self.model!r} gives no ranking: none of its outputs ({', '.join(map(str, names))}) "
+                f"model {self.model!r} gives no ranking: none of its outputs ({named_shortly(names)}) "
                 f"is named {', '.join(_RANKINGS)}; with "
                 "Loadproof's own server, see Ranked lists in docs/bring-your-own-model.md"
             )
@@ -233,16 +242,18 @@ class OpenInference(Codec):
 
         An output is a tensor, or, by its place, an element of the first tensor.
         """
-        tensors = ask(self.metadata_path(self.model)).get("outputs") or []
-        offered = [str(tensor.get("name")) for tensor in tensors]
-        if not offered:
+        tensors = outputs_in(self.model, ask(self.metadata_path(self.model)))
+        if not tensors:
             return replace(self, named=names)
-        last = (tensors[0].get("shape") or [-1])[-1]
-        places = [str(place) for place in range(last)] if len(tensors[0].get("shape") or ()) > 1 else []
-        unsaid = len(tensors[0].get("shape") or ()) > 1 and last < 0
+        offered, shape = [name for name, _ in tensors], tensors[0][1]
+        # of an unknown width any place may be one
+        width = 0 if len(shape) < 2 else math.inf if shape[-1] < 0 else shape[-1]
         for name in names:
-            if name not in (*offered, *places) and not (unsaid and name.isdecimal()):
-                there = ", ".join([*offered, *places])
+            is_place = re.fullmatch("0|[1-9][0-9]{0,8}", name) and int(name) < width
+            if name not in offered and not is_place:
+                known = 0 if width == math.inf else int(width)
+                places = [str(place) for place in range(min(known, MOST_NAMED))]
+                there = named_shortly([*offered, *places], len(offered) + known)
                 raise ExperimentError(f"model {self.model!r} answers no output {name!r}; name one of {there}")
         wanted = dict.fromkeys([offered[0], *(name for name in names if name in offered)])
         return replace(self, named=names, tensors_read=tuple(wanted))
@@ -262,15 +273,16 @@ class OpenInference(Codec):
     def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:
         """Ask for the label and for the output of scores that the model's metadata names."""
         metadata = ask(self.metadata_path(self.model))
-        offered = [output.get("name") for output in metadata.get("outputs") or ()]
+        offered = [name for name, _ in outputs_in(self.model, metadata)]
         scores = next((name for name in _SCORES if name in offered), "" if offered else _SCORES[0])
         if not scores:
             raise NoScores(
-                f"model {self.model!r} gives no scores: none of its outputs ({', '.join(map(str, offered))}) "
+                f"model {self.model!r} gives no scores: none of its outputs ({named_shortly(offered)}) "
                 f"is named {', '.join(_SCORES)}"
             )
         labels = [name for name in offered or [_LABEL] if name not in _SCORES][:1]
-        own = (metadata.get("parameters") or {}).get("classes") or ()
+        parameters = metadata.get("parameters")
+        own = parameters.get("classes") or () if isinstance(parameters, dict) else ()
         reader = ClassScores.of(classes, named=named, own=own, outputs=(*labels, scores))
         return replace(self, scores=reader)
 

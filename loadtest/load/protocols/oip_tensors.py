@@ -7,9 +7,10 @@ from math import prod
 from typing import Any
 
 from contract.datatypes import FLOATS, INTEGERS
-from loadtest.errors import OtherColumns
+from loadtest.errors import OtherColumns, TargetError
 
 _OTHERS = {"BOOL": bool, "BYTES": str}
+MOST_NAMED = 12
 
 
 def filled(shape: list[int], features: int) -> tuple[int, ...]:
@@ -18,6 +19,34 @@ def filled(shape: list[int], features: int) -> tuple[int, ...]:
     if shape.count(-1) == 1 and features % known == 0:
         shape = [features // known if axis == -1 else axis for axis in shape]
     return tuple(shape) if min(shape) > 0 and prod(shape) == features else ()
+
+
+def shape_of(said: Any) -> list[int]:
+    """A shape as metadata has it; a gateway from gRPC to JSON writes its axes as text."""
+    return [int(axis) for axis in said]
+
+
+def outputs_in(model: str, metadata: Any) -> list[tuple[str, list[int]]]:
+    """Names and shapes of the outputs in the metadata of a model; none: it does not say.
+
+    Raises:
+        TargetError: it is not that of the protocol.
+    """
+    try:
+        return [(str(o["name"]), shape_of(o.get("shape") or ())) for o in metadata.get("outputs") or ()]
+    except (TypeError, LookupError, AttributeError, ValueError, OverflowError):
+        raise no_metadata(model) from None
+
+
+def no_metadata(model: str) -> TargetError:
+    """What a server says of the model is something else."""
+    return TargetError(f"model {model!r}: its metadata is not that of the Open Inference Protocol")
+
+
+def named_shortly(names: Sequence[str], count: int = 0) -> str:
+    """Names, of which there are at least ``count``, with the number of those left out."""
+    more = max(len(names), count) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def by_rows(output: dict[str, Any], count: int) -> list[Any]:

@@ -164,7 +164,9 @@ class Template(Codec):
 
     def decode(self, body: bytes) -> str:
         """The one value that the JSONPath selects; the element of a list of one."""
-        answer, selected = self._selected(body)
+        return self._label(*self._selected(body))
+
+    def _label(self, answer: Any, selected: list[Any]) -> str:
         while len(selected) == 1 and isinstance(selected[0], list):
             (selected,) = selected
         if not selected:
@@ -186,8 +188,9 @@ class Template(Codec):
         """The label where ``answer`` says, the scores where ``scores_at`` says; without it, both at once."""
         if not self.scores_at:
             return scored(self.ranked_part(body), self.reader)
-        label = self.decode(body)
-        found = self._scores_in(orjson.loads(body))
+        answer, selected = self._selected(body)
+        label = self._label(answer, selected)
+        found = self._scores_in(answer)
         return scored({"label": label, "scores": found[0] if len(found) == 1 else found}, self.reader)
 
     def _scores_in(self, answer: Any) -> list[Any]:

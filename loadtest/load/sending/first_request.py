@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NameResolutionError
 
 from loadtest.data.local_errors import LOCAL_ERRORS
@@ -36,21 +37,35 @@ class FirstAnswer(NamedTuple):
     content: bytes
 
 
+class _AsTheLoad(HTTPAdapter):
+    """Trusts whom the connections of the load trust: OpenSSL's authorities, and those of its variables."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=ssl.create_default_context())
+
+    def cert_verify(self, conn: Any, *_: Any, **__: Any) -> None:
+        """Leave out the authorities that requests brings."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
 @contextmanager
 def opened() -> Iterator[requests.Session]:
     """A session for ``send``, closed at the end.
 
     Raises:
-        UsageError: SSL_CERT_FILE names no file.
+        UsageError: SSL_CERT_FILE names no file, or SSL_CERT_DIR no folder.
     """
-    # OpenSSL's own variable, which the connections of the load obey by themselves
+    # OpenSSL passes over what is not there
     authority = os.environ.get("SSL_CERT_FILE")
     if authority and not Path(authority).is_file():
         raise UsageError(f"SSL_CERT_FILE={authority}: no such file; name one, or unset the variable")
+    for folder in filter(None, os.environ.get("SSL_CERT_DIR", "").split(os.pathsep)):
+        if not Path(folder).is_dir():
+            raise UsageError(f"SSL_CERT_DIR={folder}: no such folder; name one, or unset the variable")
     with requests.Session() as session:
         session.trust_env = False  # no proxy
         session.headers.update(PLAIN)
-        session.verify = authority or True
+        session.mount("https://", _AsTheLoad())
         yield session
 
 

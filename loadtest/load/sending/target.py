@@ -211,8 +211,8 @@ def _reading(
         asking = next((gate for gate in experiment.gates if experiment.needs_scores(gate)), None)
         why, remedy = f"[data] threshold = {threshold}", "leave it out"
         if asking:
-            # what compares the two versions may have no labels to go by
-            instead = "agreement >= 99%" if asking.entry.live == "pairs" else "accuracy"
+            # there may be no labels to go by
+            instead = "agreement >= 99%" if asking.entry.compares_versions else "accuracy"
             why, remedy = f"gate {asking.expression!r}", f"gate {instead} instead"
         more = f"; {remedy}" if isinstance(error, NoScores) else ""
         raise ExperimentError(f"{why}, {role}: {error}{more}") from None

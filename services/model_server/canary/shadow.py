@@ -34,9 +34,6 @@ from contract.model_toml import Task
 from contract.shadow import ALONG, ASKED_FOR, MARKS, MOST_ALONG, MOST_ITEMS
 from services.model_server.canary.arms import hash_of
 
-OUTPUTS = dict(zip(ALONG, ("predict_proba", "ranking"), strict=True))
-"""The output of the model behind each."""
-
 PAGE = 2000
 """The most records of one page."""
 
@@ -81,7 +78,7 @@ class Answers:
     ) -> None:
         self._classes = [label_text(each) for each in classes or ()]
         self._offers = frozenset(offers)
-        self._asked = dict.fromkeys(OUTPUTS, -math.inf)
+        self._asked = dict.fromkeys(ALONG, -math.inf)
         self._as_text = task == "classification"
         self._capacity = capacity
         self._clock = clock
@@ -114,7 +111,7 @@ class Answers:
             wanted = self.wanted(mark)
             all_along = {
                 what: _firsts(results[name]) if what == "ranking" else results[name]
-                for what, name in OUTPUTS.items()
+                for what, name in ALONG.items()
                 if name in wanted and name in results
             }
             along = {what: array for what, array in all_along.items() if _size(array) <= MOST_ALONG}
@@ -128,7 +125,7 @@ class Answers:
         if mark not in MARKS:
             return frozenset()
         since = self._clock() - ASKED_FOR
-        return frozenset(OUTPUTS[what] for what, at in self._asked.items() if at >= since) & self._offers
+        return frozenset(ALONG[what] for what, at in self._asked.items() if at >= since) & self._offers
 
     def learned(self, answer_id: str, truth: Sequence[object]) -> None:
         """Keep what truly happened, one label per row, if the answer is still here."""
@@ -159,7 +156,7 @@ class Answers:
             begin = min(max(after, first), self._next)
             found = list(islice(self._records, begin - first, begin - first + PAGE))
             end, last = begin + len(found), self._next
-        told = {"lacks": [what for what in asked if OUTPUTS[what] not in self._offers]} if asked else {}
+        told = {"lacks": [what for what in asked if ALONG[what] not in self._offers]} if asked else {}
         if "scores" in asked and self._classes:
             told["classes"] = self._classes
         return told | {

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contract.text_columns import as_text
 from services.model_server.columns import Columns
 from services.model_server.errors import VersionError, needs_columns
 from services.model_server.scikit_learn.estimators_in import estimators_in
 from services.model_server.scikit_learn.xgboost_categories import known_categories, recoded
-from services.model_server.text_codes import as_text
 
 ToModel = Callable[[Columns], Any]
 
@@ -62,7 +62,7 @@ def _check_kinds(datatypes: Mapping[str, str], categories: Mapping[str, pd.Index
     if texts:
         raise VersionError(
             f"learnt from categories of {', '.join(texts)} that are text such as {known[texts[0]]!r}, and "
-            f"the column holds numbers or truth values{as_text(texts)}"
+            f"the column holds numbers or truth values; {as_text(texts)}"
         )
     for name, value in known.items():
         if not isinstance(value, str) and datatypes[name] == "BYTES":

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from loadtest.canary.state import Deployment, State
 from loadtest.cli.main import app
 from loadtest.cli.rollback import at_once
-from loadtest.errors import ControllerError, LabError
+from loadtest.errors import ControllerError, LabError, UsageError
 from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.routes import STATE_PATH
 from loadtest.lab.gateway.signature import sign
@@ -102,6 +102,16 @@ def test_a_canary_from_the_first_step_to_a_rollback_after_the_promotion(canary, 
     history = in_force(folder)["history"]
     assert [entry["action"] for entry in history] == ["begin", "set", "promote", "rollback", "shadow"]
     assert history[1]["why"] == "errors are fine"
+
+
+def test_a_fallback_needs_a_share(canary, folder):
+    with pytest.raises(
+        UsageError, match=r"a candidate without a share answers nothing; .* set 0.01 --fallback"
+    ):
+        canary("set", "0", "--fallback")
+    assert in_force(folder)["serial"] == 1
+    canary("set", "0.01", "--fallback")
+    assert in_force(folder)["fallback"] is True
 
 
 def test_the_status_of_a_shadow_shows_both_versions_answers_to_the_same_requests(canary):

@@ -99,6 +99,8 @@ def test_quoted_line_breaks_beyond_any_block(tmp_path):
         # and would drop a quote here
         ('a,label\n1,"say \\"hi\\" now"\n', "row 1 has a broken quote"),
         ("# made by hand\na,label\n1,x\n", "first line is a comment, '# made by hand'; take out"),
+        # most rows are as wide as it: it names the columns
+        ("#id,a,label\n1,2,x\n2,3,y\n2,3,y,\n", "row 3 has 4 cells, the header has 3 names"),
         ("a b label\n1 2 x\n", r"separated by blanks; .*sep=r'\\s\+'"),
     ],
 )

@@ -35,7 +35,11 @@ from loadtest.data.input_checks import misfit
         ([0, 255], "UINT8", None),
         ([-1, 5], "UINT8", "reads -1, UINT8 ends at 0"),
         (["a", ""], "BYTES", None),
-        ([1, 2], "BYTES", "holds integers, such as 1, the model takes text"),
+        (
+            [1, 2],
+            "BYTES",
+            "holds integers, such as 1, the model takes text; CSV does not tell text from numbers",
+        ),
         (["a"], "FP64", "holds text, such as 'a', the model takes FP64"),
         ([True, False], "BOOL", None),
         ([True, False], "INT8", None),
@@ -44,14 +48,14 @@ from loadtest.data.input_checks import misfit
     ],
 )
 def test_cells_that_a_datatype_takes_or_not(cells, datatype, says):
-    said = misfit("a", pa.chunked_array([cells]), datatype, gaps=False)
+    said = misfit("a", pa.chunked_array([cells]), datatype, "rows.csv", gaps=False)
     assert (said == "") == (says is None), said
     assert (says or "") in said
     # where cells may be missing, the others are held to the same
     with_gaps = pa.chunked_array([pa.array([*cells, None])])
-    assert misfit("a", with_gaps, datatype, gaps=True) == said
-    assert "has 1 gaps, the model takes none" in misfit("a", with_gaps, datatype, gaps=False)
+    assert misfit("a", with_gaps, datatype, "rows.csv", gaps=True) == said
+    assert "has 1 gaps, the model takes none" in misfit("a", with_gaps, datatype, "rows.csv", gaps=False)
 
 
 def test_a_column_of_gaps():
-    assert misfit("a", pa.chunked_array([pa.nulls(2, pa.float64())]), "INT64", gaps=True) == ""
+    assert misfit("a", pa.chunked_array([pa.nulls(2, pa.float64())]), "INT64", "rows.csv", gaps=True) == ""

@@ -87,6 +87,9 @@ def named(value):
         # JSON of pandas in all its orients, indented or not, and within an answer of a service
         *(("rows.json", FRAME.to_json(orient=orient)) for orient in ("columns", "index", "split", "table")),
         ("rows.json", FRAME.to_json(indent=2)),
+        # rows under names of their own
+        ("rows.json", FRAME.set_index(pd.Index(["u1", "u2", "u3"])).to_json(orient="index")),
+        ("rows.json", FRAME.set_index(pd.Index(["u1", "u2", "u3"])).to_json()),
         ("rows.json", json.dumps({"count": 3, "results": FRAME.to_dict("records")}, indent=1)),
         ("rows.pkl", written(lambda file: pickle.dump(FRAME, file, protocol=2))),
         ("rows.pkl", written(FRAME.to_pickle)),
@@ -142,6 +145,8 @@ def test_several_labels_per_row_are_a_column_each(tmp_path, monkeypatch):
         # nothing of it can be sent, whatever it is named
         ("rows.csv", b"when,label\n,a\n", "write one of numbers or text .*; left out: when .has no values"),
         ("rows.csv", b'a,"b"x"\n1,2\n', "the line of column names has a broken quote .*each of them twice"),
+        # as a pickle begins, and nothing more
+        ("rows.csv", b"\x80", "no rows; "),
         # text is text, in however many words
         ("rows.csv", b"the good film\nof all\n", "no column 'label', so no labels"),
     ],

@@ -90,6 +90,46 @@ def test_the_folder_of_a_killed_command_goes_with_the_next_unless_it_measured(tm
     assert said == [f"a command was killed before it measured anything; removed its folder {lives.path}"]
 
 
+def swept_when(moment, results, said):
+    """A results folder that another command sweeps when a run's folder is ``made``, or being ``left``."""
+    moments = [moment]
+
+    class Swept(type(results)):
+        def _sweep(self, now):
+            if self.name.endswith(".partial") and now in moments:
+                moments.remove(now)
+                remove_abandoned(results, said.append)
+
+        def mkdir(self, *args, **kwargs):
+            super().mkdir(*args, **kwargs)
+            self._sweep("made")
+
+        def rglob(self, pattern):
+            self._sweep("left")
+            return super().rglob(pattern)
+
+    return Swept(results)
+
+
+@pytest.mark.parametrize(
+    ("moment", "name", "removed"),
+    [
+        # before it is locked
+        ("made", "20260304T050607Z-compare-2", 1),
+        # while what is in it is removed
+        ("left", "20260304T050607Z-compare", 0),
+    ],
+)
+def test_another_command_looks_for_abandoned_folders_meanwhile(tmp_path, moment, name, removed):
+    said = []
+    folder = RunFolder(swept_when(moment, tmp_path, said), "compare", NOW)
+    assert folder.name == name
+    with pytest.raises(ValueError, match="broke"), folder:
+        raise ValueError("broke")
+    assert len(said) == removed
+    assert names(tmp_path) == set()
+
+
 def test_a_run_that_breaks_after_it_measured_keeps_the_samples_and_says_where(tmp_path):
     folder = RunFolder(tmp_path, "compare", NOW)
     folder.write("samples.parquet", "measured")

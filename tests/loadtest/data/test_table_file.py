@@ -48,6 +48,8 @@ TABLE = pa.table({"x": [1, 2], "label": ["a", "b"]})
         # as Windows writes names, and as people name such files
         ("ROWS.CSV", CSV),
         ("rows.txt", CSV),
+        # so many that looking twice at each would not end
+        ("rows.csv", b"\n" * 200 + CSV),
         ("rows.data", CSV),
         ("rows.csv.gz", gzip.compress(CSV, mtime=0)),
         # compressed, though its name does not say so
@@ -86,6 +88,13 @@ def test_the_same_rows_in_any_file(tmp_path, name, content):
         ("rows.pkl", pickle.dumps([1]), "is a pickle, which is not opened"),
         # what a share that asks to sign in answers
         ("rows.csv", b"\n<!DOCTYPE html><html>", "is a web page"),
+        ("rows.csv", b"\xef\xbb\xbf<html>", "is a web page"),
+        (
+            "rows.csv",
+            b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML"><html>',
+            "is a web page",
+        ),
+        ("rows.xml", b'<?xml version="1.0"?><!DOCTYPE rows SYSTEM "rows.dtd"><rows/>', "is XML"),
         # the default of pandas' to_json
         (
             "rows.json",
@@ -98,7 +107,8 @@ def test_the_same_rows_in_any_file(tmp_path, name, content):
         ("rows.parquet", b"PAR1" + b"\xff" * 64 + b"\x20\0\0\0PAR1", "what describes its columns is broken"),
         ("rows.csv.gz", gzip.compress(CSV, mtime=0)[:-9], "is cut short or broken"),
         ("rows.csv.gz", b"\x1f\x8b" + CSV, "is cut short or broken"),
-        ("rows.jsonl", b'{"x": 1}\n{"x": ', "not readable as JSON"),
+        ("rows.jsonl", b'{"x": 1}\n{"x": ', "not readable as JSON .Expecting value: line 2 column 7"),
+        ("rows.jsonl", b'{"x": 1}\n\n{"x" 2}\n{"x": 3}\n', "delimiter: line 3 column 6"),
         ("rows.json", b"[1, 2]", "not one object per row"),
         ("rows.csv", b"", "is empty"),
     ],

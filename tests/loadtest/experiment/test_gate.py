@@ -107,6 +107,10 @@ def test_quantiles(metric, quantile):
         ("accuracy >= 0.9 * stable", "its form is 'accuracy >= stable - 10%', and a margin on accuracy"),
         ("acuracy > 0.9", "did you mean 'accuracy'"),
         ("x & y < 3", "write for example"),
+        # an error of the label's size is no share of it
+        ("mae <= 5%", "in '%' but in the label's unit; write '5'"),
+        ("rmse <= stable + 5ms", "in 'ms' but in the label's unit; write '5' or '5%'"),
+        ("log_loss <= 5%", "write '0.05'"),
         # what is counted is no share
         ("mismatches <= 5%", "is not given in '%'; write '5'"),
         ("p95 <= ", "does not parse"),
@@ -162,6 +166,7 @@ RANKED = {
     "pinball": Metric("pinball", NUMBER, "lower", "regression", takes=("[]",)),
     "mae": Metric("mae", NUMBER, "lower", "regression", takes=("output",)),
     "interval_width": METRICS["interval_width"],
+    "quantile": Metric("quantile", NUMBER, "lower", "regression", takes=("output", "[]")),
 }
 """Metrics whose names have arguments."""
 
@@ -192,6 +197,13 @@ RANKED = {
             *("interval_width[lower=q05][upper=q95] <= 3",),
             *((("lower", "q05"), ("upper", "q95")), (None, None)),
         ),
+        ("quantile[0.9, output=q90] <= 3", (("[]", "0.9"), ("output", "q90")), (None, None)),
+        (
+            "quantile[segment=new][output=q90,0.9] <= 3",
+            (("output", "q90"), ("[]", "0.9")),
+            ("segment", "new"),
+        ),
+        ("quantile[0.9][output=q90, EUR] <= 3", (("[]", "0.9"), ("output", "q90, EUR")), (None, None)),
         ("mae[output=price, EUR] <= 3", (("output", "price, EUR"),), (None, None)),
         # a column of that name is written in quotes
         ('mae["output"="price"] <= 3', (), ("output", "price")),
@@ -215,6 +227,12 @@ def test_names_with_arguments(text, arguments, part):
         ("mae[0.9] <= 3", "mae takes no [0.9]; a slice reads [column=value]"),
         ("mae[a=b][c=d] <= 3", "[c=d] is one too many; a gate has one slice"),
         ("mae[output=a][output=b] <= 3", "[output=b] is one too many"),
+        # a slice among arguments would be part of a name
+        (
+            "mae[output=a,segment=new] <= 3",
+            "mae takes no segment; a slice stands in brackets of its own: [output=",
+        ),
+        ("quantile[0.9,0.5] <= 3", "[0.9,0.5] is not a number"),
         (
             "interval_width <= 3",
             "lacks its lower output; write for example interval_width[lower=q05,upper=q9",

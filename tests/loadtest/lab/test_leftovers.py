@@ -52,15 +52,19 @@ def test_what_a_killed_command_left_is_removed_once_and_named(tmp_path):
 def test_a_temporary_folder_goes_with_its_command_or_with_the_next(tmp_path):
     notes = tmp_path / "notes"
     folder, others = new_folder(), tmp_path / "loadproof-of-somebody"
+    link = tmp_path / "tmp"
+    link.symlink_to(folder.parent)
+    # a command whose TMPDIR is a link to ours
+    linked = link / new_folder().name
     with temporary_folder(notes) as own:
-        for path in (folder, others):
+        for path in (folder, linked, others):
             path.mkdir()
             killed(notes, folder=str(path))
         killed(notes, folder=str(new_folder()))  # killed before it made it
         said = []
         remove_leftovers(said.append, [], notes)
         # a note of another place is not believed
-        assert [path.exists() for path in (own, folder, others)] == [True, False, True]
+        assert [path.exists() for path in (own, folder, linked, others)] == [True, False, False, True]
     assert (own.exists(), said, list(notes.iterdir())) == (False, [], [])
 
 

@@ -55,9 +55,17 @@ def test_its_packages_come_first_and_ours_beside_them(runtime, text, own):
         ("scikit-learn==1.2.2\n", "numpy<2"),
         ("scikit-learn==1.4.2\n", "numpy"),
         ("Pandas==2.1.4\nscikit-learn==1.5.2\n", "numpy<2"),
-        # the installer chooses
-        ("scikit-learn==1.2.*\n", "numpy"),
+        # ranges that end before
+        ("scikit-learn==1.2.*\n", "numpy<2"),
+        ("scikit-learn~=1.3.0\n", "numpy<2"),
+        ("scikit-learn>=1.2,<1.4\n", "numpy<2"),
+        # and that do not: the installer chooses
+        ("scikit-learn==1.5.*\n", "numpy"),
+        ("scikit-learn~=1.3\n", "numpy"),
         ("scikit-learn>=1.2\n", "numpy"),
+        ("scikit-learn>1.4.2,<1.6\n", "numpy"),
+        ("scikit-learn\n", "numpy"),
+        ("scikit-learn===mine\n", "numpy"),
     ],
 )
 def test_packages_from_before_numpy_2_get_numpy_1(runtime, text, numpy):

@@ -31,6 +31,10 @@ def rows(tmp_path, labels):
         # one number: of the class whose rows have the higher ones, at whatever threshold
         (lambda y, p: {"y": y, "p": p}, Scores("$.p", ("no", "yes"))),
         (lambda y, p: {"y": y, "p": (1 - p) / 3}, Scores("$.p", ("yes", "no"))),
+        # Go and Node write 1.0 as 1
+        (lambda y, p: {"y": y, "p": 1 if p == 0.9 else p}, Scores("$.p", ("no", "yes"))),
+        # a class as a number is no score
+        (lambda y, p: {"y": y, "n": 1 if y == "yes" else 0}, None),
         # how sure it is of its answer is no class's score; nor what does not go with the label, nor a number
         (lambda y, p: {"y": y, "confidence": max(p, 1 - p)}, None),
         (lambda y, p: {"y": y, "p": [[p, 1 - p], [1 - p, p]][p > 0.8]}, None),
@@ -54,6 +58,8 @@ def test_scores_of_three_classes_one_of_which_nobody_answers():
         # of the class that it agrees with
         (SURE, Scores("$.p", ("no", "yes"))),
         ([1 - score for score in SURE], Scores("$.p", ("yes", "no"))),
+        # Go and Node write 1.0 as 1
+        ([1, 0, 0.6, 0.4], Scores("$.p", ("no", "yes"))),
         # one label for all would be as good
         ([0.9, 0.8, 0.9, 0.8], None),
         ([9, 2, 6, 4], None),

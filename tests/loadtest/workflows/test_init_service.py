@@ -39,7 +39,7 @@ def service():
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self._say(200 if self.path == "/openapi.json" else 404, self.server.document)
+            self._say(self.server.status if self.path == "/openapi.json" else 404, self.server.document)
 
         def do_POST(self):
             row = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -60,7 +60,7 @@ def service():
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.document, server.key = DOCUMENT, None
+        server.document, server.status, server.key = DOCUMENT, 200, None
         server.answer = lambda row: {
             "model": "v1",
             "result": {"class label": "yes" if row["age"] > 40 else "no", "score": row["age"] / 3},
@@ -159,6 +159,31 @@ def test_whole_numbers_that_nobody_answers_are_a_regression(service, tmp_path):
     assert (written["target"]["answer"], written["data"]["task"]) == ("$.price", "regression")
 
 
+def test_whole_numbers_that_an_answer_equals_by_chance_are_a_regression(service, tmp_path):
+    # one other output is one label, once
+    service.answer = lambda row: {
+        "q05": 36000 if row["age"] == 36 else row["age"],
+        "q50": row["age"] * 1000.5,
+    }
+    data = rows(tmp_path, label=lambda age: age * 1000)
+    out = init_service([service.url], data, [].append, label="bought", out=tmp_path / "c.toml")
+    written = tomllib.loads(out.read_text())
+    assert (written["target"]["answer"], written["data"]["task"]) == ("$.q50", "regression")
+
+
+def test_whole_numbers_that_are_classes_stay_so(service, tmp_path):
+    service.answer = lambda row: {"shelf": row["age"] if row["age"] % 2 else 30, "x": 1}
+    out = init_service(
+        [service.url],
+        rows(tmp_path, label=lambda age: age),
+        [].append,
+        label="bought",
+        out=tmp_path / "d.toml",
+    )
+    written = tomllib.loads(out.read_text())
+    assert (written["target"]["answer"], written["data"].get("task")) == ("$.shelf", None)
+
+
 def test_further_outputs_that_are_columns(service, tmp_path):
     service.answer = lambda row: {"out": {"price": row["age"] / 3, "days": row["age"] * 2}}
     data = tmp_path / "o.csv"
@@ -197,6 +222,14 @@ def test_a_key_in_a_header(service, tmp_path, monkeypatch):
             headers=["x-key: sesame"],
             out=tmp_path / "n.toml",
         )
+
+
+def test_a_document_behind_a_key(service, tmp_path):
+    service.status = 401
+    with pytest.raises(
+        TargetError, match=r"openapi\.json \(HTTP 401\), .*--header 'Name: env:VARIABLE'; if it"
+    ):
+        init_service([service.url], rows(tmp_path), [].append, label="bought", out=tmp_path / "k.toml")
 
 
 def test_labels_that_no_answer_equals(service, tmp_path):

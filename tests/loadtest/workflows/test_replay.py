@@ -204,14 +204,30 @@ def test_requests_of_several_rows_are_sent_as_logged(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("load", "name"), [({"traffic": "canary"}, "traffic canary"), ({"trace": True}, "trace")]
+    ("load", "data", "name"),
+    [
+        ({"traffic": "canary"}, {}, "traffic canary"),
+        ({"trace": True}, {}, "trace"),
+        # of several rows one value each is read
+        (
+            {},
+            {"task": "regression", "outputs": {"price": "b"}, "label": "b", "features": ["a"]},
+            r"\[data.outputs\]",
+        ),
+    ],
 )
-def test_several_rows_where_one_fits_need_to_be_split(tmp_path, load, name):
-    lines = bodies([[1, 2], [3, 4]])
+def test_several_rows_where_one_fits_need_to_be_split(tmp_path, load, data, name):
+    lines = bodies([{"a": 1, "b": 2}, {"a": 3, "b": 4}])
     with pytest.raises(ExperimentError, match=f"several rows, which do not go with {name}; .*split_rows"):
-        replayed(tmp_path, lines, **load)
-    _, dataset, _ = replayed(tmp_path, lines, split_rows=True, **load)
+        replayed(tmp_path, lines, data=data, **load)
+    _, dataset, _ = replayed(tmp_path, lines, split_rows=True, data=data, **load)
     assert dataset.recorded.sizes is None
+
+
+def test_a_mean_gap_is_one_between_requests_however_many_rows_they_have(tmp_path):
+    lines = [{"time": 0.25 + i, "body": [[3, 4], [1, 2], [5, 6]]} for i in range(60)]
+    experiment, *_ = replayed(tmp_path, lines)
+    assert experiment.load.duration == pytest.approx(60)
 
 
 def test_only_a_log_is_split():

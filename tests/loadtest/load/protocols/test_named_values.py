@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from loadtest.errors import ExperimentError
+from loadtest.errors import ExperimentError, TargetError
 from loadtest.load.protocols import codec_from
 from loadtest.load.protocols.kserve_v1 import KServeV1
 from loadtest.load.protocols.mlflow import MLflow
@@ -114,3 +114,34 @@ def test_an_output_that_the_metadata_does_not_name_is_refused_with_those_it_does
         oip(("low", "cost"), ("predict", [-1]), ("low", [-1]), kind=kind)
     with pytest.raises(ExperimentError, match=r"no output '2'; name one of variable, 0, 1$"):
         oip(("2",), ("variable", [-1, 2]), kind=kind)
+    with pytest.raises(
+        ExperimentError, match=r"one of variable, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 99,989 more$"
+    ):
+        oip(("low",), ("variable", [-1, 100_000]), kind=kind)
+    with pytest.raises(ExperimentError, match=r"no output '012'; name one of variable, 0, 1, 2"):
+        oip(("012",), ("variable", [-1, 20]), kind=kind)
+
+
+def test_axes_as_a_gateway_from_grpc_writes_them():
+    assert oip(("1",), ("variable", ["-1", "2"])).read(told(variable=[2.5, 7.0])) == ("7", (7.0,))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        ["predict"],
+        {"outputs": ["predict"]},
+        {"outputs": [{"shape": [-1]}]},
+        {"outputs": [{"name": "predict", "shape": ["rows"]}]},
+        {"outputs": [{"name": "predict", "shape": 1}]},
+    ],
+)
+def test_metadata_of_something_else(metadata):
+    codec = OpenInference("m", "x", "FP64")
+    for reading in (
+        lambda: codec.with_outputs(("low",), lambda _: metadata),
+        lambda: codec.ranked(lambda _: metadata),
+        lambda: codec.scored(("a", "b"), named=False, ask=lambda _: metadata),
+    ):
+        with pytest.raises(TargetError, match="'m': its metadata is not that of the Open Inference Protocol"):
+            reading()

@@ -85,9 +85,10 @@ def test_https_where_the_server_speaks_http(said):
         said(answer("400 Bad Request"), "https")
 
 
-def test_an_authority_that_is_not_there(monkeypatch, tmp_path):
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    with pytest.raises(UsageError, match=r"SSL_CERT_FILE=.*ca\.pem: no such file"), opened():
+@pytest.mark.parametrize(("variable", "says"), [("FILE", "no such file"), ("DIR", "no such folder")])
+def test_an_authority_that_is_not_there(monkeypatch, tmp_path, variable, says):
+    monkeypatch.setenv(f"SSL_CERT_{variable}", str(tmp_path / "ca.pem"))
+    with pytest.raises(UsageError, match=rf"SSL_CERT_{variable}=.*ca\.pem: {says}"), opened():
         pass
 
 

@@ -1,0 +1,41 @@
+"""The remedy for numbers where a model takes text: it names the file, and fits what the file is."""
+
+import pandas as pd
+import pytest
+
+from contract.text_columns import as_text, name_file
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        (
+            "rows.csv",
+            "write Parquet: pandas.read_csv('rows.csv', dtype={'a': 'string', 'b, {}': 'string'})",
+        ),
+        ("rows.csv.gz", "pandas.read_csv('rows.csv.gz', "),
+        ("my.v1/rows.parquet", "write text there: pandas.read_parquet('my.v1/rows.parquet', "),
+        ("rows.PQ", "read_parquet"),
+        ("rows.jsonl", "write text there, in quotes"),
+        # no sign of a regular expression
+        (r"c\1.csv", r"read_csv('c\\1.csv', "),
+    ],
+)
+def test_who_does_not_know_the_file_and_who_does_say_the_same(path, says):
+    names = ["a", "b, {}"]
+    assert says in as_text(names, path)
+    unnamed = f"model.joblib: takes text in a; {as_text(names)}; not sent: c"
+    assert "read_csv(FILE, " in unnamed
+    assert name_file(unnamed, path) == f"model.joblib: takes text in a; {as_text(names, path)}; not sent: c"
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_the_remedy_works(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame({"store": pd.array([205, None, 7], "Int64"), "x": [0.5, 1.5, 2.5]})
+    rows.to_parquet(name) if name.endswith("parquet") else rows.to_csv(name, index=False)
+    eval(as_text(["store"], name).partition(": ")[2], {"pandas": pd})
+    written = pd.read_parquet("evaluation.parquet")
+    assert written["store"].isna().tolist() == [False, True, False]
+    assert written["store"].dropna().tolist() == ["205", "7"]
+    assert written["x"].tolist() == [0.5, 1.5, 2.5]
