@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,7 @@ def read_pins(path: Path = PINS) -> dict[str, str]:
     return pins
 
 
-def override(images: Sequence[Image], pins: dict[str, str]) -> dict[str, Any]:
+def override(images: Sequence[Image], pins: Mapping[str, str]) -> dict[str, Any]:
     """A Compose file that has each image built from the pinned bases; empty where nothing is pinned."""
     services = {}
     for image in images:
