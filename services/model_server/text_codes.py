@@ -151,10 +151,10 @@ def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
 
 def _refusal(path: Path, cells: Cells, codes: Sequence[str], *, minimal: bool = True) -> CodesError:
     example = next(cell for cell in cells[codes[0]] if cell is not None)
-    which = "" if minimal else "some of "
+    which = ("" if minimal else "some of ") + ", ".join(codes)
     return CodesError(
-        f"{path}: takes text in {which}{', '.join(codes)}, and the evaluation set has numbers or truth "
-        f"values, such as {example!r}{as_text(codes)}"
+        f"{path}: takes text in {which}, and the evaluation set has numbers or truth values, such as "
+        f"{example!r}{as_text(codes)}"
     )
 
 
