@@ -76,7 +76,7 @@ class Join:
         self._waiting: dict[str, None] = {}
         self._copies: dict[str, Answer] = {}
         self._users: dict[object, None] = {}
-        self._pairs = self._failed = self._unanswered = 0
+        self._pairs = self._failed = self._unanswered = self._dropped = 0
         self._agreement = Agreement()
         self._trials: list[Pair] = []
         self._compared = 0
@@ -157,6 +157,7 @@ class Join:
             if len(pairs)
             else {},
             users=self._agreement.trials,
+            dropped=self._dropped,
         )
 
     def _add_original(self, record: Mapping[str, Any]) -> None:
@@ -174,8 +175,8 @@ class Join:
             self._pair(name, copy)
         if len(self._requests) > KEPT:
             oldest = next(iter(self._requests))
-            if oldest in self._waiting:
-                self._miss(oldest)
+            # the candidate still has time: nobody knows whether it answers
+            self._dropped += oldest in self._waiting
             self._forget(oldest)
 
     def _is_first(self, user: object) -> bool:

@@ -259,6 +259,16 @@ def test_memory_is_bounded():
     assert join.summary().pairs == KEPT + 100
 
 
+def test_what_so_many_pushed_out_is_not_what_the_candidate_never_answered():
+    # a second of a flood, or all that stable's server kept, read before the candidate's
+    join = joined(*(answer(str(number), "original") for number in range(KEPT + 3)))
+    tell(join, *(answer(str(number), "copy") for number in range(KEPT + 3)))
+    summary = join.summary()
+    assert (summary.pairs, summary.unanswered, summary.dropped) == (KEPT, 0, 3)
+    assert len(join.take_pairs()) == join.take([])["stable"].requests == KEPT
+    assert summary.lost == "0 failed, 0 unanswered, 3 not followed: too many at once"
+
+
 def test_it_can_be_told_as_json():
     told = joined(answer("a", "original"), answer("a", "copy")).summary().to_json()
     assert told["latency"]["candidate"] == {"p50": 0.01, "p95": 0.01, "p99": 0.01}
