@@ -8,7 +8,7 @@ for nothing where the candidate gave none.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeGuard
 
 import numpy as np
@@ -30,8 +30,32 @@ SPREAD_OF = 1000
 """The most users that say it, and the most requests of nobody in particular."""
 
 
-class Agreement:
-    """How many trials agree so far, and of how many.
+class _Tally:
+    """How many trials are alike so far, and of how many."""
+
+    def __init__(self) -> None:
+        self.alike, self.trials = 0.0, 0
+        self._bursts = Bursts(streams=1)
+
+    @property
+    def bets(self) -> ShareBets | None:
+        """What is known of the share of trials that agree; None before the first.
+
+        Answers depend on their rows alone, but missing ones come in bursts, and then all trials count for
+        fewer.
+        """
+        effect = self._bursts.effect
+        return ShareBets(self.alike / effect, self.trials / effect) if self.trials else None
+
+    def _count(self, pairs: Sequence[Pair], shares: Iterable[float]) -> None:
+        """Trials of one scrape, each with the share of its rows that are alike."""
+        self.alike += sum(shares)
+        self.trials += len(pairs)
+        self._bursts.scale([sum(pair.candidate is None for pair in pairs)], [len(pairs)])
+
+
+class Agreement(_Tally):
+    """How many trials agree so far, and of how many, by their labels.
 
     Args:
         within: how far apart numbers may lie to be alike; None: as follows.
@@ -43,13 +67,12 @@ class Agreement:
     """
 
     def __init__(self, within: float | None = None) -> None:
+        super().__init__()
         self._within = within
-        self.alike, self.trials = 0.0, 0
         self._waiting: list[Pair] = []
         self._named: list[float] = []
         self._nameless: list[float] = []
         self._near: Nearness | None = None
-        self._bursts = Bursts(streams=1)
 
     def add(self, pairs: Iterable[Pair]) -> None:
         """Take in what one scrape saw."""
@@ -58,19 +81,7 @@ class Agreement:
         if self._within is None and not self._know_spread(came):
             return
         ready, self._waiting = self._waiting, []
-        self.alike += sum(self._alike(pair) for pair in ready)
-        self.trials += len(ready)
-        self._bursts.scale([sum(pair.candidate is None for pair in ready)], [len(ready)])
-
-    @property
-    def bets(self) -> ShareBets | None:
-        """What is known of the share of trials that agree; None before the first.
-
-        Answers depend on their rows alone, but missing ones come in bursts, and then all trials count for
-        fewer.
-        """
-        effect = self._bursts.effect
-        return ShareBets(self.alike / effect, self.trials / effect) if self.trials else None
+        self._count(ready, map(self._alike, ready))
 
     def _know_spread(self, pairs: Iterable[Pair]) -> bool:
         """Whether numbers can be compared, if there are any."""
@@ -108,8 +119,8 @@ class Agreement:
         return label_text(stable) == label_text(candidate)
 
 
-class ListAgreement(Agreement):
-    """The same, of scores or of ranked lists: a row counts as ``alike`` says.
+class ListAgreement(_Tally):
+    """How many trials agree so far, and of how many, by their scores or ranked lists.
 
     A trial of which stable told no scores, or no lists, is none: it came before these were asked for. What
     the candidate did not tell of one is not alike.
@@ -119,15 +130,13 @@ class ListAgreement(Agreement):
     """
 
     def __init__(self, alike: Callable[[Pair], float | None]) -> None:
-        super().__init__(within=0.0)
-        self._share = alike
+        super().__init__()
+        self._alike = alike
 
     def add(self, pairs: Iterable[Pair]) -> None:
         """Take in what one scrape saw."""
-        super().add(pair for pair in pairs if self._share(pair) is not None)
-
-    def _alike(self, pair: Pair) -> float:
-        return self._share(pair) or 0.0
+        told = [(pair, share) for pair in pairs if (share := self._alike(pair)) is not None]
+        self._count([pair for pair, _ in told], (share for _, share in told))
 
 
 def _within(bound: float, *, labels: bool) -> Callable[[Pair], float | None]:
@@ -232,7 +241,7 @@ class AgreementTest:
         return f"{self.gate.metric}: {bets.value:.2%} of {self._agreement.trials:,.0f} users{within}"
 
 
-def _agreement_of(gate: Gate, task: str) -> Agreement:
+def _agreement_of(gate: Gate, task: str) -> Agreement | ListAgreement:
     if gate.of_lists:
         return ListAgreement(_overlap(gate.k or MOST_ITEMS))
     if gate.entry.name == "score_shift":

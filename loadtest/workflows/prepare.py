@@ -172,7 +172,10 @@ def check_canary_run(experiment: Experiment, backend: str, results: Path) -> Che
 
 
 def _check_labels(experiment: Experiment, dataset: Dataset | None) -> None:
-    if dataset is not None and live_gates.check_feedback(experiment, dataset):
+    if dataset is None:
+        return
+    live_gates.check_feedback(experiment, dataset)
+    if dataset.labelled:
         check_labels(experiment, dataset)
 
 
