@@ -31,9 +31,23 @@ def _component(package: Distribution) -> dict[str, Any]:
     name = re.sub(r"[-_.]+", "-", metadata["Name"]).lower()
     purl = f"pkg:pypi/{name}@{version}"
     component = {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
-    if "License-Expression" not in metadata:
-        return component
-    return component | {"licenses": [{"expression": metadata["License-Expression"]}]}
+    licences = _licences(package)
+    return component | {"licenses": licences} if licences else component
+
+
+def _licences(package: Distribution) -> list[dict[str, Any]]:
+    """As the package declares them: by an expression, else in words, else by classifiers."""
+    metadata = package.metadata
+    if "License-Expression" in metadata:
+        return [{"expression": metadata["License-Expression"]}]
+    said = [metadata["License"]] if "License" in metadata else []
+    # some have the whole text there, or UNKNOWN
+    names = [name for name in said if len(name.splitlines()) == 1 and name != "UNKNOWN"] or [
+        classifier.rpartition(" :: ")[2]
+        for classifier in metadata.get_all("Classifier") or []
+        if classifier.startswith("License :: OSI Approved :: ")
+    ]
+    return [{"license": {"name": name}} for name in names]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,22 +20,62 @@ if TYPE_CHECKING:
     from deploy.images.build import Image
 
 PINS = Path(__file__).with_name("bases.txt")
+_FROM = re.compile(r"\s*FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?\s*", re.I)
+_OPTIONS = re.compile(r"\s*(?:COPY|RUN)((?:\s+--\S+)+)", re.I)
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_NAME = re.compile(r"[\w./:@-]+")
 _PIN = re.compile(r"(\S+:[\w.-]+)@(sha256:[0-9a-f]{64})")
 
 
 def bases(dockerfile: Path) -> list[str]:
-    """The images that a Dockerfile starts from, by name and tag; stages of its own are none."""
-    text = dockerfile.read_text(encoding="utf-8")
-    arguments = re.findall(r"^ARG (\w+)=(\S+)$", text, re.M)
-    stages, found = set(), []
-    for image, stage in re.findall(r"^FROM (\S+)(?: AS (\S+))?$", text, re.M):
-        name = image
-        for argument, value in arguments:
-            name = name.replace(f"${{{argument}}}", value)
-        if name not in stages and name not in found:
-            found.append(name)
-        stages.add(stage)
-    return found
+    """The images that a Dockerfile starts or copies from, by name and tag; stages of its own are none.
+
+    Raises:
+        UsageError: one of them cannot be read.
+    """
+    return _read(dockerfile)[0]
+
+
+def last_base(dockerfile: Path) -> str:
+    """The image that the last stage, the one that is run, goes back to.
+
+    Raises:
+        UsageError: one of the images cannot be read.
+    """
+    return _read(dockerfile)[1]
+
+
+def _read(dockerfile: Path) -> tuple[list[str], str]:
+    arguments: dict[str, str] = {}
+    stages: dict[str, str] = {}
+    found: dict[str, None] = {}
+    last = ""
+
+    def image(name: str, line: str) -> str:
+        name = _VARIABLE.sub(lambda v: arguments.get(v[1] or v[2], ""), name)
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{dockerfile}: no image can be read from {line.strip()!r}")
+        if name.lower() in stages:
+            return stages[name.lower()]
+        # a stage by its number, and no image at all
+        if not name.isdecimal() and name != "scratch":
+            found[name] = None
+        return name
+
+    for line in re.sub(r"\\\n", " ", dockerfile.read_text(encoding="utf-8")).splitlines():
+        word = line.split(maxsplit=1)[0].upper() if line.strip() else ""
+        if word == "ARG" and not last:
+            # what stands in a stage is not known to FROM
+            arguments |= re.findall(r"(\w+)=[\"']?([^\s\"']+)", line)
+        elif word == "FROM":
+            start = _FROM.fullmatch(line)
+            last = image(start[1] if start else "", line)
+            if start and start[2]:
+                stages[start[2].lower()] = last
+        elif options := _OPTIONS.match(line):
+            for name in re.findall(r"\bfrom=([^\s,]+)", options[1]):
+                image(name, line)
+    return list(found), last
 
 
 def pin(docker: Docker, images: Sequence[Image], path: Path = PINS) -> list[str]:
@@ -84,13 +124,17 @@ def read_pins(path: Path = PINS) -> dict[str, str]:
     return pins
 
 
-def override(images: Sequence[Image], pins: dict[str, str]) -> dict[str, Any]:
-    """A Compose file that has each image built from the pinned bases; empty where nothing is pinned."""
+def override(images: Sequence[Image], pins: Mapping[str, str]) -> dict[str, Any]:
+    """A Compose file that has each image built from the pinned bases; empty where nothing is pinned.
+
+    Raises:
+        UsageError: other bases are pinned, but not all of these.
+    """
     services = {}
-    for image in images:
-        contexts = {
-            name: f"docker-image://{name}@{pins[name]}" for name in bases(image.dockerfile) if name in pins
-        }
-        if contexts:
-            services[image.service] = {"build": {"additional_contexts": contexts}}
+    for image in images if pins else ():
+        names = bases(image.dockerfile)
+        if missing := [name for name in names if name not in pins]:
+            raise UsageError(f"{PINS.name}: {', '.join(missing)} is not pinned; run make pin-bases")
+        contexts = {name: f"docker-image://{name}@{pins[name]}" for name in names}
+        services[image.service] = {"build": {"additional_contexts": contexts}}
     return {"services": services} if services else {}

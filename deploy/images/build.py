@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,7 @@ def own_images(docker: Docker, only: Sequence[str] = ()) -> list[Image]:
 def build(docker: Docker, images: Sequence[Image], stamp: Stamp) -> None:
     """Build images for this machine, under the names that ``compose.yaml`` gives them."""
     services = [image.service for image in images]
-    with _files(images) as files:
+    with compose_files(images, read_pins()) as files:
         named = [word for file in files for word in ("--file", str(file))]
         where = ["--project-directory", str(ROOT), *named, "--profile", "*"]
         _follow(docker, stamp, "compose", *where, "build", *services)
@@ -88,7 +88,7 @@ def bake(
         StartError: the builder cannot; the line says what it lacks.
     """
     require_platforms(docker, platforms)
-    with _files(images) as files:
+    with compose_files(images, read_pins()) as files:
         _follow(docker, stamp, "buildx", "bake", *bake_arguments(images, stamp, platforms, registry, files))
 
 
@@ -112,12 +112,13 @@ def bake_arguments(
 
 
 @contextmanager
-def _files(images: Sequence[Image]) -> Iterator[list[Path]]:
+def compose_files(images: Sequence[Image], pins: Mapping[str, str]) -> Iterator[list[Path]]:
     """The Compose files to build by: ours, and one of pinned bases where there are any."""
-    ours, pinned = [ROOT / "compose.yaml"], override(images, read_pins())
+    ours, pinned = [ROOT / "compose.yaml"], override(images, pins)
     with tempfile.TemporaryDirectory(prefix="loadproof-bases-") as folder:
         if pinned:
-            ours.append(Path(folder) / "bases.json")
+            # JSON is YAML; what is named .json, buildx reads as its own language and takes nothing from
+            ours.append(Path(folder) / "bases.yaml")
             ours[-1].write_text(json.dumps(pinned), encoding="utf-8")
         yield ours
 

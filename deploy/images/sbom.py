@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from deploy.images.bases import last_base
 from deploy.images.build import Image
 from deploy.images.push import stamp_of
 from loadtest.errors import LabError
@@ -109,9 +110,5 @@ def _system_packages(status: str, release: str) -> Iterator[dict[str, Any]]:
 
 def _base(dockerfile: Path) -> dict[str, Any]:
     """The image that the last stage starts from."""
-    text = dockerfile.read_text()
-    image = re.findall(r"^FROM (\S+)", text, re.M)[-1]
-    for name, value in re.findall(r"^ARG (\w+)=(\S+)$", text, re.M):
-        image = image.replace(f"${{{name}}}", value)
-    name, _, tag = image.rpartition(":")
+    name, _, tag = last_base(dockerfile).rpartition(":")
     return {"type": "container", "bom-ref": "base", "name": name, "version": tag}

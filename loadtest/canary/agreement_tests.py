@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from copy import deepcopy
+from typing import TypeGuard
 
 import numpy as np
 
@@ -25,48 +25,17 @@ _ROUNDING = 1 + 1e-9
 _SINGLE = 1e-6
 """Scores come in single precision."""
 SPREAD_FROM = 50
-"""Numbers of stable's that say how far its answers spread, before any number is compared."""
+"""Users whose numbers say how far stable's answers spread, before any number is compared."""
+SPREAD_OF = 1000
+"""The most users that say it, and the most requests of nobody in particular."""
 
 
-class Agreement:
-    """How many trials agree so far, and of how many.
+class _Tally:
+    """How many trials are alike so far, and of how many."""
 
-    Args:
-        within: how far apart numbers may lie to be alike; None: as follows.
-
-    Numbers are alike where they lie within 0.1% of the spread of stable's first ``SPREAD_FROM``, so they wait
-    until these are there; everything else is alike where ``contract.label_text`` writes it alike.
-    """
-
-    def __init__(self, within: float | None = None) -> None:
-        self._within = within
+    def __init__(self) -> None:
         self.alike, self.trials = 0.0, 0
-        self._waiting: list[Pair] = []
-        self._near: Nearness | None = None
         self._bursts = Bursts(streams=1)
-
-    def add(self, pairs: Iterable[Pair]) -> None:
-        """Take in what one scrape saw."""
-        self._waiting += pairs
-        if (
-            self._within is None
-            and self._near is None
-            and any(_is_number(label) for pair in self._waiting for label in pair.stable)
-        ):
-            known = [label for pair in self._waiting for label in pair.stable if _is_number(label)]
-            if len(known) < SPREAD_FROM:
-                return
-            self._near = Nearness(np.asarray(known[:SPREAD_FROM], np.float64), AGREEMENT_TOLERANCE)
-        ready, self._waiting = self._waiting, []
-        self.alike += sum(self._alike(pair) for pair in ready)
-        self.trials += len(ready)
-        self._bursts.scale([sum(pair.candidate is None for pair in ready)], [len(ready)])
-
-    def with_more(self, pairs: Sequence[Pair]) -> Agreement:
-        """The same and ``pairs``, as one of its own; this one stays as it is."""
-        more = deepcopy(self)
-        more.add(pairs)
-        return more
 
     @property
     def bets(self) -> ShareBets | None:
@@ -77,6 +46,58 @@ class Agreement:
         """
         effect = self._bursts.effect
         return ShareBets(self.alike / effect, self.trials / effect) if self.trials else None
+
+    def _count(self, pairs: Sequence[Pair], shares: Iterable[float]) -> None:
+        """Trials of one scrape, each with the share of its rows that are alike."""
+        self.alike += sum(shares)
+        self.trials += len(pairs)
+        self._bursts.scale([sum(pair.candidate is None for pair in pairs)], [len(pairs)])
+
+
+class Agreement(_Tally):
+    """How many trials agree so far, and of how many, by their labels.
+
+    Args:
+        within: how far apart numbers may lie to be alike; None: as follows.
+
+    Numbers are alike where they lie within 0.1% of the spread of stable's: of one number of each of the first
+    ``SPREAD_OF`` users, and as long as fewer than ``SPREAD_FROM`` are named, of each request of nobody in
+    particular too. They wait until there are so many, and until they differ. Everything else is alike where
+    ``contract.label_text`` writes it alike.
+    """
+
+    def __init__(self, within: float | None = None) -> None:
+        super().__init__()
+        self._within = within
+        self._waiting: list[Pair] = []
+        self._named: list[float] = []
+        self._nameless: list[float] = []
+        self._near: Nearness | None = None
+
+    def add(self, pairs: Iterable[Pair]) -> None:
+        """Take in what one scrape saw."""
+        came = list(pairs)
+        self._waiting += came
+        if self._within is None and not self._know_spread(came):
+            return
+        ready, self._waiting = self._waiting, []
+        self._count(ready, map(self._alike, ready))
+
+    def _know_spread(self, pairs: Iterable[Pair]) -> bool:
+        """Whether numbers can be compared, if there are any."""
+        for pair in pairs:
+            number = next(filter(_is_number, pair.stable), None)
+            known = self._named if pair.named else self._nameless
+            if number is not None and len(known) < SPREAD_OF:
+                known.append(number)
+        # a stranger makes as many requests as they like, and then decides what counts as alike
+        known = self._named if len(self._named) >= SPREAD_FROM else [*self._named, *self._nameless]
+        if not known:
+            return True
+        if len(known) < SPREAD_FROM:
+            return False
+        self._near = Nearness(np.asarray(known, np.float64), AGREEMENT_TOLERANCE)
+        return self._near.apart > 0 or len(known) >= SPREAD_OF
 
     def _alike(self, pair: Pair) -> float:
         if pair.candidate is None:
@@ -91,13 +112,15 @@ class Agreement:
                 return False
             return abs(candidate - stable) <= self._within * _ROUNDING
         if _is_number(stable) and _is_number(candidate) and self._near is not None:
+            if not self._near.apart:
+                return math.isclose(stable, candidate, rel_tol=_SINGLE)
             one, other = np.asarray([candidate], np.float64), np.asarray([stable], np.float64)
             return bool(self._near.of(one, other)[0])
         return label_text(stable) == label_text(candidate)
 
 
-class ListAgreement(Agreement):
-    """The same, of scores or of ranked lists: a row counts as ``alike`` says.
+class ListAgreement(_Tally):
+    """How many trials agree so far, and of how many, by their scores or ranked lists.
 
     A trial of which stable told no scores, or no lists, is none: it came before these were asked for. What
     the candidate did not tell of one is not alike.
@@ -107,15 +130,13 @@ class ListAgreement(Agreement):
     """
 
     def __init__(self, alike: Callable[[Pair], float | None]) -> None:
-        super().__init__(within=0.0)
-        self._share = alike
+        super().__init__()
+        self._alike = alike
 
     def add(self, pairs: Iterable[Pair]) -> None:
         """Take in what one scrape saw."""
-        super().add(pair for pair in pairs if self._share(pair) is not None)
-
-    def _alike(self, pair: Pair) -> float:
-        return self._share(pair) or 0.0
+        told = [(pair, share) for pair in pairs if (share := self._alike(pair)) is not None]
+        self._count([pair for pair, _ in told], (share for _, share in told))
 
 
 def _within(bound: float, *, labels: bool) -> Callable[[Pair], float | None]:
@@ -220,7 +241,7 @@ class AgreementTest:
         return f"{self.gate.metric}: {bets.value:.2%} of {self._agreement.trials:,.0f} users{within}"
 
 
-def _agreement_of(gate: Gate, task: str) -> Agreement:
+def _agreement_of(gate: Gate, task: str) -> Agreement | ListAgreement:
     if gate.of_lists:
         return ListAgreement(_overlap(gate.k or MOST_ITEMS))
     if gate.entry.name == "score_shift":
@@ -235,6 +256,6 @@ def _nats(p: float) -> float:
     return 0.0 - math.log(p) if p > 0 else math.inf
 
 
-def _is_number(label: object) -> bool:
+def _is_number(label: object) -> TypeGuard[float]:
     """Whether it is a value of a regression; whole numbers may be labels."""
     return isinstance(label, float)

@@ -44,8 +44,8 @@ class Meter:
     What the candidate answered instead of stable is an error of stable's.
 
     Args:
-        clusters: per role the gateway's clusters that carry its share of unpinned traffic; stable's last one
-            is that with a fallback, the candidate's is one.
+        clusters: per role the gateway's clusters that carry its share of unpinned traffic; the candidate's
+            is one.
     """
 
     def __init__(self, clusters: Mapping[Role, Sequence[str]]) -> None:

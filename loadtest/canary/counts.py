@@ -42,12 +42,14 @@ class Pair(NamedTuple):
         scores: of stable and the candidate, shape (rows, classes) each, the same classes in the same columns;
             None: it told none.
         rankings: likewise, a list of items per row.
+        named: the request names its user.
     """
 
     stable: Sequence[object]
     candidate: Sequence[object] | None
     scores: tuple[Scores | None, Scores | None] = (None, None)
     rankings: tuple[Lists | None, Lists | None] = (None, None)
+    named: bool = False
 
 
 class Scrape(NamedTuple):

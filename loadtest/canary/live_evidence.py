@@ -142,8 +142,8 @@ class Watch:
             else LatencyTest(gate, alpha, policy.window, self._spread)
             for gate in gates
         ]
-        # of the shadow, and of nothing before or after it
-        self._differ, self._agree = (
+        # in force during the shadow only
+        self._in_shadow = tuple(
             [
                 AgreementTest(gate, alpha, each, experiment.data.task)
                 for gate in of
@@ -151,7 +151,8 @@ class Watch:
             ]
             for of in (policy.rollback, experiment.gates)
         )
-        self._shadow = False
+        self._differ: list[AgreementTest] = []
+        self._agree: list[AgreementTest] = []
         self._at = self._split = 0.0
         self._asked = dict.fromkeys(ROLES, 0.0)
         self._began: float | None = None
@@ -167,7 +168,7 @@ class Watch:
 
     def enter(self, at: float, split: float, *, again: bool = False, shadow: bool = False) -> None:
         """A step begins; ``again``: after an alarm, so the bets that made it start again."""
-        self._shadow = shadow
+        self._differ, self._agree = self._in_shadow if shadow else ([], [])
         self._at, self._split, self._asked = at, split, dict.fromkeys(ROLES, 0.0)
         self._began = at if self._began is None else self._began
         self._came = dict.fromkeys([ANSWERS, FEEDBACK] if self._follows_feedback else [ANSWERS], at)
@@ -192,7 +193,7 @@ class Watch:
         self._ejected = scrape.ejected
         for source in {"gateway", *ROLES} - scrape.missing:
             self._heard[source] = scrape.at
-        for test in (*self._differ, *self._agree) if self._shadow else ():
+        for test in (*self._differ, *self._agree):
             test.add(scrape.pairs)
         for gate in (*self._alarms, *self._proofs):
             if isinstance(gate, LatencyTest):
@@ -205,10 +206,8 @@ class Watch:
         return Evidence(
             at=self._at,
             answers=self._asked[Role.CANDIDATE],
-            alarms=tuple(map(_alarm, (*self._alarms, *(self._differ if self._shadow else ())))),
-            proofs=tuple(
-                _proof(gate, self._policy) for gate in (*self._proofs, *(self._agree if self._shadow else ()))
-            ),
+            alarms=tuple(_alarm(gate) for gate in (*self._alarms, *self._differ)),
+            proofs=tuple(_proof(gate, self._policy) for gate in (*self._proofs, *self._agree)),
             misses=dict(self._misses),
             ejected=self._ejected,
             silent={source: self._at - heard for source, heard in self._heard.items()},
@@ -226,7 +225,7 @@ class Watch:
                     ends, margin = gate.tally.interval(seconds, self._alpha), gate.gate.bound
                 if ends is not None:
                     yield Interval(str(gate.gate), *ends, margin)
-        for test in (*self._differ, *self._agree) if self._shadow else ():
+        for test in (*self._differ, *self._agree):
             if (ends := test.interval) is not None:
                 yield Interval(str(test.gate), *ends, 1 - test.least)
 

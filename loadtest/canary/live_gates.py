@@ -74,21 +74,17 @@ def _problem(gate: Gate, experiment: Experiment) -> str | None:
     return None
 
 
-def check_feedback(experiment: Experiment, dataset: Dataset) -> bool:
+def check_feedback(experiment: Experiment, dataset: Dataset) -> None:
     """Refuse gates that are followed by feedback, where no row has a label that users could send.
-
-    Returns:
-        Whether users send any.
 
     Raises:
         GateError: there is such a gate.
     """
     gates = (*experiment.gates, *experiment.canary.rollback)
     gate = next((gate for gate in gates if gate.entry.live == "answers"), None)
-    if gate is None or dataset.labelled:
-        return dataset.labelled
-    raise GateError(
-        f"gate {str(gate)!r}: {gate.metric} needs labels, and {dataset.path} has no column "
-        f"{experiment.data.label_column!r}; name it under [data] label, or leave the gate out, of [canary] "
-        "rollback too, and gate the agreement in a [canary] shadow"
-    )
+    if gate is not None and not dataset.labelled:
+        raise GateError(
+            f"gate {str(gate)!r}: {gate.metric} needs labels, and {dataset.path} has no column "
+            f"{experiment.data.label_column!r}; name it under [data] label, or leave the gate out, of "
+            "[canary] rollback too, and gate the agreement in a [canary] shadow"
+        )

@@ -55,6 +55,7 @@ class _Request:
     at: float
     stable: Answer
     trial: bool
+    named: bool
     candidate: Answer | None = None
     truth: Sequence[object] | None = None
     judged: bool = False
@@ -75,9 +76,10 @@ class Join:
         self._waiting: dict[str, None] = {}
         self._copies: dict[str, Answer] = {}
         self._users: dict[object, None] = {}
-        self._pairs = self._failed = self._unanswered = 0
+        self._pairs = self._failed = self._unanswered = self._dropped = 0
         self._agreement = Agreement()
         self._trials: list[Pair] = []
+        self._compared = 0
         self._judged = 0
         self._right = dict.fromkeys(ROLES, 0)
         self._seconds: deque[tuple[float, float]] = deque(maxlen=KEPT)
@@ -131,16 +133,14 @@ class Join:
 
     def take_pairs(self) -> list[Pair]:
         """What both versions answered to the trials whose end became known since this was asked last."""
-        self._give_up()
-        taken, self._trials = self._trials, []
-        self._agreement.add(taken)
+        self._compare()
+        taken, self._trials, self._compared = self._trials, [], 0
         return taken
 
     def summary(self) -> Shadow:
         """Everything so far."""
-        self._give_up()
-        agreement = self._agreement.with_more(self._trials)
-        bets = agreement.bets
+        self._compare()
+        bets = self._agreement.bets
         pairs = np.array(self._seconds)
         return Shadow(
             pairs=self._pairs,
@@ -156,7 +156,8 @@ class Join:
             }
             if len(pairs)
             else {},
-            users=agreement.trials,
+            users=self._agreement.trials,
+            dropped=self._dropped,
         )
 
     def _add_original(self, record: Mapping[str, Any]) -> None:
@@ -168,14 +169,14 @@ class Join:
         answer = answer_of(record)
         # claimed now: whatever the candidate answers first, it is this request that counts
         trial = not answer.failed and bool(answer.labels) and self._is_first(user)
-        self._requests[name] = _Request(record["at"], answer, trial)
+        self._requests[name] = _Request(record["at"], answer, trial, user is not None)
         self._waiting[name] = None
         if copy := self._copies.pop(name, None):
             self._pair(name, copy)
         if len(self._requests) > KEPT:
             oldest = next(iter(self._requests))
-            if oldest in self._waiting:
-                self._miss(oldest)
+            # the candidate still has time: nobody knows whether it answers
+            self._dropped += oldest in self._waiting
             self._forget(oldest)
 
     def _is_first(self, user: object) -> bool:
@@ -209,7 +210,7 @@ class Join:
         if not stable.failed and not candidate.failed:
             self._seconds.append((stable.seconds, candidate.seconds))
         if request.trial:
-            self._trials.append(_trial(stable, None if candidate.failed else candidate))
+            self._trials.append(_trial(request, None if candidate.failed else candidate))
         request.stable, request.candidate = stable.alone, candidate.alone
         self._judge(request)
 
@@ -229,6 +230,13 @@ class Join:
                 self._gained[role].judged += 1
                 self._gained[role].wrong += not right
 
+    def _compare(self) -> None:
+        self._give_up()
+        # all at once, as one scrape's: what is missing comes in bursts
+        if came := self._trials[self._compared :]:
+            self._agreement.add(came)
+            self._compared = len(self._trials)
+
     def _give_up(self) -> None:
         # not before somebody asks: until then the other server may not have been read yet
         for name in list(self._waiting):
@@ -243,18 +251,19 @@ class Join:
         self._gained[Role.STABLE].ended(request.stable.seconds, failed=request.stable.failed)
         self._gained[Role.CANDIDATE].ended(math.inf, failed=True)
         if request.trial:
-            self._trials.append(_trial(request.stable, None))
+            self._trials.append(_trial(request, None))
 
     def _forget(self, name: str) -> None:
         self._requests.pop(name, None)
         self._waiting.pop(name, None)
 
 
-def _trial(stable: Answer, candidate: Answer | None) -> Pair:
+def _trial(request: _Request, candidate: Answer | None) -> Pair:
+    stable, named = request.stable, request.named
     if candidate is None:
-        return Pair(stable.labels, None, (stable.scores, None), (stable.ranking, None))
+        return Pair(stable.labels, None, (stable.scores, None), (stable.ranking, None), named)
     both = both_scores(stable, candidate)
-    return Pair(stable.labels, candidate.labels, both, (stable.ranking, candidate.ranking))
+    return Pair(stable.labels, candidate.labels, both, (stable.ranking, candidate.ranking), named)
 
 
 @dataclass

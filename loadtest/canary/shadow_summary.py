@@ -24,6 +24,8 @@ class Shadow(NamedTuple):
         accuracy: per role the share of them that it predicted; empty before the first.
         latency: per role the quantiles ``QUANTILES`` in seconds, in the server, over the same requests; empty
             before the first.
+        users: of whom the agreement is.
+        dropped: requests that too many others pushed out before the candidate's answer was due.
     """
 
     pairs: int
@@ -35,6 +37,13 @@ class Shadow(NamedTuple):
     accuracy: Mapping[Role, float]
     latency: Mapping[Role, tuple[float, ...]]
     users: int = 0
+    dropped: int = 0
+
+    @property
+    def lost(self) -> str:
+        """What became of the copies that were not joined well, for people."""
+        dropped = f", {self.dropped:,} not followed: too many at once" if self.dropped else ""
+        return f"{self.failed:,} failed, {self.unanswered:,} unanswered{dropped}"
 
     def to_json(self) -> dict[str, Any]:
         """For machines; seconds."""

@@ -61,8 +61,7 @@ def describe_shadow(shadow: Shadow) -> list[str]:
     """What both versions answered to the same requests, in lines."""
     from loadtest.canary.shadow_summary import QUANTILES
 
-    lost = f"{shadow.failed:,} failed, {shadow.unanswered:,} unanswered"
-    lines = [f"shadow: {shadow.pairs:,} answers joined; of the candidate's copies {lost}"]
+    lines = [f"shadow: {shadow.pairs:,} answers joined; of the candidate's copies {shadow.lost}"]
     if shadow.agreement is not None:
         low, high = shadow.interval
         among = f"{shadow.agreement:.1%} of {shadow.users:,} users"

@@ -73,8 +73,8 @@ def _gates(event: Event) -> Table:
         table.add_row(Text(f"rollback {alarm.gate}"), alarm.finding, share, Text(alarm.text))
     if shadow := event.evidence.shadow:
         agreed = "-" if shadow.agreement is None else f"{shadow.agreement:.1%}"
-        lost = f"{shadow.failed} failed, {shadow.unanswered} unanswered"
-        table.add_row(Text("shadow"), "", f"{agreed} agree", Text(f"{shadow.pairs:,} joined, {lost}"))
+        joined = Text(f"{shadow.pairs:,} joined, {shadow.lost}")
+        table.add_row(Text("shadow"), "", f"{agreed} agree", joined)
     for proof in event.evidence.proofs:
         table.add_row(Text(f"gate     {proof.gate}"), "", f"{proof.shown[-1]:.0%} shown", Text(proof.text))
     return table

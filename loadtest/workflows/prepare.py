@@ -172,8 +172,10 @@ def check_canary_run(experiment: Experiment, backend: str, results: Path) -> Che
 
 
 def _check_labels(experiment: Experiment, dataset: Dataset | None) -> None:
-    if dataset is not None and live_gates.check_feedback(experiment, dataset):
-        check_labels(experiment, dataset)
+    if dataset is not None:
+        live_gates.check_feedback(experiment, dataset)
+        if dataset.labelled:
+            check_labels(experiment, dataset)
 
 
 def check_canary_up(experiment: Experiment, backend: str) -> Checked:

@@ -163,8 +163,9 @@ def _first_that_fits(
             return _tried(folder, path, given, taken, allow_pickle)
         try:
             loaded, answers = tried_on_complete_rows(given)
-        except VersionError:
-            check_codes(path, taken, lambda cells: again(columns_of(cells), cells))
+        except VersionError as error:
+            if untried := check_codes(path, taken, lambda cells: again(columns_of(cells), cells)):
+                raise VersionError(f"{error}; not tried as text: {', '.join(untried)}") from error
             raise
         outputs = frozenset(loaded.outputs)
         check_unused(

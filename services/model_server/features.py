@@ -81,11 +81,13 @@ def are_values(labels: Sequence[str], scores: int) -> bool:
 
 
 def have_fractions(cells: Iterable[Any]) -> bool:
-    """Whether labels or answers are numbers of which some are no whole ones, as no class is."""
+    """Whether labels or answers are numbers of which some are no whole ones, as no class is; gaps aside."""
     try:
-        return any(float(cell) % 1 > 0 for cell in cells)
+        # all of them first: one word among them makes classes of all
+        known = [float(cell) for cell in cells if cell is not None]
     except (TypeError, ValueError):
         return False
+    return any(number % 1 > 0 for number in known)
 
 
 def check_whole(taken: Cells, datatype: str, path: Path) -> None:

@@ -97,6 +97,15 @@ SMUGGLED = b"GET /v2/requests HTTP/1.1\r\nhost: g\r\nx-canary-step: 9\r\n\r\n"
             b"%x\r\n" % len(SMUGGLED) + SMUGGLED + b"\r\n0\r\n\r\n",
             b"400",
         ),
+        # one that knows none of these methods, too
+        *(
+            (
+                b"%s /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: %d\r\n\r\n" % (method, len(SMUGGLED))
+                + SMUGGLED,
+                b"400",
+            )
+            for method in (b"DELETE", b"PUT", b"PATCH", b"PROPFIND", b"MKCOL", b"SEARCH", b"QUERY")
+        ),
         # two lengths, or a length and chunks: who is right?
         (b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", b"400"),
         (
@@ -128,6 +137,12 @@ def test_what_could_be_read_in_two_ways_reaches_no_version(gateway, request_, st
             b"GET /v2/..%2fmetrics HTTP/1.1\r\nhost: g\r\nx-model-version: stable\r\n",
             b"path_normalization_failed",
         ),
+        # whatever version is asked for
+        (
+            b"GET /v2/..%2fmetrics HTTP/1.1\r\nhost: g\r\nx-model-version: control\r\n",
+            b"path_normalization_failed",
+        ),
+        (b"GET /v2/..%2fmetrics HTTP/1.1\r\nhost: g\r\n", b"path_normalization_failed"),
         (b"GET /v2/echo HTTP/1.1\r\n", b"missing_host_header"),
         (b"POST /v2/echo HTTP/1.1\r\nhost: g\r\nupgrade: websocket\r\n", b"no connection is upgraded"),
         (b"GET /v2/echo HTTP/1.1\r\nhost: g\r\nx-model-version: vx\r\n", b"must be 'stable' or 'candidate'"),

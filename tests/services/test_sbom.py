@@ -17,6 +17,8 @@ BUILDS = {
     "model-server": "services/model_server/Dockerfile",
 }
 
+MIT = "Classifier: License :: OSI Approved :: MIT License\n"
+
 
 def installed(folder, name, version, more=""):
     place = folder / f"{name}-{version}.dist-info"
@@ -26,11 +28,35 @@ def installed(folder, name, version, more=""):
 
 def test_every_installed_package_is_in_it_once_under_its_one_name(tmp_path):
     installed(tmp_path, "Flask_Thing", "3.1", "License-Expression: BSD-3-Clause\n")
-    installed(tmp_path, "numpy", "2.4.0")
+    installed(tmp_path, "numpy", "2.4.0", MIT)
     made = bill(str(tmp_path), "trainer")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(made)) is None
     assert [one["purl"] for one in made["components"]] == ["pkg:pypi/flask-thing@3.1", "pkg:pypi/numpy@2.4.0"]
     assert made["components"][0]["licenses"] == [{"expression": "BSD-3-Clause"}]
+
+
+@pytest.mark.parametrize(
+    ("declared", "licences"),
+    [
+        ("", None),
+        # the new field before the old ones
+        (f"License-Expression: MIT\nLicense: mit\n{MIT}", [{"expression": "MIT"}]),
+        (f"License: Apache 2.0\n{MIT}", [{"license": {"name": "Apache 2.0"}}]),
+        # no name, but a text, or nothing
+        (f"License: Copyright (c) 2025\n        All rights\n{MIT}", [{"license": {"name": "MIT License"}}]),
+        (f"License: UNKNOWN\n{MIT}", [{"license": {"name": "MIT License"}}]),
+        ("Classifier: License :: OSI Approved\n", None),
+        (
+            f"{MIT}Classifier: License :: OSI Approved :: BSD License\n",
+            [{"license": {"name": "MIT License"}}, {"license": {"name": "BSD License"}}],
+        ),
+    ],
+)
+def test_licences_are_those_that_the_package_declares(tmp_path, declared, licences):
+    installed(tmp_path, "numpy", "2.4.0", declared)
+    made = bill(str(tmp_path), "trainer")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(made)) is None
+    assert made["components"][0].get("licenses") == licences
 
 
 @pytest.mark.parametrize(("name", "path"), BUILDS.items())

@@ -24,7 +24,7 @@ from services.model_server.errors import DeadlinePassed, RequestError
 from services.model_server.http import headers
 from services.model_server.http.batching import Batcher, Inline
 from services.model_server.http.gateway_queue import GatewayQueue
-from services.model_server.http.protocol import check_finite, parse, render
+from services.model_server.http.protocol import check_finite, is_finite, parse, render
 from services.model_server.http.slow_requests import Readers
 from services.model_server.metrics import Metrics
 from services.model_server.runtime import Results, Run
@@ -128,8 +128,7 @@ class Inference:
         try:
             if check:
                 check()
-            answer, results, answer_id = self._answer(environ, request_id, started, waited)
-            labels = results["predict"].tolist()
+            answer, results, labels, answer_id = self._answer(environ, request_id, started, waited)
         except RequestError as error:
             answer = error_answer(error.status, str(error))
         except Exception as error:
@@ -146,7 +145,7 @@ class Inference:
 
     def _answer(
         self, environ: Mapping[str, Any], request_id: str, started: float, waited: float
-    ) -> tuple[Answer, Results, str]:
+    ) -> tuple[Answer, Results, list[Any], str]:
         version = self._version
         deadline = started + headers.patience(environ, self._settings.timeout) - waited
         # whoever cannot be answered costs as little as can be: the others need what is left
@@ -156,20 +155,35 @@ class Inference:
         json_length = headers.json_length(environ)
         wanted = parse(self.read_body(environ), json_length, version.input, version.outputs)
         # predict always runs: it is what is counted, and what feedback is compared with
-        names = _PREDICT.union(wanted.outputs, self._answers.wanted(environ.get(_SHADOW)))
+        names = _PREDICT.union(wanted.outputs)
         if self._faults:
             self._faults.before()
-        results = self._batcher.submit(wanted.rows, names, deadline)
+        results = self._run(wanted.rows, names, self._answers.wanted(environ.get(_SHADOW)), deadline)
         if self._faults:
             results = self._faults.after(results)
-        check_finite(results)
+        for name in names:
+            check_finite(name, results[name])
         answer_id = wanted.id or request_id
-        self._recent.remember(answer_id, results["predict"].tolist(), Trial.of(environ))
+        labels = results["predict"].tolist()
+        self._recent.remember(answer_id, labels, Trial.of(environ))
         body, length = render(version, wanted, answer_id, results)
         if length is None:
-            return Answer(200, [_JSON], body), results, answer_id
+            return Answer(200, [_JSON], body), results, labels, answer_id
         kept = [_BINARY, (JSON_LENGTH, str(length))]
-        return Answer(200, kept, body), results, answer_id
+        return Answer(200, kept, body), results, labels, answer_id
+
+    def _run(self, rows: Rows, names: frozenset[str], along: frozenset[str], deadline: float) -> Results:
+        """What the client asked for; and what a reader of the shadow did, unless the model fails at that."""
+        try:
+            results = self._batcher.submit(rows, names | along, deadline)
+        except RequestError:
+            raise
+        except Exception as error:
+            if along <= names:
+                raise
+            log.warning("%s is not told of a mirrored request", ", ".join(along - names), exc_info=error)
+            return self._batcher.submit(rows, names, deadline)
+        return {name: array for name, array in results.items() if name in names or is_finite(array)}
 
     def read_body(self, environ: Mapping[str, Any]) -> bytes:
         """The whole body of a request; a client that sends it too slowly is cut (see ``slow_requests``).

@@ -170,14 +170,18 @@ def render(
     return (head + b"".join(raws), len(head)) if raws else (head, None)
 
 
-def check_finite(results: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse an answer that JSON cannot carry.
+def check_finite(name: str, array: NDArray[Any]) -> None:
+    """Refuse an output that JSON cannot carry.
 
     Raises:
         RequestError: 400, the model overflowed on these inputs.
     """
-    for name, array in results.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise RequestError(
-                400, f"output {name!r} is not finite for this input; its values are too large for the model"
-            )
+    if not is_finite(array):
+        raise RequestError(
+            400, f"output {name!r} is not finite for this input; its values are too large for the model"
+        )
+
+
+def is_finite(array: NDArray[Any]) -> bool:
+    """Whether JSON can carry it."""
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())

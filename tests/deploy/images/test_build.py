@@ -2,10 +2,12 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
-from deploy.images.build import ROOT, bake_arguments, own_images, require_platforms
+from deploy.images.bases import bases
+from deploy.images.build import ROOT, bake_arguments, compose_files, own_images, require_platforms
 from deploy.images.stamp import Stamp
 from loadtest.errors import StartError, UsageError
 from loadtest.lab.compose.docker_cli import Docker
@@ -54,6 +56,30 @@ def test_not_a_platform(docker):
     assert docker.asked == []
 
 
+def pinned(images):
+    """A digest for each base."""
+    return {name: f"sha256:{'0' * 64}" for image in images for name in bases(image.dockerfile)}
+
+
+def printed(*arguments, **environment):
+    """The targets that ``buildx bake`` would build."""
+    command = ["docker", "buildx", "bake", "--print", *arguments]
+    everything = {**os.environ, **environment}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=everything)
+    if "is not a docker command" in done.stderr:
+        pytest.skip("no buildx")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["target"]
+
+
+def test_buildx_reads_yaml_by_its_name(image):
+    mine = replace(image, dockerfile=ROOT / image.dockerfile)
+    with compose_files([mine], pinned([mine])) as files:
+        assert [file.name for file in files] == ["compose.yaml", "bases.yaml"]
+    with compose_files([mine], {}) as files:
+        assert [file.name for file in files] == ["compose.yaml"]
+
+
 @pytest.mark.skipif(not shutil.which("docker"), reason="no docker command")
 class TestComposeFile:
     """Read by the real command; no Engine is asked."""
@@ -81,13 +107,7 @@ class TestComposeFile:
     def test_buildx_reads_it_for_two_platforms(self, registry):
         stamp = Stamp("0.1.0", "0123456789abcdef", "")
         images = own_images(Docker(), ["gateway", "model-server"])
-        command = ["docker", "buildx", "bake", "--print", *bake_arguments(images, stamp, BOTH, registry)]
-        environment = {**os.environ, **stamp.variables}
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
-        if "is not a docker command" in done.stderr:
-            pytest.skip("no buildx")
-        assert done.returncode == 0, done.stderr
-        targets = json.loads(done.stdout)["target"]
+        targets = printed(*bake_arguments(images, stamp, BOTH, registry), **stamp.variables)
         assert set(targets) == {image.service for image in images}
         for image in images:
             target = targets[image.service]
@@ -101,3 +121,13 @@ class TestComposeFile:
                 assert target["output"] in ([{"type": "registry"}], [{"type": "image", "push": "true"}])
             else:
                 assert target["output"] == [{"type": "cacheonly"}]
+
+    def test_buildx_takes_the_pinned_bases(self):
+        images = own_images(Docker())
+        with compose_files(images, pins := pinned(images)) as files:
+            targets = printed(*bake_arguments(images, Stamp("0.1.0"), BOTH, files=files))
+        for image in images:
+            names = bases(image.dockerfile)
+            assert targets[image.service]["contexts"] == {
+                name: f"docker-image://{name}@{pins[name]}" for name in names
+            }

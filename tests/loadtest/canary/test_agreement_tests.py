@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadtest.canary.agreement_tests import SPREAD_FROM, Agreement, AgreementTest
+from loadtest.canary.agreement_tests import SPREAD_FROM, SPREAD_OF, Agreement, AgreementTest
 from loadtest.canary.counts import Pair, Scrape
 from loadtest.canary.live_evidence import Watch
 from loadtest.canary.live_gates import check, check_feedback, told_along
@@ -90,9 +90,46 @@ def test_numbers_are_compared_by_the_spread_of_stables(offset):
     assert agreement.trials == 0
     agreement.add([Pair(values[-1:], [values[-1] + far])])
     assert (agreement.alike, agreement.trials) == (SPREAD_FROM - 1, SPREAD_FROM)
-    # the scale stays: what comes later is held against the same
-    agreement.add([Pair([offset + 1e6], [offset + 1e6 + far])])
+    # and what comes later is held against it, too
+    agreement.add([Pair([offset + 20], [offset + 20 + far])])
     assert (agreement.alike, agreement.trials) == (SPREAD_FROM - 1, SPREAD_FROM + 1)
+
+
+def named(stable, candidate):
+    return Pair([stable], [candidate], named=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "near"),
+    [
+        # whoever sends far numbers first, before the others or among them
+        ([[Pair([1e6 * (i % 2)], [1e6 * (i % 2)]) for i in range(50)]], 0.001),
+        ([[Pair([1e6 * (i % 2)], [1e6 * (i % 2)]) for i in range(5000)]], 0.001),
+        # or the same one again and again, where others' are no whole digits apart
+        ([[Pair([0.0], [0.0])] * 50, [Pair([0.0], [0.0])] * 50], 0.001),
+        # many rows of one request are one
+        ([[Pair([1e6, 0.0] * 500, [1e6, 0.0] * 500, named=True)]], 0.001),
+    ],
+    ids=["far", "very often", "equal", "many rows"],
+)
+def test_no_stranger_says_what_counts_as_alike(before, near):
+    agreement = Agreement()
+    for few in before:
+        agreement.add(few)
+    agreement.add([named(100.0 + i % 20, 100.0 + i % 20) for i in range(100)])
+    alike, trials = agreement.alike, agreement.trials
+    assert alike == trials > 100
+    agreement.add([named(100.0 + i % 20, 101.0 + i % 20) for i in range(100)])
+    agreement.add([named(100.0 + i % 20, 100.0 + near + i % 20) for i in range(100)])
+    assert (agreement.alike - alike, agreement.trials - trials) == (100, 200)
+
+
+def test_numbers_that_do_not_differ_wait_and_then_the_last_digits_do_not_count():
+    agreement = Agreement()
+    agreement.add([named(1000.0, 1000.0001)] * (SPREAD_OF - 1))
+    assert (agreement.alike, agreement.trials) == (0, 0)
+    agreement.add([named(1000.0, 1001.0)])
+    assert (agreement.alike, agreement.trials) == (SPREAD_OF - 1, SPREAD_OF)
 
 
 def test_the_watch_asks_in_the_shadow_only():
@@ -140,7 +177,7 @@ def test_gates_by_feedback_need_labels_and_others_do_not(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("age\n41\n42\n")
     rows = Dataset.read(Data(path=path))
-    assert check_feedback(experiment(["agreement >= 99%"]), rows) is False
+    check_feedback(experiment(["agreement >= 99%"]), rows)
     with pytest.raises(GateError, match=r"accuracy needs labels, and .*rows.csv has no column 'bought'"):
         check_feedback(experiment(["agreement >= 99%"], ["accuracy >= stable"]), rows)
 

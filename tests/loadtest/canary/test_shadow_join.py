@@ -128,7 +128,7 @@ def test_the_candidates_server_says_nothing_but_its_own_answers(told, pairs, fir
     # nor does its clock say anything
     join.add([], 9e9, CANDIDATE)
     join.add([], 200.0 + PATIENCE, STABLE)
-    assert join.take_pairs() == pairs
+    assert join.take_pairs() == [pair._replace(named=True) for pair in pairs]
     assert join.summary().judged == 0
 
 
@@ -257,6 +257,16 @@ def test_memory_is_bounded():
         tell(join, answer(name, "original", user=number), answer(name, "copy"))
     assert len(join._requests) == KEPT
     assert join.summary().pairs == KEPT + 100
+
+
+def test_what_so_many_pushed_out_is_not_what_the_candidate_never_answered():
+    # a second of a flood, or all that stable's server kept, read before the candidate's
+    join = joined(*(answer(str(number), "original") for number in range(KEPT + 3)))
+    tell(join, *(answer(str(number), "copy") for number in range(KEPT + 3)))
+    summary = join.summary()
+    assert (summary.pairs, summary.unanswered, summary.dropped) == (KEPT, 0, 3)
+    assert len(join.take_pairs()) == join.take([])["stable"].requests == KEPT
+    assert summary.lost == "0 failed, 0 unanswered, 3 not followed: too many at once"
 
 
 def test_it_can_be_told_as_json():

@@ -108,7 +108,10 @@ def test_features_go_by_the_models_own_names_and_others_are_left_out(tmp_path):
         (np.array([1.0, 2.25]), True),
         # a missing answer tells nothing
         ([float("nan"), 1.0], False),
+        # a word makes them classes, wherever it stands
         (["yes", "0.5"], False),
+        (["0.5", "yes"], False),
+        ([None, 1.5], True),
         ([None, [1.5]], False),
     ],
 )

@@ -81,6 +81,80 @@ def test_columns_that_no_answer_depends_on_until_they_are_text(
         assert tried[-1] in (cells["store"], [33, 33, 205])
 
 
+def codes_of(count: int) -> dict[str, list[Any]]:
+    return {f"code{place:03}": [205, 33, 901] for place in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("count", "text", "says"),
+    [
+        # of many columns those that need not be text are not blamed
+        (20, {"code003"}, "takes text in code003, "),
+        (200, {"code150"}, "takes text in code150, "),
+        (20, {"code003", "code017"}, "takes text in code003, code017, "),
+        # more than can be told apart by trying
+        (200, {f"code{place:03}" for place in range(0, 200, 9)}, "takes text in some of code000, "),
+    ],
+    ids=["one of 20", "one of 200", "two of 20", "too many"],
+)
+def test_no_more_columns_are_blamed_than_must_be_text(count: int, text: set[str], says: str) -> None:
+    loads = []
+
+    def attempt(cells: Mapping[str, list[Any]]) -> None:
+        loads.append(cells)
+        if not all(isinstance(cells[name][0], str) for name in text):
+            raise VersionError("fails")
+
+    with pytest.raises(VersionError, match=says):
+        check_codes(Path("model.skops"), codes_of(count), attempt)
+    assert len(loads) <= 24
+
+
+def test_columns_too_many_to_try_are_named() -> None:
+    def attempt(cells: Mapping[str, list[Any]]) -> None:
+        raise VersionError("fails")
+
+    untried = check_codes(Path("model.skops"), codes_of(30), attempt)
+    assert untried == [f"code{place:03}" for place in range(23, 30)]
+
+    def unused(cells: Mapping[str, list[Any]]) -> dict[str, Any]:
+        return {"predict": np.array([0.5] * 3)}
+
+    cells = codes_of(66)
+    with pytest.warns(UserWarning, match=r"whether text is meant: code064, code065$"):
+        check_unused(Path("model.skops"), cells, unused(cells), unused, unused)
+
+
+@pytest.mark.parametrize(
+    ("store", "others", "known", "refused"),
+    [
+        # a column on which no answer to these rows depends, and all text is unknown to the model
+        ([3, 4, 5], 0, {3: 0.2, 4: 0.2, 5: 0.2}, False),
+        ([3, 4, 5], 9, {3: 0.2, 4: 0.2, 5: 0.2}, False),
+        # sorted text, of which a row further changes little
+        ([3] * 9 + [4] * 9, 0, {"3": 0.9, "4": 0.1}, True),
+        # behind many others
+        ([3, 4, 5], 20, {"3": 0.9}, True),
+    ],
+)
+def test_text_is_meant_only_where_it_matters_which(
+    store: list[int], others: int, known: dict[Any, float], refused: bool
+) -> None:
+    cells = {f"other{place}": [*range(len(store))] for place in range(others)} | {"store": store}
+
+    def run(given: Mapping[str, list[Any]]) -> dict[str, Any]:
+        return {"predict": np.array([known.get(store, 0.5) for store in given["store"]])}
+
+    def check() -> None:
+        check_unused(Path("model.joblib"), cells, run(cells), run, run)
+
+    if refused:
+        with pytest.raises(VersionError, match=r"takes text in store, .* such as 3, "):
+            check()
+    else:
+        check()
+
+
 FRAME = pd.DataFrame({"store": ["205", "33", "901", "33"] * 15, "visits": [1, 2, 3, 4] * 15})
 LABELS = (FRAME.store == "33").astype(int)
 CATEGORIES = FRAME.assign(store=FRAME.store.astype("category"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,40 @@ def test_scores_and_lists_come_along_for_whoever_asks(client: Client) -> None:
     assert [name for _, name in best] == told["ranking"][0]
     assert best[0][1] == told["labels"][0]
     assert client.get("/answers?along=prices").status_code == 400
+
+
+def no_scores(run: Any) -> Any:
+    def without(rows: Any, outputs: frozenset[str]) -> Any:
+        if "predict_proba" in outputs:
+            raise RuntimeError("no scores for these rows")
+        return run(rows, outputs)
+
+    return without
+
+
+@pytest.mark.parametrize(
+    ("data", "changed"),
+    [
+        # scores that are not finite
+        ((1e308, 1e308, -1e308, 1e308), lambda run: run),
+        # and none at all
+        ((0.5, 1, -2, 3.25), no_scores),
+    ],
+    ids=["not finite", "none"],
+)
+@pytest.mark.parametrize("batching", [True, False])
+def test_what_comes_along_costs_no_user_the_answer(
+    versions: Any, data: tuple[float, ...], changed: Any, batching: bool
+) -> None:
+    version = replace(versions["text"], run=changed(versions["text"].run))
+    client = Client(create_app(version, CollectorRegistry(), Settings(batching=batching)))
+    alone = ask(client, "a", data=data).get_json()["outputs"]
+    client.get("/answers?along=scores")
+    answer = ask(client, "b", data=data)
+    assert (answer.status_code, answer.get_json()["outputs"]) == (200, alone)
+    assert "scores" not in kept(client)[-1]
+    # who asks for scores learns that there are none
+    assert ask(client, "c", data=data, outputs=[{"name": "predict_proba"}]).status_code in (400, 500)
 
 
 def test_a_version_without_scores_says_so(versions: Any) -> None:
