@@ -28,7 +28,7 @@ def test_what_a_dockerfile_starts_from(tmp_path, text, found):
 
 
 def test_no_dockerfile_carries_a_digest_and_each_names_a_tag():
-    for dockerfile in ROOT.glob("*/**/Dockerfile"):
+    for dockerfile in ROOT.glob("*/**/*Dockerfile"):
         if ".venv" not in dockerfile.parts:
             assert all(":" in name and "@" not in name for name in bases(dockerfile)), dockerfile
 
