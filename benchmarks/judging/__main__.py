@@ -6,46 +6,23 @@ Once with labels alone, and once with the scores of ten classes (``--only labels
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
 from scipy import stats
 
+from benchmarks.judging.cost import measure
 from benchmarks.judging.run_of import GATES, SCORED_GATES, write_run
 
 BARS = {"labels": (5.0, 500.0), "scores": (8.0, 1500.0)}
 """What a million samples may cost: seconds, and megabytes at the peak."""
 REPORT_MEGABYTES = 3.0
 RESAMPLES = 100
-
-
-class Cost(NamedTuple):
-    """What one command took."""
-
-    seconds: float
-    cpu_seconds: float
-    megabytes: float
-    code: int
-
-
-def measure(command: list[str]) -> Cost:
-    """Run a command to its end: wall and CPU time, and the peak of its resident memory."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    scale = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
-    cpu_seconds = usage.ru_utime + usage.ru_stime
-    return Cost(seconds, cpu_seconds, usage.ru_maxrss * scale / 1e6, process.returncode)
 
 
 def bootstrap_seconds(samples: Path) -> float:
