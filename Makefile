@@ -190,7 +190,7 @@ images: | $(BIN)/python ## build the images, tagged LOADPROOF_TAG; for several p
 	@$(BIN)/python -m deploy.images build --only "$(IMAGES)" --platforms "$(PLATFORMS)"
 
 .PHONY: pin-bases
-pin-bases: | $(BIN)/python ## write the digests of the base images to deploy/images/bases.txt, which builds then take; needs their registries
+pin-bases: | $(BIN)/python ## write the digests of the base images to deploy/images/bases.txt, from which images and push then build; needs their registries
 	@$(BIN)/python -m deploy.images pin
 
 .PHONY: push

@@ -87,6 +87,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.goes_on and (options.quick or not set(options.only or SECTIONS) <= set(GO_ON)):
         parser.error(f"--continue goes with --only {', '.join(GO_ON)}")
+    if options.minutes != math.inf and not options.goes_on:
+        parser.error("--minutes goes with --continue")
     results = {} if options.quick else report.read(RESULTS)
     for _ in range(options.live or 0):
         done = results.setdefault("live", [])

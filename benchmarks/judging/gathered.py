@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.judging.__main__ import measure
+from benchmarks.judging.cost import measure
 from benchmarks.judging.run_of import RATE, load_of, write_inputs
 from loadtest.data.run_folder import SAMPLES, STREAM
 from loadtest.data.sample_stream import stream_facts

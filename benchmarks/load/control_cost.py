@@ -1,7 +1,7 @@
 """``python -m benchmarks.load.control_cost``: what a control takes from the machine.
 
 The same version as stable and as candidate on the local lab, in turn without a control and with one. Printed
-as a table of Markdown: CPU time and memory of the whole lab, and the two versions' latency beside it.
+as a table of Markdown: CPU time of the whole lab, memory of its versions, and latency of the two compared.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rate", type=float, default=50, help="arrivals a second (50)")
     asked = parser.parse_args(arguments)
     print(f"{cpu_model()}, {os.cpu_count()} cores; {asked.rate:g} arrivals a second for {asked.duration} s\n")
-    print("| | CPU time | memory | stable p50 | p99 | candidate p50 | p99 | verdict |")
+    print("| | CPU time | memory of the versions | stable p50 | p99 | candidate p50 | p99 | verdict |")
     print("|---|---|---|---|---|---|---|---|")
     for _ in range(asked.times):
         for name, options in (("without", []), ("with a control", ["--control"])):

@@ -33,6 +33,8 @@ SETTLED = 60.0
 MOST_GROWTH, MOST_FILES = 20.0, 2
 """MB by which a process may have grown from the first minute to the end, and files that it may hold more."""
 _EVERY = 5.0
+LEAST_MINUTES = 0.5
+"""Of a load that lasts until a process has settled and is seen."""
 
 
 class Seen(NamedTuple):
@@ -79,6 +81,14 @@ def soak(url: str, job: Path, data: Path, rate: float, seconds: float) -> list[l
     return seen
 
 
+def grown(seen: list[list[Seen]]) -> dict[str, tuple[Seen, Seen]]:
+    """The first and the last that was seen of each process that was there at first."""
+    return {
+        first.name: (first, [each for moment in seen for each in moment if each.name == first.name][-1])
+        for first in seen[0]
+    }
+
+
 def lag_ms(samples: SampleSet, begin: float, end: float) -> float:
     """How late requests were sent that were due from ``begin`` to ``end``: the 99th percentile."""
     at = samples.scheduled_at
@@ -92,6 +102,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="length of the load (default 10)")
     parser.add_argument("--rate", type=float, default=RATE, help="arrivals a second (default 500)")
     options = parser.parse_args(arguments)
+    if options.minutes < LEAST_MINUTES:
+        parser.error(f"--minutes is at least {LEAST_MINUTES:g}")
     rate, seconds = options.rate, 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="loadproof-bench-") as place, running(SERVER_CORE) as server:
         job, data = Path(place, "job"), Path(place, "rows.parquet")
@@ -105,14 +117,11 @@ def main(arguments: list[str]) -> int:
         first, last = lag_ms(samples, 0, minute), lag_ms(samples, seconds - minute, seconds)
     print(f"{seconds:.0f} s at {rate:g}/s to both versions, {WORKERS} workers: {len(samples):,} samples")
     grew = False
-    by_name = {
-        one.name: [each for moment in seen for each in moment if each.name == one.name] for one in seen[0]
-    }
-    for name, found in by_name.items():
-        memory, files = found[-1].memory - found[0].memory, found[-1].files - found[0].files
+    for name, (begin, end) in grown(seen).items():
+        memory, files = end.memory - begin.memory, end.files - begin.files
         grew |= memory > MOST_GROWTH or files > MOST_FILES
-        print(f"  {name:9} {found[0].memory:6.1f} to {found[-1].memory:6.1f} MB, "
-              f"{found[0].files} to {found[-1].files} open files")  # fmt: skip
+        print(f"  {name:9} {begin.memory:6.1f} to {end.memory:6.1f} MB, "
+              f"{begin.files} to {end.files} open files")  # fmt: skip
     print(
         f"  sent late, p99: {first:.1f} ms in the first minute, {last:.1f} ms in the last; "
         f"{facts['reason'] or 'valid'}"

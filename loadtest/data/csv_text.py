@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
-from loadtest.data.text_layouts import begins_lower, below_a_comment, by_blanks
+from loadtest.data.text_layouts import begins_lower, below_a_comment, below_counts, by_blanks
 from loadtest.errors import DatasetError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -187,6 +187,8 @@ def _header(path: Path, text: str, separator: str) -> tuple[list[str], str]:
         ) from None
     if blanks := by_blanks(path.name, names, text):
         raise DatasetError(f"{path}: {blanks}")
+    if counts := below_counts(path.name, names, text[lines.tell() :], separator):
+        raise DatasetError(f"{path}: {counts}")
     if len(names) == 1 and names[0].startswith(("#", "%")):
         raise DatasetError(_comment(path, text, separator))
     return names, text[lines.tell() :]

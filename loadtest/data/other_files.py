@@ -51,8 +51,11 @@ _SVMLIGHT = re.compile(
 _PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _ARFF = re.compile(rb"\s*(?:%[^\n]*\n\s*)*@relation\b", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\s*@attribute\s+(?:['"]([^'"]+)['"]|(\S+))""", re.IGNORECASE)
+_QUOTED = re.compile(r"""(?:^|,)\s*(['"])""")
+_BEYOND_CSV = re.compile(r"\s(?:,|$)|(?:^|,) *\t|\\[a-zA-Z0-9]")
+"""Of a row of ARFF: a tab before or a blank behind a cell, or an escape of more than the character itself."""
 _NAMED = 40
-"""So many names of an ARFF file are written out."""
+"""So many names of an ARFF file, and lines of comments in its data, are written out."""
 
 
 def what_else(name: str, content: bytes) -> str | None:
@@ -109,18 +112,35 @@ def _svmlight(name: str, content: bytes, has_query: bool) -> str:
 
 def _arff(name: str, content: bytes) -> str:
     """Its names stand above ``@data``, an attribute a line; its rows are CSV, or pairs in braces."""
-    lines = content.decode("utf-8", "replace").splitlines()
-    data = next((place for place, line in enumerate(lines) if line.strip().lower() == "@data"), len(lines))
-    if any(line.startswith("{") for line in lines[data + 1 : data + 100]):
-        return "is a sparse ARFF file; write CSV or Parquet, with a column per attribute"
+    lines = re.split(r"\r\n|\r|\n", content.decode("utf-8", "replace"))
+    data = next((n for n, line in enumerate(lines) if line.strip().lower().startswith("@data")), len(lines))
     found = (_ATTRIBUTE.match(line) for line in lines[:data])
     names = [match[1] or match[2] for match in found if match]
+    comments, rows = [], []
+    for place, line in enumerate(lines[data + 1 :], start=data + 1):
+        if line.lstrip().startswith("%"):
+            comments.append(place)
+        elif line.strip():
+            rows.append(line)
+    if any(row.lstrip().startswith("{") for row in rows):
+        return "is a sparse ARFF file; write CSV or Parquet, with a column per attribute"
+    quotes = {match[1] for row in rows for match in _QUOTED.finditer(row)} or {"'"}
+    if len(quotes) > 1 or len(comments) > _NAMED or any(map(_BEYOND_CSV.search, rows)):
+        opened = f"{'gzip.' * name.endswith('.gz')}open({name!r}, 'rt', encoding='utf-8')"
+        return (
+            f"is an ARFF file that no option of pandas.read_csv reads; write CSV with liac-arff: read = "
+            f"arff.load({opened}); "
+            f"pandas.DataFrame(read['data'], columns=[name for name, _ in read['attributes']]).{_AS_CSV}"
+        )
     listed = repr(names)
-    if len(names) > _NAMED and not name.endswith(".gz"):
+    split = [line.split()[1] for line in lines if line[:10].lower() == "@attribute"]
+    if len(names) > _NAMED and split == names and not name.endswith(".gz"):
         listed = f"[line.split()[1] for line in open({name!r}) if line[:10].lower() == '@attribute']"
+    skipped = f"[*range({data + 1}), {', '.join(map(str, comments))}]" if comments else data + 1
     return (
-        f"is an ARFF file; write CSV: pandas.read_csv({name!r}, skiprows={data + 1}, names={listed}, "
-        f"na_values='?', quotechar=\"'\", escapechar='\\\\', skipinitialspace=True, dtype=str).{_AS_CSV}"
+        f"is an ARFF file; write CSV: pandas.read_csv({name!r}, skiprows={skipped}, names={listed}, "
+        f"na_values='?', keep_default_na=False, quotechar={quotes.pop()!r}, escapechar='\\\\', "
+        f"skipinitialspace=True, dtype=str).{_AS_CSV}"
     )
 
 

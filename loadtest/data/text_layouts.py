@@ -69,6 +69,28 @@ def below_a_comment(name: str, text: str, separator: str) -> str:
     return _command("read_csv", name, *_sep(separator), f"skiprows={above}")
 
 
+def below_counts(name: str, first: Sequence[str], body: str, separator: str) -> str | None:
+    """The command for a file whose first line counts its rows and features, as scikit-learn's own; or None.
+
+    Args:
+        name: of the file, without its folder.
+        first: the cells of its first line: the counts, then the names of the classes.
+        body: what stands below it.
+        separator: of its columns.
+    """
+    if len(first) < 3 or not (first[0].isdecimal() and first[1].isdecimal()) or _numbers(first) > 2:
+        return None
+    # lines are counted only where the width is right, which few files' is by chance
+    row = next((line for line in _begin(body).splitlines() if line.strip()), "")
+    width = int(first[1]) + 1
+    if row.count(separator) + 1 != width or int(first[0]) != sum(
+        bool(line.strip()) for line in body.splitlines()
+    ):
+        return None
+    said = "its first line seems to count its rows and columns"
+    return _with_names(said, name, width, [], *_sep(separator), "skiprows=1", "header=None")
+
+
 def begins_lower(name: str, text: str, separator: str) -> str | None:
     """Where the table of a file begins that has titles above it, and the command that takes them out.
 

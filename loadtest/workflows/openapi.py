@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadtest.errors import UsageError
-from loadtest.workflows.openapi_operation import Operation, resolved
+from loadtest.workflows.openapi_operation import Operation, checked, resolved
 
 _DEEPEST = 20
 
@@ -124,9 +124,7 @@ class _Writer:
                 return None
             self.whole = True
             return "{{ row }}"
-        must = (
-            set(schema.get("required") or ()) if required or self._has_column(schema, trail, depth) else None
-        )
+        must = schema.get("required") or () if required or self._has_column(schema, trail, depth) else None
         if must is None:
             self.body.left_out.append(_dotted(trail))
             return None
@@ -175,6 +173,7 @@ class _Writer:
         """A schema without `$ref` and wrappers, and whether ``null`` is allowed."""
         schema, nullable = resolved(self._document, schema), False
         for _ in range(_DEEPEST):
+            schema = checked(schema)
             kinds = schema.get("type")
             if isinstance(kinds, list):
                 nullable |= "null" in kinds
@@ -183,7 +182,7 @@ class _Writer:
             options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
             if not options:
                 return schema, nullable
-            plain = [resolved(self._document, option) for option in options]
+            plain = [checked(resolved(self._document, option)) for option in options]
             nullable |= any(option.get("type") == "null" for option in plain)
             first = next((option for option in plain if option.get("type") != "null"), {})
             outside = {k: v for k, v in schema.items() if k not in ("anyOf", "oneOf", "allOf")}

@@ -8,11 +8,26 @@ from typing import Any, NamedTuple
 from loadtest.errors import UsageError
 
 _LIKELY = re.compile(r"predict|score|infer|classify|invocations", re.IGNORECASE)
-_OTHERWISE = re.compile(r"batch|bulk|many|file|csv|upload|image|proba|explain|feedback", re.IGNORECASE)
+_OTHERWISE = re.compile(
+    # those that other words have within them (profile, Germany) stand alone
+    r"batch|bulk|csv|upload|proba|explain|feedback|(?<![a-z])(?:file|many|image)s?(?![a-z])",
+    re.IGNORECASE,
+)
+_HUMP = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
 _DEEPEST = 20
 _IGNORED = ("accept", "content-type", "authorization")
 """No parameters, as the specification has it, whatever a document says."""
 _BY_HAND = "write [target] body by hand (any-server.md)"
+_KEYWORDS: dict[str, type] = {
+    "properties": dict,
+    "enum": list,
+    "anyOf": list,
+    "oneOf": list,
+    "allOf": list,
+    "minItems": int,
+    "maxItems": int,
+}
+_CALLED = {dict: "an object", list: "a list", int: "a whole number"}
 
 
 class Operation(NamedTuple):
@@ -62,7 +77,7 @@ def find_operation(document: Any, path: str | None, below: str = "") -> Operatio
             raise UsageError(f"--path {path}: no POST there takes JSON; /openapi.json lists {listed}")
         return found[path]
     likely = [name for name in found if _LIKELY.search(name)]
-    for names in (list(found), likely, [name for name in likely if not _OTHERWISE.search(name)]):
+    for names in (list(found), likely, [name for name in likely if not _otherwise(name)]):
         if len(names) == 1:
             return found[names[0]]
     if found:
@@ -77,13 +92,19 @@ def find_operation(document: Any, path: str | None, below: str = "") -> Operatio
     raise UsageError(f"/openapi.json: no POST takes JSON; {_BY_HAND}")
 
 
+def _otherwise(path: str) -> bool:
+    return _OTHERWISE.search(_HUMP.sub("-", path)) is not None
+
+
 class _Read:
     """What an operation takes."""
 
     def __init__(self, document: Any, verbs: dict[str, Any], about: dict[str, Any]) -> None:
-        listed = [*(verbs.get("parameters") or ()), *(about.get("parameters") or ())]
+        listed = [one for each in (verbs, about) for one in _part(each, "parameters", list)]
         self._parameters = [resolved(document, one) for one in listed]
-        self._content = resolved(document, about.get("requestBody") or {}).get("content") or {}
+        self._content: dict[str, Any] = _part(
+            resolved(document, about.get("requestBody") or {}), "content", dict
+        )
         self.says_nothing = "requestBody" not in about and not self._named("query", "path", "formData")
 
     @property
@@ -91,9 +112,10 @@ class _Read:
         """Of the JSON in its body; None: it takes none."""
         for kind, about in self._content.items():
             if kind.split(";")[0].strip().lower() == "application/json":
-                return dict(about.get("schema") or {})
+                of_json: dict[str, Any] = _part({} if about is None else about, "schema", dict)
+                return of_json
         bodies = (one for one in self._parameters if one.get("in") == "body")  # Swagger 2.0
-        return next((dict(one.get("schema") or {}) for one in bodies), None)
+        return next((_part(one, "schema", dict) for one in bodies), None)
 
     def required(self, place: str) -> tuple[str, ...]:
         return tuple(name for name, must in self._named(place).items() if must)
@@ -117,6 +139,37 @@ class _Read:
         }
 
 
+def _part(whole: Any, name: str, kind: type) -> Any:
+    """A part of an object, empty where there is none.
+
+    Raises:
+        UsageError: it is of another kind.
+    """
+    part = whole.get(name) if isinstance(whole, dict) else whole
+    if part is None:
+        return kind()
+    if not isinstance(part, kind):
+        raise UsageError(
+            f"/openapi.json: {name!r} is {str(part)[:40]!r}, which should be {_CALLED[kind]}; {_BY_HAND}"
+        )
+    return part
+
+
+def checked(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without keywords that say nothing: null, and the ``required: true`` of a field.
+
+    Raises:
+        UsageError: a keyword has a value of another kind than the specification's.
+    """
+    for name, kind in _KEYWORDS.items():
+        _part(schema, name, kind)
+    return {
+        name: value
+        for name, value in schema.items()
+        if not ((value is None and name in _KEYWORDS) or (name == "required" and not isinstance(value, list)))
+    }
+
+
 def resolved(document: Any, schema: Any) -> dict[str, Any]:
     """What a schema refers to within the document.
 
@@ -137,5 +190,7 @@ def resolved(document: Any, schema: Any) -> dict[str, Any]:
             target = target.get(step) if isinstance(target, dict) else None
         if target is None:
             raise UsageError(f"/openapi.json: {where} is not in it; write [target] body by hand")
+        if not isinstance(target, dict):
+            raise UsageError(f"/openapi.json: {where} is no object; {_BY_HAND}")
         schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
     raise UsageError("/openapi.json: a $ref leads round in a circle; write [target] body by hand")

@@ -111,11 +111,11 @@ def check_unused(
         left -= 2
         text = {name: _as_text(cells[name]) for name in names}
         try:
-            as_text = attempt({**cells, **text})
-            if alike(as_text, answers):
+            texts = attempt({**cells, **text})
+            if alike(texts, answers):
                 return []
             # any text is another thing than numbers to an encoder that learnt numbers, and always the same
-            if alike(attempt({**cells, **{name: _moved(column) for name, column in text.items()}}), as_text):
+            if alike(attempt({**cells, **{name: _moved(column) for name, column in text.items()}}), texts):
                 return []
         except VersionError:
             if len(names) == 1:

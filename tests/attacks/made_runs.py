@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Experiment
-from loadtest.experiment.role import ROLES_WITH_CONTROL
+from loadtest.experiment.role import ROLES
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from tests.loadtest.made_samples import Sample, sample_set
 
@@ -133,14 +133,12 @@ def run_of(
     candidate: tuple[Lie, ...] = (),
     stable: tuple[Lie, ...] = (),
     *,
-    control: tuple[Lie, ...] | None = None,
     task: str = "classification",
     labels: np.ndarray | None = None,
     rows: np.ndarray | None = None,
     features: np.ndarray | None = None,
     asked_before: bool = False,
     columns: dict[str, Any] | None = None,
-    load: dict[str, Any] | None = None,
     facts: dict[str, Any] | None = None,
     versions: dict[str, Any] | None = None,
 ) -> Run:
@@ -148,14 +146,13 @@ def run_of(
 
     Args:
         gates: to be met.
-        candidate, stable: what each does beside answering; ``control``: the same of a control.
+        candidate, stable: what each does beside answering.
         task: of the evaluation set.
         labels: of its rows; None: as many rows as arrivals, of two classes or numbers from 1 to 3.
         rows: of each arrival, shape (arrivals,); None: each once.
         features: what is sent of each row; None: its number.
         asked_before: baseline answers were asked for every second row before the load.
         columns: of the evaluation set, beside the features.
-        load: keys of [load].
         facts: of load.json.
         versions: what the lab saw of each.
     """
@@ -165,9 +162,7 @@ def run_of(
     rows = np.arange(ARRIVALS) if rows is None else rows
     own = np.arange(float(len(labels))) if features is None else features.astype(float)
     samples = []
-    for role, lies in zip(ROLES_WITH_CONTROL, (stable, candidate, control), strict=True):
-        if lies is None:
-            continue
+    for role, lies in zip(ROLES, (stable, candidate), strict=True):
         arm = Answers(rows, labels, regression=regression)
         arm.asked[:] = [bool(row % 2) if asked_before else None for row in rows]
         for lie in lies:
@@ -187,7 +182,7 @@ def run_of(
             "name": "faces",
             "model": {"name": "m", "folder": "none"},
             "data": {"path": "none.csv", "task": task},
-            "load": {"control": control is not None, "timeout": TIMEOUT, **(load or {})},
+            "load": {"timeout": TIMEOUT},
             "gates": gates,
         },
         "test",

@@ -1,5 +1,6 @@
 """The remedy of a refused file, when it is followed, is not refused next: each is run, and read."""
 
+import csv
 import gzip
 import io
 import json
@@ -12,8 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sklearn.datasets
+from sklearn.externals import _arff as liac_arff
 
 from loadtest.data.dataset import Dataset
+from loadtest.data.other_files import what_else
 from loadtest.errors import DatasetError
 from loadtest.experiment.experiment import Data
 
@@ -80,6 +83,8 @@ def named(value):
         ("rows.csv", "Report\nx,y,label,\n1.5,7,a\n2.0,8,b\n3.25,9,a\n"),
         # scikit-learn's own: the first line counts rows and columns
         ("rows.csv", "3,2,a,b\n1.5,7,0\n2.0,8,1\n3.25,9,0\n"),
+        # as wide as its rows, as its iris.csv
+        ("rows.csv", "3,2,a\n1.5,7,0\n2.0,8,1\n3.25,9,0\n"),
         ("rows.arff", ARFF),
         ("rows.svmlight", "# by hand\n0 1:1.5 2:7\n1 1:2.0 2:8\n0 1:3.25 2:9\n"),
         # of learning to rank: the document of a query
@@ -120,6 +125,57 @@ def test_a_remedy_that_is_followed_works(tmp_path, monkeypatch, name, content):
     x = next(name for name in dataset.names if name in ("x", "0"))
     assert dataset.columns[x].to_pylist() in ([1.5, 2.0, 3.25], [1.5, 2.0, None])
     assert dataset.labels.tolist() in (["a", "b", "a"], ["0", "1", "0"])
+
+
+@pytest.mark.parametrize(
+    ("data", "reader"),
+    [
+        ("1.5,'a, b',c", "pandas"),
+        # quotes of the other kind, as OpenML's own files have them, and within a cell
+        ('1.5,"Allen, Miss. Elisabeth",c\n?,"the tailor\'s, at 5",?', "pandas"),
+        (r"1.5,'the tailor\'s, at 50\%',c", "pandas"),
+        # comments between the rows and below them, and a cell with the mark of one
+        ("%\n% by hand\n1.5,50%,c\n\n2.0,b,c\n  % the rest is cut off", "pandas"),
+        # what pandas takes for no value is one here
+        ("1.5,NA,None\n2.0,null,c", "pandas"),
+        # what no option reads: quotes of two kinds, a tab, a blank behind a cell, a line's end in one,
+        # comments
+        ('1.5,\'a, "b"\',"it\'s"', "liac"),
+        ("1.5,\tb, c", "liac"),
+        ("1.5,b ,c", "liac"),
+        ("1.5,b,'c' ", "liac"),
+        (r"1.5,'a\nb',c", "liac"),
+        ("1.5,b,c\n%\n" * 50, "liac"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_remedy_of_an_arff_file_keeps_its_cells(tmp_path, monkeypatch, data, reader, packed):
+    monkeypatch.chdir(tmp_path)
+    attributes = "@attribute x numeric\n@attribute 'y z' string\n@attribute label string\n"
+    whole = f"@relation r\n{attributes}@data\n{data}\n"
+    name = "rows.arff.gz" if packed else "rows.arff"
+    (tmp_path / name).write_bytes(gzip.compress(whole.encode()) if packed else whole.encode())
+    said = what_else(name, whole.encode())
+    assert (reader == "liac") == ("with liac-arff" in said)
+    exec(re.search(r": ((?:read = |pandas\.).*)", said)[1], {"pandas": pd, "arff": liac_arff, "gzip": gzip})
+    names, *rows = csv.reader((tmp_path / "evaluation.csv").open(newline="", encoding="utf-8"))
+    assert names == ["x", "y z", "label"]
+    # scikit-learn's copy of liac-arff reads the file by itself
+    assert [[float(x) if x else None, y or None, label or None] for x, y, label in rows] == [
+        list(row) for row in liac_arff.loads(whole)["data"]
+    ]
+
+
+def test_long_lists_of_names_of_an_arff_file_are_read_from_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # with blanks in them they are in quotes
+    for between, quote in (("", ""), (" ", "'")):
+        names = [f"x{between}{n}" for n in range(50)]
+        attributes = "".join(f"@attribute {quote}{name}{quote} numeric\n" for name in names)
+        content = f"@relation r\n{attributes}@data\n{','.join(['1'] * 50)}\n"
+        (tmp_path / "rows.arff").write_text(content)
+        exec(re.search(r": (pandas\..*)", what_else("rows.arff", content.encode()))[1], {"pandas": pd})
+        assert list(pd.read_csv("evaluation.csv")) == names
 
 
 def test_several_labels_per_row_are_a_column_each(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -32,7 +32,6 @@ def test_block_count(seconds, blocks):
     st.floats(0.05, 0.95),
     st.integers(0, 9),
 )
-@settings(max_examples=200)
 def test_leave_one_out_is_the_quantile_of_the_rest(values, q, seed):
     values = np.array(values)
     times = np.random.default_rng(seed).uniform(0, 60, len(values))

@@ -121,6 +121,15 @@ NUMBERS = {"type": "array", "items": {"type": "number"}}
             },
             '{"age": {{ row.age }}}',
         ),
+        # null says nothing, nor does whether a field is required within itself
+        (
+            {
+                "properties": {"age": {"type": "integer", "enum": None, "required": True}},
+                "anyOf": None,
+                "required": ["age"],
+            },
+            '{"age": {{ row.age }}}',
+        ),
         # OpenAPI 3.0: nullable, allOf around a $ref
         (
             {
@@ -154,6 +163,11 @@ def test_columns_whose_names_need_quotes():
         ({"$ref": "#/components/schemas/Gone"}, "is not in it"),
         ({"$ref": "other.json#/A"}, "is another document"),
         ({"$ref": "#/components/schemas/Loop"}, "leads round in a circle"),
+        # keywords that are not what the specification has
+        ({"properties": "x"}, "'properties' is 'x', which should be an object"),
+        ({"properties": {"age": {"enum": 5}}}, "'enum' is '5', which should be a list"),
+        ({"anyOf": {"type": "null"}}, "'anyOf' is "),
+        ({**NUMBERS, "minItems": "2"}, "'minItems' is '2', which should be a whole number"),
         # a model that holds itself
         ({"$ref": "#/components/schemas/Tree"}, "nested more than 20 deep"),
     ],

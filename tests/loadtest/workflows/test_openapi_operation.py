@@ -9,6 +9,10 @@ def posts(*paths, body=True):
     return {"paths": {path: {"post": content} for path in paths}}
 
 
+def one(**about):
+    return {"paths": {"/a": {"post": about}}}
+
+
 @pytest.mark.parametrize(
     ("document", "path", "found"),
     [
@@ -18,6 +22,15 @@ def posts(*paths, body=True):
         (posts("/feedback", "/v1/predict"), None, "/v1/predict"),
         # one row and not a file of them
         (posts("/predict", "/predict/batch", "/predict_csv"), None, "/predict"),
+        # words, however they are joined, and none that is a part of another
+        (posts("/predict", "/predictFile"), None, "/predict"),
+        (posts("/profile/predict", "/predict/files"), None, "/profile/predict"),
+        # a body that says nothing of its content
+        (
+            one(requestBody={"content": {"application/json": None}}),
+            None,
+            "/a",
+        ),
         # Swagger 2.0, as Flask-RESTX and Flasgger write it
         (
             {
@@ -58,6 +71,22 @@ def test_the_operation_that_predicts(document, path, found):
             {"paths": {"/predict/{n}": {"get": {"parameters": [{"in": "path", "name": "n"}]}}}},
             None,
             "GET /predict/{n} takes n in its path",
+        ),
+        # what the specification has as an object or a list is something else
+        (
+            one(requestBody={"content": ["application/json"]}),
+            None,
+            r"'content' is .*, which should be an object",
+        ),
+        (one(requestBody={"content": "x"}), None, "'content' is 'x', which should be an object"),
+        (one(requestBody={"content": {"application/json": {"schema": "x"}}}), None, "'schema' is 'x'"),
+        (one(requestBody={"content": {"application/json": ["x"]}}), None, "'schema' is "),
+        (one(parameters=[{"in": "body", "schema": 5}]), None, "'schema' is '5'"),
+        (one(parameters=5), None, "'parameters' is '5', which should be a list"),
+        (
+            {"info": {"title": "t"}, **one(parameters=[{"$ref": "#/info/title"}])},
+            None,
+            "#/info/title is no object",
         ),
         ([], None, "is no OpenAPI document"),
         ({"swagger": "2.0"}, None, "is no OpenAPI document"),

@@ -4,7 +4,6 @@ import contextlib
 import socket
 import struct
 import threading
-import time
 from math import isnan
 
 import pytest
@@ -12,8 +11,8 @@ import pytest
 from loadtest.data.timings import PARTS
 from loadtest.load.sending.timed_client import TimedClient, TimedGrpcClient
 from tests.loadtest.load.sending.test_grpc_client import OPEN, frame, good, headers
+from tests.waiting import HUNG, eventually
 
-HUNG = 60.0
 HEAD, REST = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh", b"i"
 
 
@@ -39,14 +38,12 @@ class Server:
         self.client = kind(self.url, HUNG, pins=False, clock=lambda: self.now, **more)
         return self.client
 
-    def until(self, moment):
-        """Until the client has noted a moment of its request, after which the clock may move."""
-        deadline = time.monotonic() + HUNG
-        while all(getattr(watch, moment) is None for watch in list(self.client._watches.values())):
-            assert time.monotonic() < deadline
+    def until(self, noted):
+        """Until the client has noted of its request what ``noted`` tells, after which the clock may move."""
+        eventually(lambda: any(noted(watch) for watch in list(self.client._watches.values())))
 
     def took(self, seconds, moment):
-        self.until(moment)
+        self.until(lambda watch: getattr(watch, moment) is not None)
         self.now += seconds
 
 
@@ -153,11 +150,7 @@ def greets_and_answers(server, connection):
     received(connection, frame(4, 1, 0))
     server.now += 2
     connection.sendall(headers(1, OPEN, ("content-type", "application/grpc")))
-    deadline = time.monotonic() + HUNG
-    while not any(watch.connection.begun for watch in list(server.client._watches.values())):
-        assert time.monotonic() < deadline
-    while any(watch.first < server.now for watch in list(server.client._watches.values())):
-        assert time.monotonic() < deadline
+    server.until(lambda watch: watch.connection.begun and watch.first == server.now)
     server.now += 4
     connection.sendall(good(1)[len(headers(1, OPEN, ("content-type", "application/grpc"))) :])
     while request := received(connection, b"body"):

@@ -115,11 +115,6 @@ def test_what_does_not_fit_in_trees_is_found(
         check_catboost(changed)
 
 
-def first_table(data: bytes) -> int:
-    """Where the first table of categories' statistics begins."""
-    return CORE + int.from_bytes(data[4:8], "little") + 4 + 4
-
-
 @pytest.mark.parametrize(
     ("places", "index", "message"),
     [

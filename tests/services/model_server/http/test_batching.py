@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.model_server.errors import DeadlinePassed, QueueFull
@@ -157,7 +157,6 @@ REQUESTS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
 @given(requests=REQUESTS, max_rows=st.integers(1, 30), threads=st.integers(1, 24))
 def test_every_answer_to_its_own_request(requests: Any, max_rows: int, threads: int) -> None:
     model = Model()

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from werkzeug.test import Client
@@ -88,7 +88,6 @@ def test_the_same_answer_either_way(
     assert ask(both[0], method, path, data, headers) == ask(both[1], method, path, data, headers)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     cut=st.integers(0, 120),
     patch=st.binary(max_size=3),

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -78,16 +78,11 @@ def check(response: Any) -> None:
     assert "\n" not in response.json["error"]
 
 
-FUZZ = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
-
-
-@FUZZ
 @given(document=mutated())
 def test_mutated_requests(client: Any, document: Any) -> None:
     check(client.post("/v2/models/shop/infer", json=None, data=orjson.dumps(document)))
 
 
-@FUZZ
 @given(
     raw=st.binary(max_size=200),
     cut=st.integers(0, 300),
@@ -102,7 +97,6 @@ def test_mutated_bytes_and_headers(client: Any, raw: bytes, cut: int, length: st
     check(client.post("/v2/models/shop/infer", data=data, headers=headers))
 
 
-@FUZZ
 @given(document=VALUES | st.fixed_dictionaries({"id": st.just("a") | LEAVES, "label": VALUES}))
 def test_feedback(client: Any, document: Any) -> None:
     assert client.post("/v2/models/shop/infer", data=orjson.dumps(VALID | {"outputs": []})).status_code == 200

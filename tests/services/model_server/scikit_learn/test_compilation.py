@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from prometheus_client import CollectorRegistry
@@ -100,7 +100,6 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(rows=arrays(float, st.tuples(st.integers(1, 9), st.just(4)), elements=VALUES))
 @pytest.mark.parametrize("name", [name for name in COMPILED if name not in ("network", "bag")])
 def test_any_rows(pairs: Any, name: str, rows: Any) -> None:

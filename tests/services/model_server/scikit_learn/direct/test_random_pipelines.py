@@ -99,7 +99,7 @@ def _taught() -> tuple[pd.DataFrame, Any]:
 TAUGHT, LABELS = _taught()
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(
     rows,
     st.sampled_from(IMPUTERS),

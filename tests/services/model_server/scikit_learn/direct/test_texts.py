@@ -177,7 +177,7 @@ words = st.sampled_from(["Wine", "data", "the", "of", "Ärzte", "ﬁt", "", "x" 
 documents = st.lists(st.lists(words, max_size=6).map(" ".join), min_size=1, max_size=4)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(documents, VECTORIZERS, st.sampled_from(LAST))
 def test_answers_agree(texts: list[str], vectorizer: Any, last: Any) -> None:
     model = make_pipeline(vectorizer, last)
