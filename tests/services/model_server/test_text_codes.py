@@ -149,7 +149,7 @@ def test_text_is_meant_only_where_it_matters_which(
         check_unused(Path("model.joblib"), cells, run(cells), run, run)
 
     if refused:
-        with pytest.raises(VersionError, match=r"takes text in store, .* such as 3, "):
+        with pytest.raises(VersionError, match=r"takes text in store, .* such as 3; "):
             check()
     else:
         check()
