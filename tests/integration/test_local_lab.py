@@ -180,8 +180,15 @@ def test_a_preferred_port_that_is_free_is_taken(tmp_path, mark):
             assert running.endpoints.gateway == f"http://127.0.0.1:{port}"
 
 
-def test_a_port_that_somebody_takes_in_between_gets_another_try(tmp_path, mark):
-    with lab(tmp_path, starts={"candidate": "port-in-use"}) as running:
+@pytest.mark.parametrize(
+    "how",
+    [
+        "port-in-use",  # and ends
+        "cannot-listen",  # as Envoy, which stays where only its listen came too late
+    ],
+)
+def test_a_port_that_somebody_takes_in_between_gets_another_try(tmp_path, mark, how):
+    with lab(tmp_path, starts={"candidate": how}) as running:
         assert get(f"{running.endpoints.candidate}/v2/echo", HUNG).status == 200
     assert_nothing_is_left(mark, os.getpid())
 

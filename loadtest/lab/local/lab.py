@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import re
@@ -39,6 +40,8 @@ ROOT = Path(__file__).parents[3]
 """The repository: from here the services can be imported."""
 
 _START_ATTEMPTS = 3
+_CANNOT_LISTEN = f"cannot listen() errno={errno.EADDRINUSE}"
+"""Envoy's word where somebody took its port between bind and listen; it stays, and never is ready."""
 _POLL = 0.05
 
 
@@ -264,14 +267,15 @@ class LocalLab:
         attempts = 1
         while not (self._is_ready(name) and self._services[name].listens(self._ports[name])):
             service = self._services[name]
-            how = service.ended()
-            if how is None and self._clock() < deadline:
+            how, tail = service.ended(), service.tail()
+            lost = any(_CANNOT_LISTEN in line for line in tail)
+            if how is None and not lost and self._clock() < deadline:
                 time.sleep(_POLL)
                 continue
-            how = how or f"was not ready within {self._start_seconds:g} s"
-            tail = service.tail()
+            how = how or ("lost its port" if lost else f"was not ready within {self._start_seconds:g} s")
             self._supervisor.stop(service)
-            if attempts == _START_ATTEMPTS or "address already in use" not in "\n".join(tail).lower():
+            taken = lost or "address already in use" in "\n".join(tail).lower()
+            if attempts == _START_ATTEMPTS or not taken:
                 raise StartError(f"{name} did not start: it {how}{hint(service)}", tail)
             attempts += 1
             self._start(name)

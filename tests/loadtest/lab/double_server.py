@@ -110,6 +110,10 @@ def main():
     if how == "port-in-use":
         start.unlink()
         sys.exit("[Errno 98] Address already in use")
+    if how == "cannot-listen":
+        start.unlink()
+        print("cannot listen() errno=98", file=sys.stderr, flush=True)
+        threading.Event().wait()
     Handler.ready = how != "never-ready"
     server = Server((args.host, args.port), Handler)
     if how == "children":
