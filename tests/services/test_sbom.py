@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from services.sbom import bill
 
@@ -26,11 +25,19 @@ def installed(folder, name, version, more=""):
     (place / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n{more}")
 
 
-def test_every_installed_package_is_in_it_once_under_its_one_name(tmp_path):
+@pytest.fixture(scope="module")
+def validator():
+    """Of CycloneDX; imported here, as its grammars take a second of each process that collects this file."""
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    return JsonStrictValidator(SchemaVersion.V1_6)
+
+
+def test_every_installed_package_is_in_it_once_under_its_one_name(tmp_path, validator):
     installed(tmp_path, "Flask_Thing", "3.1", "License-Expression: BSD-3-Clause\n")
     installed(tmp_path, "numpy", "2.4.0", MIT)
     made = bill(str(tmp_path), "trainer")
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(made)) is None
+    assert validator.validate_str(json.dumps(made)) is None
     assert [one["purl"] for one in made["components"]] == ["pkg:pypi/flask-thing@3.1", "pkg:pypi/numpy@2.4.0"]
     assert made["components"][0]["licenses"] == [{"expression": "BSD-3-Clause"}]
 
@@ -52,10 +59,10 @@ def test_every_installed_package_is_in_it_once_under_its_one_name(tmp_path):
         ),
     ],
 )
-def test_licences_are_those_that_the_package_declares(tmp_path, declared, licences):
+def test_licences_are_those_that_the_package_declares(tmp_path, validator, declared, licences):
     installed(tmp_path, "numpy", "2.4.0", declared)
     made = bill(str(tmp_path), "trainer")
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(made)) is None
+    assert validator.validate_str(json.dumps(made)) is None
     assert made["components"][0].get("licenses") == licences
 
 
