@@ -15,6 +15,7 @@ from benchmarks.serving.servers import ROOT, SERVERS
 
 RESULTS = Path(__file__).parent / "results.json"
 STRESS = Path(__file__).parent / "stress.json"
+PIPELINES = Path(__file__).parent / "pipelines.json"
 DOCS = ROOT / "docs" / "performance.md"
 _PEER = "mlserver"
 
@@ -48,7 +49,43 @@ def tables() -> dict[str, str]:
         stress = json.loads(STRESS.read_text())
         overload = [*_overload(stress["overload"]), ""] if "overload" in stress else []
         made["stress"] = "\n".join([*overload, *_others(stress)])
+    if PIPELINES.exists():
+        made["pipelines"] = "\n".join(_pipelines(json.loads(PIPELINES.read_text())))
     return made
+
+
+def _pipelines(results: dict[str, Any]) -> list[str]:
+    lines = []
+    if cells := results.get("cells"):
+        lines += [
+            _setting(results),
+            "",
+            (
+                "| pipeline, server | busy, req/s | busy, p99 ms | highest rate at p99 <= 100 ms "
+                "| that, times MLServer's busy rate |"
+            ),
+            "|---|---|---|---|---|",
+        ]
+        for model, title in results["models"].items():
+            of_model = [cell for cell in cells if cell["model"] == model]
+            peer = {c["round"]: c["closed"]["rps"] for c in of_model if c["server"] == _PEER}
+            for server, name in results["servers"].items():
+                own = [cell for cell in of_model if cell["server"] == server]
+                ratios = [c["highest_rate"] / peer[c["round"]] for c in own if peer.get(c["round"])]
+                lines.append(
+                    f"| {title}: {name} | {spread([c['closed']['rps'] for c in own])} "
+                    f"| {spread([c['closed']['p99_ms'] for c in own])} "
+                    f"| {spread([c['highest_rate'] for c in own])} "
+                    f"| {spread(ratios, 1) if ratios else '–'} |"
+                )
+        lines.append("")
+    if answers := results.get("answers"):
+        lines += ["| our server, without a CPU limit | answers under load | that differ |", "|---|---|---|"]
+        for model, count in answers.items():
+            title = results["models"][model]
+            lines.append(f"| {title} | {sum(count.values()):,} | {count['different']:,} |")
+        lines.append("")
+    return lines[:-1]
 
 
 def _overload(cells: list[dict[str, Any]]) -> list[str]:

@@ -22,8 +22,9 @@ _START = 180.0
 def install(server: Server, cache: Path) -> Path:
     """The folder of its environment's programs, made where it is not there yet."""
     folder = cache / "environments" / server.environment
-    needs = ["--require-hashes", "-r", str(server.needs)] if isinstance(server.needs, Path) else server.needs
-    recipe = server.needs.read_text() if isinstance(server.needs, Path) else "\n".join(server.needs)
+    listed = isinstance(server.needs, Path)
+    needs = [["--require-hashes", "-r", str(server.needs)] if listed else [*server.needs], [*server.more]]
+    recipe = "\n".join([server.needs.read_text() if listed else "\n".join(server.needs), *server.more])
     made = folder / "made-of.txt"
     if not made.exists() or made.read_text() != recipe:
         print(f"installing {server.environment} into {folder}", flush=True)
@@ -33,7 +34,8 @@ def install(server: Server, cache: Path) -> Path:
         command = (
             [str(uv), *pip[1:]] if uv.exists() else [str(folder / "bin" / "python"), "-m", "pip", "install"]
         )
-        subprocess.run([*command, "--quiet", *needs], check=True)
+        for some in filter(None, needs):
+            subprocess.run([*command, "--quiet", *some], check=True)
         made.write_text(recipe)
     return folder / "bin"
 

@@ -27,6 +27,7 @@ class Server:
         name: its name in the results.
         title: what it is, for people.
         needs: the requirements of its environment: pinned ones, or a list with hashes.
+        more: pinned requirements beside such a list.
         command: (folder of its environment's programs, folder of the model, port) to its command.
         models: the models that it is measured with.
         path: where it is asked.
@@ -40,11 +41,12 @@ class Server:
     models: tuple[str, ...] = ("forest", "regression")
     path: str = "/v2/models/bench/infer"
     environ: dict[str, str] = field(default_factory=dict)
+    more: tuple[str, ...] = ()
 
     @property
     def environment(self) -> str:
         """Servers with the same needs share an environment."""
-        return "loadproof" if isinstance(self.needs, Path) else self.name
+        return "loadproof" if isinstance(self.needs, Path) and not self.more else self.name
 
     def request(self, number: int, row: list[float]) -> bytes:
         """One HTTP request for one row, whole."""
