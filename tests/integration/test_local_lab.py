@@ -180,13 +180,8 @@ def test_a_preferred_port_that_is_free_is_taken(tmp_path, mark):
             assert running.endpoints.gateway == f"http://127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        "port-in-use",  # and ends
-        "cannot-listen",  # as Envoy, which stays where only its listen came too late
-    ],
-)
+# the second as Envoy, which stays where only its listen came too late
+@pytest.mark.parametrize("how", ["port-in-use", "cannot-listen"])
 def test_a_port_that_somebody_takes_in_between_gets_another_try(tmp_path, mark, how):
     with lab(tmp_path, starts={"candidate": how}) as running:
         assert get(f"{running.endpoints.candidate}/v2/echo", HUNG).status == 200
