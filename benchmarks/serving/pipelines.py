@@ -218,7 +218,7 @@ def main(arguments: list[str]) -> int:
     chosen = [server for server in servers() if not options.only or server.name in options.only]
     programs = {server.name: install(server, CACHE) for server in chosen}
     if options.answers:
-        _store(answers=compared(options.answers, programs["loadproof"], folder, asked))
+        _store(models=MODELS, answers=compared(options.answers, programs["loadproof"], folder, asked))
         return 0
     kept = partial.exists() and not (options.again or options.only)
     cells: list[dict[str, Any]] = json.loads(partial.read_text()) if kept else []
