@@ -8,18 +8,22 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import OneClassSVM
 from skops.io import dump
 
 from contract.model_toml import read_model_toml
 from loadtest.data.dataset import Dataset
-from loadtest.errors import DatasetError, UsageError
+from loadtest.errors import DatasetError, ModelError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.gate_checks import check_gates
 from loadtest.workflows.init import init
@@ -317,6 +321,24 @@ def test_advice_that_is_followed_works(mine, monkeypatch, spoil, given, advice, 
         monkeypatch.setenv("ALLOW_PICKLE", "mine")
     given = given | new if isinstance(new := followed(mine), dict) else given
     made(mine, **given)
+
+
+def test_a_word_for_missing_cells_behind_the_first_rows_is_found_and_its_remedy_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kinds = ["omni", "herbi"] * 600 + ["NA"] * 9
+    csv = "vore,label\n" + "".join(f"{kind},{len(kind)}\n" for kind in kinds)
+    Path("evaluation.csv").write_text(csv)
+    read = pd.read_csv("evaluation.csv")
+    model = make_pipeline(
+        SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"), Ridge()
+    )
+    Path("mine/v1").mkdir(parents=True)
+    dump(model.fit(read[["vore"]], read.label + 0.5), "mine/v1/model.skops")
+    with pytest.raises(ModelError, match="knows no text 'NA' in 'vore'") as caught:
+        made(tmp_path / "mine", data=Path("evaluation.csv"))
+    eval(str(caught.value).rpartition("empty cells: ")[2], {"pandas": pd})
+    made(tmp_path / "mine", data=Path("evaluation.csv"))
+    assert Path("evaluation.csv").read_text() == csv.replace("NA", "")
 
 
 def test_a_folder_that_is_not_there(tmp_path):
