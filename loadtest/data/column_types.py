@@ -14,10 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-MISSING = (
-    *("NA", "N/A", "n/a", "#N/A", "#N/A N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None"),
-    *("1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
-)
+from contract.text_columns import MISSING
+
 EXACT = 2**53
 """Up to here float64 has every whole number."""
 _TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")

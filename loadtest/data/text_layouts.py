@@ -13,6 +13,7 @@ from collections.abc import Sequence
 _CELL = re.compile(r'"[^"]*"|\S+')
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _BLANKS = r"sep=r'\s+'"
+_TWO_BLANKS = r"sep=r'\s\s+', engine='python'"
 _BEGIN = 1 << 18
 _LINES = 50
 _NAMED = 8
@@ -40,8 +41,12 @@ def by_blanks(name: str, first: Sequence[str], text: str) -> str | None:
     widths = {len(row) for row in rest}
     width = max(widths)
     said = "its columns seem to be separated by blanks"
+    if not above and len({len(row) for row in rows}) > 1 and _by_two_blanks(text):
+        return f"{said}, two or more; write commas: {_command('read_csv', name, _TWO_BLANKS)}"
     if len(widths) > 1:
-        return f"{said}, or to have fixed places; write commas: {_command('read_fwf', name)}"
+        # of the first 100 rows alone, as is the default, later and longer cells would be cut off
+        fixed = _command("read_fwf", name, "infer_nrows=10**6")
+        return f"{said}, or to have fixed places; write commas: {fixed}"
     if above:
         named = re.split(r"[,;\s]+", lines[above - 1].lstrip("#% ").rstrip())
         names = named if len(named) == width else []
@@ -52,6 +57,13 @@ def by_blanks(name: str, first: Sequence[str], text: str) -> str | None:
         quotes = ['quotechar="\'"'] if rows[0][0][0] == "'" else []
         return f"{said}; write commas: {_command('read_csv', name, _BLANKS, *quotes)}"
     return _with_names(said, name, width, [], _BLANKS, "header=None")
+
+
+def _by_two_blanks(text: str) -> bool:
+    """Whether two blanks or more cut each line into as many cells as there are names of one word."""
+    lines = [re.split(r"\s\s+", line.strip()) for line in _begin(text).splitlines() if line.strip()]
+    names = lines[0]
+    return not any(" " in name for name in names) and {len(line) for line in lines} == {len(names)}
 
 
 def below_a_comment(name: str, text: str, separator: str) -> str:

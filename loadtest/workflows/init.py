@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from contract.label_text import label_text
 from contract.model_toml import MODEL_TOML
-from contract.text_columns import name_file
+from contract.text_columns import MISSING, name_file
 from contract.version_folder import MLMODEL, requirements_file
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError, UsageError
@@ -196,11 +197,13 @@ def _evaluation_set(folder: Path) -> Path:
 
 
 def _tried(dataset: Dataset) -> list[int]:
-    """The rows to try: the first ones, and of each column a cell that is missing and one that is not."""
+    """The rows to try: the first ones, and of each column a missing cell, one that is not, and ``NA``."""
     first, rows = min(ROWS, len(dataset)), set[int]()
     for cells in dataset.sent.columns:
         missing = cells.is_null()
         rows.update(pc.index(missing, there).as_py() for there in (True, False))
+        if pa.types.is_string(cells.type):
+            rows.add(pc.index(pc.is_in(cells, pa.array(MISSING)), True).as_py())
     rows.discard(-1)
     return sorted({*rows, *range(first - sum(row >= first for row in rows))})
 
@@ -233,8 +236,10 @@ def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset, ask: Ask
         left_out = "; ".join(
             by_option(n) for n in dataset.notes if n.startswith(("not sent: ", "no column "))
         )
-        said = name_file(str(error), str(dataset.path))
-        raise ModelError(said + (left_out and f"; {left_out}")) from None
+        said = name_file(str(error), str(dataset.path)) + (left_out and f"; {left_out}")
+        if any(why == "has no values" and name in str(error) for name, why in dataset.left_out.items()):
+            said += "; a column has a type once one of its cells has a value: fill one, or fit without it"
+        raise ModelError(said) from None
     return [json.loads(line) for line in answers.splitlines()]
 
 

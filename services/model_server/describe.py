@@ -54,6 +54,7 @@ from services.model_server.features import (
     no_matrix,
 )
 from services.model_server.foreign_code import printed_by, warnings_of
+from services.model_server.missing_words import check_failing_words, check_words
 from services.model_server.ranked import RANKING
 from services.model_server.required_columns import check_required, complete_rows, required_in
 from services.model_server.runtime import Format
@@ -164,15 +165,17 @@ def _first_that_fits(
         try:
             loaded, answers = tried_on_complete_rows(given)
         except VersionError as error:
+            check_failing_words(path, taken, lambda cells: again(columns_of(cells), cells))
             if untried := check_codes(path, taken, lambda cells: again(columns_of(cells), cells)):
                 raise VersionError(f"{error}; not tried as text: {', '.join(untried)}") from error
             raise
         outputs = frozenset(loaded.outputs)
-        check_unused(
-            *(path, taken, answers),
-            lambda cells: loaded.run(_rows(given, loaded, cells), outputs),
-            lambda cells: again(columns_of(cells), cells)[1],
-        )
+
+        def run(cells: Cells) -> Answers:
+            return loaded.run(_rows(given, loaded, cells), outputs)
+
+        check_words(path, taken, answers, run)
+        check_unused(path, taken, answers, run, lambda cells: again(columns_of(cells), cells)[1])
         return loaded, answers
 
     def again(given: Columns, cells: Cells) -> tuple[LoadedVersion, Answers]:

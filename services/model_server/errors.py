@@ -62,7 +62,10 @@ def needs_columns(path: Path, why: str) -> VersionError:
 AS_JOBLIB = "save the model with joblib as model.joblib"
 """What is advised where a format's own file is refused; of an MLflow folder another way is."""
 
-_PACKAGES = {"xgboost": "xgboost-cpu", "sklearn": "scikit-learn", "mlflow": "mlflow-skinny", "yaml": "pyyaml"}
+_PACKAGES = {
+    "xgboost": "xgboost-cpu", "sklearn": "scikit-learn", "mlflow": "mlflow-skinny", "yaml": "pyyaml",
+    "flaml": "flaml[automl]",
+}  # fmt: skip
 """Modules whose package has another name, or one without what a server does not need."""
 
 

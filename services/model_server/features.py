@@ -61,7 +61,8 @@ def features_among(cells: Cells, names: Sequence[str] | None, features: int | No
     remedy = (
         "leave out what is no feature with --ignore"
         if len(columns) > (features or 0)
-        else "add those that are missing"
+        else "add those that are missing, or, if the model makes several of one column, write a model.py "
+        "that calls its predict"
     )
     raise VersionError(
         f"{path}: takes {features} features, the evaluation set has {len(columns)} columns "

@@ -1,9 +1,9 @@
-"""The remedy for numbers where a model takes text: it names the file, and fits what the file is."""
+"""The remedies for numbers where a model takes text, and for ``NA``: they name and fit the file."""
 
 import pandas as pd
 import pytest
 
-from contract.text_columns import as_text, name_file
+from contract.text_columns import as_missing, as_text, name_file
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,25 @@ def test_the_remedy_works(tmp_path, monkeypatch, name):
     assert written["store"].isna().tolist() == [False, True, False]
     assert written["store"].dropna().tolist() == ["205", "7"]
     assert written["x"].tolist() == [0.5, 1.5, 2.5]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_words_become_missing_cells_and_nothing_else_changes(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    # a country is no missing cell
+    rows = pd.DataFrame(
+        {"vore": ["NA", "null", "omni"], "country": ["NA", "US", "NA"], "code": ["01", "2", "3"]}
+    )
+    rows.to_parquet(name) if name.endswith("parquet") else rows.to_csv(name, index=False)
+    words = {"vore": ["NA", "null"]}
+    unnamed = f"model.joblib: knows no text; {as_missing(words)}; not sent: c"
+    said = name_file(unnamed, name)
+    assert said == f"model.joblib: knows no text; {as_missing(words, name)}; not sent: c"
+    eval(as_missing(words, name).partition(": ")[2], {"pandas": pd})
+    if name.endswith("parquet"):
+        written = pd.read_parquet("evaluation.parquet").astype(object)
+    else:
+        written = pd.read_csv("evaluation.csv", dtype=object, keep_default_na=False, na_values=[""])
+    assert written["vore"].isna().tolist() == [True, True, False]
+    assert written[["country", "code"]].to_dict("list") == rows[["country", "code"]].to_dict("list")
+    assert as_missing(words, "rows.jsonl") == "write null there"

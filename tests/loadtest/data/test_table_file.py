@@ -18,7 +18,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadtest.data.column_types import MISSING
+from contract.text_columns import MISSING
 from loadtest.data.table_file import read_table_file
 from loadtest.errors import DatasetError
 

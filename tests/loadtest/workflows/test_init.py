@@ -8,18 +8,22 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import OneClassSVM
 from skops.io import dump
 
 from contract.model_toml import read_model_toml
 from loadtest.data.dataset import Dataset
-from loadtest.errors import DatasetError, UsageError
+from loadtest.errors import DatasetError, ModelError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.gate_checks import check_gates
 from loadtest.workflows.init import init
@@ -240,7 +244,9 @@ def test_columns_that_are_not_sent_do_not_matter(mine, header, row, ignore):
         # an empty cell
         (lambda f: write(f, {**SET, "a": [None, *X[1:, 0]]}), {}, "takes no missing cell in 'a'"),
         (lambda f: write(f, {**SET, "a": [np.inf, *X[1:, 0]]}), {}, r"not sent: a \(has infinite cells\)"),
-        (lambda f: write(f, {"a": ["x"] * 60, "label": Y}), {}, r"takes 2 .* has 1 columns .* \(a\)"),
+        # nor can it be otherwise where a library counts the categories of a column
+        (lambda f: write(f, {"a": ["x"] * 60, "label": Y}), {},
+         r"takes 2 .* has 1 columns .* \(a\); add .* or, if .* several of one column, write a model\.py"),
         (lambda f: write(f, {**SET, "label": np.where(Y, "yes", "no")}), {},
          "v1 answers '0', '1', the labels read 'no', 'yes'; write labels as the model does"),
         (lambda f: (f / "v2" / "model.skops").rename(f / "v2" / "model.onnx"), {}, "not readable by ONNX"),
@@ -273,6 +279,14 @@ def pickled(folder, name):
         joblib.dump(LogisticRegression().fit(X, Y), folder / version / name)
 
 
+def named(folder):
+    for version in ("v1", "v2"):
+        model = make_pipeline(SimpleImputer(), LogisticRegression()).fit(
+            pd.DataFrame(X, columns=["a", "b"]), Y
+        )
+        dump(model, folder / version / "model.skops")
+
+
 def renamed(folder, was, now):
     for version in ("v1", "v2"):
         (folder / version / was).rename(folder / version / now)
@@ -298,6 +312,9 @@ def renamed(folder, was, now):
          "rename or drop", lambda f: write(f, SET)),
         (lambda f: write(f, {**SET, "label": np.where(Y, "yes", "no")}), {},
          "write labels as the model does", lambda f: write(f, SET)),
+        # a column of no type, which the model names
+        (lambda f: (named(f), write(f, {**SET, "b": [None] * 60})), {}, "b (has no values); a column has",
+         lambda f: write(f, {**SET, "b": [1.5, *[None] * 59]})),
         # an experiment that is there
         (lambda f: (f / "mine.toml").touch(), {}, "delete it", lambda f: (f / "mine.toml").unlink()),
         # a name that says nothing, and then no second refusal
@@ -306,7 +323,7 @@ def renamed(folder, was, now):
         (lambda f: pickled(f, "model.joblib"), {}, "ALLOW_PICKLE=mine", lambda f: None),
     ],
     ids=["id", "other-label", "wrong-label", "capital",
-         "other-set", "gap", "twice", "labels", "there", "name", "pickle"],
+         "other-set", "gap", "twice", "labels", "no-type", "there", "name", "pickle"],
 )  # fmt: skip
 def test_advice_that_is_followed_works(mine, monkeypatch, spoil, given, advice, followed):
     spoil(mine)
@@ -317,6 +334,24 @@ def test_advice_that_is_followed_works(mine, monkeypatch, spoil, given, advice, 
         monkeypatch.setenv("ALLOW_PICKLE", "mine")
     given = given | new if isinstance(new := followed(mine), dict) else given
     made(mine, **given)
+
+
+def test_a_word_for_missing_cells_behind_the_first_rows_is_found_and_its_remedy_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kinds = ["omni", "herbi"] * 600 + ["NA"] * 9
+    csv = "vore,label\n" + "".join(f"{kind},{len(kind)}\n" for kind in kinds)
+    Path("evaluation.csv").write_text(csv)
+    read = pd.read_csv("evaluation.csv")
+    model = make_pipeline(
+        SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"), Ridge()
+    )
+    Path("mine/v1").mkdir(parents=True)
+    dump(model.fit(read[["vore"]], read.label + 0.5), "mine/v1/model.skops")
+    with pytest.raises(ModelError, match="knows no text 'NA' in 'vore'") as caught:
+        made(tmp_path / "mine", data=Path("evaluation.csv"))
+    eval(str(caught.value).rpartition("empty cells: ")[2], {"pandas": pd})
+    made(tmp_path / "mine", data=Path("evaluation.csv"))
+    assert Path("evaluation.csv").read_text() == csv.replace("NA", "")
 
 
 def test_a_folder_that_is_not_there(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -167,9 +168,16 @@ def test_a_model_that_forgot_its_features_is_refused_with_the_way_out(tmp_path: 
         describe(tmp_path, "m", "v1", ["a", "b"], ROWS.tolist(), ["m"])
 
 
-def test_a_missing_library_is_named(tmp_path: Path) -> None:
-    (tmp_path / "model.joblib").write_bytes(b"cnot_a_library_at_all\nModel\n.")
-    with pytest.raises(
-        VersionError, match="needs the package not_a_library_at_all, which is not installed here"
-    ):
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("not_a_library_at_all", "not_a_library_at_all"),
+        # its AutoML needs what flaml alone does not bring
+        ("flaml.automl.automl", "flaml[automl]"),
+    ],
+)
+def test_a_missing_library_is_named(tmp_path: Path, module: str, package: str) -> None:
+    (tmp_path / "model.joblib").write_bytes(f"c{module}\nModel\n.".encode())
+    says = f"needs the package {package}, which is not installed here; write the line {package} into"
+    with pytest.raises(VersionError, match=re.escape(says)):
         describe(tmp_path, "m", "v1", ["a", "b"], ROWS.tolist(), ["m"])
