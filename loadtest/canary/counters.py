@@ -49,6 +49,9 @@ class Meter:
     again. One does not count where stable failed, too, at most of what the candidate failed at: anybody can
     send five requests in a row that no version can answer.
 
+    A request that is refused is nobody's: whoever may name users puts as many as they like into one arm. What
+    the candidate alone refuses is its error, as stable answers it. So is a redirection: no prediction is one.
+
     What the candidate answered instead of stable is an error of stable's. Of no more users than the gateway
     sent it requests is the candidate believed to know the outcome: what it tells beyond waits for them.
 
@@ -143,9 +146,14 @@ class Meter:
         def all_of(name: str, *labels: str) -> float:
             return sum(values.get((name, cluster, *labels), 0.0) for cluster in clusters)
 
-        ended = [(key[2], value) for key, value in values.items() if key[0] == _XX and key[1] in clusters]
+        # what ends with a 4xx was refused by stable, too, or never tried elsewhere: anybody can send that
+        ended = [
+            (key[2], value)
+            for key, value in values.items()
+            if key[0] == _XX and key[1] in clusters and key[2] != "4"
+        ]
         # each request once: it ended with an error, or the other version answered it
-        errors = sum(value for status, value in ended if status not in "123") + all_of(_OTHER)
+        errors = sum(value for status, value in ended if status not in "12") + all_of(_OTHER)
         timed = all_of(_TIME, "+Inf")
         within = [
             sum(

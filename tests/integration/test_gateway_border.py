@@ -73,6 +73,13 @@ def test_what_only_the_gateway_says_is_taken_from_strangers(gateway, pin):
     assert seen.get("x-canary-arm") in ([None] if pin else ["stable", "candidate"])
 
 
+def test_a_request_that_names_a_version_is_no_evidence(gateway):
+    # the other version can only refuse it, whoever asks
+    answer = get(f"{gateway.url}/v2/models/m/versions/v1/echo", HUNG, {"x-user-id": "eve"})
+    seen = json.loads(answer.body)["headers"]
+    assert not {"x-canary-step", "x-canary-arm"} & set(seen)
+
+
 @pytest.mark.parametrize("blank", ["", " ", "\t"])
 def test_a_blank_user_is_nobody_and_shared_by_request(gateway, blank):
     # all on one side: by chance once in 10^59

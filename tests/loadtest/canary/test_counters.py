@@ -205,6 +205,25 @@ def test_users_whom_the_other_versions_failure_brought_are_no_evidence():
     assert [scrape.counts[role].judged for role in ("stable", "candidate")] == [90, 10]
 
 
+@pytest.mark.parametrize(
+    ("status", "requests", "errors"),
+    [
+        ("2", 10, 0),
+        # a redirection is no prediction
+        ("3", 10, 10),
+        # anybody can send what is refused, under as many users' names of one arm as they like
+        ("4", 0, 0),
+        ("5", 10, 10),
+    ],
+)
+@pytest.mark.parametrize(("role", "cluster"), [("stable", "stable"), ("candidate", "canary")])
+def test_what_counts_as_an_error_and_what_as_a_request(role, cluster, status, requests, errors):
+    labels = f'envoy_response_code_class="{status}",envoy_cluster_name="{cluster}"'
+    pages = [f"envoy_cluster_unpinned_upstream_rq_xx{{{labels}}} {count}\n" for count in (0, 10)]
+    _, scrape = scrapes(*((page, "", "") for page in pages))
+    assert scrape.counts[role][:2] == (requests, errors)
+
+
 FORGED = """
 envoy_cluster_unpinned_upstream_rq_xx{envoy_response_code_class="5",envoy_cluster_name="stable"} 5000
 envoy_cluster_unpinned_upstream_rq_xx{envoy_response_code_class="2",envoy_cluster_name="canary"} 9000
