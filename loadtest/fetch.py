@@ -67,7 +67,8 @@ def _ask(
         found = {name.lower(): value for name, value in response.getheaders()}
         text = _body(response)
         return None if text is None else Answer(response.status, found, text)
-    except (OSError, HTTPException):
+    # http.client takes any number for the length of a chunk, one below 0 too
+    except (OSError, HTTPException, ValueError):
         return None
     finally:
         connection.close()
@@ -84,10 +85,13 @@ def _body(response: HTTPResponse) -> str | None:
 
 
 class _Until(io.RawIOBase):
-    """A socket's bytes until a deadline: a time-out of its own holds for each read, and a drip never ends."""
+    """A socket's bytes until a deadline, and no more than any answer has.
+
+    A time-out of the socket's own holds for each read, and a drip never ends; nor does a chunk of length -1.
+    """
 
     def __init__(self, connected: socket.socket, deadline: float) -> None:
-        self._socket, self._deadline = connected, deadline
+        self._socket, self._deadline, self._room = connected, deadline, 2 * LARGEST
 
     def readable(self) -> bool:
         return True
@@ -96,5 +100,9 @@ class _Until(io.RawIOBase):
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
+        if self._room <= 0:
+            raise OSError("an answer without end")
         self._socket.settimeout(left)
-        return self._socket.recv_into(buffer)
+        count = self._socket.recv_into(buffer)
+        self._room -= count
+        return count

@@ -7,8 +7,12 @@ by the gateway, so the versions' CPU limits pay only for what they alone know: w
 
 from __future__ import annotations
 
+import math
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
+
+from prometheus_client.samples import Sample
 
 from contract.metric_names import USER_OUTCOMES
 from loadtest.canary.counts import Counts, Scrape
@@ -30,6 +34,10 @@ _EJECTED = "envoy_cluster_outlier_detection_ejections_active"
 _MS = 1000.0
 _RECENT = 10
 """Scrapes whose failures an ejection is judged by."""
+_METRICS = re.compile(r"\s*([#a-zA-Z_:]|$)")
+"""How a page of metrics begins."""
+_LINES, _LINE = 1000, 1000
+"""Lines of outcomes that a version's page may have, and characters of each: more hold the controller up."""
 
 Key = tuple[str, ...]
 
@@ -41,7 +49,11 @@ class Meter:
     again. One does not count where stable failed, too, at most of what the candidate failed at: anybody can
     send five requests in a row that no version can answer.
 
-    What the candidate answered instead of stable is an error of stable's.
+    A request that is refused is nobody's: whoever may name users puts as many as they like into one arm. What
+    the candidate alone refuses is its error, as stable answers it. So is a redirection: no prediction is one.
+
+    What the candidate answered instead of stable is an error of stable's. Of no more users than the gateway
+    sent it requests is the candidate believed to know the outcome: what it tells beyond waits for them.
 
     Args:
         clusters: per role the gateway's clusters that carry its share of unpinned traffic; the candidate's
@@ -56,6 +68,7 @@ class Meter:
         self._was_in = False
         self._recent: deque[tuple[float, float]] = deque(maxlen=_RECENT)
         self._counts_now: bool | None = None
+        self._room = self._judged = self._wrong = 0.0
 
     def read(self, at: float, pages: Mapping[str, str | None], ready: Mapping[Role, bool]) -> Scrape:
         """The scrape of this moment.
@@ -84,12 +97,25 @@ class Meter:
         counts = {
             role: self._counts(role, clusters, values, edges) for role, clusters in self._clusters.items()
         }
+        counts[Role.CANDIDATE] = self._believed(counts[Role.CANDIDATE])
         told = self._tells(values, ejected=ejected) if GATEWAY not in missing else False
         if ejected and not told:
             # its share is stable's meanwhile: nothing of that is the candidate's
             counts[Role.CANDIDATE] = Counts(slower=[0.0] * len(edges))
         seconds = [edge / _MS for edge in edges]
         return Scrape(at, counts, seconds, dict(ready), told, frozenset(missing))
+
+    def _believed(self, counts: Counts) -> Counts:
+        """The candidate's counts with as many outcomes as its requests so far leave room for."""
+        self._room += counts.requests
+        self._judged += counts.judged
+        self._wrong += counts.wrong
+        judged = min(self._judged, self._room)
+        wrong = self._wrong * judged / self._judged if judged else 0.0
+        self._room -= judged
+        self._judged -= judged
+        self._wrong -= wrong
+        return counts._replace(judged=judged, wrong=wrong)
 
     def _tells(self, values: Mapping[Key, float], *, ejected: bool) -> bool:
         """Whether the candidate is out, and for what it alone failed at; judged once for each ejection."""
@@ -120,9 +146,14 @@ class Meter:
         def all_of(name: str, *labels: str) -> float:
             return sum(values.get((name, cluster, *labels), 0.0) for cluster in clusters)
 
-        ended = [(key[2], value) for key, value in values.items() if key[0] == _XX and key[1] in clusters]
+        # what ends with a 4xx was refused by stable, too, or never tried elsewhere: anybody can send that
+        ended = [
+            (key[2], value)
+            for key, value in values.items()
+            if key[0] == _XX and key[1] in clusters and key[2] != "4"
+        ]
         # each request once: it ended with an error, or the other version answered it
-        errors = sum(value for status, value in ended if status not in "123") + all_of(_OTHER)
+        errors = sum(value for status, value in ended if status not in "12") + all_of(_OTHER)
         timed = all_of(_TIME, "+Inf")
         within = [
             sum(
@@ -153,28 +184,52 @@ def _text(edge: float) -> str:
 def _read(source: str, page: str) -> dict[Key, float]:
     """The counters of a page that matter, by name and labels.
 
+    Only the gateway tells what it counted, and a version nothing but its own users' outcomes: its page may be
+    made to look like the gateway's.
+
     Raises:
-        ValueError: it is no page of metrics.
+        ValueError: it is no page of metrics, or tells what no counter can be.
     """
     found: dict[Key, float] = {}
-    for sample in parse(page):
-        labels = sample.labels
-        cluster = labels.get("envoy_cluster_name", "")
-        # the parser ends the names of all counters so; Envoy's own do not
-        name = sample.name.removesuffix("_total")
-        if sample.name == USER_OUTCOMES:
-            # whom the other version's failure brought is no evidence; a server without arms tells of its own
-            if labels.get("arm", source) != source:
-                continue
-            key: Key = (USER_OUTCOMES, source, labels["outcome"])
-        elif name == _XX:
-            key = (_XX, cluster, labels["envoy_response_code_class"])
-        elif name == _TIME:
-            edge = labels["le"]
-            key = (_TIME, cluster, edge if edge == "+Inf" else _text(float(edge)))
-        elif name in (_OTHER, _EJECTED):
-            key = (name, cluster)
-        else:
+    for sample in parse(page if source == GATEWAY else _outcomes(page)):
+        key = _of_gateway(sample) if source == GATEWAY else _of_version(source, sample)
+        if key is None:
             continue
+        if not (math.isfinite(sample.value) and sample.value >= 0):
+            raise ValueError(f"{sample.name} is {sample.value}")
         found[key] = found.get(key, 0.0) + sample.value
     return found
+
+
+def _outcomes(page: str) -> str:
+    """The lines of a version's page that tell of outcomes.
+
+    Raises:
+        ValueError: it is no page of metrics, or they are too many.
+    """
+    if not _METRICS.match(page):
+        raise ValueError("no page of metrics")
+    lines = [line for line in page.splitlines() if line.startswith(USER_OUTCOMES)]
+    if len(lines) > _LINES or any(len(line) > _LINE for line in lines):
+        raise ValueError(f"more than {_LINES} lines of outcomes, or a longer one than {_LINE} characters")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _of_version(source: str, sample: Sample) -> Key | None:
+    # whom the other version's failure brought is no evidence; a server without arms tells of its own
+    if sample.name != USER_OUTCOMES or sample.labels.get("arm", source) != source:
+        return None
+    return (USER_OUTCOMES, source, sample.labels.get("outcome", ""))
+
+
+def _of_gateway(sample: Sample) -> Key | None:
+    labels = sample.labels
+    cluster = labels.get("envoy_cluster_name", "")
+    # the parser ends the names of all counters so; Envoy's own do not
+    name = sample.name.removesuffix("_total")
+    if name == _XX:
+        return (_XX, cluster, labels.get("envoy_response_code_class", ""))
+    if name == _TIME:
+        edge = labels.get("le", "")
+        return (_TIME, cluster, edge if edge == "+Inf" else _text(float(edge)))
+    return (name, cluster) if name in (_OTHER, _EJECTED) else None

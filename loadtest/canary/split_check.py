@@ -24,6 +24,8 @@ FALSE_ALARM = 0.01
 """Chance that a true split is ever called broken while one controller runs: users and requests together."""
 MOST = 200_000
 """Units of a step that one server may tell: four times what ours keeps, as pages may be read again."""
+LARGEST = 2**63
+"""Of a count that a server tells; a float holds it, and what follows from two of them."""
 SIGMAS = 3.0
 """Standard errors from the split that the gateway's own share of requests confirms a broken one by."""
 BOTH, BOTH_USERS = 0.005, 5
@@ -64,13 +66,26 @@ class ArmsPage(NamedTuple):
         """The page that a server answered; see ``services/model_server/canary/arms.py``.
 
         Raises:
-            KeyError, ValueError, TypeError, IndexError: it is none.
+            KeyError, ValueError, TypeError, IndexError, OverflowError: it is none.
         """
         units = tuple(Unit(int(name), ROLES[arm], _KINDS[user]) for name, arm, user in document["units"])
         requests, squares = (
-            {role: int(document[name][role]) for role in ROLES} for name in ("requests", "squares")
+            {role: _count(document[name][role]) for role in ROLES} for name in ("requests", "squares")
         )
         return cls(int(document["step"]), units, requests, bool(document["full"]), squares)
+
+
+def _count(told: object) -> int:
+    """A number that a server counted.
+
+    Raises:
+        TypeError, ValueError: it is none, or none that anybody reaches by counting.
+    """
+    if not isinstance(told, int):
+        raise TypeError(f"{told!r} is no count")
+    if not 0 <= told < LARGEST:
+        raise ValueError("a count beyond all that can be counted")
+    return told
 
 
 class TrueShares(NamedTuple):

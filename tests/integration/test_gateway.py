@@ -204,6 +204,22 @@ def test_what_no_version_can_answer_is_not_counted_as_answered_by_stable(fresh):
     assert fresh.counter("upstream_rq_retry_success", "canary") == 0
 
 
+def test_what_the_candidate_alone_refuses_is_answered_by_stable_and_counted(fresh):
+    fresh.split(100)
+    fresh.ask("candidate", "/knows?no")
+    # the double's 404 for such a path; the gateway takes it for no feedback
+    assert fresh.get("/v2/feedback").headers["x-model-version"] == "stable"
+    eventually(lambda: fresh.counter("upstream_rq_retry_success", "canary") == 1)
+    # what both refuse is a client's mistake
+    fresh.ask("stable", "/knows?no")
+    assert fresh.get("/v2/feedback").status == 404
+    labels = 'envoy_response_code_class="4",envoy_cluster_name="canary"'
+    eventually(
+        lambda: f"unpinned_upstream_rq_xx{{{labels}}} 1" in get(f"{fresh.stats}/stats/prometheus", HUNG).body
+    )
+    assert fresh.counter("upstream_rq_retry_success", "canary") == 1
+
+
 def test_a_candidate_that_answers_nothing_costs_its_users_their_patience_and_no_answer(fresh):
     fresh.split(100, patience=0.5)
     process = fresh.services["candidate"].process

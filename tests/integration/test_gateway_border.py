@@ -73,6 +73,13 @@ def test_what_only_the_gateway_says_is_taken_from_strangers(gateway, pin):
     assert seen.get("x-canary-arm") in ([None] if pin else ["stable", "candidate"])
 
 
+def test_a_request_that_names_a_version_is_no_evidence(gateway):
+    # the other version can only refuse it, whoever asks
+    answer = get(f"{gateway.url}/v2/models/m/versions/v1/echo", HUNG, {"x-user-id": "eve"})
+    seen = json.loads(answer.body)["headers"]
+    assert not {"x-canary-step", "x-canary-arm"} & set(seen)
+
+
 @pytest.mark.parametrize("blank", ["", " ", "\t"])
 def test_a_blank_user_is_nobody_and_shared_by_request(gateway, blank):
     # all on one side: by chance once in 10^59
@@ -119,6 +126,28 @@ SMUGGLED = b"GET /v2/requests HTTP/1.1\r\nhost: g\r\nx-canary-step: 9\r\n\r\n"
         (b"GET /v2/..%2fmetrics HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n", b"400"),
         (b"GET http://stable:8000/metrics HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n", b"404"),
         (b"GET /v2/echo HTTP/1.0\r\n\r\n", b"426"),
+        # lengths that are none, and a body that only some unpack
+        (b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: -1\r\n\r\n", b"400"),
+        (b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: +2\r\n\r\n{}", b"400"),
+        (b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: 9" + b"9" * 22 + b"\r\n\r\n", b"400"),
+        (
+            b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\nf" + b"f" * 16 + b"\r\n",
+            b"400",
+        ),
+        (
+            b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            b"501",
+        ),
+        # a carriage return in a name, a blank before a colon, headers and trailers without end
+        (b"GET /v2/echo HTTP/1.1\r\nhost: g\r\nx-a\rx-shadow: copy\r\n\r\n", b"400"),
+        (b"GET /v2/echo HTTP/1.1\r\nhost: g\r\nx-shadow : copy\r\n\r\n", b"400"),
+        (b"GET /v2/echo HTTP/1.1\r\nhost: g\r\n" + b"x-a: b\r\n" * 1000 + b"\r\n", b"431"),
+        (
+            b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+            + (b"x-a: " + b"b" * 1000 + b"\r\n") * 100
+            + b"\r\n",
+            b"431",
+        ),
         (b"GET /v2/echo HTTP/1.1\r\nhost: g\r\nx-user-id: a\0b\r\n\r\n", b"400"),
     ],
 )
@@ -154,6 +183,24 @@ def test_a_refusal_says_why(gateway, request_, word):
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b'{"error":"gateway: ' in answer
     assert word in answer
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # some servers take a carriage return, or a line feed, for the end of a line; others a blank for none
+        b"x-user-id: a\rx-shadow: copy",
+        b"x-user-id: a\nx-shadow: copy",
+        b"x-user-id: a\r\n x-shadow: copy",
+        # a header of one connection only is taken away, and with it what the gateway says
+        b"connection: x-canary-step, x-canary-arm, x-request-start, close",
+    ],
+)
+def test_lines_that_are_read_in_two_ways_bring_no_mark(gateway, lines):
+    answer = said(gateway, b"GET /v2/echo HTTP/1.1\r\nhost: g\r\nconnection: close\r\n" + lines + b"\r\n\r\n")
+    seen = json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]
+    assert "x-shadow" not in seen
+    assert (seen["x-canary-step"], "x-canary-arm" in seen, "x-request-start" in seen) == ("0", True, True)
 
 
 def test_marks_in_a_trailer_are_no_headers(gateway):

@@ -80,6 +80,8 @@ def whole(body, status=b"200 OK"):
         # a length that nobody can hold, and no HTTP at all
         (HEAD + b"content-length: 999999999999999\r\n\r\nx", None),
         (b"SSH-2.0-OpenSSH_9.9\r\n", None),
+        # a chunk of less than nothing
+        (HEAD + b"transfer-encoding: chunked\r\n\r\n-5\r\nprocess_resident_memory_bytes 5\n", None),
         (b"", None),
     ],
 )
@@ -88,9 +90,15 @@ def test_metrics_as_the_server_says_them(answer, expected):
         assert read_exposition(page(f"{url}/metrics", HANGS)).get(MEMORY) == expected
 
 
-def test_a_body_without_an_end_is_no_answer():
-    with serving(HEAD + b"\r\n", *([b"a" * 2**20] * (LARGEST // 2**20 + 2))) as (url, _):
+# http.client reads a chunk of length -1 until the server closes
+@pytest.mark.parametrize("framed", [b"\r\n", b"transfer-encoding: chunked\r\n\r\n-1\r\n"])
+def test_a_body_without_an_end_is_no_answer(framed):
+    sent = []
+    pieces = 8 * LARGEST // 2**20
+    with serving(HEAD + framed, *([b"a" * 2**20] * pieces), pause=lambda _: sent.append(1)) as (url, _):
         assert get(url, HANGS) is None
+    # what was on its way fits between the two
+    assert len(sent) < pieces
 
 
 @pytest.mark.parametrize("first", [b"", HEAD, HEAD + b"content-length: 5000\r\n\r\n"])

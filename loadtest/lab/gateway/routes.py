@@ -27,6 +27,7 @@ UNPINNED = "unpinned"
 
 _TOTAL_WEIGHT = 10_000
 _FEEDBACK = r"/v2/models/[^/]+(/versions/[^/]+)?/feedback"
+_VERSION_NAMED = r"/v2/models/[^/]+/versions/.+"
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 _SAYS_WHO = {"name": USER_ID, "string_match": {"safe_regex": {"regex": r".*\S.*"}}}
 _MUTATION = "envoy.filters.http.header_mutation"
@@ -202,6 +203,14 @@ class Routes:
             {
                 "match": {**v2, "headers": [{"name": MODEL_VERSION, "present_match": True}]},
                 **_answer(400, f"{MODEL_VERSION} must be 'stable' or 'candidate', or be left out"),
+            },
+            # whoever names a version in the path gets it, and is no evidence: the other one can only refuse
+            {
+                "match": {"safe_regex": {"regex": _VERSION_NAMED}},
+                "route": {
+                    "cluster": f"feedback-{self._service(Role.STABLE)}",
+                    "timeout": f"{self.timeout:g}s",
+                },
             },
             *(
                 {

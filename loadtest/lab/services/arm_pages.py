@@ -40,7 +40,7 @@ class Server:
                 page = ArmsPage.of(document)
                 part, following = (document["ring"], page.step), int(document["next"])
                 more = bool(document["more"])
-            except (ValueError, KeyError, TypeError, IndexError):
+            except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
                 break
             if part != self._part:
                 known, self._part = self._part, part

@@ -62,7 +62,7 @@ class AnswersReader:
                 page = json.loads(answer.body)
                 more = self._take(page, join)
                 lacks = [what for what in self._along if what in page.get("lacks", self._along)]
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 raise LabError(
                     f"{self._url} keeps no answers to join (HTTP {answer.status} at {ANSWERS_PATH}); "
                     "a shadow needs Loadproof's model server: leave [canary] shadow out"

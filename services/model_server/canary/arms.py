@@ -31,6 +31,9 @@ STRAGGLERS = 30.0
 _STEP, _ARM, _USER, _ID, _SHADOW = map(in_wsgi, (CANARY_STEP, CANARY_ARM, USER_ID, REQUEST_ID, SHADOW))
 _NUMBERS = {arm: number for number, arm in enumerate(ARMS)}
 
+_DIGITS = 19
+"""A step of as many or more is none of the gateway's: Python reads no number without end."""
+
 Unit = tuple[int, int, int]
 """The hash, the number of the arm, and 1 for a user or 0 for a request without one."""
 
@@ -54,14 +57,14 @@ class Arms:
 
     def came(self, environ: Mapping[str, Any]) -> None:
         """Note whose request this is, by its WSGI environment; without the gateway's marks it is nobody's."""
-        step, arm = environ.get(_STEP), _NUMBERS.get(environ.get(_ARM, ""))
-        if step is None or arm is None or not step.isdecimal() or environ.get(_SHADOW) == COPY:
+        step, arm = step_of(environ), _NUMBERS.get(environ.get(_ARM, ""))
+        if step is None or arm is None or environ.get(_SHADOW) == COPY:
             return
         user = user_of(environ)
         name = user or environ.get(_ID, "")
         unit = (hash_of(name), arm, int(bool(user)))
         with self._lock:
-            if self._begins(int(step)):
+            if self._begins(step):
                 self._requests[arm] += 1
                 before = self._units.get(unit, 0)
                 # so that the sum of squares follows without going through all units
@@ -108,6 +111,12 @@ class Arms:
                 "squares": dict(zip(ARMS, self._squares, strict=True)),
                 "units": found,
             }
+
+
+def step_of(environ: Mapping[str, Any]) -> int | None:
+    """The canary's step that a request is of, from its WSGI environment; None: the gateway set none."""
+    step = environ.get(_STEP, "")
+    return int(step) if step.isascii() and step.isdigit() and len(step) < _DIGITS else None
 
 
 def user_of(environ: Mapping[str, Any]) -> str:

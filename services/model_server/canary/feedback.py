@@ -16,26 +16,32 @@ from typing import Any, NamedTuple
 
 from contract.arms import ARMS
 from contract.feedback_token import VARIABLE
-from contract.headers import CANARY_ARM, CANARY_STEP, FEEDBACK_TOKEN, in_wsgi
+from contract.headers import CANARY_ARM, FEEDBACK_TOKEN, in_wsgi
 from contract.label_text import label_text
-from services.model_server.canary.arms import user_of
+from services.model_server.canary.arms import hash_of, step_of, user_of
 from services.model_server.errors import RequestError
 
-_STEP, _ARM, _TOKEN = map(in_wsgi, (CANARY_STEP, CANARY_ARM, FEEDBACK_TOKEN))
+_ARM, _TOKEN = map(in_wsgi, (CANARY_ARM, FEEDBACK_TOKEN))
 
 
 class Trial(NamedTuple):
-    """Whose evidence an answer is, of which step, and of which arm; a blank user is nobody in particular."""
+    """Whose evidence an answer is, of which step, and of which arm; no user is nobody in particular.
 
-    step: str
-    user: str
+    The user is a hash: many are kept, and a name is as long as a stranger likes.
+    """
+
+    step: int
+    user: int | None
     arm: str
 
     @classmethod
     def of(cls, environ: Mapping[str, Any]) -> Trial | None:
         """The trial that a request belongs to, by its WSGI environment; None: it is no evidence."""
-        step, arm = environ.get(_STEP), environ.get(_ARM)
-        return cls(step, user_of(environ), arm) if step and arm in ARMS else None
+        step, arm = step_of(environ), environ.get(_ARM)
+        if step is None or arm not in ARMS:
+            return None
+        user = user_of(environ)
+        return cls(step, hash_of(user) if user else None, arm)
 
 
 class Trials:
@@ -52,7 +58,7 @@ class Trials:
 
     def first(self, trial: Trial) -> bool:
         """Whether this is the first outcome of a user in a step; the next one is not."""
-        if not trial.user:
+        if trial.user is None:
             return True
         with self._lock:
             if trial in self._counted:

@@ -23,6 +23,7 @@ from services.model_server.columns import Rows
 from services.model_server.errors import DeadlinePassed, RequestError
 from services.model_server.http import headers
 from services.model_server.http.batching import Batcher, Inline
+from services.model_server.http.body_room import BodyRoom
 from services.model_server.http.gateway_queue import GatewayQueue
 from services.model_server.http.protocol import check_finite, is_finite, parse, render
 from services.model_server.http.slow_requests import Readers
@@ -104,6 +105,7 @@ class Inference:
         self._recent = recent
         self._settings = settings
         self.readers = Readers()
+        self._room = BodyRoom(settings.max_body)
         run = self._timed(version.run)
         self._batcher = (
             Batcher(run, max_rows=settings.max_rows, max_queue=settings.max_queue)
@@ -146,13 +148,24 @@ class Inference:
     def _answer(
         self, environ: Mapping[str, Any], request_id: str, started: float, waited: float
     ) -> tuple[Answer, Results, list[Any], str]:
-        version = self._version
         deadline = started + headers.patience(environ, self._settings.timeout) - waited
         # whoever cannot be answered costs as little as can be: the others need what is left
         if deadline < started:
             raise DeadlinePassed
         self._batcher.check()
         json_length = headers.json_length(environ)
+        with self._room.of(room_for(environ, self._settings.max_body), deadline):
+            try:
+                return self._answer_body(environ, json_length, request_id, deadline)
+            except RequestError as error:
+                # what is raised holds all that was parsed, until somebody else has the room
+                error.__context__ = None
+                raise error.with_traceback(None)  # noqa: B904 - it is the same error
+
+    def _answer_body(
+        self, environ: Mapping[str, Any], json_length: int | None, request_id: str, deadline: float
+    ) -> tuple[Answer, Results, list[Any], str]:
+        version = self._version
         wanted = parse(self.read_body(environ), json_length, version.input, version.outputs)
         # predict always runs: it is what is counted, and what feedback is compared with
         names = _PREDICT.union(wanted.outputs)
@@ -206,6 +219,17 @@ class Inference:
         return timed
 
 
+def room_for(environ: Mapping[str, Any], limit: int) -> int:
+    """The bytes of a body that will be kept: as announced, or the most; of one that is too large none."""
+    length = _length(environ)
+    return limit if length is None else length if length <= limit else 0
+
+
+def _length(environ: Mapping[str, Any]) -> int | None:
+    given = environ.get("CONTENT_LENGTH", "")
+    return int(given) if given.isascii() and given.isdigit() else None
+
+
 def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
     """A request's body, whether it announces its length or comes in chunks.
 
@@ -214,8 +238,7 @@ def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
     """
     # granian's stream knows no read(-1)
     read = environ["wsgi.input"].read
-    given = environ.get("CONTENT_LENGTH", "")
-    length = int(given) if given.isascii() and given.isdigit() else None
+    length = _length(environ)
     if length is None or length <= limit:
         body: bytes = read(limit + 1 if length is None else length)
         if len(body) <= limit:

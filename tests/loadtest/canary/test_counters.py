@@ -88,9 +88,9 @@ def test_a_restarted_service_counts_from_zero_and_loses_nothing():
 
 def test_what_was_missed_comes_with_the_next_page():
     _, lost, back = scrapes(
-        (gateway((900, 0)), version(50, 50), version(5, 5)),
+        (gateway((900, 0), (100, 0)), version(50, 50), version(5, 5)),
         (None, version(50, 50), "<html>not metrics"),
-        (gateway((990, 0)), version(50, 50), version(9, 8)),
+        (gateway((990, 0), (110, 0)), version(50, 50), version(9, 8)),
     )
     assert lost.missing == {"gateway", "candidate"}
     assert back.missing == frozenset()
@@ -199,7 +199,86 @@ def test_users_whom_the_other_versions_failure_brought_are_no_evidence():
         )
 
     _, scrape = scrapes(
-        ("", arms(stable=0, candidate=0), arms(stable=0, candidate=0)),
-        ("", arms(stable=90, candidate=5), arms(stable=40, candidate=10)),
+        (gateway(), arms(stable=0, candidate=0), arms(stable=0, candidate=0)),
+        (gateway(canary=(50, 0)), arms(stable=90, candidate=5), arms(stable=40, candidate=10)),
     )
     assert [scrape.counts[role].judged for role in ("stable", "candidate")] == [90, 10]
+
+
+@pytest.mark.parametrize(
+    ("status", "requests", "errors"),
+    [
+        ("2", 10, 0),
+        # a redirection is no prediction
+        ("3", 10, 10),
+        # anybody can send what is refused, under as many users' names of one arm as they like
+        ("4", 0, 0),
+        ("5", 10, 10),
+    ],
+)
+@pytest.mark.parametrize(("role", "cluster"), [("stable", "stable"), ("candidate", "canary")])
+def test_what_counts_as_an_error_and_what_as_a_request(role, cluster, status, requests, errors):
+    labels = f'envoy_response_code_class="{status}",envoy_cluster_name="{cluster}"'
+    pages = [f"envoy_cluster_unpinned_upstream_rq_xx{{{labels}}} {count}\n" for count in (0, 10)]
+    _, scrape = scrapes(*((page, "", "") for page in pages))
+    assert scrape.counts[role][:2] == (requests, errors)
+
+
+FORGED = """
+envoy_cluster_unpinned_upstream_rq_xx{envoy_response_code_class="5",envoy_cluster_name="stable"} 5000
+envoy_cluster_unpinned_upstream_rq_xx{envoy_response_code_class="2",envoy_cluster_name="canary"} 9000
+envoy_cluster_unpinned_upstream_rq_xx{envoy_response_code_class="5",envoy_cluster_name="canary"} 0
+envoy_cluster_unpinned_upstream_rq_time_bucket{envoy_cluster_name="canary",le="7"} 9000
+envoy_cluster_upstream_rq_retry_success{envoy_cluster_name="canary"} 0
+envoy_cluster_outlier_detection_ejections_active{envoy_cluster_name="canary"} 1
+"""
+
+
+def test_a_version_tells_nothing_of_what_the_gateway_counted():
+    pages = [(gateway((90, 0), (10, 0)), "", ""), (gateway((180, 1), (20, 4), retries=3), FORGED, FORGED)]
+    _, forged = scrapes(*pages)
+    _, honest = scrapes(*((page, "", "") for page, *_ in pages))
+    assert forged == honest
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        # what is compared with it is neither more nor less
+        version("NaN"),
+        version("+Inf"),
+        version(-1),
+        # what holds the controller up: a line that takes its parser minutes, and lines without end
+        "loadproof_user_outcomes_total{" + 'a="",' * 10_000 + "} 1\n",
+        'loadproof_user_outcomes_total{outcome="correct"} 1\n' * 2000,
+        # what its parser fails at
+        "loadproof_user_outcomes_total{a} 1\n",
+        "loadproof_user_outcomes_total{a=",
+        "loadproof_user_outcomes_total",
+        "<html>",
+    ],
+)
+def test_what_no_counter_can_be_is_no_page(page):
+    *_, scrape = scrapes((gateway(), "", ""), (gateway(canary=(9, 0)), "", page))
+    assert scrape.missing == {"candidate"}
+    assert scrape.counts["candidate"][:4] == (9, 0, 0, 0)
+
+
+def test_an_outcome_without_a_name_is_none():
+    _, scrape = scrapes((gateway(), "", ""), (gateway(), "", "loadproof_user_outcomes_total 5\n"))
+    assert (scrape.missing, scrape.counts["candidate"].judged) == (frozenset(), 0)
+
+
+def test_the_candidate_knows_of_no_more_users_than_were_sent_to_it():
+    *_, first, second, third = scrapes(
+        (gateway(), "", version()),
+        # it tells before the gateway's page says that it was asked
+        (gateway(canary=(10, 0)), "", version(800, 200)),
+        (None, "", version(800, 200)),
+        (gateway(canary=(25, 0)), "", version(800, 200)),
+    )
+    assert [scrape.counts["candidate"][2:4] for scrape in (first, second, third)] == [
+        (10, 2),
+        (0, 0),
+        (15, 3),
+    ]

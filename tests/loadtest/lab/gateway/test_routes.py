@@ -147,8 +147,9 @@ def test_a_promotion_swaps_pins_shares_shadows_and_the_names_in_the_answers():
     shadow = unpinned(Routes.of(PROMOTED.shadow(NOTE)).document())["request_mirror_policies"][0]
     assert shadow["cluster"] == "shadow-swapped"
     assert [feedback_to(d) for d in (before, after)] == [
-        ["feedback-stable", "feedback-candidate", "feedback-stable"],
-        ["feedback-candidate", "feedback-stable", "feedback-candidate"],
+        # the last one: whoever names a version in the path
+        ["feedback-stable", "feedback-candidate", "feedback-stable", "feedback-stable"],
+        ["feedback-candidate", "feedback-stable", "feedback-candidate", "feedback-candidate"],
     ]
 
 

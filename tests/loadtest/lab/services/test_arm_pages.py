@@ -69,7 +69,29 @@ def test_a_restart_and_a_step_begin_anew(told, change):
     assert names(server.read()) == [7, 8, 9, 10]
 
 
-@pytest.mark.parametrize("body", [b"no JSON", b"{}", b"[]", b'{"step": 1, "units": [[1, 2]]}'])
+def page_with(old, new):
+    """A page of a server that was told to lie, or to hold its reader up."""
+    page = {"ring": "a", "step": 3, "next": 0, "more": False, "full": False, "units": []}
+    page |= {"requests": {"stable": 0, "candidate": 1}, "squares": {"stable": 0, "candidate": 1}}
+    return json.dumps(page).replace(old, new).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"no JSON",
+        b"{}",
+        b"[]",
+        b'{"step": 1, "units": [[1, 2]]}',
+        b"[" * 100_000,
+        # numbers that a float does not hold, or that are none
+        page_with('"step": 3', '"step": Infinity'),
+        page_with('"next": 0', '"next": 1e999'),
+        page_with('"candidate": 1', '"candidate": ' + "9" * 400),
+        page_with('"candidate": 1', '"candidate": -1'),
+        page_with('"candidate": 1', '"candidate": "1"'),
+    ],
+)
 def test_what_is_no_page_is_not_told(told, body):
     told.body = body
     assert Server(told.url, 5.0).read() is None

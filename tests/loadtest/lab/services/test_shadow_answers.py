@@ -36,7 +36,7 @@ def server():
     class Server(BaseHTTPRequestHandler):
         """Serves ``records``, numbered from ``first`` on, two a page."""
 
-        ring, first, records, status, more, asked = "one", 0, [], 200, {}, None
+        ring, first, records, status, more, asked, body = "one", 0, [], 200, {}, None, None
 
         def do_GET(self):
             query = parse_qs(urlsplit(self.path).query)
@@ -50,6 +50,7 @@ def server():
             body = json.dumps(page | {"more": end < last, "records": found}).encode()
             if Server.status == 404:
                 body = b'{"error": "no such page"}'
+            body = Server.body or body
             self.send_response(Server.status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -101,6 +102,13 @@ def test_a_server_of_somebody_else_is_named(server):
     server.status = 404
     with pytest.raises(LabError, match=r"keeps no answers to join \(HTTP 404 at /answers\)"):
         AnswersReader(server.url, Role.STABLE).read_into(Kept())
+
+
+@pytest.mark.parametrize("body", [b"[]", b"no JSON", b"[" * 100_000])
+def test_what_is_no_page_is_no_answer(server, body):
+    server.body = body
+    with pytest.raises(LabError, match="keeps no answers to join"):
+        AnswersReader(server.url, Role.CANDIDATE).read_into(Kept())
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,9 @@ NOBODY = [
     # marks that no gateway sets
     request(step="four"),
     request(arm="control"),
+    # a number that Python does not read, and one that is none to the gateway
+    request(step="9" * 5000),
+    request(step="\u0664"),
     # the mirrored copy of a request that stable counts
     request(user="ann", HTTP_X_SHADOW="copy"),
 ]

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from services.model_server.errors import RequestError
-from services.model_server.http.protocol import parse
+from services.model_server.http.protocol import MOST_LISTS, parse
 from services.model_server.tensors import TensorSpec
 
 INPUT = TensorSpec("features", "FP64", (-1, 4))
@@ -147,3 +147,21 @@ def test_malformed_binary_bodies(raw: bytes, size: Any, message: str) -> None:
         parse(head + raw, len(head), INPUT, OUTPUTS)
     assert caught.value.status == 400
     assert message in str(caught.value)
+
+
+# an empty list is three bytes of a body, and 90 of the memory; a header says how much of it is JSON
+@pytest.mark.parametrize("length", [None, 3 * MOST_LISTS + 12])
+def test_a_body_of_nothing_but_lists_is_not_parsed(length: int | None) -> None:
+    raw = b'{"inputs":[' + b",".join([b"[]"] * MOST_LISTS) + b"]}"
+    with pytest.raises(RequestError, match="more than 262144 lists and objects") as caught:
+        parse(raw, length, INPUT, OUTPUTS)
+    assert caught.value.status == 413
+
+
+def test_brackets_in_tensors_are_no_lists() -> None:
+    rows = MOST_LISTS // 16
+    given = {"inputs": [tensor(data=..., shape=[rows, 4], parameters={"binary_data_size": 32 * rows})]}
+    head = orjson.dumps(given)
+    # 0x5b5b...: a number like any other
+    found = parse(head + b"[" * 32 * rows, len(head), INPUT, OUTPUTS)
+    assert len(found.rows) == rows
