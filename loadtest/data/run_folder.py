@@ -32,7 +32,7 @@ ENVIRONMENT = "environment.json"
 VERDICT = "verdict.json"
 RATES = "rates.json"
 LOAD_LOG = "load.log"
-_BEFORE_SAMPLES = frozenset((EXPERIMENT, ENVIRONMENT, LOAD_LOG, RESERVE))
+_BEFORE_SAMPLES = frozenset((EXPERIMENT, ENVIRONMENT, LOAD_LOG, RESERVE, STREAM))
 
 _logger = logging.getLogger(__name__)
 
@@ -140,17 +140,19 @@ class RunFolder:
         """
         self.path.rename(self.final)
         latest, link = self.results / "latest", self.results / f".latest-{os.getpid()}"
-        try:
-            link.unlink(missing_ok=True)
-            link.symlink_to(self.name)
-            link.replace(latest)
-        except OSError as error:
-            link.unlink(missing_ok=True)
-            why = (
-                "is no link but a folder; move it away"
-                if latest.is_dir() and not latest.is_symlink()
-                else str(error.strerror)
-            )
+        why = None
+        if os.path.lexists(latest) and not latest.is_symlink():
+            # a rename would silently replace a file, which is somebody's
+            why = f"is no link but a {'folder' if latest.is_dir() else 'file'}; move it away"
+        else:
+            try:
+                link.unlink(missing_ok=True)
+                link.symlink_to(self.name)
+                link.replace(latest)
+            except OSError as error:
+                link.unlink(missing_ok=True)
+                why = f"cannot be made ({error.strerror})"
+        if why is not None:
             say(f"{latest} does not point at this run: it {why}; the run is in {self.final}")
         return self.final
 
@@ -172,7 +174,7 @@ def remove_abandoned(results: Path, say: Callable[[str], None] = _logger.warning
         with contextlib.ExitStack() as held:
             held.callback(os.close, lock)
             held.enter_context(contextlib.suppress(FileNotFoundError))  # another command was faster
-            if {one.name for one in path.iterdir()} <= _BEFORE_SAMPLES:
+            if {one.name for one in path.iterdir()} <= _BEFORE_SAMPLES and not holds_samples(path):
                 shutil.rmtree(path, ignore_errors=True)
                 say(f"a command was killed before it measured anything; removed its folder {path}")
 
@@ -199,15 +201,23 @@ def _locked(folder: Path) -> int | None:
 
 
 def write_file(folder: Path, name: str, content: str | dict[str, Any]) -> None:
-    """Write one file of a run; a dict becomes JSON.
+    """Write one file of a run, whole or not at all; a dict becomes JSON.
 
     Raises:
-        LoadproofError: the disk is full or the folder cannot be written.
+        LoadproofError: the disk is full or the folder cannot be written; what was there before still is.
     """
     text = content if isinstance(content, str) else json.dumps(content, indent=2, allow_nan=False) + "\n"
+    path = Path(os.path.realpath(folder / name))
+    whole = path.is_file() or not path.exists()  # a pipe or a terminal is written to, and never replaced
+    partial = path.with_name(f"{path.name}.partial") if whole else path
     try:
-        (folder / name).write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
+        if whole:
+            partial.replace(path)
     except OSError as error:
+        if whole:
+            with contextlib.suppress(OSError):
+                partial.unlink()
         raise LoadproofError(
             f"{folder / name}: {error.strerror}; make room, then run `loadproof judge`"
         ) from error
@@ -215,7 +225,10 @@ def write_file(folder: Path, name: str, content: str | dict[str, Any]) -> None:
 
 def holds_samples(folder: Path) -> bool:
     """Whether something that was measured lies in a folder, of a run that is over or was cut off."""
-    return any((folder / name).is_file() for name in (SAMPLES, STREAM))
+    # a stream is empty until the first samples come
+    return (folder / SAMPLES).is_file() or (
+        (folder / STREAM).is_file() and (folder / STREAM).stat().st_size > 0
+    )
 
 
 def find_run(run: Path) -> Path:
