@@ -196,7 +196,7 @@ def load_seen(readings: Sequence[Reading]) -> float | None:
 def _generates(process: psutil.Process) -> bool:
     """Whether it is of the load generator; an init process only names its command line."""
     with contextlib.suppress(psutil.Error):
-        return process.cmdline()[1:3] == ["-m", "loadtest.load"]
+        return bool(process.cmdline()[1:3] == ["-m", "loadtest.load"])
     return False
 
 
