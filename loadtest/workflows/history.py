@@ -132,6 +132,7 @@ def _experiment(text: str) -> dict[str, Any]:
     versions = experiment.get("versions", {})
     return {
         "experiment": experiment["name"],
+        "model": experiment.get("model", {}).get("name"),
         "stable": versions.get("stable"),
         "candidate": versions.get("candidate"),
     }
