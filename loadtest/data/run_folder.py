@@ -9,6 +9,7 @@ it lives, so that the next one can tell a folder whose command was killed before
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -33,6 +34,8 @@ VERDICT = "verdict.json"
 RATES = "rates.json"
 LOAD_LOG = "load.log"
 _BEFORE_SAMPLES = frozenset((EXPERIMENT, ENVIRONMENT, LOAD_LOG, RESERVE, STREAM))
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _logger = logging.getLogger(__name__)
 
@@ -200,11 +203,14 @@ def _locked(folder: Path) -> int | None:
     return file
 
 
-def write_file(folder: Path, name: str, content: str | dict[str, Any]) -> None:
+def write_file(
+    folder: Path, name: str, content: str | dict[str, Any], again: str = "run `loadproof judge`"
+) -> None:
     """Write one file of a run, whole or not at all; a dict becomes JSON.
 
     Raises:
-        LoadproofError: the disk is full or the folder cannot be written; what was there before still is.
+        LoadproofError: the disk is full or the folder cannot be written; what was there before still is. The
+            remedy ends with ``again``.
     """
     text = content if isinstance(content, str) else json.dumps(content, indent=2, allow_nan=False) + "\n"
     path = Path(os.path.realpath(folder / name))
@@ -218,9 +224,10 @@ def write_file(folder: Path, name: str, content: str | dict[str, Any]) -> None:
         if whole:
             with contextlib.suppress(OSError):
                 partial.unlink()
-        raise LoadproofError(
-            f"{folder / name}: {error.strerror}; make room, then run `loadproof judge`"
-        ) from error
+        place = f"{folder / name}: {error.strerror}"
+        if error.errno in _FULL:
+            raise LoadproofError(f"{place}; make room, then {again}") from error
+        raise LoadproofError(f"{place}; make it writable, then {again}") from error
 
 
 def holds_samples(folder: Path) -> bool:
@@ -237,7 +244,7 @@ def find_run(run: Path) -> Path:
     Raises:
         UsageError: it is no run folder.
     """
-    folder = run.resolve()
+    folder = Path(os.path.realpath(run))  # of a link to itself resolve() makes an error of its own
     if not holds_samples(folder):
         one = next((part for part in sorted(folder.glob("*/")) if holds_samples(part)), None)
         if one is not None:

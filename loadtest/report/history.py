@@ -110,7 +110,7 @@ def history_to_html(runs: Sequence[StoredRun], results: Path, page: Path) -> str
         results: the folder that holds them.
         page: where the document will lie, for its links.
     """
-    way = os.path.relpath(results.resolve(), page.resolve().parent)
+    way = os.path.relpath(os.path.realpath(results), Path(os.path.realpath(page)).parent)
     by_experiment: dict[tuple[str, str | None], list[StoredRun]] = {}
     for run in runs:
         if run.experiment is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tomllib
@@ -213,7 +214,7 @@ def to_remove(
         older_than: the age from which runs go; None: age is no reason.
         size_bytes: what all runs may take together; None: size is no reason.
     """
-    latest = (results / "latest").resolve().name
+    latest = Path(os.path.realpath(results / "latest")).name
     over = [r for r in runs if r.state == "whole" or (r.state == "cut off" and now - r.began > _LONGEST_RUN)]
     free = [run for run in over if run.name != latest]
     gone = [run for run in free if older_than is not None and now - run.began > older_than]

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -206,8 +207,14 @@ def _check(experiment: Experiment, backend: str, gates: CheckGates, results: Pat
 def _require_writable(results: Path) -> None:
     """Without writing there: the nearest folder that exists must take new ones."""
     nearest = next(path for path in (results, *results.absolute().parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise UsageError(f"{results}: cannot write the run there; choose another --results")
+    why = None
+    if not nearest.is_dir():
+        why = f"{nearest} is no folder"
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        read_only = os.statvfs(nearest).f_flag & os.ST_RDONLY
+        why = os.strerror(errno.EROFS if read_only else errno.EACCES)
+    if why is not None:
+        raise UsageError(f"{results}: cannot write the run there ({why}); choose another --results")
 
 
 def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:

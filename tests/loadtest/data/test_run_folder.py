@@ -187,11 +187,19 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"verdict.json": "before"}
 
 
+def test_a_file_that_cannot_be_made_is_named_with_another_remedy(tmp_path):
+    (tmp_path / "report.html.partial").mkdir()
+    with pytest.raises(LoadproofError, match=r"report\.html: Is a directory; make it writable, then try$"):
+        write_file(tmp_path, "report.html", "x", "try")
+
+
 def test_nan_never_reaches_a_json_file(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_file(tmp_path, "x.json", {"p99": float("nan")})
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
-    with pytest.raises(UsageError, match="no run folder"):
-        find_run(tmp_path)
+    (tmp_path / "latest").symlink_to("latest")
+    for path in (tmp_path, tmp_path / "nothing", tmp_path / "latest"):
+        with pytest.raises(UsageError, match=f"{path}: no run folder"):
+            find_run(path)

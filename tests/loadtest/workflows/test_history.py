@@ -178,6 +178,13 @@ def test_what_is_removed(results, age, size, days):
     assert len(left) == 6 - len(days)
 
 
+def test_a_latest_that_leads_to_itself_keeps_no_run(results):
+    (results / "latest").unlink()
+    (results / "latest").symlink_to("latest")
+    gone = to_remove(results, read_history(results, NOW), NOW, timedelta(days=1))
+    assert [one.began.day for one in gone] == [1, 10, 20]
+
+
 def test_of_too_many_the_oldest_goes(results):
     runs = read_history(results, NOW)
     size = sum(one.size_bytes for one in runs) - 1
