@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from loadtest.errors import LoadproofError, UsageError
+from loadtest.errors import LabError, LoadproofError, UsageError
 
 SAMPLES = "samples.parquet"
 STREAM = "samples.stream"
@@ -209,8 +209,8 @@ def write_file(
     """Write one file of a run, whole or not at all; a dict becomes JSON.
 
     Raises:
-        LoadproofError: the disk is full or the folder cannot be written; what was there before still is. The
-            remedy ends with ``again``.
+        LabError: the disk is full; what was there before still is. The remedy ends with ``again``.
+        LoadproofError: the folder cannot be written; the same holds.
     """
     text = content if isinstance(content, str) else json.dumps(content, indent=2, allow_nan=False) + "\n"
     path = Path(os.path.realpath(folder / name))
@@ -226,7 +226,7 @@ def write_file(
                 partial.unlink()
         place = f"{folder / name}: {error.strerror}"
         if error.errno in _FULL:
-            raise LoadproofError(f"{place}; make room, then {again}") from error
+            raise LabError(f"{place}; make room, then {again}") from error
         raise LoadproofError(f"{place}; make it writable, then {again}") from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.data.run_folder import RunFolder, find_run, remove_abandoned, write_file
-from loadtest.errors import LoadproofError, UsageError
+from loadtest.errors import LabError, LoadproofError, UsageError
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -169,7 +169,7 @@ def test_a_results_folder_that_cannot_be_made_is_a_usage_error(tmp_path):
 
 def test_a_full_disk_is_named_with_the_remedy(tmp_path):
     (tmp_path / "full").symlink_to("/dev/full")
-    with pytest.raises(LoadproofError, match=r"full: No space left on device; make room"):
+    with pytest.raises(LabError, match=r"full: No space left on device; make room"):
         write_file(tmp_path, "full", "x" * 10)
     # what is no file is written to, and never replaced
     assert Path("/dev/full").is_char_device()
@@ -180,7 +180,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
     try:
-        with pytest.raises(LoadproofError, match=r"verdict\.json: File too large; make room"):
+        with pytest.raises(LabError, match=r"verdict\.json: File too large; make room"):
             write_file(tmp_path, "verdict.json", "x" * 100)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
