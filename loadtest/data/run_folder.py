@@ -160,6 +160,22 @@ class RunFolder:
         return self.final
 
 
+def require_writable(results: Path) -> None:
+    """Refuse, without writing there, a results folder whose nearest folder that exists takes no new ones.
+
+    Raises:
+        UsageError: it does not; says why.
+    """
+    nearest = next(path for path in (results, *results.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        why = f"{nearest} is no folder"
+    elif os.access(nearest, os.W_OK | os.X_OK):
+        return
+    else:
+        why = os.strerror(errno.EROFS if os.statvfs(nearest).f_flag & os.ST_RDONLY else errno.EACCES)
+    raise UsageError(f"{results}: cannot write the run there ({why}); choose another --results")
+
+
 def remove_abandoned(results: Path, say: Callable[[str], None] = _logger.warning) -> None:
     """Remove the folders of commands that were killed before they measured anything.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.data.run_folder import RunFolder, find_run, remove_abandoned, write_file
+from loadtest.data.run_folder import RunFolder, find_run, remove_abandoned, require_writable, write_file
 from loadtest.errors import LabError, LoadproofError, UsageError
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -165,6 +165,16 @@ def test_a_results_folder_that_cannot_be_made_is_a_usage_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="choose another --results"):
         RunFolder(tmp_path / "file", "compare", NOW)
+
+
+def test_what_takes_no_folders_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "file").write_text("")
+    require_writable(tmp_path / "new" / "results")
+    for results in (tmp_path / "file", tmp_path / "file" / "results"):
+        with pytest.raises(
+            UsageError, match=rf"{results}: cannot write the run there \({tmp_path}/file is no f"
+        ):
+            require_writable(results)
 
 
 def test_a_full_disk_is_named_with_the_remedy(tmp_path):
