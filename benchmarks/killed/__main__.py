@@ -123,7 +123,7 @@ def kill_once(
         if missing > MOST_MISSING + READ:
             wrong.append(f"{missing:.2f} s of samples are missing")
         leftover = [str(path.name) for path in run.results.glob(".*") if not measured]
-        into = None if answered is None or began is None else killed - began
+        into = None if not answered or began is None or killed < began else killed - began
         wrong += [*left, *leftover]
         return Killed(who, killed - run.began, into, answered, recorded, missing, verdict, wrong)
 
