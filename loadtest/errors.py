@@ -12,7 +12,7 @@
     │   ├── ModelError             a version's folder is missing or unusable
     │   └── ControllerError        another controller leads this lab's canary
     ├── Interrupted        130     Ctrl-C or SIGTERM; what was started is stopped
-    └── LabError             5     the lab did not start, or broke
+    └── LabError             5     the lab did not start, or broke, or its disk is full
         ├── StartError             a service did not become ready (carries the last lines of its log)
         ├── ServiceDied            a service ended during the run (carries the last lines of its log)
         ├── StateError             the canary's state file cannot be read

@@ -1,8 +1,9 @@
 """``python -m benchmarks.killed --backend local --times 20``: ``kill -9`` at random moments of a comparison.
 
-The command, its load generator and one of two workers are killed in turn, each at a moment between the start
-of the command and its usual end. Then the next command judges what is there. Exit 1 where more is missing
-than the bar allows, anything is left running, or the next command ends with a traceback.
+The command, its load generator and one of two workers are killed in turn, at moments that are uniform over
+the load, and ``--before`` times between the start of the command and its load. Then the next command judges
+what is there. Exit 1 where more is missing than the bar allows, anything is left running, or the next command
+ends with a traceback.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Killed(NamedTuple):
     Args:
         who: was killed.
         after: seconds since the command began.
+        within: seconds of the load when it was killed; None: it was not there, or no longer.
         answered: requests of the load that the servers had answered by then; None: it had not begun.
         recorded: of those that are in the run folder.
         missing: seconds before the kill from which on answers are missing.
@@ -50,6 +52,7 @@ class Killed(NamedTuple):
 
     who: str
     after: float
+    within: float | None
     answered: int | None
     recorded: int
     missing: float
@@ -68,10 +71,22 @@ def experiment_file(place: Path, seconds: float) -> Path:
     return path
 
 
-def kill_once(place: Path, backend: str, options: list[str], who: str, after: float) -> Killed:
-    """Kill one process of a comparison, and see what the next command makes of it."""
+def kill_once(
+    place: Path, backend: str, options: list[str], who: str, moment: float, *, within: bool = True
+) -> Killed:
+    """Kill one process of a comparison, and see what the next command makes of it.
+
+    Args:
+        place: folder for all that the comparison writes.
+        backend: ``local`` or ``compose``.
+        options: of ``loadproof compare``.
+        who: one of ``WHO``.
+        moment: seconds since the command began.
+        within: since its load did, instead.
+    """
     with Killable(place, backend, options) as run:
-        time.sleep(max(0.0, run.began + after - time.time()))
+        begin = run.wait_for_load() if within else run.began
+        time.sleep(max(0.0, begin + moment - time.time()))
         done = run.process.poll() is not None
         while not (done or run.kill(who)):  # a generator that is not there yet, or no longer
             time.sleep(0.02)
@@ -108,9 +123,9 @@ def kill_once(place: Path, backend: str, options: list[str], who: str, after: fl
         if missing > MOST_MISSING + READ:
             wrong.append(f"{missing:.2f} s of samples are missing")
         leftover = [str(path.name) for path in run.results.glob(".*") if not measured]
-        return Killed(
-            who, killed - run.began, answered, recorded, missing, verdict, [*wrong, *left, *leftover]
-        )
+        into = None if not answered or began is None or killed < began else killed - began
+        wrong += [*left, *leftover]
+        return Killed(who, killed - run.began, into, answered, recorded, missing, verdict, wrong)
 
 
 def recorded_in(folder: Path) -> tuple[float | None, int]:
@@ -159,27 +174,31 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--backend", choices=("local", "compose"), default="local")
     parser.add_argument("--times", type=int, default=20, help="how many kills (default 20)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    parser.add_argument("--usual", type=float, default=30.0, help="seconds that the whole command takes")
+    parser.add_argument("--before", type=int, default=0, help="how many more before the load (default 0)")
+    parser.add_argument("--usual", type=float, default=8.0, help="seconds from the command to its load")
     options = parser.parse_args(arguments)
     lots = random.Random(options.seed)  # noqa: S311 - moments, no secrets
     all_killed = []
     with tempfile.TemporaryDirectory(prefix="loadproof-bench-") as place:
         given = ["--experiment", str(experiment_file(Path(place), SECONDS))]
-        for number in range(options.times):
-            after, who = lots.uniform(0.0, options.usual), WHO[number % len(WHO)]
-            killed = kill_once(Path(place, str(number)), options.backend, given, who, after)
+        for number in range(options.times + options.before):
+            within, who = number < options.times, WHO[number % len(WHO)]
+            moment = lots.uniform(0.0, SECONDS if within else options.usual)
+            folder = Path(place, str(number))
+            killed = kill_once(folder, options.backend, given, who, moment, within=within)
             all_killed.append(killed)
+            at = "" if killed.within is None else f", {killed.within:4.1f} s into the load"
             print(
-                f"{killed.who:9} after {killed.after:5.1f} s: {killed.recorded:4} of "
+                f"{killed.who:9} after {killed.after:5.1f} s{at}: {killed.recorded:4} of "
                 f"{killed.answered or 0:4} recorded, {killed.missing:.2f} s missing; {killed.verdict[:90]}"
                 + "".join(f"\n    WRONG: {one}" for one in killed.wrong),
                 flush=True,
             )
     worst = max(killed.missing for killed in all_killed)
     bad = sum(bool(killed.wrong) for killed in all_killed)
-    measured = sum(killed.answered is not None for killed in all_killed)
+    measured = sum(killed.within is not None for killed in all_killed)
     print(
-        f"{len(all_killed)} kills on {options.backend}, {measured} while requests were measured: at most "
+        f"{len(all_killed)} kills on {options.backend}, {measured} within the load: at most "
         f"{worst:.2f} s of samples missing; {bad} left or lost anything else"
     )
     return int(bad > 0)

@@ -11,13 +11,14 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import psutil
 
 from loadtest.data.exposition import parse
+from loadtest.data.repeats import LOOKS
 from loadtest.errors import LabError
 from loadtest.experiment.role import ROLES
 from loadtest.fetch import page
@@ -77,6 +78,12 @@ class Killable:
             self.process.terminate()
         self.process.wait(LONGEST)
 
+    def wait_for_load(self) -> float:
+        """When the load was seen to have begun, or the command to have ended without; seconds since 1970."""
+        while (begun := load_seen(self.readings)) is None and self.process.poll() is None:
+            time.sleep(_EVERY)
+        return begun or time.time()
+
     def said(self) -> str:
         """What the command printed."""
         return self._said.read_text(encoding="utf-8", errors="replace")
@@ -111,9 +118,8 @@ class Killable:
                 yield from _in_container(Project(Docker(), project, ()), "load")
             return
         for one in self.processes():
-            with contextlib.suppress(psutil.Error):
-                if "loadtest.load" in one.cmdline():
-                    yield one
+            if _generates(one):
+                yield one
 
     def processes(self) -> list[psutil.Process]:
         """Every process of this machine that the command started, or that one of those started."""
@@ -182,6 +188,18 @@ def _answered(url: str) -> int:
     return int(sum(sample.value for sample in parse(text) if sample.name == _COUNTER))
 
 
+def load_seen(readings: Sequence[Reading]) -> float | None:
+    """When the servers had first answered more than is asked before any load; None: they have not yet."""
+    return next((one.at for one in readings if one.answered > LOOKS * len(ROLES)), None)
+
+
+def _generates(process: psutil.Process) -> bool:
+    """Whether it is of the load generator; an init process only names its command line."""
+    with contextlib.suppress(psutil.Error):
+        return bool(process.cmdline()[1:3] == ["-m", "loadtest.load"])
+    return False
+
+
 def _in_container(project: Project, service: str) -> Iterator[psutil.Process]:
     container = project.containers().get(service)
     if container is None:
@@ -191,4 +209,4 @@ def _in_container(project: Project, service: str) -> Iterator[psutil.Process]:
         pid = int(project.docker.run("inspect", "--format", "{{.State.Pid}}", container.id, timeout=30))
         if pid:
             first = psutil.Process(pid)
-            yield from (first, *first.children(recursive=True))
+            yield from filter(_generates, (first, *first.children(recursive=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,7 @@ def judge(
     ] = False,
 ) -> None:
     """Compute the verdict of a stored run again, by its own gates or others."""
-    folder = run.resolve()
+    folder = Path(os.path.realpath(run))
     if holds_rates(run):
         conclude(judge_rates_run(run, gate or (), write=write), folder)
     stored = open_run(run)

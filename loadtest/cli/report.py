@@ -26,5 +26,6 @@ def report(
     if not runs:
         raise UsageError(f"{results}: holds no runs; `make loadtest` makes one")
     page = output or results / "history.html"
-    write_file(page.parent, page.name, history_to_html(runs, results, page))
+    again = "run `loadproof report` again, or name another page with --output"
+    write_file(page.parent, page.name, history_to_html(runs, results, page), again)
     console.print(f"{len(runs)} run{'' if len(runs) == 1 else 's'} on one page: {page}", soft_wrap=True)

@@ -9,6 +9,7 @@ it lives, so that the next one can tell a folder whose command was killed before
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -20,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from loadtest.errors import LoadproofError, UsageError
+from loadtest.errors import LabError, LoadproofError, UsageError
 
 SAMPLES = "samples.parquet"
 STREAM = "samples.stream"
@@ -32,7 +33,9 @@ ENVIRONMENT = "environment.json"
 VERDICT = "verdict.json"
 RATES = "rates.json"
 LOAD_LOG = "load.log"
-_BEFORE_SAMPLES = frozenset((EXPERIMENT, ENVIRONMENT, LOAD_LOG, RESERVE))
+_BEFORE_SAMPLES = frozenset((EXPERIMENT, ENVIRONMENT, LOAD_LOG, RESERVE, STREAM))
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _logger = logging.getLogger(__name__)
 
@@ -140,19 +143,37 @@ class RunFolder:
         """
         self.path.rename(self.final)
         latest, link = self.results / "latest", self.results / f".latest-{os.getpid()}"
-        try:
-            link.unlink(missing_ok=True)
-            link.symlink_to(self.name)
-            link.replace(latest)
-        except OSError as error:
-            link.unlink(missing_ok=True)
-            why = (
-                "is no link but a folder; move it away"
-                if latest.is_dir() and not latest.is_symlink()
-                else str(error.strerror)
-            )
+        why = None
+        if os.path.lexists(latest) and not latest.is_symlink():
+            # a rename would silently replace a file, which is somebody's
+            why = f"is no link but a {'folder' if latest.is_dir() else 'file'}; move it away"
+        else:
+            try:
+                link.unlink(missing_ok=True)
+                link.symlink_to(self.name)
+                link.replace(latest)
+            except OSError as error:
+                link.unlink(missing_ok=True)
+                why = f"cannot be made ({error.strerror})"
+        if why is not None:
             say(f"{latest} does not point at this run: it {why}; the run is in {self.final}")
         return self.final
+
+
+def require_writable(results: Path) -> None:
+    """Refuse, without writing there, a results folder whose nearest folder that exists takes no new ones.
+
+    Raises:
+        UsageError: it does not; says why.
+    """
+    nearest = next(path for path in (results, *results.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        why = f"{nearest} is no folder"
+    elif os.access(nearest, os.W_OK | os.X_OK):
+        return
+    else:
+        why = os.strerror(errno.EROFS if os.statvfs(nearest).f_flag & os.ST_RDONLY else errno.EACCES)
+    raise UsageError(f"{results}: cannot write the run there ({why}); choose another --results")
 
 
 def remove_abandoned(results: Path, say: Callable[[str], None] = _logger.warning) -> None:
@@ -172,7 +193,7 @@ def remove_abandoned(results: Path, say: Callable[[str], None] = _logger.warning
         with contextlib.ExitStack() as held:
             held.callback(os.close, lock)
             held.enter_context(contextlib.suppress(FileNotFoundError))  # another command was faster
-            if {one.name for one in path.iterdir()} <= _BEFORE_SAMPLES:
+            if {one.name for one in path.iterdir()} <= _BEFORE_SAMPLES and not holds_samples(path):
                 shutil.rmtree(path, ignore_errors=True)
                 say(f"a command was killed before it measured anything; removed its folder {path}")
 
@@ -198,24 +219,39 @@ def _locked(folder: Path) -> int | None:
     return file
 
 
-def write_file(folder: Path, name: str, content: str | dict[str, Any]) -> None:
-    """Write one file of a run; a dict becomes JSON.
+def write_file(
+    folder: Path, name: str, content: str | dict[str, Any], again: str = "run `loadproof judge`"
+) -> None:
+    """Write one file of a run, whole or not at all; a dict becomes JSON.
 
     Raises:
-        LoadproofError: the disk is full or the folder cannot be written.
+        LabError: the disk is full; what was there before still is. The remedy ends with ``again``.
+        LoadproofError: the folder cannot be written; the same holds.
     """
     text = content if isinstance(content, str) else json.dumps(content, indent=2, allow_nan=False) + "\n"
+    path = Path(os.path.realpath(folder / name))
+    whole = path.is_file() or not path.exists()  # a pipe or a terminal is written to, and never replaced
+    partial = path.with_name(f"{path.name}.partial") if whole else path
     try:
-        (folder / name).write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
+        if whole:
+            partial.replace(path)
     except OSError as error:
-        raise LoadproofError(
-            f"{folder / name}: {error.strerror}; make room, then run `loadproof judge`"
-        ) from error
+        if whole:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+        place = f"{folder / name}: {error.strerror}"
+        if error.errno in _FULL:
+            raise LabError(f"{place}; make room, then {again}") from error
+        raise LoadproofError(f"{place}; make it writable, then {again}") from error
 
 
 def holds_samples(folder: Path) -> bool:
     """Whether something that was measured lies in a folder, of a run that is over or was cut off."""
-    return any((folder / name).is_file() for name in (SAMPLES, STREAM))
+    # a stream is empty until the first samples come
+    return (folder / SAMPLES).is_file() or (
+        (folder / STREAM).is_file() and (folder / STREAM).stat().st_size > 0
+    )
 
 
 def find_run(run: Path) -> Path:
@@ -224,7 +260,7 @@ def find_run(run: Path) -> Path:
     Raises:
         UsageError: it is no run folder.
     """
-    folder = run.resolve()
+    folder = Path(os.path.realpath(run))  # of a link to itself resolve() makes an error of its own
     if not holds_samples(folder):
         one = next((part for part in sorted(folder.glob("*/")) if holds_samples(part)), None)
         if one is not None:

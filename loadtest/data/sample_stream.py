@@ -56,7 +56,6 @@ class SampleStream:
         try:
             # noise, which no file system makes smaller
             self._reserve.write_bytes(os.urandom(_RESERVED))
-            self._append(_MAGIC)
         except OSError:
             self.close()
             self.path.unlink(missing_ok=True)
@@ -88,14 +87,16 @@ class SampleStream:
     def _append(self, data: bytes) -> None:
         if self._file is None:
             raise ValueError(f"{self.path} is closed")
-        rest = memoryview(data)
+        # an empty file is of a run that has measured nothing
+        whole = data if self._size else _MAGIC + data
+        rest = memoryview(whole)
         try:
             while rest:
                 rest = rest[self._write(self._file, rest) :]
         except OSError:
             os.ftruncate(self._file, self._size)  # the next record must not follow half a one
             raise
-        self._size += len(data)
+        self._size += len(whole)
 
 
 class StoredStream(NamedTuple):

@@ -70,6 +70,7 @@ class StoredRun(BaseModel):
         kind: what was run; None: not known.
         began: when, UTC.
         experiment: its name.
+        model: the name of the model, as two experiments of one name may be about two.
         stable: the version in production.
         candidate: the new version.
         verdict: None where there is none.
@@ -88,6 +89,7 @@ class StoredRun(BaseModel):
     size_bytes: int
     kind: Literal["compare", "rates", "capacity", "canary"] | None = None
     experiment: str | None = None
+    model: str | None = None
     stable: str | None = None
     candidate: str | None = None
     verdict: Word | None = None

@@ -87,6 +87,7 @@ def run(
             show=show,
             pass_on=(lambda *kept: print(sample_line(*kept), file=out, flush=True)) if stream else None,
             gateway=joining.gateway if joining else None,
+            introduced=joining is not None,
         )
         runner: Any
         if workers == 1:
@@ -107,7 +108,7 @@ def run(
         try:
             processes.connect(runner, interrupted)
             if joining:
-                joining.wait(coordinator, worker_command(joining, experiment, url), show, interrupted)
+                joining.wait(coordinator.members, worker_command(joining, experiment, url), show, interrupted)
         except StartError:
             runner.quit()
             raise

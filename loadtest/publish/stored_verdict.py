@@ -7,6 +7,7 @@ and of a URL no more than its host.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ def read_verdict(run: Path) -> StoredVerdict:
     Raises:
         UsageError: the folder holds no whole run, or its files are damaged.
     """
-    folder = run.resolve()
+    folder = Path(os.path.realpath(run))
     kind: type[Verdict | RatesVerdict] = RatesVerdict if (folder / RATES).is_file() else Verdict
     path = folder / (RATES if kind is RatesVerdict else VERDICT)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,12 +25,15 @@ from loadtest.report.terminal import table
 _SHOWN_GATES = 2
 _MOST_TICKS = 10
 _REACH = 2.0
+_MOST_MARKS = 45
+"""Of one chart, so that none lies on another."""
+_WORST = (Word.FAIL, Word.INVALID, Word.INCONCLUSIVE, Word.PASS)
 
 
 def print_runs(console: Console, runs: Sequence[StoredRun]) -> None:
     """A line for each run, then what its columns have no room for."""
     headings = ("began (UTC)", "experiment", "stable", "candidate", "", "load", "size", "decisive gates")
-    shown = table(headings, (*headings[:5], headings[-1]), wrapped=["decisive gates", "experiment"])
+    shown = table(headings, (*headings[:5], headings[-1]), wrapped=["decisive gates", "experiment", ""])
     for run in runs:
         shown.add_row(
             f"{run.began:%Y-%m-%d %H:%M:%S}",
@@ -106,13 +110,17 @@ def history_to_html(runs: Sequence[StoredRun], results: Path, page: Path) -> str
         results: the folder that holds them.
         page: where the document will lie, for its links.
     """
-    way = os.path.relpath(results.resolve(), page.resolve().parent)
-    by_experiment: dict[str, list[StoredRun]] = {}
+    way = os.path.relpath(os.path.realpath(results), Path(os.path.realpath(page)).parent)
+    by_experiment: dict[tuple[str, str | None], list[StoredRun]] = {}
     for run in runs:
         if run.experiment is not None:
             apart = f", {run.kind}" if run.kind in ("capacity", "rates") else ""
-            by_experiment.setdefault(run.experiment + apart, []).append(run)
-    sections = [_section(title, of_it, way) for title, of_it in by_experiment.items()]
+            by_experiment.setdefault((run.experiment + apart, run.model), []).append(run)
+    names = Counter(name for name, _ in by_experiment)
+    sections = [
+        _section(f"{name}, model {model or '–'}" if names[name] > 1 else name, of_it, way)
+        for (name, model), of_it in by_experiment.items()
+    ]
     unreadable = [run for run in runs if run.experiment is None]
     return (
         templates()
@@ -166,11 +174,10 @@ def gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> Markup:
     x = np.array([row.number for row, _ in points], dtype=np.float64)
     margins = [gate.margin for _, gate in points]
     chart.line(np.column_stack([x - 0.5, x + 0.5]).ravel(), np.repeat(margins, 2), "limit")
-    for row, gate in points:
-        number = float(row.number)
-        # a run that measured nothing trustworthy shows as such, whatever its gates said
-        word = Word.INVALID if row.run.verdict is Word.INVALID else gate.verdict
+    for number, word in marks(points, count):
         chart.note(number, y.high, MARKS[word])
+    for row, gate in points:
+        number, word = float(row.number), _shown(row, gate)
         if gate.estimate is None:
             continue
         low, high = gate.interval
@@ -184,6 +191,29 @@ def gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> Markup:
         )
         chart.dots([number], [gate.estimate], word, [title])
     return chart.render()
+
+
+def marks(points: Sequence[tuple[Row, StoredGate]], count: int) -> list[tuple[float, Word]]:
+    """Where the verdicts' marks stand, in runs: of neighbours that have no room for one each, the worst.
+
+    Args:
+        points: the runs that have the gate, with what it said.
+        count: how many runs there are in the section.
+    """
+    width = max(1, -(-count // _MOST_MARKS))
+    slots: dict[int, list[tuple[Row, StoredGate]]] = {}
+    for row, gate in points:
+        slots.setdefault((row.number - 1) // width, []).append((row, gate))
+    placed = []
+    for slot in slots.values():
+        word = min((_shown(row, gate) for row, gate in slot), key=_WORST.index)
+        placed.append((sum(row.number for row, _ in slot) / len(slot), word))
+    return placed
+
+
+def _shown(row: Row, gate: StoredGate) -> Word:
+    """A run that measured nothing trustworthy shows as such, whatever its gates said."""
+    return Word.INVALID if row.run.verdict is Word.INVALID else gate.verdict
 
 
 def _vertical(points: Sequence[tuple[Row, StoredGate]]) -> Axis:

@@ -95,6 +95,7 @@ def progress_line(event: dict[str, Any]) -> str:
         return f"{when} the load │ {baseline['asked']:,} of {baseline['rows']:,} rows answered without load"
     if workers := event.get("workers"):
         there = f"{workers['joined']} of {workers['expected']} workers have joined at {workers['at']}"
+        there += f"; {workers['refused']}" if "refused" in workers else ""
         missing = workers["joined"] < workers["expected"]
         return f"{there}; on every other machine: {workers['start']}" if missing else there
     if clocks := event.get("clocks"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tomllib
@@ -132,6 +133,7 @@ def _experiment(text: str) -> dict[str, Any]:
     versions = experiment.get("versions", {})
     return {
         "experiment": experiment["name"],
+        "model": experiment.get("model", {}).get("name"),
         "stable": versions.get("stable"),
         "candidate": versions.get("candidate"),
     }
@@ -212,7 +214,7 @@ def to_remove(
         older_than: the age from which runs go; None: age is no reason.
         size_bytes: what all runs may take together; None: size is no reason.
     """
-    latest = (results / "latest").resolve().name
+    latest = Path(os.path.realpath(results / "latest")).name
     over = [r for r in runs if r.state == "whole" or (r.state == "cut off" and now - r.began > _LONGEST_RUN)]
     free = [run for run in over if run.name != latest]
     gone = [run for run in free if older_than is not None and now - run.began > older_than]

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from loadtest.canary import live_gates
 from loadtest.capacity import gates as capacity_gates
 from loadtest.data.dataset import Dataset
 from loadtest.data.repeats import check_rows_suffice
+from loadtest.data.run_folder import require_writable
 from loadtest.errors import ExperimentError, ModelError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
@@ -198,16 +198,9 @@ def _check(experiment: Experiment, backend: str, gates: CheckGates, results: Pat
     gates(experiment, None)
     untrained = experiment.model.trainer is not None and not experiment.data.path.exists()
     if results is not None:
-        _require_writable(results)
+        require_writable(results)
     found = None if untrained else _find(experiment, gates, results)
     return Checked(experiment, backend, found, gates, results)
-
-
-def _require_writable(results: Path) -> None:
-    """Without writing there: the nearest folder that exists must take new ones."""
-    nearest = next(path for path in (results, *results.absolute().parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise UsageError(f"{results}: cannot write the run there; choose another --results")
 
 
 def train_if_absent(experiment: Experiment, say: Callable[[str], None]) -> None:

@@ -5,6 +5,7 @@ The run folder holds a whole run folder for each rate (``rate-20``), which ``ope
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def judge_rates_run(run: Path, gates: Sequence[str] = (), *, write: bool = False
         UsageError: a part of it is damaged, or its evaluation set is gone.
         GateError: a gate does not parse.
     """
-    folder = run.resolve()
+    folder = Path(os.path.realpath(run))
     opened = ((part, open_run(part)) for part in folder.glob("rate-*"))
     stored = {part: one.under(gates) if gates else one for part, one in opened}
     parts = dict(sorted(stored.items(), key=lambda each: each[1].experiment.load.rate))

@@ -11,7 +11,7 @@ from loadtest.data.cut_off_run import is_cut_off, read_cut_off_run
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, VERDICT, find_run, write_file
 from loadtest.data.samples import SampleSet
-from loadtest.errors import UsageError
+from loadtest.errors import LoadproofError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
 from loadtest.judge.run import Run, RunFacts
@@ -106,11 +106,19 @@ def read_environment(folder: Path) -> dict[str, Any]:
 
 
 def write_reports(folder: Path, run: Run, verdict: Verdict) -> None:
-    """Write verdict.json, junit.xml, summary.md and report.html of one run."""
-    write_file(folder, VERDICT, to_json(verdict))
-    write_file(folder, "junit.xml", to_junit(verdict))
-    write_file(folder, "summary.md", to_markdown(verdict, run.experiment))
-    write_file(folder, "report.html", to_html(verdict, run, read_environment(folder)))
+    """Write verdict.json, junit.xml, summary.md and report.html of one run.
+
+    Raises:
+        LoadproofError: one cannot be written; a note of it says the verdict.
+    """
+    try:
+        write_file(folder, VERDICT, to_json(verdict))
+        write_file(folder, "junit.xml", to_junit(verdict))
+        write_file(folder, "summary.md", to_markdown(verdict, run.experiment))
+        write_file(folder, "report.html", to_html(verdict, run, read_environment(folder)))
+    except LoadproofError as error:
+        error.add_note(f"the verdict was {verdict.verdict}: {verdict.reason}")
+        raise
 
 
 def _read_json(path: Path) -> dict[str, Any]:

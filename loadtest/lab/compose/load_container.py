@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import json
+import os
 import subprocess
 import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from loadtest.data.cut_off_run import is_cut_off
+from loadtest.data.run_folder import LOAD
 from loadtest.data.sample_lines import read_kept
-from loadtest.data.sample_stream import SampleStream
+from loadtest.data.sample_stream import SampleStream, stream_facts
 from loadtest.errors import ExitCode, LabError, UsageError
 from loadtest.lab.compose.docker_cli import Docker
 from loadtest.lab.compose.project import Container
@@ -48,7 +53,10 @@ class ComposeLoad:
         try:
             self._kept = SampleStream(job)
         except OSError as error:
-            raise UsageError(f"{job}: cannot write the samples there ({error.strerror})") from error
+            raise UsageError(
+                f"{job}: cannot write the samples there ({error.strerror}); "
+                "make room, or choose another --results"
+            ) from error
         # its own session: on Ctrl-C the flow asks it to stop, and what was measured is kept
         self._process = subprocess.Popen(
             [docker.program, "start", "--attach", self._id],
@@ -103,14 +111,31 @@ class ComposeLoad:
         if self._trouble is not None:
             self._kept.close({"trouble": self._trouble})
             return ExitCode.PASS  # it was ended from here, and what is there can be judged
-        with tempfile.TemporaryDirectory(dir=self._job, prefix=".copy-") as folder:
-            self._docker.run("cp", f"{self._id}:{_JOB}/.", folder, timeout=_COPY_SECONDS)
-            for path in Path(folder).iterdir():
-                path.replace(self._job / path.name)
+        try:
+            with tempfile.TemporaryDirectory(dir=self._job, prefix=".copy-") as folder:
+                self._docker.run("cp", f"{self._id}:{_JOB}/.", folder, timeout=_COPY_SECONDS)
+                for path in Path(folder).iterdir():
+                    path.replace(self._job / path.name)
+        except (LabError, OSError) as error:
+            if not _is_full(error):
+                raise
+            # every sample is in the stream already
+            self._kept.close(self._last_facts())
+            return self._process.returncode
         self._kept.close()
         if not is_cut_off(self._job):
             self._kept.path.unlink(missing_ok=True)
         return self._process.returncode
+
+    def _last_facts(self) -> dict[str, Any] | None:
+        """What the generator said in the end, without a file of this machine; None: it did not."""
+        try:
+            archive = self._docker.run("cp", f"{self._id}:{_JOB}/{LOAD}", "-", timeout=_COPY_SECONDS)
+            with tarfile.open(fileobj=io.BytesIO(archive.encode())) as files:
+                content = files.extractfile(LOAD)
+                return stream_facts(json.load(content)) if content else None
+        except (LabError, tarfile.TarError, KeyError, ValueError):
+            return None
 
     def _keep(self, line: str) -> None:
         kept = read_kept(line)
@@ -135,6 +160,14 @@ class ComposeLoad:
         # it may end by itself at the same moment
         with contextlib.suppress(LabError):
             self._docker.run("kill", "--signal", name, self._id, timeout=30)
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether the disk of this machine took no more, by the Engine's words or by the number."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, OSError):
+        return error.errno in full
+    return any(os.strerror(number).lower() in str(error).lower() for number in full)
 
 
 def _archive(job: Path) -> bytes:

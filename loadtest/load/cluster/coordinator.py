@@ -21,16 +21,17 @@ from loadtest.experiment.role import Role
 from loadtest.load.baseline.before_and_after import AFTER_A_STOP, Baseline
 from loadtest.load.cluster.channel import Channel
 from loadtest.load.cluster.gathering import Gathering
+from loadtest.load.cluster.members import Members
 from loadtest.load.cluster.messages import (
     DatasetContent,
     DatasetWanted,
     Go,
     Job,
-    Joined,
     Report,
     Stop,
     encode_answers,
 )
+from loadtest.load.cluster.own_version import own_version
 from loadtest.load.cluster.run_hooks import FinishedRun, RunHooks
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.cluster.run_state import GRACE, RunInProgress
@@ -56,36 +57,15 @@ class Coordinator:
         self.error: LoadproofError | None = None
         self.closed = Event()
         self._runner: Any = environment.runner
-        self._joined: set[str] = set()
         self._channel = Channel(self._runner, inputs.settings.worker_token)
-        self._channel.listen(Joined, self._on_joined)
+        introduced = hooks.introduced or inputs.settings.worker_token is not None
+        self.members = Members(self._runner, self._channel, own_version(), introduced=introduced)
         self._channel.listen(Report, self._on_report)
         self._channel.listen(DatasetWanted, self._on_dataset_wanted)
         events: Any = environment.events
         events.test_start.add_listener(self._begin)
         events.test_stopping.add_listener(self._stop)
         events.test_stop.add_listener(self._close)
-
-    @property
-    def workers(self) -> list[str]:
-        """Locust's ids of the workers, in order; the only process is a worker, too."""
-        runner = self._runner
-        if not isinstance(runner, MasterRunner):
-            return [runner.client_id]
-        there = self._connected
-        if self._inputs.settings.worker_token is not None:
-            there &= self._joined
-        return sorted(there, key=runner.get_worker_index)
-
-    @property
-    def strangers(self) -> list[str]:
-        """Locust's ids of those that are connected and have not shown that they know the master's token."""
-        return sorted(self._connected - set(self.workers))
-
-    @property
-    def _connected(self) -> set[str]:
-        clients = self._runner.clients
-        return {node.id for node in clients.ready + clients.spawning + clients.running}
 
     @property
     def over(self) -> bool:
@@ -123,9 +103,9 @@ class Coordinator:
                     f"{experiment.load.traffic} traffic sends the same bytes whoever answers, but the "
                     "versions do not take the same input tensor; give it one name and datatype"
                 )
-            run = self._run = RunInProgress(experiment, self.workers, digest)
+            run = self._run = RunInProgress(experiment, self.members.workers, digest)
             if isinstance(self._runner, MasterRunner):
-                connected, ready = len(self._runner.clients), len(self.workers)
+                connected, ready = len(self._runner.clients), len(self.members.workers)
                 if ready < connected:
                     logger.warning("%d of %d workers are ready; this run is theirs alone", ready, connected)
             # a listener that takes its time would hold up Locust's pages
@@ -186,11 +166,6 @@ class Coordinator:
         return lambda asked, rows: self._hooks.show(
             run.figures() | {"baseline": {"asked": asked, "rows": rows, "when": when}}
         )
-
-    def _on_joined(self, joined: Joined, sender: str) -> None:
-        if joined.worker == sender and sender not in self._joined:
-            logger.info("worker %s knows the token and takes part", sender)
-            self._joined.add(sender)
 
     def _on_report(self, report: Report, sender: str) -> None:
         run = self._run

@@ -31,7 +31,10 @@ class Gathering:
         try:
             self._stream = SampleStream(folder)
         except OSError as error:
-            raise UsageError(f"{folder}: cannot write the samples there ({error.strerror})") from error
+            raise UsageError(
+                f"{folder}: cannot write the samples there ({error.strerror}); "
+                "make room, or choose another --results"
+            ) from error
 
     def add(self, samples: bytes, facts: dict[str, Any]) -> None:
         """Append samples, which may be none, and what is known of the run with them."""

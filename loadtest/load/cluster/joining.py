@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from gevent.event import Event
 from loadtest.errors import StartError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
+from loadtest.load.cluster.own_version import own_version
 
 _POLL = 0.25
 _CLOCK_OFF = 5.0
@@ -22,15 +23,19 @@ _ENVIRONMENT = "env:"
 
 
 class Members(Protocol):
-    """The workers of a master, by Locust's ids, as ``Coordinator`` knows them."""
+    """The workers of a master, by Locust's ids; see ``loadtest.load.cluster.members``."""
 
     @property
     def workers(self) -> list[str]:
         """Those that take part in a run that begins now."""
 
     @property
+    def others(self) -> dict[str, str]:
+        """Those that are connected and of another version, and which."""
+
+    @property
     def strangers(self) -> list[str]:
-        """Those that are connected and have not shown that they know the master's token."""
+        """Those that are connected and that no word was understood of."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +69,9 @@ class Joining:
         """Wait until enough workers have joined, or ``interrupted``.
 
         Args:
-            members: who has joined so far.
+            members: who has joined so far, and who may not.
             command: what a person types to add a worker.
-            show: takes ``{"workers": ...}`` whenever another one has joined, or one has left again.
+            show: takes ``{"workers": ...}`` whenever another one has joined, was refused, or has left again.
             interrupted: ends the wait.
             clock: seconds, monotonic.
 
@@ -74,16 +79,17 @@ class Joining:
             StartError: too few joined in time; says who did, and how the others are started.
         """
         end = clock() + self.max_wait
-        shown = -1
+        shown: tuple[int, str] = (-1, "")
         while not interrupted.is_set():
-            joined = len(members.workers)
-            if joined != shown:
-                shown = joined
-                show({"workers": {"joined": joined, "expected": self.count, "at": self.at, "start": command}})
+            joined, refused = len(members.workers), refusals(members.others, ())
+            if (joined, refused) != shown:
+                shown = joined, refused
+                said = {"joined": joined, "expected": self.count, "at": self.at, "start": command}
+                show({"workers": said | ({"refused": refused} if refused else {})})
             if joined >= self.count:
                 return
             if clock() >= end:
-                raise StartError(late(self, members.workers, members.strangers, command))
+                raise StartError(late(self, members, command))
             gevent.sleep(_POLL)
 
     def note_clocks(self, skews: Sequence[float | None], show: Callable[[dict[str, Any]], None]) -> None:
@@ -98,21 +104,32 @@ class Joining:
             show({"clocks": off})
 
 
-def late(joining: Joining, joined: list[str], strangers: list[str], command: str) -> str:
+def refusals(others: Mapping[str, str], strangers: Sequence[str]) -> str:
+    """Why workers that are connected take no part, by their machines; '' where all do."""
+    said = [
+        f"{machine(client)} has another version of Loadproof ({theirs or 'older'}, here {own_version()})"
+        for client, theirs in others.items()
+    ]
+    if strangers:
+        names = ", ".join(map(machine, strangers))
+        said.append(
+            f"{names} connected without the master's LOADPROOF_WORKER_TOKEN, or has an older Loadproof"
+        )
+    return "; ".join(said)
+
+
+def late(joining: Joining, members: Members, command: str) -> str:
     """One line on the workers that did not come: who did, who may not, and how the others are started.
 
     Args:
         joining: what was waited for.
-        joined: Locust's ids of those that joined.
-        strangers: of those that are connected and did not sign with the token.
+        members: who has joined, and who may not.
         command: what a person types to add a worker.
     """
+    joined = members.workers
     came = f" ({', '.join(map(machine, joined))})" if joined else ""
-    unknown = (
-        f"; {', '.join(map(machine, strangers))} connected without the master's LOADPROOF_WORKER_TOKEN"
-        if strangers
-        else ""
-    )
+    refused = refusals(members.others, members.strangers)
+    unknown = f"; {refused}" if refused else ""
     return (
         f"{len(joined)} of {joining.count} workers joined at {joining.at} within {joining.max_wait:g} s{came}"
         f"{unknown}; start the missing ones with `{command}`, or wait longer with --expect-workers-max-wait"

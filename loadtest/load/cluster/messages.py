@@ -13,7 +13,7 @@
       ◀───────────── Report(finished) ──  when every request is answered or timed out
 
 Reports are numbered, and say how many samples the worker recorded in all: the master knows what is missing.
-Where there is a token, a worker says Joined at every heartbeat, and all messages are signed with it, but not
+A worker says Joined at every heartbeat. Where there is a token, all messages are signed with it, but not
 encrypted (docs/workers.md). Every field is checked and bounded when it arrives.
 """
 
@@ -69,9 +69,15 @@ class Job(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """A worker is there, and knows the token where there is one; ``worker`` is Locust's id of it."""
+    """A worker is there, and knows the token where there is one.
+
+    Args:
+        worker: Locust's id of it.
+        version: ``own_version`` of it; '': an older one, which does not say.
+    """
 
     worker: Name
+    version: Name = ""
 
 
 class DatasetWanted(NamedTuple):

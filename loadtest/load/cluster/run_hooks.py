@@ -33,6 +33,7 @@ class RunHooks(NamedTuple):
             with them (``stream_facts``); None: nobody wants them.
         models_name_columns: whether the models may say what is sent, where ``[data]`` names no features.
         gateway: its base URL as workers on other machines reach it; None: as the master does.
+        introduced: a worker takes part only once it has said which version of Loadproof it is.
     """
 
     resolve: Callable[[], Experiment]
@@ -43,3 +44,4 @@ class RunHooks(NamedTuple):
     pass_on: Callable[[bytes, dict[str, Any]], None] | None = None
     models_name_columns: bool = False
     gateway: str | None = None
+    introduced: bool = False

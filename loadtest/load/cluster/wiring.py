@@ -38,7 +38,7 @@ class Arrivals(LoadTestShape):
         if coordinator is None or coordinator.over:
             return None
         if self._users is None:
-            workers = len(coordinator.workers)
+            workers = len(coordinator.members.workers)
             if not workers:
                 logger.error("no worker is connected; start one, then the test")
                 return None

@@ -29,6 +29,7 @@ from loadtest.load.cluster.messages import (
     Stop,
     decode_answers,
 )
+from loadtest.load.cluster.own_version import own_version
 from loadtest.load.cluster.permits import Permits
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.protocols import codec_from
@@ -79,8 +80,8 @@ class Worker:
         channel.listen(DatasetContent, partial(self._tell_share, _Share.take_content))
         channel.listen(Go, partial(self._tell_share, _Share.go))
         channel.listen(Stop, partial(self._tell_share, _Share.stop))
-        if inputs.settings.worker_token is not None:
-            events.heartbeat_received.add_listener(lambda **_: channel.send(Joined(runner.client_id)))
+        joined = Joined(runner.client_id, own_version())
+        events.heartbeat_received.add_listener(lambda **_: channel.send(joined))
         events.test_stopping.add_listener(self._drain)
         # before Locust's own listener, which says goodbye to the master
         events.quitting.add_listener(self._drain)

@@ -1,4 +1,5 @@
 import json
+import resource
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -6,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.data.run_folder import RunFolder, find_run, remove_abandoned, write_file
-from loadtest.errors import LoadproofError, UsageError
+from loadtest.data.run_folder import RunFolder, find_run, remove_abandoned, require_writable, write_file
+from loadtest.errors import LabError, LoadproofError, UsageError
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -42,6 +43,8 @@ def test_two_runs_in_one_second_do_not_meet_and_latest_is_the_newer(tmp_path):
         (lambda latest: (latest / "mine").mkdir(parents=True), "is no link but a folder; move it away"),
         # an empty one would be replaced by a rename of a folder, not of a link
         (lambda latest: latest.mkdir(), "is no link but a folder; move it away"),
+        # a rename of a link would replace a file
+        (lambda latest: latest.write_text("mine"), "is no link but a file; move it away"),
     ],
 )
 def test_a_latest_that_cannot_be_replaced_costs_a_line_and_no_run(tmp_path, stands, why):
@@ -53,6 +56,22 @@ def test_a_latest_that_cannot_be_replaced_costs_a_line_and_no_run(tmp_path, stan
     assert names(tmp_path) == {final.name, "latest"}
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        # of a run that was deleted
+        "20260101T000000Z-gone",
+        # nothing that could be followed
+        "latest",
+    ],
+)
+def test_a_latest_that_leads_nowhere_is_pointed_at_the_run(tmp_path, target):
+    (tmp_path / "latest").symlink_to(target)
+    with RunFolder(tmp_path, "compare", NOW) as folder:
+        final = folder.publish()
+    assert (tmp_path / "latest").resolve() == final
+
+
 def test_a_run_that_breaks_before_it_measured_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="broke"), RunFolder(tmp_path, "compare", NOW):
         raise ValueError("broke")
@@ -62,7 +81,8 @@ def test_a_run_that_breaks_before_it_measured_leaves_nothing(tmp_path):
 KILLED = (
     "import os, signal, sys; from pathlib import Path; from loadtest.data.run_folder import RunFolder; "
     "folder = RunFolder(Path(sys.argv[1]), 'compare'); "
-    "[folder.write(name, 'x') for name in sys.argv[2:]]; os.kill(os.getpid(), signal.SIGKILL)"
+    "[folder.write(*f'{name}=x'.split('=')[:2]) for name in sys.argv[2:]]; "
+    "os.kill(os.getpid(), signal.SIGKILL)"
 )
 
 
@@ -71,6 +91,8 @@ KILLED = (
     [
         # nothing was measured
         (["experiment.toml", "environment.json"], False),
+        # the file for its samples was made
+        (["experiment.toml", "samples.stream="], False),
         # something was, or may have been
         (["experiment.toml", "samples.stream"], True),
         (["experiment.toml", "state.json"], True),
@@ -145,9 +167,40 @@ def test_a_results_folder_that_cannot_be_made_is_a_usage_error(tmp_path):
         RunFolder(tmp_path / "file", "compare", NOW)
 
 
-def test_a_full_disk_is_named_with_the_remedy():
-    with pytest.raises(LoadproofError, match=r"/dev/full: No space left on device; make room"):
-        write_file(Path("/dev"), "full", "x" * 10)
+def test_what_takes_no_folders_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "file").write_text("")
+    require_writable(tmp_path / "new" / "results")
+    for results in (tmp_path / "file", tmp_path / "file" / "results"):
+        with pytest.raises(
+            UsageError, match=rf"{results}: cannot write the run there \({tmp_path}/file is no f"
+        ):
+            require_writable(results)
+
+
+def test_a_full_disk_is_named_with_the_remedy(tmp_path):
+    (tmp_path / "full").symlink_to("/dev/full")
+    with pytest.raises(LabError, match=r"full: No space left on device; make room"):
+        write_file(tmp_path, "full", "x" * 10)
+    # what is no file is written to, and never replaced
+    assert Path("/dev/full").is_char_device()
+
+
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
+    write_file(tmp_path, "verdict.json", "before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(LabError, match=r"verdict\.json: File too large; make room"):
+            write_file(tmp_path, "verdict.json", "x" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"verdict.json": "before"}
+
+
+def test_a_file_that_cannot_be_made_is_named_with_another_remedy(tmp_path):
+    (tmp_path / "report.html.partial").mkdir()
+    with pytest.raises(LoadproofError, match=r"report\.html: Is a directory; make it writable, then try$"):
+        write_file(tmp_path, "report.html", "x", "try")
 
 
 def test_nan_never_reaches_a_json_file(tmp_path):
@@ -156,5 +209,7 @@ def test_nan_never_reaches_a_json_file(tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
-    with pytest.raises(UsageError, match="no run folder"):
-        find_run(tmp_path)
+    (tmp_path / "latest").symlink_to("latest")
+    for path in (tmp_path, tmp_path / "nothing", tmp_path / "latest"):
+        with pytest.raises(UsageError, match=f"{path}: no run folder"):
+            find_run(path)

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pyarrow.parquet as pq
 import pytest
 
+from loadtest.data.run_folder import holds_samples
 from loadtest.data.sample_stream import SampleStream, StoredStream, write_parquet
 from loadtest.data.samples import SampleSet
 from tests.loadtest.made_samples import Sample, sample_set
@@ -105,6 +106,14 @@ def test_a_disk_that_is_full_costs_the_record_that_does_not_fit(tmp_path, short)
     path = tmp_path / "samples.stream"
     assert (rows(path), StoredStream.read(path).torn) == (list(range(6)), 0)
     assert not (tmp_path / "samples.reserve").exists()  # there is room for what must still be written
+
+
+def test_a_stream_is_empty_until_something_was_measured(tmp_path):
+    stream = written(tmp_path, 0)
+    assert stream.path.stat().st_size == 0
+    assert not holds_samples(tmp_path)
+    stream.add(PIECES[0].to_bytes(), {})
+    assert holds_samples(tmp_path)
 
 
 def test_a_reserve_is_held_while_samples_come(tmp_path):

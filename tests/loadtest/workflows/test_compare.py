@@ -14,7 +14,7 @@ import pytest
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
-from loadtest.errors import LabError, ServiceDied, UsageError
+from loadtest.errors import LabError, LoadproofError, ServiceDied, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import Word
@@ -22,7 +22,7 @@ from loadtest.lab.cpu_usage import CpuUsage
 from loadtest.lab.interface import Endpoints, Version
 from loadtest.workflows.compare import compare
 from loadtest.workflows.prepare import Ready
-from loadtest.workflows.stored_run import judge_run, open_run
+from loadtest.workflows.stored_run import judge_run, open_run, write_reports
 from tests.loadtest.made_samples import Sample, sample_set
 
 FILES = {
@@ -177,6 +177,14 @@ def test_a_verdict_stands_where_latest_cannot_be_pointed_at_it(experiment, tmp_p
     assert outcome.verdict.verdict is Word.FAIL
     assert (outcome.folder / "verdict.json").exists()
     assert "latest does not point at this run" in said.steps[-1]
+
+
+def test_a_verdict_that_cannot_be_written_is_said(experiment, tmp_path):
+    outcome = run(experiment, FakeLab(), tmp_path)
+    (outcome.folder / "report.html.partial").mkdir()
+    with pytest.raises(LoadproofError, match=r"report\.html: Is a directory") as caught:
+        write_reports(outcome.folder, open_run(outcome.folder), outcome.verdict)
+    assert caught.value.__notes__ == [f"the verdict was PASS: {outcome.verdict.reason}"]
 
 
 def test_a_stored_run_is_judged_again_to_the_same_verdict_and_under_other_gates(experiment, tmp_path):

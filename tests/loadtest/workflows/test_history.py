@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from unittest.mock import ANY
 
@@ -10,11 +11,13 @@ from typer.testing import CliRunner
 
 from loadtest.cli.main import app
 from loadtest.errors import UsageError
-from loadtest.report.history import figures, history_to_html
+from loadtest.judge.history import StoredGate, StoredRun
+from loadtest.report.history import Row, figures, history_to_html, marks
 from loadtest.workflows.history import read_history, remove, to_remove
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 TOML = 'name = "{}"\n[versions]\nstable = "v1"\ncandidate = "v2"\n'
+OF_A_MODEL = TOML.format("compare") + '[model]\nname = "{}"\n'
 
 
 def gate(name="p95 <= stable + 10%", word="PASS", ends=(1.0, 3.0), **more):
@@ -175,6 +178,13 @@ def test_what_is_removed(results, age, size, days):
     assert len(left) == 6 - len(days)
 
 
+def test_a_latest_that_leads_to_itself_keeps_no_run(results):
+    (results / "latest").unlink()
+    (results / "latest").symlink_to("latest")
+    gone = to_remove(results, read_history(results, NOW), NOW, timedelta(days=1))
+    assert [one.began.day for one in gone] == [1, 10, 20]
+
+
 def test_of_too_many_the_oldest_goes(results):
     runs = read_history(results, NOW)
     size = sum(one.size_bytes for one in runs) - 1
@@ -228,3 +238,34 @@ def test_the_page_says_which_runs_a_chart_leaves_out(tmp_path):
     assert f"<code>p95 &lt;= stable + 10%</code> {left_out}<svg" in page
     # none of it can be drawn
     assert f"<code>mae &lt;= 9</code> {left_out}</figure>" in page
+
+
+def test_two_models_under_one_name_are_no_series(tmp_path):
+    for day, model in enumerate(("shop", "other", "shop"), start=1):
+        toml = {"experiment.toml": OF_A_MODEL.format(model)}
+        run(tmp_path, f"2026110{day}T000000Z-compare", WHOLE | toml)
+    run(tmp_path, "20261104T000000Z-compare", WHOLE)  # of a release that did not say
+    page = history_to_html(read_history(tmp_path, NOW), tmp_path, tmp_path / "history.html")
+    titles = re.findall("<h2>(.*)</h2>", page)
+    assert titles == ["compare, model shop", "compare, model other", "compare, model –"]
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        # a mark each
+        (["PASS"] * 45, ["PASS"] * 45),
+        # two have to share one: the worse of them, halfway between
+        (["PASS"] * 44 + ["INVALID", "INCONCLUSIVE", "PASS", "FAIL"], ["PASS"] * 22 + ["INVALID", "FAIL"]),
+    ],
+)
+def test_of_runs_without_room_for_a_mark_each_the_worst_has_it(words, shown):
+    about = {"name": "x", "state": "whole", "began": NOW, "size_bytes": 0}
+    points = [
+        (Row(number, StoredRun(**about), ""), StoredGate(**gate(word=word)))
+        for number, word in enumerate(words, start=1)
+    ]
+    placed = marks(points, len(words))
+    assert [word for _, word in placed] == shown
+    step = len(words) / len(shown)
+    assert [place for place, _ in placed] == [step * n + (step + 1) / 2 for n in range(len(shown))]

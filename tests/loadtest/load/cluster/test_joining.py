@@ -4,6 +4,7 @@ from gevent.event import Event
 from loadtest.errors import StartError
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.cluster.joining import Joining, worker_command
+from loadtest.load.cluster.own_version import own_version
 
 COMMAND = "loadproof worker --master 10.0.0.5:5557"
 JOINING = Joining("0.0.0.0", 5557, 2, 0.5, "10.0.0.5:5557")
@@ -12,8 +13,8 @@ JOINING = Joining("0.0.0.0", 5557, 2, 0.5, "10.0.0.5:5557")
 class Coordinator:
     """Who is there changes every time that it is asked for; the last stay."""
 
-    def __init__(self, *there, strangers=()):
-        self._there, self.strangers = list(there), list(strangers)
+    def __init__(self, *there, strangers=(), others=None):
+        self._there, self.strangers, self.others = list(there), list(strangers), others or {}
 
     @property
     def workers(self):
@@ -28,6 +29,13 @@ def test_a_run_begins_when_enough_have_joined_and_says_who_comes_and_goes():
     assert shown[-1] == {"workers": last}
 
 
+def test_a_worker_that_is_refused_is_said_at_once():
+    shown, interrupted = [], Event()
+    coordinator = Coordinator([], ["a_1", "b_1"], others={"c_1": "0.2.0 (ab)"})
+    JOINING.wait(coordinator, COMMAND, shown.append, interrupted, clock=lambda: 0.0)
+    assert "c has another version of Loadproof (0.2.0 (ab), here" in shown[0]["workers"]["refused"]
+
+
 def test_the_wait_ends_when_the_command_is_interrupted():
     interrupted, shown = Event(), []
 
@@ -40,22 +48,36 @@ def test_the_wait_ends_when_the_command_is_interrupted():
 
 
 @pytest.mark.parametrize(
-    ("joined", "strangers", "says"),
+    ("joined", "strangers", "others", "says"),
     [
-        ([], [], "0 of 2 workers joined at 10.0.0.5:5557 within 0.5 s; start the missing ones with"),
+        ([], [], {}, "0 of 2 workers joined at 10.0.0.5:5557 within 0.5 s; start the missing ones with"),
         # who is there is named by machine: the others are missing
-        (["node-7_1f2e"], [], "1 of 2 workers joined at 10.0.0.5:5557 within 0.5 s (node-7); start"),
+        (["node-7_1f2e"], [], {}, "1 of 2 workers joined at 10.0.0.5:5557 within 0.5 s (node-7); start"),
         # one that is there and may not take part is no worker that did not start
         (
             ["node-7_1f2e"],
             ["node-8_3a"],
-            "(node-7); node-8 connected without the master's LOADPROOF_WORKER_TOKEN; start",
+            {},
+            "(node-7); node-8 connected without the master's LOADPROOF_WORKER_TOKEN, or has an older Load",
+        ),
+        # nor is one that would draw other arrivals, or understand another job
+        (
+            [],
+            [],
+            {"node-9_1": "0.2.0 (ab)"},
+            f"node-9 has another version of Loadproof (0.2.0 (ab), here {own_version()}); start",
+        ),
+        (
+            [],
+            [],
+            {"node-9_1": ""},
+            f"node-9 has another version of Loadproof (older, here {own_version()}); start",
         ),
     ],
 )
-def test_workers_that_did_not_come_are_one_line(joined, strangers, says):
+def test_workers_that_did_not_come_are_one_line(joined, strangers, others, says):
     times = iter([0.0, 1.0])
-    coordinator = Coordinator(joined, strangers=strangers)
+    coordinator = Coordinator(joined, strangers=strangers, others=others)
     with pytest.raises(StartError) as late:
         JOINING.wait(coordinator, COMMAND, lambda _: None, Event(), clock=lambda: next(times))
     assert says in str(late.value)

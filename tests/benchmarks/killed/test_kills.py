@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.killed.__main__ import missing_seconds
-from benchmarks.killed.running import Reading
+from benchmarks.killed.running import Reading, load_seen
 
 READINGS = [
     Reading(at, answered) for at, answered in ((9.0, 40), (10.0, 50), (11.0, 70), (12.0, 90), (13.0, 99))
@@ -28,3 +28,16 @@ READINGS = [
 )
 def test_what_is_missing_is_counted_back_from_the_kill(began, killed, recorded, answered, missing):
     assert missing_seconds(READINGS, began, killed, recorded) == (answered, missing)
+
+
+@pytest.mark.parametrize(
+    ("answered", "seen"),
+    [
+        ([], None),
+        # the first rows of both versions are asked for before any load
+        ([0, 20, 40, 40], None),
+        ([0, 40, 41, 60], 2.0),
+    ],
+)
+def test_the_load_is_seen_when_more_is_answered_than_the_first_rows(answered, seen):
+    assert load_seen([Reading(float(at), count) for at, count in enumerate(answered)]) == seen
