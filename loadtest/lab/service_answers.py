@@ -10,7 +10,8 @@ from loadtest.data.dataset import Dataset
 from loadtest.errors import TargetError
 from loadtest.experiment.role import ROLES
 from loadtest.experiment.target import Target
-from loadtest.fetch import get, post
+from loadtest.fetch import ask, get
+from loadtest.load.protocols.form_fields import with_query
 from loadtest.load.protocols.template import Template
 
 _TIMEOUT = 10.0
@@ -61,15 +62,17 @@ def answers_to(target: Target, dataset: Dataset, rows: Iterable[int]) -> dict[st
     asked: dict[str, dict[str, str]] = {}
     for role in ROLES:
         asked.setdefault(target.url(role), target.headers_of(role))
+    kind = {"content-type": codec.content_type} if codec.content_type else {}
     return {
-        url: [_answer(url, codec.path, row, body, headers) for row, body in bodies]
+        url: [_answer(codec, url, row, body, kind | headers) for row, body in bodies]
         for url, headers in asked.items()
     }
 
 
-def _answer(url: str, path: str, row: int, body: str, headers: Mapping[str, str]) -> Any:
-    where = f"{url.rstrip('/')}{path}"
-    answer = post(where, body, _TIMEOUT, headers)
+def _answer(codec: Template, url: str, row: int, body: str, headers: Mapping[str, str]) -> Any:
+    where = f"{url.rstrip('/')}{codec.path}"
+    whole, content = (with_query(where, body), None) if codec.in_query else (where, body)
+    answer = ask(codec.method, whole, _TIMEOUT, headers, content)
     if answer is None:
         raise TargetError(f"{where}: no answer to row {row} within {_TIMEOUT:g} s")
     if answer.status != 200:

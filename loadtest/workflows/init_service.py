@@ -42,6 +42,11 @@ TRIED = 50
 _CLASSES = 10
 """Whole numbers as labels are classes where there are no more of them; more may be a regression's."""
 _HALF = 0.5
+_WAYS = {
+    "form": ", as the fields of a form",
+    "multipart": ", as the fields of a form in parts",
+    "query": ", as the query of a {}",
+}
 
 Say = Callable[[str], None]
 
@@ -108,10 +113,16 @@ def init_service(
     dataset = Dataset.read(given)
     for note in dataset.notes:
         say(f"{data}: {note}")
-    sent = sent.model_copy(update={"path": operation.path, "body": body.template, "answer": "$"})
+    update = {"path": operation.path, "body": body.template, "answer": "$"}
+    if operation.encoding != "json":
+        update["encoding"] = operation.encoding
+    if operation.method != "POST":
+        update["method"] = operation.method
+    sent = sent.model_copy(update=update)
     rows = range(min(TRIED, len(dataset)))
     answers = answers_to(sent, dataset, rows)
-    say(f"{operation.path}: is sent {body.template}")
+    way = _WAYS.get(operation.encoding, "").format(operation.method)
+    say(f"{operation.path}: is sent {body.template}{way}")
     if body.left_out:
         say(f"{operation.path}: not sent, as they are optional: {', '.join(body.left_out)}")
     place = best_place(answers[urls[0]], dataset)
@@ -211,8 +222,8 @@ def _and_more(
         if not others:
             return given, target
         say(
-            f"{target.path}: {around} has {', '.join(others)}, too, which are columns, so [data.outputs] "
-            f"names them; gate one as in 'mae[output={others[0]}] <= stable + 5%'"
+            f"{target.path}: {around} has columns of the evaluation set beside it ({', '.join(others)}), and "
+            f"[data.outputs] names them; gate one as in 'mae[output={others[0]}] <= stable + 5%'"
         )
         outputs = {name: given.label_column, **{other: other for other in others}}
         return given.model_copy(update={"outputs": outputs}), target.model_copy(update={"answer": around})
@@ -253,7 +264,10 @@ def _write(out: Path, data: Data, target: Target) -> None:
         },
         "target": {
             key: value
-            for key in ("protocol", "stable", "candidate", "path", "body", "answer", "scores")
+            for key in (
+                *("protocol", "stable", "candidate", "path"),
+                *("body", "encoding", "method", "answer", "scores"),
+            )
             if (value := getattr(target, key)) is not None
         }
         | ({"headers": list(target.headers)} if target.headers else {}),
