@@ -17,10 +17,10 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from loadtest.data.dataset import Dataset
-from loadtest.errors import DatasetError, UsageError
+from loadtest.errors import DatasetError, TargetError, UsageError
 from loadtest.experiment.experiment import Data, Target
 from loadtest.experiment.role import ROLES
-from loadtest.lab.service_answers import answers_to, read_openapi
+from loadtest.lab.service_answers import answers_to, columns_of, read_openapi
 from loadtest.workflows.answer_places import (
     Scores,
     bare_score,
@@ -35,7 +35,7 @@ from loadtest.workflows.answer_places import (
 )
 from loadtest.workflows.new_experiment import have_decimals, read_rows, write_experiment
 from loadtest.workflows.openapi import Body, write_body
-from loadtest.workflows.openapi_operation import Operation, find_operation
+from loadtest.workflows.openapi_operation import NOT_BY_HAND, ByHand, Operation, find_operation
 
 TRIED = 50
 """On so many rows each service is tried."""
@@ -60,6 +60,7 @@ def init_service(
     ignore: Sequence[str] = (),
     path: str | None = None,
     headers: Sequence[str] = (),
+    by_hand: ByHand = NOT_BY_HAND,
     out: Path | None = None,
 ) -> Path:
     """Write an experiment that compares two services, or one with itself.
@@ -72,6 +73,7 @@ def init_service(
         ignore: columns that are no features.
         path: of the operation that predicts; None: it is found.
         headers: as ``[target] headers``.
+        by_hand: what is sent, where a document does not say so; with a ``path`` none is read.
         out: the experiment; None: the name of ``data``, with ``.toml``, here.
 
     Returns:
@@ -99,11 +101,18 @@ def init_service(
         raise UsageError(
             f"--url, --header: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
         ) from None
-    document = read_openapi(urls[0], sent.headers_of(ROLES[0]))
-    operation = find_operation(document, path, urlsplit(urls[0]).path.rstrip("/"))
-    _check_headers(operation, sent)
-    body = write_body(document, operation, kinds)
-    _check_cells(dataset, body)
+    if path is not None and by_hand.body is not None:
+        operation = Operation(path, {})
+    else:
+        document = read_openapi(urls[0], sent.headers_of(ROLES[0]))
+        operation = find_operation(document, path, urlsplit(urls[0]).path.rstrip("/"))
+        _check_headers(operation, sent)
+    operation = by_hand.instead_of(operation)
+    if by_hand.body is not None:
+        body = Body(by_hand.body, list(columns_of(by_hand.body, list(kinds))))
+    else:
+        body = write_body(document, operation, kinds)
+        _check_cells(dataset, body)
     given = Data(
         path=data,
         label=label,
@@ -118,9 +127,22 @@ def init_service(
         update["encoding"] = operation.encoding
     if operation.method != "POST":
         update["method"] = operation.method
-    sent = sent.model_copy(update=update)
+    try:
+        sent = Target.model_validate(sent.model_dump() | update)
+    except ValidationError as error:
+        about = error.errors()[0]
+        raise UsageError(f"--{about['loc'][0]}: {about['msg']}") from None
     rows = range(min(TRIED, len(dataset)))
-    answers = answers_to(sent, dataset, rows)
+    try:
+        answers = answers_to(sent, dataset, rows)
+    except TargetError as error:
+        if by_hand.body is not None:
+            raise
+        if body.template == "{{ row }}":
+            remedy = "leave out columns that are no features with --ignore, or say what it takes with --body"
+        else:
+            remedy = f"it was sent {body.template}; if it takes something else, say so with --body"
+        raise TargetError(f"{error}; {remedy}") from None
     way = _WAYS.get(operation.encoding, "").format(operation.method)
     say(f"{operation.path}: is sent {body.template}{way}")
     if body.left_out:

@@ -46,6 +46,23 @@ class Operation(NamedTuple):
     method: str = "POST"
 
 
+class ByHand(NamedTuple):
+    """What a person says of the requests: ``[target]`` ``body``, ``encoding``, ``method``; None: nothing."""
+
+    body: str | None = None
+    encoding: str | None = None
+    method: str | None = None
+
+    def instead_of(self, operation: Operation) -> Operation:
+        """The operation as this says that it is asked."""
+        return operation._replace(
+            encoding=self.encoding or operation.encoding, method=self.method or operation.method
+        )
+
+
+NOT_BY_HAND = ByHand()
+
+
 def find_operation(document: Any, path: str | None, below: str = "") -> Operation:
     """What predicts: what is at ``path``, the only POST, or the only one whose path says so.
 
