@@ -67,12 +67,12 @@ install: $(VENV)/.local ## install what a load test needs into .venv
 setup: $(VENV)/.dev ## install what development needs into .venv
 
 .PHONY: loadtest
-loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION REPLAY REPLAY_FROM REPLAY_FOR SPEED_UP UNTIL_DECIDED RESTARTS CONTROL WORKERS LISTEN EXPECT_WORKERS
+loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION REPLAY REPLAY_LABELS REPLAY_FROM REPLAY_FOR SPEED_UP UNTIL_DECIDED RESTARTS CONTROL WORKERS LISTEN EXPECT_WORKERS
 	@$(BIN)/loadproof compare --experiment $(EXPERIMENT) --backend $(BACKEND) --results $(RESULTS) \
 	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
 	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(if $(UNTIL_DECIDED),--until-decided) \
-	  $(if $(REPLAY),--replay $(REPLAY)) $(if $(REPLAY_FROM),--replay-from $(REPLAY_FROM)) \
-	  $(if $(REPLAY_FOR),--replay-for $(REPLAY_FOR)) $(if $(SPEED_UP),--speed-up $(SPEED_UP)) \
+	  $(if $(REPLAY),--replay $(REPLAY)) $(if $(REPLAY_LABELS),--replay-labels $(REPLAY_LABELS)) \
+	  $(if $(REPLAY_FROM),--replay-from $(REPLAY_FROM)) $(if $(REPLAY_FOR),--replay-for $(REPLAY_FOR)) $(if $(SPEED_UP),--speed-up $(SPEED_UP)) \
 	  $(if $(RESTARTS),--restarts $(RESTARTS)) $(if $(CONTROL),--control) $(if $(WORKERS),--workers $(WORKERS)) \
 	  $(if $(LISTEN),--listen $(LISTEN)) $(if $(EXPECT_WORKERS),--expect-workers $(EXPECT_WORKERS))
 

@@ -31,17 +31,12 @@ class Answer(NamedTuple):
 
 def get(url: str, timeout: float, headers: Mapping[str, str] | None = None) -> Answer | None:
     """GET ``url``; None when no whole answer came within ``timeout`` seconds, or it is not plain HTTP."""
-    return _ask("GET", url, timeout, headers or {}, None)
+    return ask("GET", url, timeout, headers or {}, None)
 
 
 def put(url: str, document: str, timeout: float) -> Answer | None:
     """PUT a JSON document; None when no whole answer came within ``timeout`` seconds."""
-    return _ask("PUT", url, timeout, {"content-type": "application/json"}, document)
-
-
-def post(url: str, document: str, timeout: float, headers: Mapping[str, str] | None = None) -> Answer | None:
-    """POST a JSON document; None when no whole answer came within ``timeout`` seconds."""
-    return _ask("POST", url, timeout, {"content-type": "application/json", **(headers or {})}, document)
+    return ask("PUT", url, timeout, {"content-type": "application/json"}, document)
 
 
 def page(url: str, timeout: float = 5.0) -> str | None:
@@ -50,9 +45,8 @@ def page(url: str, timeout: float = 5.0) -> str | None:
     return answer.body if answer is not None and answer.status == 200 else None
 
 
-def _ask(
-    method: str, url: str, timeout: float, headers: Mapping[str, str], body: str | None
-) -> Answer | None:
+def ask(method: str, url: str, timeout: float, headers: Mapping[str, str], body: str | None) -> Answer | None:
+    """Send a request; None when no whole answer came within ``timeout`` seconds, or it is not plain HTTP."""
     parts = urlsplit(url)
     if parts.scheme != "http":
         return None

@@ -50,6 +50,9 @@ def compare(
         Path | None,
         typer.Option(help="A log of requests to replay, instead of a rate and a duration; docs/load.md."),
     ] = None,
+    replay_labels: Annotated[
+        Path | None, typer.Option(help="Labels of the log's requests, by their ids, where they came later.")
+    ] = None,
     replay_from: Annotated[
         str | None, typer.Option(help="How far into the log the replay begins, such as 10m.")
     ] = None,
@@ -124,6 +127,7 @@ def compare(
             "rates": rates,
             "duration": duration or (LIMIT if until_decided else None),
             "replay": None if replay is None else str(replay),
+            "replay_labels": None if replay_labels is None else str(replay_labels),
             "replay_from": replay_from,
             "replay_for": replay_for,
             "speed_up": speed_up,

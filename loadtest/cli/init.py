@@ -11,6 +11,7 @@ from loadtest.cli.console import console
 from loadtest.errors import UsageError
 from loadtest.workflows.init import init as make_ready
 from loadtest.workflows.init_service import init_service
+from loadtest.workflows.openapi_operation import ByHand
 
 
 def init(
@@ -35,6 +36,16 @@ def init(
         list[str] | None,
         typer.Option(help="With --url: 'Name: value' or 'Name: env:VARIABLE'; may be repeated."),
     ] = None,
+    body: Annotated[
+        str | None,
+        typer.Option(
+            help="With --url: what is sent, such as '{\"input\": {{ cells }}}', where no document says so."
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="With --url: how it is sent: json, form, multipart or query.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="With --url: POST or GET.")] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="The evaluation set, CSV or Parquet; by default evaluation.* in the folder."),
@@ -58,8 +69,10 @@ def init(
     if (folder is None) == (not url):
         raise UsageError("init takes the model's folder, or --url of a service that runs: one of them")
     if folder is not None:
-        if path is not None or header:
-            raise UsageError("--path and --header are about a service; they go with --url")
+        if path is not None or header or body or encoding or method:
+            raise UsageError(
+                "--path, --header, --body, --encoding and --method are about a service; they go with --url"
+            )
         written = make_ready(folder, say, data=data, label=label, ignore=ignore or (), out=out)
     elif data is None:
         raise UsageError("--url needs --data, the labelled evaluation set")
@@ -72,6 +85,7 @@ def init(
             ignore=ignore or (),
             path=path,
             headers=header or (),
+            by_hand=ByHand(body, encoding, method),
             out=out,
         )
     console.print(f"wrote {written}; next: loadproof compare --experiment {written}", soft_wrap=True)

@@ -8,13 +8,16 @@ a line has             it is
 ``start_time``         Envoy's access log as JSON, as Istio writes it, too; or what ``access_lines`` makes
                        of a line of text
 ``time``               our own: ``{"time": 12.5, "row": 17}``, ``{"time": "2026-01-14T09:10:53.669Z",
-                       "body": {"age": 41}, "user": "u7", "label": "yes"}``
+                       "body": {"age": 41}, "user": "u7", "label": "yes"}``; of several rows
+                       ``{"time": 3, "body": [{"age": 41}, {"age": 17}], "labels": ["yes", "no"]}``
 =====================  =======================================================================
 """
 
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -30,6 +33,10 @@ class LeftOut(Exception):  # noqa: N818 - it is no error
     """A line that is no request for a prediction; says why."""
 
 
+Label = str | float | bool | None
+"""The true outcome of a row; None: not known."""
+
+
 class Entry(NamedTuple):
     """One request of a log.
 
@@ -37,32 +44,82 @@ class Entry(NamedTuple):
         line: its number in the file, from 1.
         time: seconds, on any one clock.
         rows: what it sent, each by name or by position; None: the log does not say.
-        row: the number of a row of the evaluation set, from 0; None: it names none.
-        label: the true outcome; None: not known.
-        user: whose request it was; None: not known.
+        numbers: instead, of its rows their numbers in the evaluation set, from 0; None: it names none.
+        labels: of each row; None: the log has none.
+        users: whose each row is; None: not known.
+        event: the id by which labels that came later name it; empty: it has none.
     """
 
     line: int
     time: float
     rows: tuple[Row, ...] | None = None
-    row: int | None = None
-    label: str | float | bool | None = None
-    user: str | None = None
+    numbers: tuple[int, ...] | None = None
+    labels: tuple[Label, ...] | None = None
+    users: tuple[str, ...] | None = None
+    event: str = ""
 
 
 def own(record: dict[str, Any], line: int) -> Entry:
     """A line of our own format."""
-    row, label, user = record.get("row"), record.get("label"), record.get("user")
-    if row is not None and (isinstance(row, bool) or not isinstance(row, int) or row < 0):
-        raise ValueError(f"row {row!r} is no number of a row, from 0")
-    if row is not None and "body" in record:
-        raise ValueError("has a row and a body; one of them says what is sent")
-    if isinstance(label, list | dict):
-        raise ValueError(f"label {json.dumps(label)[:40]} is neither text nor a number")
+    named = [key for key in ("row", "rows", "body") if record.get(key) is not None]
+    if len(named) > 1:
+        raise ValueError(f"has a {named[0]} and a {named[1]}; one of them says what is sent")
     rows = rows_of_json(record["body"]) if "body" in record else None
-    if label is not None and rows is not None and len(rows) > 1:
-        raise ValueError(f"has one label for {len(rows)} rows; write a line for each")
-    return Entry(line, _time(record["time"]), rows, row, label, None if user is None else str(user))
+    numbers = None
+    if (given := record.get("rows", record.get("row"))) is not None:
+        numbers = tuple(given if isinstance(given, list) and "rows" in record else [given])
+        for row in numbers:
+            if isinstance(row, bool) or not isinstance(row, int) or row < 0:
+                raise ValueError(f"row {row!r} is no number of a row, from 0")
+        if not numbers:
+            raise ValueError("rows is an empty list")
+    count = len(rows or numbers or (None,))
+    labels = labels_of(record, count)
+    users = _users(record, count)
+    return Entry(line, _time(record["time"]), rows, numbers, labels, users, str(record.get("id", "")))
+
+
+def labels_of(record: dict[str, Any], rows: int) -> tuple[Label, ...] | None:
+    """What a line has under ``label``, of one row, or ``labels``, of several: one per row; None: neither.
+
+    Raises:
+        ValueError: there are not as many as rows, or one is no label.
+    """
+    if (label := record.get("label")) is not None:
+        if "labels" in record:
+            raise ValueError("has label and labels; leave one of them out")
+        if isinstance(label, list | dict):
+            raise ValueError(f"label {json.dumps(label)[:40]} is neither text nor a number")
+        if rows > 1:
+            raise ValueError(f"has one label for {rows} rows; write labels, a list with one for each")
+        return (label,)
+    labels = _list_of(record, "labels", rows)
+    if any(isinstance(label, list | dict) for label in labels or ()):
+        raise ValueError("one of its labels is neither text nor a number")
+    return labels
+
+
+def _users(record: dict[str, Any], rows: int) -> tuple[str, ...] | None:
+    """Whose each row is: a request's ``user`` has all of them, ``users`` has one per row."""
+    if (user := record.get("user")) is not None:
+        if "users" in record:
+            raise ValueError("has user and users; leave one of them out")
+        return (str(user),) * rows
+    users = _list_of(record, "users", rows)
+    if users is None or None in users:
+        return None
+    return tuple(map(str, users))
+
+
+def _list_of(record: dict[str, Any], key: str, rows: int) -> tuple[Any, ...] | None:
+    given = record.get(key)
+    if given is None:
+        return None
+    if not isinstance(given, list):
+        raise ValueError(f"{key} is no list; of one row write {key[:-1]}")
+    if len(given) != rows:
+        raise ValueError(f"has {len(given)} {key} for {rows} row{'s' if rows > 1 else ''}")
+    return tuple(given)
 
 
 def kserve(event: dict[str, Any], line: int) -> Entry:
@@ -77,7 +134,7 @@ def kserve(event: dict[str, Any], line: int) -> Entry:
         data = _decoded(event["data_base64"])
     if isinstance(data, str):
         data = _json(data)
-    return Entry(line, _time(event["time"]), rows_of_json(data))
+    return Entry(line, _time(event["time"]), rows_of_json(data), event=str(event.get("id", "")))
 
 
 def sagemaker(record: dict[str, Any], line: int) -> Entry:
@@ -98,9 +155,40 @@ def sagemaker(record: dict[str, Any], line: int) -> Entry:
     if "json" not in content and not is_csv and encoding != "JSON":
         raise ValueError(f"the input is {content or encoding or 'of no known type'}, neither CSV nor JSON")
     rows = rows_of_csv(text) if is_csv else rows_of_json(_json(text))
-    truth = record.get("groundTruthData")
-    label = str(truth["data"]).strip() if isinstance(truth, dict) and "data" in truth else None
-    return Entry(line, _time(when["inferenceTime"]), rows, label=label if len(rows) == 1 else None)
+    labels = ground_truth(record["groundTruthData"], len(rows)) if record.get("groundTruthData") else None
+    return Entry(
+        line, _time(when["inferenceTime"]), rows, labels=labels, event=event_of(record["eventMetadata"])
+    )
+
+
+def event_of(metadata: dict[str, Any]) -> str:
+    """The id of a request to SageMaker: its caller's, where there is one, as Model Monitor has it."""
+    return str(metadata.get("inferenceId") or metadata.get("eventId") or "")
+
+
+def ground_truth(given: object, rows: int) -> tuple[Label, ...]:
+    """The labels in SageMaker's ``groundTruthData``: of several rows a line each, or commas between them.
+
+    Raises:
+        ValueError: there are not as many as rows, or they cannot be read.
+    """
+    if not isinstance(given, dict) or not isinstance(text := given.get("data"), str):
+        raise ValueError("groundTruthData has no data that is text")
+    encoding = str(given.get("encoding", "")).upper()
+    if encoding == "BASE64":
+        text = _decoded(text)
+    if encoding == "JSON":
+        whole = _json(text)
+        labels = whole if isinstance(whole, list) else [whole]
+    elif rows == 1:
+        labels = [text.strip()]
+    else:
+        labels = [cell.strip() for line in csv.reader(io.StringIO(text)) for cell in line]
+    if any(isinstance(label, list | dict) for label in labels):
+        raise ValueError("groundTruthData has a label that is neither text nor a number")
+    if len(labels) != rows:
+        raise ValueError(f"groundTruthData has {len(labels)} labels for {rows} row{'s' if rows > 1 else ''}")
+    return tuple(labels)
 
 
 def access_log(record: dict[str, Any], line: int) -> Entry:
@@ -109,7 +197,8 @@ def access_log(record: dict[str, Any], line: int) -> Entry:
     if method not in (None, "POST"):
         raise LeftOut(f"method {method}, no prediction")
     user = record.get("x_user_id", record.get("x-user-id"))
-    return Entry(line, _time(record["start_time"]), user=None if user in (None, "-") else str(user))
+    users = None if user in (None, "-") else (str(user),)
+    return Entry(line, _time(record["start_time"]), users=users)
 
 
 FORMATS: tuple[tuple[str, str, Callable[[dict[str, Any], int], Entry]], ...] = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from loadtest.data.log_formats import Entry
+from loadtest.data.log_formats import Entry, Label
 from loadtest.data.logged_rows import Row
 from loadtest.data.request_log import RequestLog
 from loadtest.data.table_file import read_table_file
@@ -57,22 +58,22 @@ def logged_rows(
     entries = log.entries
     user = _users(entries)
     if table is not None:
-        given = [entry.row for entry in entries]
-        row = None
-        if any(number is not None for number in given):
-            row = np.array([_known(log, entry, table.num_rows) for entry in entries], dtype=np.int32)
+        row, own = None, np.arange(len(entries), dtype=np.int32)
+        if any(entry.numbers is not None for entry in entries):
+            named = [_known(log, entry, table.num_rows) for entry in entries]
+            row = np.array([number for numbers in named for number in numbers], dtype=np.int32)
+            own = np.repeat(own, [len(numbers) for numbers in named])
         labelled = data.label_column in table.column_names
-        own = np.arange(len(entries), dtype=np.int32)
         return LoggedRows(table, own, row, user, labelled), _about_rows(row, table.num_rows)
-    labels = [entry.label for entry in entries]
-    labelled = all(label is not None for label in labels)
+    known = [entry.labels is not None and None not in entry.labels for entry in entries]
+    labelled = all(known)
     index: dict[tuple[Any, ...], int] = {}
     distinct: list[dict[str, Any]] = []
     place, sent = [], []
     for at, entry in enumerate(entries):
         if entry.rows is None:
             raise DatasetError(f"{log.path}: line {entry.line:,} has no body, the first request has one")
-        for cells in entry.rows:
+        for nth, cells in enumerate(entry.rows):
             row_ = _by_name(log, entry, cells, names)
             if labelled:
                 if data.label_column in row_:
@@ -80,7 +81,8 @@ def logged_rows(
                         f"{log.path}: line {entry.line:,} has a cell {data.label_column!r} in its body, "
                         "which is the name of the label; name another under [data] label"
                     )
-                row_[data.label_column] = entry.label
+                assert entry.labels is not None  # noqa: S101 - for the type checker
+                row_[data.label_column] = _label(entry.labels[nth], data)
             # 1, 1.0 and true are equal and not the same
             key = tuple((name, type(cell), cell) for name, cell in sorted(row_.items()))
             if key not in index:
@@ -89,31 +91,40 @@ def logged_rows(
             place.append(at)
             sent.append(index[key])
     notes = []
-    if not labelled and (known := sum(label is not None for label in labels)):
-        notes.append(f"only {known:,} of {len(labels):,} requests have labels, so none is used")
+    if not labelled and any(known):
+        notes.append(f"only {sum(known):,} of {len(known):,} requests have labels, so none is used")
     lines = "\n".join(json.dumps(row) for row in distinct).encode()
     label = (data.label_column,) if labelled and data.task != "regression" else ()
     file = read_table_file(log.path, lines, as_text=label)
     columns = {c.name: c.cells for c in file.columns.values() if not pa.types.is_null(c.cells.type)}
     at_ = np.array(place, dtype=np.int32)
-    return LoggedRows(
-        pa.table(columns), at_, np.array(sent, dtype=np.int32), None if user is None else user[at_], labelled
-    ), tuple(notes)
+    return LoggedRows(pa.table(columns), at_, np.array(sent, dtype=np.int32), user, labelled), tuple(notes)
+
+
+def _label(label: Label, data: Data) -> Label:
+    """A regression's as a number, where the log has text, as in CSV; text that is none is refused later."""
+    if data.task == "regression" and isinstance(label, str):
+        with suppress(ValueError):
+            return float(label)
+    return label
 
 
 def _users(entries: Sequence[Entry]) -> Ints | None:
+    """A number for the user of each row that is sent; None: one is not known."""
     codes: dict[str, int] = {}
-    users = [codes.setdefault(entry.user, len(codes)) for entry in entries if entry.user is not None]
-    return np.array(users, dtype=np.int32) if len(users) == len(entries) else None
+    if any(entry.users is None for entry in entries):
+        return None
+    users = [codes.setdefault(user, len(codes)) for entry in entries for user in entry.users or ()]
+    return np.array(users, dtype=np.int32)
 
 
-def _known(log: RequestLog, entry: Entry, rows: int) -> int:
-    if entry.row is None or entry.row >= rows:
-        says = "no row, others have one" if entry.row is None else f"row {entry.row:,}"
+def _known(log: RequestLog, entry: Entry, rows: int) -> tuple[int, ...]:
+    if entry.numbers is None or max(entry.numbers) >= rows:
+        says = "no row, others have one" if entry.numbers is None else f"row {max(entry.numbers):,}"
         raise DatasetError(
             f"{log.path}: line {entry.line:,} has {says}; the evaluation set has rows 0 to {rows - 1:,}"
         )
-    return entry.row
+    return entry.numbers
 
 
 def _about_rows(row: Ints | None, rows: int) -> tuple[str, ...]:

@@ -12,28 +12,21 @@ log that is replayed without some of its lines is another traffic.
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any
 
 from loadtest.data.access_lines import access_log_of, is_goreplay
 from loadtest.data.log_formats import FORMATS, Entry, LeftOut
+from loadtest.data.log_lines import NAMED, object_of, read_lines, refuse
 from loadtest.data.printed_events import BEGINS, printed_events
 from loadtest.errors import DatasetError
 
-LONGEST_LINE = 4 * 2**20
-"""Bytes."""
-LARGEST_LOG = 2 * 2**30
-"""Bytes, unpacked."""
 MOST_REQUESTS = 1_000_000
-_NAMED = 3
-"""Bad lines that a message names."""
 
 
 @dataclass(frozen=True)
@@ -59,39 +52,8 @@ def read_log(path: Path) -> RequestLog:
     Raises:
         DatasetError: it cannot be read, is too large, or has lines that are no requests; names them.
     """
-    try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            with gzip.open(raw) if packed else raw as file:
-                return _gathered(path, _lines(path, file))
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: no such file; [load] replay must name a log of requests") from None
-    except IsADirectoryError:
-        raise DatasetError(f"{path}: is a folder; name one file: cat {path}/* > log.jsonl") from None
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise DatasetError(f"{path}: not readable ({why})") from None
-
-
-def _lines(path: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[tuple[int, str]]:
-    """The lines that are not empty, and their numbers."""
-    read = number = 0
-    while line := file.readline(LONGEST_LINE + 1):
-        number, read = number + 1, read + len(line)
-        if len(line) > LONGEST_LINE:
-            raise DatasetError(
-                f"{path}: line {number:,} is longer than {LONGEST_LINE // 2**20} MiB; "
-                "a log has one request per line"
-            )
-        if read > LARGEST_LOG:
-            raise DatasetError(f"{path}: is larger than {LARGEST_LOG // 2**30} GiB; cut it into smaller logs")
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise DatasetError(f"{path}: line {number:,} is not UTF-8; is this a log?") from None
-        if text.strip():
-            yield number, text
+    with closing(read_lines(path, "[load] replay must name a log of requests")) as lines:
+        return _gathered(path, lines)
 
 
 def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
@@ -105,7 +67,7 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
             f"{path}: is a capture of GoReplay, which cannot be read; write a line of JSON per request, with "
             "its time and body"
         )
-    records = printed_events(first, lines) if printed else _objects(first, lines, read_text or _object)
+    records = printed_events(first, lines) if printed else _objects(first, lines, read_text or object_of)
     entries: list[Entry] = []
     left_out: dict[str, int] = {}
     bad: list[str] = []
@@ -121,7 +83,7 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
             continue
         except (ValueError, RecursionError) as error:
             many += 1
-            if len(bad) < _NAMED:
+            if len(bad) < NAMED:
                 bad.append(f"line {number:,}: {error or 'nested too deeply'}")
             continue
         if kinds.setdefault(kind, number) == number and len(kinds) > 1:
@@ -136,7 +98,7 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
                 f"{path}: holds more than {MOST_REQUESTS:,} requests; cut it into smaller logs"
             )
     if many:
-        _refuse(path, bad, many)
+        refuse(path, bad, many)
     notes = tuple(f"lines left out: {count:,} ({why})" for why, count in left_out.items())
     if not entries:
         raise DatasetError(f"{path}: holds no request{'; ' if notes else ''}{'; '.join(notes)}")
@@ -150,20 +112,6 @@ def _objects(
         yield number, partial(read, text)
 
 
-def _object(text: str) -> dict[str, Any]:
-    try:
-        record = json.loads(text, parse_constant=_no_number)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON ({error.msg}, column {error.colno})") from None
-    if not isinstance(record, dict):
-        raise ValueError("is no JSON object")
-    return record
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
 def _format_of(record: dict[str, Any]) -> tuple[str, Callable[[dict[str, Any], int], Entry]]:
     for key, kind, parse in FORMATS:
         if key in record:
@@ -172,8 +120,3 @@ def _format_of(record: dict[str, Any]) -> tuple[str, Callable[[dict[str, Any], i
         "has no time: a line has time (and row or body), or is a KServe event, a SageMaker capture or a line "
         "of Envoy's access log with start_time; of a HAR file, write its entries so"
     )
-
-
-def _refuse(path: Path, bad: list[str], many: int) -> NoReturn:
-    more = f"; and {many - len(bad):,} more" if many > len(bad) else ""
-    raise DatasetError(f"{path}: {'; '.join(bad)}{more}; mend or remove {'it' if many == 1 else 'them'}")

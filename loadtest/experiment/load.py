@@ -76,6 +76,8 @@ class Load(Part):
     """Parts with rates of their own, instead of `rate` and `duration`, which then follow from them."""
     replay: Path | None = None
     """A log of requests to replay, instead of `rate` and `duration`: each is sent when the log sent it."""
+    replay_labels: Path | None = None
+    """Labels that came later than the log: a file that names its requests by their ids (load.md)."""
     replay_from: Seconds = 0.0
     """How far into the log the replay begins."""
     replay_for: PositiveSeconds | None = None
@@ -221,7 +223,7 @@ class Load(Part):
     @model_validator(mode="after")
     def _log_makes_rate_and_duration(self) -> Self:
         if self.replay is None:
-            for key in ("replay_from", "replay_for", "speed_up", "split_rows"):
+            for key in ("replay_labels", "replay_from", "replay_for", "speed_up", "split_rows"):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(f"{key} is about a log; name it under replay")
         elif not self.phases and (own := self.model_fields_set & {"rate", "duration"}):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -58,6 +59,11 @@ class Target(BaseModel):
     scores: str | None = None
     """For `template`: the JSONPath of the scores in an answer, such as `$.result.probabilities`. If absent:
     what `answer` selects has them, too."""
+    encoding: Literal["json", "form", "multipart", "query"] | None = None
+    """For `template`: how `body` is sent: as `json`; its values as the fields of a `form`, which is what
+    browsers send, or of a `multipart` form; or as the `query` of the URL, and no body. If absent: `json`."""
+    method: Literal["POST", "GET"] | None = None
+    """For `template`: `GET` asks so, with `encoding = "query"`. If absent: `POST`."""
     stable_model: str | None = None
     """The model's name on stable's server, if it is not `[model] name`."""
     candidate_model: str | None = None

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loadtest.data.dataset import Dataset
-from loadtest.errors import TargetError
+from loadtest.errors import ExperimentError, TargetError
 from loadtest.experiment.role import ROLES
 from loadtest.experiment.target import Target
-from loadtest.fetch import get, post
+from loadtest.fetch import ask, get
+from loadtest.load.protocols.form_fields import with_query
 from loadtest.load.protocols.template import Template
+from loadtest.load.protocols.template_body import parts_of
 
 _TIMEOUT = 10.0
-_DOCUMENTS = ("/openapi.json", "/swagger.json", "/apispec_1.json")
-"""Where FastAPI, Flask-RESTX and Flasgger put it."""
+_DOCUMENTS = ("/openapi.json", "/swagger.json", "/apispec_1.json", "/docs.json")
+"""Where FastAPI, Flask-RESTX, Flasgger and BentoML put it."""
 _EXCERPT = 300
 _KEY = dict.fromkeys((401, 403), "; give its key with --header 'Name: env:VARIABLE'")
 """What to do about a status."""
@@ -41,8 +43,23 @@ def read_openapi(url: str, headers: Mapping[str, str]) -> Any:
         key = key or _KEY.get(answer.status, "")
     raise TargetError(
         f"{url}: no OpenAPI document at {', '.join(said)}{key}; if it is below another path, add that to "
-        "--url, else write [target] by hand (any-server.md)"
+        "--url, else say what is sent with --path and --body (any-server.md)"
     )
+
+
+def columns_of(body: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """Of the columns that can be sent those that a template names; all where it takes whole rows.
+
+    Raises:
+        ExperimentError: it is no template, or names another.
+    """
+    named = [part.column for part in parts_of(body) if not isinstance(part, str)]
+    if "" in named:
+        return tuple(columns)
+    for name in named:
+        if name not in columns:
+            raise ExperimentError(f"--body: no column {name!r} can be sent ({', '.join(columns)})")
+    return tuple(name for name in columns if name in named)
 
 
 def answers_to(target: Target, dataset: Dataset, rows: Iterable[int]) -> dict[str, list[Any]]:
@@ -61,15 +78,17 @@ def answers_to(target: Target, dataset: Dataset, rows: Iterable[int]) -> dict[st
     asked: dict[str, dict[str, str]] = {}
     for role in ROLES:
         asked.setdefault(target.url(role), target.headers_of(role))
+    kind = {"content-type": codec.content_type} if codec.content_type else {}
     return {
-        url: [_answer(url, codec.path, row, body, headers) for row, body in bodies]
+        url: [_answer(codec, url, row, body, kind | headers) for row, body in bodies]
         for url, headers in asked.items()
     }
 
 
-def _answer(url: str, path: str, row: int, body: str, headers: Mapping[str, str]) -> Any:
-    where = f"{url.rstrip('/')}{path}"
-    answer = post(where, body, _TIMEOUT, headers)
+def _answer(codec: Template, url: str, row: int, body: str, headers: Mapping[str, str]) -> Any:
+    where = f"{url.rstrip('/')}{codec.path}"
+    whole, content = (with_query(where, body), None) if codec.in_query else (where, body)
+    answer = ask(codec.method, whole, _TIMEOUT, headers, content)
     if answer is None:
         raise TargetError(f"{where}: no answer to row {row} within {_TIMEOUT:g} s")
     if answer.status != 200:

@@ -1,7 +1,7 @@
 """Spans to a collector, by OTLP over HTTP: one per sample of a run whose requests carried a trace context.
 
-Where to is said by OpenTelemetry's own variables. JSON is one of the two encodings that an OTLP/HTTP receiver
-takes, so no SDK is needed: it would give each span an id of its own and the present as its time::
+Where to, and in which of the two encodings, is said by OpenTelemetry's own variables. No SDK is needed: it
+would give each span an id of its own and the present as its time::
 
     OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 loadproof publish results/latest --otlp
 """
@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import orjson
+
 from loadtest.data.run_folder import EXPERIMENT
 from loadtest.errors import TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
+from loadtest.publish import otlp_messages
 from loadtest.publish.destination import within
 from loadtest.publish.posting import Answer, check_url, post, until_taken
-from loadtest.publish.spans import BATCH, RunSpans, request_body
+from loadtest.publish.spans import BATCH, RunSpans, trace_request
 from loadtest.publish.stored_verdict import StoredVerdict, hosts_only
 
 ENDPOINT, TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
@@ -35,6 +38,8 @@ PATIENCE = 60.0
 _AGAIN = {429, 502, 503, 504}
 """After which OTLP has a client send again."""
 _MOST_READ = 65536
+PROTOBUF, JSON = "http/protobuf", "http/json"
+_CONTENT = {PROTOBUF: "application/x-protobuf", JSON: "application/json"}
 
 
 Post = Callable[[str, bytes, Mapping[str, str], float], Answer]
@@ -51,6 +56,7 @@ class Collector:
         post: sends one request.
         clock: seconds.
         sleep: waits for so many seconds.
+        protocol: how spans are encoded: ``http/protobuf`` or ``http/json``.
     """
 
     name, retry = "the OTLP collector", "--otlp"
@@ -63,9 +69,10 @@ class Collector:
         post: Post = partial(post, most_read=_MOST_READ),  # noqa: B008 - it holds no state
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        protocol: str = PROTOBUF,
     ) -> None:
-        self._url, self._service = url, service
-        self._headers = {**(headers or {}), "content-type": "application/json", "user-agent": "loadproof"}
+        self._url, self._service, self._protocol = url, service, protocol
+        self._headers = {**(headers or {}), "content-type": _CONTENT[protocol], "user-agent": "loadproof"}
         self._post, self._clock, self._sleep = post, clock, sleep
         self.host = urlsplit(url).hostname or ""
 
@@ -81,16 +88,20 @@ class Collector:
         if not url:
             return None
         check_url(variable, url)
-        protocol = TRACES_PROTOCOL if environment.get(TRACES_PROTOCOL) else PROTOCOL
-        if environment.get(protocol) == "grpc":
+        names = TRACES_PROTOCOL if environment.get(TRACES_PROTOCOL) else PROTOCOL
+        protocol = environment.get(names) or PROTOBUF
+        if protocol == "grpc":
             raise UsageError(
-                f"{protocol} is grpc, and spans are sent over HTTP: name the collector's port for it (4318) "
-                f"in {TRACES_ENDPOINT}, with {TRACES_PROTOCOL}=http/json"
+                f"{names} is grpc, and spans are sent over HTTP: name the collector's port for it (4318) "
+                f"in {TRACES_ENDPOINT}, with {TRACES_PROTOCOL}={PROTOBUF}"
             )
+        if protocol not in _CONTENT:
+            raise UsageError(f"{names} is neither {PROTOBUF} nor {JSON}; correct it, or unset it")
         url = url if variable == TRACES_ENDPOINT else url.rstrip("/") + "/v1/traces"
         headers = _headers(environment, HEADERS) | _headers(environment, TRACES_HEADERS)
         sends = partial(post, certificate=environment.get(CERTIFICATE), most_read=_MOST_READ)
-        return cls(url, headers, environment.get(SERVICE_NAME) or "loadproof", sends)
+        service = environment.get(SERVICE_NAME) or "loadproof"
+        return cls(url, headers, service, sends, protocol=protocol)
 
     def deliver(self, stored: StoredVerdict) -> str:
         """Send the spans of a run, or of its runs at several rates; see ``Destination``.
@@ -115,7 +126,9 @@ class Collector:
         for run in runs:
             spans = iter(run)
             while batch := list(islice(spans, BATCH)):
-                body = request_body(batch, self._service, stored.run, stored.verdict.experiment)
+                request = trace_request(batch, self._service, stored.run, stored.verdict.experiment)
+                as_json = self._protocol == JSON
+                body = orjson.dumps(request) if as_json else otlp_messages.trace_request(request)
                 rejected, why = _rejected(self._attempts(body, until))
                 delivery.taken += len(batch) - min(rejected, len(batch))
                 delivery.reason = delivery.reason or why
@@ -160,11 +173,15 @@ def _read(folder: Path, stored: StoredVerdict) -> RunSpans:
 def _rejected(answer: Answer) -> tuple[int, str]:
     """How many spans of a batch an answer rejects, and why, as a text that begins with a colon."""
     try:
-        partial: Any = json.loads(answer.body)["partialSuccess"]
-        count = int(partial.get("rejectedSpans", 0))
-        said = hosts_only(str(partial.get("errorMessage", "")))[:200]
+        # some answer in JSON whatever they were sent; no protobuf of this message begins so
+        if answer.body.startswith(b"{"):
+            partial: Any = json.loads(answer.body)["partialSuccess"]
+            count, why = int(partial.get("rejectedSpans", 0)), str(partial.get("errorMessage", ""))
+        else:
+            count, why = otlp_messages.partial_success(answer.body)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return 0, ""  # all were taken: most say so with an empty answer
+    said = hosts_only(why)[:200]
     text = "".join(one if one.isprintable() else " " for one in said).strip()
     return max(count, 0), f": {text}" if count > 0 and text else ""
 

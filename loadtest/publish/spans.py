@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -111,20 +110,18 @@ def _said_of(sample: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def request_body(spans: Sequence[Span], service: str, run: str, experiment: str) -> bytes:
-    """What one request to ``/v1/traces`` holds: an ``ExportTraceServiceRequest`` in JSON."""
+def trace_request(spans: Sequence[Span], service: str, run: str, experiment: str) -> dict[str, Any]:
+    """What one request to ``/v1/traces`` holds: an ``ExportTraceServiceRequest``, as it stands in JSON."""
     resource = {"service.name": service, "loadproof.run": run, "loadproof.experiment": experiment}
     scope = {"name": "loadproof", "version": __version__}
-    return orjson.dumps(
-        {
-            "resourceSpans": [
-                {
-                    "resource": {"attributes": attributes(resource)},
-                    "scopeSpans": [{"scope": scope, "spans": spans}],
-                }
-            ]
-        }
-    )
+    return {
+        "resourceSpans": [
+            {
+                "resource": {"attributes": attributes(resource)},
+                "scopeSpans": [{"scope": scope, "spans": spans}],
+            }
+        ]
+    }
 
 
 def attributes(values: dict[str, Any]) -> list[dict[str, Any]]:

@@ -117,8 +117,9 @@ def loss(values: Sequence[Any], dataset: Dataset) -> float:
     labels = dataset.labels[: len(values)]
     try:
         if labels.dtype.kind == "f":
-            numbers = [float(value) for value in values if isinstance(value, int | float)]
-            if len(numbers) < len(values):
+            # some services answer a number as text
+            numbers = [float(value) for value in values if not isinstance(value, bool | list | dict)]
+            if len(numbers) < len(values) or not np.isfinite(numbers).all():
                 return math.inf
             off = np.asarray(numbers) - labels.astype(np.float64)
             return float(np.abs(off).mean())

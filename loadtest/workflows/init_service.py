@@ -17,10 +17,10 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from loadtest.data.dataset import Dataset
-from loadtest.errors import DatasetError, UsageError
+from loadtest.errors import DatasetError, TargetError, UsageError
 from loadtest.experiment.experiment import Data, Target
 from loadtest.experiment.role import ROLES
-from loadtest.lab.service_answers import answers_to, read_openapi
+from loadtest.lab.service_answers import answers_to, columns_of, read_openapi
 from loadtest.workflows.answer_places import (
     Scores,
     bare_score,
@@ -35,13 +35,18 @@ from loadtest.workflows.answer_places import (
 )
 from loadtest.workflows.new_experiment import have_decimals, read_rows, write_experiment
 from loadtest.workflows.openapi import Body, write_body
-from loadtest.workflows.openapi_operation import Operation, find_operation
+from loadtest.workflows.openapi_operation import NOT_BY_HAND, ByHand, Operation, find_operation
 
 TRIED = 50
 """On so many rows each service is tried."""
 _CLASSES = 10
 """Whole numbers as labels are classes where there are no more of them; more may be a regression's."""
 _HALF = 0.5
+_WAYS = {
+    "form": ", as the fields of a form",
+    "multipart": ", as the fields of a form in parts",
+    "query": ", as the query of a {}",
+}
 
 Say = Callable[[str], None]
 
@@ -55,6 +60,7 @@ def init_service(
     ignore: Sequence[str] = (),
     path: str | None = None,
     headers: Sequence[str] = (),
+    by_hand: ByHand = NOT_BY_HAND,
     out: Path | None = None,
 ) -> Path:
     """Write an experiment that compares two services, or one with itself.
@@ -67,6 +73,7 @@ def init_service(
         ignore: columns that are no features.
         path: of the operation that predicts; None: it is found.
         headers: as ``[target] headers``.
+        by_hand: what is sent, where a document does not say so; with a ``path`` none is read.
         out: the experiment; None: the name of ``data``, with ``.toml``, here.
 
     Returns:
@@ -94,11 +101,18 @@ def init_service(
         raise UsageError(
             f"--url, --header: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
         ) from None
-    document = read_openapi(urls[0], sent.headers_of(ROLES[0]))
-    operation = find_operation(document, path, urlsplit(urls[0]).path.rstrip("/"))
-    _check_headers(operation, sent)
-    body = write_body(document, operation, kinds)
-    _check_cells(dataset, body)
+    if path is not None and by_hand.body is not None:
+        operation = Operation(path, {})
+    else:
+        document = read_openapi(urls[0], sent.headers_of(ROLES[0]))
+        operation = find_operation(document, path, urlsplit(urls[0]).path.rstrip("/"))
+        _check_headers(operation, sent)
+    operation = by_hand.instead_of(operation)
+    if by_hand.body is not None:
+        body = Body(by_hand.body, list(columns_of(by_hand.body, list(kinds))))
+    else:
+        body = write_body(document, operation, kinds)
+        _check_cells(dataset, body)
     given = Data(
         path=data,
         label=label,
@@ -108,10 +122,29 @@ def init_service(
     dataset = Dataset.read(given)
     for note in dataset.notes:
         say(f"{data}: {note}")
-    sent = sent.model_copy(update={"path": operation.path, "body": body.template, "answer": "$"})
+    update = {"path": operation.path, "body": body.template, "answer": "$"}
+    if operation.encoding != "json":
+        update["encoding"] = operation.encoding
+    if operation.method != "POST":
+        update["method"] = operation.method
+    try:
+        sent = Target.model_validate(sent.model_dump() | update)
+    except ValidationError as error:
+        about = error.errors()[0]
+        raise UsageError(f"--{about['loc'][0]}: {about['msg']}") from None
     rows = range(min(TRIED, len(dataset)))
-    answers = answers_to(sent, dataset, rows)
-    say(f"{operation.path}: is sent {body.template}")
+    try:
+        answers = answers_to(sent, dataset, rows)
+    except TargetError as error:
+        if by_hand.body is not None:
+            raise
+        if body.template == "{{ row }}":
+            remedy = "leave out columns that are no features with --ignore, or say what it takes with --body"
+        else:
+            remedy = f"it was sent {body.template}; if it takes something else, say so with --body"
+        raise TargetError(f"{error}; {remedy}") from None
+    way = _WAYS.get(operation.encoding, "").format(operation.method)
+    say(f"{operation.path}: is sent {body.template}{way}")
     if body.left_out:
         say(f"{operation.path}: not sent, as they are optional: {', '.join(body.left_out)}")
     place = best_place(answers[urls[0]], dataset)
@@ -211,8 +244,8 @@ def _and_more(
         if not others:
             return given, target
         say(
-            f"{target.path}: {around} has {', '.join(others)}, too, which are columns, so [data.outputs] "
-            f"names them; gate one as in 'mae[output={others[0]}] <= stable + 5%'"
+            f"{target.path}: {around} has columns of the evaluation set beside it ({', '.join(others)}), and "
+            f"[data.outputs] names them; gate one as in 'mae[output={others[0]}] <= stable + 5%'"
         )
         outputs = {name: given.label_column, **{other: other for other in others}}
         return given.model_copy(update={"outputs": outputs}), target.model_copy(update={"answer": around})
@@ -253,7 +286,10 @@ def _write(out: Path, data: Data, target: Target) -> None:
         },
         "target": {
             key: value
-            for key in ("protocol", "stable", "candidate", "path", "body", "answer", "scores")
+            for key in (
+                *("protocol", "stable", "candidate", "path"),
+                *("body", "encoding", "method", "answer", "scores"),
+            )
             if (value := getattr(target, key)) is not None
         }
         | ({"headers": list(target.headers)} if target.headers else {}),

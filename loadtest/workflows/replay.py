@@ -22,6 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from loadtest.data.dataset import Dataset
+from loadtest.data.logged_labels import with_labels
 from loadtest.data.logged_table import LoggedRows, logged_rows
 from loadtest.data.recorded import Recorded, with_arrivals
 from loadtest.data.request_log import RequestLog, read_log
@@ -63,6 +64,8 @@ def resolve_replay(experiment: Experiment, results: Path) -> tuple[Experiment, t
             return experiment, ()  # a stored run's own
         raise ExperimentError("replay and [[load.phases]] do not go together; leave one of them out")
     log = read_log(load.replay)
+    if load.replay_labels is not None:
+        log = with_labels(log, load.replay_labels)
     own = data.path.exists() and data.path.samefile(load.replay)
     rows, data, notes = _rows_of(log, data, own=own)
     times, chosen, duration, spread = _times(log, rows.entry, load)
@@ -88,6 +91,8 @@ def resolve_replay(experiment: Experiment, results: Path) -> tuple[Experiment, t
     # all keys but those that follow from the phases
     kept = load.model_dump(exclude={"rate", "duration", "phases"})
     of_log: dict[str, Any] = {"phases": phases, "replay": load.replay.absolute()}
+    if load.replay_labels is not None:
+        of_log["replay_labels"] = load.replay_labels.absolute()
     if recorded.sizes is not None:
         sizes, counts = np.unique(recorded.sizes, return_counts=True)
         of_log["rows_per_request"] = dict(zip(sizes.tolist(), counts.tolist(), strict=True))

@@ -54,7 +54,6 @@ class Codec(ABC):
     ranking: str | None = field(default=None, kw_only=True)
     named: tuple[str, ...] = field(default=(), kw_only=True)
     protocol: ClassVar[str]
-    content_type: ClassVar[str] = "application/json"
     transport: ClassVar[str] = "http"
     """What carries bodies: ``http`` or ``grpc``."""
     typed: ClassVar[bool] = False
@@ -73,7 +72,7 @@ class Codec(ABC):
         Raises:
             ExperimentError: a key is missing, too many, or not readable.
         """
-        for key in ("path", "body", "answer", "scores"):
+        for key in ("path", "body", "answer", "scores", "encoding", "method"):
             if getattr(target, key) is not None and key not in cls.takes:
                 raise ExperimentError(
                     f"[target] {key}: the protocol {cls.protocol} has its own; leave it out, or write "
@@ -111,6 +110,21 @@ class Codec(ABC):
     @abstractmethod
     def path(self) -> str:
         """Where requests go, below the target's base URL."""
+
+    @property
+    def content_type(self) -> str:
+        """Of the bodies; empty: requests have none."""
+        return "application/json"
+
+    @property
+    def method(self) -> str:
+        """Of the requests for predictions."""
+        return "POST"
+
+    @property
+    def in_query(self) -> bool:
+        """Whether what ``encode`` makes is no body, and belongs into the URL, after its question mark."""
+        return False
 
     def check(self, dataset: Dataset) -> None:
         """Make sure that every cell of the evaluation set arrives as it is; JSON takes all but infinity.

@@ -31,7 +31,6 @@ class OpenInferenceGrpc(OpenInference):
     Elements go into the typed contents, or, with half precision among them, into the raw ones; both are read.
     """
 
-    content_type: ClassVar[str] = "application/grpc"
     transport: ClassVar[str] = "grpc"
     remedy: ClassVar[str] = "is it the port of gRPC? With REST, it is --protocol oip"
 
@@ -59,6 +58,11 @@ class OpenInferenceGrpc(OpenInference):
     def path(self) -> str:
         """The call of the prediction."""
         return f"{_SERVICE}ModelInfer"
+
+    @property
+    def content_type(self) -> str:
+        """That of every call."""
+        return "application/grpc"
 
     def check(self, dataset: Dataset) -> None:
         """As with REST; and there is no missing text or integer, where JSON has ``null``."""

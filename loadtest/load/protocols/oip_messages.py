@@ -10,14 +10,21 @@ https://github.com/kserve/open-inference-protocol/blob/main/specification/protoc
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from contract.datatypes import FLOATS, INTEGERS
+from loadtest.data.protobuf_wire import (
+    as_bytes,
+    read_fields,
+    read_varint,
+    write_message,
+    write_number,
+    write_text,
+)
 
-_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
 _SIGNED = 2**63
 _CONTENTS = {
     **dict.fromkeys(("INT8", "INT16", "INT32"), 2),
@@ -42,14 +49,14 @@ def infer_request(model: str, tensors: Sequence[Mapping[str, Any]], more: Mappin
         more: the other keys as in JSON: ``parameters``, ``outputs``.
     """
     raw = any(tensor["datatype"] not in _CONTENTS for tensor in tensors)
-    message = _text(1, model) + _parameters(4, more.get("parameters", {}))
+    message = write_text(1, model) + _parameters(4, more.get("parameters", {}))
     for tensor in tensors:
-        message += _message(5, _tensor(tensor, typed=not raw))
+        message += write_message(5, _tensor(tensor, typed=not raw))
     for output in more.get("outputs", ()):
-        message += _message(6, _text(1, output["name"]))
+        message += write_message(6, write_text(1, output["name"]))
     if raw:
         for tensor in tensors:
-            message += _message(7, _raw(tensor["datatype"], tensor["data"]))
+            message += write_message(7, _raw(tensor["datatype"], tensor["data"]))
     return message
 
 
@@ -60,11 +67,11 @@ def infer_outputs(message: bytes) -> list[dict[str, Any]]:
         ValueError: the bytes are none.
     """
     outputs, raw = [], []
-    for number, value in _fields(message):
+    for number, value in read_fields(message):
         if number == 5:
-            outputs.append(_output(_bytes(value)))
+            outputs.append(_output(as_bytes(value)))
         elif number == 6:
-            raw.append(_bytes(value))
+            raw.append(as_bytes(value))
     if raw and len(raw) != len(outputs):
         raise ValueError(f"{len(raw)} raw contents for {len(outputs)} outputs")
     for output, content in zip(outputs, raw, strict=False):
@@ -74,7 +81,7 @@ def infer_outputs(message: bytes) -> list[dict[str, Any]]:
 
 def metadata_request(model: str) -> bytes:
     """A ``ModelMetadataRequest``."""
-    return _text(1, model)
+    return write_text(1, model)
 
 
 def metadata(message: bytes) -> dict[str, Any]:
@@ -84,86 +91,39 @@ def metadata(message: bytes) -> dict[str, Any]:
         ValueError: the bytes are none.
     """
     found: dict[str, Any] = {"name": "", "inputs": [], "outputs": []}
-    for number, value in _fields(message):
+    for number, value in read_fields(message):
         if number == 1:
-            found["name"] = _bytes(value).decode()
+            found["name"] = as_bytes(value).decode()
         elif number in (4, 5):
-            tensor = _output(_bytes(value))
+            tensor = _output(as_bytes(value))
             del tensor["data"]
             found["inputs" if number == 4 else "outputs"].append(tensor)
     return found
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of each field: an integer, or the bytes of what is not a varint."""
-    at, end = 0, len(message)
-    while at < end:
-        key, at = _varint(message, at)
-        wire = key & 7
-        if wire == _VARINT:
-            value, at = _varint(message, at)
-            yield key >> 3, value
-            continue
-        if wire == _LENGTH:
-            size, at = _varint(message, at)
-        elif wire in (_EIGHT, _FOUR):
-            size = 8 if wire == _EIGHT else 4
-        else:
-            raise ValueError(f"wire type {wire}")
-        if at + size > end:
-            raise ValueError("the message breaks off")
-        yield key >> 3, message[at : at + size]
-        at += size
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    try:
-        byte = message[at]
-        if byte < 128:
-            return byte, at + 1
-        value, shift = byte & 127, 7
-        while True:
-            at += 1
-            byte = message[at]
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value & (2**64 - 1), at + 1
-            shift += 7
-            if shift > 63:
-                raise ValueError("a number of more than ten bytes")
-    except IndexError:
-        raise ValueError("the message breaks off") from None
-
-
-def _bytes(value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        raise ValueError("a number where a message is expected")
-    return value
-
-
 def _output(message: bytes) -> dict[str, Any]:
     name, datatype, shape, data = "", "", [], []
-    for number, value in _fields(message):
+    for number, value in read_fields(message):
         if number == 1:
-            name = _bytes(value).decode()
+            name = as_bytes(value).decode()
         elif number == 2:
-            datatype = _bytes(value).decode()
+            datatype = as_bytes(value).decode()
         elif number == 3:
             shape += _integers(value)
         elif number == 5:
-            data += _contents(_bytes(value))
+            data += _contents(as_bytes(value))
     return {"name": name, "datatype": datatype, "shape": shape, "data": data}
 
 
 def _contents(message: bytes) -> list[Any]:
     """The elements of an ``InferTensorContents``, of which one field is filled."""
     found: list[Any] = []
-    for number, value in _fields(message):
+    for number, value in read_fields(message):
         if number == 8:
-            found.append(_bytes(value).decode())
+            found.append(as_bytes(value).decode())
         elif number in (6, 7):
             size, code = (4, "f") if number == 6 else (8, "d")
-            content = _bytes(value)
+            content = as_bytes(value)
             if len(content) % size:
                 raise ValueError("the message breaks off")
             found += struct.unpack(f"<{len(content) // size}{code}", content)
@@ -182,7 +142,7 @@ def _unsigned(value: int | bytes) -> list[int]:
         return [value]
     found, at = [], 0
     while at < len(value):
-        number, at = _varint(value, at)
+        number, at = read_varint(value, at)
         found.append(number)
     return found
 
@@ -210,18 +170,18 @@ def _elements(datatype: str, content: bytes) -> list[Any]:
 
 def _tensor(tensor: Mapping[str, Any], *, typed: bool) -> bytes:
     datatype, data = tensor["datatype"], tensor["data"]
-    message = _text(1, tensor["name"]) + _text(2, datatype)
-    message += _message(3, b"".join(map(_number, tensor["shape"])))
+    message = write_text(1, tensor["name"]) + write_text(2, datatype)
+    message += write_message(3, b"".join(map(write_number, tensor["shape"])))
     message += _parameters(4, tensor.get("parameters", {}))
     if not typed:
         return message
     if datatype == "BYTES":
-        content = b"".join(_message(8, cell.encode()) for cell in data)
+        content = b"".join(write_message(8, cell.encode()) for cell in data)
     elif datatype in ("FP32", "FP64"):
-        content = _message(_CONTENTS[datatype], _raw(datatype, data))
+        content = write_message(_CONTENTS[datatype], _raw(datatype, data))
     else:
-        content = _message(_CONTENTS[datatype], b"".join(map(_number, data)))
-    return message + _message(5, content)
+        content = write_message(_CONTENTS[datatype], b"".join(map(write_number, data)))
+    return message + write_message(5, content)
 
 
 def _raw(datatype: str, data: Iterable[Any]) -> bytes:
@@ -233,24 +193,6 @@ def _raw(datatype: str, data: Iterable[Any]) -> bytes:
 
 def _parameters(field: int, texts: Mapping[str, str]) -> bytes:
     return b"".join(
-        _message(field, _text(1, name) + _message(2, _text(3, text))) for name, text in texts.items()
+        write_message(field, write_text(1, name) + write_message(2, write_text(3, text)))
+        for name, text in texts.items()
     )
-
-
-def _text(field: int, text: str) -> bytes:
-    return _message(field, text.encode())
-
-
-def _message(field: int, content: bytes) -> bytes:
-    return _number(field << 3 | _LENGTH) + _number(len(content)) + content
-
-
-def _number(value: int) -> bytes:
-    """A varint; negative ones have ten bytes."""
-    value = int(value) & (2**64 - 1)
-    written = bytearray()
-    while value > 127:
-        written.append(value & 127 | 128)
-        value >>= 7
-    written.append(value)
-    return bytes(written)

@@ -24,13 +24,17 @@ from loadtest.load.protocols.json_answers import Scores, one, scored, single
 class SageMaker(Codec):
     """``SageMaker()``."""
 
-    content_type: ClassVar[str] = "text/csv"
     path: ClassVar[str] = "/invocations"
 
     @classmethod
     def for_model(cls, model: str, features: Sequence[str], ask: Callable[[str], Any]) -> Self:  # noqa: ARG003
         """One container has one model, which takes columns by their order."""
         return cls()
+
+    @property
+    def content_type(self) -> str:
+        """Rows are lines of CSV."""
+        return "text/csv"
 
     def check(self, dataset: Dataset) -> None:
         """The built-in algorithms read numbers alone."""

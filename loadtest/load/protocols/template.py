@@ -16,7 +16,8 @@
 ``{{ row.age }}``, ``{{ column("home city") }}``  one cell; inside quotes: as a part of the text there
 ====================================  ===============================================================
 
-A number is sent in its own type, a missing cell as ``null``. The JSONPaths are those of RFC 9535.
+A number is sent in its own type, a missing cell as ``null``. The JSONPaths are those of RFC 9535. With
+``encoding = "form"``, ``"multipart"`` or ``"query"`` the values of the object are fields (``form_fields``).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from loadtest.errors import DatasetError, ExperimentError
 from loadtest.experiment.target import Target
 from loadtest.load.protocols.class_scores import ClassScores
 from loadtest.load.protocols.codec import Codec, register
+from loadtest.load.protocols.form_fields import CONTENT_TYPES, encoded, require_fields
 from loadtest.load.protocols.json_answers import Scores, scored
 from loadtest.load.protocols.json_paths import compiled_path, selector_of
 from loadtest.load.protocols.ranked_items import refuse_error
@@ -65,6 +67,8 @@ class Template(Codec):
         answer: the JSONPath of the one value in an answer that is the prediction.
         columns: names of the cells of a row.
         scores_at: the JSONPath of the scores; empty: they stand where the prediction does.
+        encoding: how the body is sent, as ``[target] encoding`` has it.
+        verb: the method of the requests.
     """
 
     path: str = "/predict"
@@ -72,9 +76,11 @@ class Template(Codec):
     answer: str = "$"
     columns: tuple[str, ...] = ()
     scores_at: str = ""
+    encoding: str = "json"
+    verb: str = "POST"
 
     typed: ClassVar[bool] = True
-    takes: ClassVar[frozenset[str]] = frozenset({"path", "body", "answer", "scores"})
+    takes: ClassVar[frozenset[str]] = frozenset({"path", "body", "answer", "scores", "encoding", "method"})
     remedy: ClassVar[str] = "[target] answer is the JSONPath of the prediction"
     scores_remedy: ClassVar[str] = "[target] scores is their JSONPath"
 
@@ -91,6 +97,11 @@ class Template(Codec):
                 "ASCII; escape them with %"
             )
         require_json(parts_of(str(target.body)))
+        require_fields(parts_of(str(target.body)), target.encoding or "json")
+        if target.method == "GET" and target.encoding != "query":
+            raise ExperimentError(
+                '[target] method: a GET has no body; write encoding = "query", which sends it in the URL'
+            )
         compiled_path(str(target.answer))
         if target.scores is not None:
             compiled_path(target.scores, "scores")
@@ -106,7 +117,13 @@ class Template(Codec):
         """The template of the experiment, with the columns that are sent."""
         cls.check_target(target)
         codec = cls(
-            str(target.path), str(target.body), str(target.answer), tuple(features), target.scores or ""
+            str(target.path),
+            str(target.body),
+            str(target.answer),
+            tuple(features),
+            target.scores or "",
+            target.encoding or "json",
+            target.method or "POST",
         )
         for hole in codec._holes:
             if hole.column and hole.column not in codec.columns:
@@ -125,6 +142,21 @@ class Template(Codec):
                     f"{dataset.path}: column {hole.column!r} has missing cells, which cannot be part of a "
                     "text; take the quotes around it away in [target] body, it is null then"
                 )
+
+    @property
+    def content_type(self) -> str:
+        """As the encoding has it."""
+        return CONTENT_TYPES[self.encoding]
+
+    @property
+    def method(self) -> str:
+        """As the experiment has it."""
+        return self.verb
+
+    @property
+    def in_query(self) -> bool:
+        """Of a query, and of nothing else."""
+        return self.encoding == "query"
 
     def encode(self, row: Sequence[Any]) -> bytes:
         """The template, filled with the row."""
@@ -146,7 +178,8 @@ class Template(Codec):
 
     def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
         """The template, filled with the rows; places of one row, with the first."""
-        return b"".join(part if isinstance(part, bytes) else part(rows) for part in self._filling)
+        filled = b"".join(part if isinstance(part, bytes) else part(rows) for part in self._filling)
+        return encoded(filled, self.encoding)
 
     def answers(self, body: bytes) -> Any:
         """The values that the JSONPath selects, or the one list; where scores stand elsewhere, with these."""

@@ -18,6 +18,7 @@ from geventhttpclient._parser import HTTPParseError
 
 from contract.headers import MODEL_VERSION
 from loadtest.data.timings import Timings
+from loadtest.load.protocols.form_fields import with_query
 from loadtest.load.sending.connection import Connection, Reply, StaleConnection, time_left
 from loadtest.load.sending.error_phrases import TRUNCATED, is_local, phrase_of
 
@@ -85,6 +86,8 @@ def resolved(host: str, port: int) -> Iterable[Resolved]:
     return found
 
 
+_QUERY = b"\0"
+"""Where in a head the query of each request belongs; no path has it."""
 PLAIN = {"Accept-Encoding": "identity"}
 """Without it a server may pack its answers as it likes (RFC 9110, 12.5.3), and no load unpacks them."""
 
@@ -97,7 +100,9 @@ class Client:
         timeout: seconds that a request may take in all, from the send to the last byte.
         headers: sent with every request.
         pins: the target is a gateway, which is told whom to ask and says who answered.
-        content_type: of the bodies.
+        content_type: of the bodies; empty: there are none.
+        method: of the requests.
+        in_query: what is given as a body goes into the URL, as its query.
         clock: seconds; read before each wait for the target.
         resolve: gives the addresses of the target's name, as ``getaddrinfo`` does.
     """
@@ -110,6 +115,8 @@ class Client:
         *,
         pins: bool = True,
         content_type: str = "application/json",
+        method: str = "POST",
+        in_query: bool = False,
         clock: Callable[[], float] = perf_counter,
         resolve: Callable[[str, int], Iterable[Resolved]] | None = None,
     ) -> None:
@@ -118,6 +125,8 @@ class Client:
         self._headers = headers or {}
         self._pins = pins
         self._content_type = content_type
+        self._method = method
+        self._in_query = in_query
         parts = urlsplit(base)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -135,9 +144,13 @@ class Client:
             f"{name}: {value}\r\n"
             for name, value in {**PLAIN, **more, **self._headers, **(headers or {})}.items()
         )
+        if self._content_type:
+            lines = f"Content-Type: {self._content_type}\r\n{lines}"
+        if self._in_query:
+            path = with_query(path, _QUERY.decode())
         return (
-            f"POST {self._prefix}{path} HTTP/1.1\r\nHost: {self._netloc}\r\nUser-Agent: loadproof\r\n"
-            f"Content-Type: {self._content_type}\r\n{lines}Content-Length: "
+            f"{self._method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._netloc}\r\n"
+            f"User-Agent: loadproof\r\n{lines}Content-Length: "
         ).encode("ascii")
 
     def post(
@@ -147,12 +160,14 @@ class Client:
 
         Args:
             head: see ``head``.
-            body: of the request.
+            body: of the request, or its query.
             request_id: names it.
             traceparent: which trace it is of; empty: of none.
             again: send it once more where a kept-alive connection ends before the first byte of the answer:
                 right for a prediction, wrong for what may not be done twice.
         """
+        if self._in_query:
+            head, body = head.replace(_QUERY, body, 1), b""
         sent_at = self._clock()
         deadline = sent_at + self._timeout
         connection: Exchanging | None = None

@@ -19,6 +19,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.protocols import Codec, protocol_named
 from loadtest.load.protocols.codec import NoScores
+from loadtest.load.protocols.form_fields import with_query
 from loadtest.load.protocols.oip import OpenInference
 from loadtest.load.sending.first_request import FIRST_ROW, FirstAnswer, excerpt, opened, send
 from loadtest.load.sending.grpc_calls import GrpcCalls
@@ -107,10 +108,11 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
     codec.check(dataset)
     codec = _reading(codec, experiment, dataset, role, ask)
     url = base + codec.path
-    headers_of_a_row = {**headers, "Content-Type": codec.content_type}
+    headers_of_a_row = {**headers, **({"Content-Type": codec.content_type} if codec.content_type else {})}
 
     def post(body: bytes) -> FirstAnswer:
-        return send(session, "POST", url, role, headers_of_a_row, body)
+        whole, content = (with_query(url, body.decode()), b"") if codec.in_query else (url, body)
+        return send(session, codec.method, whole, role, headers_of_a_row, content)
 
     _try(codec, post(codec.body_of(dataset, 0)), role)
     _try_rows(codec, experiment, dataset, role, post)
@@ -238,7 +240,15 @@ def client_of(role: Role, experiment: Experiment, host: str, codec: Codec, *, ti
         return http(host, timeout)
     url, headers = base_url(target.url(role)), target.headers_of(role)
     kind = grpc if codec.transport == "grpc" else http
-    return kind(url, timeout, headers, pins=False, content_type=codec.content_type)
+    return kind(
+        url,
+        timeout,
+        headers,
+        pins=False,
+        content_type=codec.content_type,
+        method=codec.method,
+        in_query=codec.in_query,
+    )
 
 
 def clients_of(experiment: Experiment, host: str, codecs: Mapping[Role, Codec]) -> list[Client]:

@@ -103,7 +103,7 @@ def test_a_capture_of_sagemaker(tmp_path):
 
 def test_a_merged_capture_has_the_label(tmp_path):
     merged = json.loads(CAPTURE) | {"groundTruthData": {"data": "1", "encoding": "CSV"}}
-    assert read(tmp_path, json.dumps(merged)).entries[0].label == "1"
+    assert read(tmp_path, json.dumps(merged)).entries[0].labels == ("1",)
 
 
 def test_envoys_access_log_has_times_and_no_rows(tmp_path):
@@ -115,8 +115,44 @@ def test_envoys_access_log_has_times_and_no_rows(tmp_path):
 def test_our_own(tmp_path):
     text = '{"time": 3, "body": {"a": 1, "b": null}, "user": 7, "label": true}\n\n{"time": 4.5, "row": 2}\n'
     one, two = read(tmp_path, text).entries
-    assert (one.line, one.time, one.rows, one.user, one.label) == (1, 3.0, ({"a": 1, "b": None},), "7", True)
-    assert (two.line, two.time, two.rows, two.row) == (3, 4.5, None, 2)
+    assert (one.line, one.time, one.rows) == (1, 3.0, ({"a": 1, "b": None},))
+    assert (one.users, one.labels) == (("7",), (True,))
+    assert (two.line, two.time, two.rows, two.numbers) == (3, 4.5, None, (2,))
+
+
+def test_what_is_said_of_each_of_several_rows(tmp_path):
+    text = (
+        '{"time": 1, "body": [[1], [2]], "labels": ["x", null], "users": [1, "b"], "id": 7}\n'
+        '{"time": 2, "rows": [4, 0, 4], "user": "c"}\n'
+    )
+    one, two = read(tmp_path, text).entries
+    assert (one.labels, one.users, one.event) == (("x", None), ("1", "b"), "7")
+    assert (two.numbers, two.users, two.labels) == ((4, 0, 4), ("c", "c", "c"), None)
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "labels"),
+    [
+        # a line per row, commas, quotes; Amazon says no more than "CSV"
+        ("1\n0\n", "CSV", ("1", "0")),
+        ("1,0", "CSV", ("1", "0")),
+        ('"a, b"\nc', "CSV", ("a, b", "c")),
+        ("[1, null]", "JSON", (1, None)),
+        (base64.b64encode(b"1\n0").decode(), "BASE64", ("1", "0")),
+    ],
+)
+def test_a_merged_capture_of_several_rows(tmp_path, data, encoding, labels):
+    both = json.loads(capture(data="1,2\n3,4\n", encoding="CSV"))
+    line = json.dumps(both | {"groundTruthData": {"data": data, "encoding": encoding}})
+    assert read(tmp_path, line).entries[0].labels == labels
+
+
+def test_the_id_of_a_request_is_its_callers_before_sagemakers_own(tmp_path):
+    line = json.loads(CAPTURE)
+    assert read(tmp_path, json.dumps(line)).entries[0].event == "8f45e35c-fa44-40d2-8ed3-1bcab3a596f3"
+    line["eventMetadata"]["inferenceId"] = "order-7"
+    assert read(tmp_path, json.dumps(line)).entries[0].event == "order-7"
+    assert read(tmp_path, DUMPER).entries[0].event == "689b15e7-84a1-4e89-9805-20809efc216d"
 
 
 def test_a_packed_log_is_read(tmp_path):
@@ -187,7 +223,20 @@ def test_the_rows_of_a_body(line, expected, tmp_path):
         ('{"time": 1, "body": 5}', "neither an object nor a list"),
         ('{"time": 1, "body": {}}', "a row has no cells"),
         ('{"time": 1, "body": {"a": [1]}}', "cell 'a' of the body is a list"),
-        ('{"time": 1, "body": [{"a": 1}, {"a": 2}], "label": 1}', "one label for 2 rows"),
+        ('{"time": 1, "body": [{"a": 1}, {"a": 2}], "label": 1}', "one label for 2 rows; write labels"),
+        ('{"time": 1, "body": [{"a": 1}, {"a": 2}], "labels": [1]}', "has 1 labels for 2 rows"),
+        ('{"time": 1, "body": [{"a": 1}], "labels": 1}', "labels is no list; of one row write label"),
+        ('{"time": 1, "body": [{"a": 1}], "labels": [[1]]}', "one of its labels is neither text nor"),
+        ('{"time": 1, "body": [{"a": 1}], "label": 1, "labels": [1]}', "has label and labels"),
+        ('{"time": 1, "body": [{"a": 1}], "users": ["a", "b"]}', "has 2 users for 1 row;"),
+        ('{"time": 1, "body": [{"a": 1}], "user": 1, "users": ["a"]}', "has user and users"),
+        ('{"time": 1, "rows": []}', "rows is an empty list"),
+        ('{"time": 1, "rows": [0, 1.5]}', "row 1.5 is no number of a row"),
+        ('{"time": 1, "row": [0, 1]}', "row [0, 1] is no number of a row"),
+        (
+            json.dumps(json.loads(capture(data="1\n2", encoding="CSV")) | {"groundTruthData": {"data": "1"}}),
+            "groundTruthData has 1 labels for 2 rows",
+        ),
         (
             '{"time": 1, "body": {"inputs": [{"name": "x", "shape": [2, 2], "data": [1]}]}}',
             "has 1 values, not",

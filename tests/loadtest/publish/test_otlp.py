@@ -50,7 +50,8 @@ def traced(store):
 class World:
     """A collector that answers what it is told to, then 200, and a clock that nobody waits for."""
 
-    def __init__(self, *answers, seconds=0.0):
+    def __init__(self, *answers, seconds=0.0, protocol="http/json"):
+        self.protocol = protocol
         self.answers, self.now, self.got, self.waited, self.seconds = list(answers), 0.0, [], [], seconds
 
     def post(self, url, body, headers, seconds):
@@ -66,7 +67,7 @@ class World:
         self.now += seconds
 
     def collector(self):
-        return Collector(URL, {"x-key": "k"}, "lab", self.post, lambda: self.now, self.sleep)
+        return Collector(URL, {"x-key": "k"}, "lab", self.post, lambda: self.now, self.sleep, self.protocol)
 
     def spans(self):
         return [
@@ -202,6 +203,27 @@ def test_where_to(environment, url):
     assert (collector and collector._url) == url
 
 
+@pytest.mark.parametrize(
+    ("environment", "content"),
+    [
+        # as the specification has it where nothing is said
+        ({}, "application/x-protobuf"),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "application/x-protobuf"),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, "application/json"),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+            },
+            "application/x-protobuf",
+        ),
+    ],
+)
+def test_in_which_encoding(environment, content):
+    collector = Collector.from_environment({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://h"} | environment)
+    assert collector._headers["content-type"] == content
+
+
 def test_headers_of_the_environment():
     environment = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://h",
@@ -218,6 +240,7 @@ def test_headers_of_the_environment():
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "sesame:4318", "is no URL of http or https"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://h:sesame", "is no URL of http or https"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "PROTOCOL is grpc, and spans are sent over HTTP"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "sesame", "PROTOCOL is neither http/protobuf nor http/json"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "sesame", "reads name=value,name=value"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a b=sesame", "reads name=value,name=value"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "key=sesame%0D%0Ax: y", "the value of key is no header's"),
@@ -262,7 +285,11 @@ def test_over_a_socket(traced):
     with HTTPServer(("127.0.0.1", 0), Receiver) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_HEADERS": "x-key=k"}
+        environment = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": url,
+            "OTEL_EXPORTER_OTLP_HEADERS": "x-key=k",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+        }
         Collector.from_environment(environment).deliver(traced())
         server.shutdown()
     ((path, headers, body),) = got

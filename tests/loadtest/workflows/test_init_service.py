@@ -10,6 +10,7 @@ import pytest
 from loadtest.errors import DatasetError, TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.workflows.init_service import init_service
+from loadtest.workflows.openapi_operation import ByHand
 
 FIELDS = {
     "age": {"type": "integer"},
@@ -194,6 +195,53 @@ def test_further_outputs_that_are_columns(service, tmp_path):
     assert experiment.data.outputs == {"price": "bought", "days": "days"}
 
 
+def test_a_service_without_a_document_is_asked_as_a_person_says(service, tmp_path):
+    service.status = 404
+    out = tmp_path / "p.toml"
+    with pytest.raises(TargetError, match="say what is sent with --path and --body"):
+        init_service([service.url], rows(tmp_path), [].append, label="bought", path="/score", out=out)
+    body = '{"age": {{ row.age }}, "city": "{{ row.city }}"}'
+    init_service(
+        *([service.url], rows(tmp_path), [].append),
+        label="bought",
+        path="/score",
+        by_hand=ByHand(body),
+        out=out,
+    )
+    experiment = Experiment.load_file(str(out))
+    assert (experiment.target.body, experiment.target.path) == (body, "/score")
+    assert experiment.data.features == ("age", "city")
+    assert experiment.target.encoding is None
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "message"),
+    [
+        (ByHand('{"age": {{ row.years }}}'), r"--body: no column 'years' can be sent \(age, income, city\)"),
+        (ByHand('{"age": {{ row.age }}'), "body is not JSON once it is filled in"),
+        (ByHand("{{ row }}", encoding="xml"), "--encoding: .*'json', 'form', 'multipart' or 'query'"),
+        (ByHand("{{ row }}", method="PUT"), "--method: .*'POST' or 'GET'"),
+        (ByHand("{{ row }}", method="GET"), "a GET has no body"),
+    ],
+)
+def test_what_a_person_says_wrongly(service, tmp_path, by_hand, message):
+    with pytest.raises(UsageError, match=message):
+        init_service(
+            *([service.url], rows(tmp_path), [].append),
+            label="bought",
+            path="/score",
+            by_hand=by_hand,
+            out=tmp_path / "w.toml",
+        )
+
+
+def test_a_regression_that_answers_in_text(service, tmp_path):
+    service.answer = lambda row: {"note": "NaN", "price": f"{row['age'] / 3:.2f}"}
+    data = rows(tmp_path, label=lambda age: age / 3 + 0.01)
+    out = init_service([service.url], data, [].append, label="bought", out=tmp_path / "t.toml")
+    assert tomllib.loads(out.read_text())["target"]["answer"] == "$.price"
+
+
 def test_a_header_that_the_document_requires(service, tmp_path):
     post = DOCUMENT["paths"]["/score"]["post"]
     key = {"in": "header", "name": "X-Key", "required": True}
@@ -241,17 +289,21 @@ def test_labels_that_no_answer_equals(service, tmp_path):
 @pytest.mark.parametrize(
     ("document", "error", "message"),
     [
-        (None, TargetError, "422 to row 0: .*does not fit"),
+        (None, TargetError, r'422 to row 0: .*does not fit.*; it was sent \{"age": .*say so with --body'),
+        # nothing says what it takes, so it gets every column
+        (
+            {"paths": {"/score": {"post": {}}}},
+            TargetError,
+            "422 to row 0: .*; leave out columns .* with --ignore, or say what it takes with --body",
+        ),
         ({"paths": {}}, UsageError, "no POST takes JSON"),
     ],
 )
 def test_a_service_that_does_not_fit(service, tmp_path, document, error, message):
-    if document is None:
-        # it says that it takes a fraction, and refuses it
-        data = tmp_path / "rows.csv"
-        data.write_text("age,city,bought\n30.5,Bern,no\n41.5,Bern,yes\n")
-    else:
-        service.document, data = document, rows(tmp_path)
+    service.document = document or service.document
+    # it says that it takes a fraction, or nothing, and refuses it
+    data = tmp_path / "rows.csv"
+    data.write_text("age,city,bought\n30.5,Bern,no\n41.5,Bern,yes\n")
     with pytest.raises(error, match=message):
         init_service([service.url], data, print, label="bought", out=tmp_path / "o.toml")
     assert not (tmp_path / "o.toml").exists()

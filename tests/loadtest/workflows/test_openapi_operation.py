@@ -1,7 +1,8 @@
 import pytest
 
 from loadtest.errors import UsageError
-from loadtest.workflows.openapi_operation import find_operation
+from loadtest.workflows.openapi import write_body
+from loadtest.workflows.openapi_operation import Operation, find_operation
 
 
 def posts(*paths, body=True):
@@ -11,6 +12,19 @@ def posts(*paths, body=True):
 
 def one(**about):
     return {"paths": {"/a": {"post": about}}}
+
+
+FILE = {"type": "string", "format": "binary"}
+SL = {"in": "query", "name": "sl", "required": True, "schema": {"type": "number"}}
+
+
+def form(kind, **properties):
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    return {"content": {kind: {"schema": schema}}}
+
+
+def gets(*paths):
+    return {"paths": {path: {"get": {"parameters": [SL]}} for path in paths}}
 
 
 @pytest.mark.parametrize(
@@ -52,21 +66,18 @@ def test_the_operation_that_predicts(document, path, found):
 @pytest.mark.parametrize(
     ("document", "path", "message"),
     [
-        (posts("/a", "/b"), None, r"several POSTs take JSON \(/a, /b\); .*--path"),
-        (posts("/a"), "/b", "--path /b: no POST there takes JSON; /openapi.json lists /a"),
+        (posts("/a", "/b"), None, r"several POSTs can be asked \(/a, /b\); .*--path"),
+        (posts("/a"), "/b", "--path /b: nothing there can be asked; /openapi.json lists /a"),
         # a place in the path is nothing that a template fills
         (posts("/models/{name}"), None, "no POST takes JSON"),
         # what is asked otherwise is named
         (
-            {"paths": {"/predict": {"post": {"parameters": [{"in": "query", "name": "sl"}]}}}},
+            {"paths": {"/predict": {"post": {"requestBody": form("multipart/form-data", file=FILE)}}}},
             None,
-            "no POST takes JSON, and .*POST /predict takes query parameters: sl",
+            "no POST takes JSON, fields or a query, .*POST /predict takes a file",
         ),
-        (
-            {"paths": {"/predict": {"post": {"requestBody": {"content": {"multipart/form-data": {}}}}}}},
-            None,
-            "POST /predict takes form data",
-        ),
+        # a GET may be anything, unless its path says what it is
+        (gets("/", "/items"), None, r"no POST takes JSON; if one of /, /items predicts, name it with --path"),
         (
             {"paths": {"/predict/{n}": {"get": {"parameters": [{"in": "path", "name": "n"}]}}}},
             None,
@@ -112,3 +123,60 @@ def test_a_base_path_that_the_url_has():
     document = {"basePath": "/api", **posts("/predict")}
     assert find_operation(document, None).path == "/api/predict"
     assert find_operation(document, None, "/api").path == "/predict"
+
+
+SL_FIELDS = {"type": "object", "properties": {"sl": {"type": "number"}}, "required": ["sl"]}
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "found"),
+    [
+        # FastAPI: each argument Form(), also beside a file that may be absent, and bare numbers as arguments
+        (
+            one(requestBody=form("application/x-www-form-urlencoded", sl={"type": "number"})),
+            None,
+            Operation("/a", SL_FIELDS, (), "form"),
+        ),
+        (one(parameters=[SL]), None, Operation("/a", SL_FIELDS, (), "query")),
+        (gets("/predict", "/items"), None, Operation("/predict", SL_FIELDS, (), "query", "GET")),
+        (gets("/", "/items"), "/", Operation("/", SL_FIELDS, (), "query", "GET")),
+        # Flasgger, Swagger 2.0: the schema stands in the parameter
+        (
+            one(parameters=[{"in": "formData", "name": "sl", "type": "number", "required": True}]),
+            None,
+            Operation("/a", SL_FIELDS, (), "form"),
+        ),
+        (
+            one(parameters=[{"in": "query", "name": "sl", "type": "number", "required": True}]),
+            None,
+            Operation("/a", SL_FIELDS, (), "query"),
+        ),
+        # JSON beside a query is JSON, and what says that it predicts is preferred to any JSON
+        (one(parameters=[SL], **posts("/a")["paths"]["/a"]["post"]), None, Operation("/a", {})),
+        (
+            {
+                "paths": posts("/login")["paths"]
+                | {"/predict": {"post": {"requestBody": form("multipart/form-data", sl={"type": "number"})}}}
+            },
+            None,
+            Operation("/predict", SL_FIELDS, (), "multipart"),
+        ),
+        # a POST of JSON is the only one, whatever there is to GET
+        ({"paths": posts("/a")["paths"] | gets("/predictions")["paths"]}, None, Operation("/a", {})),
+    ],
+)
+def test_how_it_is_asked(document, path, found):
+    assert find_operation(document, path) == found
+
+
+def test_a_file_that_may_be_absent_is_left_out():
+    document = one(requestBody=form("multipart/form-data", sl={"type": "number"}, photo=FILE))
+    schema = document["paths"]["/a"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    schema["required"] = ["sl"]
+    operation = find_operation(document, None)
+    body = write_body(document, operation, {"sl": "number"})
+    assert (operation.encoding, body.template, body.left_out) == (
+        "multipart",
+        '{"sl": {{ row.sl }}}',
+        ["photo"],
+    )

@@ -93,6 +93,100 @@ def test_labels_of_some_requests_are_none_and_it_is_said(tmp_path):
     assert "only 1 of 60 requests have labels, so none is used" in notes
 
 
+def test_each_row_of_a_request_has_its_label(tmp_path):
+    lines = bodies([[1, 2], [3, 4], [1, 2]], labels=["x", "y", "z"])
+    _, dataset, notes = replayed(tmp_path, lines, own=True, data={"label": "truth"})
+    assert dataset.columns.to_pydict() == {"x1": [1, 3, 1], "x2": [2, 4, 2], "truth": ["x", "y", "z"]}
+    assert dataset.labels.tolist() == ["x", "y", "z"]
+    # the first row and the third send the same and are two, as one of them is answered wrongly
+    assert dataset.recorded.rows.reshape(60, 3).tolist() == [[0, 1, 2]] * 60
+    assert "labels" not in notes
+
+
+def test_requests_of_several_rows_of_the_evaluation_set(tmp_path):
+    _, dataset, _ = replayed(tmp_path, [{"time": i + 0.5, "rows": [i % 10, 9 - i % 10]} for i in range(60)])
+    assert dataset.recorded.rows.reshape(60, 2)[:2].tolist() == [[0, 9], [1, 8]]
+    assert dataset.labels[[0, 9]].tolist() == ["x", "y"]
+
+
+def test_each_row_that_is_split_off_has_its_user(tmp_path):
+    lines = bodies([[1, 2], [3, 4]], users=["a", "b"])
+    _, dataset, _ = replayed(tmp_path, lines, own=True, split_rows=True)
+    users = dataset.recorded.users.reshape(60, 2)
+    assert (users[:, 0] != users[:, 1]).all()
+    assert (users == users[0]).all()
+
+
+def labelled_later(tmp_path, truth, lines, **more):
+    """Resolve the replay of a log, whose labels stand in another file."""
+    path = tmp_path / "truth.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in truth))
+    return replayed(tmp_path, lines, data={"label": "truth"}, replay_labels=str(path), **more)
+
+
+def sagemakers(event, data, **more):
+    return {
+        "groundTruthData": {"data": data, "encoding": "CSV"},
+        "eventMetadata": {"eventId": event},
+        "eventVersion": "0",
+        **more,
+    }
+
+
+def logged(count):
+    return [{"time": 0.25 + i, "body": [[i, 1], [i, 2]], "id": f"e{i % 10}"} for i in range(count)]
+
+
+def test_labels_that_came_later_are_found_by_the_ids(tmp_path):
+    # in any order, of more than this log, and one of them twice, as logs are gathered
+    truth = [sagemakers(f"e{i}", f"{'no' if i % 2 else 'yes'}\nmaybe") for i in range(19, -1, -1)]
+    experiment, dataset, notes = labelled_later(tmp_path, [*truth, truth[0]], logged(60), own=True)
+    assert dataset.labels.tolist()[:4] == ["yes", "maybe", "no", "maybe"]
+    assert "labels" not in notes
+    again = Experiment.parse(tomllib.loads(experiment.to_toml()), "stored")
+    assert again.load.replay_labels == tmp_path / "truth.jsonl"
+
+
+def test_labels_of_some_events_are_none_and_it_is_said(tmp_path):
+    truth = [{"id": "e1", "labels": [1, 0]}]
+    _, dataset, notes = labelled_later(tmp_path, truth, logged(60), own=True)
+    assert not dataset.labelled
+    assert "only 6 of 60 requests have labels, so none is used" in notes
+
+
+def test_numbers_that_came_later_are_a_regressions(tmp_path):
+    truth = [sagemakers(f"e{i}", f"{i}.5\n7") for i in range(10)]
+    path = tmp_path / "truth.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in truth))
+    data = {"label": "truth", "task": "regression"}
+    _, dataset, _ = replayed(tmp_path, logged(60), own=True, data=data, replay_labels=str(path))
+    assert dataset.labels.tolist()[:4] == [0.5, 7, 1.5, 7]
+
+
+@pytest.mark.parametrize(
+    ("truth", "lines", "error"),
+    [
+        ([], logged(60), "truth.jsonl: is empty; .* replay_labels must name a file of labels"),
+        ([{"label": 1}], logged(60), "line 1: has no id"),
+        ([sagemakers("", "1")], logged(60), "line 1: eventMetadata has no eventId"),
+        ([{"id": "e1"}], logged(60), r"line 1: has neither label nor labels \(line 2 of .*; and 3 more"),
+        ([{"id": "e1", "label": 1}], logged(60)[:12], "line 1: has one label for 2 rows; .*; line 1"),
+        ([sagemakers("e1", "1")], logged(11), "line 1: groundTruthData has 1 labels for 2 rows"),
+        (
+            [{"id": "e1", "labels": [1, 0]}, {"id": "e1", "labels": [1, 1]}],
+            logged(60),
+            "line 2: labels 'e1' otherwise than line 1",
+        ),
+        ([{"id": "z", "labels": [1, 0]}], logged(60), "it has ids such as 'z', the log such as 'e0'"),
+        ([{"id": "e1", "label": 1}], bodies([1, 2]), "names requests by their ids, and those of .* none"),
+        ([{"id": "e1", "label": 1}], SECONDS, "does not say what that was; leave out .* replay_labels"),
+    ],
+)
+def test_labels_that_came_later_and_do_not_fit(tmp_path, truth, lines, error):
+    with pytest.raises(DatasetError, match=error):
+        labelled_later(tmp_path, truth, lines)
+
+
 def test_users_stay_who_they_are(tmp_path):
     _, dataset, _ = replayed(tmp_path, [{"time": i + 0.5, "user": "abc"[i % 3]} for i in range(60)])
     users = dataset.recorded.users

@@ -1,5 +1,7 @@
 import json
 import re
+from email import message_from_bytes
+from email.policy import HTTP
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,45 @@ def test_a_template_is_filled(body, sent):
     json.loads(filled)
 
 
+@pytest.mark.parametrize(
+    ("body", "encoding", "sent"),
+    [
+        # a gap is no field; numbers and truth values as JSON has them
+        ("{{ row }}", "form", "age=17&home+city=K%C3%B6ln+%22S%C3%BCd%22&member=true"),
+        ('{"a b": {{ row.age }}, "k": 1.50, "n": null}', "query", "a+b=17&k=1.5"),
+        # a list is one field several times
+        ('{"x": {{ cells }}}', "query", "x=17&x=K%C3%B6ln+%22S%C3%BCd%22&x=true"),
+    ],
+)
+def test_a_template_as_the_fields_of_a_form(body, encoding, sent):
+    codec = Template.for_target(target(body=body, encoding=encoding), "m", COLUMNS, lambda path: None)
+    assert codec.encode(ROW).decode() == sent
+    assert codec.in_query == (encoding == "query")
+    # a worker makes an equal one
+    words = codec.words
+    assert PROTOCOLS[words.pop("protocol")](**words) == codec
+
+
+def test_a_form_in_parts_is_read_by_the_standard_library():
+    body = '{"home \\"city\\"": {{ column("home city") }}, "age": {{ row.age }}, "income": {{ row.income }}}'
+    codec = Template.for_target(target(body=body, encoding="multipart"), "m", COLUMNS, lambda path: None)
+    head = f"MIME-Version: 1.0\r\nContent-Type: {codec.content_type}\r\n\r\n".encode()
+    parts = message_from_bytes(head + codec.encode(ROW), policy=HTTP).get_payload()
+    assert [part.get_param("name", header="content-disposition") for part in parts] == [
+        "home %22city%22",
+        "age",
+    ]
+    assert [part.get_payload(decode=True).decode().strip() for part in parts] == [
+        'K\u00f6ln "S\u00fcd"',
+        "17",
+    ]
+
+
+def test_a_get_says_so():
+    codec = Template.for_target(target(encoding="query", method="GET"), "m", COLUMNS, lambda path: None)
+    assert (codec.method, codec.content_type, codec.in_query) == ("GET", "", True)
+
+
 PAGE = Path("docs/any-server.md").read_text()
 FORMS = re.findall(r"^\| [^|]+ \| `(/[^`]*)` \| `([^`]*)` \| `(\$[^`]*)` \|$", PAGE, re.MULTILINE)
 
@@ -78,6 +119,11 @@ def test_the_page_has_forms():
         ({"answer": ""}, "'' is not a JSONPath"),
         ({"answer": "$.a["}, "is not a JSONPath"),
         ({"scores": "p"}, r"\[target\] scores 'p' is not a JSONPath"),
+        ({"body": "[{{ row }}]", "encoding": "form"}, "takes an object with its fields, such as {{ row }}"),
+        ({"body": '{"a": {{ row }}}', "encoding": "query"}, "'a' is no single value"),
+        ({"body": '{"a": {{ rows }}}', "encoding": "multipart"}, "'a' is no single value"),
+        ({"method": "GET"}, 'a GET has no body; write encoding = "query"'),
+        ({"method": "GET", "encoding": "form"}, "a GET has no body"),
     ],
 )
 def test_what_is_no_template(keys, message):

@@ -26,6 +26,7 @@ class Script:
 
     def __init__(self, *steps):
         self.steps = list(steps)
+        self.ends = b"body"
         self.requests = []
         self.connections = 0
         self.now = 0
@@ -56,7 +57,7 @@ class Script:
     def talk(self, connection):
         while self.steps:
             received = b""
-            while b"\r\n\r\n" not in received or not received.endswith(b"body"):
+            while b"\r\n\r\n" not in received or not received.endswith(self.ends):
                 part = connection.recv(65536)
                 if not part:
                     return
@@ -280,6 +281,20 @@ def test_the_request_that_is_sent(serve):
         f"Host: {server.url[7:]}",
     } <= set(pinned)
     assert not [line for line in unpinned if "x-model-version" in line]
+
+
+def test_what_is_given_as_a_body_may_be_the_query(serve):
+    server = serve(([OK], "keep"), ([OK], "keep"))
+    client = Client(f"{server.url}/base", timeout=HUNG, content_type="", method="GET", in_query=True)
+    server.ends = b"\r\n\r\n"  # there is no body
+    for path, query in (("/ask", b"b=1&c="), ("/ask?k=10", b"b=2&c=")):
+        client.post(client.head(path, None), query, b"run-0-1")
+    client.close()
+    first, second = (request.decode().split("\r\n") for request in server.requests)
+    assert first[0] == "GET /base/ask?b=1&c= HTTP/1.1"
+    assert second[0] == "GET /base/ask?k=10&b=2&c= HTTP/1.1"
+    assert "Content-Length: 0" in first
+    assert not [line for line in first if line.lower().startswith("content-type")]
 
 
 def test_nobody_listens():
