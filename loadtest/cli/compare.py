@@ -122,7 +122,7 @@ def compare(
         "load": {
             "rate": rate,
             "rates": rates,
-            "duration": duration or (LIMIT if until_decided else None),
+            "duration": LIMIT if duration is None and until_decided else duration,
             "replay": None if replay is None else str(replay),
             "replay_from": replay_from,
             "replay_for": replay_for,
