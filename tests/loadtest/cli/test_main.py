@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from benchmarks.judging.run_of import write_run
 from loadtest.__main__ import report_bug
-from loadtest.cli.console import console
+from loadtest.cli.console import console, shown
 from loadtest.cli.main import Verbs, app
 from loadtest.errors import ExitCode, Interrupted, UsageError
 
@@ -187,3 +187,8 @@ def test_names_in_brackets_are_printed_as_they_are(capsys):
     # rich takes [data] for a style, and leaves it out
     console.print("name it under [data] label")
     assert capsys.readouterr().out == "name it under [data] label\n"
+
+
+def test_a_run_folder_is_shown_as_the_readme_shows_it():
+    assert shown(Path.cwd() / "results" / "20261127T140309Z-compare") == "results/20261127T140309Z-compare"
+    assert shown(Path("/elsewhere/run")) == "/elsewhere/run"
