@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from loadtest.cli.console import console
-from loadtest.data.run_folder import write_file
 from loadtest.errors import UsageError
 from loadtest.report.history import history_to_html
 from loadtest.workflows.history import read_history
@@ -26,5 +25,8 @@ def report(
     if not runs:
         raise UsageError(f"{results}: holds no runs; `make loadtest` makes one")
     page = output or results / "history.html"
-    write_file(page.parent, page.name, history_to_html(runs, results, page))
+    try:
+        page.write_text(history_to_html(runs, results, page), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{page}: {error.strerror}; name another page with --output") from None
     console.print(f"{len(runs)} run{'' if len(runs) == 1 else 's'} on one page: {page}", soft_wrap=True)

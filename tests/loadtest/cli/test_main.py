@@ -16,6 +16,7 @@ from loadtest.__main__ import report_bug
 from loadtest.cli.console import console, shown
 from loadtest.cli.main import Verbs, app
 from loadtest.errors import ExitCode, Interrupted, UsageError
+from loadtest.workflows.stored_run import judge_run, open_run, write_reports
 
 LOADPROOF = [sys.executable, "-m", "loadtest"]
 
@@ -192,3 +193,14 @@ def test_names_in_brackets_are_printed_as_they_are(capsys):
 def test_a_run_folder_is_shown_as_the_readme_shows_it():
     assert shown(Path.cwd() / "results" / "20261127T140309Z-compare") == "results/20261127T140309Z-compare"
     assert shown(Path("/elsewhere/run")) == "/elsewhere/run"
+
+
+@pytest.mark.parametrize("page", ["", "nowhere/history.html"])
+def test_a_page_that_cannot_be_written_needs_another_place(run, tmp_path, page):
+    """The remedy was to judge a run again."""
+    write_reports(run, stored := open_run(run), judge_run(stored))
+    said = CliRunner().invoke(app, ["report", str(run.parent), "--output", str(tmp_path / page)]).exception
+    assert isinstance(said, UsageError)
+    assert re.search(
+        r": (Is a directory|No such file or directory); name another page with --output$", str(said)
+    )
