@@ -19,6 +19,7 @@ CANDIDATE ?=
 RATE ?=
 DURATION ?=
 REPLAY ?=
+REPLAY_LABELS ?=
 REPLAY_FROM ?=
 REPLAY_FOR ?=
 SPEED_UP ?=
@@ -53,6 +54,18 @@ REPOSITORY ?= loadproof
 # what `make run-circleci-local` takes
 JOB ?= lint
 
+# an argument as it was given, with its blanks and quotes, or none at all
+quote = '$(subst ','\'',$(1))'
+option = $(if $($(2)),$(1) $(call quote,$($(2))))
+flag = $(if $(filter-out 0 no false off,$($(2))),$(1))
+
+# a variable that is misspelt would leave its default in force, and the verdict be about something else
+given := $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word))))
+given := $(foreach name,$(given),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+known := $(shell sed -nE 's/^([A-Z_]+)( [?:]?=|=).*/\1/p' Makefile .env) LOADPROOF_% COMPOSE_% DOCKER_%
+unknown := $(filter-out $(known),$(given))
+$(if $(unknown),$(error $(firstword $(unknown)): no target takes such a variable; `make help` lists those of each))
+
 # how `make lint` checks a file against a schema that is published for its kind
 schema = $(BIN)/check-jsonschema --quiet --builtin-schema vendor.$(1) $(2)
 
@@ -68,26 +81,26 @@ setup: $(VENV)/.dev ## install what development needs into .venv
 
 .PHONY: loadtest
 loadtest: install ## compare two versions under load: BACKEND EXPERIMENT STABLE CANDIDATE RATE DURATION REPLAY REPLAY_LABELS REPLAY_FROM REPLAY_FOR SPEED_UP UNTIL_DECIDED RESTARTS CONTROL WORKERS LISTEN EXPECT_WORKERS
-	@$(BIN)/loadproof compare --experiment $(EXPERIMENT) --backend $(BACKEND) --results $(RESULTS) \
-	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
-	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(if $(UNTIL_DECIDED),--until-decided) \
-	  $(if $(REPLAY),--replay $(REPLAY)) $(if $(REPLAY_LABELS),--replay-labels $(REPLAY_LABELS)) \
-	  $(if $(REPLAY_FROM),--replay-from $(REPLAY_FROM)) $(if $(REPLAY_FOR),--replay-for $(REPLAY_FOR)) $(if $(SPEED_UP),--speed-up $(SPEED_UP)) \
-	  $(if $(RESTARTS),--restarts $(RESTARTS)) $(if $(CONTROL),--control) $(if $(WORKERS),--workers $(WORKERS)) \
-	  $(if $(LISTEN),--listen $(LISTEN)) $(if $(EXPECT_WORKERS),--expect-workers $(EXPECT_WORKERS))
+	@$(BIN)/loadproof compare --experiment $(call quote,$(EXPERIMENT)) --backend $(call quote,$(BACKEND)) --results $(call quote,$(RESULTS)) \
+	  $(call option,--stable,STABLE) $(call option,--candidate,CANDIDATE) \
+	  $(call option,--rate,RATE) $(call option,--duration,DURATION) $(call flag,--until-decided,UNTIL_DECIDED) \
+	  $(call option,--replay,REPLAY) $(call option,--replay-labels,REPLAY_LABELS) $(call option,--replay-from,REPLAY_FROM) \
+	  $(call option,--replay-for,REPLAY_FOR) $(call option,--speed-up,SPEED_UP) \
+	  $(call option,--restarts,RESTARTS) $(call flag,--control,CONTROL) $(call option,--workers,WORKERS) \
+	  $(call option,--listen,LISTEN) $(call option,--expect-workers,EXPECT_WORKERS)
 
 .PHONY: canary
 canary: install ## give users the candidate step by step, or roll it back: BACKEND STABLE CANDIDATE RATE DURATION
-	@$(BIN)/loadproof canary run --backend $(BACKEND) --results $(RESULTS) \
-	  --experiment $(if $(filter compare,$(EXPERIMENT)),canary,$(EXPERIMENT)) \
-	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
-	  $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION))
+	@$(BIN)/loadproof canary run --backend $(call quote,$(BACKEND)) --results $(call quote,$(RESULTS)) \
+	  --experiment $(call quote,$(if $(filter-out compare,$(EXPERIMENT)),$(EXPERIMENT),canary)) \
+	  $(call option,--stable,STABLE) $(call option,--candidate,CANDIDATE) \
+	  $(call option,--rate,RATE) $(call option,--duration,DURATION)
 
 .PHONY: capacity
 capacity: install ## find the highest rate that each version sustains: BACKEND EXPERIMENT STABLE CANDIDATE CPUS PRICE
-	@$(BIN)/loadproof capacity --experiment $(EXPERIMENT) --backend $(BACKEND) --results $(RESULTS) \
-	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE)) \
-	  $(if $(CPUS),--cpus $(CPUS)) $(if $(PRICE),--price $(PRICE))
+	@$(BIN)/loadproof capacity --experiment $(call quote,$(EXPERIMENT)) --backend $(call quote,$(BACKEND)) --results $(call quote,$(RESULTS)) \
+	  $(call option,--stable,STABLE) $(call option,--candidate,CANDIDATE) \
+	  $(call option,--cpus,CPUS) $(call option,--price,PRICE)
 
 .PHONY: up
 up: ## start the whole lab on Docker Compose
@@ -100,13 +113,13 @@ master: ## like up, and workers on other machines can join at the address BIND
 .PHONY: worker
 worker: install ## lend this machine to the lab at MASTER: MASTER TARGET ALLOW WAIT PROCESSES
 	@$(if $(MASTER),,echo "make worker needs MASTER=host[:port]" && exit 2)
-	@$(BIN)/loadproof worker --master $(MASTER) $(if $(TARGET),--target $(TARGET)) \
-	  $(addprefix --allow-host ,$(ALLOW)) $(if $(WAIT),--wait $(WAIT)) --processes $(PROCESSES)
+	@$(BIN)/loadproof worker --master $(call quote,$(MASTER)) $(call option,--target,TARGET) \
+	  $(addprefix --allow-host ,$(ALLOW)) $(call option,--wait,WAIT) --processes $(call quote,$(PROCESSES))
 
 .PHONY: swarm-stack
 swarm-stack: install ## write build/stack.yaml, generated from compose.yaml: WORKERS PUBLISH
 	@mkdir -p build
-	@$(BIN)/python -m deploy.swarm $(if $(WORKERS),--workers $(WORKERS)) $(addprefix --publish ,$(PUBLISH)) > build/stack.yaml
+	@$(BIN)/python -m deploy.swarm $(call option,--workers,WORKERS) $(addprefix --publish ,$(PUBLISH)) > build/stack.yaml
 
 .PHONY: swarm-up
 swarm-up: swarm-stack ## deploy the lab on this node's swarm
@@ -117,8 +130,8 @@ swarm-up: swarm-stack ## deploy the lab on this node's swarm
 
 .PHONY: swarm-compare
 swarm-compare: swarm-up ## compare on the swarm and end with the verdict's exit code: EXPERIMENT RATE DURATION
-	@EXPERIMENT=$(EXPERIMENT) RATE=$(RATE) DURATION=$(DURATION) $(BIN)/python -m deploy.swarm --compare \
-	  $(if $(WORKERS),--workers $(WORKERS)) $(addprefix --publish ,$(PUBLISH)) > build/stack.yaml
+	@EXPERIMENT=$(call quote,$(EXPERIMENT)) RATE=$(call quote,$(RATE)) DURATION=$(call quote,$(DURATION)) $(BIN)/python -m deploy.swarm --compare \
+	  $(call option,--workers,WORKERS) $(addprefix --publish ,$(PUBLISH)) > build/stack.yaml
 	@$(BIN)/python -m deploy.swarm.compare loadproof build/stack.yaml
 
 .PHONY: swarm-down
@@ -131,8 +144,8 @@ down: ## stop the lab; models, results and metrics stay in their volumes
 
 .PHONY: canary-up
 canary-up: install ## keep a lab running for a canary, until Ctrl-C: BACKEND EXPERIMENT STABLE CANDIDATE
-	@$(BIN)/loadproof canary up --experiment $(EXPERIMENT) --backend $(BACKEND) \
-	  $(if $(STABLE),--stable $(STABLE)) $(if $(CANDIDATE),--candidate $(CANDIDATE))
+	@$(BIN)/loadproof canary up --experiment $(call quote,$(EXPERIMENT)) --backend $(call quote,$(BACKEND)) \
+	  $(call option,--stable,STABLE) $(call option,--candidate,CANDIDATE)
 
 .PHONY: canary-status
 canary-status: install ## show the split of the running lab, who set it, when and why
@@ -140,15 +153,15 @@ canary-status: install ## show the split of the running lab, who set it, when an
 
 .PHONY: canary-set
 canary-set: install ## give the candidate PERCENT of the traffic: PERCENT WHY
-	@$(BIN)/loadproof canary set $(PERCENT) $(if $(WHY),--why "$(WHY)")
+	@$(BIN)/loadproof canary set $(call quote,$(PERCENT)) $(call option,--why,WHY)
 
 .PHONY: canary-promote
 canary-promote: install ## make the candidate the new stable; the old one stays ready: WHY
-	@$(BIN)/loadproof canary promote $(if $(WHY),--why "$(WHY)")
+	@$(BIN)/loadproof canary promote $(call option,--why,WHY)
 
 .PHONY: canary-rollback
 canary-rollback: install ## take the candidate out of the traffic at once; after a promotion, undo it: WHY
-	@$(BIN)/loadproof canary rollback $(if $(WHY),--why "$(WHY)")
+	@$(BIN)/loadproof canary rollback $(call option,--why,WHY)
 
 .PHONY: test
 test: setup ## run the tests; those that need a Docker Engine are skipped where there is none

@@ -99,3 +99,38 @@ def test_make_keeps_byte_code():
         command, input=makefile, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     assert "DONTWRITEBYTECODE" not in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "says"),
+    [
+        # what is misspelt left the default in force, and the run was of another version
+        (["CANDIATE=v2"], 2, "CANDIATE: no target takes such a variable; `make help` lists those of each"),
+        (["rate=5"], 2, "rate: no target takes such a variable"),
+        # one of .env, one for Docker, and a value that looks like a variable
+        (["LOCUST_PORT=1", "COMPOSE_PROJECT_NAME=x", "WHY=a X=y"], 0, "compare --experiment 'compare'"),
+        # as it was given, in one argument
+        (["EXPERIMENT=a b/it's $$HOME.toml"], 0, "--experiment 'a b/it'\\''s $HOME.toml' "),
+        # nothing is no word of the command, which took the next option for it
+        (["EXPERIMENT="], 0, "--experiment '' --backend 'auto'"),
+        (["UNTIL_DECIDED=1"], 0, "--until-decided"),
+    ],
+)
+def test_make_passes_what_it_is_given(given, code, says):
+    made = dry_run(*given)
+    assert made.returncode == code
+    assert says in made.stdout + made.stderr
+
+
+@pytest.mark.parametrize("value", ["", "0", "no", "false"])
+def test_a_flag_of_make_can_be_off(value):
+    made = dry_run(f"UNTIL_DECIDED={value}")
+    assert made.returncode == 0
+    assert "--until-decided" not in made.stdout
+
+
+def dry_run(*given):
+    # a test may itself run under make
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "--dry-run", "loadtest", *given]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from loadtest.canary.live_gates import check
-from loadtest.cli.console import console
+from loadtest.cli.console import console, shown
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, StableVersion
 from loadtest.errors import ExitCode, Interrupted
 from loadtest.experiment.experiment import Experiment
@@ -123,6 +123,6 @@ def _conclude(end: End, folder: Path | None, *, json: bool) -> None:
         print(dumps(last), flush=True)
     else:
         if folder is not None:
-            console.print(f"run folder: {folder}", style="dim", soft_wrap=True)
+            console.print(f"run folder: {shown(folder)}", style="dim", soft_wrap=True)
         console.print(f"{word}: {end.why} (exit code {code})", markup=False, soft_wrap=True)
     raise typer.Exit(end.code)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from loadtest.cli.console import console
+from loadtest.cli.console import console, shown
 from loadtest.cli.options import Backend, CandidateVersion, ExperimentName, Results, Seed, StableVersion
 from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
@@ -67,7 +67,7 @@ def capacity(
     with closing(TerminalProgress(console)) as progress:
         ready = checked.provide(progress.step)
         outcome = run_capacity(ready, results, progress, Questions(limits, price, at_rate))
-    print_capacity(console, outcome.report, str(outcome.folder))
+    print_capacity(console, outcome.report, shown(outcome.folder))
     raise typer.Exit(outcome.report.verdict.exit_code)
 
 

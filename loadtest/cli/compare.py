@@ -125,7 +125,7 @@ def compare(
         "load": {
             "rate": rate,
             "rates": rates,
-            "duration": duration or (LIMIT if until_decided else None),
+            "duration": LIMIT if duration is None and until_decided else duration,
             "replay": None if replay is None else str(replay),
             "replay_labels": None if replay_labels is None else str(replay_labels),
             "replay_from": replay_from,

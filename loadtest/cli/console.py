@@ -27,13 +27,19 @@ class _Console(Console):
 console = _Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
 
 
+def shown(folder: Path) -> str:
+    """A folder as one may type it here: from the current folder, where it lies in it."""
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
+
+
 def conclude(
     verdict: Verdict | RatesVerdict, folder: Path, afterwards: Callable[[Path], None] = lambda _: None
 ) -> NoReturn:
     """Print a verdict, do what is left to do with its folder, and end with its exit code."""
     if isinstance(verdict, RatesVerdict):
-        print_rates(console, verdict, str(folder))
+        print_rates(console, verdict, shown(folder))
     else:
-        print_verdict(console, verdict, str(folder))
+        print_verdict(console, verdict, shown(folder))
     afterwards(folder)
     raise typer.Exit(verdict.verdict.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -27,8 +28,11 @@ from loadtest.cli.report import report
 from loadtest.cli.runs import runs
 from loadtest.cli.verdicts import verdicts
 from loadtest.cli.worker import worker
-from loadtest.errors import Interrupted, LabError, LoadproofError
+from loadtest.errors import Interrupted, LabError, LoadproofError, UsageError
 from loadtest.lab.select import remove_leftovers
+
+_NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)
+"""Why a path cannot be looked at, whichever option or file named it."""
 
 
 class Verbs(TyperGroup):
@@ -39,6 +43,7 @@ class Verbs(TyperGroup):
 
         Raises:
             Interrupted: by Ctrl-C, or by a reader of the output that went away.
+            UsageError: a path cannot be looked at.
         """
         try:
             remove_leftovers(lambda line: print(f"loadproof: {line}", file=sys.stderr))
@@ -50,6 +55,10 @@ class Verbs(TyperGroup):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush
             raise Interrupted("the output is no longer read; what was started is stopped") from None
+        except OSError as error:
+            if error.errno not in _NO_PATH or error.filename is None:
+                raise
+            raise UsageError(f"{error.filename}: {error.strerror}; name another path") from error
 
 
 app = typer.Typer(

@@ -14,6 +14,7 @@ import typer
 import loadtest
 from loadtest.cli.options import duration
 from loadtest.errors import LabError, UsageError
+from loadtest.experiment.load import MOST_WORKERS
 
 PORT = 5557
 """Of Locust's master."""
@@ -31,7 +32,9 @@ def worker(
     wait: Annotated[
         str | None, typer.Option(help="How long to wait for a master that does not listen yet, such as 5m.")
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Workers on this machine, at most one per core.")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, max=MOST_WORKERS, help="Workers on this machine, at most one per core.")
+    ] = 1,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(help="Host or HOST:PORT that the master may have sent to; may be repeated."),

@@ -262,7 +262,9 @@ def find_run(run: Path) -> Path:
     """
     folder = Path(os.path.realpath(run))  # of a link to itself resolve() makes an error of its own
     if not holds_samples(folder):
-        one = next((part for part in sorted(folder.glob("*/")) if holds_samples(part)), None)
+        # what was cut off only where nothing else is there
+        parts = sorted(folder.glob("*/"), key=lambda part: (part.name.startswith("."), part.name))
+        one = next((part for part in parts if holds_samples(part)), None)
         if one is not None:
             raise UsageError(f"{run}: holds several runs; name one of them, such as {run / one.name}")
     if not holds_samples(folder) or not (folder / EXPERIMENT).is_file():

@@ -18,6 +18,9 @@ SHORTEST_PHASE = 5.0
 """Seconds."""
 SHAPES = ("rate", "rates", "duration", "phases")
 """Keys that say when arrivals come, as a log to replay does."""
+MOST_ROWS = 1_000_000_000
+"""In a run: what is sent when is drawn before the load, and held in memory."""
+MOST_WORKERS = 256
 _AS_SHOWN = 1e-5
 """Relative difference of a number that was shown with six digits and read back."""
 
@@ -113,7 +116,7 @@ class Load(Part):
     """If the generator sends later than this at the 99th percentile, the run is INVALID."""
     seed: int = Field(default=1, ge=0)
     """The same seed gives the same arrivals and rows."""
-    workers: int = Field(default=1, ge=1)
+    workers: int = Field(default=1, ge=1, le=MOST_WORKERS)
     """Processes of the load generator."""
     trace: bool = False
     """Send a W3C `traceparent` with every request, marked as sampled: servers that trace then record each of
@@ -146,8 +149,13 @@ class Load(Part):
     @property
     def expected_rows(self) -> int:
         """Rows that are expected to be sent, in the warm-up and after it."""
+        return math.ceil(self._expected_rows)
+
+    @property
+    def _expected_rows(self) -> float:
         arrivals = self.first_rate * self.warmup + self.expected(self.duration)
-        return math.ceil(self.mean_rows * arrivals)
+        most = max(self.rates, default=0.0) * (self.warmup + self.duration)
+        return self.mean_rows * max(arrivals, most)
 
     @property
     def refuses_capacity(self) -> str:
@@ -207,6 +215,15 @@ class Load(Part):
         if self.replay is not None:
             return "[load] replay"
         return "[[load.phases]]" if self.phases else ""
+
+    @model_validator(mode="after")
+    def _rows_fit_in_memory(self) -> Self:
+        rows = self._expected_rows
+        if not rows <= MOST_ROWS:
+            raise ValueError(
+                f"{rows:.3g} rows in one run are more than {MOST_ROWS:,}; lower the rate or the duration"
+            )
+        return self
 
     @model_validator(mode="after")
     def _phases_make_rate_and_duration(self) -> Self:

@@ -26,6 +26,7 @@ from loadtest.lab.gateway.route_change import TARGETS_FILE, RouteChange
 
 if TYPE_CHECKING:
     from loadtest.canary.state import Store
+    from loadtest.lab.compose.project import Container
     from loadtest.lab.interface import Endpoints, Lab
 
 FOLDER = Path("results/canary")
@@ -37,6 +38,8 @@ PROJECT = "loadproof"
 INSIDE = "LOADPROOF_ROUTES"
 """The variable that names the folder of the canary's state inside the Compose project."""
 
+_NOT_IN_EVERY_LAB = ("control", "prometheus")
+"""Services that `docker compose up` may be without."""
 _LAB = "lab.json"
 _SERVICES = {role: f"{role}:8000" for role in ROLES}
 _INSIDE = {role.value: f"http://{address}" for role, address in _SERVICES.items()} | {
@@ -192,14 +195,23 @@ def _compose_gateway(container: str) -> str:
 def _compose_urls(project: str) -> dict[str, str]:
     from loadtest.lab.compose.docker_cli import Docker
     from loadtest.lab.compose.project import Project
+
+    return published(project, Project(Docker(), project, ()).containers())
+
+
+def published(project: str, containers: Mapping[str, Container]) -> dict[str, str]:
+    """Where the services of a Compose project listen on this machine, by the fields of ``Endpoints``.
+
+    Raises:
+        LabError: a service is missing that no lab is without.
+    """
     from loadtest.lab.compose.start import PORTS
 
-    containers = Project(Docker(), project, ()).containers()
     try:
         return {
             name: f"http://127.0.0.1:{containers[port.service].ports[port.inside]}"
             for name, port in PORTS.items()
-            if name != "prometheus" or "prometheus" in containers
+            if port.service not in _NOT_IN_EVERY_LAB or port.service in containers
         }
     except KeyError as missing:
         raise LabError(f"the Compose project {project} lacks {missing}; run docker compose up -d") from None

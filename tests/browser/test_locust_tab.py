@@ -8,6 +8,8 @@ from tests.integration.locust_process import Page, locust, until
 
 pytestmark = pytest.mark.integration
 
+THEME = "return document.getElementById('loadproof').contentDocument.documentElement.dataset.theme"
+
 
 @pytest.fixture
 def page(browser):
@@ -57,6 +59,12 @@ def test_a_person_compares_two_versions(page, double, job):
         first = wait_for(page, lambda b: _number(b.find_element(By.CSS_SELECTOR, answers).text))
         wait_for(page, lambda b: _number(b.find_element(By.CSS_SELECTOR, answers).text) > first)
         wait_for(page, lambda b: len(b.find_elements(By.CSS_SELECTOR, "#latency polyline")) == 4)
+        # the tab follows Locust's button for its theme
+        page.switch_to.default_content()
+        assert page.execute_script(THEME) == "light"
+        page.find_elements(By.CSS_SELECTOR, "header button")[-1].click()
+        wait_for(page, lambda b: b.execute_script(THEME) == "dark")
+        page.switch_to.frame("loadproof")
         # the gates are looked at while the load lasts
         wait_for(page, lambda b: "…" in b.find_element(By.CSS_SELECTOR, "#gates .word").text)
         wait_for(page, lambda b: "over all analyses together" in b.find_element(By.ID, "claim").text)

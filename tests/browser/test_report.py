@@ -32,6 +32,12 @@ return [...document.querySelectorAll('figure svg:has(polyline)')].map(svg => {
 """
 """The first line of each chart with lines: its share of the width, its height, and whether it lies inside."""
 
+CUT = """
+return [...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)
+    .map(e => e.getAttribute('aria-label'));
+"""
+"""The tables that are wider than the page."""
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
@@ -42,7 +48,7 @@ def report(tmp_path_factory):
     return folder / "report.html"
 
 
-@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("width", [400, 800, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_report(browser, report, width, scheme):
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
@@ -57,6 +63,9 @@ def test_report(browser, report, width, scheme):
     assert all(0.5 < share <= 1 and height > 5 and inside for share, height, inside in charts)
     # tables scroll by themselves, the page never does sideways
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    if width >= 800:
+        # what is out of sight is the candidate's column, or where an interval lies
+        assert browser.execute_script(CUT) == []
     text, line = browser.execute_script(CONTRAST)
     assert text >= 4.5  # WCAG 2.2, 1.4.3
     assert line >= 3  # 1.4.11

@@ -12,11 +12,11 @@ from loadtest.canary.state import Note
 
 
 def sign(why: str, by: str | None = None, evidence: Mapping[str, Any] | None = None) -> Note:
-    """A note of now, by this person unless a controller is named."""
+    """A note of now, by this person unless a controller is named; ``why`` becomes one line."""
     now = datetime.now(UTC)
     # to the millisecond, as the file has it: what is read back is what was written
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    return Note(by or _person(), why, now, evidence or {})
+    return Note(by or _person(), " ".join(why.split()), now, evidence or {})
 
 
 def _person() -> str:

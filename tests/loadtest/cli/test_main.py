@@ -1,5 +1,6 @@
 """How the command ends when something goes wrong: never with 1, which is FAIL, and never with a traceback."""
 
+import errno
 import os
 import re
 import subprocess
@@ -12,9 +13,10 @@ from typer.testing import CliRunner
 
 from benchmarks.judging.run_of import write_run
 from loadtest.__main__ import report_bug
-from loadtest.cli.console import console
-from loadtest.cli.main import Verbs
-from loadtest.errors import ExitCode, Interrupted
+from loadtest.cli.console import console, shown
+from loadtest.cli.main import Verbs, app
+from loadtest.errors import ExitCode, Interrupted, UsageError
+from loadtest.workflows.stored_run import judge_run, open_run, write_reports
 
 LOADPROOF = [sys.executable, "-m", "loadtest"]
 
@@ -111,14 +113,14 @@ def test_a_reader_that_went_away_is_no_fail(run, arguments, code, says):
 
 
 def verbs(error):
-    app = typer.Typer(cls=Verbs)
+    raising = typer.Typer(cls=Verbs)
 
-    @app.command()
+    @raising.command()
     def one():
         raise error
 
-    app.command()(lambda: None)
-    return CliRunner().invoke(app, ["one"]).exception
+    raising.command()(lambda: None)
+    return CliRunner().invoke(raising, ["one"]).exception
 
 
 def test_ctrl_c_is_told_with_what_was_noted_on_its_way():
@@ -131,6 +133,42 @@ def test_ctrl_c_is_told_with_what_was_noted_on_its_way():
 
 def test_anything_else_passes():
     assert isinstance(verbs(ZeroDivisionError()), ZeroDivisionError)
+    assert isinstance(verbs(OSError(errno.EIO, "no disk", "x")), OSError)
+    assert isinstance(verbs(PermissionError(errno.EPERM, "no such call")), OSError)
+
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        # a name that no file system takes was a bug of Loadproof, exit code 6
+        (["--experiment", LONG], f"{LONG}.toml: File name too long; name another path"),
+        (["--stable", LONG], f"{LONG}/model.toml: File name too long; name another path"),
+        (["--results", f"{LONG}/x"], f"{LONG}/x: File name too long; name another path"),
+        # an empty value is no default
+        (["--duration", ""], "load.duration: '' is not a duration such as '250ms', '60s' or '2m'"),
+        (["--duration", "", "--until-decided"], "load.duration: '' is not a duration such as"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(tmp_path, arguments, says):
+    data = tmp_path / "rows.csv"
+    data.write_text("x,label\n1,a\n2,b\n")
+    experiment = tmp_path / "mine.toml"
+    experiment.write_text(
+        f'name = "mine"\ngates = ["p50 <= 1s"]\n[model]\nname = "mine"\nfolder = "{tmp_path}"\n'
+        f'[data]\npath = "{data}"\n[versions]\nstable = "v1"\ncandidate = "v1"\n'
+    )
+    said = CliRunner().invoke(app, ["compare", "--experiment", str(experiment), *arguments]).exception
+    assert isinstance(said, UsageError)
+    assert says in str(said)
+
+
+def test_a_path_that_may_not_be_looked_at_is_named():
+    said = verbs(PermissionError(errno.EACCES, "Permission denied", "/root/runs"))
+    assert isinstance(said, UsageError)
+    assert str(said) == "/root/runs: Permission denied; name another path"
 
 
 def test_the_exit_code_outlives_a_library_that_aborts_when_it_is_taken_down():
@@ -150,3 +188,19 @@ def test_names_in_brackets_are_printed_as_they_are(capsys):
     # rich takes [data] for a style, and leaves it out
     console.print("name it under [data] label")
     assert capsys.readouterr().out == "name it under [data] label\n"
+
+
+def test_a_run_folder_is_shown_as_the_readme_shows_it():
+    assert shown(Path.cwd() / "results" / "20261127T140309Z-compare") == "results/20261127T140309Z-compare"
+    assert shown(Path("/elsewhere/run")) == "/elsewhere/run"
+
+
+@pytest.mark.parametrize("page", ["", "nowhere/history.html"])
+def test_a_page_that_cannot_be_written_needs_another_place(run, tmp_path, page):
+    """The remedy was to judge a run again."""
+    write_reports(run, stored := open_run(run), judge_run(stored))
+    said = CliRunner().invoke(app, ["report", str(run.parent), "--output", str(tmp_path / page)]).exception
+    assert isinstance(said, UsageError)
+    assert re.search(
+        r": (Is a directory|No such file or directory); name another page with --output$", str(said)
+    )

@@ -213,3 +213,11 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
     for path in (tmp_path, tmp_path / "nothing", tmp_path / "latest"):
         with pytest.raises(UsageError, match=f"{path}: no run folder"):
             find_run(path)
+
+
+def test_of_several_runs_a_whole_one_is_named(tmp_path):
+    for name, file in ((".a.partial", "samples.stream"), ("b", "samples.parquet")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).touch()
+    with pytest.raises(UsageError, match=r"holds several runs; name one of them, such as .*/b$"):
+        find_run(tmp_path)

@@ -90,6 +90,16 @@ def test_durations(text, expected):
         ('[load]\ntraffic = "duel"', ExperimentError, ["load.traffic", "duet"]),
         ('[limits]\nmemory = "lots"', ExperimentError, ["limits.memory", "512m"]),
         ("[load]\nduration = true", ExperimentError, ["load.duration"]),
+        # arrivals are drawn before the load, and a lab was started for them
+        (
+            "[load]\nrate = 1e308",
+            ExperimentError,
+            ["load: inf rows", "more than 1,000,000,000; lower the rate or the duration"],
+        ),
+        ('[load]\nduration = "9999999h"', ExperimentError, ["load: 1.8e+12 rows", "lower"]),
+        ("[load]\nrates = [20, 1e300]", ExperimentError, ["load: ", "lower"]),
+        # so many processes leave none for the machine
+        ("[load]\nworkers = 100000", ExperimentError, ["load.workers", "less than or equal to 256"]),
         ("[load]\nrate = inf", ExperimentError, ["load.rate: Input should be a finite number"]),
         ("[load]\nduration = nan", ExperimentError, ["load.duration: Input should be a finite number"]),
         (

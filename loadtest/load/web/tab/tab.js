@@ -21,12 +21,17 @@
       return;
     }
     const panel = table.parentElement;
-    if (frame.nextSibling === panel) return;
+    const paper = getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number);
+    const theme = paper[0] + paper[1] + paper[2] < 384 ? "dark" : "light";
+    if (frame.nextSibling === panel) {
+      // Locust's button changes its theme while the tab is open
+      const shown = frame.contentDocument && frame.contentDocument.documentElement;
+      if (shown && shown.dataset.theme && shown.dataset.theme !== theme) shown.dataset.theme = theme;
+      return;
+    }
     // the same figures: for those who have no scripts, or read the JSON behind it
     hidden = panel;
     hidden.style.display = "none";
-    const paper = getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number);
-    const theme = paper[0] + paper[1] + paper[2] < 384 ? "dark" : "light";
     frame.src = `./loadproof/?theme=${theme}`;
     panel.before(frame);
   }
