@@ -26,6 +26,9 @@ def report(
     if not runs:
         raise UsageError(f"{results}: holds no runs; `make loadtest` makes one")
     page = output or results / "history.html"
+    if page.is_dir() or not page.parent.is_dir():
+        what = "is a folder" if page.is_dir() else "its folder is not there"
+        raise UsageError(f"{page}: {what}; name another page with --output")
     again = "run `loadproof report` again, or name another page with --output"
     write_file(page.parent, page.name, history_to_html(runs, results, page), again)
     console.print(f"{len(runs)} run{'' if len(runs) == 1 else 's'} on one page: {page}", soft_wrap=True)

@@ -201,6 +201,4 @@ def test_a_page_that_cannot_be_written_needs_another_place(run, tmp_path, page):
     write_reports(run, stored := open_run(run), judge_run(stored))
     said = CliRunner().invoke(app, ["report", str(run.parent), "--output", str(tmp_path / page)]).exception
     assert isinstance(said, UsageError)
-    assert re.search(
-        r": (Is a directory|No such file or directory); name another page with --output$", str(said)
-    )
+    assert re.search(r": (is a folder|its folder is not there); name another page with --output$", str(said))
