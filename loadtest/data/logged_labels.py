@@ -73,8 +73,8 @@ def with_labels(log: RequestLog, path: Path) -> RequestLog:
     if without:
         raise DatasetError(
             f"{path}: leaves {len(without):,} of the {len(entries):,} requests of {log.path} without labels, "
-            f"such as {without[0].event!r} (line {without[0].line:,}); take them out of the log, or leave out "
-            "[load] replay_labels and gate agreement"
+            f"such as {without[0].event!r} (line {without[0].line:,}); take them out of the log, or leave "
+            "[load] replay_labels out and gate agreement"
         )
     return replace(log, entries=tuple(entries))
 
