@@ -34,7 +34,7 @@ def with_labels(log: RequestLog, path: Path) -> RequestLog:
 
     Raises:
         DatasetError: a line cannot be read, has not a label for each row of its request, or labels a request
-            for a second time; or the file is of another log.
+            for a second time; or the file is of another log, or of a part of this one.
     """
     if log.entries[0].rows is None:
         raise DatasetError(
@@ -68,6 +68,13 @@ def with_labels(log: RequestLog, path: Path) -> RequestLog:
         raise DatasetError(
             f"{path}: labels none of the requests of {log.path}: it has ids such as {next(iter(truths))!r}, "
             f"the log such as {known!r}"
+        )
+    without = [entry for entry in entries if entry.labels is None or None in entry.labels]
+    if without:
+        raise DatasetError(
+            f"{path}: leaves {len(without):,} of the {len(entries):,} requests of {log.path} without labels, "
+            f"such as {without[0].event!r} (line {without[0].line:,}); take them out of the log, or leave "
+            "[load] replay_labels out and gate agreement"
         )
     return replace(log, entries=tuple(entries))
 

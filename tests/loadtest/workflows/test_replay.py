@@ -147,13 +147,6 @@ def test_labels_that_came_later_are_found_by_the_ids(tmp_path):
     assert again.load.replay_labels == tmp_path / "truth.jsonl"
 
 
-def test_labels_of_some_events_are_none_and_it_is_said(tmp_path):
-    truth = [{"id": "e1", "labels": [1, 0]}]
-    _, dataset, notes = labelled_later(tmp_path, truth, logged(60), own=True)
-    assert not dataset.labelled
-    assert "only 6 of 60 requests have labels, so none is used" in notes
-
-
 def test_numbers_that_came_later_are_a_regressions(tmp_path):
     truth = [sagemakers(f"e{i}", f"{i}.5\n7") for i in range(10)]
     path = tmp_path / "truth.jsonl"
@@ -178,6 +171,11 @@ def test_numbers_that_came_later_are_a_regressions(tmp_path):
             "line 2: labels 'e1' otherwise than line 1",
         ),
         ([{"id": "z", "labels": [1, 0]}], logged(60), "it has ids such as 'z', the log such as 'e0'"),
+        (
+            [{"id": "e0", "labels": [1, 0]}, {"id": "e1", "labels": [1, None]}],
+            logged(12),
+            r"leaves 10 of the 12 requests of .* such as 'e1' \(line 2\); .* gate agreement",
+        ),
         ([{"id": "e1", "label": 1}], bodies([1, 2]), "names requests by their ids, and those of .* none"),
         ([{"id": "e1", "label": 1}], SECONDS, "does not say what that was; leave out .* replay_labels"),
     ],
