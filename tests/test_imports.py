@@ -67,7 +67,11 @@ ARROWS = {
     "load.live": {"colours", *BELOW},
     "load.cluster": {"load.settings", "load.baseline", "load.sending", "load.protocols", "load.live", *BELOW},
     "load.web": {"load.settings", "load.cluster", "load.live", "colours", "fetch", *BELOW},
-    "load.headless": {"load.settings", "load.cluster", "load.protocols", "load.sending", *BELOW},
+    "load.headless": {
+        *("load.settings", "load.child_process", "load.cluster", "load.protocols", "load.sending"),
+        *BELOW,
+    },
+    "load.child_process": set(),
     "load.locustfile": {"load.web", "load.cluster", "load.sending"},
     "load.__main__": {"load.headless", "load.cluster", "errors"},
     # the lab: what every backend needs, the backends, and what chooses among them

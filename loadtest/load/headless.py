@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, Self, TextIO
 
@@ -19,6 +20,7 @@ from loadtest.data.run_folder import EXPERIMENT
 from loadtest.data.sample_lines import sample_line
 from loadtest.errors import ExitCode, LabError, StartError
 from loadtest.experiment.experiment import Experiment
+from loadtest.load.child_process import lives
 from loadtest.load.cluster.joining import Joining, worker_command
 from loadtest.load.cluster.run_hooks import FinishedRun, RunHooks
 from loadtest.load.cluster.run_inputs import RunInputs
@@ -173,8 +175,9 @@ class _Workers:
                 return
             gevent.sleep(_POLL)
         for child in self._alive:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            with suppress(ProcessLookupError, ChildProcessError):  # it has ended by now
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
 
     def connect(self, runner: Any, interrupted: Event) -> None:
         """Tell them the master's port and wait until all are connected (or ``interrupted``).
@@ -193,7 +196,7 @@ class _Workers:
         raise StartError(f"only {runner.worker_count} of {self._count} workers connected in {_CONNECT:g} s")
 
     def _still_alive(self) -> int:
-        self._alive = [child for child in self._alive if os.waitpid(child, os.WNOHANG) == (0, 0)]
+        self._alive = list(filter(lives, self._alive))
         return len(self._alive)
 
 

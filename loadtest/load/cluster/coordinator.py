@@ -235,7 +235,7 @@ class Coordinator:
     def _watch(self, run: RunInProgress) -> None:
         ticks = 0
         while not (run.over.is_set() or run.sent.wait(TICK)):
-            run.reports.tick()
+            run.reports.tick(began=run.began_at is not None)
             self._check(run)
             ticks += 1
             if ticks % 2 == 0:

@@ -127,13 +127,17 @@ class WorkerReports:
         share.state, share.last, share.silent = report.state, report, 0
         return samples
 
-    def tick(self) -> None:
+    def tick(self, *, began: bool = True) -> None:
         """Half a second passed: give up workers that have been silent for too long.
 
         Ticks are counted, not seconds: a master that was held up itself must not blame its workers.
+
+        Args:
+            began: the workers were told to begin; until then those that are ready wait for the others, and
+                have nothing to say.
         """
         for share in self.shares:
-            if share.over:
+            if share.over or (share.state == "ready" and not began):
                 continue
             share.silent += 1
             limit = _SILENT_TICKS_PREPARING if share.state == "preparing" else SILENT_TICKS

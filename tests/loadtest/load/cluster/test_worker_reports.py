@@ -151,3 +151,19 @@ def test_a_worker_that_is_given_up_holds_back_nothing():
     assert reports.settled == 2.5
     reports.accept(report(0, 1, "finished", elapsed=4.0))
     assert reports.settled == float("inf")
+
+
+def test_a_worker_that_is_ready_waits_for_the_others_without_a_word():
+    reports = WorkerReports("run", ["a", "b"])
+    reports.accept(report(0, 0, "ready"))
+    reports.accept(report(1, 0, "preparing"))
+    for _ in range(3 * SILENT_TICKS):
+        reports.tick(began=False)
+    assert [share.missing for share in reports.shares] == [None, None]
+    # told to begin, it has as long as any other that sends
+    reports.accept(report(1, 1, "ready"))
+    for _ in range(SILENT_TICKS):
+        reports.tick()
+    assert reports.shares[0].missing is None
+    reports.tick()
+    assert reports.shares[0].missing == "no report for 5.5 s"
