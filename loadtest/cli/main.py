@@ -51,7 +51,7 @@ class Verbs(TyperGroup):
         except KeyboardInterrupt as stop:
             # the notes say where samples were kept
             words = ["interrupted; what was started is stopped", *getattr(stop, "__notes__", ())]
-            raise Interrupted(" ".join(words)) from None
+            raise Interrupted("; ".join(words)) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush
             raise Interrupted("the output is no longer read; what was started is stopped") from None

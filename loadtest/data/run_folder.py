@@ -126,7 +126,7 @@ class RunFolder:
         if error is None or not self.path.exists():
             return
         # a run of several restarts has them deeper, until each is joined to the others
-        measured = any(holds_samples(folder) for folder in (self.path, *self.path.rglob("*/")))
+        measured = any(_holds_answers(folder) for folder in (self.path, *self.path.rglob("*/")))
         if measured:
             error.add_note(f"what was measured is kept in {self.path}")
         else:
@@ -252,6 +252,19 @@ def holds_samples(folder: Path) -> bool:
     return (folder / SAMPLES).is_file() or (
         (folder / STREAM).is_file() and (folder / STREAM).stat().st_size > 0
     )
+
+
+def _holds_answers(folder: Path) -> bool:
+    """``holds_samples``, unless what the generator left at its end is without a single one."""
+    if (folder / STREAM).is_file() or not holds_samples(folder):
+        return holds_samples(folder)
+    # only where a run broke: the other commands do not wait for the library
+    import pyarrow.parquet as pq
+
+    try:
+        return bool(pq.read_metadata(folder / SAMPLES).num_rows)
+    except (OSError, ValueError):  # torn, which is for whoever reads it to say
+        return True
 
 
 def find_run(run: Path) -> Path:

@@ -125,10 +125,10 @@ def verbs(error):
 
 def test_ctrl_c_is_told_with_what_was_noted_on_its_way():
     interrupt = KeyboardInterrupt()
-    interrupt.add_note("(120 samples are kept in here)")
+    interrupt.add_note("what was measured is kept in here")
     said = verbs(interrupt)
     assert isinstance(said, Interrupted)
-    assert str(said) == "interrupted; what was started is stopped (120 samples are kept in here)"
+    assert str(said) == "interrupted; what was started is stopped; what was measured is kept in here"
 
 
 def test_anything_else_passes():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.data.run_folder import RunFolder, find_run, remove_abandoned, require_writable, write_file
+from loadtest.data.samples import SampleSet
 from loadtest.errors import LabError, LoadproofError, UsageError
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -159,6 +160,17 @@ def test_a_run_that_breaks_after_it_measured_keeps_the_samples_and_says_where(tm
         raise ValueError("broke")
     assert caught.value.__notes__ == [f"what was measured is kept in {folder.path}"]
     assert (folder.path / "samples.parquet").read_text() == "measured"
+
+
+def test_a_run_that_was_ended_before_its_first_answer_leaves_nothing(tmp_path):
+    """What the generator left was an empty file, and the message called it measured."""
+    folder = RunFolder(tmp_path, "compare", NOW)
+    SampleSet.empty().write(folder.path / "samples.parquet")
+    folder.write("load.json", {})
+    with pytest.raises(KeyboardInterrupt) as caught, folder:
+        raise KeyboardInterrupt
+    assert not hasattr(caught.value, "__notes__")
+    assert names(tmp_path) == set()
 
 
 def test_a_results_folder_that_cannot_be_made_is_a_usage_error(tmp_path):
