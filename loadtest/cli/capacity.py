@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,6 +51,9 @@ def capacity(
 ) -> None:
     """Find the highest rate at which each version meets its objective."""
     limits = _limits(cpus)
+    for option, number in (("--price", price), ("--at-rate", at_rate)):
+        if number is not None and not math.isfinite(number):
+            raise UsageError(f"{option} {number}: give a finite number")
     overrides: dict[str, Any] = {
         "versions": {"stable": stable, "candidate": candidate},
         "load": {"seed": seed},

@@ -165,6 +165,13 @@ def test_a_value_that_cannot_be_is_refused(tmp_path, arguments, says):
     assert says in str(said)
 
 
+@pytest.mark.parametrize("option", ["--price", "--at-rate"])
+def test_a_number_without_end_starts_no_search(option):
+    said = CliRunner().invoke(app, ["capacity", option, "inf"]).exception
+    assert isinstance(said, UsageError)
+    assert str(said) == f"{option} inf: give a finite number"
+
+
 def test_a_path_that_may_not_be_looked_at_is_named():
     said = verbs(PermissionError(errno.EACCES, "Permission denied", "/root/runs"))
     assert isinstance(said, UsageError)
