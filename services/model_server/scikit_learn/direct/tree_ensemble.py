@@ -1,4 +1,4 @@
-"""Decision trees as one ensemble of ONNX Runtime, in double precision throughout."""
+"""Decision trees as one ensemble of ONNX Runtime, in the precision of the library that made them."""
 
 from __future__ import annotations
 
@@ -41,8 +41,12 @@ class Nodes(NamedTuple):
     target: int
 
 
-def session(trees: list[Nodes], features: int, targets: int) -> Callable[[Matrix], Matrix]:
+def session(
+    trees: list[Nodes], features: int, targets: int, precision: type[np.floating[Any]] = np.float64
+) -> Callable[[NDArray[Any]], NDArray[Any]]:
     """One function for all trees: rows of shape (rows, features) to sums of shape (rows, targets).
+
+    Rows, thresholds, leaves and sums are of ``precision``; the leaves are added in the order of the trees.
 
     Raises:
         NotDirect: there are too many nodes.
@@ -53,7 +57,8 @@ def session(trees: list[Nodes], features: int, targets: int) -> Callable[[Matrix
 
     if sum(len(one.leaf) for one in trees) > MAX_NODES:
         raise NotDirect(f"its nodes are more than the {MAX_NODES:,} that are turned")
-    whole = _joined(trees)
+    whole = _joined(trees, precision)
+    kind = TensorProto.DOUBLE if precision is np.float64 else TensorProto.FLOAT
     tensors = {
         name: numpy_helper.from_array(whole.pop(name), name)
         for name in ("nodes_splits", "nodes_modes", "leaf_weights")
@@ -66,8 +71,8 @@ def session(trees: list[Nodes], features: int, targets: int) -> Callable[[Matrix
     graph = helper.make_graph(
         [node],
         "trees",
-        [tensor("rows", TensorProto.DOUBLE, [None, features])],
-        [tensor("sums", TensorProto.DOUBLE, [None, targets])],
+        [tensor("rows", kind, [None, features])],
+        [tensor("sums", kind, [None, targets])],
     )
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", 5)]
     options = onnxruntime.SessionOptions()
@@ -80,14 +85,14 @@ def session(trees: list[Nodes], features: int, targets: int) -> Callable[[Matrix
     )
     run, outputs = made.run, ["sums"]
 
-    def sums(rows: Matrix) -> Matrix:
-        result: Matrix = run(outputs, {"rows": rows})[0]
+    def sums(rows: NDArray[Any]) -> NDArray[Any]:
+        result: NDArray[Any] = run(outputs, {"rows": rows})[0]
         return result
 
     return sums
 
 
-def _joined(trees: list[Nodes]) -> dict[str, NDArray[Any]]:
+def _joined(trees: list[Nodes], precision: type[np.floating[Any]]) -> dict[str, NDArray[Any]]:
     """The attributes of ``TreeEnsemble``: inner nodes of all trees in one list, leaves in another."""
     parts: dict[str, list[NDArray[Any]]] = {}
     inners = leaves = 0
@@ -104,7 +109,7 @@ def _joined(trees: list[Nodes]) -> dict[str, NDArray[Any]]:
         attributes = {
             "tree_roots": np.array([inners]),
             "nodes_featureids": one.feature[inner],
-            "nodes_splits": one.threshold[inner].astype(np.float64),
+            "nodes_splits": one.threshold[inner].astype(precision),
             # 0: at or below goes to the true branch
             "nodes_modes": np.zeros(len(left), np.uint8),
             "nodes_truenodeids": place[left],
@@ -113,7 +118,7 @@ def _joined(trees: list[Nodes]) -> dict[str, NDArray[Any]]:
             "nodes_falseleafs": one.leaf[right].astype(np.int64),
             "nodes_missing_value_tracks_true": one.missing_left[inner].astype(np.int64),
             "leaf_targetids": np.full(one.leaf.sum(), one.target),
-            "leaf_weights": one.value[one.leaf].astype(np.float64),
+            "leaf_weights": one.value[one.leaf].astype(precision),
         }
         for name, values in attributes.items():
             parts.setdefault(name, []).append(values)
