@@ -1,8 +1,8 @@
 """Base images by digest: a Dockerfile names its base by tag, and the build takes the image that was pinned.
 
 ``make pin-bases`` asks the registries for the digests of the tags and writes them to ``bases.txt``, a line
-``name:tag@sha256:...`` each, to be committed. Where that file is, builds replace the tag by the digest;
-without it, or for a base that is not in it, the tag is taken.
+``name:tag@sha256:...`` each, to be committed. Where that file is, ``make images`` and ``make push`` replace
+each tag by its digest, and refuse a base that is not in it; without it the tag is taken.
 """
 
 from __future__ import annotations

@@ -86,3 +86,12 @@ def test_rows_that_a_rounding_could_decide_are_for_the_booster():
     own = turned(model.get_booster(), (0, 0))
     assert own is not None
     assert own(np.full((1, 5), 1e300)) is None
+
+
+def test_a_large_booster_is_not_read_in_the_little_memory_of_a_start():
+    class Large:
+        def save_raw(self, form):
+            assert form == "ubj", "its JSON is many times as large"
+            return bytes(5 * 2**20)
+
+    assert turned(Large(), (0, 0)) is None
