@@ -4,7 +4,8 @@ Every such metric is a function of sums over rows, so rows are resampled as sums
 groups of rows stand for all of them, and a thousand replicates of a million rows are one small matrix
 product. Intervals are BCa (Efron 1987, Better bootstrap confidence intervals, JASA 82), with the
 acceleration from a jackknife over the same groups. Where an analysis is one of many and needs far tails, the
-jackknife itself takes the place of the replicates.
+jackknife itself takes the place of the replicates; and so it does for means of errors and their roots, whose
+few large values replicates vary too little.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import numpy as np
 import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
 
-from loadtest.stats.estimate import Estimate, StudentEstimate
+from loadtest.stats import means
+from loadtest.stats.estimate import Estimate, StudentEstimate, independent_difference
 
 Floats = NDArray[np.float64]
 Metric = Callable[[Floats], Floats]
@@ -71,28 +73,39 @@ class JackknifeEstimate(Unseen):
     """A point estimate with its standard error from a delete-one-group jackknife, and Student's t.
 
     Args:
-        error: the standard error.
+        error: the standard error; of a ratio, its logarithm's.
         freedom: degrees of freedom.
+        ratio: the value is a ratio of two positive numbers less 1, whose logarithm follows Student's t.
     """
 
     error: float
     freedom: float
+    ratio: bool = field(default=False, kw_only=True)
 
     @property
     def _student(self) -> StudentEstimate:
-        return StudentEstimate(self.value, self.error, self.freedom)
+        return StudentEstimate(self._scale(self.value), self.error, self.freedom)
+
+    def _scale(self, value: float) -> float:
+        if not self.ratio:
+            return value
+        return math.log1p(value) if value > -1 else -math.inf
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Student's ends."""
-        return self.widen(*self._student.interval(alpha), alpha)
+        low, high = self._student.interval(alpha)
+        if self.ratio:
+            with np.errstate(over="ignore"):
+                low, high = float(np.expm1(low)), float(np.expm1(high))
+        return self.widen(low, high, alpha)
 
     def p_below(self, margin: float) -> float:
         """The level at which the interval's upper end is ``margin``."""
-        return max(self._student.p_below(margin), self.bridges(margin - self.value))
+        return max(self._student.p_below(self._scale(margin)), self.bridges(margin - self.value))
 
     def p_above(self, margin: float) -> float:
         """The level at which the interval's lower end is ``margin``."""
-        return max(self._student.p_above(margin), self.bridges(self.value - margin))
+        return max(self._student.p_above(self._scale(margin)), self.bridges(self.value - margin))
 
 
 @dataclass(frozen=True)
@@ -160,6 +173,7 @@ def difference(
     rows: float,
     reach: float,
     resample: bool = True,
+    mean_error: bool = False,
 ) -> Estimate:
     """The estimate of metric(candidate) - metric(stable), or of metric(candidate) / metric(stable) - 1.
 
@@ -172,6 +186,7 @@ def difference(
         rows: rows behind the sums.
         reach: see ``Unseen``.
         resample: bootstrap; False: the jackknife alone, for many analyses.
+        mean_error: ``metric`` is a mean of errors, or its root, of which few rows may decide: Student's t.
     """
 
     def contrast(s: Floats, c: Floats) -> Floats:
@@ -185,8 +200,8 @@ def difference(
         if paired
         else [contrast(s_sum - stable, c_sum), contrast(s_sum, c_sum - candidate)]
     )
-    if not resample:
-        return _jackknifed(value, without, rows, reach)
+    if mean_error or not resample:
+        return _jackknifed(value, without, rows, reach, ratio=mean_error and relative and value > -1)
     s_times = _times(len(stable), seed=0)
     c_times = s_times if paired else _times(len(candidate), seed=1)
     replicates = contrast(s_times @ stable, c_times @ candidate)
@@ -219,14 +234,25 @@ def _times(count: int, seed: int) -> Floats:
     return times.reshape(REPLICATES, count).astype(np.float64)
 
 
-def _jackknifed(value: float, without: list[Floats], rows: float, reach: float) -> JackknifeEstimate:
-    """From the metric without each group, an array a version (or one for both, of pairs)."""
-    finite = [w[np.isfinite(w)] for w in without]
-    fewest = min(len(w) for w in finite)
-    if fewest < 2:
-        return JackknifeEstimate(value, rows, reach, math.inf, 1)
-    variance = sum((len(w) - 1) * float(np.var(w)) for w in finite)
-    return JackknifeEstimate(value, rows, reach, math.sqrt(variance), fewest - 1)
+def _jackknifed(
+    value: float, without: list[Floats], rows: float, reach: float, *, ratio: bool = False
+) -> JackknifeEstimate:
+    """From the metric without each group, an array per version (or one for both, of pairs).
+
+    The degrees of freedom are those of ``means``: a few groups with large values count as few.
+    """
+    parts = []
+    for each in without:
+        with np.errstate(divide="ignore"):
+            scaled = np.log1p(each) if ratio else each
+        finite = scaled[np.isfinite(scaled)]
+        most = len(finite) - 1
+        if most < 1:
+            return JackknifeEstimate(value, rows, reach, math.inf, 1, ratio=ratio)
+        pseudo = most * (finite - finite.mean())
+        parts.append(StudentEstimate(0.0, means.standard_error(pseudo), means.freedom(pseudo, most)))
+    both = parts[0] if len(parts) == 1 else independent_difference(*parts)
+    return JackknifeEstimate(value, rows, reach, both.error, both.freedom, ratio=ratio)
 
 
 def _estimate(
