@@ -1,9 +1,9 @@
 """``python -m benchmarks.load.soak --minutes 10``: does the load generator stay as it is for so long?
 
 Three workers send 500 arrivals a second (``--rate``) to both versions of a server that is never the
-bottleneck. Memory and open files of every process are read every five seconds; how late requests were sent
-comes from the samples of the first and of the last minute. Exit 1 when memory or open files grew by more than
-they may.
+bottleneck. Memory, connections and open files of every process are read every five seconds; how late
+requests were sent comes from the samples of the first and of the last minute. Exit 1 when any of these grew
+by more than it may.
 """
 
 from __future__ import annotations
@@ -30,19 +30,21 @@ from loadtest.errors import ExitCode
 RATE, WORKERS = 500.0, 3
 SETTLED = 60.0
 """Seconds after which a process has made what it needs once."""
-MOST_GROWTH, MOST_FILES = 20.0, 2
-"""MB by which a process may have grown from the first minute to the end, and files that it may hold more."""
+MOST_GROWTH, MOST_FILES, MOST_CONNECTIONS = 20.0, 2, 20
+"""MB by which a process may have grown from the first minute to the end, and files and connections that it
+may hold more. Connections stay open, so they are as many as were ever needed at the same time."""
 _EVERY = 5.0
 LEAST_MINUTES = 0.5
 """Of a load that lasts until a process has settled and is seen."""
 
 
 class Seen(NamedTuple):
-    """One process at one moment: resident memory in MB, and open files."""
+    """One process at one moment: resident memory in MB, open files, and connections."""
 
     name: str
     memory: float
     files: int
+    connections: int
 
 
 def see(master: psutil.Process) -> list[Seen]:
@@ -51,7 +53,9 @@ def see(master: psutil.Process) -> list[Seen]:
     for number, process in enumerate([master, *sorted(master.children(), key=lambda one: one.pid)]):
         with contextlib.suppress(psutil.Error):
             name = f"worker {number}" if number else "master"
-            found.append(Seen(name, process.memory_info().rss / 1e6, process.num_fds()))
+            connections = len(process.net_connections("inet"))
+            files = process.num_fds() - connections
+            found.append(Seen(name, process.memory_info().rss / 1e6, files, connections))
     return found
 
 
@@ -119,14 +123,20 @@ def main(arguments: list[str]) -> int:
     grew = False
     for name, (begin, end) in grown(seen).items():
         memory, files = end.memory - begin.memory, end.files - begin.files
-        grew |= memory > MOST_GROWTH or files > MOST_FILES
-        print(f"  {name:9} {begin.memory:6.1f} to {end.memory:6.1f} MB, "
-              f"{begin.files} to {end.files} open files")  # fmt: skip
+        connections = end.connections - begin.connections
+        grew |= memory > MOST_GROWTH or files > MOST_FILES or connections > MOST_CONNECTIONS
+        print(
+            f"  {name:9} {begin.memory:6.1f} to {end.memory:6.1f} MB, "
+            f"{begin.files} to {end.files} open files, {begin.connections} to {end.connections} connections"
+        )
     print(
         f"  sent late, p99: {first:.1f} ms in the first minute, {last:.1f} ms in the last; "
         f"{facts['reason'] or 'valid'}"
     )
-    print(f"  within {MOST_GROWTH:g} MB and {MOST_FILES} files of each process: {'NO' if grew else 'yes'}")
+    print(
+        f"  within {MOST_GROWTH:g} MB, {MOST_FILES} files and {MOST_CONNECTIONS} connections of each process:"
+        f" {'NO' if grew else 'yes'}"
+    )
     return int(grew)
 
 

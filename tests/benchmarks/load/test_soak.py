@@ -6,18 +6,18 @@ from tests.loadtest.made_samples import Sample, sample_set
 
 def test_a_process_is_seen_from_the_first_moment_to_its_last():
     seen = [
-        [Seen("master", 100, 9), Seen("worker 1", 50, 7), Seen("worker 2", 40, 7)],
+        [Seen("master", 100, 9, 1), Seen("worker 1", 50, 7, 4), Seen("worker 2", 40, 7, 0)],
         # one that ended, and one that came later
-        [Seen("master", 90, 8), Seen("worker 1", 60, 9), Seen("worker 3", 1, 1)],
-        [Seen("master", 110, 11), Seen("worker 1", 55, 8)],
+        [Seen("master", 90, 8, 1), Seen("worker 1", 60, 9, 4), Seen("worker 3", 1, 1, 0)],
+        [Seen("master", 110, 11, 1), Seen("worker 1", 55, 8, 7)],
     ]
     assert {
-        name: (end.memory - begin.memory, end.files - begin.files)
+        name: (end.memory - begin.memory, end.files - begin.files, end.connections - begin.connections)
         for name, (begin, end) in grown(seen).items()
     } == {
-        "master": (10, 2),
-        "worker 1": (5, 1),
-        "worker 2": (0, 0),
+        "master": (10, 2, 0),
+        "worker 1": (5, 1, 3),
+        "worker 2": (0, 0, 0),
     }
 
 
