@@ -20,6 +20,8 @@ from loadtest.judge.worse_slices import search_slices
 from loadtest.report.html import to_html
 from loadtest.report.machine_formats import to_json, to_junit, to_markdown
 
+_DAMAGED = "the run folder is damaged: take the file from a copy of the run"
+
 
 def open_run(run: str | Path) -> Run:
     """Read a run folder, such as ``results/latest``.
@@ -123,9 +125,10 @@ def write_reports(folder: Path, run: Run, verdict: Verdict) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not readable ({error}); the run folder is damaged") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: not readable ({why}); {_DAMAGED}") from error
     if not isinstance(content, dict):
-        raise UsageError(f"{path}: not a JSON object; the run folder is damaged")
+        raise UsageError(f"{path}: not a JSON object; {_DAMAGED}")
     return content
