@@ -39,8 +39,10 @@ def read_history(results: Path, now: datetime) -> list[StoredRun]:
         now: tells a run that was cut off from one that is under way.
 
     Raises:
-        UsageError: there is no such folder, or it cannot be listed.
+        UsageError: there is no such folder, it cannot be listed, or it is a run itself.
     """
+    if (results / EXPERIMENT).is_file() and holds_samples(results):
+        raise UsageError(f"{results}: is a run itself; name the folder that holds it")
     try:
         folders = sorted(path for path in results.iterdir() if not path.is_symlink() and path.is_dir())
     except OSError as error:

@@ -156,6 +156,8 @@ def test_a_folder_that_is_not_whole_goes_when_no_run_can_last_so_long(tmp_path, 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(UsageError, match="nothing: No such file"):
         read_history(tmp_path / "nothing", NOW)
+    with pytest.raises(UsageError, match="before: is a run itself; name the folder that holds it"):
+        read_history(run(tmp_path, "before", WHOLE), NOW)
 
 
 @pytest.fixture
