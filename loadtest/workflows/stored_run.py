@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from loadtest import __version__
 from loadtest.data.cut_off_run import is_cut_off, read_cut_off_run
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, VERDICT, find_run, write_file
@@ -31,7 +32,15 @@ def open_run(run: str | Path) -> Run:
         DatasetError: the samples do not belong to the evaluation set.
     """
     folder = find_run(Path(run))
-    experiment = Experiment.load_file(str(folder / EXPERIMENT))
+    try:
+        experiment = Experiment.load_file(str(folder / EXPERIMENT))
+    except UsageError as error:
+        made_by = read_environment(folder).get("loadproof", __version__)
+        if made_by == __version__:
+            raise
+        raise UsageError(
+            f"{error}; the run is of Loadproof {made_by}, and this is {__version__}: judge it with that one"
+        ) from None
     return gather_run(folder, experiment, Dataset.read(experiment.data))
 
 
