@@ -70,7 +70,7 @@ def let_reports_decide(environment: Environment) -> None:
     """During a run, only the reports of a worker say whether it is there.
 
     Locust stops a test, as a person would, when no worker has sent a heartbeat for three seconds. On a busy
-    machine a worker that prepares takes longer.
+    machine a worker that prepares takes longer (locustio/locust, issues 1158, 1707 and 3043).
     """
     usual, runner = runners.HEARTBEAT_LIVENESS, environment.runner
 
