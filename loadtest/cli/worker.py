@@ -73,7 +73,8 @@ def await_master(host: str, port: int, seconds: float, within: float = _WITHIN) 
             if time.monotonic() + _AGAIN > end:
                 raise LabError(
                     f"{host}:{port}: no master can be reached there ({error.strerror or error}); is it "
-                    "running, at this port, and the port open to this machine? --wait 5m lets a worker start first"
+                    "running, at this port, and is the port open to this machine? With --wait 5m a worker "
+                    "may start first"
                 ) from None
         time.sleep(_AGAIN)
 
@@ -82,7 +83,7 @@ def _greet(host: str, port: int, within: float) -> None:
     """See that a master's socket answers; it does so at once, however busy the master is.
 
     Raises:
-        OSError: nothing listens there, or it says nothing or hangs up, as a tunnel without its other end does.
+        OSError: nothing listens there, says nothing, or hangs up, as a tunnel without its other end does.
         LabError: it says something else.
     """
     said = b""

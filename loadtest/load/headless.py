@@ -38,8 +38,8 @@ _PORT = 2
 _POLL = 0.25
 _LOOPBACK = "127.0.0.1"
 _LOST = (
-    "a worker process ended before the load began, and nothing was measured; if nobody killed it, the machine "
-    "is out of memory: free some, or take fewer workers"
+    "a worker process ended before the load began, and nothing was measured; if nobody killed it, the "
+    "machine is out of memory: free some, or take fewer workers"
 )
 
 

@@ -118,8 +118,8 @@ class Docker:
         there = int(self.run("info", "--format", "{{.NCPU}}", timeout=10))
         if not SMALLEST_LIMIT <= cpus <= there:
             raise UsageError(
-                f"limits.cpus: {cpus:g}: the Docker Engine has {there} CPUs and takes from {SMALLEST_LIMIT:g} "
-                f"to {there}; give such a limit, or 0 for none"
+                f"limits.cpus: {cpus:g}: the Docker Engine has {there} CPUs and takes from "
+                f"{SMALLEST_LIMIT:g} to {there}; give such a limit, or 0 for none"
             )
 
 

@@ -53,7 +53,7 @@ def load_ended(how: str, tail: Sequence[str], *, elsewhere: bool = False) -> Loa
         return ServiceDied(f"the load generator {how}; {why}", tail)
     why = f" ({last.removeprefix(SAID)})" if last else ""
     return ServiceDied(
-        f"the load generator {how}{why}; unless the machine lacks memory or disk, that is a bug of Loadproof: "
-        "report it with the lines above",
+        f"the load generator {how}{why}; unless the machine lacks memory or disk, that is a bug of "
+        "Loadproof: report it with the lines above",
         tail,
     )

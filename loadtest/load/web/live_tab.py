@@ -68,7 +68,7 @@ class LivePage:
         self._history.clear()
 
     def show(self, event: dict[str, Any]) -> None:
-        """The generator's figures, about once a second; when nothing is sent any more, time draws no curve."""
+        """The generator's figures, about once a second; where nothing was sent, the curve does not go on."""
         before, self._event = self._event, event
         if event["elapsed"] >= 0:
             self._state = "running"

@@ -82,7 +82,14 @@ def test_compose_fails_with_the_remedy(fake_docker, experiment, docker, message)
 
 @pytest.mark.parametrize(
     ("cpus", "refused"),
-    [(0, None), (0.01, None), (2, None), (2.5, "limits.cpus: 2.5: .* 2 CPUs"), (1e9, "1e.09"), (0.001, "0.001")],
+    [
+        (0, None),
+        (0.01, None),
+        (2, None),
+        (2.5, "limits.cpus: 2.5: .* 2 CPUs"),
+        (1e9, "1e.09"),
+        (0.001, "0.001"),
+    ],
 )
 def test_compose_takes_limits_that_its_engine_can_set(fake_docker, experiment, cpus, refused):
     limits = experiment.limits.model_copy(update={"cpus": cpus or None})

@@ -11,13 +11,25 @@ from loadtest.lab.services.load_generator import did_its_job, load_ended
         ("ended with exit code 2", ("x", "load: too few columns"), False, UsageError, "too few columns"),
         ("ended with exit code 2", ("load: too few columns",), True, UsageError, "too few columns"),
         # it broke, and says what did
-        ("ended with exit code 5", ("x", "load: no answer"), False, ServiceDied, "generator broke: no answer"),
+        (
+            "ended with exit code 5",
+            ("x", "load: no answer"),
+            False,
+            ServiceDied,
+            "generator broke: no answer",
+        ),
         # it does not: then its last line is all that is known
         ("ended with exit code 2", ("Usage: locust",), False, ServiceDied, "code 2 (Usage: locust); unless"),
         ("ended with exit code 1", ("OSError: no", " "), False, ServiceDied, "code 1 (OSError: no); unless"),
         ("ended with exit code 5", (), False, ServiceDied, "ended with exit code 5; unless the machine"),
         ("was killed by SIGKILL", (), False, ServiceDied, "was killed by SIGKILL; if nobody did that"),
-        ("ended with exit code 137", ("x",), False, ServiceDied, "ended with exit code 137; if nobody did that"),
+        (
+            "ended with exit code 137",
+            ("x",),
+            False,
+            ServiceDied,
+            "ended with exit code 137; if nobody did that",
+        ),
         ("was killed: it needs more than its 512 MB", (), False, ServiceDied, "512 MB; take fewer workers"),
         # servers that are not ours do not answer: nothing of ours has died
         ("ended with exit code 5", ("load: no answer",), True, TargetError, "no answer"),
