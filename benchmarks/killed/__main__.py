@@ -122,7 +122,8 @@ def kill_once(
             time.sleep(0.2)
         if missing > MOST_MISSING + READ:
             wrong.append(f"{missing:.2f} s of samples are missing")
-        leftover = [str(path.name) for path in run.results.glob(".*") if not measured]
+        # a generator that outlives its command for a moment may still leave what it measured
+        leftover = [path.name for path in run.results.glob(".*") if not (measured or holds_samples(path))]
         into = None if not answered or began is None or killed < began else killed - began
         wrong += [*left, *leftover]
         return Killed(who, killed - run.began, into, answered, recorded, missing, verdict, wrong)

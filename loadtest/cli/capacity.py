@@ -57,7 +57,7 @@ def capacity(
     overrides: dict[str, Any] = {
         "versions": {"stable": stable, "candidate": candidate},
         "load": {"seed": seed},
-        "limits": {"cpus": limits[0] if limits else None},
+        "limits": {"cpus": limits[-1] if limits else None},
         "capacity": {
             "latency": latency,
             "trial": trial,

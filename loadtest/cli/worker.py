@@ -19,6 +19,8 @@ from loadtest.experiment.load import MOST_WORKERS
 PORT = 5557
 """Of Locust's master."""
 
+_GREETING = b"\xff" + bytes(8) + b"\x7f"
+"""What either end of a ZeroMQ connection says first (RFC 23, signature)."""
 _WITHIN = 5.0
 _AGAIN = 0.5
 
@@ -57,24 +59,50 @@ def worker(
     os.execve(sys.executable, command(host, port, processes), variables)  # noqa: S606 - signals reach Locust itself
 
 
-def await_master(host: str, port: int, seconds: float) -> None:
+def await_master(host: str, port: int, seconds: float, within: float = _WITHIN) -> None:
     """Wait until a master listens, at most so many seconds.
 
     Raises:
-        LabError: none does.
+        LabError: none does, or what listens there is something else.
     """
     end = time.monotonic() + seconds
     while True:
         try:
-            socket.create_connection((host, port), _WITHIN).close()
-            return
+            return _greet(host, port, within)
         except OSError as error:
             if time.monotonic() + _AGAIN > end:
                 raise LabError(
-                    f"{host}:{port}: no master can be reached there ({error.strerror or error}); is "
-                    "it running, and its port open to this machine? --wait 5m lets a worker start before it"
+                    f"{host}:{port}: no master can be reached there ({error.strerror or error}); is it "
+                    "running, at this port, and is the port open to this machine? With --wait 5m a worker "
+                    "may start first"
                 ) from None
         time.sleep(_AGAIN)
+
+
+def _greet(host: str, port: int, within: float) -> None:
+    """See that a master's socket answers; it does so at once, however busy the master is.
+
+    Raises:
+        OSError: nothing listens there, says nothing, or hangs up, as a tunnel without its other end does.
+        LabError: it says something else.
+    """
+    said = b""
+    with socket.create_connection((host, port), within) as connection:
+        connection.settimeout(within)
+        connection.sendall(_GREETING)
+        while len(said) < len(_GREETING):
+            try:
+                part = connection.recv(len(_GREETING) - len(said))
+            except TimeoutError:
+                raise OSError(f"what listens there says nothing within {within:g} s") from None
+            if not part:
+                raise OSError("what listens there hangs up")
+            said += part
+    if (said[0], said[-1]) != (_GREETING[0], _GREETING[-1]):
+        raise LabError(
+            f"{host}:{port}: what listens there is no master (it says {said!r}); give the address that "
+            f"`loadproof compare --listen` prints; `make master` listens at port {PORT}"
+        )
 
 
 def address(master: str) -> tuple[str, int]:

@@ -116,7 +116,8 @@ class Experiment(Part):
         """
         path = _find(name)
         try:
-            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+            # an editor on Windows may have put a byte order mark before it
+            raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ExperimentError(f"{path}: not readable as TOML ({error})") from error
         for part, values in (overrides or {}).items():

@@ -37,6 +37,10 @@ _QUIT = 5.0
 _PORT = 2
 _POLL = 0.25
 _LOOPBACK = "127.0.0.1"
+_LOST = (
+    "a worker process ended before the load began, and nothing was measured; if nobody killed it, the "
+    "machine is out of memory: free some, or take fewer workers"
+)
 
 
 def run(
@@ -119,6 +123,8 @@ def run(
         while not coordinator.closed.wait(_POLL):
             if interrupted.is_set() and runner.state == runners.STATE_INIT:
                 break  # nothing began yet
+            if processes.lost:
+                coordinator.call_off(StartError(_LOST))  # once the load has begun, the others finish it
         runner.quit()
     if joining and coordinator.result is not None:
         joining.note_clocks(coordinator.result.summary.clock_skew_s, show)
@@ -190,10 +196,15 @@ class _Workers:
         for _ in range(int(_CONNECT / _POLL)):
             if not self._count or runner.worker_count == self._count or interrupted.is_set():
                 return
-            if self._still_alive() < self._count:
-                raise StartError("a worker process of the load generator ended while it started")
+            if self.lost:
+                raise StartError(_LOST)
             gevent.sleep(_POLL)
         raise StartError(f"only {runner.worker_count} of {self._count} workers connected in {_CONNECT:g} s")
+
+    @property
+    def lost(self) -> bool:
+        """Whether one has ended."""
+        return self._still_alive() < self._count
 
     def _still_alive(self) -> int:
         self._alive = list(filter(lives, self._alive))

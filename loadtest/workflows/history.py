@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from loadtest.data.cut_off_run import is_cut_off
-from loadtest.data.run_folder import EXPERIMENT, RATES, VERDICT, holds_samples
+from loadtest.data.run_folder import EXPERIMENT, LOAD, RATES, SAMPLES, STREAM, VERDICT, holds_samples
 from loadtest.errors import LoadproofError, UsageError
 from loadtest.judge.history import StoredGate, StoredRun, beyond_size
 from loadtest.workflows.capacity import CAPACITY
@@ -39,8 +39,10 @@ def read_history(results: Path, now: datetime) -> list[StoredRun]:
         now: tells a run that was cut off from one that is under way.
 
     Raises:
-        UsageError: there is no such folder, or it cannot be listed.
+        UsageError: there is no such folder, it cannot be listed, or it is a run itself.
     """
+    if (results / EXPERIMENT).is_file() and holds_samples(results):
+        raise UsageError(f"{results}: is a run itself; name the folder that holds it")
     try:
         folders = sorted(path for path in results.iterdir() if not path.is_symlink() and path.is_dir())
     except OSError as error:
@@ -56,19 +58,22 @@ def _read(folder: Path, now: datetime) -> StoredRun | None:
     named = _NAME.fullmatch(folder.name)
     try:
         files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-        known = (folder / EXPERIMENT).is_file() and (
-            any(holds_samples(place) for place in {path.parent for path in files})
-            or any((folder / name).is_file() for name in (VERDICT, RATES, CAPACITY, STATE))
+        known = any((folder / name).is_file() for name in (SAMPLES, STREAM)) or (
+            (folder / EXPERIMENT).is_file()
+            and (
+                any(holds_samples(place) for place in {path.parent for path in files})
+                or any((folder / name).is_file() for name in (VERDICT, RATES, CAPACITY, STATE))
+            )
         )
         if not known and not named:
             return None
         status = [path.stat() for path in files]
-        newest = max((one.st_mtime for one in status), default=folder.stat().st_mtime)
-        began = _began(named[1]) if named else None
+        written = [one.st_mtime for one in status] or [folder.stat().st_mtime]
+        began = (_began(named[1]) if named else None) or _load_began(folder)
         facts: dict[str, Any] = {
             "name": folder.name,
             "size_bytes": sum(one.st_size for one in status),
-            "began": began or datetime.fromtimestamp((folder / EXPERIMENT).stat().st_mtime, UTC),
+            "began": began or datetime.fromtimestamp(min(written), UTC),
         }
     except OSError as error:
         began = (_began(named[1]) if named else None) or datetime.fromtimestamp(0, UTC)
@@ -80,7 +85,7 @@ def _read(folder: Path, now: datetime) -> StoredRun | None:
             reason=error.strerror or str(error),
         )
     partial = folder.name.startswith(".") and folder.name.endswith(".partial")
-    still = now - datetime.fromtimestamp(newest, UTC) > _STILL
+    still = now - datetime.fromtimestamp(max(written), UTC) > _STILL
     if partial and not still:
         facts["state"] = "unfinished"
     elif partial or is_cut_off(folder):
@@ -100,6 +105,15 @@ def _began(text: str) -> datetime | None:
         return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None  # digits that are no time
+
+
+def _load_began(folder: Path) -> datetime | None:
+    """When the load of a folder that a person named began: a copy's files may all be of today."""
+    try:
+        facts = json.loads((folder / LOAD).read_text(encoding="utf-8-sig"))
+        return datetime.fromtimestamp(facts["began_at"], UTC)
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
 
 
 def _content(folder: Path) -> dict[str, Any]:

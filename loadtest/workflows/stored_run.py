@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from loadtest import __version__
 from loadtest.data.cut_off_run import is_cut_off, read_cut_off_run
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, VERDICT, find_run, write_file
@@ -20,6 +21,8 @@ from loadtest.judge.worse_slices import search_slices
 from loadtest.report.html import to_html
 from loadtest.report.machine_formats import to_json, to_junit, to_markdown
 
+_DAMAGED = "the run folder is damaged: take the file from a copy of the run"
+
 
 def open_run(run: str | Path) -> Run:
     """Read a run folder, such as ``results/latest``.
@@ -29,7 +32,15 @@ def open_run(run: str | Path) -> Run:
         DatasetError: the samples do not belong to the evaluation set.
     """
     folder = find_run(Path(run))
-    experiment = Experiment.load_file(str(folder / EXPERIMENT))
+    try:
+        experiment = Experiment.load_file(str(folder / EXPERIMENT))
+    except UsageError as error:
+        made_by = read_environment(folder).get("loadproof", __version__)
+        if made_by == __version__:
+            raise
+        raise UsageError(
+            f"{error}; the run is of Loadproof {made_by}, and this is {__version__}: judge it with that one"
+        ) from None
     return gather_run(folder, experiment, Dataset.read(experiment.data))
 
 
@@ -123,9 +134,10 @@ def write_reports(folder: Path, run: Run, verdict: Verdict) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not readable ({error}); the run folder is damaged") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: not readable ({why}); {_DAMAGED}") from error
     if not isinstance(content, dict):
-        raise UsageError(f"{path}: not a JSON object; the run folder is damaged")
+        raise UsageError(f"{path}: not a JSON object; {_DAMAGED}")
     return content

@@ -253,6 +253,20 @@ def test_a_worker_that_dies_is_missing_and_what_it_reported_is_kept(double, job)
     assert len(samples) < total
 
 
+def test_a_worker_that_dies_before_the_load_ends_the_run_at_once(double, job):
+    """Not after the minute that a worker on another machine has to prepare."""
+    folder = job(rate=50, baseline=600)
+    with double(delays=[1.0]) as server:
+        process = launch(folder, server.url, 2)
+        for line in process.lines():
+            children = psutil.Process(process.process.pid).children()
+            if "baseline" in json.loads(line) and len(children) == 2:
+                children[0].kill()
+        code, _, samples, facts = end(process, folder, [])
+    assert (code, len(samples), facts["missing_workers"]) == (ExitCode.LAB, 0, [])
+    assert "a worker process ended before the load began" in (folder / "load.log").read_text()
+
+
 def test_a_request_times_out_as_a_whole_and_is_a_wrong_answer(double, job):
     folder = job(rate=40, duration=1, timeout=3, baseline=0)
     # who waited longer than asked would have the answer

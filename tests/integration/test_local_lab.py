@@ -386,7 +386,7 @@ def test_a_load_that_fails_is_named_with_its_log(tmp_path, mark, job):
         process = running.launch_load(job)
         assert len(list(process.lines())) == 1
         assert process.wait() == 1
-        with pytest.raises(ServiceDied, match="load ended with exit code 1") as caught:
+        with pytest.raises(ServiceDied, match="load generator ended with exit code 1") as caught:
             running.check()
         assert caught.value.log == ("no row could be sent",)
 

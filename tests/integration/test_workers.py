@@ -134,6 +134,25 @@ def test_what_is_no_master_is_one_line(master, code, says):
     assert line.startswith(f"loadproof: {says}")
 
 
+def test_a_run_outlives_workers_whose_heartbeats_are_late():
+    """Locust's own three seconds hold between two runs; a busy machine takes longer to prepare one."""
+    program = """
+from locust import runners
+from locust.env import Environment
+from loadtest.load.cluster.wiring import let_reports_decide
+
+environment = Environment()
+runner = environment.create_master_runner("127.0.0.1", 0)
+worker = runner.clients["a"] = runners.WorkerNode("a", heartbeat_liveness=runners.HEARTBEAT_LIVENESS)
+let_reports_decide(environment)
+for event in (environment.events.test_start, environment.events.test_stopping):
+    event.fire(environment=environment)
+    print(worker.heartbeat, runners.HEARTBEAT_LIVENESS)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["120 120", "3 3"]
+
+
 def test_a_rogue_master_reads_no_variable_of_a_worker(double, job):
     """It asks for a secret in a header to a server of its own, which the worker sends nothing to."""
     with double() as server:

@@ -18,6 +18,7 @@ def prepare(request: LabRequest, docker: Docker | None = None) -> OpenLab:
     """Ask the Engine, build our images, pull the others'; see ``Backend.prepare``."""
     client = docker or Docker()
     client.versions()
+    client.require_cpus(request.experiment.limits.cpus)
     images = provide_images(client, request.say)
 
     def open_lab(versions: tuple[Version, ...]) -> ComposeLab:

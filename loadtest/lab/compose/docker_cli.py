@@ -18,13 +18,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from loadtest.errors import LabError, StartError
+from loadtest.errors import LabError, StartError, UsageError
 from loadtest.lab.interrupts import interrupts_deferred
 
 OLDEST_ENGINE = (25, 0)
 """The first that knows ``start_interval`` of health checks."""
 
 OLDEST_COMPOSE = (2, 24)
+
+SMALLEST_LIMIT = 0.01
+"""Cores: the kernel's quota is at least 1 ms of each 100 ms."""
 
 LOG_LINES = 20
 
@@ -103,6 +106,21 @@ class Docker:
             oldest = ".".join(map(str, OLDEST_COMPOSE))
             raise StartError(f"Docker Compose {compose} is older than {oldest}; update it")
         return DockerVersions(engine, compose)
+
+    def require_cpus(self, cpus: float | None) -> None:
+        """See that the Engine can set a CPU limit, in cores; None: none is wanted.
+
+        Raises:
+            UsageError: it has fewer CPUs, or the kernel counts no such small part of one.
+        """
+        if cpus is None:
+            return
+        there = int(self.run("info", "--format", "{{.NCPU}}", timeout=10))
+        if not SMALLEST_LIMIT <= cpus <= there:
+            raise UsageError(
+                f"limits.cpus: {cpus:g}: the Docker Engine has {there} CPUs and takes from "
+                f"{SMALLEST_LIMIT:g} to {there}; give such a limit, or 0 for none"
+            )
 
 
 def _verb(arguments: tuple[str, ...]) -> str:

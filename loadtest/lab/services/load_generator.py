@@ -10,6 +10,9 @@ from loadtest.experiment.experiment import Experiment
 SAID = "load: "
 """How its last line begins when it says why it ended."""
 
+_KILLED = ("killed", "exit code 137")
+"""In words of the system or of Docker, whose 137 is a SIGKILL."""
+_LIMITED = "more than its"
 # baseline answers and rows take their time before the load: the bound only ends a run that hangs
 _SLACK = 600.0
 
@@ -35,13 +38,22 @@ def load_ended(how: str, tail: Sequence[str], *, elsewhere: bool = False) -> Loa
     Returns:
         UsageError: it refused what it was given; its own line says all.
         TargetError: the servers elsewhere do not answer, or not as they should; so does its own line.
-        ServiceDied: anything else; carries the log.
+        ServiceDied: anything else: the reason that it gave, or its last line; carries the log.
     """
-    last = tail[-1] if tail else ""
-    kinds: dict[ExitCode, type[LoadproofError]] = {ExitCode.USAGE: UsageError}
-    if elsewhere:
-        kinds[ExitCode.LAB] = TargetError
-    for code, kind in kinds.items():
-        if last.startswith(SAID) and how.endswith(f"exit code {int(code)}"):
-            return kind(last.removeprefix(SAID))
-    return ServiceDied(f"load {how}", tail)
+    last = next((line.strip() for line in reversed(tail) if line.strip()), "")
+    said = last.removeprefix(SAID) if last.startswith(SAID) else ""
+    if said and how.endswith(f"exit code {int(ExitCode.USAGE)}"):
+        return UsageError(said)
+    if said and how.endswith(f"exit code {int(ExitCode.LAB)}"):
+        return TargetError(said) if elsewhere else ServiceDied(f"the load generator broke: {said}", tail[:-1])
+    if any(words in how for words in _KILLED):
+        why = "if nobody did that, the machine is out of memory: free some, or take fewer workers"
+        if _LIMITED in how:
+            why = "take fewer workers or a smaller evaluation set, or BACKEND=local, which has no such limit"
+        return ServiceDied(f"the load generator {how}; {why}", tail)
+    why = f" ({last.removeprefix(SAID)})" if last else ""
+    return ServiceDied(
+        f"the load generator {how}{why}; unless the machine lacks memory or disk, that is a bug of "
+        "Loadproof: report it with the lines above",
+        tail,
+    )

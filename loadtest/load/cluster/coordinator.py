@@ -89,6 +89,13 @@ class Coordinator:
             if run is not None:
                 run.end()
 
+    def call_off(self, error: LabError) -> None:
+        """End a run whose load has not begun, for ``error``; one that sends goes on."""
+        run = self._run
+        if run is not None and run.began_at is None and self.error is None:
+            with self._failing("", run):
+                raise error
+
     def _begin(self, **_: object) -> None:
         self.result, self.error = None, None
         self.closed.clear()
@@ -132,7 +139,10 @@ class Coordinator:
         with self._failing("the baseline answers could not be had", run):
             run.baseline = Baseline(run.experiment, dataset, codecs, host, run.name, len(run.reports.shares))
             baseline = encode_answers(
-                run.baseline.ask_before(lambda: run.stopped_after is None, self._show_baseline(run, "before"))
+                run.baseline.ask_before(
+                    lambda: run.stopped_after is None and not run.over.is_set(),
+                    self._show_baseline(run, "before"),
+                )
             )
         if run.stopped_after is not None:
             run.reports.call_off()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from locust import LoadTestShape
+from locust import LoadTestShape, runners
 from locust.env import Environment
 
 from loadtest.load.cluster.coordinator import Coordinator
 from loadtest.load.cluster.run_hooks import RunHooks
 from loadtest.load.cluster.run_inputs import RunInputs
+
+SILENCE = 120
+"""Seconds without a heartbeat after which Locust ends a run: more than ``WorkerReports.tick`` ever waits."""
 
 logger = logging.getLogger(__name__)
 
@@ -58,4 +61,25 @@ def coordinate(environment: Environment, inputs: RunInputs, hooks: RunHooks) -> 
     coordinator = Coordinator(environment, inputs, hooks)
     if isinstance(environment.shape_class, Arrivals):
         environment.shape_class.follow(coordinator, environment)
+    if isinstance(environment.runner, runners.MasterRunner):
+        let_reports_decide(environment)
     return coordinator
+
+
+def let_reports_decide(environment: Environment) -> None:
+    """During a run, only the reports of a worker say whether it is there.
+
+    Locust stops a test, as a person would, when no worker has sent a heartbeat for three seconds. On a busy
+    machine a worker that prepares takes longer (locustio/locust, issues 1158, 1707 and 3043).
+    """
+    usual, runner = runners.HEARTBEAT_LIVENESS, environment.runner
+
+    def wait(seconds: int) -> None:
+        runners.HEARTBEAT_LIVENESS = seconds  # of each heartbeat to come
+        for client in runner.clients.all if isinstance(runner, runners.MasterRunner) else ():
+            client.heartbeat = seconds
+
+    events: Any = environment.events
+    events.test_start.add_listener(lambda **_: wait(SILENCE))
+    # once the run is over: Locust then waits for the users of every worker that it holds to be there
+    events.test_stopping.add_listener(lambda **_: wait(usual))

@@ -68,10 +68,11 @@ class LivePage:
         self._history.clear()
 
     def show(self, event: dict[str, Any]) -> None:
-        """The generator's figures, about once a second."""
-        self._event = event
+        """The generator's figures, about once a second; where nothing was sent, the curve does not go on."""
+        before, self._event = self._event, event
         if event["elapsed"] >= 0:
             self._state = "running"
+        if event["elapsed"] >= 0 and event["sent"] > (before or {"sent": 0})["sent"]:
             recent = {role: seen["recent"] for role, seen in event["versions"].items() if seen["recent"]}
             self._history.append({"elapsed": event["elapsed"], **recent})
 

@@ -1,9 +1,12 @@
 """How a worker finds its master; that it works is in tests/integration/test_workers.py."""
 
+import socket
+import threading
+
 import pytest
 
-from loadtest.cli.worker import address, command
-from loadtest.errors import UsageError
+from loadtest.cli.worker import address, await_master, command
+from loadtest.errors import LabError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,43 @@ def test_several_processes_are_locusts_own():
         "--processes",
         "4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("says", "wrong"),
+    [
+        # libzmq fills in a length of 1
+        (b"\xff\0\0\0\0\0\0\0\1\x7f\3", None),
+        (b"HTTP/1.1 400 Bad Request\r\n", "is no master .it says b'HTTP/1.1 4'"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "is no master"),
+        # a forwarded port with nothing behind it
+        (b"", "what listens there hangs up"),
+        # as a server of HTTP does, which waits for a whole line
+        (None, "says nothing within 0.05 s"),
+    ],
+)
+def test_what_listens_is_a_master_or_named(says, wrong):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        over = threading.Event()
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(10)
+                if says is None:
+                    over.wait(60)
+                else:
+                    connection.sendall(says)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        try:
+            within = 60.0 if says is not None else 0.05
+            if wrong is None:
+                await_master(*server.getsockname(), 0.0, within)
+            else:
+                with pytest.raises(LabError, match=wrong):
+                    await_master(*server.getsockname(), 0.0, within)
+        finally:
+            over.set()
+            answering.join()

@@ -26,7 +26,8 @@ def test_every_bundled_experiment_loads_and_says_what_it_measures(path):
 def test_a_resolved_experiment_reads_back_equal(tmp_path):
     experiment = Experiment.load_file("compare", {"load": {"rate": 123.5, "duration": None}})
     assert experiment.load.rate == 123.5
-    (tmp_path / "experiment.toml").write_text(experiment.to_toml())
+    # with the byte order mark that an editor puts before it
+    (tmp_path / "experiment.toml").write_text(experiment.to_toml(), encoding="utf-8-sig")
     assert Experiment.load_file(str(tmp_path / "experiment.toml")) == experiment
 
 

@@ -17,7 +17,12 @@ SERVICES = {
     name: {"image": f"loadproof/{name}:1"}
     for name in ("stable", "candidate", "gateway", "load", "prometheus")
 }
-RUNNING = {"compose version": "2.40.3", " config ": json.dumps({"services": SERVICES}), "version": "28.5.2"}
+RUNNING = {
+    "compose version": "2.40.3",
+    " config ": json.dumps({"services": SERVICES}),
+    "version": "28.5.2",
+    "info": "2",
+}
 SILENT = {"version": (1, "Cannot connect to the Docker daemon")}
 BROKEN_BUILD = {" build ": (1, "no space left on device"), **RUNNING}
 OLD = {**RUNNING, "version": "24.0.9"}
@@ -73,6 +78,28 @@ def test_the_backend_that_is_taken(fake_docker, experiment, asked, docker, taken
 def test_compose_fails_with_the_remedy(fake_docker, experiment, docker, message):
     with pytest.raises(StartError, match=message):
         choose_lab("compose", experiment, lambda _: None, offered(fake_docker(docker)))
+
+
+@pytest.mark.parametrize(
+    ("cpus", "refused"),
+    [
+        (0, None),
+        (0.01, None),
+        (2, None),
+        (2.5, "limits.cpus: 2.5: .* 2 CPUs"),
+        (1e9, "1e.09"),
+        (0.001, "0.001"),
+    ],
+)
+def test_compose_takes_limits_that_its_engine_can_set(fake_docker, experiment, cpus, refused):
+    limits = experiment.limits.model_copy(update={"cpus": cpus or None})
+    experiment = experiment.model_copy(update={"limits": limits})
+    choose = partial(choose_lab, "compose", experiment, lambda _: None, offered(fake_docker(RUNNING)))
+    if refused is None:
+        choose()
+    else:
+        with pytest.raises(UsageError, match=refused):
+            choose()
 
 
 def test_local_does_not_ask_docker(fake_docker, experiment):

@@ -194,6 +194,23 @@ def test_a_stored_run_is_judged_again_to_the_same_verdict_and_under_other_gates(
     assert judge_run(stored, ["p99 <= 250ms"]).verdict is Word.PASS
 
 
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ('{"loadproof": "9.0.0"}', "the run is of Loadproof 9.0.0, and this is 0"),
+        (None, "^[^;]*; [^;]*$"),
+    ],
+)
+def test_a_run_of_another_version_says_so_where_it_cannot_be_read(tmp_path, environment, says):
+    (tmp_path / "samples.parquet").touch()
+    (tmp_path / "experiment.toml").write_text("quantum = 1")
+    if environment is not None:
+        # with the byte order mark that an editor puts before it
+        (tmp_path / "environment.json").write_text(environment, encoding="utf-8-sig")
+    with pytest.raises(UsageError, match=says):
+        open_run(tmp_path)
+
+
 def test_other_samples_than_the_judged_ones_are_refused(experiment, tmp_path):
     folder = run(experiment, FakeLab(), tmp_path).folder
     path = folder / "samples.parquet"

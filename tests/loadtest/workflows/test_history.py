@@ -123,6 +123,20 @@ def test_what_a_folder_is(tmp_path, name, files, expected):
     assert history_to_html([one], tmp_path, tmp_path / "history.html").encode()
 
 
+def test_a_run_that_was_copied_under_another_name_began_when_its_load_did(tmp_path):
+    began = datetime(2026, 10, 3, 12, tzinfo=UTC)
+    run(tmp_path, "a copy", WHOLE | {"load.json": {"began_at": began.timestamp()}})
+    (one,) = read_history(tmp_path, NOW)
+    assert one.began == began
+
+
+def test_samples_without_their_experiment_are_not_left_out(tmp_path):
+    folder = run(tmp_path, "a copy", WHOLE)
+    (folder / "experiment.toml").unlink()
+    (one,) = read_history(tmp_path, NOW)
+    assert (one.state, one.reason) == ("unreadable", "experiment.toml: it is missing")
+
+
 def test_a_partial_folder_that_was_just_written_is_under_way(tmp_path):
     run(tmp_path, ".20261101T000000Z-compare.partial", {"samples.stream": "x"})
     (one,) = read_history(tmp_path, datetime.now(UTC))
@@ -142,6 +156,8 @@ def test_a_folder_that_is_not_whole_goes_when_no_run_can_last_so_long(tmp_path, 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(UsageError, match="nothing: No such file"):
         read_history(tmp_path / "nothing", NOW)
+    with pytest.raises(UsageError, match="before: is a run itself; name the folder that holds it"):
+        read_history(run(tmp_path, "before", WHOLE), NOW)
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def test_a_run_from_the_form_to_the_verdict(web):
     assert (web.live()["state"], web.live()["figures"]) == ("ready", None)
     web.page.begin(EXPERIMENT)
     assert web.live()["versions"] == {"stable": "v1", "candidate": "v2"}
-    web.page.show(event(-2.0))
+    web.page.show(event(-2.0) | {"sent": 0})
     assert (web.live()["state"], web.live()["history"]) == ("warming up", [])
     web.page.show(event(1.0))
     web.page.show_gates(VERDICT["gates"])
@@ -107,6 +107,9 @@ def test_a_run_from_the_form_to_the_verdict(web):
     assert (live["state"], len(live["history"]), live["gates"]) == ("running", 1, VERDICT["gates"])
     assert live["history"][0]["stable"]["p50"] == pytest.approx(20, rel=0.02)
     assert "over all analyses together" in live["claim"]
+    # the last answers and the baseline answers after the load are no part of the curve
+    web.page.show(event(2.0))
+    assert (web.live()["figures"]["elapsed"], len(web.live()["history"])) == (2.0, 1)
     web.page.judging()
     assert web.live()["state"] == "judging"
     web.page.judged("20260101T000000Z-compare", VERDICT)
@@ -147,5 +150,5 @@ def test_what_goes_wrong_is_said(web):
 def test_a_long_run_does_not_fill_the_memory(web):
     web.page.begin(EXPERIMENT)
     for second in range(2000):
-        web.page.show(event(float(second), requests=1))
+        web.page.show(event(float(second), requests=1) | {"sent": second + 1})
     assert len(web.live()["history"]) == 600
