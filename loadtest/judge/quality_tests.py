@@ -211,7 +211,7 @@ def resampled(
             rows=n,
             reach=reach / own_s if gate.relative else reach,
             resample=resample,
-            mean_error=gate.entry.test == "regression" and metric in (scores.mean, scores.root_mean),
+            errors=gate.entry.test == "regression",
         )
     if not np.isfinite(estimate.value):
         raise NoEvidence(f"{gate.metric} is undefined on these rows")

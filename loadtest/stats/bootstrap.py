@@ -4,8 +4,8 @@ Every such metric is a function of sums over rows, so rows are resampled as sums
 groups of rows stand for all of them, and a thousand replicates of a million rows are one small matrix
 product. Intervals are BCa (Efron 1987, Better bootstrap confidence intervals, JASA 82), with the
 acceleration from a jackknife over the same groups. Where an analysis is one of many and needs far tails, the
-jackknife itself takes the place of the replicates; and so it does for means of errors and their roots, whose
-few large values replicates vary too little.
+jackknife itself takes the place of the replicates; and so it does for the errors of a regression, whose few
+large values replicates vary too little.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def difference(
     rows: float,
     reach: float,
     resample: bool = True,
-    mean_error: bool = False,
+    errors: bool = False,
 ) -> Estimate:
     """The estimate of metric(candidate) - metric(stable), or of metric(candidate) / metric(stable) - 1.
 
@@ -186,7 +186,7 @@ def difference(
         rows: rows behind the sums.
         reach: see ``Unseen``.
         resample: bootstrap; False: the jackknife alone, for many analyses.
-        mean_error: ``metric`` is a mean of errors, or its root, of which few rows may decide: Student's t.
+        errors: ``metric`` is of a regression's errors, where few rows may decide: Student's t.
     """
 
     def contrast(s: Floats, c: Floats) -> Floats:
@@ -200,8 +200,8 @@ def difference(
         if paired
         else [contrast(s_sum - stable, c_sum), contrast(s_sum, c_sum - candidate)]
     )
-    if mean_error or not resample:
-        return _jackknifed(value, without, rows, reach, ratio=mean_error and relative and value > -1)
+    if errors or not resample:
+        return _jackknifed(value, without, rows, reach, ratio=errors and relative and value > -1)
     s_times = _times(len(stable), seed=0)
     c_times = s_times if paired else _times(len(candidate), seed=1)
     replicates = contrast(s_times @ stable, c_times @ candidate)

@@ -143,13 +143,13 @@ def test_few_large_errors_are_few_however_many_rows_there_are():
     s, ones, group = rng.standard_t(3, 400) ** 2, np.ones(400), bootstrap.groups(400)
     c = s * rng.lognormal(0, 0.3, 400)
 
-    def estimate(mean_error: bool) -> tuple[float, float]:
+    def estimate(errors: bool) -> tuple[float, float]:
         found = bootstrap.difference(
             sums([s, ones], group), sums([c, ones], group), value_per_thousand,
-            relative=True, paired=True, rows=400, reach=0.0, mean_error=mean_error,
+            relative=True, paired=True, rows=400, reach=0.0, errors=errors,
         )  # fmt: skip
         low, high = found.interval(0.05)
-        if mean_error:  # of the ratio's logarithm
+        if errors:  # of the ratio's logarithm
             assert np.log1p(high) + np.log1p(low) == pytest.approx(2 * np.log1p(found.value))
             assert found.p_above(low) == pytest.approx(0.05) == pytest.approx(found.p_below(high))
             assert (found.p_above(-1.0), found.p_below(-1.0)) == (0.0, 1.0)
@@ -162,6 +162,6 @@ def test_a_candidate_without_any_error_has_no_ratio():
     s, ones, group = np.arange(1.0, 31), np.ones(30), bootstrap.groups(30)
     found = bootstrap.difference(
         sums([s, ones], group), sums([0 * s, ones], group), value_per_thousand,
-        relative=True, paired=True, rows=30, reach=0.0, mean_error=True,
+        relative=True, paired=True, rows=30, reach=0.0, errors=True,
     )  # fmt: skip
     assert found.interval(0.05) == (-1.0, -1.0)
