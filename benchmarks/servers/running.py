@@ -24,7 +24,7 @@ PYTHON = "3.11"
 
 KINDS = ("good", "broken")
 _START = 240.0
-_COMPARE = 180.0
+_COMPARE = 600.0
 
 
 class NotInstallableError(Exception):
@@ -131,9 +131,12 @@ def compare(server: Server, trial: Trial, stable: int, candidate: int) -> dict[s
     data = models_of(server) / f"{trial.data}.csv"
     (place / "experiment.toml").write_text(experiment(server, trial, data, stable, candidate))
     command = [sys.executable, "-m", "loadtest", "compare", "--experiment", str(place / "experiment.toml")]
-    done = subprocess.run(
-        [*command, "--results", str(place)], capture_output=True, text=True, cwd=ROOT, timeout=_COMPARE
-    )
+    try:
+        done = subprocess.run(
+            [*command, "--results", str(place)], capture_output=True, text=True, cwd=ROOT, timeout=_COMPARE
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"no verdict within {_COMPARE:g} s") from None
     found = place / "latest" / "verdict.json"
     if not found.exists():
         lines = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()
