@@ -82,7 +82,7 @@ def running(server: Server, programs: Path, model: str) -> Iterator[dict[str, in
 
 @contextlib.contextmanager
 def _process(server: Server, programs: Path, model: str, kind: str) -> Iterator[int]:
-    port = free_port()
+    port = _free_ports()
     folder = models_of(server) / kind
     log = CACHE / "logs" / f"{server.name}-{model}-{kind}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +107,16 @@ def _process(server: Server, programs: Path, model: str, kind: str) -> Iterator[
                 os.killpg(process.pid, way)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10)
+
+
+def _free_ports() -> int:
+    """A port that is free, and so are the two after it: of gRPC and of metrics."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(OSError, OverflowError), contextlib.ExitStack() as stack:
+            for beside in (port + 1, port + 2):
+                stack.enter_context(socket.socket()).bind((HOST, beside))
+            return port
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path, says: str) -> None:

@@ -40,9 +40,10 @@ def rows_of_json(body: Any) -> tuple[Row, ...]:
             return tuple(
                 _row(dict(zip(columns, cells, strict=True))) for cells in zip(*columns.values(), strict=True)
             )
-        case {"data": {"ndarray": list(rows), **more}}:
-            names = more.get("names")
-            return tuple(_named(names, row) for row in rows) if names else _rows(rows)
+        case {"data": {"names": [_, *_] as names, "ndarray": list(rows)}}:
+            return tuple(_named(names, row) for row in rows)
+        case {"data": {"ndarray": list(rows)}}:
+            return _rows(rows)
         case dict():
             return (_row(body),)
         case [list() | dict(), *_]:

@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from loadtest.data.dataset import Dataset
-from loadtest.errors import TargetError
+from loadtest.errors import ExperimentError, TargetError
 from loadtest.experiment.role import ROLES
 from loadtest.experiment.target import Target
 from loadtest.fetch import Answer, ask, get
-from loadtest.load.protocols import protocol_named
+from loadtest.load.protocols import Codec, protocol_named
 
 _TIMEOUT = 10.0
 _EXCERPT = 200
+_NAMED = 5
 _MODELS = ("oip", "kserve-v1", "tfserving")
 """Protocols whose paths name a model."""
 _VERSION = re.compile(r"\d+(\.\w+)+\s*")
@@ -99,8 +100,9 @@ def _names(said: Any) -> tuple[str, ...] | None:
         said = said.get("models")
     if not isinstance(said, list):
         return None
-    names = [one.get("name") if isinstance(one, dict) else one for one in said]
-    return tuple(dict.fromkeys(names)) if all(isinstance(name, str) for name in names) else None
+    found = [one.get("name") if isinstance(one, dict) else one for one in said]
+    names = [name for name in found if isinstance(name, str)]
+    return tuple(dict.fromkeys(names)) if len(names) == len(found) else None
 
 
 class Answered(NamedTuple):
@@ -108,6 +110,8 @@ class Answered(NamedTuple):
 
     predictions: dict[str, list[str]]
     columns: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    """In the order in which answers that are scores alone were taken; empty: they are labels."""
 
 
 def answered_in(target: Target, dataset: Dataset, rows: Iterable[int]) -> Answered:
@@ -124,6 +128,7 @@ def answered_in(target: Target, dataset: Dataset, rows: Iterable[int]) -> Answer
     """
     predictions: dict[str, list[str]] = {}
     columns: dict[str, None] = {}
+    classes: tuple[str, ...] = ()
     for role in ROLES:
         url, headers = target.url(role), target.headers_of(role)
         if url in predictions:
@@ -151,11 +156,28 @@ def answered_in(target: Target, dataset: Dataset, rows: Iterable[int]) -> Answer
             text = "".join(each if each.isprintable() else " " for each in answer.body[:_EXCERPT])
             if answer.status != 200:
                 raise TargetError(f"{where}: HTTP {answer.status} to row {row}: {text}")
+            content = answer.body.encode()
             try:
-                predictions[url].append(codec.decode(answer.body.encode()))
-            except ValueError as error:
+                if (
+                    codec.scores is None
+                    and not _has_label(codec, content)
+                    and dataset.labels.dtype.kind != "f"
+                ):
+                    codec = codec.scored(dataset.classes, named=True, ask=said)
+                    classes = dataset.classes
+                predictions[url].append(codec.read(content)[0])
+            except (ValueError, ExperimentError) as error:
                 raise TargetError(
-                    f"{where}: the answer to row {row} is no one prediction ({error}; it says {text!r}); if "
-                    "it answers with scores, write the experiment by hand (any-server.md, Scores)"
+                    f"{where}: the answer to row {row} is neither one prediction nor the scores of "
+                    f"{', '.join(dataset.classes[:_NAMED])} ({error}; it says {text!r}); if it is "
+                    "something else, write the experiment by hand (any-server.md)"
                 ) from None
-    return Answered(predictions, tuple(columns))
+    return Answered(predictions, tuple(columns), classes)
+
+
+def _has_label(codec: Codec, content: bytes) -> bool:
+    try:
+        codec.decode(content)
+    except ValueError:
+        return False
+    return True

@@ -25,10 +25,11 @@ _IN_AN_EXPERIMENT = "name the right columns under [data] features"
 
 
 class ByProtocol(NamedTuple):
-    """What to write: the rows, and the servers with their protocol."""
+    """What to write: the rows, the servers with their protocol, and gates beside the usual ones."""
 
     data: Data
     target: Target
+    gates: tuple[str, ...] = ()
 
 
 def by_protocol(
@@ -72,7 +73,7 @@ def by_protocol(
     say(f"{sent.stable}: is {spoken.kind}")
     sent, found = _asked(spoken, sent, dataset, rows)
     task = "regression" if have_decimals(dataset.labels.tolist()) else "classification"
-    given = given.model_copy(update={"features": found.columns, "task": task})
+    given = given.model_copy(update={"features": found.columns, "task": task, "classes": found.classes})
     dataset = Dataset.read(given)
     answers = found.predictions[sent.stable]
     if may_be_regression(dataset) and not beats_one_label(answers, "$", dataset):
@@ -84,7 +85,14 @@ def by_protocol(
     for url, predictions in found.predictions.items():
         right = quality(predictions, dataset)
         say(f"{url}: the model{named} is {right} of {len(rows)} rows in {sent.protocol}")
-    return ByProtocol(given, sent)
+    if not found.classes:
+        return ByProtocol(given, sent)
+    gate = "roc_auc >= stable - 0.02" if len(found.classes) == 2 else "log_loss <= stable + 0.05"
+    say(
+        f"{sent.stable}: answers with scores alone, taken as those of {', '.join(found.classes)} in this "
+        f"order ([data] classes), and gated by {gate!r}"
+    )
+    return ByProtocol(given, sent, (gate,))
 
 
 def _model(url: str, listed: Sequence[str], model: str | None) -> str:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, TargetError, UsageError
-from loadtest.experiment.experiment import Data, Target
+from loadtest.experiment.experiment import Data, Experiment, Target
 from loadtest.experiment.role import ROLES
 from loadtest.lab.service_answers import answers_to, columns_of, read_openapi
 from loadtest.workflows.answer_places import (
@@ -108,7 +108,7 @@ def init_service(
         if known is not None:
             for note in dataset.notes:
                 say(f"{data}: {note}")
-            return _written(out, known.data, known.target, say)
+            return _written(out, known.data, known.target, say, known.gates)
     elif model is not None:
         raise UsageError(
             "--model goes without --path, --body, --encoding and --method, which say what is asked"
@@ -264,11 +264,11 @@ def _about_scores(scores: Scores, dataset: Dataset) -> str:
     return f"scores stand at {scores.path}{of}; gate them as in '{gate}'"
 
 
-def _written(out: Path, data: Data, target: Target, say: Say) -> Path:
+def _written(out: Path, data: Data, target: Target, say: Say, more: Sequence[str] = ()) -> Path:
     if target.candidate == target.stable:
         say(f"{target.stable} is the only service so far: it will be compared with itself")
     name = re.sub(r"[^A-Za-z0-9._-]", "-", out.stem).lstrip("._-") or "service"
-    parts: Mapping[str, Any] = {
+    parts: dict[str, Any] = {
         "model": {"name": name, "folder": "."},
         "data": {
             "path": str(data.path),
@@ -290,6 +290,9 @@ def _written(out: Path, data: Data, target: Target, say: Say) -> Path:
         | ({"headers": list(target.headers)} if target.headers else {}),
         "load": {"rate": 50, "duration": "60s"},
     }
+    if more:
+        usual = Experiment.parse({"name": name, **parts}, str(out)).gates
+        parts["gates"] = [*map(str, usual), *more]
     about = "May the candidate go live? docs/any-server.md explains [target], docs/experiments.md the rest."
     write_experiment(out, name, about, parts)
     return out

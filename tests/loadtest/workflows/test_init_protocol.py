@@ -133,6 +133,22 @@ def test_the_protocol_is_found(server, tmp_path, says, model, target, features):
     assert (f"right on 100.0% of 25 rows in {target['protocol']}" in said[-2]) is (says is not TF_SERVING)
 
 
+def test_scores_alone_are_those_of_the_classes_in_their_order(server, tmp_path):
+    # as TensorFlow Serving answers with a softmax
+    server.says = TF_SERVING | {
+        "POST /v1/models/shop:predict": lambda sent: {
+            "predictions": [[0.2, 0.8] if is_old(sent) else [0.7, 0.3]]
+        }
+    }
+    said = []
+    out = init_service([server.url], rows(tmp_path), said.append, model="shop", out=tmp_path / "mine.toml")
+    experiment = Experiment.load_file(str(out))
+    assert (experiment.data.classes, experiment.data.threshold) == (("no", "yes"), None)
+    assert [str(gate) for gate in experiment.gates][-2:] == ["mismatches == 0", "roc_auc >= stable - 0.02"]
+    assert "right on 100.0% of 25 rows in tfserving" in said[1]
+    assert "scores alone, taken as those of no, yes in this order" in said[2]
+
+
 TWO = MLSERVER | {"POST /v2/repository/index": [{"name": "a"}, {"name": "b"}]}
 
 
@@ -144,10 +160,10 @@ TWO = MLSERVER | {"POST /v2/repository/index": [{"name": "a"}, {"name": "b"}]}
         (TWO, "c", TargetError, "/v2/models/c what the model takes; is its name right"),
         # the reason in each protocol that was tried
         (
-            KSERVE | {"POST /v1/models/shop:predict": lambda _: {"predictions": [[0.1, 0.9]]}},
+            KSERVE | {"POST /v1/models/shop:predict": lambda _: {"predictions": [[0.1, 0.3, 0.6]]}},
             None,
             TargetError,
-            "in oip: .*; in kserve-v1: .*2 elements where one prediction is expected.*answers with scores",
+            "in oip: .*; in kserve-v1: .*nor the scores of no, yes .3 scores where 2 are expected",
         ),
         (
             MLSERVER | {"POST /v2/models/shop/infer": lambda _: {"outputs": [{"name": "y", "data": [3]}]}},
