@@ -39,6 +39,7 @@ ARROWS = {
         "lab.services",
         "lab.select",
         "lab.service_answers",
+        "lab.service_protocols",
         "lab.supervised",
         "fetch",
     },
@@ -90,6 +91,7 @@ ARROWS = {
     "lab.external": {"lab.*", "lab.local", "load.protocols"},
     # a service of somebody else, before there is a lab
     "lab.service_answers": {"load.protocols", "fetch", *BELOW},
+    "lab.service_protocols": {"load.protocols", "fetch", *BELOW},
     "lab.registry": {"lab.*", "lab.compose"},
     "lab.supervised": {"lab.leftovers", "lab.local"},
     # the backends by the folders that they are

@@ -24,7 +24,7 @@ PYTHON = "3.11"
 
 KINDS = ("good", "broken")
 _START = 240.0
-_COMPARE = 180.0
+_COMPARE = 600.0
 
 
 class NotInstallableError(Exception):
@@ -82,7 +82,7 @@ def running(server: Server, programs: Path, model: str) -> Iterator[dict[str, in
 
 @contextlib.contextmanager
 def _process(server: Server, programs: Path, model: str, kind: str) -> Iterator[int]:
-    port = free_port()
+    port = _free_ports()
     folder = models_of(server) / kind
     log = CACHE / "logs" / f"{server.name}-{model}-{kind}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +109,16 @@ def _process(server: Server, programs: Path, model: str, kind: str) -> Iterator[
                 process.wait(10)
 
 
+def _free_ports() -> int:
+    """A port that is free, and so are the two after it: of gRPC and of metrics."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(OSError, OverflowError), contextlib.ExitStack() as stack:
+            for beside in (port + 1, port + 2):
+                stack.enter_context(socket.socket()).bind((HOST, beside))
+            return port
+
+
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path, says: str) -> None:
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline and process.poll() is None:
@@ -131,9 +141,12 @@ def compare(server: Server, trial: Trial, stable: int, candidate: int) -> dict[s
     data = models_of(server) / f"{trial.data}.csv"
     (place / "experiment.toml").write_text(experiment(server, trial, data, stable, candidate))
     command = [sys.executable, "-m", "loadtest", "compare", "--experiment", str(place / "experiment.toml")]
-    done = subprocess.run(
-        [*command, "--results", str(place)], capture_output=True, text=True, cwd=ROOT, timeout=_COMPARE
-    )
+    try:
+        done = subprocess.run(
+            [*command, "--results", str(place)], capture_output=True, text=True, cwd=ROOT, timeout=_COMPARE
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"no verdict within {_COMPARE:g} s") from None
     found = place / "latest" / "verdict.json"
     if not found.exists():
         lines = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()

@@ -136,6 +136,25 @@ SERVERS = (
         is_alone=True,
     ),
     Server(
+        "triton",
+        "Triton 2.51.0, from PyTriton",
+        ("nvidia-pytriton==0.7.0", "pandas", "numpy<2", *(one for one in _COMMON if "numpy" not in one)),
+        lambda programs, _folder, port, _: [
+            # its stub for Python takes the first libpython that the loader finds, which may be another one
+            "env", f"LD_LIBRARY_PATH={(programs / 'python').resolve().parents[1] / 'lib'}",
+            str(programs / "python"), str(PROGRAMS / "triton_app.py"), str(port),
+        ],
+        (
+            Trial("oip", "numbers", "cancer"),
+            Trial("oip", "scores", "cancer", is_scored=True),
+            Trial("oip", "text", "penguins-whole"),
+            Trial("oip-grpc", "numbers", "cancer"),
+            Trial("oip-grpc", "scores", "cancer", is_scored=True),
+            Trial("oip-grpc", "text", "penguins-whole"),
+        ),
+        says="both are loaded",
+    ),
+    Server(
         "kserve",
         "KServe's Python server",
         ("kserve==0.21.0", *_COMMON),

@@ -25,12 +25,15 @@ def init(
     url: Annotated[
         list[str] | None,
         typer.Option(
-            help="Instead of a folder: a service with an /openapi.json, such as a FastAPI app; given twice: "
-            "stable and the candidate."
+            help="Instead of a folder: a service that runs, such as a FastAPI app with an /openapi.json, "
+            "or a server of a known protocol; given twice: stable and the candidate."
         ),
     ] = None,
     path: Annotated[
         str | None, typer.Option(help="With --url: the path that predicts, if there are several.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="With --url: the model's name, where the server has several.")
     ] = None,
     header: Annotated[
         list[str] | None,
@@ -69,9 +72,10 @@ def init(
     if (folder is None) == (not url):
         raise UsageError("init takes the model's folder, or --url of a service that runs: one of them")
     if folder is not None:
-        if path is not None or header or body or encoding or method:
+        if path is not None or model or header or body or encoding or method:
             raise UsageError(
-                "--path, --header, --body, --encoding and --method are about a service; they go with --url"
+                "--path, --model, --header, --body, --encoding and --method are about a service; they go "
+                "with --url"
             )
         written = make_ready(folder, say, data=data, label=label, ignore=ignore or (), out=out)
     elif data is None:
@@ -86,6 +90,7 @@ def init(
             path=path,
             headers=header or (),
             by_hand=ByHand(body, encoding, method),
+            model=model,
             out=out,
         )
     console.print(f"wrote {written}; next: loadproof compare --experiment {written}", soft_wrap=True)

@@ -19,14 +19,20 @@ import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from loadtest.data.logged_rows import Row, rows_of_csv, rows_of_json
+from loadtest.data.logged_rows import Row, rows_of_csv, rows_of_json, rows_of_lines
 
 _EPOCH_LIMIT = 1e11
 """Seconds since 1970 are below it until the year 5138; milliseconds are above it since 1973."""
+
+_SECONDS = re.compile(r"\d{9,10}(\.\d+)?")
+"""Since 1970, as text: Envoy's ``%START_TIME(%s.%3f)%``."""
+_METHODS = ("method", "request_method", "RequestMethod")
+"""Where nginx's, Traefik's and other access logs as JSON have it."""
 
 
 class LeftOut(Exception):  # noqa: N818 - it is no error
@@ -48,6 +54,7 @@ class Entry(NamedTuple):
         labels: of each row; None: the log has none.
         users: whose each row is; None: not known.
         event: the id by which labels that came later name it; empty: it has none.
+        own: the id that no other request has; empty: it has none.
     """
 
     line: int
@@ -57,10 +64,14 @@ class Entry(NamedTuple):
     labels: tuple[Label, ...] | None = None
     users: tuple[str, ...] | None = None
     event: str = ""
+    own: str = ""
 
 
 def own(record: dict[str, Any], line: int) -> Entry:
-    """A line of our own format."""
+    """A line of our own format; of other access logs as JSON, too, which say no more than when."""
+    method = next((record[key] for key in _METHODS if key in record), "POST")
+    if method != "POST" and not {"row", "rows", "body"} & set(record):
+        raise LeftOut(f"method {method}, no prediction")
     named = [key for key in ("row", "rows", "body") if record.get(key) is not None]
     if len(named) > 1:
         raise ValueError(f"has a {named[0]} and a {named[1]}; one of them says what is sent")
@@ -76,7 +87,8 @@ def own(record: dict[str, Any], line: int) -> Entry:
     count = len(rows or numbers or (None,))
     labels = labels_of(record, count)
     users = _users(record, count)
-    return Entry(line, _time(record["time"]), rows, numbers, labels, users, str(record.get("id", "")))
+    event = str(record.get("id", ""))
+    return Entry(line, _time(record["time"]), rows, numbers, labels, users, event, event)
 
 
 def labels_of(record: dict[str, Any], rows: int) -> tuple[Label, ...] | None:
@@ -134,7 +146,8 @@ def kserve(event: dict[str, Any], line: int) -> Entry:
         data = _decoded(event["data_base64"])
     if isinstance(data, str):
         data = _json(data)
-    return Entry(line, _time(event["time"]), rows_of_json(data), event=str(event.get("id", "")))
+    name = str(event.get("id", ""))
+    return Entry(line, _time(event["time"]), rows_of_json(data), event=name, own=name)
 
 
 def sagemaker(record: dict[str, Any], line: int) -> Entry:
@@ -150,14 +163,20 @@ def sagemaker(record: dict[str, Any], line: int) -> Entry:
         raise ValueError("the data of the capture is no text")
     if encoding == "BASE64":
         text = _decoded(text)
-    content = str(given.get("observedContentType", "")).lower()
+    content = str(given.get("observedContentType") or "").lower()
     is_csv = encoding == "CSV" or (encoding != "JSON" and "csv" in content)
     if "json" not in content and not is_csv and encoding != "JSON":
         raise ValueError(f"the input is {content or encoding or 'of no known type'}, neither CSV nor JSON")
-    rows = rows_of_csv(text) if is_csv else rows_of_json(_json(text))
+    are_lines = "jsonlines" in content
+    rows = rows_of_csv(text) if is_csv else rows_of_lines(text) if are_lines else rows_of_json(_json(text))
     labels = ground_truth(record["groundTruthData"], len(rows)) if record.get("groundTruthData") else None
     return Entry(
-        line, _time(when["inferenceTime"]), rows, labels=labels, event=event_of(record["eventMetadata"])
+        line,
+        _time(when["inferenceTime"]),
+        rows,
+        labels=labels,
+        event=event_of(when),
+        own=str(when.get("eventId") or ""),
     )
 
 
@@ -216,8 +235,11 @@ def _time(given: object) -> float:
         if not abs(given) < _EPOCH_LIMIT:
             raise ValueError(f"time {given!r} is not in seconds")
         return float(given)
+    text = str(given).strip("[] ").upper()
+    if _SECONDS.fullmatch(text):
+        return float(text)
     try:
-        moment = datetime.fromisoformat(str(given).strip("[] "))
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"time {given!r} is neither seconds nor such as 2026-01-14T09:10:53.669Z") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -20,7 +21,8 @@ _PADDED = re.compile(r"[-+]?0\d.*")
 
 
 def rows_of_json(body: Any) -> tuple[Row, ...]:
-    """The rows of a body, in the forms of KServe v1, v2 (OIP), MLflow and plain JSON.
+    """The rows of a body, in the forms of KServe v1, v2 (OIP), MLflow, TensorFlow Serving, SageMaker, Seldon
+    and plain JSON.
 
     Raises:
         ValueError: it holds none; says why.
@@ -32,6 +34,16 @@ def rows_of_json(body: Any) -> tuple[Row, ...]:
             return tuple(_named(names, row) for row in rows)
         case {"inputs": [{"data": _}, *_] as tensors}:
             return _of_tensors(tensors)
+        case {"inputs": list(rows)}:
+            return _rows(rows)
+        case {"inputs": dict(columns)} if _are_columns(columns):
+            return tuple(
+                _row(dict(zip(columns, cells, strict=True))) for cells in zip(*columns.values(), strict=True)
+            )
+        case {"data": {"names": [_, *_] as names, "ndarray": list(rows)}}:
+            return tuple(_named(names, row) for row in rows)
+        case {"data": {"ndarray": list(rows)}}:
+            return _rows(rows)
         case dict():
             return (_row(body),)
         case [list() | dict(), *_]:
@@ -39,6 +51,21 @@ def rows_of_json(body: Any) -> tuple[Row, ...]:
         case list():
             return (_row(body),)
     raise ValueError("the body has no rows: it is neither an object nor a list")
+
+
+def rows_of_lines(text: str) -> tuple[Row, ...]:
+    """The rows of JSON lines: the body of a request each.
+
+    Raises:
+        ValueError: as ``rows_of_json``, or a line is no JSON.
+    """
+    try:
+        bodies = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except json.JSONDecodeError as error:
+        raise ValueError(f"what was sent is not JSON ({error.msg})") from None
+    if not bodies:
+        raise ValueError("the body is empty")
+    return tuple(row for body in bodies for row in rows_of_json(body))
 
 
 def rows_of_csv(text: str) -> tuple[Row, ...]:
@@ -69,7 +96,15 @@ def _rows(rows: Sequence[Any]) -> tuple[Row, ...]:
     return tuple(_row(row) for row in rows)
 
 
+def _are_columns(columns: dict[str, Any]) -> bool:
+    """Whether these are lists, all of one length."""
+    lists = [cells for cells in columns.values() if isinstance(cells, list)]
+    return 0 < len(lists) == len(columns) and len({len(cells) for cells in lists}) == 1
+
+
 def _row(row: Any) -> Row:
+    if isinstance(row, dict) and row.keys() == {"features"} and isinstance(row["features"], list):
+        row = row["features"]  # SageMaker's built-in algorithms
     if isinstance(row, dict):
         for name, cell in row.items():
             _require_cell(name, cell)
@@ -86,7 +121,7 @@ def _row(row: Any) -> Row:
 
 def _named(names: Sequence[Any], row: Any) -> Row:
     if not isinstance(row, list) or len(row) != len(names):
-        raise ValueError(f"a row has not the {len(names)} cells that dataframe_split names")
+        raise ValueError(f"a row has not the {len(names)} cells that its columns have names for")
     return _row(dict(zip(map(str, names), row, strict=True)))
 
 
@@ -123,6 +158,9 @@ def _flat(data: list[Any]) -> list[Any]:
 def _require_cell(name: str | int, cell: Any) -> None:
     where = f"cell {name!r}" if isinstance(name, str) else f"cell {name}"
     if isinstance(cell, list | dict):
-        raise ValueError(f"{where} of the body is {'a list' if isinstance(cell, list) else 'an object'}")
+        kind = "a list" if isinstance(cell, list) else "an object"
+        raise ValueError(
+            f"{where} of the body is {kind}; write the cells alone, by the names of their columns"
+        )
     if isinstance(cell, float) and not math.isfinite(cell):
         raise ValueError(f"{where} of the body is no finite number")

@@ -67,17 +67,30 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
             f"{path}: is a capture of GoReplay, which cannot be read; write a line of JSON per request, with "
             "its time and body"
         )
+    begins = first[1].lstrip()[:1]
+    if not printed and read_text is None and begins == "[":
+        raise DatasetError(
+            f"{path}: is a JSON array; write a line per element: jq -c '.[]' {path} > log.jsonl"
+        )
+    if not printed and read_text is None and begins != "{":
+        raise DatasetError(
+            f"{path}: line {first[0]:,} is neither JSON nor of an access log that is known (docs/load.md); "
+            "write a line of JSON per request, with its time and body"
+        )
     records = printed_events(first, lines) if printed else _objects(first, lines, read_text or object_of)
     entries: list[Entry] = []
     left_out: dict[str, int] = {}
     bad: list[str] = []
     kinds: dict[str, int] = {}
+    seen: dict[tuple[str, float], int] = {}
     many = 0
     for number, read in records:
         try:
             record = read()
             kind, parse = _format_of(record)
             entry = parse(record, number)
+            if entry.own and seen.setdefault((entry.own, entry.time), number) != number:
+                raise LeftOut("copies: the id and the time are those of a line before")
         except LeftOut as why:
             left_out[str(why)] = left_out.get(str(why), 0) + 1
             continue
@@ -116,6 +129,10 @@ def _format_of(record: dict[str, Any]) -> tuple[str, Callable[[dict[str, Any], i
     for key, kind, parse in FORMATS:
         if key in record:
             return kind, parse
+    if {"ReqType", "Bytes"} <= set(record):
+        raise ValueError(
+            "is what KServe's logger puts into a bucket, which has no times; let it send events to a URL"
+        )
     raise ValueError(
         "has no time: a line has time (and row or body), or is a KServe event, a SageMaker capture or a line "
         "of Envoy's access log with start_time; of a HAR file, write its entries so"

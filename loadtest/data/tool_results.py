@@ -80,7 +80,8 @@ def _from_json(document: Mapping[str, Any]) -> ToolResults | None:
     records = document.get("records", document)
     if isinstance(records, dict) and isinstance(records.get("request_latency"), dict):
         latency = records["request_latency"]
-        return _aiperf(latency, latency["unit"], _amount(records.get("request_count", {}).get("avg")))
+        counts = [_amount(records.get(f"{name}request_count", {}).get("avg")) for name in ("", "error_")]
+        return _aiperf(latency, latency["unit"], *counts)
     return None
 
 
@@ -114,7 +115,9 @@ def _from_csv(text: str) -> ToolResults | None:
             for each in rows[number + 1 :]:
                 match = _UNIT.fullmatch(each[0]) if each else None
                 if match and match["name"] == "Request Latency":
-                    return _aiperf(dict(zip(row, each, strict=False)), match["unit"], None)
+                    single = dict(one for one in rows if len(one) == 2)
+                    counts = [_amount(single.get(f"{name}Request Count")) for name in ("", "Error ")]
+                    return _aiperf(dict(zip(row, each, strict=False)), match["unit"], *counts)
     return None
 
 
@@ -132,8 +135,12 @@ def _locust(rows: Iterable[Mapping[str, str]]) -> ToolResults:
     return ToolResults("Locust", "from the send, rounded to two digits above 100 ms", tuple(series))
 
 
-def _aiperf(latency: Mapping[str, Any], unit: str, requests: float | None) -> ToolResults:
-    series = Series("all requests", _quantiles(latency, _SECONDS[unit]), _count(requests))
+def _aiperf(
+    latency: Mapping[str, Any], unit: str, answered: float | None, errors: float | None
+) -> ToolResults:
+    # its count of requests leaves out those that failed
+    requests = None if answered is None else answered + (errors or 0)
+    series = Series("all requests", _quantiles(latency, _SECONDS[unit]), _count(requests), _count(errors))
     return ToolResults("AIPerf", "from the send to the last token", (series,))
 
 

@@ -16,6 +16,9 @@ from loadtest.publish.stored_verdict import StoredVerdict
 SUMMARY = "GITHUB_STEP_SUMMARY"
 MOST = 10
 """What GitHub shows of each kind per step."""
+LARGEST = 2**20
+"""Bytes of a step's summary; of a longer one GitHub shows nothing."""
+_CUT = "\n\nCut here, as GitHub shows no summary above 1 MiB; `report.html` has the rest.\n"
 _LEVELS = {Word.FAIL: "error", Word.INVALID: "error", Word.INCONCLUSIVE: "warning"}
 
 
@@ -47,10 +50,18 @@ class GithubJob:
         try:
             text = (stored.folder / "summary.md").read_text(encoding="utf-8")
             with self._summary.open("a", encoding="utf-8") as page:
-                page.write(text)
+                page.write(_fitting(text, LARGEST - page.tell()))
         except OSError as error:
             raise TargetError(f"{error.filename}: {error.strerror}") from None
         return f"GitHub: the job's summary has the verdict ({stored.verdict.verdict})"
+
+
+def _fitting(text: str, room: int) -> str:
+    """Its lines that fit into so many bytes, and one that says so where some do not."""
+    if len(text.encode()) <= room:
+        return text
+    kept = text.encode()[: max(room - len(_CUT), 0)].rpartition(b"\n")[0]
+    return kept.decode() + _CUT
 
 
 def job_annotations(stored: StoredVerdict) -> Iterator[str]:

@@ -19,6 +19,8 @@ from loadtest.errors import DatasetError
 
 _DEEPEST = 10
 _WIDEST = 50
+_CLASSES = 10
+"""Whole numbers as labels are classes where there are no more of them; more may be a regression's."""
 
 
 class Scores(NamedTuple):
@@ -127,6 +129,23 @@ def loss(values: Sequence[Any], dataset: Dataset) -> float:
     except ValueError:
         return math.inf
     return 1 - right.count(True) / len(right)
+
+
+def may_be_regression(dataset: Dataset) -> bool:
+    """Whether labels that nobody answers may be numbers that answers come near."""
+    labels = set(dataset.labels.tolist())
+    try:
+        return dataset.labels.dtype.kind != "f" and len(labels) > _CLASSES and bool([*map(float, labels)])
+    except ValueError:
+        return False
+
+
+def quality(values: Sequence[Any], dataset: Dataset) -> str:
+    """How near predictions come to the labels, in words."""
+    lost = loss(values, dataset)
+    if dataset.labels.dtype.kind == "f":
+        return f"off by {lost:.4g} on average"
+    return f"right on {1 - lost:.1%}" if math.isfinite(lost) else "no label on some"
 
 
 def no_label(answers: Sequence[Any], dataset: Dataset) -> DatasetError:

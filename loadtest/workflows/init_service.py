@@ -6,7 +6,6 @@ the labels of the rows that were sent.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from pydantic import ValidationError
 
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, TargetError, UsageError
-from loadtest.experiment.experiment import Data, Target
+from loadtest.experiment.experiment import Data, Experiment, Target
 from loadtest.experiment.role import ROLES
 from loadtest.lab.service_answers import answers_to, columns_of, read_openapi
 from loadtest.workflows.answer_places import (
@@ -26,21 +25,21 @@ from loadtest.workflows.answer_places import (
     bare_score,
     beats_one_label,
     best_place,
-    loss,
+    may_be_regression,
     no_label,
     object_around,
     outputs_beside,
+    quality,
     scores_beside,
     value_at,
 )
+from loadtest.workflows.init_protocol import by_protocol
 from loadtest.workflows.new_experiment import have_decimals, read_rows, write_experiment
 from loadtest.workflows.openapi import Body, write_body
 from loadtest.workflows.openapi_operation import NOT_BY_HAND, ByHand, Operation, find_operation
 
 TRIED = 50
 """On so many rows each service is tried."""
-_CLASSES = 10
-"""Whole numbers as labels are classes where there are no more of them; more may be a regression's."""
 _HALF = 0.5
 _WAYS = {
     "form": ", as the fields of a form",
@@ -61,6 +60,7 @@ def init_service(
     path: str | None = None,
     headers: Sequence[str] = (),
     by_hand: ByHand = NOT_BY_HAND,
+    model: str | None = None,
     out: Path | None = None,
 ) -> Path:
     """Write an experiment that compares two services, or one with itself.
@@ -74,6 +74,7 @@ def init_service(
         path: of the operation that predicts; None: it is found.
         headers: as ``[target] headers``.
         by_hand: what is sent, where a document does not say so; with a ``path`` none is read.
+        model: its name, of a server whose protocol names models.
         out: the experiment; None: the name of ``data``, with ``.toml``, here.
 
     Returns:
@@ -101,6 +102,17 @@ def init_service(
         raise UsageError(
             f"--url, --header: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
         ) from None
+    if path is None and by_hand == NOT_BY_HAND:
+        rows = range(min(TRIED, len(dataset)))
+        known = by_protocol(sent, Data(path=data, label=label), dataset, model, rows, say)
+        if known is not None:
+            for note in dataset.notes:
+                say(f"{data}: {note}")
+            return _written(out, known.data, known.target, say, known.gates)
+    elif model is not None:
+        raise UsageError(
+            "--model goes without --path, --body, --encoding and --method, which say what is asked"
+        )
     if path is not None and by_hand.body is not None:
         operation = Operation(path, {})
     else:
@@ -149,7 +161,7 @@ def init_service(
         say(f"{operation.path}: not sent, as they are optional: {', '.join(body.left_out)}")
     place = best_place(answers[urls[0]], dataset)
     by_chance = place is None or not beats_one_label(answers[urls[0]], place, dataset)
-    if by_chance and _may_be_regression(dataset):
+    if by_chance and may_be_regression(dataset):
         given = given.model_copy(update={"task": "regression"})
         dataset = Dataset.read(given)
         place = best_place(answers[urls[0]], dataset)
@@ -158,13 +170,10 @@ def init_service(
     else:
         for url, given_back in answers.items():
             found = [value_at(one, place) for one in given_back]
-            say(f"{url}: {place} is {_quality(found, dataset)} of {len(rows)} rows")
+            say(f"{url}: {place} is {quality(found, dataset)} of {len(rows)} rows")
         target = sent.model_copy(update={"answer": place})
         given, target = _and_more(answers[urls[0]], given, target, dataset, say)
-    if len(urls) == 1:
-        say(f"{urls[0]} is the only service so far: it will be compared with itself")
-    _write(out, given, target)
-    return out
+    return _written(out, given, target, say)
 
 
 def _kind(kind: pa.DataType) -> str:
@@ -201,15 +210,6 @@ def _check_headers(operation: Operation, target: Target) -> None:
             )
 
 
-def _may_be_regression(dataset: Dataset) -> bool:
-    """Whether labels that nobody answers may be numbers that answers come near."""
-    labels = set(dataset.labels.tolist())
-    try:
-        return dataset.labels.dtype.kind != "f" and len(labels) > _CLASSES and bool([*map(float, labels)])
-    except ValueError:
-        return False
-
-
 def _by_score(
     answers: Mapping[str, Sequence[Any]], given: Data, sent: Target, dataset: Dataset, say: Say
 ) -> tuple[Data, Target]:
@@ -221,7 +221,7 @@ def _by_score(
         found = [value_at(one, score.path) for one in given_back]
         labels = [isinstance(one, int | float) and score.classes[one >= _HALF] for one in found]
         say(
-            f"{url}: {score.path} as the score of {score.classes[1]!r} is {_quality(labels, dataset)} of "
+            f"{url}: {score.path} as the score of {score.classes[1]!r} is {quality(labels, dataset)} of "
             f"{len(found)} rows at [data] threshold = {_HALF}; change that if the caller decides otherwise"
         )
     update = {"classes": score.classes, "threshold": _HALF}
@@ -264,16 +264,11 @@ def _about_scores(scores: Scores, dataset: Dataset) -> str:
     return f"scores stand at {scores.path}{of}; gate them as in '{gate}'"
 
 
-def _quality(values: Sequence[Any], dataset: Dataset) -> str:
-    lost = loss(values, dataset)
-    if dataset.labels.dtype.kind == "f":
-        return f"off by {lost:.4g} on average"
-    return f"right on {1 - lost:.1%}" if math.isfinite(lost) else "no label on some"
-
-
-def _write(out: Path, data: Data, target: Target) -> None:
+def _written(out: Path, data: Data, target: Target, say: Say, more: Sequence[str] = ()) -> Path:
+    if target.candidate == target.stable:
+        say(f"{target.stable} is the only service so far: it will be compared with itself")
     name = re.sub(r"[^A-Za-z0-9._-]", "-", out.stem).lstrip("._-") or "service"
-    parts: Mapping[str, Any] = {
+    parts: dict[str, Any] = {
         "model": {"name": name, "folder": "."},
         "data": {
             "path": str(data.path),
@@ -287,7 +282,7 @@ def _write(out: Path, data: Data, target: Target) -> None:
         "target": {
             key: value
             for key in (
-                *("protocol", "stable", "candidate", "path"),
+                *("protocol", "stable", "candidate", "stable_model", "candidate_model", "path"),
                 *("body", "encoding", "method", "answer", "scores"),
             )
             if (value := getattr(target, key)) is not None
@@ -295,5 +290,9 @@ def _write(out: Path, data: Data, target: Target) -> None:
         | ({"headers": list(target.headers)} if target.headers else {}),
         "load": {"rate": 50, "duration": "60s"},
     }
+    if more:
+        usual = Experiment.parse({"name": name, **parts}, str(out)).gates
+        parts["gates"] = [*map(str, usual), *more]
     about = "May the candidate go live? docs/any-server.md explains [target], docs/experiments.md the rest."
     write_experiment(out, name, about, parts)
+    return out

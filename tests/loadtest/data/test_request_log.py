@@ -112,6 +112,30 @@ def test_envoys_access_log_has_times_and_no_rows(tmp_path):
     assert log.notes == ("lines left out: 1 (method GET, no prediction)",)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        # Traefik's and nginx's own JSON, whose time has our name
+        '{"time":"2023-01-01T00:00:00Z","RequestMethod":"METHOD","RequestPath":"/predict","level":"info"}',
+        '{"time":"2023-01-01T00:00:00+00:00","request_method":"METHOD","status":200}',
+        # Envoy told to write seconds: %START_TIME(%s.%3f)%
+        '{"start_time":"1672531200.000","method":"METHOD"}',
+    ],
+)
+def test_only_the_posts_of_other_access_logs_are_replayed(tmp_path, line):
+    log = read(tmp_path, line.replace("METHOD", "GET") + "\n" + line.replace("METHOD", "POST"))
+    assert [(e.line, e.time) for e in log.entries] == [(2, 1672531200)]
+    assert log.notes == ("lines left out: 1 (method GET, no prediction)",)
+
+
+def test_an_event_that_was_delivered_twice_is_sent_once(tmp_path):
+    # Knative delivers at least once; an id that its caller reuses later is another request
+    one, later = event(id="e7"), event(id="e7", time="2026-01-01T00:00:02Z")
+    log = read(tmp_path, "\n".join([one, one, event(id="e8"), later, event(), event()]))
+    assert [entry.line for entry in log.entries] == [1, 3, 4, 5, 6]
+    assert log.notes == ("lines left out: 1 (copies: the id and the time are those of a line before)",)
+
+
 def test_our_own(tmp_path):
     text = '{"time": 3, "body": {"a": 1, "b": null}, "user": 7, "label": true}\n\n{"time": 4.5, "row": 2}\n'
     one, two = read(tmp_path, text).entries
@@ -200,6 +224,19 @@ def test_a_packed_log_is_read(tmp_path):
             ),
             ((1, 2), (3, 4)),
         ),
+        # JSON lines of SageMaker's built-in algorithms, which Amazon packs unless told otherwise
+        (
+            capture(
+                data=base64.b64encode(b'{"features": [1.5, 16]}\n{"features": [2, 3]}\n').decode(),
+                encoding="BASE64",
+                observedContentType="application/jsonlines",
+            ),
+            ((1.5, 16), (2, 3)),
+        ),
+        # TensorFlow Serving and MLflow by columns, Seldon
+        (event(data={"inputs": [[1, 2]]}), ((1, 2),)),
+        (event(data={"inputs": {"a": [1, 2], "b": ["x", "y"]}}), ({"a": 1, "b": "x"}, {"a": 2, "b": "y"})),
+        (event(data={"data": {"names": ["a", "b"], "ndarray": [[1, 2]]}}), ({"a": 1, "b": 2},)),
         # text, codes, gaps and quotes
         (capture(data='007,"a, b",,1e3,-0.5\n', encoding="CSV"), (("007", "a, b", None, 1000.0, -0.5),)),
     ],
@@ -241,7 +278,11 @@ def test_the_rows_of_a_body(line, expected, tmp_path):
             '{"time": 1, "body": {"inputs": [{"name": "x", "shape": [2, 2], "data": [1]}]}}',
             "has 1 values, not",
         ),
-        ('{"time": 1, "body": {"inputs": [{"name": "x"}]}}', "cell 'inputs' of the body is a list"),
+        (
+            '{"time": 1, "body": {"inputs": {"a": [1], "b": [1, 2]}}}',
+            "cell 'inputs' of the body is an object",
+        ),
+        ('{"time": 1, "body": {"customer": {"age": 41}}}', "write the cells alone, by the names of"),
         ('{"time": 1, "body": ' + "[" * 100_000, "line 2: "),  # deeper than Python goes
     ],
 )
@@ -261,6 +302,8 @@ def test_bad_lines_are_named(line, says, tmp_path):
         (capture(data="1", encoding="BASE64"), "not text in Base64"),
         (capture(data="xyz", observedContentType="image/png", encoding="NONE"), "neither CSV nor JSON"),
         (capture(data="", encoding="CSV"), "the body is empty"),
+        (capture(data="MSwy", encoding="BASE64", observedContentType=None), "the input is BASE64, neither"),
+        ('{"ReqType": "a.request", "Bytes": "MQ=="}', "puts into a bucket, which has no times"),
         (DUMPER.replace('{"instances"', '{"instances'), "line 24: the data of the event is not JSON"),
     ],
 )
@@ -303,63 +346,3 @@ def test_a_packed_log_that_is_cut_short(tmp_path):
     (tmp_path / "log.gz").write_bytes(gzip.compress(ENVOY.encode())[:-10])
     with pytest.raises(DatasetError, match="not readable"):
         read_log(tmp_path / "log.gz")
-
-
-# the documentation of Envoy, of AWS's load balancer, and of nginx's logs in Elastic's examples
-ENVOY_TEXT = (
-    '[2016-04-15T20:17:00.310Z] "POST /api/v1/locations HTTP/2" 204 - 154 0 226 100 "10.0.35.28" "nsq2http" '
-    '"cc21d9b0-cf5c-432b-8c7e-98aeb7988cd2" "locations" "tcp://10.0.2.1:80"'
-)
-BALANCER = (
-    "http 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 10.0.0.1:80 "
-    '0.000 0.001 0.000 200 200 34 366 "GET http://www.example.com:80/ HTTP/1.1" "curl/7.46.0" - - '
-    "arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067 "
-    '"Root=1-58337262-36d228ad5d99923122bbe354" "-" "-" 0 2018-07-02T22:22:48.364000Z "forward" "-" "-" '
-    '"10.0.0.1:80" "200" "-" "-"'
-)
-NGINX = (
-    '93.180.71.3 - - [17/May/2015:08:05:32 +0000] "GET /downloads/product_1 HTTP/1.1" 304 0 "-" '
-    '"Debian APT-HTTP/1.3 (0.8.16~exp12ubuntu10.21)"'
-)
-
-
-@pytest.mark.parametrize(
-    ("line", "time"),
-    [
-        (ENVOY_TEXT, 1460751420.310),
-        # when the request came, not when it was answered
-        (BALANCER, 1530570168.364),
-        (NGINX, 1431849932.0),
-    ],
-)
-def test_the_posts_of_a_text_access_log_are_replayed(tmp_path, line, time):
-    path = tmp_path / "access.log"
-    path.write_text("\n".join([line.replace("GET", "POST"), line.replace("POST", "GET"), ""]))
-    log = read_log(path)
-    assert log.kind == "an access log"
-    assert [(entry.time, entry.rows) for entry in log.entries] == [(time, None)]
-    assert log.notes == ("lines left out: 1 (method GET, no prediction)",)
-
-
-def test_what_scanners_send_to_a_public_server_is_left_out(tmp_path):
-    path = tmp_path / "access.log"
-    request = '"GET /downloads/product_1 HTTP/1.1"'
-    sent = [r'"\x16\x03\x01\x00"', '"-"', '"POST /predict HTTP/1.1"']
-    path.write_text("\n".join(NGINX.replace(request, each) for each in sent))
-    log = read_log(path)
-    assert len(log.entries) == 1
-    assert log.notes == ("lines left out: 2 (method -, no prediction)",)
-
-
-@pytest.mark.parametrize(
-    ("lines", "says"),
-    [
-        ([ENVOY_TEXT, "upstream connect error"], "line 2: is no line of this access log; mend or remove it"),
-        (["1 d7123dasd913jfd21312dasdhas31 127345969", "POST /post HTTP/1.1"], "is a capture of GoReplay"),
-    ],
-)
-def test_other_text_is_refused_in_one_line(tmp_path, lines, says):
-    path = tmp_path / "access.log"
-    path.write_text("\n".join(lines))
-    with pytest.raises(DatasetError, match=says):
-        read_log(path)

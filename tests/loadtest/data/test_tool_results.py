@@ -70,9 +70,31 @@ Request Throughput (requests/sec),1.5
             {"p50": 0.006, "p90": 0.015, "p95": 0.019, "p99": 0.025, "p999": 0.08},
             (351, 168),
         ),
+        # as Locust 1.0 wrote it
+        (
+            LOCUST.replace("\n,Agg", "\nNone,Agg")
+            .replace("99.99%,", "99.99%,99.999%,")
+            .replace("80,80\n", "80,80,80\n"),
+            "Locust",
+            {"p50": 0.006, "p999": 0.08},
+            (351, 168),
+        ),
         # as a spreadsheet saves it
         ("\ufeff" + LOCUST.replace("\n", "\r\n"), "Locust", {"p50": 0.006, "p95": 0.019}, (351, 168)),
         (json.dumps(AIPERF), "AIPerf", {"p50": 0.18, "p99": 2.106}, (64, None)),
+        # requests that failed stand beside those that were counted
+        (
+            json.dumps(AIPERF | {"error_request_count": {"unit": "requests", "avg": 11.0, "p50": None}}),
+            "AIPerf",
+            {"p50": 0.18},
+            (75, 11),
+        ),
+        (
+            AIPERF_CSV + "Error Request Count,11.00\nRequest Count,89.00\n",
+            "AIPerf",
+            {"p50": 5.69023},
+            (100, 11),
+        ),
         # of earlier releases
         (json.dumps({"records": AIPERF}), "AIPerf", {"p50": 0.18, "p99": 2.106}, (64, None)),
         (json.dumps({"request_latency": {"unit": "s", "p50": 1.5}}), "AIPerf", {"p50": 1.5}, (None, None)),

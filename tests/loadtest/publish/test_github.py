@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.errors import TargetError, UsageError
 from loadtest.judge.verdict import Word
-from loadtest.publish.github import MOST, GithubJob, job_annotations
+from loadtest.publish.github import LARGEST, MOST, GithubJob, job_annotations
 from loadtest.publish.stored_verdict import read_verdict
 from tests.loadtest.publish.conftest import made_verdict
 
@@ -16,6 +16,19 @@ def test_pass_has_a_summary_and_no_annotation(store, tmp_path):
     GithubJob.from_environment(said.append, {"GITHUB_STEP_SUMMARY": str(page)}).deliver(read_verdict(folder))
     assert page.read_text() == "of an earlier step\n## PASS\n"
     assert said == []
+
+
+def test_a_summary_is_no_longer_than_github_takes(store, tmp_path):
+    folder, page = store(), tmp_path / "page.md"
+    (folder / "summary.md").write_text("## PASS\n" + "| ✓ | slice |\n" * 80_000)
+    page.write_text("of an earlier step of the same job\n")
+    GithubJob(page, [].append).deliver(read_verdict(folder))
+    text = page.read_text()
+    assert LARGEST - 100 < page.stat().st_size <= LARGEST
+    assert text.startswith("of an earlier step of the same job\n## PASS\n")
+    assert text.endswith(
+        "| ✓ | slice |\n\nCut here, as GitHub shows no summary above 1 MiB; `report.html` has the rest.\n"
+    )
 
 
 @pytest.mark.parametrize(
