@@ -21,8 +21,8 @@ _HIGHEST = np.float32(88.7)
 
 Single = NDArray[np.float32]
 Turned = Callable[[Matrix], Single | None]
-"""Rows of shape (rows, features) to what ``inplace_predict`` gives; None: ask the booster. NumPy warns of those
-that overflow, unless whoever calls has silenced it."""
+"""Rows of shape (rows, features) to what ``inplace_predict`` gives; None: ask the booster. NumPy may warn of
+rows that overflow."""
 
 
 def turned(booster: Any, rounds: tuple[int, int]) -> Turned | None:
