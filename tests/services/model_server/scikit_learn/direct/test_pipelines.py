@@ -276,6 +276,7 @@ def test_a_kind_of_one_s_own_is_not_taken_for_its_base(estimator: Any) -> None:
         (np.inf, np.inf, True),
         (np.inf, -np.inf, False),
         (np.inf, 1.0, False),
+        (1.0, np.inf, False),
         (1.0, np.nan, False),
         (1e9, 1e9 + 1, True),
     ],
