@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -162,8 +163,12 @@ def _answers(runtime: Runtime, rows: Rows, outputs: frozenset[str]) -> Mapping[s
 
 
 def _run(runtime: Runtime, parts: Mapping[str, _Part]) -> Run:
+    @lru_cache
+    def sources(outputs: frozenset[str]) -> frozenset[str]:
+        return frozenset(parts[name].source for name in outputs)
+
     def run(rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
-        results = _answers(runtime, rows, frozenset(parts[name].source for name in outputs))
+        results = _answers(runtime, rows, sources(outputs))
         return {name: _array(results, parts[name], len(rows)) for name in outputs}
 
     return run

@@ -27,23 +27,24 @@ _MISSING = type(None)
 
 def plain_columns(tensors: Sequence[Mapping[str, Any]], wanted: Sequence[TensorSpec]) -> Columns | None:
     """The columns of a request without binary tensors; None where it is another kind of request, or wrong."""
-    if len(tensors) != len(wanted):
+    if len(tensors) != len(wanted) or not tensors:
         return None
     columns = []
-    rows = 0
+    first = tensors[0].get("data")
+    rows = len(first) if type(first) is list else 0
+    flat, upright = [rows], [rows, 1]
     for tensor, spec in zip(tensors, wanted, strict=True):
         get, datatype = tensor.get, spec.datatype
         data, shape = get("data"), get("shape")
-        if get("name") != spec.name or get("datatype") != datatype or get("parameters"):
+        if get("name") != spec.name or get("datatype") != datatype or (len(tensor) > 4 and get("parameters")):
             return None
-        if type(data) is not list:
+        if type(data) is not list or len(data) != rows or not rows:
             return None
-        kinds = {*map(type, data)}
+        kinds = {type(data[0])} if rows == 1 else {*map(type, data)}
         if not kinds <= _CELLS[datatype] or (spec.required and _MISSING in kinds):
             return None
-        rows = rows or len(data)
         # true and 1.0 are equal to 1 as well
-        if not rows or len(data) != rows or shape not in ([rows], [rows, 1]) or {*map(type, shape)} != {int}:
+        if (shape != flat and shape != upright) or type(shape[0]) is not int or type(shape[-1]) is not int:
             return None
         if datatype == "FP64":
             if kinds != _FLOATS:

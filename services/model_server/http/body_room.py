@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from services.model_server.errors import DeadlinePassed, QueueFull
 
@@ -18,6 +18,9 @@ FREE, SMALL = 4 * 2**10, 64 * 2**10
 """Bytes of a body up to which it waits for nobody, and up to which it is a small one."""
 MOST_WAITING = 32
 """Bodies that wait for each room; one more is refused."""
+
+_NOBODY = nullcontext()
+"""What to wait for where there is nobody to wait for."""
 
 
 class BodyRoom:
@@ -32,17 +35,17 @@ class BodyRoom:
         self._clock = clock
         self._small, self._large = _Room(max(largest // 4, SMALL)), _Room(max(largest, SMALL))
 
-    @contextmanager
-    def of(self, length: int, deadline: float) -> Iterator[None]:
+    def of(self, length: int, deadline: float) -> AbstractContextManager[None]:
         """Wait until there is room for so many bytes, and keep it inside.
 
         Raises:
             QueueFull: too many wait.
             DeadlinePassed: there was no room in time.
         """
-        if length <= FREE:
-            yield
-            return
+        return _NOBODY if length <= FREE else self._taken(length, deadline)
+
+    @contextmanager
+    def _taken(self, length: int, deadline: float) -> Iterator[None]:
         room = self._small if length <= SMALL else self._large
         room.take(length, max(deadline - self._clock(), 0.0))
         try:

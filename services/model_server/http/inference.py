@@ -204,7 +204,7 @@ class Inference:
         Raises:
             RequestError: 413, it is larger than ``settings.max_body``.
         """
-        with self.readers.reading():
+        with self.readers:
             return read_body(environ, self._settings.max_body)
 
     def _timed(self, run: Run) -> Run:

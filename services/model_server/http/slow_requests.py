@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE = 15.0
@@ -28,21 +27,20 @@ _SIZE = 128
 
 
 class Readers:
-    """The threads that read a body now, and since when; thread-safe by the interpreter's own lock."""
+    """The threads that read a body now, and since when; thread-safe by the interpreter's own lock.
+
+    A thread that reads is inside ``with readers: ...``.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: dict[int, float] = {}
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """The calling thread reads a body inside."""
-        me = threading.get_ident()
-        self._since[me] = self._clock()
-        try:
-            yield
-        finally:
-            del self._since[me]
+    def __enter__(self) -> None:
+        self._since[threading.get_ident()] = self._clock()
+
+    def __exit__(self, *raised: object) -> None:
+        del self._since[threading.get_ident()]
 
     def overdue(self) -> bool:
         """Whether some thread has read for ``PATIENCE``."""

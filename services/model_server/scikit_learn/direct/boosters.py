@@ -1,7 +1,7 @@
 """XGBoost and LightGBM as last steps, without what their scikit-learn classes do for every request.
 
-XGBoost's trees become one ensemble of ONNX Runtime where their objective is known (``xgboost_trees``): a call
-of the booster takes thirty times as long for one row. Else, and for LightGBM, the booster is asked.
+Their trees become one ensemble of ONNX Runtime where objective and splits are known (``xgboost_trees``,
+``lightgbm_trees``): a call of the booster takes longer for one row. Else the booster is asked.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.model_server.scikit_learn.direct import lightgbm_trees, xgboost_trees
 from services.model_server.scikit_learn.direct.step import NotDirect, Unsure
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix
 from services.model_server.scikit_learn.direct.trees import Head
-from services.model_server.scikit_learn.direct.xgboost_trees import turned
 
 
 def name_of(model: Any) -> str:
@@ -31,16 +31,16 @@ def _xgboost(model: Any, *, sparse: bool) -> Head:
     booster.set_param({"nthread": 1})
     classes = getattr(model, "classes_", None)
     rounds = model._get_iteration_range(None)
-    own = turned(booster, rounds)
+    own = xgboost_trees.turned(booster, rounds)
 
     def run(rows: Matrix, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
-        if np.isinf(rows).any():
-            raise Unsure
         if sparse:
             # what a sparse matrix leaves out is missing to it
             rows = np.where(rows == 0, np.nan, rows)
         given = own(rows) if own else None
         if given is None:
+            if np.isinf(rows).any():
+                raise Unsure
             given = booster.inplace_predict(rows, iteration_range=rounds, validate_features=False)
         if classes is None:
             return {"predict": given}
@@ -56,9 +56,12 @@ def _lightgbm(model: Any, *, sparse: bool) -> Head:  # noqa: ARG001 - a zero is 
     if callable(model.objective):
         raise NotDirect("it has an objective of its own")
     classes = getattr(model, "classes_", None)
+    own = lightgbm_trees.turned(booster)
 
     def run(rows: Matrix, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
-        given = np.asarray(booster.predict(rows, num_threads=1))
+        given = own(rows) if own else None
+        if given is None:
+            given = np.asarray(booster.predict(rows, num_threads=1))
         return {"predict": given} if classes is None else _labels(classes, given, outputs)
 
     return run
@@ -67,7 +70,11 @@ def _lightgbm(model: Any, *, sparse: bool) -> Head:  # noqa: ARG001 - a zero is 
 def _labels(classes: NDArray[Any], given: NDArray[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
     """Of two classes the probability of the second is given, of more all; of equal ones the first wins."""
     if given.ndim == 1:
-        given = np.stack([1.0 - given, given], axis=1)
+        others = 1.0 - given
+        results = {"predict": classes.take(given > others)}
+        if "predict_proba" in outputs:
+            results["predict_proba"] = np.stack([others, given], axis=1)
+        return results
     results = {"predict": classes.take(given.argmax(axis=1))}
     if "predict_proba" in outputs:
         results["predict_proba"] = given

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from services.model_server.scikit_learn import plain_numpy
 from services.model_server.scikit_learn.direct import boosters, kernels, linear, trees
 from services.model_server.scikit_learn.direct.sparse_rows import to_matrix
-from services.model_server.scikit_learn.direct.step import NotDirect, Step, Unsure
+from services.model_server.scikit_learn.direct.step import NotDirect, Step, Unsure, every
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix
 from services.model_server.scikit_learn.direct.trees import Head
 
@@ -44,7 +44,7 @@ def compile_head(model: Any, given: Step, *, onnx: bool) -> Answer:
 
     def run(rows: Sequence[Any], outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         matrix: Matrix = np.array(rows, np.float64) if width is None else to_matrix(rows, width)
-        if not gaps and not np.isfinite(matrix).all():
+        if not gaps and not every(np.isfinite(matrix)):
             raise Unsure
         return head(matrix, outputs)
 

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 Cells = Sequence[Any]
 """Of one row: float, int, bool or str; a missing one is NaN."""
 
@@ -46,6 +49,11 @@ class Step(NamedTuple):
     width: int
     sparse: bool = False
     entries: bool = False
+
+
+def every(are_true: NDArray[np.bool_]) -> bool:
+    """Whether all are; of a few, ``all`` takes three times as long."""
+    return np.count_nonzero(are_true) == are_true.size  # type: ignore[no-any-return]
 
 
 Compile = Callable[[Any, int], Step]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn import ensemble, tree
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from services.model_server.scikit_learn.direct.step import NotDirect, Unsure
+from services.model_server.scikit_learn.direct.step import NotDirect, Unsure, every
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix, Nodes, session
 
 CLOSE = 1e-9
@@ -45,9 +45,8 @@ def _of_tree(one: Any, values: NDArray[Any], target: int = 0) -> Nodes:
 
 def _narrow(rows: Matrix, *, gaps: bool) -> Matrix:
     """Rounded as the library rounds what its trees are given; what it refuses is left to it."""
-    with np.errstate(over="ignore"):
-        narrow = rows.astype(np.float32).astype(np.float64)
-    if not (~np.isinf(narrow) if gaps else np.isfinite(narrow)).all():
+    narrow = rows.astype(np.float32).astype(np.float64)
+    if not every(~np.isinf(narrow) if gaps else np.isfinite(narrow)):
         raise Unsure
     return narrow
 
@@ -134,12 +133,12 @@ def _boosted(model: Any, raw: Callable[[Matrix], Matrix]) -> Head:
         if "predict" in outputs:
             if scores.shape[1] == 1:
                 first = scores.ravel()
-                if not np.abs(first).min() > CLOSE:
+                if not every(np.abs(first) > CLOSE):
                     raise Unsure
-                results["predict"] = classes.take((first > 0).astype(np.intp))
+                results["predict"] = classes.take(first > 0)
             else:
                 best = np.partition(scores, -2, axis=1)
-                if not (best[:, -1] - best[:, -2]).min() > CLOSE:
+                if not every(best[:, -1] - best[:, -2] > CLOSE):
                     raise Unsure
                 results["predict"] = classes.take(scores.argmax(axis=1))
         if "predict_proba" in outputs:

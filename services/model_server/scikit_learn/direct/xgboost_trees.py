@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.model_server.scikit_learn.direct.step import NotDirect
+from services.model_server.scikit_learn.direct.step import NotDirect, every
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix, Nodes, session
 
 CLOSE = 1e-5
@@ -21,7 +21,8 @@ _HIGHEST = np.float32(88.7)
 
 Single = NDArray[np.float32]
 Turned = Callable[[Matrix], Single | None]
-"""Rows of shape (rows, features) to what ``inplace_predict`` gives; None: ask the booster."""
+"""Rows of shape (rows, features) to what ``inplace_predict`` gives; None: ask the booster. NumPy may warn of
+rows that overflow."""
 
 
 def turned(booster: Any, rounds: tuple[int, int]) -> Turned | None:
@@ -61,9 +62,8 @@ def _turned(booster: Any, rounds: tuple[int, int]) -> Turned | None:
     inverse = _INVERSES[learner["objective"]["name"]]
 
     def run(rows: Matrix) -> Single | None:
-        with np.errstate(over="ignore"):
-            narrow = rows.astype(np.float32)
-        return None if np.isinf(narrow).any() else inverse(sums(narrow))
+        narrow = rows.astype(np.float32)
+        return None if np.count_nonzero(np.isinf(narrow)) else inverse(sums(narrow))
 
     return run
 
@@ -111,7 +111,7 @@ def _value(sums: Single) -> Single:
 
 def _logistic(sums: Single) -> Single | None:
     margin = sums[:, 0]
-    if not np.abs(margin).min() > CLOSE:
+    if not every(np.abs(margin) > CLOSE):
         return None
     given: Single = np.float32(1) / (np.float32(1) + np.exp(np.minimum(-margin, _HIGHEST)))
     return given
@@ -119,7 +119,7 @@ def _logistic(sums: Single) -> Single | None:
 
 def _softmax(sums: Single) -> Single | None:
     best = np.partition(sums, -2, axis=1)
-    if not (best[:, -1] - best[:, -2]).min() > CLOSE:
+    if not every(best[:, -1] - best[:, -2] > CLOSE):
         return None
     powers = np.exp(sums - best[:, -1:])
     given: Single = powers / powers.sum(axis=1, keepdims=True)

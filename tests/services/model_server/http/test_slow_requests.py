@@ -99,7 +99,7 @@ def test_the_connections_of_this_process_are_found(connection):
 def test_who_reads_for_too_long():
     clock = Clock()
     readers = Readers(clock)
-    with readers.reading():
+    with readers:
         clock.now = PATIENCE
         assert not readers.overdue()
         clock.now += 0.1

@@ -38,7 +38,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from services.model_server.columns import Columns
 from services.model_server.examples import write_examples
-from services.model_server.scikit_learn.direct.pipeline import TOLERANCE
+from services.model_server.scikit_learn.direct.pipeline import TOLERANCE, difference
 from services.model_server.scikit_learn.estimator import Estimator
 from services.model_server.tensors import TensorSpec
 
@@ -267,6 +267,24 @@ def test_a_kind_of_one_s_own_is_not_taken_for_its_base(estimator: Any) -> None:
         "scikit-learn",
         "the Altered stays with scikit-learn: there is no direct way for it",
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        # both overflow
+        (np.inf, np.inf, True),
+        (np.inf, -np.inf, False),
+        (np.inf, 1.0, False),
+        (1.0, np.inf, False),
+        (1.0, np.nan, False),
+        (1e9, 1e9 + 1, True),
+    ],
+)
+def test_what_differs(one: float, other: float, same: bool) -> None:
+    with np.errstate(invalid="ignore"):
+        found = difference({"predict": np.array([one])}, {"predict": np.array([other])}, ["predict"])
+    assert (found == "") == same
 
 
 def test_a_model_whose_answers_differ_is_left_to_the_library(estimator: Any) -> None:

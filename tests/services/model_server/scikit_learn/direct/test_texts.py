@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
@@ -32,6 +33,7 @@ from sklearn.svm import LinearSVC
 
 from services.model_server.columns import Columns, column
 from services.model_server.examples import write_examples
+from services.model_server.scikit_learn.direct.linear import linear, on_entries
 from services.model_server.scikit_learn.direct.pipeline import DirectPipeline, difference
 from services.model_server.scikit_learn.direct.step import Unsure
 from services.model_server.scikit_learn.estimator import Estimator
@@ -172,6 +174,30 @@ VECTORIZERS = st.builds(
     binary=st.booleans(),
     norm=st.sampled_from([None, "l1", "l2", "max"]),
 )
+
+
+@pytest.mark.parametrize("model", [Ridge(), LogisticRegression(max_iter=20)])
+@pytest.mark.parametrize(
+    ("places", "values"),
+    [
+        ([0, 1], [1.0, np.inf]),
+        ([0], [np.nan]),
+        # finite, but not what it is multiplied by
+        ([0, 1], [1e308, 1e308]),
+        # the order of the sum decides
+        ([0, 1, 2], [1e15, -1e15, 0.1]),
+    ],
+)
+def test_a_score_that_is_not_sure_is_for_the_library(
+    model: Any, places: list[int], values: list[float]
+) -> None:
+    model.fit(csr_matrix(np.eye(3)), [0, 1, 1])
+    model.coef_ = np.full(model.coef_.shape, 10.0)
+    run = on_entries(linear(model))
+    with pytest.raises(Unsure):
+        run([(places, values)], frozenset(["predict"]))
+
+
 LAST = (LogisticRegression(max_iter=20), Ridge(), RandomForestClassifier(3, random_state=0), LinearSVC())
 words = st.sampled_from(["Wine", "data", "the", "of", "Ärzte", "ﬁt", "", "x" * 300]) | st.text(max_size=5)
 documents = st.lists(st.lists(words, max_size=6).map(" ".join), min_size=1, max_size=4)
