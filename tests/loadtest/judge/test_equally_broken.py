@@ -231,3 +231,18 @@ def test_a_few_answers_that_are_no_label_are_counted_and_shown():
     assert verdict.versions["candidate"].foreign_examples == ("<internal | error>",)
     assert "24, such as &#39;&lt;internal | error&gt;&#39;" in to_html(verdict, run, {})
     assert "24, such as '&lt;internal \\| error>'" in to_markdown(verdict, run.experiment)
+
+
+def test_a_share_of_nothing_beside_a_bound_of_nothing_divides_by_nothing():
+    run = Run(Arm(accuracy=0.0), Arm(accuracy=0.0), gates=("accuracy >= 0.01%",)).gather()
+    gates = tuple(replace(gate, bound=0.0) for gate in run.experiment.gates)
+    odd = replace(run, experiment=run.experiment.model_copy(update={"gates": gates}))
+    assert "a longer run would not settle it" in judge(odd).gates[0].reason
+
+
+@pytest.mark.parametrize("gate", ["accuracy >= stable - 5pp", "f1_macro >= stable - 5pp"])
+def test_two_versions_that_are_worth_nothing_are_not_equally_good(gate):
+    run = Run(Arm(accuracy=0.0), Arm(accuracy=0.0), gates=(gate,)).gather()
+    (found,) = judge(run).gates
+    assert found.verdict is Word.INCONCLUSIVE
+    assert "of both versions is 0, and what is worth nothing looks equal" in found.reason

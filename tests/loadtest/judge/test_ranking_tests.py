@@ -305,3 +305,14 @@ def test_gates_on_lists_that_fit_no_classification(gate, load, says):
     run = classified([[0.1, 0.2, 0.3, 0.4]] * 4, [[0.1, 0.2, 0.3, 0.4]] * 4, CLASSES, gate, **load)
     with pytest.raises(GateError, match=says):
         check_gates(run.experiment, run.dataset)
+
+
+@pytest.mark.parametrize(
+    "gate", ["ndcg@10 >= stable - 0.05", "hit@5 >= stable - 5pp", "value@5 >= stable - 1"]
+)
+def test_two_versions_that_answer_other_ids_are_not_equally_good(gate):
+    others = [[f"item-{item}" for item in items] for items in LISTS]
+    (found,) = judge(run_of(others, others, gate)).gates
+    assert found.verdict == Word.INCONCLUSIVE
+    assert "of both versions is 0" in found.reason
+    assert f"stable shows items such as 'item-{LISTS[0][0]}', and rows want such as 'i0'" in found.reason
