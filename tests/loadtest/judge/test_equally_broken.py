@@ -13,6 +13,7 @@ from loadtest.judge.run import VersionFacts
 from loadtest.judge.verdict import Word
 from loadtest.report.html import to_html
 from loadtest.report.machine_formats import to_markdown
+from tests.attacks.made_runs import ARRIVALS, run_of, says
 from tests.loadtest.judge.test_judge import ALWAYS_FAILING, Arm, Run
 
 EQUAL = ("accuracy >= stable - 5pp", "error_rate <= stable + 5pp", "p50 <= stable + 25ms")
@@ -246,3 +247,25 @@ def test_two_versions_that_are_worth_nothing_are_not_equally_good(gate):
     (found,) = judge(run).gates
     assert found.verdict is Word.INCONCLUSIVE
     assert "of both versions is 0, and what is worth nothing looks equal" in found.reason
+
+
+PLACE = np.arange(ARRIVALS)
+
+
+@pytest.mark.parametrize(
+    ("gate", "said", "labels", "word"),
+    [
+        ("accuracy >= stable - 5pp", "0", (PLACE % 2).astype(str), Word.INVALID),
+        # a rare class that no model finds: it may be so
+        ("accuracy >= stable - 5pp", "0", (PLACE % 20 == 0).astype(int).astype(str), Word.PASS),
+        # a bound of its own asks nothing of stable
+        ("accuracy >= 40%", "0", (PLACE % 2).astype(str), Word.PASS),
+        ("mae <= stable + 5%", lambda t: str(float(t) + 40), 50 + np.sin(PLACE), Word.INVALID),
+        # labels that hardly vary, and an error of a fortieth of them
+        ("mae <= stable + 5%", lambda t: str(float(t) + 0.5), 20 + 0.01 * np.sin(PLACE), Word.PASS),
+    ],
+)
+def test_answers_that_have_nothing_to_do_with_the_labels_are_not_equally_good(gate, said, labels, word):
+    task = "regression" if labels.dtype.kind == "f" else "classification"
+    verdict = judge(run_of([gate], *[(says(said),)] * 2, task=task, labels=labels))
+    assert verdict.verdict is word, verdict.reason
