@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from loadtest.data.table_file import TableFile
 from loadtest.experiment.experiment import Data
@@ -55,3 +56,19 @@ def shown(name: str) -> str:
     """A name as it is, in quotes where it would be lost in a line."""
     plain = name and name == name.strip() and name.isprintable() and not set(name) & set(",;")
     return name if plain else repr(name)
+
+
+def copies_of_the_label(table: pa.Table, names: Iterable[str], label: str) -> list[str]:
+    """A line per column that is sent and is the label: a model that is told it is always right."""
+    truth = pc.cast(table[label], pa.string()) if _is_plain(table[label].type) else None
+    if truth is None or pc.count_distinct(truth).as_py() < 2:
+        return []
+    return [
+        f"{shown(name)} reads the label on every row: leave it out, unless it is known before the answer"
+        for name in names
+        if _is_plain(table[name].type) and table[name].cast(pa.string()).equals(truth)
+    ]
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_primitive(kind))

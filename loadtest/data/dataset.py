@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from contract.label_text import label_text
 from loadtest.data.class_order import in_order, is_yes_last, named_classes
 from loadtest.data.column_arrays import as_matrix, cell_text, floats_of, labels_of, matrix_or_none
-from loadtest.data.columns_not_sent import left_out_of, no_features, not_sent, shown
+from loadtest.data.columns_not_sent import copies_of_the_label, left_out_of, no_features, not_sent, shown
 from loadtest.data.recorded import Recorded, recorded_in
 from loadtest.data.relevance import Relevance
 from loadtest.data.row_content import codes_of, contents
@@ -256,6 +256,7 @@ class Dataset:
             notes=(
                 *file.notes,
                 *not_sent(table, names, data, left_out),
+                *(copies_of_the_label(table, names, label) if labelled else ()),
                 *([] if labelled else [_UNLABELLED]),
             ),
             named_classes=classes,

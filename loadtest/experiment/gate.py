@@ -275,6 +275,9 @@ def _check_bound(gate: Gate, written: str) -> None:
     if gate.bound > gate.entry.quantity.most:
         percent = f"; write {written}%" if not gate.unit and gate.bound <= 100 else ""
         raise GateError(f"{gate.metric} is a share and cannot exceed 100%{percent}")
+    loosest = 0.0 if gate.higher_is_better and gate.against == "absolute" else gate.entry.quantity.most
+    if gate.entry.quantity.most == 1 and gate.bound == loosest:
+        raise GateError("every version meets this, whatever it answers; write a bound that it can miss")
     if whole and gate.bound != int(gate.bound):
         raise GateError(f"{gate.metric} is counted, so its bound is a whole number")
     if gate.relative and gate.higher_is_better and gate.bound >= 1:

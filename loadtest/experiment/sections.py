@@ -74,6 +74,13 @@ class Data(Part):
             )
         return self
 
+    @model_validator(mode="after")
+    def _no_model_is_sent_the_label(self) -> Data:
+        told = {self.label_column, *self.outputs.values()}
+        if name := next((name for name in self.features if name in told), None):
+            raise ValueError(f"features must not name {name!r}, the label, which no model knows")
+        return self
+
     @property
     def label_column(self) -> str:
         """The name of the label column, if there is one."""

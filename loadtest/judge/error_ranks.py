@@ -28,7 +28,10 @@ def median_error(gate: Gate, run: Run) -> Measurement:
         estimate = RankQuantile(np.sort(c))
         return Measurement(estimate, gate.margin, own_s, own_c, rows=len(c))
     if gate.relative and own_s <= 0:
-        raise NoEvidence(f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing")
+        raise NoEvidence(
+            f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing: give the margin as a "
+            "plain number"
+        )
     if evidence.often:
         estimate = MedianDifference(RankQuantile(np.sort(s)), RankQuantile(np.sort(c)), gate.relative)
     else:

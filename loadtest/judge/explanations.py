@@ -84,7 +84,7 @@ def undecided(
     )
     distance = abs(value - margin)
     factor = (half / distance) ** 2 - 1 if distance > 0 and math.isfinite(half) else math.inf
-    if isinstance(measured.estimate, Share | ShareBets) and value in (0.0, 1.0):
+    if distance > 0 and isinstance(measured.estimate, Share | ShareBets) and value in (0.0, 1.0):
         # without any exception an interval shrinks with the rows, not with their root
         factor = half / distance - 1
     if factor > HOPELESS:

@@ -7,13 +7,15 @@ version it serves, and two versions that are wrong alike differ by nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from loadtest.data.look_alikes import same_letters, told_apart
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES
 from loadtest.judge.outcomes import Outcomes
@@ -21,6 +23,8 @@ from loadtest.judge.run import Run
 
 LEAST_LABELS = 0.5
 """Share of a version's answers that must be labels for its quality to mean anything."""
+MOST_ALIKE = 0.01
+"""Share of stable's answers that may be its label but for blanks or the form of a letter."""
 POOR = 0.1
 """How far below chance answers are merely poor: a share of chance, or of what chance leaves if that is less.
 
@@ -59,18 +63,43 @@ def foreign(outcomes: Outcomes, run: Run) -> Foreign | None:
 
 
 def no_labels(run: Run) -> str | None:
-    """Why nothing can be compared: most of a version's answers are no labels; None where they are."""
+    """Why nothing can be compared: most of a version's answers are no labels, or stable gives labels in other
+    letters; None where they are."""
     for role in ROLES:
         found = foreign(run.evidence.of(role), run)
         if found and found.answers and found.answers - found.count < LEAST_LABELS * found.answers:
             name = "stable" if role == "stable" else "the candidate"
-            labels = _quoted(sorted(set(run.dataset.labels.tolist())))
+            labels = sorted(set(run.dataset.labels.tolist()))[:_SHOWN]
+            answers, read = told_apart(found.examples, labels)
             return (
                 f"{found.count:,} of {found.answers:,} answers of {name} are no label: it answers "
-                f"{_quoted(found.examples)}, the labels read {labels}; "
+                f"{answers}, the labels read {read}; "
                 "write labels as the model does, or serve an output that is a label"
             )
-    return None
+    return _written_in_two_ways(run)
+
+
+def _written_in_two_ways(run: Run) -> str | None:
+    """Why nothing can be compared: the labels ``yes`` and ``yes `` are two, and to stable they are one."""
+    if run.experiment.data.task != "classification" or not run.dataset.labelled:
+        return None
+    code = {label: same_letters(label) for label in np.unique(run.dataset.labels).tolist()}
+    if len(set(code.values())) == len(code):
+        return None
+    stable = run.evidence.stable
+    wrong = np.flatnonzero(~(stable.correct | stable.failed))
+    said = stable.prediction.take(pa.array(wrong)).to_pylist()
+    wanted = run.dataset.labels[stable.row[wrong]].tolist()
+    pairs = Counter((a, b) for a, b in zip(said, wanted, strict=True) if same_letters(a) == code[b])
+    count, answers = pairs.total(), int(np.count_nonzero(~stable.failed))
+    if count <= MOST_ALIKE * answers:
+        return None
+    (answer, label), _ = pairs.most_common(1)[0]
+    return (
+        f"{count:,} of {answers:,} answers of stable differ from the label only by blanks or the form of a "
+        f"letter: it answers {answer!a}, the label reads {label!a}; write each label in one way, that of the "
+        "model"
+    )
 
 
 def reads_labels(gate: Gate) -> bool:
@@ -139,7 +168,3 @@ def _beside_chance(outcomes: Outcomes, run: Run) -> _BesideChance | None:
     # the error that answers as often right as that would have: of few right ones, their own is too small
     worse = least > 0 and share + _SURE * (least * (1 - least) / rows) ** 0.5 <= least
     return _BesideChance((share - chance) / (1 - chance), error / (1 - chance), worse)
-
-
-def _quoted(texts: Iterable[str]) -> str:
-    return ", ".join(repr(text) for text in list(texts)[:_SHOWN])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from loadtest.experiment.gate import Gate
 from loadtest.judge.explanations import decided, hidden, undecided
-from loadtest.judge.measurement import shown
+from loadtest.judge.measurement import Measurement, shown
 from loadtest.judge.mismatches import counted
 from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.restarts import measure_restarts
@@ -17,6 +17,12 @@ from loadtest.stats.estimate import Known
 
 LEAST_ANSWERED = 0.5
 """Share of requests that must be answered before a gate on numbers or scores can be met."""
+
+ZERO_IS_WORST = frozenset(
+    ("accuracy", "classification", "goodput", "ranking", "ranking_hit", "ranking_value", "value")
+)
+"""Tests of metrics of which none that a gate wants higher falls below 0, but by labels that mean the opposite
+or by values that are a loss."""
 
 
 class Judged(NamedTuple):
@@ -45,6 +51,8 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
         measured = measure_restarts(gate, run)
     except NoEvidence as missing:
         return unmeasured(gate, run.experiment.confidence, str(missing), missing.seconds)
+    if why := _both_worthless(gate, measured):
+        return unmeasured(gate, run.experiment.confidence, why)
     estimate, margin = measured.estimate, measured.margin
     low, high = level.interval(estimate)
     p_harm = level.p_beyond(estimate, margin, below=gate.higher_is_better)
@@ -80,6 +88,19 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
         reason=reason,
     )
     return Judged(result, p_harm, seconds, known)
+
+
+def _both_worthless(gate: Gate, measured: Measurement) -> str | None:
+    """Why two versions that are equal show nothing: both are worth 0 by a metric that cannot be less."""
+    if gate.against != "stable" or not gate.higher_is_better or gate.entry.test not in ZERO_IS_WORST:
+        return None
+    if measured.stable != 0 or measured.candidate != 0:
+        return None
+    note = f"; {measured.note}" if measured.note else ""
+    return (
+        f"{gate.metric} of both versions is 0, and what is worth nothing looks equal: see why stable's is, "
+        f"such as labels or ids that are written otherwise, or no row that counts{note}"
+    )
 
 
 def _too_few_answers(gate: Gate, run: Run) -> str | None:

@@ -18,6 +18,7 @@ import numpy as np
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.caches import summarise_cache
 from loadtest.judge.control import against_itself, compare_with_control, noise
+from loadtest.judge.equally_useless import equally_useless
 from loadtest.judge.foreign_answers import foreign, no_labels, reads_labels, worse_than_chance
 from loadtest.judge.gate_checks import check_gates
 from loadtest.judge.gate_test import Judged, decide
@@ -126,6 +127,8 @@ def judge_gates(run: Run, rates: int = 1) -> Judgement:
 def _by_gates(judged: list[Judged], run: Run) -> tuple[Word, str]:
     word, reason = together(judged, run.alpha)
     problem = worse_than_chance(run, harmed=word is Word.FAIL)
+    if problem is None and word is Word.PASS:
+        problem = equally_useless(run)
     if problem is None:
         return word, reason
     # a harm that no label shows is one whatever the labels mean

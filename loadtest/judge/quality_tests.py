@@ -201,7 +201,10 @@ def resampled(
         estimate = level
     else:
         if gate.relative and own_s <= 0:
-            raise NoEvidence(f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing")
+            raise NoEvidence(
+                f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing: give the margin as a "
+                "plain number"
+            )
         estimate = bootstrap.difference(
             s_sums,
             c_sums,

@@ -200,8 +200,14 @@ def _relevant(run: Run) -> tuple[pa.Array, rankings.Wanted]:
 
 
 def _coverage(gate: Gate, run: Run) -> str:
-    """How much of the catalogue each version shows, as a clause; it grows with the rows."""
+    """How much of the catalogue each version shows, as a clause; it grows with the rows. Or that stable shows
+    nothing of it."""
     k = gate.k or LONGEST
+    if run.experiment.data.task != "classification":
+        items, wanted = _Lists.of(run.evidence.stable).items.dictionary, _relevant(run)[0]
+        if len(items) and not pc.any(pc.is_in(items, value_set=wanted)).as_py():
+            item, other = items[0].as_py(), wanted[0].as_py()
+            return f"stable shows items such as {item!r}, and rows want such as {other!r}"
     stable, candidate = (_shown(run, run.evidence.of(role), k) for role in ("stable", "candidate"))
     return f"its top {k} show {candidate:,} different items, stable's {stable:,}" if gate.k else ""
 

@@ -34,6 +34,7 @@ FEWEST_AT_A_POINT = 20
 """The same where a threshold is chosen among the scores of positive rows, and of two classes for ``ece``."""
 COMMON = 0.05
 """Share of rows below which average precision of a class promotes a worse candidate in up to 8% of runs."""
+_ROUNDING = 1e-12
 NEEDS = ("pair", "rows of each class", "yes", "k")
 """Those of ``Metric.needs`` that ``lacks`` looks at."""
 
@@ -99,6 +100,7 @@ def discrimination(gate: Gate, run: Run) -> Measurement:
         )
     else:
         _refuse_below_chance(gate, stable)
+        _refuse_chance(gate, stable, candidate)
         influence = discriminations.contrast(stable.influence, candidate.influence, paired=evidence.paired)
         fewest = min(stable.fewest, candidate.fewest)
         estimate = discriminations.estimate(candidate.value - stable.value, influence, fewest, reach)
@@ -153,6 +155,15 @@ def _refuse_below_chance(gate: Gate, stable: _Discriminated) -> None:
         )
 
 
+def _refuse_chance(gate: Gate, stable: _Discriminated, candidate: _Discriminated) -> None:
+    """Two versions that give every row the same score look equal."""
+    if all(abs(each.value - each.chance) < _ROUNDING for each in (stable, candidate)):
+        raise NoEvidence(
+            f"{gate.metric} of both versions is {stable.value:.3g}, that of the same score for every row: "
+            "check that the columns that are sent reach the models"
+        )
+
+
 def per_row(gate: Gate, run: Run) -> Measurement:
     """Log loss, Brier score and top-k accuracy: the mean of a value per row, by Student's t of paired rows.
 
@@ -172,7 +183,10 @@ def per_row(gate: Gate, run: Run) -> Measurement:
         within = (-math.inf, best) if gate.higher_is_better else (best, math.inf)
         estimate = means.mean(candidate)
     elif gate.relative and own_s <= 0:
-        raise NoEvidence(f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing")
+        raise NoEvidence(
+            f"stable's {gate.metric} is {own_s:g}, so a share of it means nothing: give the margin as a "
+            "plain number"
+        )
     else:
         estimate = means.difference(stable, candidate, paired=evidence.paired, relative=gate.relative)
         reach = reach / own_s if gate.relative else reach

@@ -67,7 +67,7 @@ def search_slices(run: Run) -> SliceSearch:
         slices=result.slices,
         rows=result.rows,
         found=tuple(found[:MOST_FOUND]),
-        more=max(0, len(found) - MOST_FOUND),
+        more=len({one.name for one in found} - {one.name for one in found[:MOST_FOUND]}),
         missing=missing,
     )
 

@@ -181,7 +181,9 @@ def worst_slice(verdict: Verdict) -> str | None:
     search = verdict.worse_slices
     if search is None or not search.found:
         return None
-    worst, more = search.found[0], len(search.found) - 1 + search.more
+    worst = search.found[0]
+    # a slice may be found by several metrics
+    more = len({one.name for one in search.found}) - 1 + search.more
     others = f" and {more} more slice{'s' if more > 1 else ''}" if more else ""
     stable, candidate = (by_row(value, worst.metric) for value in (worst.stable, worst.candidate))
     return (

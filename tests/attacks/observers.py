@@ -15,6 +15,7 @@ from loadtest.data.local_errors import local_trouble
 from loadtest.data.run_folder import RunFolder
 from loadtest.data.samples import SampleSet
 from loadtest.errors import GateError, UsageError
+from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.judge.judge import judge
 from loadtest.judge.run import VersionFacts
@@ -42,6 +43,20 @@ def judged(gate: str, candidate: tuple[Lie, ...] = (), stable: tuple[Lie, ...] =
         except GateError as error:
             return "exit code 2", str(error)
         return verdict.verdict.value, f"{verdict.reason} {verdict.gates[0].reason}"
+
+    return observe
+
+
+def parsed(gate: str, **data) -> Callable:
+    """An experiment that is read, and not run."""
+
+    def observe(_: Path) -> SEEN:
+        whole = {"name": "m", "model": {"name": "m"}, "data": {"path": "m", **data}, "gates": [gate]}
+        try:
+            Experiment.parse(whole, "test")
+        except UsageError as error:
+            return "exit code 2", str(error)
+        return "goes on", ""
 
     return observe
 

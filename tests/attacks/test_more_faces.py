@@ -35,6 +35,7 @@ from tests.attacks.observers import (
     latest,
     of_another_run,
     of_its_own,
+    parsed,
     stepped,
     stored,
     swapped_beside_an_absurd_answer,
@@ -44,6 +45,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "what-cannot-fool-it.md"
 NAMES = np.array(["cat", "dog"])[np.arange(ARRIVALS) % 2]
 TEN = np.arange(ARRIVALS) % 10
 HUNDRED = np.arange(ARRIVALS) % 100
+BLANKS = np.array(["no", "yes", "no ", "yes "])[np.arange(ARRIVALS) % 4]
 ONE_ROW = np.where(np.arange(ARRIVALS) % 5 == 0, np.arange(ARRIVALS) // 5 + 2, 1)
 BY_ROW = (np.arange(ARRIVALS) % 2).astype(str)
 POSITIVE = {"segment": np.where(np.arange(ARRIVALS) % 2 == 0, "none", "some")}
@@ -136,6 +138,43 @@ FACES: dict[str, tuple[Face, Face, Face]] = {
             "INCONCLUSIVE",
             "",
             judged("p90 <= stable + 10%", (times_out(1.0, since=48),)),
+        ),
+    ),
+    "both versions are useless alike": (
+        Face(
+            "both answer one number to every row",
+            "INVALID",
+            "to every row",
+            judged("mae <= stable + 2%", *[(says("2"),)] * 2, task="regression"),
+        ),
+        Face(
+            "both answer in cents, the labels are in euros",
+            "INVALID",
+            "another unit",
+            judged("mae <= stable + 2%", *[(says(lambda t: str(100 * float(t))),)] * 2, task="regression"),
+        ),
+        Face(
+            "the labels of half of the rows end in a blank",
+            "INVALID",
+            "differ from the label only by blanks",
+            judged("accuracy >= stable - 20pp", *[(says(lambda t: t.strip()),)] * 2, labels=BLANKS),
+        ),
+    ),
+    "a gate proves nothing": (
+        Face(
+            "every version meets it: `accuracy >= 0`", "exit code 2", "every version", parsed("accuracy >= 0")
+        ),
+        Face(
+            "every version meets it: `error_rate <= 100%`",
+            "exit code 2",
+            "every version",
+            parsed("error_rate <= 100%"),
+        ),
+        Face(
+            "the versions are sent the label",
+            "exit code 2",
+            "the label, which no model knows",
+            parsed("accuracy >= 50%", features=["x", "label"]),
         ),
     ),
     "rows repeat": (

@@ -7,9 +7,9 @@ row: they differ by nothing, and no load is worth it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 
 from loadtest.data.dataset import Dataset
+from loadtest.data.look_alikes import told_apart
 from loadtest.data.ranking_text import ranking_text
 from loadtest.data.repeats import LOOKS
 from loadtest.errors import UsageError
@@ -19,7 +19,9 @@ from loadtest.load.sending.task_answers import is_finite
 FIRST_ROWS = LOOKS
 """Rows that are looked at before the load."""
 _MOST = 0.5
-_SHOWN = 3
+_SHOWN, _LONGEST = 3, 40
+_BROKEN = "send it one by hand, see its log, and check that the experiment sends what it takes"
+_SLOW = "give [load] a longer timeout, or see its log for what takes so long"
 _OPPOSITES = ({"0", "1"}, {"false", "true"})
 
 
@@ -63,7 +65,7 @@ class FirstRows:
             kinds = ", ".join(kind for kind, _ in self._errors.most_common(_SHOWN))
             return UsageError(
                 f"{self._name} failed {failed} of the first {self._asked} rows, without any load ({kinds}): "
-                "send it one by hand, see its log, and check that the experiment sends what it takes"
+                f"{_SLOW if set(self._errors) == {'timeout'} else _BROKEN}"
             )
         answered = self._asked - failed
         if self._ranked and self._asked == self._count and foreign > _MOST * answered:
@@ -72,10 +74,13 @@ class FirstRows:
                 "by hand, and check where the list stands in its answer"
             )
         if self._asked == self._count and foreign > _MOST * answered:
+            answers, labels = told_apart(
+                (text[:_LONGEST] for text, _ in self._foreign.most_common(_SHOWN)),
+                (text[:_LONGEST] for text in self._shown[:_SHOWN]),
+            )
             return UsageError(
                 f"{foreign} of the first {answered} answers of {self._name} are no label: it answers "
-                f"{_quoted(text for text, _ in self._foreign.most_common(_SHOWN))}, the labels read "
-                f"{_quoted(self._shown[:_SHOWN])}; {self._remedy()}"
+                f"{answers}, the labels read {labels}; {self._remedy()}"
             )
         return None
 
@@ -86,7 +91,3 @@ class FirstRows:
                 "regression on them"
             )
         return "write the labels as the model does, or serve an output that is a label"
-
-
-def _quoted(texts: Iterable[str]) -> str:
-    return ", ".join(repr(text[:40]) for text in texts)

@@ -38,6 +38,8 @@ class TaskAnswers:
         self._regression = dataset.labels.dtype.kind == "f"
         self._ranked = dataset.ranked
         self.labels = frozenset() if self._regression else frozenset(dataset.labels.tolist())
+        # a class that the experiment names is none of an error's words, whether or not a row has it
+        self._named = frozenset(dataset.named_classes)
         self._numbers = self._regression or (
             dataset.labelled and all(is_finite(label) for label in self.labels)
         )
@@ -51,7 +53,7 @@ class TaskAnswers:
             return text.startswith("[")
         known = self._known.get(text)
         if known is None:
-            known = text in self.labels or not self._is_trouble(text)
+            known = text in self.labels or text in self._named or not self._is_trouble(text)
             if len(self._known) < 10_000:  # a server may say something else each time
                 self._known[text] = known
         return known

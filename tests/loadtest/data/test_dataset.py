@@ -182,6 +182,23 @@ def test_what_is_not_sent_and_why(tmp_path, table, names, note):
     assert note in dataset.notes[-1]
 
 
+@pytest.mark.parametrize(
+    ("rows", "note"),
+    [
+        ("y,x,z\n1,3,1\n0,4,0\n", "z reads the label on every row"),
+        ("y,x,z\na,3,a\nb,4,b\n", "z reads the label on every row"),
+        ("y,x,z\n1,3,1\n0,4,1\n", ""),
+        # no label is told apart by it
+        ("y,x,z\n1,3,1\n1,4,1\n", ""),
+    ],
+)
+def test_a_column_that_is_the_label_is_shown(tmp_path, rows, note):
+    (tmp_path / "rows.csv").write_text(rows, encoding="utf-8")
+    dataset = Dataset.read(Data(path=tmp_path / "rows.csv", label="y", features=("x", "z")))
+    assert note in "".join(dataset.notes)
+    assert bool(note) == bool(dataset.notes)
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize(
     ("table", "data", "says"),

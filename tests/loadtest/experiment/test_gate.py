@@ -137,6 +137,10 @@ def test_quantiles(metric, quantile):
         ("accuracy >= 3ms", "in 'ms'; write '3%'"),
         ("goodput >= 50", "write '50/s'"),
         ("accuracy >= 130%", "cannot exceed 100%"),
+        # what nothing can miss
+        ("accuracy >= 0", "every version meets this"),
+        ("error_rate <= 100%", "every version meets this"),
+        ("recall >= stable - 100pp", "every version meets this"),
         # a percentage without its sign
         ("agreement >= 99.5", "cannot exceed 100%; write 99.5%"),
         ("score_shift[0.9] <= stable + 1", "such as 'score_shift[0.9] <= 0.05'"),

@@ -13,6 +13,7 @@ from loadtest.judge.run import VersionFacts
 from loadtest.judge.verdict import Word
 from loadtest.report.html import to_html
 from loadtest.report.machine_formats import to_markdown
+from tests.attacks.made_runs import ARRIVALS, run_of, says
 from tests.loadtest.judge.test_judge import ALWAYS_FAILING, Arm, Run
 
 EQUAL = ("accuracy >= stable - 5pp", "error_rate <= stable + 5pp", "p50 <= stable + 25ms")
@@ -231,3 +232,40 @@ def test_a_few_answers_that_are_no_label_are_counted_and_shown():
     assert verdict.versions["candidate"].foreign_examples == ("<internal | error>",)
     assert "24, such as &#39;&lt;internal | error&gt;&#39;" in to_html(verdict, run, {})
     assert "24, such as '&lt;internal \\| error>'" in to_markdown(verdict, run.experiment)
+
+
+def test_a_share_of_nothing_beside_a_bound_of_nothing_divides_by_nothing():
+    run = Run(Arm(accuracy=0.0), Arm(accuracy=0.0), gates=("accuracy >= 0.01%",)).gather()
+    gates = tuple(replace(gate, bound=0.0) for gate in run.experiment.gates)
+    odd = replace(run, experiment=run.experiment.model_copy(update={"gates": gates}))
+    assert "a longer run would not settle it" in judge(odd).gates[0].reason
+
+
+@pytest.mark.parametrize("gate", ["accuracy >= stable - 5pp", "f1_macro >= stable - 5pp"])
+def test_two_versions_that_are_worth_nothing_are_not_equally_good(gate):
+    run = Run(Arm(accuracy=0.0), Arm(accuracy=0.0), gates=(gate,)).gather()
+    (found,) = judge(run).gates
+    assert found.verdict is Word.INCONCLUSIVE
+    assert "of both versions is 0, and what is worth nothing looks equal" in found.reason
+
+
+PLACE = np.arange(ARRIVALS)
+
+
+@pytest.mark.parametrize(
+    ("gate", "said", "labels", "word"),
+    [
+        ("accuracy >= stable - 5pp", "0", (PLACE % 2).astype(str), Word.INVALID),
+        # a rare class that no model finds: it may be so
+        ("accuracy >= stable - 5pp", "0", (PLACE % 20 == 0).astype(int).astype(str), Word.PASS),
+        # a bound of its own asks nothing of stable
+        ("accuracy >= 40%", "0", (PLACE % 2).astype(str), Word.PASS),
+        ("mae <= stable + 5%", lambda t: str(float(t) + 40), 50 + np.sin(PLACE), Word.INVALID),
+        # labels that hardly vary, and an error of a fortieth of them
+        ("mae <= stable + 5%", lambda t: str(float(t) + 0.5), 20 + 0.01 * np.sin(PLACE), Word.PASS),
+    ],
+)
+def test_answers_that_have_nothing_to_do_with_the_labels_are_not_equally_good(gate, said, labels, word):
+    task = "regression" if labels.dtype.kind == "f" else "classification"
+    verdict = judge(run_of([gate], *[(says(said),)] * 2, task=task, labels=labels))
+    assert verdict.verdict is word, verdict.reason

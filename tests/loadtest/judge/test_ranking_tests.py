@@ -21,6 +21,7 @@ from loadtest.judge.metric_tests import measure
 from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.slices import by_slice
 from loadtest.judge.verdict import Word
+from loadtest.judge.worse_slices import search_slices
 from tests.loadtest.made_samples import Sample, sample_set
 
 ROWS = 400
@@ -305,3 +306,27 @@ def test_gates_on_lists_that_fit_no_classification(gate, load, says):
     run = classified([[0.1, 0.2, 0.3, 0.4]] * 4, [[0.1, 0.2, 0.3, 0.4]] * 4, CLASSES, gate, **load)
     with pytest.raises(GateError, match=says):
         check_gates(run.experiment, run.dataset)
+
+
+@pytest.mark.parametrize(
+    "gate", ["ndcg@10 >= stable - 0.05", "hit@5 >= stable - 5pp", "value@5 >= stable - 1"]
+)
+def test_two_versions_that_answer_other_ids_are_not_equally_good(gate):
+    others = [[f"item-{item}" for item in items] for items in LISTS]
+    (found,) = judge(run_of(others, others, gate)).gates
+    assert found.verdict == Word.INCONCLUSIVE
+    assert "of both versions is 0" in found.reason
+    assert f"stable shows items such as 'item-{LISTS[0][0]}', and rows want such as 'i0'" in found.reason
+
+
+def test_the_slice_on_which_lists_are_worse_is_found_by_what_they_are_worth():
+    city = np.where(RNG.random(ROWS) < 0.4, "Bern", "Rome")
+    worse = [swapped(items) if city[row] == "Rome" else items for row, items in enumerate(LISTS)]
+    found = search_slices(
+        run_of(LISTS, worse, "ndcg@10 >= stable - 0.01", "agreement@10 >= 99%", wanted=FIRST,
+               columns={"city": city})
+    )  # fmt: skip
+    (one,) = found.found
+    assert (one.name, one.metric, one.rows) == ("city=Rome", "ndcg@10", (city == "Rome").sum())
+    assert (one.stable, one.candidate) == pytest.approx((1, 0.5))
+    assert found.missing["agreement@10"].startswith("it says which answers differ")

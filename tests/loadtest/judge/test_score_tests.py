@@ -237,3 +237,14 @@ def test_a_regression_has_no_scores():
     given["data"]["task"] = "regression"
     with pytest.raises(GateError, match="roc_auc is for classifications"):
         check_gates(Experiment.parse(given, "test"), None)
+
+
+@pytest.mark.parametrize("gate", ["roc_auc >= stable - 0.05", "average_precision >= stable - 0.05"])
+def test_the_same_score_for_every_row_is_no_evidence_of_two_versions(gate):
+    same = np.full(len(LABELS), 0.5)
+    (found,) = judge(made(LABELS, same, same, gate)).gates
+    assert found.verdict is Word.INCONCLUSIVE
+    assert "that of the same score for every row" in found.reason
+    # a perfect one has no row that moves it, either
+    perfect = np.where(LABELS == "1", 0.9, 0.1)
+    assert judge(made(LABELS, perfect, perfect, gate)).gates[0].verdict is Word.PASS

@@ -35,6 +35,8 @@ def test_the_worst_slice_is_one_line(verdict):
         WorseSlice(name=name, rows=120, stable=0.9, candidate=0.6, worse=40, better=2, chance=1e-6)
         for name in ("segment=new", "age < 30")
     )
+    # the same slice, by another metric, is no slice more
+    found += (found[0].model_copy(update={"metric": "log_loss"}),)
     console = written()
     search = SliceSearch(slices=3400, rows=900, found=found, more=3)
     print_verdict(console, verdict.model_copy(update={"worse_slices": search}), None)

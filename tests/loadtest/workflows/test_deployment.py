@@ -1,10 +1,14 @@
 """What a version's server has to say of its model is shown before the load, whatever server it is."""
 
+from contextlib import nullcontext
 from json import dumps
+from types import SimpleNamespace
 
 import pytest
 
-from loadtest.workflows.deployment import notes_of
+from loadtest.experiment.role import ROLES
+from loadtest.lab.interface import Endpoints
+from loadtest.workflows.deployment import notes_of, opened
 
 
 @pytest.mark.parametrize(
@@ -24,3 +28,18 @@ from loadtest.workflows.deployment import notes_of
 )  # fmt: skip
 def test_notes_of(metadata, notes):
     assert notes_of(metadata) == notes
+
+
+@pytest.mark.parametrize(("candidate", "lines"), [("http://a:2", 1), ("http://a:1", 2)])
+def test_a_server_that_is_compared_with_itself_is_shown(candidate, lines):
+    said: list[str] = []
+    endpoints = Endpoints("http://a:0", "http://a:1", candidate)
+    experiment = SimpleNamespace(target=object(), roles=ROLES)
+    ready = SimpleNamespace(
+        experiment=experiment,
+        versions=None,
+        open_lab=lambda _: nullcontext(SimpleNamespace(endpoints=endpoints)),
+    )
+    with opened(ready, SimpleNamespace(step=said.append)):
+        assert len(said) == lines
+    assert ("compared with itself" in "".join(said)) == (lines == 2)

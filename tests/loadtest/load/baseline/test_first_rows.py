@@ -47,7 +47,14 @@ def refusal(labels, answers):
         (BINARY, ["no", "yes"] * HALF, "'no', 'yes', the labels read '0', '1'"),
         # errors, as soon as there are too many
         (BINARY, ["!http 500"] * (HALF + 1), "the candidate failed 11 of the first 11 rows.*http 500"),
-        (PRICES, ["!timeout"] * (HALF + 1), "failed"),
+        (PRICES, ["!timeout"] * (HALF + 1), "failed .*timeout.*: give .load. a longer timeout"),
+        # not the same letters, though they look it
+        (
+            ["caf\u00e9"] * 40,
+            ["cafe\u0301"] * FIRST_ROWS,
+            r"answers 'cafe\\u0301', the labels read 'caf\\xe9'",
+        ),
+        (["mabe"] * 40, ["m\u0430be"] * FIRST_ROWS, r"answers 'm\\u0430be', the labels read 'mabe'"),
         # half of what was answered is no label
         (BINARY, ["!http 500"] * HALF + ["0.5"] * HALF, "10 of the first 10 answers"),
     ],

@@ -18,9 +18,12 @@ NOT = "not an answer of this model"
 BINARY, NAMES, PRICES = ["0", "1"], ["cat", "dog", "timeout"], [1.5, 2e9]
 
 
-def task(labels):
+def task(labels, named=()):
     labels = np.array(labels)
-    return TaskAnswers(Dataset(Path("e.csv"), np.zeros((len(labels), 1)), ("x",), labels, None, pa.table({})))
+    rows = np.zeros((len(labels), 1))
+    return TaskAnswers(
+        Dataset(Path("e.csv"), rows, ("x",), labels, None, pa.table({}), named_classes=tuple(named))
+    )
 
 
 def read(labels, codec, body, status=200):
@@ -75,6 +78,11 @@ def test_answers_with_status_200(labels, said, error):
     assert read_error == error
     assert (prediction is None) == (error is not None)
     assert sum(told.values()) == (error == NOT)
+
+
+def test_a_class_that_the_experiment_names_is_an_answer_though_no_row_has_it():
+    assert not task(["ok", "failed"]).are_of("timed out")
+    assert task(["ok", "failed"], ["ok", "failed", "timed out"]).are_of("timed out")
 
 
 def test_what_was_said_is_kept_as_an_example():
