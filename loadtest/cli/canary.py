@@ -28,9 +28,7 @@ from loadtest.lab.services.shadow_answers import ShadowReader
 from loadtest.workflows.canary_up import CHECK_EVERY, Keeper
 from loadtest.workflows.prepare import check_canary_up
 
-app = typer.Typer(
-    no_args_is_help=True, help="Give the candidate some traffic, promote it, or roll it back."
-)
+app = typer.Typer(no_args_is_help=True, help="Give the candidate some traffic, promote it, or roll it back.")
 
 app.command()(run)
 app.command()(auto)

@@ -138,7 +138,7 @@ class Experiment(Part):
         options: Collection[tuple[str, str]] = (),
         gates: Sequence[str] = (),
     ) -> Experiment:
-        """Validate a TOML document; ``source`` names it in messages, unless options or gates were laid over."""
+        """Validate a TOML document; ``source`` names it in messages, unless an option or gate is at fault."""
         try:
             return cls.model_validate(raw)
         except GateError as error:

@@ -30,7 +30,9 @@ def run(tmp_path_factory):
 
 @pytest.mark.parametrize("group", [[], ["canary"]])
 def test_the_list_of_verbs_is_not_cut_at_80_columns(group):
-    listed = CliRunner().invoke(app, [*group, "--help"], env={"COLUMNS": "80"}).output.partition("Commands:")[2]
+    listed = (
+        CliRunner().invoke(app, [*group, "--help"], env={"COLUMNS": "80"}).output.partition("Commands:")[2]
+    )
     assert len(listed.splitlines()) > 7
     assert "..." not in listed
 

@@ -146,7 +146,11 @@ def test_an_override_of_what_is_no_table_is_refused_too(tmp_path):
     [
         # what the command line says is not looked for in the file
         ({"load": {"rate": -1}}, (), r"^on the command line: load\.rate: .*greater than 0"),
-        ({"load": {"duration": "5x", "rate": None}}, (), r"^on the command line: load\.duration: '5x' is not"),
+        (
+            {"load": {"duration": "5x", "rate": None}},
+            (),
+            r"^on the command line: load\.duration: '5x' is not",
+        ),
         ({}, ["p95 < 3"], r"^--gate: gate 'p95 < 3' does not parse"),
         # the file's own fault, beside a good option
         ({"load": {"seed": 3}}, ["p95 <= 3ms"], r"mine\.toml: limits\.cpus: "),
