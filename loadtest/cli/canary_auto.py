@@ -46,7 +46,7 @@ def auto(
         str, typer.Option(help="Address that port listens on; in a container 0.0.0.0.")
     ] = LOOPBACK,
 ) -> None:
-    """Step the candidate up while its users are well; roll it back as soon as it harms them."""
+    """Step the candidate up while users are well, or roll it back."""
     resolved = Experiment.load_file(experiment)
     check(resolved)
     running = running_lab(lab, project)
@@ -71,7 +71,10 @@ def run(
     json: Json = False,
     metrics_port: MetricsPort = 0,
 ) -> None:
-    """Start a lab, send it users, and take the candidate from 1% to 100%, or back."""
+    """Run a whole canary: a lab, users, and steps from 1% to 100%.
+
+    A candidate that harms users is rolled back.
+    """
     overrides: dict[str, Any] = {
         "versions": {"stable": stable, "candidate": candidate},
         "load": {"rate": rate, "duration": duration},

@@ -119,7 +119,10 @@ def compare(
     mlflow_on_pass: MlflowOnPass = None,
     results: Results = Path("results"),
 ) -> None:
-    """Send both versions the same load and judge: PASS, FAIL, INCONCLUSIVE or INVALID."""
+    """Send both versions the same load, and judge them.
+
+    The verdict is PASS, FAIL, INCONCLUSIVE or INVALID.
+    """
     overrides: dict[str, Any] = {
         "versions": {"stable": stable, "candidate": candidate},
         "load": {

@@ -22,7 +22,10 @@ def diff(
     after: Annotated[Path, typer.Argument(help="The run folder, or the summary, to compare it with.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Compare two stored runs: what changed, with an interval; with another tool's, latency. No verdict."""
+    """Compare two stored runs: what changed, with an interval.
+
+    With another tool's run: latency only. There is no verdict.
+    """
     if before.is_file() or after.is_file():
         quantiles = diff_quantiles(_results(before), _results(after))
         if as_json:

@@ -64,7 +64,10 @@ def init(
         typer.Option(help="The experiment to write; by default the folder's name with .toml, here."),
     ] = None,
 ) -> None:
-    """Prepare your own model, or services that run: write an experiment, and try every version."""
+    """Write an experiment for your own model or service, and try it.
+
+    Every version has to answer some rows.
+    """
 
     def say(line: str) -> None:
         console.print(f"• {line}", markup=False, soft_wrap=True)

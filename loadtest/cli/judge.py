@@ -24,7 +24,7 @@ def judge(
         bool, typer.Option("--write", help="Write the verdict and the reports into the folder.")
     ] = False,
 ) -> None:
-    """Compute the verdict of a stored run again, by its own gates or others."""
+    """Judge a stored run again, by its own gates or by others."""
     folder = Path(os.path.realpath(run))
     if holds_rates(run):
         conclude(judge_rates_run(run, gate or (), write=write), folder)

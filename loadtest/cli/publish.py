@@ -115,7 +115,10 @@ def publish(
         bool, typer.Option("--github", help="Put it on the page of the GitHub job, with annotations.")
     ] = False,
 ) -> None:
-    """Take the verdict of a stored run to other tools, as it was written; exits with 0 once all have it."""
+    """Take the verdict of a stored run to other tools.
+
+    It goes as it was written; the exit code is 0 once all have it.
+    """
     destinations = _mlflow(mlflow, mlflow_on_pass)
     if webhook:
         named = Webhook.from_environment()

@@ -21,7 +21,7 @@ def report(
         Path | None, typer.Option(help="The page to write; history.html in the results folder by default.")
     ] = None,
 ) -> None:
-    """Write one HTML page over all runs: each gate's estimate and interval from run to run."""
+    """Write one HTML page over all runs: each gate from run to run."""
     runs = read_history(results, datetime.now(UTC))
     if not runs:
         raise UsageError(f"{results}: holds no runs; `make loadtest` makes one")

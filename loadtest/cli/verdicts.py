@@ -23,7 +23,10 @@ def verdicts(
         typer.Option(help="A name by which it may be asked, such as a service's; may be repeated."),
     ] = None,
 ) -> None:
-    """Answer Argo Rollouts and Flagger, over HTTP, with the verdicts in a results folder; read-only."""
+    """Answer Argo Rollouts and Flagger with stored verdicts.
+
+    Over HTTP; the results folder is only read.
+    """
     if not results.is_dir():
         raise UsageError(f"{results}: no folder; name the one that holds the run folders")
     try:

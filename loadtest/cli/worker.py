@@ -46,7 +46,10 @@ def worker(
         typer.Option(help="Variable of this machine that headers may contain; may be repeated."),
     ] = None,
 ) -> None:
-    """Send a share of the load from this machine, until the master quits or Ctrl-C."""
+    """Send a share of another machine's load from this one.
+
+    It ends when the master quits, or on Ctrl-C.
+    """
     host, port = address(master)
     await_master(host, port, 0.0 if wait is None else duration("--wait", wait))
     variables = dict(os.environ)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -120,23 +120,35 @@ class Experiment(Part):
             raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ExperimentError(f"{path}: not readable as TOML ({error})") from error
+        options = set()
         for part, values in (overrides or {}).items():
             given = {key: value for key, value in values.items() if value is not None}
+            options |= {(part, key) for key in given}
             if given and isinstance(raw.setdefault(part, {}), dict):  # what is no table is refused below
                 # a log that is named on the command line stands for the file's own rate
                 gone = SHAPES if "replay" in given else ()
                 raw[part] = {key: value for key, value in raw[part].items() if key not in gone} | given
-        return cls.parse(raw | ({"gates": list(gates)} if gates else {}), source=str(path))
+        raw |= {"gates": list(gates)} if gates else {}
+        return cls.parse(raw, source=str(path), options=options, gates=gates)
 
     @classmethod
-    def parse(cls, raw: dict[str, Any], source: str) -> Experiment:
-        """Validate a TOML document; ``source`` names it in messages."""
+    def parse(
+        cls,
+        raw: dict[str, Any],
+        source: str,
+        options: Collection[tuple[str, str]] = (),
+        gates: Sequence[str] = (),
+    ) -> Experiment:
+        """Validate a TOML document; ``source`` names it in messages, unless an option or gate is at fault."""
         try:
             return cls.model_validate(raw)
         except GateError as error:
-            raise GateError(f"{source}: {error}") from error
+            blamed = "--gate" if any(repr(gate) in str(error) for gate in gates) else source
+            raise GateError(f"{blamed}: {error}") from error
         except ValidationError as error:
-            raise ExperimentError(f"{source}: {_in_words(error.errors()[0])}") from error
+            first = error.errors()[0]
+            blamed = "on the command line" if first["loc"][:2] in options else source
+            raise ExperimentError(f"{blamed}: {_in_words(first)}") from error
 
     @model_validator(mode="after")
     def _control_has_its_server(self) -> Self:

@@ -31,6 +31,7 @@ _EARLY = 100
 """By how much smaller the chance of a false alarm is at an analysis that may end a run."""
 _CONCERNED = {"latency", "goodput", "throughput", "errors"}
 """The tests of metrics that a backlog decides."""
+_REMEDY = "lower the rate or give it more CPU"
 
 
 def growth(outcomes: Outcomes, duration: float, blocks: int, timeout: float) -> StudentEstimate | None:
@@ -98,7 +99,7 @@ def over_saturated(run: Run, role: Role, alpha: float | None = None) -> str | No
             name = "stable's" if role == Role.STABLE else "the candidate's"
             return (
                 f"over-saturated at this rate{where}: {name} backlog grows by {low:.1f} to {high:.1f} "
-                f"requests a second, of {rate:.1f} that arrive; lower the rate or give it more CPU"
+                f"requests a second, of {rate:.1f} that arrive"
             )
     return None
 
@@ -123,7 +124,8 @@ def hopeless(judged: Sequence[Judged], run: Run) -> str | None:
     if not any(_concerns(j) for j in judged):
         return None
     strict = run.alpha / _EARLY
-    return next((line for role in ROLES if (line := over_saturated(run, role, strict))), None)
+    line = next((line for role in ROLES if (line := over_saturated(run, role, strict))), None)
+    return line and f"{line}; {_REMEDY}"
 
 
 def _concerns(judged: Judged) -> bool:
@@ -132,19 +134,21 @@ def _concerns(judged: Judged) -> bool:
 
 
 def with_saturation(judged: list[Judged], run: Run) -> tuple[list[Judged], str]:
-    """The gates that are not met because a version does not keep up say so; and what they say, or nothing."""
+    """The gates that are not met because a version does not keep up say so; and what they say, or nothing.
+
+    The first of them has the figures, which are the same for all.
+    """
     lines = [line for role in ROLES if (line := over_saturated(run, role))]
-    concerned = [_concerns(j) for j in judged]
-    if not lines or not any(concerned):
+    concerned = [place for place, j in enumerate(judged) if _concerns(j)]
+    if not lines or not concerned:
         return judged, ""
-    text = "; ".join(lines)
-    explained = [
-        j._replace(
-            result=j.result.model_copy(update={"reason": f"{j.result.reason}; {text}"}),
+    text = f"{'; '.join(lines)}; {_REMEDY}"
+    explained = list(judged)
+    for place in concerned:
+        said = text if place == concerned[0] else f"over-saturated at this rate: {_REMEDY}"
+        result = judged[place].result
+        explained[place] = judged[place]._replace(
+            result=result.model_copy(update={"reason": f"{result.reason}; {said}"}),
             seconds=None,  # the backlog would only be longer
         )
-        if mine
-        else j
-        for j, mine in zip(judged, concerned, strict=True)
-    ]
     return explained, text

@@ -12,7 +12,6 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import AS_JOBLIB, VersionError, missing_package, needs_columns, one_line
+from services.model_server.errors import AS_JOBLIB, VersionError, missing_package, one_line
 from services.model_server.ranked import array_of
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
@@ -156,13 +155,9 @@ class PythonFunction:
         self.classes: list[Any] | None = None
         self._task = task
         self._model = _load(path)
-        if not isinstance(given, tuple):
-            raise needs_columns(path, "takes a data frame")
-        from services.model_server.scikit_learn.frames import for_model
+        from services.model_server.scikit_learn.frames import for_data_frame
 
-        names = [spec.name for spec in given]
-        fitted = SimpleNamespace(feature_names_in_=names)
-        self._to_model = for_model(fitted, names, [spec.datatype for spec in given])
+        self._to_model = for_data_frame(path, given)
         self.value_names: list[str] | None = None
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:  # noqa: ARG002

@@ -25,7 +25,7 @@ import traceback
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any, get_args
 
 import numpy as np
@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
+from services.model_server.errors import VersionError, missing_package, one_line
 from services.model_server.ranked import array_of
 from services.model_server.runtime import Description, Format, Runtime
 from services.model_server.tensors import Input
@@ -56,14 +56,9 @@ class Program:
         self.has_proba = task == "classification" and hasattr(self._model, "predict_proba")
         classes = getattr(self._model, "classes", None) if task == "classification" else None
         self.classes: list[Any] | None = None if classes is None else np.asarray(classes).tolist()
-        if not isinstance(given, tuple):
-            raise needs_columns(path, "takes a data frame")
-        from services.model_server.scikit_learn.frames import for_model
+        from services.model_server.scikit_learn.frames import for_data_frame
 
-        names = [spec.name for spec in given]
-        # by names, it is given a frame whatever the columns are
-        fitted = SimpleNamespace(feature_names_in_=names)
-        self._to_model = for_model(fitted, names, [spec.datatype for spec in given])
+        self._to_model = for_data_frame(path, given)
         self.value_names: list[str] | None = None
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,22 @@ from services.model_server.columns import Columns
 from services.model_server.errors import VersionError, needs_columns
 from services.model_server.scikit_learn.estimators_in import estimators_in
 from services.model_server.scikit_learn.xgboost_categories import known_categories, recoded
+from services.model_server.tensors import Input
 
 ToModel = Callable[[Columns], Any]
+
+
+def for_data_frame(path: Path, given: Input) -> ToModel:
+    """What turns columns into a data frame, for a program that is no model of scikit-learn's.
+
+    Raises:
+        VersionError: ``model.toml`` has a matrix.
+    """
+    if not isinstance(given, tuple):
+        raise needs_columns(path, "takes a data frame")
+    names = [spec.name for spec in given]
+    # by names, it is given a frame whatever the columns are
+    return for_model(SimpleNamespace(feature_names_in_=names), names, [spec.datatype for spec in given])
 
 
 def for_model(model: Any, columns: Sequence[str], datatypes: Sequence[str]) -> ToModel:

@@ -28,6 +28,15 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize("group", [[], ["canary"]])
+def test_the_list_of_verbs_is_not_cut_at_80_columns(group):
+    listed = (
+        CliRunner().invoke(app, [*group, "--help"], env={"COLUMNS": "80"}).output.partition("Commands:")[2]
+    )
+    assert len(listed.splitlines()) > 7
+    assert "..." not in listed
+
+
 def test_a_bug_is_one_line_with_a_file_that_holds_the_traceback(capsys):
     error = ValueError("two\nlines")
     error.add_note("what was measured is kept in here")

@@ -142,6 +142,28 @@ def test_an_override_of_what_is_no_table_is_refused_too(tmp_path):
         Experiment.load_file(str(path), {"load": {"rate": 5}})
 
 
+@pytest.mark.parametrize(
+    ("overrides", "gates", "says"),
+    [
+        # what the command line says is not looked for in the file
+        ({"load": {"rate": -1}}, (), r"^on the command line: load\.rate: .*greater than 0"),
+        (
+            {"load": {"duration": "5x", "rate": None}},
+            (),
+            r"^on the command line: load\.duration: '5x' is not",
+        ),
+        ({}, ["p95 < 3"], r"^--gate: gate 'p95 < 3' does not parse"),
+        # the file's own fault, beside a good option
+        ({"load": {"seed": 3}}, ["p95 <= 3ms"], r"mine\.toml: limits\.cpus: "),
+    ],
+)
+def test_a_message_names_where_the_value_was_given(tmp_path, overrides, gates, says):
+    path = tmp_path / "mine.toml"
+    path.write_text(MINIMAL + ("[limits]\ncpus = -1\n" if "mine" in says else ""))
+    with pytest.raises((ExperimentError, GateError), match=says):
+        Experiment.load_file(str(path), overrides, gates)
+
+
 def test_gates_of_the_command_line_replace_those_of_the_file():
     experiment = Experiment.load_file("compare", gates=["p99 <= 10ms"])
     assert [str(gate) for gate in experiment.gates] == ["p99 <= 10ms"]
