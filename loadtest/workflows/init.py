@@ -236,7 +236,7 @@ def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset, ask: Ask
         left_out = "; ".join(
             by_option(n) for n in dataset.notes if n.startswith(("not sent: ", "no column "))
         )
-        said = name_file(str(error), str(dataset.path)) + (left_out and f"; {left_out}")
+        said = name_file(str(error), dataset.file) + (left_out and f"; {left_out}")
         if any(why == "has no values" and name in str(error) for name, why in dataset.left_out.items()):
             said += "; a column has a type once one of its cells has a value: fill one, or fit without it"
         raise ModelError(said) from None
