@@ -198,8 +198,8 @@ def _header(file: DataFile, text: str, separator: str) -> tuple[list[str], str]:
         if blanks := by_blanks(file, [lines.getvalue().split("\n", 1)[0]], text):
             raise DatasetError(f"{file.path}: {blanks}") from None
         raise DatasetError(
-            f"{file.path}: the line of column names has a broken quote ({error}); write a name with quotes in it "
-            'in quotes, and each of them twice: "so ""called"" column"'
+            f"{file.path}: the line of column names has a broken quote ({error}); write a name with quotes "
+            'in it in quotes, and each of them twice: "so ""called"" column"'
         ) from None
     if blanks := by_blanks(file, names, text):
         raise DatasetError(f"{file.path}: {blanks}")
@@ -213,8 +213,8 @@ def _header(file: DataFile, text: str, separator: str) -> tuple[list[str], str]:
 def _comment(file: DataFile, text: str, separator: str) -> str:
     line = text[:_SAMPLE].splitlines()[0]
     return (
-        f"{file.path}: its first line is a comment, {line[:60]!r}; take out what stands above the line of column "
-        f"names: {below_a_comment(file, text, separator)}"
+        f"{file.path}: its first line is a comment, {line[:60]!r}; take out what stands above the line of "
+        f"column names: {below_a_comment(file, text, separator)}"
     )
 
 
@@ -258,7 +258,10 @@ def _careful(
         for row in _reader(body, separator):
             if row:
                 if len(row) != width:
-                    if names[0].startswith(("#", "%")) and _commonest_width(_sampled(body[:_SAMPLE], separator)) != width:
+                    if (
+                        names[0].startswith(("#", "%"))
+                        and _commonest_width(_sampled(body[:_SAMPLE], separator)) != width
+                    ):
                         raise DatasetError(_comment(file, text, separator))
                     lower = None if len(row) == width + 1 else begins_lower(file, text, separator)
                     told = lower or _ragged(body, separator, len(rows) + 1, len(row), width)

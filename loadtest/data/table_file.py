@@ -206,9 +206,7 @@ def _json_text(cell: Any) -> str | None:
     return cell if cell is None or isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
 
 
-def _gathered(
-    columns: list[Column], index: tuple[str, ...], notes: list[str], file: DataFile
-) -> TableFile:
+def _gathered(columns: list[Column], index: tuple[str, ...], notes: list[str], file: DataFile) -> TableFile:
     named: dict[str, list[Column]] = {}
     for column in columns:
         named.setdefault(column.name, []).append(column)

@@ -55,8 +55,13 @@ def test_cells_that_a_datatype_takes_or_not(cells, datatype, says):
     # where cells may be missing, the others are held to the same
     with_gaps = pa.chunked_array([pa.array([*cells, None])])
     assert misfit("a", with_gaps, datatype, DataFile("rows.csv"), gaps=True) == said
-    assert "has 1 gaps, the model takes none" in misfit("a", with_gaps, datatype, DataFile("rows.csv"), gaps=False)
+    assert "has 1 gaps, the model takes none" in misfit(
+        "a", with_gaps, datatype, DataFile("rows.csv"), gaps=False
+    )
 
 
 def test_a_column_of_gaps():
-    assert misfit("a", pa.chunked_array([pa.nulls(2, pa.float64())]), "INT64", DataFile("rows.csv"), gaps=True) == ""
+    assert (
+        misfit("a", pa.chunked_array([pa.nulls(2, pa.float64())]), "INT64", DataFile("rows.csv"), gaps=True)
+        == ""
+    )
