@@ -264,6 +264,9 @@ def _careful(
                     ):
                         raise DatasetError(_comment(file, text, separator))
                     lower = None if len(row) == width + 1 else begins_lower(file, text, separator)
+                    if separator == "\t":
+                        # a tab here and there among blanks
+                        lower = by_blanks(file, [text[:_SAMPLE].splitlines()[0]], text) or lower
                     told = lower or _ragged(body, separator, len(rows) + 1, len(row), width)
                     raise DatasetError(f"{file.path}: {told}")
                 rows.append(row)

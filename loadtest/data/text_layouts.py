@@ -131,6 +131,9 @@ def begins_lower(file: DataFile, text: str, separator: str) -> str | None:
     above, width, first = runs[longest]
     if not longest or width < 2 or lengths[longest] <= sum(lengths) / 2:
         return None
+    # pandas reads no line that is longer than the first
+    if any(below > width for _, below, _ in runs[longest:]):
+        return None
     if _numbers(first) and runs[longest - 1][1] == width + 1 and not _numbers(runs[longest - 1][2]):
         # a line of names that ends in a separator
         above = runs[longest - 1][0]

@@ -73,6 +73,8 @@ def named(value):
         ("rows.txt", '"x" "y" "label"\n"1" 1.5 7 "a"\n"2" 2.0 8 "b"\n"3" 3.25 9 "a"\n'),
         ("rows.csv", "'x' 'y' 'label'\n" + ROWS),
         ("rows.txt", ROWS.replace(" a", ' "a"')),
+        # a tab here and there, as in the file Auto.data of ISLR
+        ("rows.data", "x\ty\tlabel\n" + ROWS.replace(" a", '\t"a"').replace(" b", '\t"b"')),
         # a cell that is not there
         ("rows.txt", "x    y    label\n1.5  7    a\n2.0       b\n3.25 9    a\n"),
         # NumPy's own
