@@ -47,7 +47,7 @@ from services.model_server.features import (
     no_matrix,
 )
 from services.model_server.first_rows import Answers, Cells, as_written, rows_of, tried_on
-from services.model_server.foreign_code import printed_by, warnings_of
+from services.model_server.foreign_code import once, printed_by, warnings_of
 from services.model_server.missing_words import check_failing_words, check_words
 from services.model_server.ranked import RANKING
 from services.model_server.required_columns import check_required, complete_rows, required_in
@@ -104,7 +104,7 @@ def describe(
         "predictions": answers["predict"].tolist(),
         "output": loaded.chosen,
         "outputs": list(loaded.choices),
-        "notes": [*loaded.notes, *(line for line in (*warned, *printed) if line not in loaded.notes)],
+        "notes": once([*loaded.notes, *warned, *printed]),
     }
 
 
