@@ -104,8 +104,8 @@ def read_table_file(
     cells = zip(text.names, text.columns, strict=True)
     columns, commas = from_text((name, column, name in as_text) for name, column in cells)
     notes = [*text.notes, *(["numbers have decimal commas"] if commas else [])]
-    file = replace(text.file, options=(*text.file.options, *(["decimal=','"] if commas else [])))
-    return _gathered(columns, (), notes, file)
+    how = replace(text.file, options=(*text.file.options, *(["decimal=','"] if commas else [])))
+    return _gathered(columns, (), notes, how)
 
 
 def _named_wrongly(path: Path, content: bytes) -> str:
