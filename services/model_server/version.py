@@ -162,7 +162,7 @@ def _check_one_row(run: Run, examples: Rows, path: Path) -> None:
     except Exception as error:
         # whatever the model raises, it cannot serve
         raise VersionError(
-            f"{path}: answers {len(examples)} rows, and fails on the first of them alone ({one_line(error)}); "
+            f"{path}: answers {len(examples)} rows, and fails on the first alone ({one_line(error)}); "
             "correct it: a request may have one row"
         ) from error
 

@@ -155,7 +155,7 @@ def test_what_takes_no_row_alone_is_refused(tmp_path: Path) -> None:
         "class M:\n    task = 'regression'\n    def predict(self, f): return [1 // (len(f) // 2)] * len(f)"
     )
     with pytest.raises(
-        VersionError, match=r"answers 2 rows, and fails on the first of them alone .*may have one row"
+        VersionError, match=r"answers 2 rows, and fails on the first alone .*may have one row"
     ):
         served(written(tmp_path, program), ["a", "b"], [[5, 1], [7, 9]])
 
