@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
 MISSING = (
@@ -42,41 +43,67 @@ _AS_MISSING = (
 )
 
 
-def as_text(names: Iterable[str], path: str = "") -> str:
+@dataclass(frozen=True)
+class DataFile:
+    """An evaluation set, as pandas reads it.
+
+    Args:
+        path: of the file; empty: it is not known, see ``name_file``.
+        kind: ``csv``, ``parquet`` or ``json``, by its content.
+        options: of ``pandas.read_csv``, such as ``sep=';'``.
+        above: how many of its first lines are no part of the text that is looked at.
+    """
+
+    path: str = ""
+    kind: str = "csv"
+    options: tuple[str, ...] = ()
+    above: int = 0
+
+    def __str__(self) -> str:
+        return ", ".join((repr(self.path) if self.path else _FILE, *self.options))
+
+
+_UNKNOWN = DataFile()
+
+
+def as_text(names: Iterable[str], file: DataFile = _UNKNOWN) -> str:
     """What to do about the columns, as the end of a message.
 
     Args:
         names: of the columns.
-        path: of the evaluation set; empty: it is not known, see ``name_file``.
+        file: the evaluation set.
     """
     kinds = ", ".join(f"{name!r}: 'string'" for name in names)
-    return _remedy(path, kinds, _AS_TEXT)
+    return _remedy(file, kinds, _AS_TEXT)
 
 
-def as_missing(words: Mapping[str, Sequence[str]], path: str = "") -> str:
+def as_missing(words: Mapping[str, Sequence[str]], file: DataFile = _UNKNOWN) -> str:
     """What to do about words that stand for missing cells, as the end of a message.
 
     Args:
         words: by column.
-        path: of the evaluation set; empty: it is not known, see ``name_file``.
+        file: the evaluation set.
     """
     kinds = ", ".join(f"{name!r}: {list(of)!r}" for name, of in words.items())
-    return _remedy(path, kinds, _AS_MISSING)
+    return _remedy(file, kinds, _AS_MISSING)
 
 
-def name_file(said: str, path: str) -> str:
+def written_beside(said: str, path: str) -> str:
+    """A message whose command writes ``evaluation.csv`` or the like into the folder of the file."""
+    folder = PurePath(path).parent
+    return re.sub(r"'(evaluation\.[a-z]+)'", lambda made: repr(str(folder / made[1])), said)
+
+
+def name_file(said: str, file: DataFile) -> str:
     """A message of somebody who did not know which file it is about."""
     for forms in (_AS_TEXT, _AS_MISSING):
         pattern = re.escape(forms[0]).replace(r"\{file\}", _FILE).replace(r"\{kinds\}", r"\{(.+?)\}")
         if found := re.search(pattern, said):
-            said = said.replace(found[0], _remedy(path, found[1], forms))
+            said = said.replace(found[0], _remedy(file, found[1], forms))
     return said
 
 
-def _remedy(path: str, kinds: str, forms: tuple[str, str, str]) -> str:
-    from_csv, from_parquet, from_json = forms
-    suffixes = {suffix.lower() for suffix in PurePath(path).suffixes[-2:]}
-    if suffixes & {".json", ".jsonl", ".ndjson"}:
-        return from_json
-    form = from_parquet if suffixes & {".parquet", ".pq"} else from_csv
-    return form.format(file=repr(path) if path else _FILE, kinds=f"{{{kinds}}}")
+def _remedy(file: DataFile, kinds: str, forms: tuple[str, str, str]) -> str:
+    form = forms[("csv", "parquet", "json").index(file.kind)]
+    said = form.replace("{kinds}", f"{{{kinds}}}").replace("{file}", str(file))
+    return written_beside(said, file.path)

@@ -13,12 +13,13 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
 
+from contract.text_columns import DataFile
 from loadtest.data.text_layouts import begins_lower, below_a_comment, below_counts, by_blanks
 from loadtest.errors import DatasetError
 
@@ -49,11 +50,13 @@ class TextTable:
         names: as they are written; some may be empty or stand there more than once.
         columns: one Arrow array of strings per name, all of one length; an empty cell is an empty string.
         notes: what was decided about the file, one line each.
+        file: how pandas reads it.
     """
 
     names: tuple[str, ...]
     columns: tuple[pa.Array, ...]
     notes: tuple[str, ...]
+    file: DataFile
 
 
 def read_csv(path: Path, content: bytes, wanted: Collection[str] = ()) -> TextTable:
@@ -67,24 +70,32 @@ def read_csv(path: Path, content: bytes, wanted: Collection[str] = ()) -> TextTa
     Raises:
         DatasetError: it is no text, its encoding is not known, or its lines do not have one number of cells.
     """
-    text, notes = _decode(path, content)
+    text, encoding, notes = _decode(path, content)
     if not text.strip("\ufeff\r\n\x1a \t,;"):
         raise DatasetError(f"{path}: is empty; an evaluation set needs a line of column names, and rows")
+    whole = text
     told = re.match(r'"?sep=(.)"?(?:\r\n|\r|\n)', text)
     if told:
         text = text[told.end() :]
-    text = text.lstrip("\r\n").rstrip("\x1a")
+    text = text.lstrip("\r\n")
+    above = len(whole[: len(whole) - len(text)].splitlines())
+    text = text.rstrip("\x1a")
+    file = DataFile(str(path), options=(f"encoding={encoding!r}",) if encoding else (), above=above)
     separator = told[1] if told else _separator(text, wanted)
     if separator != ",":
         notes.append(f"columns are separated by {SEPARATORS.get(separator, repr(separator))}")
-    names, body = _header(path, text, separator)
+    names, body = _header(file, text, separator)
     columns = _fast(body, separator, len(names)) if _is_plain(body, separator) else None
     if columns is None:
-        columns = _careful(path, body, separator, names, text)
-    return TextTable(tuple(names), columns, tuple(notes))
+        columns = _careful(file, body, separator, names, text)
+    options = (f"sep={separator!r}",) if separator != "," else ()
+    skipped = (f"skiprows={above}",) if told else ()
+    file = replace(file, options=(*options, *skipped, *file.options))
+    return TextTable(tuple(names), columns, tuple(notes), file)
 
 
-def _decode(path: Path, content: bytes) -> tuple[str, list[str]]:
+def _decode(path: Path, content: bytes) -> tuple[str, str, list[str]]:
+    """The text, what pandas calls its encoding unless it finds that by itself, and what was decided."""
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             try:
@@ -94,11 +105,13 @@ def _decode(path: Path, content: bytes) -> tuple[str, list[str]]:
                     f"{path}: begins as {encoding.upper()} and is not ({error.reason} at byte "
                     f"{len(mark) + error.start}); save it as UTF-8 again"
                 ) from None
-            return text, [] if encoding == "utf-8" else [f"read as {encoding.upper()[:6]}"]
+            if encoding == "utf-8":
+                return text, "", []
+            return text, encoding[:6], [f"read as {encoding.upper()[:6]}"]
     if b"\0" in content:
         return _without_mark(path, content)
     try:
-        return content.decode("utf-8"), []
+        return content.decode("utf-8"), "", []
     except UnicodeDecodeError as error:
         place = f"byte {error.start}"
     # a byte that Windows-1252 does not have becomes what no text has
@@ -107,11 +120,11 @@ def _decode(path: Path, content: bytes) -> tuple[str, list[str]]:
         raise DatasetError(
             f"{path}: is not UTF-8 ({place}), and does not read well as Windows-1252 either; save it as "
             "'CSV UTF-8', or convert it: "
-            f"iconv -f ITS_ENCODING -t UTF-8 {path.name} > utf8-{path.name}"
+            f"iconv -f ITS_ENCODING -t UTF-8 {path} > {path.with_name('utf8-' + path.name)}"
         )
     # Hungarian ő, say, becomes õ: a person sees it
     words = list(dict.fromkeys(re.findall(r"\w*[^\x00-\x7f]\w*", text)))[:3]
-    return text, [f"read as Windows-1252, because it is not UTF-8: {', '.join(words)}"]
+    return text, "cp1252", [f"read as Windows-1252, because it is not UTF-8: {', '.join(words)}"]
 
 
 def _is_western(word: str) -> bool:
@@ -123,13 +136,13 @@ def _is_western(word: str) -> bool:
     return few and _WESTERN.fullmatch(word) is not None
 
 
-def _without_mark(path: Path, content: bytes) -> tuple[str, list[str]]:
+def _without_mark(path: Path, content: bytes) -> tuple[str, str, list[str]]:
     """UTF-16 without a mark in front: every other byte of ordinary text is 0."""
     sample = content[: 1 << 12]
     for encoding, first in (("utf-16-le", 1), ("utf-16-be", 0)):
         if sample[first::2].count(0) > 0.6 * len(sample[first::2]) and not sample[1 - first :: 2].count(0):
             try:
-                return content.decode(encoding), ["read as UTF-16"]
+                return content.decode(encoding), encoding, ["read as UTF-16"]
             except UnicodeDecodeError:
                 break
     raise DatasetError(
@@ -143,11 +156,14 @@ def _separator(text: str, wanted: Collection[str]) -> str:
     if len(text) > _SAMPLE:
         sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
 
-    def fits(separator: str) -> tuple[bool, bool, bool]:
+    def fits(separator: str) -> tuple[bool, bool, bool, bool]:
         rows = _sampled(sample, separator)
         header = rows[0] if rows else []
         even = all(len(row) == len(header) for row in rows)
-        return bool(wanted) and set(wanted) <= set(header), len(header) > 1 and even, len(header) > 1
+        several = len(header) > 1
+        # below a title of one cell
+        below = len(rows) > 2 and _commonest_width(rows) > 2
+        return bool(wanted) and set(wanted) <= set(header), several and even, several, below
 
     # of equals the first, the comma
     return max(SEPARATORS, key=fits)
@@ -171,7 +187,7 @@ def _reader(text: str, separator: str) -> Iterator[list[str]]:
     return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
 
 
-def _header(path: Path, text: str, separator: str) -> tuple[list[str], str]:
+def _header(file: DataFile, text: str, separator: str) -> tuple[list[str], str]:
     csv.field_size_limit(sys.maxsize)
     # of a large file its begin is enough
     end = re.compile(r"[\r\n]").search(text, _SAMPLE)
@@ -179,26 +195,26 @@ def _header(path: Path, text: str, separator: str) -> tuple[list[str], str]:
     try:
         names = next(csv.reader(lines, delimiter=separator, strict=True))
     except csv.Error as error:
-        if blanks := by_blanks(path.name, [lines.getvalue().split("\n", 1)[0]], text):
-            raise DatasetError(f"{path}: {blanks}") from None
+        if blanks := by_blanks(file, [lines.getvalue().split("\n", 1)[0]], text):
+            raise DatasetError(f"{file.path}: {blanks}") from None
         raise DatasetError(
-            f"{path}: the line of column names has a broken quote ({error}); write a name with quotes in it "
-            'in quotes, and each of them twice: "so ""called"" column"'
+            f"{file.path}: the line of column names has a broken quote ({error}); write a name with quotes "
+            'in it in quotes, and each of them twice: "so ""called"" column"'
         ) from None
-    if blanks := by_blanks(path.name, names, text):
-        raise DatasetError(f"{path}: {blanks}")
-    if counts := below_counts(path.name, names, text[lines.tell() :], separator):
-        raise DatasetError(f"{path}: {counts}")
+    if blanks := by_blanks(file, names, text):
+        raise DatasetError(f"{file.path}: {blanks}")
+    if counts := below_counts(file, names, text[lines.tell() :], separator):
+        raise DatasetError(f"{file.path}: {counts}")
     if len(names) == 1 and names[0].startswith(("#", "%")):
-        raise DatasetError(_comment(path, text, separator))
+        raise DatasetError(_comment(file, text, separator))
     return names, text[lines.tell() :]
 
 
-def _comment(path: Path, text: str, separator: str) -> str:
+def _comment(file: DataFile, text: str, separator: str) -> str:
     line = text[:_SAMPLE].splitlines()[0]
     return (
-        f"{path}: its first line is a comment, {line[:60]!r}; take out what stands above the line of column "
-        f"names: {below_a_comment(path.name, text, separator)}"
+        f"{file.path}: its first line is a comment, {line[:60]!r}; take out what stands above the line of "
+        f"column names: {below_a_comment(file, text, separator)}"
     )
 
 
@@ -232,7 +248,9 @@ def _fast(body: str, separator: str, width: int) -> tuple[pa.Array, ...] | None:
     return tuple(pa.concat_arrays(column.chunks) for column in table.columns)
 
 
-def _careful(path: Path, body: str, separator: str, names: Sequence[str], text: str) -> tuple[pa.Array, ...]:
+def _careful(
+    file: DataFile, body: str, separator: str, names: Sequence[str], text: str
+) -> tuple[pa.Array, ...]:
     """Python's reader: it refuses broken quotes, where Arrow's takes the rest of the file for one cell."""
     rows: list[list[str]] = []
     width = len(names)
@@ -240,24 +258,30 @@ def _careful(path: Path, body: str, separator: str, names: Sequence[str], text: 
         for row in _reader(body, separator):
             if row:
                 if len(row) != width:
-                    if names[0].startswith(("#", "%")) and _commonest_width(body, separator) != width:
-                        raise DatasetError(_comment(path, text, separator))
-                    lower = None if len(row) == width + 1 else begins_lower(path.name, text, separator)
+                    if (
+                        names[0].startswith(("#", "%"))
+                        and _commonest_width(_sampled(body[:_SAMPLE], separator)) != width
+                    ):
+                        raise DatasetError(_comment(file, text, separator))
+                    lower = None if len(row) == width + 1 else begins_lower(file, text, separator)
+                    if separator == "\t":
+                        # a tab here and there among blanks
+                        lower = by_blanks(file, [text[:_SAMPLE].splitlines()[0]], text) or lower
                     told = lower or _ragged(body, separator, len(rows) + 1, len(row), width)
-                    raise DatasetError(f"{path}: {told}")
+                    raise DatasetError(f"{file.path}: {told}")
                 rows.append(row)
     except csv.Error as error:
         raise DatasetError(
-            f"{path}: row {len(rows) + 1} has a broken quote ({error}); write a cell with quotes in it "
+            f"{file.path}: row {len(rows) + 1} has a broken quote ({error}); write a cell with quotes in it "
             'in quotes, and each of them twice: "so ""called"" cell"'
         ) from None
     cells: Sequence[Sequence[str]] = list(zip(*rows, strict=True)) or [()] * width
     return tuple(pa.array(column, pa.string()) for column in cells)
 
 
-def _commonest_width(body: str, separator: str) -> int:
+def _commonest_width(rows: Sequence[Sequence[str]]) -> int:
     """How many cells most rows have."""
-    return Counter(len(row) for row in _sampled(body[:_SAMPLE], separator)).most_common(1)[0][0]
+    return Counter(map(len, rows)).most_common(1)[0][0]
 
 
 def _ragged(body: str, separator: str, row: int, cells: int, width: int) -> str:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from contract.label_text import label_text
+from contract.text_columns import DataFile
 from loadtest.data.class_order import in_order, is_yes_last, named_classes
 from loadtest.data.column_arrays import as_matrix, cell_text, floats_of, labels_of, matrix_or_none
 from loadtest.data.columns_not_sent import copies_of_the_label, left_out_of, no_features, not_sent, shown
@@ -58,6 +59,7 @@ class Dataset:
         relevant: of a ranking, what the labels say; None where there are none.
         recorded: when a log sent which row, where the file is made from one.
         truths: of outputs by name, the true values, shape (rows,); several outputs may share a column.
+        file: how pandas reads it.
     """
 
     path: Path
@@ -74,6 +76,7 @@ class Dataset:
     relevant: Relevance | None = None
     recorded: Recorded | None = None
     truths: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    file: DataFile = field(default_factory=DataFile)
 
     def __len__(self) -> int:
         return len(self.labels) or int(self.columns.num_rows)
@@ -264,6 +267,7 @@ class Dataset:
             relevant=relevant,
             recorded=recorded_in(data.path, content),
             truths={output: floats_of(table, name, data.path) for output, name in data.outputs.items()},
+            file=file.file,
         )
 
 

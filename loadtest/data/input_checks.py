@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from contract.datatypes import FLOATS, INTEGERS
-from contract.text_columns import as_text
+from contract.text_columns import DataFile, as_text
 from loadtest.data.column_types import EXACT
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError
@@ -20,14 +20,14 @@ _EXACT = {"FP16": 2**11, "FP32": 2**24, "FP64": EXACT}
 _WORDS = {"double": "numbers", "int64": "integers", "bool": "true and false", "string": "text"}
 
 
-def misfit(name: str, cells: pa.ChunkedArray, datatype: str, path: str, *, gaps: bool) -> str:
+def misfit(name: str, cells: pa.ChunkedArray, datatype: str, file: DataFile, *, gaps: bool) -> str:
     """Why cells would not arrive as they are, and what to do about it; empty: they arrive.
 
     Args:
         name: of the column.
         cells: float64, int64, bool or string.
         datatype: what the model takes them as, a name of the Open Inference Protocol.
-        path: of the evaluation set.
+        file: the evaluation set.
         gaps: whether a cell may be missing.
     """
     if cells.null_count and not gaps:
@@ -38,7 +38,7 @@ def misfit(name: str, cells: pa.ChunkedArray, datatype: str, path: str, *, gaps:
     if (datatype == "BYTES") != pa.types.is_string(cells.type):
         cell = next((cell for cell in cells.to_pylist() if cell is not None), None)
         if datatype == "BYTES":
-            return f"holds {holds}, such as {cell!r}, the model takes text; {as_text([name], path)}"
+            return f"holds {holds}, such as {cell!r}, the model takes text; {as_text([name], file)}"
         what = "true or false" if datatype == "BOOL" else "numbers"
         return f"holds {holds}, such as {cell!r}, the model takes {datatype}; write {what} there"
     if datatype == "BYTES" or pa.types.is_boolean(cells.type):
@@ -67,7 +67,7 @@ def check_cells(who: str, dataset: Dataset, datatypes: Mapping[str, str], *, gap
         DatasetError: a cell would not arrive as it is.
     """
     for name, datatype in datatypes.items():
-        if why := misfit(name, dataset.columns[name], datatype, str(dataset.path), gaps=gaps):
+        if why := misfit(name, dataset.columns[name], datatype, dataset.file, gaps=gaps):
             raise DatasetError(f"{dataset.path}: column {name!r} {why} ({who})")
 
 

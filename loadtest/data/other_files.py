@@ -62,7 +62,7 @@ def what_else(name: str, content: bytes) -> str | None:
     """What a file is and what to do with it, if its first bytes say that it is none that is read; else None.
 
     Args:
-        name: of the file, without its folder.
+        name: of the file.
         content: all of its bytes.
     """
     said = next((said for magic, said in _KINDS if content.startswith(magic)), None)
@@ -148,7 +148,7 @@ def other_json(name: str, value: Any) -> str | None:
     """What a file of a single JSON object is and what to do with it, if that is no row; else None.
 
     Args:
-        name: of the file, without its folder.
+        name: of the file.
         value: the object.
     """
     if not isinstance(value, dict) or not value:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contract.text_columns import written_beside
 from loadtest.data.column_types import Column, from_arrow
 from loadtest.data.recorded import is_recorded
 from loadtest.errors import DatasetError
@@ -102,11 +103,12 @@ def _unreadable(path: Path, file: pq.ParquetFile, why: dict[str, str]) -> Datase
         )
     if len(names) == len(file.schema_arrow.names):
         return DatasetError(text)
-    kept = f"[name for name in pyarrow.parquet.read_schema({path.name!r}).names if name not in {names!r}]"
-    return DatasetError(
+    kept = f"[name for name in pyarrow.parquet.read_schema({str(path)!r}).names if name not in {names!r}]"
+    left_out = (
         f"{text}, or leave {'it' if len(names) == 1 else 'them'} out: "
-        f"pandas.read_parquet({path.name!r}, columns={kept}).to_parquet('evaluation.parquet')"
+        f"pandas.read_parquet({str(path)!r}, columns={kept}).to_parquet('evaluation.parquet')"
     )
+    return DatasetError(written_beside(left_out, str(path)))
 
 
 def _packed(file: pq.ParquetFile, name: str) -> str:

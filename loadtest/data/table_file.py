@@ -11,13 +11,14 @@ import json
 import re
 import zlib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from contract.label_text import label_text
+from contract.text_columns import DataFile, written_beside
 from loadtest.data.column_types import Column, from_arrow, from_text
 from loadtest.data.csv_text import read_csv
 from loadtest.data.other_files import AS_LINES, other_json, what_else
@@ -42,6 +43,7 @@ class TableFile:
         index: the columns that are pandas' index, or have no name.
         doubled: by name, the columns whose name stands there more than once.
         notes: what was decided about the file and its columns, one line each.
+        file: how pandas reads it.
     """
 
     names: tuple[str, ...]
@@ -49,6 +51,7 @@ class TableFile:
     index: tuple[str, ...]
     doubled: dict[str, list[Column]]
     notes: tuple[str, ...]
+    file: DataFile
 
 
 def read_table_file(
@@ -84,15 +87,15 @@ def read_table_file(
     except OSError as error:
         raise DatasetError(f"{path}: not readable ({error.strerror})") from None
     if is_parquet:
-        return _gathered(*read_parquet(path, content, _as_json, nested), [])
+        return _gathered(*read_parquet(path, content, _as_json, nested), [], DataFile(str(path), "parquet"))
     if read.startswith(b"\x1f\x8b"):
         try:
             unpacked = gzip.decompress(read)
         except (OSError, EOFError, zlib.error) as error:
             raise DatasetError(f"{path}: is cut short or broken ({error}); compress it again") from None
         return read_table_file(path, unpacked, wanted=wanted, as_text=as_text, nested=nested)
-    if other := what_else(path.name, read):
-        raise DatasetError(f"{path}: {other}")
+    if other := what_else(str(path), read):
+        raise DatasetError(f"{path}: {written_beside(other, str(path))}")
     if path.suffix.lower() in (".parquet", ".pq"):
         raise DatasetError(f"{path}: is no Parquet, which begins with PAR1; {_named_wrongly(path, read)}")
     if read.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"["):
@@ -101,13 +104,14 @@ def read_table_file(
     cells = zip(text.names, text.columns, strict=True)
     columns, commas = from_text((name, column, name in as_text) for name, column in cells)
     notes = [*text.notes, *(["numbers have decimal commas"] if commas else [])]
-    return _gathered(columns, (), notes)
+    how = replace(text.file, options=(*text.file.options, *(["decimal=','"] if commas else [])))
+    return _gathered(columns, (), notes, how)
 
 
 def _named_wrongly(path: Path, content: bytes) -> str:
     if not content or b"\0" in content[:_LOOKED_AT]:
         return "copy or download it again"
-    return f"if it is CSV or JSON, name it so: mv {path.name} {path.stem}.csv"
+    return f"if it is CSV or JSON, name it so: mv {path} {path.with_suffix('.csv')}"
 
 
 def _from_json(path: Path, content: bytes, nested: str | None) -> TableFile:
@@ -120,8 +124,8 @@ def _from_json(path: Path, content: bytes, nested: str | None) -> TableFile:
         ) from None
     if len(rows) == 1:
         rows = rows[0] if isinstance(rows[0], list) else rows
-        if other := other_json(path.name, rows[0] if rows else None):
-            raise DatasetError(f"{path}: {other}")
+        if other := other_json(str(path), rows[0] if rows else None):
+            raise DatasetError(f"{path}: {written_beside(other, str(path))}")
     if not all(isinstance(row, dict) for row in rows):
         raise DatasetError(
             f"{path}: is JSON, but not one object per row, with the names of the columns as its keys; "
@@ -129,7 +133,7 @@ def _from_json(path: Path, content: bytes, nested: str | None) -> TableFile:
         )
     names = dict.fromkeys(name for row in rows for name in row)
     columns = [_from_objects(name, [row.get(name) for row in rows], name == nested) for name in names]
-    return _gathered(columns, (), [])
+    return _gathered(columns, (), [], DataFile(str(path), "json"))
 
 
 def _json_values(text: str) -> list[Any]:
@@ -202,7 +206,7 @@ def _json_text(cell: Any) -> str | None:
     return cell if cell is None or isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
 
 
-def _gathered(columns: list[Column], index: tuple[str, ...], notes: list[str]) -> TableFile:
+def _gathered(columns: list[Column], index: tuple[str, ...], notes: list[str], file: DataFile) -> TableFile:
     named: dict[str, list[Column]] = {}
     for column in columns:
         named.setdefault(column.name, []).append(column)
@@ -213,4 +217,5 @@ def _gathered(columns: list[Column], index: tuple[str, ...], notes: list[str]) -
         index=tuple(name for name in named if name in index or _NAMELESS.fullmatch(name)),
         doubled={name: same for name, same in named.items() if len(same) > 1},
         notes=(*notes, *(column.note for column in single.values() if column.note is not None)),
+        file=file,
     )

@@ -10,6 +10,8 @@ import io
 import re
 from collections.abc import Sequence
 
+from contract.text_columns import DataFile, written_beside
+
 _CELL = re.compile(r'"[^"]*"|\S+')
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _BLANKS = r"sep=r'\s+'"
@@ -19,11 +21,11 @@ _LINES = 50
 _NAMED = 8
 
 
-def by_blanks(name: str, first: Sequence[str], text: str) -> str | None:
+def by_blanks(file: DataFile, first: Sequence[str], text: str) -> str | None:
     """What a file with blanks between its columns is, and the command that makes it CSV; None: it is none.
 
     Args:
-        name: of the file, without its folder.
+        file: how pandas reads it.
         first: the cells of its first line, where it is cut at the separator that fits best.
         text: of the file.
     """
@@ -42,21 +44,21 @@ def by_blanks(name: str, first: Sequence[str], text: str) -> str | None:
     width = max(widths)
     said = "its columns seem to be separated by blanks"
     if not above and len({len(row) for row in rows}) > 1 and _by_two_blanks(text):
-        return f"{said}, two or more; write commas: {_command('read_csv', name, _TWO_BLANKS)}"
+        return f"{said}, two or more; write commas: {_command('read_csv', file, _TWO_BLANKS)}"
     if len(widths) > 1:
         # of the first 100 rows alone, as is the default, later and longer cells would be cut off
-        fixed = _command("read_fwf", name, "infer_nrows=10**6")
+        fixed = _command("read_fwf", file, "infer_nrows=10**6")
         return f"{said}, or to have fixed places; write commas: {fixed}"
     if above:
         named = re.split(r"[,;\s]+", lines[above - 1].lstrip("#% ").rstrip())
         names = named if len(named) == width else []
         said += ", and the first line to be a comment" if names else ""
-        return _with_names(said, name, width, names, _BLANKS, f"skiprows={above}")
+        return _with_names(said, file, width, names, _BLANKS, _skip(file, above))
     if not _numbers(rows[0]) and len(rows[0]) in (width, width - 1):
         # one name less: R's write.table, whose row names pandas takes for the index
         quotes = ['quotechar="\'"'] if rows[0][0][0] == "'" else []
-        return f"{said}; write commas: {_command('read_csv', name, _BLANKS, *quotes)}"
-    return _with_names(said, name, width, [], _BLANKS, "header=None")
+        return f"{said}; write commas: {_command('read_csv', file, _BLANKS, *quotes)}"
+    return _with_names(said, file, width, [], _BLANKS, "header=None")
 
 
 def _by_two_blanks(text: str) -> bool:
@@ -66,11 +68,11 @@ def _by_two_blanks(text: str) -> bool:
     return not any(" " in name for name in names) and {len(line) for line in lines} == {len(names)}
 
 
-def below_a_comment(name: str, text: str, separator: str) -> str:
+def below_a_comment(file: DataFile, text: str, separator: str) -> str:
     """The command that takes out the comments above the line of column names.
 
     Args:
-        name: of the file, without its folder.
+        file: how pandas reads it.
         text: of the file; its first line is a comment.
         separator: of its columns.
     """
@@ -78,14 +80,14 @@ def below_a_comment(name: str, text: str, separator: str) -> str:
     above = next((place for place, line in enumerate(lines) if line[:1] != text[0]), len(lines))
     below = "\n".join(lines[above : above + 2])
     separator = max(",;\t|", key=below.count) if any(mark in below for mark in ",;\t|") else separator
-    return _command("read_csv", name, *_sep(separator), f"skiprows={above}")
+    return _command("read_csv", file, *_sep(separator), _skip(file, above))
 
 
-def below_counts(name: str, first: Sequence[str], body: str, separator: str) -> str | None:
+def below_counts(file: DataFile, first: Sequence[str], body: str, separator: str) -> str | None:
     """The command for a file whose first line counts its rows and features, as scikit-learn's own; or None.
 
     Args:
-        name: of the file, without its folder.
+        file: how pandas reads it.
         first: the cells of its first line: the counts, then the names of the classes.
         body: what stands below it.
         separator: of its columns.
@@ -100,14 +102,14 @@ def below_counts(name: str, first: Sequence[str], body: str, separator: str) -> 
     ):
         return None
     said = "its first line seems to count its rows and columns"
-    return _with_names(said, name, width, [], *_sep(separator), "skiprows=1", "header=None")
+    return _with_names(said, file, width, [], *_sep(separator), _skip(file, 1), "header=None")
 
 
-def begins_lower(name: str, text: str, separator: str) -> str | None:
+def begins_lower(file: DataFile, text: str, separator: str) -> str | None:
     """Where the table of a file begins that has titles above it, and the command that takes them out.
 
     Args:
-        name: of the file, without its folder.
+        file: how pandas reads it.
         text: of the file.
         separator: of its columns.
 
@@ -129,15 +131,18 @@ def begins_lower(name: str, text: str, separator: str) -> str | None:
     above, width, first = runs[longest]
     if not longest or width < 2 or lengths[longest] <= sum(lengths) / 2:
         return None
+    # pandas reads no line that is longer than the first
+    if any(below > width for _, below, _ in runs[longest:]):
+        return None
     if _numbers(first) and runs[longest - 1][1] == width + 1 and not _numbers(runs[longest - 1][2]):
         # a line of names that ends in a separator
         above = runs[longest - 1][0]
         first = []
     said = f"its table seems to begin in line {above + 1}, with {width} cells"
-    options = (*_sep(separator), f"skiprows={above}")
+    options = (*_sep(separator), _skip(file, above))
     if _numbers(first):
-        return _with_names(said, name, width, [], *options, "header=None")
-    return f"{said}; take out what stands above: {_command('read_csv', name, *options)}"
+        return _with_names(said, file, width, [], *options, "header=None")
+    return f"{said}; take out what stands above: {_command('read_csv', file, *options)}"
 
 
 def _begin(text: str) -> str:
@@ -149,19 +154,23 @@ def _sep(separator: str) -> list[str]:
     return [] if separator == "," else [f"sep={separator!r}"]
 
 
-def _with_names(said: str, name: str, width: int, names: Sequence[str], *options: str) -> str:
+def _with_names(said: str, file: DataFile, width: int, names: Sequence[str], *options: str) -> str:
     if names:
         listed = repr(list(names))
     else:
         said += f", and there is no line of names; write the columns' own for x1 to x{width}"
         short = repr([f"x{place}" for place in range(1, width + 1)])
         listed = short if width <= _NAMED else f"[f'x{{i}}' for i in range(1, {width + 1})]"
-    return f"{said}; write commas: {_command('read_csv', name, *options, f'names={listed}')}"
+    return f"{said}; write commas: {_command('read_csv', file, *options, f'names={listed}')}"
 
 
-def _command(reader: str, name: str, *options: str) -> str:
-    given = ", ".join((repr(name), *options, "dtype=str", "keep_default_na=False"))
-    return f"pandas.{reader}({given}).to_csv('evaluation.csv', index=False)"
+def _skip(file: DataFile, lines: int) -> str:
+    return f"skiprows={file.above + lines}"
+
+
+def _command(reader: str, file: DataFile, *options: str) -> str:
+    given = ", ".join((str(file), *options, "dtype=str", "keep_default_na=False"))
+    return written_beside(f"pandas.{reader}({given}).to_csv('evaluation.csv', index=False)", file.path)
 
 
 def _numbers(cells: Sequence[str]) -> int:

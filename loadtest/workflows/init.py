@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from contract.label_text import label_text
 from contract.model_toml import MODEL_TOML
-from contract.text_columns import MISSING, name_file
+from contract.text_columns import name_file
 from contract.version_folder import MLMODEL, requirements_file
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ModelError, UsageError
@@ -25,9 +22,9 @@ from loadtest.experiment.experiment import UNLABELLED_GATES, Data
 from loadtest.lab.interface import VersionPython
 from loadtest.lab.select import version_python
 from loadtest.workflows.columns_sent import sent_lines
+from loadtest.workflows.first_rows import ROWS, first_rows, quality
 from loadtest.workflows.new_experiment import (
     by_option,
-    have_decimals,
     known_outputs,
     outputs_line,
     read_rows,
@@ -39,8 +36,6 @@ _RANKING = "ranking"
 """What a version's ``output`` is where its answers are ranked lists."""
 _SHOWN = 8
 """How many of a version's outputs are named."""
-ROWS = 1_000
-"""On so many rows each version is tried."""
 
 _ROOT = Path(__file__).parents[2]
 
@@ -120,7 +115,7 @@ def init(
         raise ModelError(f"{folder}: no such folder; each version of the model is a folder in it")
     given = Data(path=data or _evaluation_set(folder), label=label)
     dataset = read_rows(given, ignore)
-    rows = _tried(dataset)
+    rows = first_rows(dataset)
     asked = {
         "folder": str(folder),
         "name": folder.absolute().name,
@@ -154,9 +149,9 @@ def init(
         say(f"{given.path}: {by_option(note)}")
     for version, one in described.items():
         wrote = f"; wrote {MODEL_TOML}" if one.wrote else ""
-        quality = _quality(version, one, dataset, rows)
+        good = quality(version, one.task, one.predictions, dataset, rows)
         kind = task if one.output == _RANKING else one.task
-        say(f"{version}: {kind}, {len(one.columns)} features, {quality}{wrote}")
+        say(f"{version}: {kind}, {len(one.columns)} features, {good}{wrote}")
         if one.output and one.output != _RANKING:
             more = f" and {len(one.outputs) - _SHOWN} more" if len(one.outputs) > _SHOWN else ""
             say(
@@ -196,18 +191,6 @@ def _evaluation_set(folder: Path) -> Path:
     raise DatasetError(f"{folder}: no {' or '.join(SETS)} there; name the evaluation set with --data")
 
 
-def _tried(dataset: Dataset) -> list[int]:
-    """The rows to try: the first ones, and of each column a missing cell, one that is not, and ``NA``."""
-    first, rows = min(ROWS, len(dataset)), set[int]()
-    for cells in dataset.sent.columns:
-        missing = cells.is_null()
-        rows.update(pc.index(missing, there).as_py() for there in (True, False))
-        if pa.types.is_string(cells.type):
-            rows.add(pc.index(pc.is_in(cells, pa.array(MISSING)), True).as_py())
-    rows.discard(-1)
-    return sorted({*rows, *range(first - sum(row >= first for row in rows))})
-
-
 def _without_being_named(data: Data) -> tuple[str, ...] | None:
     """The columns that are sent where the experiment names none; None: another file may well have others."""
     try:
@@ -236,7 +219,7 @@ def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset, ask: Ask
         left_out = "; ".join(
             by_option(n) for n in dataset.notes if n.startswith(("not sent: ", "no column "))
         )
-        said = name_file(str(error), str(dataset.path)) + (left_out and f"; {left_out}")
+        said = name_file(str(error), dataset.file) + (left_out and f"; {left_out}")
         if any(why == "has no values" and name in str(error) for name, why in dataset.left_out.items()):
             said += "; a column has a type once one of its cells has a value: fill one, or fit without it"
         raise ModelError(said) from None
@@ -249,43 +232,6 @@ def _said(done: subprocess.CompletedProcess[str]) -> str:
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         raise ModelError(last[0].removeprefix("model-server: "))
     return done.stdout
-
-
-def _quality(version: str, described: _Described, dataset: Dataset, tried: Sequence[int]) -> str:
-    """How good the answers to the tried rows are; labels that no answer can ever equal are refused."""
-    of = f"{len(tried):,} rows"
-    if not dataset.labelled:
-        return f"gave {len(described.predictions):,} answers, such as {described.predictions[0]!r}"
-    labels = dataset.labels[list(tried)]
-    if described.task == "regression":
-        off = np.abs(np.asarray(labels, dtype=np.float64) - np.asarray(described.predictions))
-        if not np.isfinite(off).all():
-            row = tried[int(np.flatnonzero(~np.isfinite(off))[0])]
-            answer = described.predictions[list(tried).index(row)]
-            raise DatasetError(
-                f"{dataset.path}: {version} answers {answer} to row {row}, which no metric can hold against "
-                f"the label {dataset.labels[row]}; correct the row or the model"
-            )
-        return f"off by {off.mean():.4g} on average of {of}"
-    answers = [label_text(answer) for answer in described.predictions]
-    relevant = dataset.relevant
-    known = set(dataset.labels.tolist() if relevant is None else relevant.catalogue.to_pylist())
-    if set(answers) <= {"-1", "1"} and "-1" in answers and known == {"0", "1"}:
-        raise DatasetError(
-            f"{dataset.path}: {version} answers -1 (an anomaly) and 1, the labels read 0 and 1; write "
-            "labels as the model does"
-        )
-    if not set(answers) & known:
-        given, read = (", ".join(repr(text) for text in sorted(set(some))[:3]) for some in (answers, known))
-        # of an ONNX file that gives several numbers, nobody can know whether they are scores of classes
-        or_else = f', or task = "regression" into its {MODEL_TOML}' if have_decimals(known) else ""
-        raise DatasetError(
-            f"{dataset.path}: {version} answers {given}, the labels read {read}; "
-            f"write labels as the model does{or_else}"
-        )
-    wanted = [(label,) for label in labels.tolist()] if relevant is None else relevant.of_rows(tried)
-    right = sum(answer in items for answer, items in zip(answers, wanted, strict=True))
-    return f"right on {right / len(tried):.1%} of {of}"
 
 
 def _write(out: Path, folder: Path, versions: Sequence[str], data: Data, dataset: Dataset) -> None:

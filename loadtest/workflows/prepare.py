@@ -31,6 +31,7 @@ from loadtest.lab.select import check_backend, choose_lab
 from loadtest.lab.supervised import run_supervised
 from loadtest.workflows.columns_sent import check_input, columns_of, output_lines, read_for, sent_lines
 from loadtest.workflows.replay import resolve_replay
+from loadtest.workflows.untried_words import untried_words
 
 CheckGates = Callable[[Experiment, Dataset | None], None]
 
@@ -247,7 +248,9 @@ def _find(experiment: Experiment, gates: CheckGates, results: Path | None) -> _F
         for version in versions
     }
     outputs = {str(role): model.output for role, model in models.items()}
-    notes = (*replayed, *sent_lines(sent, dataset.names), *output_lines(outputs, data.outputs))
+    taken = {str(v.role): (v.folder, models[v.role].input) for v in versions if v.role in models}
+    words = untried_words(taken, dataset)
+    notes = (*replayed, *sent_lines(sent, dataset.names), *words, *output_lines(outputs, data.outputs))
     return _Found(experiment, dataset, deployed, notes)
 
 

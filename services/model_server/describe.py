@@ -28,23 +28,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from contract.model_toml import (
     MODEL_TOML,
     Columns,
     Input,
     ModelToml,
-    ModelTomlError,
     read_model_toml,
     write_model_toml,
 )
 from contract.version_folder import EXAMPLES
-from services.model_server.columns import Columns as ColumnRows
-from services.model_server.columns import Rows, column
-from services.model_server.errors import VersionError, one_line
-from services.model_server.examples import write_examples
+from services.model_server.errors import VersionError
 from services.model_server.features import (
     are_values,
     check_whole,
@@ -53,7 +46,8 @@ from services.model_server.features import (
     have_fractions,
     no_matrix,
 )
-from services.model_server.foreign_code import printed_by, warnings_of
+from services.model_server.first_rows import Answers, Cells, as_written, rows_of, tried_on
+from services.model_server.foreign_code import once, printed_by, warnings_of
 from services.model_server.missing_words import check_failing_words, check_words
 from services.model_server.ranked import RANKING
 from services.model_server.required_columns import check_required, complete_rows, required_in
@@ -61,9 +55,7 @@ from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
 from services.model_server.text_codes import CodesError, alike, check_codes, check_unused
 from services.model_server.trial import in_child
-from services.model_server.version import LoadedVersion, exits, load_version
-
-Cells = Mapping[str, list[Any]]
+from services.model_server.version import LoadedVersion, exits
 
 
 def describe(
@@ -97,9 +89,9 @@ def describe(
                 if loaded.choices:
                     chosen = RANKING if ranked else label if label in loaded.choices else loaded.chosen
                     write_model_toml(folder, replace(read_model_toml(folder), output=chosen))
-                    loaded, answers = _as_written(folder, path, cells, allow_pickle)
+                    loaded, answers = as_written(folder, path, cells, allow_pickle)
             else:
-                loaded, answers = _as_written(folder, path, cells, allow_pickle)
+                loaded, answers = as_written(folder, path, cells, allow_pickle)
         except VersionError:
             for file in missing:
                 file.unlink(missing_ok=True)
@@ -112,24 +104,8 @@ def describe(
         "predictions": answers["predict"].tolist(),
         "output": loaded.chosen,
         "outputs": list(loaded.choices),
-        "notes": [*loaded.notes, *(line for line in (*warned, *printed) if line not in loaded.notes)],
+        "notes": once([*loaded.notes, *warned, *printed]),
     }
-
-
-Answers = Mapping[str, NDArray[Any]]
-
-
-def _as_written(
-    folder: Path, path: Path, cells: Cells, allow_pickle: Sequence[str]
-) -> tuple[LoadedVersion, Answers]:
-    try:
-        given = read_model_toml(folder).input
-    except ModelTomlError as error:
-        raise VersionError(str(error)) from None
-    names = features_among(cells, given.columns, given.features, path)
-    taken = {name: cells[name] for name in names}
-    check_required(path, getattr(given, "required", ()), taken)
-    return _tried(folder, path, given, taken, allow_pickle)
 
 
 def _first_that_fits(
@@ -161,7 +137,7 @@ def _first_that_fits(
     def tried(given: Input | Columns) -> tuple[LoadedVersion, Answers]:
         write(given)
         if not isinstance(given, Columns) or (folder / EXAMPLES).exists():
-            return _tried(folder, path, given, taken, allow_pickle)
+            return as_written(folder, path, cells, allow_pickle)
         try:
             loaded, answers = tried_on_complete_rows(given)
         except VersionError as error:
@@ -172,7 +148,7 @@ def _first_that_fits(
         outputs = frozenset(loaded.outputs)
 
         def run(cells: Cells) -> Answers:
-            return loaded.run(_rows(given, loaded, cells), outputs)
+            return loaded.run(rows_of(given, loaded, cells), outputs)
 
         check_words(path, taken, answers, run)
         check_unused(path, taken, answers, run, lambda cells: again(columns_of(cells), cells)[1])
@@ -181,11 +157,11 @@ def _first_that_fits(
     def again(given: Columns, cells: Cells) -> tuple[LoadedVersion, Answers]:
         (folder / EXAMPLES).unlink(missing_ok=True)
         write(given)
-        return _tried(folder, path, given, cells, allow_pickle)
+        return tried_on(folder, path, given, cells, allow_pickle)
 
     def tried_on_complete_rows(given: Columns) -> tuple[LoadedVersion, Answers]:
         try:
-            return _tried(folder, path, given, taken, allow_pickle)
+            return tried_on(folder, path, given, taken, allow_pickle)
         except VersionError:
             complete = complete_rows(taken)
             if not complete[names[0]] or complete == taken:
@@ -208,7 +184,7 @@ def _first_that_fits(
     if said.guessed and have_fractions(found[1]["predict"].flat):
         said = said._replace(task="regression")
         write(read_model_toml(folder).input)
-        found = _as_written(folder, path, cells, allow_pickle)
+        found = as_written(folder, path, cells, allow_pickle)
     # a matrix has no missing cells anyway
     if isinstance(found[0].input, tuple) and (
         required := required_in(found[0].run, as_columns.datatypes, taken)
@@ -236,31 +212,6 @@ def _same_answers(tried: Any, matrix: Input, columns: Columns) -> tuple[LoadedVe
     except VersionError:
         pass
     return tried(columns)  # type: ignore[no-any-return]
-
-
-def _tried(
-    folder: Path, path: Path, given: Input | Columns, taken: Cells, allow_pickle: Sequence[str]
-) -> tuple[LoadedVersion, Answers]:
-    """The version and its answers to all rows; its examples are written first, so that it loads with them."""
-    if not (folder / EXAMPLES).exists():
-        write_examples(folder, taken)
-    loaded = load_version(folder, allow_pickle, compilation=False)
-    try:
-        answers = loaded.run(_rows(given, loaded, taken), frozenset(loaded.outputs))
-    except Exception as error:
-        # whatever the model raises, it cannot serve these rows
-        raise VersionError(
-            f"{path}: fails on the first rows of the evaluation set ({one_line(error)})"
-        ) from error
-    return loaded, answers
-
-
-def _rows(given: Input | Columns, loaded: LoadedVersion, taken: Cells) -> Rows:
-    if isinstance(given, Columns):
-        return ColumnRows({name: column(taken[name], datatype) for name, datatype in given.datatypes})
-    assert not isinstance(loaded.input, tuple)  # noqa: S101 - it was loaded from what was given
-    matrix = np.column_stack([np.asarray(cells, np.float64) for cells in taken.values()])
-    return matrix.astype(loaded.input.dtype).reshape(-1, *given.shape[1:])
 
 
 def _described(

@@ -7,10 +7,11 @@ saved by another scikit-learn only warns. Each is said once, with the file that 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from services.model_server.trained_with import AnotherVersion
 
 _MOST = 8
 _LONGEST = 300
+_TIME = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d([.,]\d+)?")
+"""As a logger writes it before each line."""
 
 
 @contextmanager
@@ -69,7 +72,12 @@ def _of_a_warning(warning: Warning | str) -> str:
     return f"{kind}: {' '.join(str(warning).split())}"
 
 
-def _once(lines: Iterator[str]) -> list[str]:
-    known = list(dict.fromkeys(line[:_LONGEST] for line in lines))
+def once(lines: Iterable[str]) -> list[str]:
+    """Each line once; those that differ in the time alone are one."""
+    return list({_TIME.sub("", line): line for line in reversed(list(lines))}.values())[::-1]
+
+
+def _once(lines: Iterable[str]) -> list[str]:
+    known = once(line[:_LONGEST] for line in lines)
     more = [f"and {len(known) - _MOST} lines more"] if len(known) > _MOST else []
     return known[:_MOST] + more

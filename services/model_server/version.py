@@ -10,7 +10,7 @@ from typing import Any
 
 from contract.model_toml import MODEL_TOML, Columns, ModelToml, ModelTomlError, Task, read_model_toml
 from services.model_server.columns import Rows
-from services.model_server.errors import VersionError
+from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import read_examples
 from services.model_server.foreign_code import warnings_of
 from services.model_server.lost_threads import refuse_lost_threads
@@ -131,6 +131,7 @@ def load_version(
         _check_features(original, toml, folder)
         examples = read_examples(folder, spec, toml.input.columns)
         outputs = outputs_of(original, examples, toml.task, toml.output, path)
+        _check_one_row(outputs.of(original), examples, path)
     refuse_lost_threads(path)
     forbidden = "" if compilation and toml.compile else "compilation is switched off"
     runtime, runner, reason = original.fastest(spec, forbidden)
@@ -152,6 +153,18 @@ def load_version(
         reason=reason,
         notes=tuple(notes),
     )
+
+
+def _check_one_row(run: Run, examples: Rows, path: Path) -> None:
+    """Refuse a model that answers several rows and none alone, as most requests have one."""
+    try:
+        run(examples[:1], frozenset(["predict"]))
+    except Exception as error:
+        # whatever the model raises, it cannot serve
+        raise VersionError(
+            f"{path}: answers {len(examples)} rows, and fails on the first alone ({one_line(error)}); "
+            "correct it: a request may have one row"
+        ) from error
 
 
 def exits(path: Path, error: SystemExit) -> VersionError:

@@ -80,6 +80,9 @@ class Program:
         if name == "predict" and isinstance(answer, pd.DataFrame):
             self.value_names = [str(column) for column in answer.columns]
         array = _array(answer)
+        if len(rows) == 1 and array.ndim == 0:
+            # numpy.squeeze takes the rows away with the columns
+            array = array.reshape(1)
         if array.ndim == 0 or len(array) != len(rows):
             count = len(array) if array.ndim else 1
             raise ValueError(

@@ -49,7 +49,11 @@ def inner_estimator(model: Any) -> tuple[str, Any] | None:
                     seen.add(id(part))
                     found.append((f"{path}.{name}".lstrip("."), part))
         for path, part in found:
-            if type(part).__module__.partition(".")[0] in _LIBRARIES and _predicts(part):
+            if type(part).__module__.partition(".")[0] not in _LIBRARIES or not _predicts(part):
+                continue
+            # a part of the work, such as one group's model, takes other columns than the whole
+            widths = {getattr(one, "n_features_in_", None) for one in (model, part)} - {None}
+            if len(widths) < 2:
                 return path, part
         level = [(path, part) for path, part in found if hasattr(part, "__dict__")]
     return None

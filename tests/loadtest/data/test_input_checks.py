@@ -5,6 +5,7 @@ import math
 import pyarrow as pa
 import pytest
 
+from contract.text_columns import DataFile
 from loadtest.data.input_checks import misfit
 
 
@@ -48,14 +49,19 @@ from loadtest.data.input_checks import misfit
     ],
 )
 def test_cells_that_a_datatype_takes_or_not(cells, datatype, says):
-    said = misfit("a", pa.chunked_array([cells]), datatype, "rows.csv", gaps=False)
+    said = misfit("a", pa.chunked_array([cells]), datatype, DataFile("rows.csv"), gaps=False)
     assert (said == "") == (says is None), said
     assert (says or "") in said
     # where cells may be missing, the others are held to the same
     with_gaps = pa.chunked_array([pa.array([*cells, None])])
-    assert misfit("a", with_gaps, datatype, "rows.csv", gaps=True) == said
-    assert "has 1 gaps, the model takes none" in misfit("a", with_gaps, datatype, "rows.csv", gaps=False)
+    assert misfit("a", with_gaps, datatype, DataFile("rows.csv"), gaps=True) == said
+    assert "has 1 gaps, the model takes none" in misfit(
+        "a", with_gaps, datatype, DataFile("rows.csv"), gaps=False
+    )
 
 
 def test_a_column_of_gaps():
-    assert misfit("a", pa.chunked_array([pa.nulls(2, pa.float64())]), "INT64", "rows.csv", gaps=True) == ""
+    assert (
+        misfit("a", pa.chunked_array([pa.nulls(2, pa.float64())]), "INT64", DataFile("rows.csv"), gaps=True)
+        == ""
+    )

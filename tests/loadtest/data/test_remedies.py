@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ import pytest
 import sklearn.datasets
 from sklearn.externals import _arff as liac_arff
 
+from contract.text_columns import as_missing, as_text
 from loadtest.data.dataset import Dataset
 from loadtest.data.other_files import what_else
 from loadtest.errors import DatasetError
@@ -71,6 +73,8 @@ def named(value):
         ("rows.txt", '"x" "y" "label"\n"1" 1.5 7 "a"\n"2" 2.0 8 "b"\n"3" 3.25 9 "a"\n'),
         ("rows.csv", "'x' 'y' 'label'\n" + ROWS),
         ("rows.txt", ROWS.replace(" a", ' "a"')),
+        # a tab here and there, as in the file Auto.data of ISLR
+        ("rows.data", "x\ty\tlabel\n" + ROWS.replace(" a", '\t"a"').replace(" b", '\t"b"')),
         # a cell that is not there
         ("rows.txt", "x    y    label\n1.5  7    a\n2.0       b\n3.25 9    a\n"),
         # NumPy's own
@@ -81,6 +85,11 @@ def named(value):
         ("rows.csv", "# by hand, in May\nx;y;label\n1.5;7;a\n2.0;8;b\n3.25;9;a\n"),
         ("rows.csv", "Report\n\nof May\nx,y,label\n1.5,7,a\n2.0,8,b\n3.25,9,a\n"),
         ("rows.csv", "Report\nx,y,label,\n1.5,7,a\n2.0,8,b\n3.25,9,a\n"),
+        # above these, blank lines and Excel's own; in its encodings
+        ("rows.csv", "\n\n# by hand\nx,y,label\n1.5,7,a\n2.0,8,b\n3.25,9,a\n"),
+        ("rows.csv", "sep=;\nReport of März\nx;y;label\n1.5;7;a\n2.0;8;b\n3.25;9;a\n".encode("cp1252")),
+        ("rows.txt", ("Report of März\n\n" + "x\ty\tlabel\n" + ROWS.replace(" ", "\t")).encode("utf-16")),
+        ("rows.txt", ("größe y label\n" + ROWS).encode("cp1252")),
         # scikit-learn's own: the first line counts rows and columns
         ("rows.csv", "3,2,a,b\n1.5,7,0\n2.0,8,1\n3.25,9,0\n"),
         # as wide as its rows, as its iris.csv
@@ -122,9 +131,50 @@ def test_a_remedy_that_is_followed_works(tmp_path, monkeypatch, name, content):
     dataset = Dataset.read(Data(path=made), every=True)
     assert dataset.labelled
     assert len(dataset) == 3
-    x = next(name for name in dataset.names if name in ("x", "0"))
+    x = next(name for name in dataset.names if name in ("x", "0", "größe"))
     assert dataset.columns[x].to_pylist() in ([1.5, 2.0, 3.25], [1.5, 2.0, None])
     assert dataset.labels.tolist() in (["a", "b", "a"], ["0", "1", "0"])
+
+
+R = '"größe";"store";"kind";"label"\n0,5;205;"omni";"a"\n1,5;7;"NA";"b"\n2,25;8;"omni";"a"\n'
+"""As R's write.csv2 writes it."""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.csv", R.encode()),
+        ("rows.csv", R.encode("utf-8-sig")),
+        ("rows.csv.gz", gzip.compress(R.encode("cp1252"), mtime=0)),
+        # Excel's own, and its 'Unicode text'
+        ("rows.csv", f"sep=;\n{R}".encode("cp1252")),
+        ("rows.txt", R.replace(";", "\t").encode("utf-16")),
+        ("rows.txt", R.replace(";", "|").encode("utf-16-be")),
+        ("rows.csv", b"\n\n" + R.encode("utf-32")[4:].decode("utf-32-le").encode()),
+        ("rows.csv", R.replace(",", ".").replace(";", ",").encode()),
+        ("rows.data", written(pd.read_csv(io.StringIO(R), sep=";", decimal=",", na_values=[],
+                                          keep_default_na=False).to_parquet)),
+    ],
+    ids=named,
+)  # fmt: skip
+def test_a_remedy_of_some_columns_reads_the_file_as_it_is(tmp_path, monkeypatch, name, content):
+    monkeypatch.chdir(tmp_path)
+    path = Path("mine", name)
+    path.parent.mkdir()
+    path.write_bytes(content)
+    given = Dataset.read(Data(path=path), every=True)
+    for remedy, column, holds in (
+        (as_text(["store"], given.file), "store", ["205", "7", "8"]),
+        (as_missing({"kind": ["NA"]}, given.file), "kind", ["omni", None, "omni"]),
+    ):
+        eval(remedy.partition(": ")[2], {"pandas": pd})
+        (made,) = Path("mine").glob("evaluation.*")
+        read = Dataset.read(Data(path=made), every=True)
+        made.unlink()
+        assert read.names == given.names == ("größe", "store", "kind")
+        assert read.columns[column].to_pylist() == holds
+        for other in {"größe", "store"} - {column}:
+            assert read.columns[other].to_pylist() == given.columns[other].to_pylist()
 
 
 @pytest.mark.parametrize(
@@ -208,10 +258,9 @@ def test_several_labels_per_row_are_a_column_each(tmp_path, monkeypatch):
     ],
     ids=named,
 )
-def test_other_remedies_are_named(tmp_path, name, content, says):
-    (tmp_path / name).write_bytes(content)
+def test_other_remedies_are_named(name, content, says):
     try:
-        said = " ".join(Dataset.read(Data(path=tmp_path / name), every=True).notes)
+        said = " ".join(Dataset.read(Data(path=name), content, every=True).notes)
     except DatasetError as error:
         said = str(error)
     assert re.search(says, said), said

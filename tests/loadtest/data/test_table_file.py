@@ -10,6 +10,7 @@ import lzma
 import pickle
 import re
 import zipfile
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -113,9 +114,9 @@ def test_the_same_rows_in_any_file(tmp_path, name, content):
         ("rows.csv", b"", "is empty"),
     ],
 )
-def test_other_files_are_refused_in_one_line(tmp_path, name, content, says):
+def test_other_files_are_refused_in_one_line(name, content, says):
     with pytest.raises(DatasetError, match=says) as caught:
-        read_table_file(tmp_path / name, content)
+        read_table_file(Path(name), content)
     assert "\n" not in str(caught.value)
 
 

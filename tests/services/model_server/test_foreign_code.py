@@ -52,6 +52,10 @@ def test_what_is_printed_is_collected_even_where_it_comes_from_c(capfd: Any) -> 
         os.write(1, b"from C\nfrom C\n")
         os.write(2, b"\xff to standard error\n")
     assert said == [f"{PATH}: prints {line!r}" for line in ("from C", "� to standard error")]
+    # as a logger writes it
+    with printed_by(PATH) as said:
+        os.write(2, b"2026/11/28 01:17:47 WARNING x\n2026/11/28 01:18:05 WARNING x\n")
+    assert said == [f"{PATH}: prints '2026/11/28 01:17:47 WARNING x'"]
     with printed_by(PATH) as said:
         for number in range(1000):
             os.write(1, b"%d\n" % number)

@@ -76,6 +76,14 @@ def test_a_word_that_pandas_reads_as_a_missing_cell(
     frame = pd.DataFrame({"vore": pd.Series(READ, dtype=object).where(pd.notna(READ), np.nan)})
     # the remedy, followed
     assert described(READ) == pytest.approx(model.predict(frame).tolist())
+    # other rows later, as the model.toml that is now there has it
+    with pytest.raises(VersionError, match=r"knows no text 'NA' in 'vore'"):
+        described(given)
+    # and of an older one, without examples
+    (tmp_path / "examples.parquet").unlink()
+    with pytest.raises(VersionError, match=r"knows no text 'NA' in 'vore'"):
+        described(given)
+    assert not (tmp_path / "examples.parquet").exists()
 
 
 def test_free_text_takes_no_missing_cell(tmp_path: Path) -> None:

@@ -96,9 +96,11 @@ def test_numbers_alone_are_a_frame_with_names_too(tmp_path: Path) -> None:
     [
         ("frame.age.fillna(1).round().astype('Int64')", [42, 1, 17]),
         ("frame[['city']].fillna('?')", ["Rome", "Bern", "?"]),
-        ("[1, 2, 3]", [1, 2, 3]),
+        ("[1, 2, 3][: len(frame)]", [1, 2, 3]),
         ("frame.city.fillna('?').astype('string')", ["Rome", "Bern", "?"]),
         ("frame.age.gt(20)", [True, False, False]),
+        # of one row alone a number, as scikit-lego's GroupedPredictor answers
+        ("frame.age.fillna(1).round().astype(int).to_numpy().squeeze()", [42, 1, 17]),
     ],
 )
 def test_answers_in_whatever_holds_one_value_per_row(tmp_path: Path, answer: str, predictions: Any) -> None:
@@ -146,6 +148,16 @@ def test_whatever_it_raises_is_one_line(tmp_path: Path, program: str, message: s
         served(written(tmp_path, program))
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path / 'model.py'}: ")
+
+
+def test_what_takes_no_row_alone_is_refused(tmp_path: Path) -> None:
+    program = (
+        "class M:\n    task = 'regression'\n    def predict(self, f): return [1 // (len(f) // 2)] * len(f)"
+    )
+    with pytest.raises(
+        VersionError, match=r"answers 2 rows, and fails on the first alone .*may have one row"
+    ):
+        served(written(tmp_path, program), ["a", "b"], [[5, 1], [7, 9]])
 
 
 def test_it_does_not_run_unless_it_is_allowed(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ class Search(BaseEstimator):
         # it was never fitted, or is a class, or there is nothing
         (Search(Wrapper(DummyClassifier()), kind=DummyClassifier), None),
         (Search(), None),
+        # of a part of the columns, as scikit-lego's GroupedPredictor keeps one
+        (Search(fallback_=FITTED, n_features_in_=FITTED.n_features_in_ + 1), None),
         # too deep
         (Search(Wrapper(Wrapper(Wrapper(FITTED)))), None),
     ],
