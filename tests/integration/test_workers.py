@@ -166,7 +166,10 @@ STRANGERS = [
     msgpack.packb(("client_ready", -1, 5)),
     JOIN,
     # of a worker, without what belongs to it
-    *(msgpack.packb((kind, None, "eve")) for kind in ("heartbeat", "spawning_complete", "exception", "stats")),
+    *(
+        msgpack.packb((kind, None, "eve"))
+        for kind in ("heartbeat", "spawning_complete", "exception", "stats")
+    ),
     # for another one
     msgpack.packb(("client_ready", -1, "somebody else")),
     JOIN,

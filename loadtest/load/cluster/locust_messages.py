@@ -20,7 +20,7 @@ _handle = MasterRunner.handle_message
 
 def survive_strangers() -> None:
     """Have a master that is made from now on pass over what is no message, and what speaks for another."""
-    Message.unserialize = staticmethod(_read_or_refuse)  # type: ignore[method-assign, assignment]
+    Message.unserialize = staticmethod(_read_or_refuse)  # type: ignore[method-assign]
     MasterRunner.handle_message = _handle_or_drop  # type: ignore[method-assign]
 
 
@@ -31,7 +31,7 @@ def _read_or_refuse(data: bytes) -> Message:
         msgpack.ExtraData: it is none; of all errors Locust takes this one for that.
     """
     try:
-        message: Message = _read(data)
+        message: Message = _read(data)  # type: ignore[no-untyped-call]  # locust is partly untyped
     except Exception as error:
         raise msgpack.ExtraData(None, data[:100]) from error
     if not isinstance(message.type, str) or not isinstance(message.node_id, str):
@@ -39,18 +39,15 @@ def _read_or_refuse(data: bytes) -> Message:
     return message
 
 
-def _handle_or_drop(runner: MasterRunner, client_id: str, message: Message) -> None:
+def _handle_or_drop(self: MasterRunner, client_id: str, msg: Message) -> None:
     # a connection has its name for itself as long as it lasts; what a message says of it anybody can write
-    if message.node_id != client_id:
-        logger.warning(
-            "a message of %r speaks for %r; it is ignored", client_id[:100], message.node_id[:100]
-        )
+    if msg.node_id != client_id:
+        logger.warning("a message of %r speaks for %r; it is ignored", client_id[:100], msg.node_id[:100])
         return
     try:
-        _handle(runner, client_id, message)
+        _handle(self, client_id, msg)
     except Exception as error:
         logger.warning(
             "a message %r of %r is not one of Locust's (%s); it is ignored",
-            message.type[:100], client_id[:100], type(error).__name__,
+            msg.type[:100], client_id[:100], type(error).__name__,
         )  # fmt: skip
-

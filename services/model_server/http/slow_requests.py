@@ -92,7 +92,7 @@ def _age(info: bytes, offset: int) -> int:
 def open_connections() -> Iterator[socket.socket]:
     """The TCP connections of this process, each as a copy that is closed when the next one is asked for.
 
-    A socket that listens is none: the kernel tells 0 of its times, and once shut down it takes nobody any more.
+    A socket that listens is none: all its times are 0, and once shut down it takes nobody any more.
     """
     for link in Path("/proc/self/fd").iterdir():
         try:

@@ -7,10 +7,10 @@ from loadtest.canary.counters import STATS, Meter
 READY = {"stable": True, "candidate": True}
 
 
-def gateway(stable=(0, 0), canary=(0, 0), retries=0, ejected=0, slow=(0, 0), cluster="canary", repeated=0):
+def gateway(stable=(0, 0), canary=(0, 0), retries=0, ejected=0, slow=(0, 0), cluster="canary", again=0):
     """A page as Envoy writes it.
 
-    ``slow``: requests of the candidate over 10 ms, and in all; ``retries`` and ``repeated``: what a second try
+    ``slow``: requests of the candidate over 10 ms, and in all; ``retries`` and ``again``: what a second try
     answered of its share, and of stable's.
     """
     time, lines = "envoy_cluster_unpinned_upstream_rq_time", []
@@ -29,7 +29,7 @@ def gateway(stable=(0, 0), canary=(0, 0), retries=0, ejected=0, slow=(0, 0), clu
             ),
             "# TYPE envoy_cluster_upstream_rq_retry_success counter",
             f'envoy_cluster_upstream_rq_retry_success{{envoy_cluster_name="{cluster}"}} {retries}',
-            f'envoy_cluster_upstream_rq_retry_success{{envoy_cluster_name="repeated"}} {repeated}',
+            f'envoy_cluster_upstream_rq_retry_success{{envoy_cluster_name="repeated"}} {again}',
             "# TYPE envoy_cluster_outlier_detection_ejections_active gauge",
             f'envoy_cluster_outlier_detection_ejections_active{{envoy_cluster_name="{cluster}"}} {ejected}',
             "",
@@ -73,7 +73,7 @@ def test_what_was_counted_before_the_first_scrape_is_nobodys():
 def test_gains_since_the_last_scrape():
     _, scrape = scrapes(
         (gateway((900, 9), (100, 1), 1, slow=(10, 101)), version(50, 50), version(5, 5)),
-        (gateway((991, 10), (110, 3), 3, slow=(14, 111), repeated=1), version(130, 70, 3), version(12, 8)),
+        (gateway((991, 10), (110, 3), 3, slow=(14, 111), again=1), version(130, 70, 3), version(12, 8)),
     )
     assert scrape.counts["stable"][:4] == (91, 1, 100, 20)
     assert scrape.counts["candidate"] == (10, 2, 10, 3, 10, [4, 4])
@@ -85,7 +85,7 @@ def test_a_restarted_service_counts_from_zero_and_loses_nothing():
     _, _, scrape = scrapes(
         (gateway((900, 0)), version(50, 50), version(5, 5)),
         (gateway((990, 0)), version(60, 50), version(6, 5)),
-        (gateway((42, 0), repeated=2), version(4, 1), version(0, 0)),
+        (gateway((42, 0), again=2), version(4, 1), version(0, 0)),
     )
     assert scrape.counts["stable"][:4] == (42, 2, 5, 1)
     assert scrape.counts["candidate"].judged == 0
@@ -112,7 +112,7 @@ def test_what_stable_had_to_answer_instead_is_the_candidates_error():
 
 
 def test_what_stable_answers_at_the_second_try_is_its_error_and_what_nobody_answers_is_nobodys():
-    _, scrape = scrapes((gateway(), "", ""), (gateway((90, 500), (10, 500), repeated=3), "", ""))
+    _, scrape = scrapes((gateway(), "", ""), (gateway((90, 500), (10, 500), again=3), "", ""))
     assert scrape.counts["stable"][:2] == (90, 3)
     assert scrape.counts["candidate"][:2] == (10, 0)
 

@@ -4,8 +4,9 @@ Run by path with the model server's own arguments. What it does follows from the
 answers the request's headers, ``/requests`` how many came before, ``/stall`` is not answered before somebody
 asks for ``/release``, ``/stalled`` answers the headers of those that wait so, ``/reset`` hangs up without an
 answer, ``/spin`` burns as many seconds of CPU time as the query says, ``/crash`` ends the process;
-``/failing?yes``, ``?once`` and ``?no`` switch to answering 500 and back. ``<model-dir>/start`` may hold ``crash``,
-``never-ready`` (which its log says when it is asked), ``port-in-use`` (the first time) or ``children``.
+``/failing?yes``, ``?once`` and ``?no`` switch to answering 500 and back. ``<model-dir>/start`` may hold
+``crash``, ``never-ready`` (which its log says when it is asked), ``port-in-use`` (the first time) or
+``children``.
 """
 
 import argparse
