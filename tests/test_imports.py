@@ -106,7 +106,7 @@ LAB = {
 """``lab.*``: what every backend may import."""
 LOCUST = {
     *("headless", "locustfile", "web.locust_ui", "cluster.wiring"),  # the ways to start it
-    *("cluster.coordinator", "cluster.worker"),  # what Locust calls
+    *("cluster.coordinator", "cluster.worker", "cluster.locust_messages"),  # what Locust calls
     *("sending.driver", "sending.user_traffic"),
     *("sending.http_client", "sending.timer"),  # gevent's sockets and timers
 }

@@ -22,14 +22,14 @@ from loadtest.experiment.role import ROLES, Role
 GATEWAY = "gateway"
 STATS = (
     "/stats/prometheus?filter=unpinned.upstream_rq_(.xx$|time)"
-    "|(canary|fallback).*rq_retry_success$|canary.*ejections_active"
+    "|(canary|repeated|fallback).*rq_retry_success$|canary.*ejections_active"
 )
 """The path of the gateway's page, with nothing on it that is not read here."""
 
 _XX = "envoy_cluster_unpinned_upstream_rq_xx"
 _TIME = "envoy_cluster_unpinned_upstream_rq_time_bucket"
-_OTHER = "envoy_cluster_upstream_rq_retry_success"
-"""What the other version answered where the candidate failed: at what both fail at, neither is to blame."""
+_SECOND = "envoy_cluster_upstream_rq_retry_success"
+"""What a second try answered: stable's, or in its own arm the candidate's where it is the fallback."""
 _EJECTED = "envoy_cluster_outlier_detection_ejections_active"
 _MS = 1000.0
 _RECENT = 10
@@ -49,11 +49,11 @@ class Meter:
     again. One does not count where stable failed, too, at most of what the candidate failed at: anybody can
     send five requests in a row that no version can answer.
 
-    A request that is refused is nobody's: whoever may name users puts as many as they like into one arm. What
-    the candidate alone refuses is its error, as stable answers it. So is a redirection: no prediction is one.
+    An error is what only a second try answered, in either arm. What nobody answers is nobody's: whoever may
+    name users puts as many as they like into one arm, with rows that no version can answer.
 
-    What the candidate answered instead of stable is an error of stable's. Of no more users than the gateway
-    sent it requests is the candidate believed to know the outcome: what it tells beyond waits for them.
+    Of no more users than the gateway sent it requests is the candidate believed to know the outcome: what it
+    tells beyond waits for them.
 
     Args:
         clusters: per role the gateway's clusters that carry its share of unpinned traffic; the candidate's
@@ -119,7 +119,7 @@ class Meter:
 
     def _tells(self, values: Mapping[Key, float], *, ejected: bool) -> bool:
         """Whether the candidate is out, and for what it alone failed at; judged once for each ejection."""
-        failed = values.get((_OTHER, self._canary), 0.0), values.get((_XX, self._canary, "5"), 0.0)
+        failed = values.get((_SECOND, self._canary), 0.0), values.get((_XX, self._canary, "5"), 0.0)
         self._recent.append(failed)
         self._was_in |= not ejected
         if not ejected:
@@ -146,14 +146,7 @@ class Meter:
         def all_of(name: str, *labels: str) -> float:
             return sum(values.get((name, cluster, *labels), 0.0) for cluster in clusters)
 
-        # what ends with a 4xx was refused by stable, too, or never tried elsewhere: anybody can send that
-        ended = [
-            (key[2], value)
-            for key, value in values.items()
-            if key[0] == _XX and key[1] in clusters and key[2] != "4"
-        ]
-        # each request once: it ended with an error, or the other version answered it
-        errors = sum(value for status, value in ended if status not in "12") + all_of(_OTHER)
+        errors = all_of(_SECOND)
         timed = all_of(_TIME, "+Inf")
         within = [
             sum(
@@ -164,8 +157,8 @@ class Meter:
         ]
         judged, wrong = (sum(values.get((USER_OUTCOMES, role, o), 0.0) for o in os) for os in _OUTCOMES)
         return Counts(
-            # what the other version answered may be counted before it has ended
-            requests=max(sum(value for _, value in ended), errors),
+            # what the second try answered may be counted before it has ended
+            requests=max(all_of(_XX, "2"), errors),
             errors=errors,
             judged=judged,
             wrong=wrong,
@@ -232,4 +225,4 @@ def _of_gateway(sample: Sample) -> Key | None:
     if name == _TIME:
         edge = labels.get("le", "")
         return (_TIME, cluster, edge if edge == "+Inf" else _text(float(edge)))
-    return (name, cluster) if name in (_OTHER, _EJECTED) else None
+    return (name, cluster) if name in (_SECOND, _EJECTED) else None

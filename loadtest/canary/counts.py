@@ -17,8 +17,8 @@ class Counts(NamedTuple):
     """What one version did since the last scrape.
 
     Args:
-        requests: unpinned requests that ended.
-        errors: those that did not end well, for whatever reason a user would see.
+        requests: unpinned requests that were answered.
+        errors: those that only a second try answered (in the shadow: that failed).
         judged: users (in the shadow: rows) of whom a true outcome became known; a user counts once per step.
         wrong: those of whom it was wrong.
         timed: requests whose latency is known.

@@ -22,6 +22,7 @@ from loadtest.errors import ExitCode, LabError, StartError
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.child_process import lives
 from loadtest.load.cluster.joining import Joining, worker_command
+from loadtest.load.cluster.locust_messages import survive_strangers
 from loadtest.load.cluster.run_hooks import FinishedRun, RunHooks
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.cluster.wiring import Arrivals, coordinate
@@ -135,6 +136,7 @@ def run(
 
 def _listening(environment: Environment, joining: Joining | None) -> Any:
     """Locust's master; without workers elsewhere it listens for those of this machine alone."""
+    survive_strangers()
     if joining is None:
         return environment.create_master_runner(_LOOPBACK, 0)
     try:

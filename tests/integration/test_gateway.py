@@ -204,6 +204,21 @@ def test_what_no_version_can_answer_is_not_counted_as_answered_by_stable(fresh):
     assert fresh.counter("upstream_rq_retry_success", "canary") == 0
 
 
+def test_what_stable_fails_at_once_it_answers_at_the_second_try_and_what_it_always_fails_at_never(fresh):
+    fresh.split(10)
+    fresh.ask("stable", "/failing?once")
+    assert fresh.get("/v2/echo", x_user_id="ann").status == 200
+    eventually(lambda: fresh.counter("upstream_rq_retry_success", "repeated") == 1)
+    fresh.ask("stable", "/failing?yes")
+    assert fresh.get("/v2/echo", x_user_id="ann").status == 500
+    # nor does the candidate, which stands behind nobody
+    assert fresh.requests("candidate") == 0
+    assert fresh.counter("upstream_rq_retry_success", "repeated") == 1
+    # a pinned request measures stable
+    fresh.ask("stable", "/failing?once")
+    assert fresh.get("/v2/echo", x_model_version="stable").status == 500
+
+
 def test_what_the_candidate_alone_refuses_is_answered_by_stable_and_counted(fresh):
     fresh.split(100)
     fresh.ask("candidate", "/knows?no")
@@ -309,13 +324,13 @@ def test_unpinned_requests_are_counted_on_their_own_with_fine_latencies(fresh):
         fresh.get("/v2/echo", x_user_id=str(user))
     for version in ("stable", "candidate"):
         fresh.get("/v2/echo", x_model_version=version)
-    unpinned = [fresh.counter("unpinned_upstream_rq_completed", c) for c in ("stable", "canary")]
+    unpinned = [fresh.counter("unpinned_upstream_rq_completed", c) for c in ("repeated", "canary")]
     assert sum(unpinned) == 40
     assert min(unpinned) > 5
     eventually(
         lambda: "unpinned_upstream_rq_time_bucket" in get(f"{fresh.stats}/stats/prometheus", HUNG).body
     )
-    text = get(f"{fresh.stats}/stats/prometheus?filter=stable.unpinned.upstream_rq_time", HUNG).body
+    text = get(f"{fresh.stats}/stats/prometheus?filter=repeated.unpinned.upstream_rq_time", HUNG).body
     edges = [int(edge) for edge in re.findall(r'le="(\d+)"', text)]
     assert edges[-1] == 10_000
     assert all(b / a < 1.15 for a, b in itertools.pairwise(edges) if a >= 7)

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 
+import msgpack
 import numpy as np
 import pytest
+import zmq
 
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
@@ -171,15 +173,56 @@ def test_a_rogue_master_reads_no_variable_of_a_worker(double, job):
     assert load["requests"] == {"stable": 0, "candidate": 0}
 
 
+JOIN = msgpack.packb(("client_ready", -1, "eve"))
+STRANGERS = [
+    b"",
+    b"\xc1",
+    b"\x91" * 100_000,
+    b"\xdd\xff\xff\xff\xff",
+    *map(msgpack.packb, (5, None, ["client_ready"], ["a", "b", "c", "d"])),
+    msgpack.packb(("x", {"__datetime__": True}, "eve")),
+    msgpack.packb((["a"], {}, "eve")),
+    msgpack.packb(("client_ready", -1, 5)),
+    JOIN,
+    # of a worker, without what belongs to it
+    *(
+        msgpack.packb((kind, None, "eve"))
+        for kind in ("heartbeat", "spawning_complete", "exception", "stats")
+    ),
+    # for another one
+    msgpack.packb(("client_ready", -1, "somebody else")),
+    JOIN,
+]
+
+
+def told_by_a_stranger(port):
+    """What the master answers to a process that speaks Locust's transport, but not its language."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+        stranger.setsockopt(zmq.IDENTITY, b"eve")
+        stranger.connect(f"tcp://127.0.0.1:{port}")
+        for message in STRANGERS:
+            stranger.send(message)
+        heard = []
+        while heard.count("ack") < STRANGERS.count(JOIN):
+            assert stranger.poll(HUNG * 1000), heard
+            heard.append(msgpack.unpackb(stranger.recv())[0])
+        stranger.send(msgpack.packb(("quit", None, "eve")))
+    return heard
+
+
 def test_a_worker_joins_only_with_the_masters_token(double, job):
     folder = job(rate=50, duration=1)
     token = {"LOADPROOF_WORKER_TOKEN": "shared"}
     with (
         double() as server,
         master(folder, server.url, **token) as (page, port),
-        worker(folder, port, LOADPROOF_WORKER_TOKEN="guessed"),
-        worker(folder, port, **token),
+        ExitStack() as workers,
     ):
+        # whatever reaches the port, the master goes on to hear its workers
+        assert "ack" in told_by_a_stranger(port)
+        until(lambda: page.stats()["worker_count"] == 0)
+        for known in ({"LOADPROOF_WORKER_TOKEN": "guessed"}, token):
+            workers.enter_context(worker(folder, port, **known))
         until(lambda: page.stats()["worker_count"] == 2)
         log = folder / "locust.log"
         until(lambda: "was not signed with the token in LOADPROOF_WORKER_TOKEN" in log.read_text())

@@ -89,10 +89,11 @@ class Routes:
     def clusters(self) -> dict[Role, tuple[str, ...]]:
         """Per role the clusters that its share of unpinned traffic goes through, at this split or another.
 
-        Stable's are the one without a fallback and the one with it.
+        Stable's are the one without a fallback and the one with it. Without a split it has all, and there is
+        nothing to compare.
         """
         return {
-            Role.STABLE: (self._service(Role.STABLE), self._cluster("fallback")),
+            Role.STABLE: (self._cluster("repeated"), self._cluster("fallback")),
             Role.CANDIDATE: (self._cluster("canary"),),
         }
 
@@ -122,6 +123,13 @@ class Routes:
                 }
             ]
         }
+
+    @property
+    def _stables_share(self) -> str:
+        """The cluster of stable's share."""
+        if not self.split_percent:
+            return self._service(Role.STABLE)
+        return self._cluster("fallback" if self.fallback else "repeated")
 
     @property
     def _candidate_weight(self) -> int:
@@ -155,7 +163,7 @@ class Routes:
                         **protected,
                     },
                     {
-                        "name": self._cluster("fallback") if self.fallback else self._service(Role.STABLE),
+                        "name": self._stables_share,
                         "weight": _TOTAL_WEIGHT - self._candidate_weight,
                         "request_headers_to_add": [_set(CANARY_ARM, Role.STABLE)],
                         **(protected if self.fallback else {}),

@@ -88,13 +88,18 @@ def _age(info: bytes, offset: int) -> int:
 
 
 def open_connections() -> Iterator[socket.socket]:
-    """The TCP connections of this process, each as a copy that is closed when the next one is asked for."""
+    """The TCP connections of this process, each as a copy that is closed when the next one is asked for.
+
+    A socket that listens is none: all its times are 0, and once shut down it takes nobody any more.
+    """
     for link in Path("/proc/self/fd").iterdir():
         try:
             if not link.readlink().name.startswith("socket:"):
                 continue
             with socket.socket(fileno=os.dup(int(link.name))) as copy:
-                if copy.family in (socket.AF_INET, socket.AF_INET6) and copy.type == socket.SOCK_STREAM:
+                if copy.family not in (socket.AF_INET, socket.AF_INET6) or copy.type != socket.SOCK_STREAM:
+                    continue
+                if not copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                     yield copy
         except OSError:  # it was closed meanwhile
             continue

@@ -4,8 +4,9 @@ Run by path with the model server's own arguments. What it does follows from the
 answers the request's headers, ``/requests`` how many came before, ``/stall`` is not answered before somebody
 asks for ``/release``, ``/stalled`` answers the headers of those that wait so, ``/reset`` hangs up without an
 answer, ``/spin`` burns as many seconds of CPU time as the query says, ``/crash`` ends the process;
-``/failing?yes`` and ``?no`` switch to answering 500 and back. ``<model-dir>/start`` may hold ``crash``,
-``never-ready`` (which its log says when it is asked), ``port-in-use`` (the first time) or ``children``.
+``/failing?yes``, ``?once`` and ``?no`` switch to answering 500 and back. ``<model-dir>/start`` may hold
+``crash``, ``never-ready`` (which its log says when it is asked), ``port-in-use`` (the first time) or
+``children``.
 """
 
 import argparse
@@ -24,7 +25,7 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
     ready = True
-    failing = False
+    failing = once = False
     knows = True
     requests = 0
     stalled: list = []  # noqa: RUF012
@@ -47,7 +48,8 @@ class Handler(BaseHTTPRequestHandler):
             Handler.release.set()
             return self.answer(200, {})
         if what == "failing":
-            Handler.failing = query == "yes"
+            Handler.failing = query in ("yes", "once")
+            Handler.once = query == "once"
             return self.answer(200, {})
         if what == "knows":
             Handler.knows = query == "yes"
@@ -70,6 +72,7 @@ class Handler(BaseHTTPRequestHandler):
                 print("the double crashes as it was told", flush=True)
                 os._exit(3)
         if Handler.failing:
+            Handler.failing = not Handler.once
             return self.answer(500, {"error": "the double fails as it was told"})
         return self.answer(200, {"headers": self.told()})
 

@@ -39,7 +39,8 @@ def unpinned(document):
 )
 def test_a_split_is_a_weight_out_of_ten_thousand(percent, canary):
     clusters = unpinned(Routes(percent).document())["weighted_clusters"]["clusters"]
-    assert [(c["name"], c["weight"]) for c in clusters] == [("canary", canary), ("stable", 10_000 - canary)]
+    stables = "repeated" if percent else "stable"
+    assert [(c["name"], c["weight"]) for c in clusters] == [("canary", canary), (stables, 10_000 - canary)]
 
 
 @pytest.mark.parametrize(
@@ -131,8 +132,8 @@ def test_routes_derive_from_the_state(state, expected):
 
 
 def test_who_carries_whose_share_follows_the_roles():
-    assert Routes.of(STATE).clusters == {"stable": ("stable", "fallback"), "candidate": ("canary",)}
-    swapped = {"stable": ("candidate", "fallback-swapped"), "candidate": ("canary-swapped",)}
+    assert Routes.of(STATE).clusters == {"stable": ("repeated", "fallback"), "candidate": ("canary",)}
+    swapped = {"stable": ("repeated-swapped", "fallback-swapped"), "candidate": ("canary-swapped",)}
     assert Routes.of(PROMOTED).clusters == swapped
 
 
@@ -141,7 +142,7 @@ def test_a_promotion_swaps_pins_shares_shadows_and_the_names_in_the_answers():
     assert pins(before) == {"stable": "stable", "candidate": "candidate"}
     assert pins(after) == {"stable": "candidate", "candidate": "stable"}
     names = [[c["name"] for c in unpinned(d)["weighted_clusters"]["clusters"]] for d in (before, after)]
-    assert names == [["canary", "stable"], ["canary-swapped", "candidate"]]
+    assert names == [["canary", "repeated"], ["canary-swapped", "repeated-swapped"]]
     assert answers_name(before) == "%UPSTREAM_METADATA(loadproof:deployed)%"
     assert answers_name(after) == "%UPSTREAM_METADATA(loadproof:swapped)%"
     shadow = unpinned(Routes.of(PROMOTED.shadow(NOTE)).document())["request_mirror_policies"][0]

@@ -1,5 +1,6 @@
 """Which connections are cut: real sockets, whose debts the kernel counts, and a clock that is ours."""
 
+import os
 import socket
 import sys
 
@@ -94,6 +95,12 @@ def test_a_connection_that_is_closed_is_passed_over(connection):
 def test_the_connections_of_this_process_are_found(connection):
     mine = {end.getsockname() for end in connection}
     assert mine <= {copy.getsockname() for copy in open_connections()}
+
+
+def test_a_listener_owes_nobody_and_is_never_cut():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        found = {os.fstat(copy.fileno()).st_ino for copy in open_connections()}
+        assert os.fstat(listener.fileno()).st_ino not in found
 
 
 def test_who_reads_for_too_long():
