@@ -10,11 +10,15 @@ import tomllib
 import uuid
 from xml.etree import ElementTree as ET
 
+import numpy as np
+import onnx
 import psutil
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 import tomli_w
+from onnx import TensorProto, helper
 
 from loadtest.experiment.experiment import EXPERIMENTS
 
@@ -72,15 +76,41 @@ WIDE = ["error_rate <= stable + 50pp", "accuracy >= stable - 20pp"]
 def quick(tmp_path):
     """``quick(gates)``: a bundled experiment, quick to start, on a machine that may be slow and late."""
 
-    def make(gates=WIDE, name="compare", **load) -> str:
+    def make(gates=WIDE, name="compare", own=None, **load) -> str:
         raw = tomllib.loads((EXPERIMENTS / f"{name}.toml").read_text())
         patient = {"warmup": "0.5s", "baseline": "1s", "timeout": "20s", "max_lag": "5s"}
-        raw |= {"gates": gates, "load": raw["load"] | patient | load}
+        raw |= {"gates": gates, "load": raw["load"] | patient | load} | (own(tmp_path) if own else {})
         path = tmp_path / "quick.toml"
         path.write_text(tomli_w.dumps(raw))
         return str(path)
 
     return make
+
+
+def tiny(folder) -> dict:
+    """A model for what is not about the model: its server starts at a sixth of what scikit-learn costs."""
+    ends = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2]),
+        helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
+    ]
+    node = helper.make_node("ArgMax", ["x"], ["label"], axis=1, keepdims=0)
+    graph = helper.make_graph([node], "larger", ends[:1], ends[1:])
+    version = folder / "tiny" / "v1"
+    version.mkdir(parents=True)
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), version / "model.onnx")
+    (version / "model.toml").write_text(
+        'name = "tiny"\nversion = "v1"\ntask = "classification"\n'
+        '[[inputs]]\nname = "x"\ndatatype = "FP32"\nshape = [-1, 2]\ncolumns = ["a", "b"]\n'
+    )
+    cells = np.random.default_rng(1).random((2_000, 2)).astype(np.float32)
+    rows = pa.table({"a": cells[:, 0], "b": cells[:, 1], "label": cells.argmax(axis=1)})
+    pq.write_table(rows, folder / "rows.parquet")
+    return {
+        "model": {"name": "tiny", "folder": str(folder / "tiny")},
+        "data": {"path": str(folder / "rows.parquet")},
+        "versions": {"stable": "v1", "candidate": "v1"},
+    }
 
 
 SKEWED = ["accuracy >= stable - 1pp"]
@@ -95,7 +125,7 @@ SLOW = ["p50 <= stable"]
         # ... and without waiting for the rest of ten minutes
         (["CANDIDATE=v2-skewed", "UNTIL_DECIDED=1"], {"gates": SKEWED}, "FAIL", "; decided after"),
         # the same version twice, both deployed twice
-        (["CANDIDATE=v1", "RESTARTS=2", "DURATION=3s"], {}, "PASS", "restart 2 of 2"),
+        (["CANDIDATE=v1", "RESTARTS=2", "DURATION=3s"], {"own": tiny}, "PASS", "restart 2 of 2"),
         # honest answers, slower on any machine; a latency takes twelve blocks of 2.5 s
         (["CANDIDATE=v2-slow", "DURATION=30s", "RATE=15"], {"gates": SLOW}, "FAIL", f"FAIL: {SLOW[0]}"),
         # real data
@@ -145,7 +175,7 @@ def test_what_a_run_cannot_know(tmp_path, double, job, load, gates, code, says):
 
 
 def test_three_workers_a_control_and_another_seed(tmp_path, quick):
-    options = ["--experiment", quick(), "--candidate", "v1", "--duration", "3s", "--control"]
+    options = ["--experiment", quick(own=tiny), "--candidate", "v1", "--duration", "3s", "--control"]
     code, output = loadproof(*options, "--workers", "3", "--seed", "7", results=tmp_path)
     assert code == 0, output
     load = json.loads((tmp_path / "latest" / "load.json").read_text())
@@ -212,7 +242,7 @@ def test_ctrl_c_leaves_nothing_behind_and_keeps_what_was_measured(tmp_path, quic
     command = [
         *COMMAND,
         "--experiment",
-        quick(),
+        quick(own=tiny),
         "--results",
         str(tmp_path),
         "--candidate",
