@@ -10,17 +10,14 @@ import tomllib
 import uuid
 from xml.etree import ElementTree as ET
 
-import numpy as np
-import onnx
 import psutil
-import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 import tomli_w
-from onnx import TensorProto, helper
 
 from loadtest.experiment.experiment import EXPERIMENTS
+from tests.integration.tiny_model import tiny
 
 pytestmark = [
     pytest.mark.integration,
@@ -85,32 +82,6 @@ def quick(tmp_path):
         return str(path)
 
     return make
-
-
-def tiny(folder) -> dict:
-    """A model for what is not about the model: its server starts at a sixth of what scikit-learn costs."""
-    ends = [
-        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2]),
-        helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
-    ]
-    node = helper.make_node("ArgMax", ["x"], ["label"], axis=1, keepdims=0)
-    graph = helper.make_graph([node], "larger", ends[:1], ends[1:])
-    version = folder / "tiny" / "v1"
-    version.mkdir(parents=True)
-    opset = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), version / "model.onnx")
-    (version / "model.toml").write_text(
-        'name = "tiny"\nversion = "v1"\ntask = "classification"\n'
-        '[[inputs]]\nname = "x"\ndatatype = "FP32"\nshape = [-1, 2]\ncolumns = ["a", "b"]\n'
-    )
-    cells = np.random.default_rng(1).random((2_000, 2)).astype(np.float32)
-    rows = pa.table({"a": cells[:, 0], "b": cells[:, 1], "label": cells.argmax(axis=1)})
-    pq.write_table(rows, folder / "rows.parquet")
-    return {
-        "model": {"name": "tiny", "folder": str(folder / "tiny")},
-        "data": {"path": str(folder / "rows.parquet")},
-        "versions": {"stable": "v1", "candidate": "v1"},
-    }
 
 
 SKEWED = ["accuracy >= stable - 1pp"]
@@ -227,12 +198,14 @@ def test_an_evaluation_set_without_its_label(tmp_path, shop):
     assert "no column 'label'; it has " in output
 
 
-def test_a_broken_model_file_is_named_by_the_server_that_refused_it(tmp_path, shop):
+def test_a_broken_model_file_is_named_by_the_server_that_refused_it(tmp_path, quick):
+    experiment = quick(own=tiny)
     version = tmp_path / "broken"
     version.mkdir()
-    (version / "model.toml").write_text((shop / "v1" / "model.toml").read_text())
+    (version / "model.toml").write_text((tmp_path / "tiny" / "v1" / "model.toml").read_text())
     (version / "model.skops").write_bytes(b"no model")
-    code, output = loadproof("--candidate", str(version), results=tmp_path / "results")
+    options = ["--experiment", experiment, "--candidate", str(version)]
+    code, output = loadproof(*options, results=tmp_path / "results")
     assert code == 5, output
     assert "candidate did not start" in output
     assert "model.skops" in output
