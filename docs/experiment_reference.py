@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
 import tomllib
 from dataclasses import replace
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -156,12 +158,24 @@ def _about(part: type[BaseModel]) -> str:
     return " ".join(text.replace("``", "`").split())
 
 
+def meanings(part: type[BaseModel]) -> dict[str, str]:
+    """What the text below each key of a part says."""
+    body = ast.parse(inspect.getsource(part)).body[0].body
+    return {
+        key.target.id: " ".join(text.value.value.split())
+        for key, text in pairwise(body)
+        if isinstance(key, ast.AnnAssign)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+
+
 def _table(part: type[BaseModel], skip: Any = ()) -> list[str]:
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    texts = meanings(part)
     for name, field in part.model_fields.items():
         if name not in skip:
-            text = " ".join((field.description or "").split())
-            rows.append(f"| `{name}` | {_kind(field)} | {_default(field)} | {text} |")
+            rows.append(f"| `{name}` | {_kind(field)} | {_default(field)} | {texts.get(name, '')} |")
     return rows
 
 

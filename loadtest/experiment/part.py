@@ -13,5 +13,4 @@ class Part(BaseModel):
         extra="forbid",
         arbitrary_types_allowed=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
     )

@@ -39,7 +39,7 @@ class Target(BaseModel):
     ``Target(stable="http://127.0.0.1:8001", candidate="http://127.0.0.1:8002")``
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stable: str
     """Base URL of the version in production."""

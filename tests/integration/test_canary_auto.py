@@ -12,13 +12,14 @@ import tomli_w
 
 from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import EXPERIMENTS
+from tests.integration.tiny_model import tiny
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("shop")]
+pytestmark = pytest.mark.integration
 
 
-def canary(tmp_path, faults=(), gates=None, **policy):
+def canary(tmp_path, faults=(), gates=None, own=None, **policy):
     """Run one; its exit code, its events and its run folder."""
-    raw = tomllib.loads((EXPERIMENTS / "canary.toml").read_text())
+    raw = tomllib.loads((EXPERIMENTS / "canary.toml").read_text()) | (own or {})
     raw["canary"] |= {"rollback": ["error_rate <= stable", "accuracy >= stable - 20pp"]} | policy
     raw["load"] |= {"rate": 40, "warmup": "1s", "baseline": "1s", "feedback_delay": "500ms"}
     # a machine that is held up is no finding on the candidate, and neither is it one on the generator
@@ -45,7 +46,9 @@ def canary(tmp_path, faults=(), gates=None, **policy):
 
 def test_a_killed_candidate_is_rolled_back_within_seconds(tmp_path):
     fault = {"kind": "killed", "at": "5s"}
-    done, events, folder = canary(tmp_path, faults=[fault], steps=[25, 100], answers=10**6)
+    done, events, folder = canary(
+        tmp_path, faults=[fault], own=tiny(tmp_path), steps=[25, 100], answers=10**6
+    )
     assert done.returncode == 1, done.stderr
     assert [e["decision"] for e in events if e["decision"] != "hold"] == ["step", "rollback"]
     # it was up to two health checks in a row, or to the gateway, whoever was first
@@ -59,6 +62,7 @@ def test_a_killed_candidate_is_rolled_back_within_seconds(tmp_path):
     assert len(samples.of("candidate")) > 5
 
 
+@pytest.mark.usefixtures("shop")
 def test_an_honest_candidate_is_promoted_by_what_its_users_see(tmp_path):
     gates = ["error_rate <= stable + 20pp", "accuracy >= stable - 20pp"]
     done, events, folder = canary(

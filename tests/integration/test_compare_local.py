@@ -17,6 +17,7 @@ import pytest
 import tomli_w
 
 from loadtest.experiment.experiment import EXPERIMENTS
+from tests.integration.tiny_model import tiny
 
 pytestmark = [
     pytest.mark.integration,
@@ -72,10 +73,10 @@ WIDE = ["error_rate <= stable + 50pp", "accuracy >= stable - 20pp"]
 def quick(tmp_path):
     """``quick(gates)``: a bundled experiment, quick to start, on a machine that may be slow and late."""
 
-    def make(gates=WIDE, name="compare", **load) -> str:
+    def make(gates=WIDE, name="compare", own=None, **load) -> str:
         raw = tomllib.loads((EXPERIMENTS / f"{name}.toml").read_text())
         patient = {"warmup": "0.5s", "baseline": "1s", "timeout": "20s", "max_lag": "5s"}
-        raw |= {"gates": gates, "load": raw["load"] | patient | load}
+        raw |= {"gates": gates, "load": raw["load"] | patient | load} | (own(tmp_path) if own else {})
         path = tmp_path / "quick.toml"
         path.write_text(tomli_w.dumps(raw))
         return str(path)
@@ -95,7 +96,7 @@ SLOW = ["p50 <= stable"]
         # ... and without waiting for the rest of ten minutes
         (["CANDIDATE=v2-skewed", "UNTIL_DECIDED=1"], {"gates": SKEWED}, "FAIL", "; decided after"),
         # the same version twice, both deployed twice
-        (["CANDIDATE=v1", "RESTARTS=2", "DURATION=3s"], {}, "PASS", "restart 2 of 2"),
+        (["CANDIDATE=v1", "RESTARTS=2", "DURATION=3s"], {"own": tiny}, "PASS", "restart 2 of 2"),
         # honest answers, slower on any machine; a latency takes twelve blocks of 2.5 s
         (["CANDIDATE=v2-slow", "DURATION=30s", "RATE=15"], {"gates": SLOW}, "FAIL", f"FAIL: {SLOW[0]}"),
         # real data
@@ -145,7 +146,7 @@ def test_what_a_run_cannot_know(tmp_path, double, job, load, gates, code, says):
 
 
 def test_three_workers_a_control_and_another_seed(tmp_path, quick):
-    options = ["--experiment", quick(), "--candidate", "v1", "--duration", "3s", "--control"]
+    options = ["--experiment", quick(own=tiny), "--candidate", "v1", "--duration", "3s", "--control"]
     code, output = loadproof(*options, "--workers", "3", "--seed", "7", results=tmp_path)
     assert code == 0, output
     load = json.loads((tmp_path / "latest" / "load.json").read_text())
@@ -197,12 +198,14 @@ def test_an_evaluation_set_without_its_label(tmp_path, shop):
     assert "no column 'label'; it has " in output
 
 
-def test_a_broken_model_file_is_named_by_the_server_that_refused_it(tmp_path, shop):
+def test_a_broken_model_file_is_named_by_the_server_that_refused_it(tmp_path, quick):
+    experiment = quick(own=tiny)
     version = tmp_path / "broken"
     version.mkdir()
-    (version / "model.toml").write_text((shop / "v1" / "model.toml").read_text())
+    (version / "model.toml").write_text((tmp_path / "tiny" / "v1" / "model.toml").read_text())
     (version / "model.skops").write_bytes(b"no model")
-    code, output = loadproof("--candidate", str(version), results=tmp_path / "results")
+    options = ["--experiment", experiment, "--candidate", str(version)]
+    code, output = loadproof(*options, results=tmp_path / "results")
     assert code == 5, output
     assert "candidate did not start" in output
     assert "model.skops" in output
@@ -212,7 +215,7 @@ def test_ctrl_c_leaves_nothing_behind_and_keeps_what_was_measured(tmp_path, quic
     command = [
         *COMMAND,
         "--experiment",
-        quick(),
+        quick(own=tiny),
         "--results",
         str(tmp_path),
         "--candidate",

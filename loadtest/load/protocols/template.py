@@ -28,7 +28,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
-import jsonpath
 import orjson
 
 from contract.label_text import label_text
@@ -227,10 +226,7 @@ class Template(Codec):
         return scored({"label": label, "scores": found[0] if len(found) == 1 else found}, self.reader)
 
     def _scores_in(self, answer: Any) -> list[Any]:
-        try:
-            found = self._select_scores(answer)
-        except jsonpath.JSONPathError as error:
-            raise ValueError(f"{self.scores_at}: {error.args[0]}") from error
+        found = self._select_scores(answer)
         if not found:
             raise ValueError(f"{self.scores_at} selects nothing in the answer")
         return found
@@ -249,10 +245,7 @@ class Template(Codec):
     def _selected(self, body: bytes) -> tuple[Any, list[Any]]:
         """The decoded answer, and what the JSONPath selects in it."""
         answer = orjson.loads(body)
-        try:
-            return answer, self._select(answer)
-        except jsonpath.JSONPathError as error:  # such as an answer that is nested too deeply
-            raise ValueError(f"{self.answer}: {error.args[0]}") from error
+        return answer, self._select(answer)
 
     @cached_property
     def _is_singular(self) -> bool:

@@ -164,6 +164,14 @@ def test_a_message_names_where_the_value_was_given(tmp_path, overrides, gates, s
         Experiment.load_file(str(path), overrides, gates)
 
 
+@pytest.mark.parametrize("gate", ["3", '{ metric = "p95" }'])
+def test_a_gate_that_is_no_text_is_told_what_one_is(tmp_path, gate):
+    path = tmp_path / "mine.toml"
+    path.write_text(f"gates = [{gate}]\n{MINIMAL}")
+    with pytest.raises(ExperimentError, match=r"gates\.0: a gate is text, such as 'p95 <= stable \+ 10%'"):
+        Experiment.load_file(str(path))
+
+
 def test_gates_of_the_command_line_replace_those_of_the_file():
     experiment = Experiment.load_file("compare", gates=["p99 <= 10ms"])
     assert [str(gate) for gate in experiment.gates] == ["p99 <= 10ms"]

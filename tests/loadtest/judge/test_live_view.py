@@ -1,6 +1,7 @@
 """The live view: fed as samples come, in the order in which answers come, which is not that of arrivals."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,13 +16,13 @@ from tests.loadtest.judge.test_judge import DEFAULT, Arm, Run
 SHORT = replace(LONG, seconds=50.0, arrivals=2_500)
 
 
-def feed(run: Run, *, until: bool = True, samples: SampleSet | None = None) -> list[LiveView]:
-    """Once a second what was answered in that second."""
+def feed(run: Run, *, until: bool = True, samples: SampleSet | None = None) -> Iterator[LiveView]:
+    """Once a second what was answered in that second, for as long as it is asked for."""
     judge = LiveJudge(until_decided(run) if until else run.experiment(), run.dataset())
     samples = samples or run.samples()
     second = samples.done_at.astype(int)
-    views = [judge.feed(samples.where(second == now)) for now in range(int(run.seconds) + 3)]
-    return [view for view in views if view is not None]
+    views = (judge.feed(samples.where(second == now)) for now in range(int(run.seconds) + 3))
+    return (view for view in views if view is not None)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_answers_that_are_late_are_waited_for():
     column = samples.table.schema.get_field_index("done_at")
     late = SampleSet(samples.table.set_column(column, samples.table.schema.field(column), [done]))
     stored = decided(run, late)
-    views = feed(run, samples=late)
+    views = list(feed(run, samples=late))
     assert views[-1].gates[0].verdict is Word.FAIL
     assert next(view for view in views if view.decided).elapsed == stored.decided_after_s
 
@@ -76,17 +77,18 @@ def test_the_view_of_a_run_that_is_judged_at_its_end_follows_the_evidence():
     assert Word.PASS in words
     assert words[-1] is not Word.PASS
     # one that ends when it is decided had its answer
-    assert feed(run)[-1].gates[0].verdict is Word.PASS
+    *_, last = feed(run)
+    assert last.gates[0].verdict is Word.PASS
 
 
 def test_intervals_close_in():
-    views = feed(replace(SHORT, gates=("accuracy >= stable",)))
+    views = list(feed(replace(SHORT, gates=("accuracy >= stable",))))
     width = [high - low for low, high in (view.gates[0].interval for view in views[1:])]
     assert width[-1] < width[len(width) // 2] < width[0]
 
 
 def test_the_event_is_json_and_names_open_gates():
-    view = feed(replace(SHORT, gates=("mismatches == 0", "accuracy >= stable", "memory <= 1g")))[0]
+    view = next(feed(replace(SHORT, gates=("mismatches == 0", "accuracy >= stable", "memory <= 1g"))))
     event = json.loads(json.dumps(view.event(), allow_nan=False))
     assert event["elapsed"] == 1.0
     assert event["decided"] is False

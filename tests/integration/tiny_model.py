@@ -1,0 +1,36 @@
+"""A model for runs that are not about the model: its server starts at a sixth of what scikit-learn costs."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
+from onnx import TensorProto, helper
+
+
+def tiny(folder: Path) -> dict:
+    """The tables of an experiment on two such versions in ``folder``, which differ by name alone."""
+    ends = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2]),
+        helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
+    ]
+    node = helper.make_node("ArgMax", ["x"], ["label"], axis=1, keepdims=0)
+    graph = helper.make_graph([node], "larger", ends[:1], ends[1:])
+    opset = [helper.make_opsetid("", 17)]
+    for name in ("v1", "v2"):
+        version = folder / "tiny" / name
+        version.mkdir(parents=True)
+        onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), version / "model.onnx")
+        (version / "model.toml").write_text(
+            f'name = "tiny"\nversion = "{name}"\ntask = "classification"\n'
+            '[[inputs]]\nname = "x"\ndatatype = "FP32"\nshape = [-1, 2]\ncolumns = ["a", "b"]\n'
+        )
+    cells = np.random.default_rng(1).random((2_000, 2)).astype(np.float32)
+    rows = pa.table({"a": cells[:, 0], "b": cells[:, 1], "label": cells.argmax(axis=1)})
+    pq.write_table(rows, folder / "rows.parquet")
+    return {
+        "model": {"name": "tiny", "folder": str(folder / "tiny")},
+        "data": {"path": str(folder / "rows.parquet")},
+        "versions": {"stable": "v1", "candidate": "v2"},
+    }
