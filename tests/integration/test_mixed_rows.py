@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 ROWS = 600
 TEXT, NUMBERS = ["city", "plan"], ["age", "visits"]
 QUICK = {
-    'duration = "60s"': 'duration = "3s"\nwarmup = "1s"\nmax_lag = "5s"\ntimeout = "20s"',
+    'duration = "60s"': 'duration = "3s"\nwarmup = "1s"\nmax_lag = "5s"\ntimeout = "20s"\nbaseline = "120s"',
     "rate = 50": "rate = 20\nrows_per_request = {1 = 1, 5 = 1}",
 }
 

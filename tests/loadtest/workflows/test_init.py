@@ -82,8 +82,8 @@ def test_columns_that_are_no_features(mine):
 
 def test_a_regression_of_one_version(tmp_path):
     (tmp_path / "v1").mkdir()
-    dump(LinearRegression().fit(X, X[:, 0]), tmp_path / "v1" / "model.skops")
-    write(tmp_path, {**SET, "label": X[:, 0]})
+    dump(LinearRegression().fit(X, 2 * X[:, 0]), tmp_path / "v1" / "model.skops")
+    write(tmp_path, {**SET, "label": 2 * X[:, 0]})
     experiment, said = made(tmp_path)
     assert (experiment.data.task, experiment.gates[0].metric) == ("regression", "mae")
     assert (experiment.versions.stable, experiment.versions.candidate) == ("v1", "v1")
@@ -178,8 +178,8 @@ def test_lists_as_labels_make_several_values_per_row_a_ranking(tmp_path):
 
 def test_many_outputs_are_not_all_named(tmp_path):
     (tmp_path / "v1").mkdir()
-    dump(LinearRegression().fit(X, np.tile(X[:, :1], 20)), tmp_path / "v1" / "model.skops")
-    write(tmp_path, {**SET, "label": X[:, 0]})
+    dump(LinearRegression().fit(X, np.tile(2 * X[:, :1], 20)), tmp_path / "v1" / "model.skops")
+    write(tmp_path, {**SET, "label": 2 * X[:, 0]})
     assert "predict_6, predict_7 and 12 more; output in" in made(tmp_path)[1][1]
 
 

@@ -197,7 +197,7 @@ WRONG = [
     (CAPACITY, load(replay="log"), (), "leave out [load] replay"),
     (RUN, canary(load={"traffic": "canary", "replay": "log"}), (), "leave out [load] replay"),
     (UP, load(replay="log"), (), "by loadproof compare alone"),
-    (COMPARE, load(replay="rows.csv"), (), "line 1: not JSON"),
+    (COMPARE, load(replay="rows.csv"), (), "line 1 is neither JSON nor of an access log"),
     (COMPARE, load(replay="log"), (), "log: no such file"),
     (COMPARE, load(replay="log"), ["--rate", "9"], "rate follows from the log"),
     (COMPARE, {}, ["--replay", "log", "--rate", "9"], "rate follows from the log"),
