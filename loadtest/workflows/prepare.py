@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from loadtest.data.run_folder import require_writable
 from loadtest.errors import ExperimentError, ModelError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.enough_rows import too_few_rows
 from loadtest.judge.gate_checks import check_gates, check_labels
 from loadtest.lab.interface import IMAGE, OpenLab, Version
 from loadtest.lab.own_runtime import own_runtime
@@ -33,7 +34,8 @@ from loadtest.workflows.columns_sent import check_input, columns_of, output_line
 from loadtest.workflows.replay import resolve_replay
 from loadtest.workflows.untried_words import untried_words
 
-CheckGates = Callable[[Experiment, Dataset | None], None]
+CheckGates = Callable[[Experiment, Dataset | None], Iterable[str] | None]
+"""Refuses gates, or has lines on them."""
 
 
 class Ready(NamedTuple):
@@ -118,13 +120,15 @@ def check_compare(experiment: Experiment, backend: str, results: Path) -> Checke
     return _check(experiment, backend, _check_rows_and_gates, results)
 
 
-def _check_rows_and_gates(experiment: Experiment, dataset: Dataset | None) -> None:
+def _check_rows_and_gates(experiment: Experiment, dataset: Dataset | None) -> Iterable[str]:
     check_gates(experiment, dataset)
-    if dataset is not None:
-        experiment.load.check_request_sizes(len(dataset))
-        if experiment.data.repeats == "forbid":
-            # as many as are to be expected: the load knows its arrivals to the last one, and counts again
-            check_rows_suffice(dataset, experiment.load.expected_rows)
+    if dataset is None:
+        return ()
+    experiment.load.check_request_sizes(len(dataset))
+    if experiment.data.repeats == "forbid":
+        # as many as are to be expected: the load knows its arrivals to the last one, and counts again
+        check_rows_suffice(dataset, experiment.load.expected_rows)
+    return too_few_rows(experiment, dataset)
 
 
 def check_capacity(
@@ -239,7 +243,7 @@ def _find(experiment: Experiment, gates: CheckGates, results: Path | None) -> _F
         experiment, replayed = resolve_replay(experiment, results)
     data, dataset = read_for(experiment.data, [model.input for model in models.values()])
     experiment = experiment.model_copy(update={"data": data})
-    gates(experiment, dataset)
+    open_gates = gates(experiment, dataset) or ()
     for version in versions:
         if version.role in models:
             check_input(version.folder / MODEL_TOML, models[version.role].input, dataset)
@@ -250,8 +254,8 @@ def _find(experiment: Experiment, gates: CheckGates, results: Path | None) -> _F
     outputs = {str(role): model.output for role, model in models.items()}
     taken = {str(v.role): (v.folder, models[v.role].input) for v in versions if v.role in models}
     words = untried_words(taken, dataset)
-    notes = (*replayed, *sent_lines(sent, dataset.names), *words, *output_lines(outputs, data.outputs))
-    return _Found(experiment, dataset, deployed, notes)
+    notes = (*sent_lines(sent, dataset.names), *words, *output_lines(outputs, data.outputs), *open_gates)
+    return _Found(experiment, dataset, deployed, (*replayed, *notes))
 
 
 def _read_model_toml(folder: Path, experiment: Experiment) -> ModelToml:

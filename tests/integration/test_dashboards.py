@@ -344,7 +344,7 @@ def test_the_split_in_prometheus_is_the_one_that_the_users_met(live):
     # a quarter, give or take chance
     until(lambda: live.visits.total() > 400)
     assert 0.1 < live.visits["candidate"] / live.visits.total() < 0.4
-    for version, clusters in (("candidate", "canary.*"), ("stable", "stable|candidate")):
+    for version, clusters in (("candidate", "canary.*"), ("stable", "(repeated|fallback).*")):
         met = live.visits[version]
         until(lambda: counted(clusters) >= met)  # noqa: B023 - it is called at once
         # and the one that is under way
