@@ -48,8 +48,9 @@ _ABOUT_GATES = """\
 - `p95 <= stable + 10%` is a margin relative to stable, `accuracy >= stable - 1pp` is a margin in percentage
   points, and `p99 <= 200ms` is a bound.
 - `accuracy[segment=new] >= stable - 2pp` covers only the rows whose column `segment` is `new`.
-- Gates on shares of rows need enough of them: `accuracy >= stable - 1pp` takes at least 268 distinct rows, `agreement >=
-  99.5%` 598, and more where any answer differs. A gate that the rows can never show is named before the load.
+- Gates on shares of rows need enough of them: `accuracy >= stable - 1pp` takes at least 268 distinct rows,
+  `agreement >= 99.5%` 598, and more where any answer differs. A gate that the rows can never show is named
+  before the load.
 - A metric for which lower is better takes `<=`, one for which higher is better takes `>=`; only `mismatches`
   takes `==`. A share may be written as `0.3` or `30%`.
 - `mismatches` counts answers under load that differ from the version's baseline answer to the same row.

@@ -42,7 +42,8 @@ def too_few_rows(experiment: Experiment, dataset: Dataset) -> Iterator[str]:
         more = "more rows" if there < enough else "a longer load"
         bound = gate.against == "absolute" and gate.entry.test == "accuracy"
         best_of = "is right on all of them" if bound else "answers them as stable does"
-        of = "distinct rows" if there <= sent else "rows that the load sends"
+        of = "row" if rows == 1 else "rows"
+        of = f"distinct {of}" if there <= sent else f"{of} that the load sends"
         yield (
             f"gate {gate.expression!r} stays open with {rows:,} {of}, even if the candidate {best_of}: "
             f"it takes at least {enough:,}; give it {more}, or a wider margin"
