@@ -17,6 +17,8 @@ from loadtest.judge.run import Run
 
 _FEWEST = 30
 """Distinct rows of which one answer to all says something."""
+_SOME = 1_000
+"""Answers that are looked at before all are."""
 _COMMON = 0.9
 """Share of rows that one class may have before a model may rightly answer nothing else."""
 _FAR = 3.0
@@ -31,7 +33,7 @@ def equally_useless(run: Run) -> str | None:
     if run.experiment.data.task == "ranking" or not run.dataset.labelled or not gates:
         return None
     both = [run.evidence.of(role) for role in ROLES]
-    if min(len(np.unique(run.dataset.content[o.row[~o.failed]])) for o in both) < _FEWEST:
+    if min(_distinct_rows(run, outcomes) for outcomes in both) < _FEWEST:
         return None
     if not any(gate.needs_scores for gate in gates) and (said := _constants(run, both)):
         return (
@@ -46,11 +48,25 @@ def equally_useless(run: Run) -> str | None:
 
 def _constants(run: Run, both: list[Outcomes]) -> list[str] | None:
     """The one answer of each version; None: a version has several, or it may be the right one."""
-    said = [pc.unique(outcomes.prediction.filter(~outcomes.failed)).to_pylist() for outcomes in both]
-    labels, counts = np.unique(run.dataset.labels[both[0].row], return_counts=True)
-    if max(map(len, said)) > 1 or len(labels) < 2 or counts.max() >= _COMMON * counts.sum():
+    for some in (
+        slice(_SOME),
+        slice(None),
+    ):  # the first ones nearly always differ, and the rest is not copied
+        said = [pc.unique(o.prediction[some].filter(~o.failed[some])).to_pylist() for o in both]
+        if max(map(len, said)) > 1:
+            return None
+    labels, code = np.unique(run.dataset.labels, return_inverse=True)
+    counts = np.bincount(code, np.bincount(both[0].row, minlength=len(code)))
+    labels, counts = labels[counts > 0], counts[counts > 0]
+    if len(labels) < 2 or counts.max() >= _COMMON * counts.sum():
         return None
     return [repr(texts[0])[:40] for texts in said]
+
+
+def _distinct_rows(run: Run, outcomes: Outcomes) -> int:
+    seen = np.zeros(len(run.dataset), dtype=bool)
+    seen[outcomes.row[~outcomes.failed]] = True
+    return len(np.unique(run.dataset.content[seen]))
 
 
 def _far(gate: Gate, run: Run, both: list[Outcomes]) -> str | None:
