@@ -42,6 +42,13 @@ class Trial:
         return self.model or self.data.partition("-")[0]
 
 
+_BY_GRPC = (
+    Trial("oip-grpc", "numbers", "cancer"),
+    Trial("oip-grpc", "scores", "cancer", is_scored=True),
+    Trial("oip-grpc", "text", "penguins-whole"),
+)
+
+
 @dataclass(frozen=True)
 class Server:
     """One server.
@@ -106,9 +113,7 @@ SERVERS = (
             Trial("oip", "numbers", "cancer"),
             Trial("oip", "scores", "cancer", is_scored=True),
             Trial("oip", "text, gaps", "penguins"),
-            Trial("oip-grpc", "numbers", "cancer"),
-            Trial("oip-grpc", "scores", "cancer", is_scored=True),
-            Trial("oip-grpc", "text", "penguins-whole"),
+            *_BY_GRPC,
         ),
         models="models_mlserver.py",
         environ={
@@ -148,9 +153,7 @@ SERVERS = (
             Trial("oip", "numbers", "cancer"),
             Trial("oip", "scores", "cancer", is_scored=True),
             Trial("oip", "text", "penguins-whole"),
-            Trial("oip-grpc", "numbers", "cancer"),
-            Trial("oip-grpc", "scores", "cancer", is_scored=True),
-            Trial("oip-grpc", "text", "penguins-whole"),
+            *_BY_GRPC,
         ),
         says="both are loaded",
     ),

@@ -23,14 +23,14 @@ def too_few_rows(experiment: Experiment, dataset: Dataset) -> Iterator[str]:
 
     Only of gates on shares of rows, whose best case is known.
     """
-    alpha = 1 - experiment.confidence
+    alpha, load = 1 - experiment.confidence, experiment.load
     for gate in experiment.gates:
         best = _best_case(gate)
         if best is None:
             continue
         of_slice = rows_of_slice(gate, dataset)
         there = len(np.unique(dataset.content[of_slice]))
-        sent = math.ceil(experiment.load.expected_rows * of_slice.mean())
+        sent = math.ceil(load.expected_rows * load.restarts * of_slice.mean())
         rows = min(there, sent)
 
         def meets(count: int, best: Callable[[int], Estimate] = best, margin: float = gate.margin) -> bool:

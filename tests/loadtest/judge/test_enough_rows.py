@@ -11,7 +11,7 @@ from loadtest.experiment.experiment import Experiment
 from loadtest.judge.enough_rows import too_few_rows
 
 
-def lines(gate: str, rows: int, *, seconds: int = 60, times: int = 1) -> list[str]:
+def lines(gate: str, rows: int, *, seconds: int = 60, times: int = 1, restarts: int = 1) -> list[str]:
     """Of ``rows`` different rows, each ``times`` in the file; the column ``half`` is a for half of them."""
     x = np.tile(np.arange(float(rows)), times)
     labels = np.array(["yes", "no"])[x.astype(int) % 2]
@@ -21,7 +21,7 @@ def lines(gate: str, rows: int, *, seconds: int = 60, times: int = 1) -> list[st
         "name": "mine",
         "model": {"name": "mine", "folder": "mine"},
         "data": {"path": "rows.csv"},
-        "load": {"rate": 50, "duration": f"{seconds}s"},
+        "load": {"rate": 50, "duration": f"{seconds}s", "restarts": restarts},
         "gates": [gate],
     }
     return list(too_few_rows(Experiment.parse(given, "mine.toml"), dataset))
@@ -58,3 +58,5 @@ def test_what_there_is_too_little_of():
     (short,) = lines("accuracy >= 99.9%", 5000, seconds=4)
     assert "rows that the load sends, even if the candidate is right on all of them" in short
     assert short.endswith("give it a longer load, or a wider margin")
+    # what several deployments answer counts together
+    assert not lines("accuracy >= 99.9%", 5000, seconds=4, restarts=10)

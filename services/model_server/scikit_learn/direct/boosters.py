@@ -22,7 +22,7 @@ def name_of(model: Any) -> str:
     return f"{type(model).__module__}.{type(model).__name__}"
 
 
-def _xgboost(model: Any, *, sparse: bool) -> Head:
+def _xgboost(model: Any, *, sparse: bool, onnx: bool) -> Head:
     booster = model.get_booster()
     if "c" in (booster.feature_types or ()):
         raise NotDirect("it learnt from pandas' categories")
@@ -31,7 +31,7 @@ def _xgboost(model: Any, *, sparse: bool) -> Head:
     booster.set_param({"nthread": 1})
     classes = getattr(model, "classes_", None)
     rounds = model._get_iteration_range(None)
-    own = xgboost_trees.turned(booster, rounds)
+    own = xgboost_trees.turned(booster, rounds) if onnx else None
 
     def run(rows: Matrix, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         if sparse:
@@ -49,14 +49,14 @@ def _xgboost(model: Any, *, sparse: bool) -> Head:
     return run
 
 
-def _lightgbm(model: Any, *, sparse: bool) -> Head:  # noqa: ARG001 - a zero is a zero to it
+def _lightgbm(model: Any, *, sparse: bool, onnx: bool) -> Head:  # noqa: ARG001 - a zero is a zero to it
     booster = model.booster_
     if booster.pandas_categorical:
         raise NotDirect("it learnt from pandas' categories")
     if callable(model.objective):
         raise NotDirect("it has an objective of its own")
     classes = getattr(model, "classes_", None)
-    own = lightgbm_trees.turned(booster)
+    own = lightgbm_trees.turned(booster) if onnx else None
 
     def run(rows: Matrix, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         given = own(rows) if own else None

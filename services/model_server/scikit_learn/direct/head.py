@@ -61,7 +61,7 @@ def _compile(model: Any, sparse: bool, onnx: bool) -> tuple[Head, bool]:
             raise NotDirect("it takes a sparse matrix")
         return kernels.KNOWN[type(model)](model), False
     if booster := boosters.KNOWN.get(boosters.name_of(model)):
-        return booster(model, sparse=sparse), True
+        return booster(model, sparse=sparse, onnx=onnx), True
     if onnx and type(model) in trees.FORESTS:
         return trees.forest(model), True
     if onnx and type(model) in trees.BOOSTING:

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.model_server.scikit_learn.direct.step import NotDirect, every
-from services.model_server.scikit_learn.direct.tree_ensemble import Matrix, Nodes, session
+from services.model_server.scikit_learn.direct.step import NotDirect, ahead, every
+from services.model_server.scikit_learn.direct.tree_ensemble import MAX_NODES, Matrix, Nodes, session
 
 CLOSE = 1e-9
 """Rows whose classes are closer than that are for the booster: its exponential may round otherwise."""
 _ZERO = float(np.float32(1e-35))
 """What is no larger is 0 to LightGBM (its ``kZeroThreshold``)."""
+_MOST_BYTES = 64 * MAX_NODES
+"""Of a booster's text, where a node takes about 46: a larger one is not even split into lines."""
 _DEFAULT_LEFT = 2
 _GAPS_ARE_ZEROS, _ZEROS_ARE_GAPS, _GAPS_ARE_GAPS = 0, 1, 2
 """What a node does with missing values: bits 2 and 3 of its type."""
@@ -33,9 +35,10 @@ def turned(booster: Any) -> Turned | None:
     Args:
         booster: ``lightgbm.Booster``.
     """
+    text = booster.model_to_string()
     try:
-        return _turned(booster.model_to_string())
-    except (KeyError, NotDirect, ValueError):
+        return _turned(text) if len(text) <= _MOST_BYTES else None
+    except (IndexError, KeyError, NotDirect, ValueError):
         # too many nodes, or another release of LightGBM, which writes its models otherwise
         return None
 
@@ -150,22 +153,17 @@ def _sigmoid(slope: float) -> Inverse:
         given: Matrix = 1.0 / (1.0 + np.exp(-slope * raw))
         if raw.shape[1] == 1:
             return given[:, 0] if every(np.abs(raw) > CLOSE) else None
-        return given if _far(given) else None
+        return given if ahead(given, CLOSE) else None
 
     return run
 
 
 def _softmax(raw: Matrix) -> NDArray[np.float64] | None:
-    if not _far(raw):
+    if not ahead(raw, CLOSE):
         return None
     powers = np.exp(raw - raw.max(axis=1, keepdims=True))
     given: Matrix = powers / powers.sum(axis=1, keepdims=True)
     return given
-
-
-def _far(scores: Matrix) -> bool:
-    best = np.partition(scores, -2, axis=1)
-    return every(best[:, -1] - best[:, -2] > CLOSE)
 
 
 _VALUES = frozenset(["regression", "regression_l1", "huber", "fair", "quantile", "mape"])

@@ -56,5 +56,11 @@ def every(are_true: NDArray[np.bool_]) -> bool:
     return np.count_nonzero(are_true) == are_true.size  # type: ignore[no-any-return]
 
 
+def ahead(scores: NDArray[Any], by: float) -> bool:
+    """Whether the best class of every row, shape (rows, classes), is ahead of the next by more than that."""
+    best = np.partition(scores, -2, axis=1)
+    return every(best[:, -1] - best[:, -2] > by)
+
+
 Compile = Callable[[Any, int], Step]
 """(fitted transformer, cells that it is given) to a step; raises ``NotDirect``."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn import ensemble, tree
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from services.model_server.scikit_learn.direct.step import NotDirect, Unsure, every
+from services.model_server.scikit_learn.direct.step import NotDirect, Unsure, ahead, every
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix, Nodes, session
 
 CLOSE = 1e-9
@@ -137,8 +137,7 @@ def _boosted(model: Any, raw: Callable[[Matrix], Matrix]) -> Head:
                     raise Unsure
                 results["predict"] = classes.take(first > 0)
             else:
-                best = np.partition(scores, -2, axis=1)
-                if not every(best[:, -1] - best[:, -2] > CLOSE):
+                if not ahead(scores, CLOSE):
                     raise Unsure
                 results["predict"] = classes.take(scores.argmax(axis=1))
         if "predict_proba" in outputs:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.model_server.scikit_learn.direct.step import NotDirect, every
+from services.model_server.scikit_learn.direct.step import NotDirect, ahead, every
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix, Nodes, session
 
 CLOSE = 1e-5
@@ -118,10 +118,9 @@ def _logistic(sums: Single) -> Single | None:
 
 
 def _softmax(sums: Single) -> Single | None:
-    best = np.partition(sums, -2, axis=1)
-    if not every(best[:, -1] - best[:, -2] > CLOSE):
+    if not ahead(sums, CLOSE):
         return None
-    powers = np.exp(sums - best[:, -1:])
+    powers = np.exp(sums - sums.max(axis=1, keepdims=True))
     given: Single = powers / powers.sum(axis=1, keepdims=True)
     return given
 
