@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -120,11 +121,16 @@ def _decode(path: Path, content: bytes) -> tuple[str, str, list[str]]:
         raise DatasetError(
             f"{path}: is not UTF-8 ({place}), and does not read well as Windows-1252 either; save it as "
             "'CSV UTF-8', or convert it: "
-            f"iconv -f ITS_ENCODING -t UTF-8 {path} > {path.with_name('utf8-' + path.name)}"
+            f"iconv -f ITS_ENCODING -t UTF-8 {_quoted(path)} > {_quoted(path.with_name('utf8-' + path.name))}"
         )
     # Hungarian ő, say, becomes õ: a person sees it
     words = list(dict.fromkeys(re.findall(r"\w*[^\x00-\x7f]\w*", text)))[:3]
     return text, "cp1252", [f"read as Windows-1252, because it is not UTF-8: {', '.join(words)}"]
+
+
+def _quoted(path: Path) -> str:
+    """As a shell takes it."""
+    return shlex.quote(str(path))
 
 
 def _is_western(word: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 import zipfile
 from typing import Any
 
@@ -16,13 +17,13 @@ _R = "write.csv({}, 'evaluation.csv', row.names = FALSE)"
 _STATA = re.compile(rb"[\x69-\x73][\x01\x02]\x01\x00")
 AS_LINES = "to_json('evaluation.jsonl', orient='records', lines=True)"
 """A frame as JSON that is read, one object per line."""
-# by its first bytes: what it is, and what to do; {name} is the file's
+# by its first bytes: what it is, and what to do; {name} is the file's, {shell} as a shell takes it
 _KINDS = (
     LFS_POINTER,
     (b"PARE", "is encrypted Parquet; write it without encryption"),
-    (b"BZh", "is compressed by bzip2; unpack it: bunzip2 {name}"),
-    (b"\xfd7zXZ\0", "is compressed by xz; unpack it: unxz {name}"),
-    (b"\x28\xb5\x2f\xfd", "is compressed by zstd; unpack it: unzstd {name}"),
+    (b"BZh", "is compressed by bzip2; unpack it: bunzip2 {shell}"),
+    (b"\xfd7zXZ\0", "is compressed by xz; unpack it: unxz {shell}"),
+    (b"\x28\xb5\x2f\xfd", "is compressed by zstd; unpack it: unzstd {shell}"),
     (b"ARROW1", f"is an Arrow (Feather) file; write Parquet: pandas.read_feather({{name!r}}).{_AS_PARQUET}"),
     (b"ORC", f"is an ORC file; write Parquet: pandas.read_orc({{name!r}}).{_AS_PARQUET}"),
     (
@@ -84,7 +85,7 @@ def what_else(name: str, content: bytes) -> str | None:
         return _svmlight(name, content, has_query=svmlight["query"] is not None)
     elif _ARFF.match(content[: 1 << 16]):
         return _arff(name, content)
-    return None if said is None else said.format(name=name)
+    return None if said is None else said.format(name=name, shell=shlex.quote(name))
 
 
 def _page(content: bytes) -> str:
@@ -194,4 +195,4 @@ def _archive(content: bytes) -> str:
         return _WORKBOOK.replace("{needs}", "openpyxl")
     if "content.xml" in inside:
         return _WORKBOOK.replace("{needs}", "odfpy")
-    return "is a zip archive; unpack it, and name the file in it: unzip {name}"
+    return "is a zip archive; unpack it, and name the file in it: unzip {shell}"

@@ -12,6 +12,7 @@ log that is replayed without some of its lines is another traffic.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
     begins = first[1].lstrip()[:1]
     if not printed and read_text is None and begins == "[":
         raise DatasetError(
-            f"{path}: is a JSON array; write a line per element: jq -c '.[]' {path} > log.jsonl"
+            f"{path}: is a JSON array; write a line per element: "
+            f"jq -c '.[]' {shlex.quote(str(path))} > log.jsonl"
         )
     if not printed and read_text is None and begins != "{":
         raise DatasetError(

@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import re
+import shlex
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -111,7 +112,7 @@ def read_table_file(
 def _named_wrongly(path: Path, content: bytes) -> str:
     if not content or b"\0" in content[:_LOOKED_AT]:
         return "copy or download it again"
-    return f"if it is CSV or JSON, name it so: mv {path} {path.with_suffix('.csv')}"
+    return f"if it is CSV or JSON, name it so: {shlex.join(['mv', str(path), str(path.with_suffix('.csv'))])}"
 
 
 def _from_json(path: Path, content: bytes, nested: str | None) -> TableFile:

@@ -22,7 +22,6 @@ from loadtest.experiment.experiment import UNLABELLED_GATES, Data
 from loadtest.lab.interface import VersionPython
 from loadtest.lab.select import version_python
 from loadtest.workflows.columns_sent import sent_lines
-from loadtest.workflows.first_rows import ROWS, first_rows, quality
 from loadtest.workflows.new_experiment import (
     by_option,
     known_outputs,
@@ -30,6 +29,7 @@ from loadtest.workflows.new_experiment import (
     read_rows,
     write_experiment,
 )
+from loadtest.workflows.tried_rows import ROWS, quality, tried_rows
 
 SETS = ("evaluation.parquet", "evaluation.csv")
 _RANKING = "ranking"
@@ -115,7 +115,7 @@ def init(
         raise ModelError(f"{folder}: no such folder; each version of the model is a folder in it")
     given = Data(path=data or _evaluation_set(folder), label=label)
     dataset = read_rows(given, ignore)
-    rows = first_rows(dataset)
+    rows = tried_rows(dataset)
     asked = {
         "folder": str(folder),
         "name": folder.absolute().name,

@@ -46,7 +46,6 @@ from services.model_server.features import (
     have_fractions,
     no_matrix,
 )
-from services.model_server.first_rows import Answers, Cells, as_written, rows_of, tried_on
 from services.model_server.foreign_code import once, printed_by, warnings_of
 from services.model_server.missing_words import check_failing_words, check_words
 from services.model_server.ranked import RANKING
@@ -55,6 +54,7 @@ from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
 from services.model_server.text_codes import CodesError, alike, check_codes, check_unused
 from services.model_server.trial import in_child
+from services.model_server.tried_version import Answers, Cells, as_written, rows_of, tried_on
 from services.model_server.version import LoadedVersion, exits
 
 

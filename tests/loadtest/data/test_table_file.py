@@ -85,6 +85,9 @@ def test_the_same_rows_in_any_file(tmp_path, name, content):
         ("rows.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "git lfs pull"),
         ("rows.csv.bz2", bz2.compress(CSV), "is compressed by bzip2; unpack it: bunzip2 rows.csv.bz2"),
         ("rows.csv.xz", lzma.compress(CSV), "unxz rows.csv.xz"),
+        # what goes to a shell is quoted
+        ("my rows.csv.bz2", bz2.compress(CSV), "bunzip2 'my rows.csv.bz2'"),
+        ("my rows.parquet", CSV, "mv 'my rows.parquet' 'my rows.csv'"),
         ("rows.feather", b"ARROW1\0\0", "read_feather.'rows.feather'..to_parquet"),
         ("rows.pkl", pickle.dumps([1]), "is a pickle, which is not opened"),
         # what a share that asks to sign in answers

@@ -20,7 +20,7 @@ ROWS = 1_000
 """On so many rows each version is tried."""
 
 
-def first_rows(dataset: Dataset) -> list[int]:
+def tried_rows(dataset: Dataset) -> list[int]:
     """The rows to try: of each column ``NA``, a missing cell, and one that is not; then the first ones."""
     words, rows = list[int](), set[int]()
     for cells in dataset.sent.columns:

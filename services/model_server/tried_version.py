@@ -1,4 +1,4 @@
-"""A version tried on the first rows of an evaluation set, as ``model.toml`` has it take them."""
+"""A version tried on rows of an evaluation set, as ``model.toml`` has it take them."""
 
 from __future__ import annotations
 
