@@ -149,21 +149,24 @@ class _Searches:
         enforced = {role: self.lab.enforced_cpus(role) for role in ROLES}
         each = {role: Search(self._plan) for role in ROLES}
         going = list(ROLES)
-        while going:
-            for role in list(going):
-                if not self._advance(each[role], role, enforced[role]):
-                    going.remove(role)
-        for role, search in each.items():
-            self.points[role].append(point(search.answer(), enforced[role], self.questions.price))
-            self.wide[role].append(
-                point(search.answer(self._corrected), enforced[role], self.questions.price)
-            )
+        try:
+            while going:
+                for role in list(going):
+                    if not self._advance(each[role], role, enforced[role]):
+                        going.remove(role)
+        finally:  # what is known by now is shown, also of a search that a bad trial ends
+            for role, search in each.items():
+                self.points[role].append(point(search.answer(), enforced[role], self.questions.price))
+                self.wide[role].append(
+                    point(search.answer(self._corrected), enforced[role], self.questions.price)
+                )
 
     def _advance(self, search: Search, role: Role, cpus: float | None) -> bool:
         step = search.next()
         if step is None:
             return False
-        for _ in range(_TRIES):
+        name = role if cpus is None else f"{role} on {cpus:g} CPUs"
+        for tried in range(1, _TRIES + 1):
             number = len(self.log) + 1
             folder = self.folder / "trials" / f"{number:03}-{role}"
             seed, known = self.experiment.load.seed + number, self._baseline.get(role)
@@ -184,15 +187,16 @@ class _Searches:
                 self.recover(self.lab, self.experiment, role)
             if done.problem is None:
                 break
+            again = ", so this trial is measured again" if tried < _TRIES else ""
+            self.progress.step(f"{name}: {trial.rate:,.4g}/s is no evidence: {done.problem}{again}")
         else:
             raise _Invalid(f"{role} at {step.rate:g} requests/s: {done.problem}")
         search.add(trial)
         word = "overloaded" if trial.overloaded else "met" if trial.meets(self._plan) else "missed"
         share = 100 * trial.late / max(trial.requests, 1)
-        limit = "" if cpus is None else f" on {cpus:g} CPUs"
         mixed = f", {done.mismatches} of them mismatches" if done.mismatches else ""
         self.progress.step(
-            f"{role}{limit}: {trial.rate:,.4g}/s {word}, {share:.1f}% late, {trial.failed} failed{mixed}"
+            f"{name}: {trial.rate:,.4g}/s {word}, {share:.1f}% late, {trial.failed} failed{mixed}"
         )
         return True
 

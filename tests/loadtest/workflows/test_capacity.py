@@ -10,6 +10,7 @@ import pytest
 from loadtest.data.dataset import Dataset
 from loadtest.errors import ExitCode, LabError
 from loadtest.experiment.experiment import Experiment
+from loadtest.experiment.role import ROLES
 from loadtest.judge.verdict import Word
 from loadtest.lab.interface import Endpoints, require_cpus
 from loadtest.workflows.capacity import Questions, capacity
@@ -75,10 +76,11 @@ class FakeLab:
 
     endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
 
-    def __init__(self, per_cpu=None, valid=True, enforces=True, mixes=np.inf, backend="local"):
+    def __init__(self, per_cpu=None, late=(), enforces=True, mixes=np.inf, backend="local"):
         self.backend = backend
+        self.late, self.trials = late, 0  # numbers of the trials in which the generator fell behind
         self.per_cpu = per_cpu or {"stable": 400.0, "candidate": 400.0}
-        self.valid, self.enforces, self.mixes = valid, enforces, mixes
+        self.enforces, self.mixes = enforces, mixes
         self.cpus = dict.fromkeys(self.per_cpu, 0.5)
         self.recovered = []
 
@@ -99,9 +101,9 @@ class FakeLab:
         return self.cpus[role]
 
     def launch_load(self, job):
-        return FakeLoad(
-            job, {role: rate * self.cpus[role] for role, rate in self.per_cpu.items()}, self.valid, self.mixes
-        )
+        self.trials += 1
+        capacity = {role: rate * self.cpus[role] for role, rate in self.per_cpu.items()}
+        return FakeLoad(job, capacity, self.trials not in self.late, self.mixes)
 
     def check(self):
         pass
@@ -110,9 +112,8 @@ class FakeLab:
         return {"backend": self.backend}
 
 
-class Silent:
-    def step(self, text):
-        pass
+class Steps(list):
+    step = list.append
 
 
 @pytest.fixture
@@ -122,6 +123,7 @@ def run(tmp_path):
     pq.write_table(pa.table({"x": np.arange(10.0), "label": ["1"] * 10}), data)
 
     def make(lab, gates=(), questions=None, **settings):
+        make.steps = Steps()
         experiment = Experiment.model_validate(
             {
                 "name": "known",
@@ -133,7 +135,7 @@ def run(tmp_path):
         outcome = capacity(
             Ready(experiment, Dataset.read(experiment.data), (None, None), lab),
             tmp_path / "results",
-            Silent(),
+            make.steps,
             questions or Questions(),
             # the double answers at once: nothing has to be waited for
             lambda lab, _, role: lab.recovered.append(role),
@@ -197,10 +199,27 @@ def test_a_rate_at_which_answers_are_mixed_up_does_not_meet_the_objective(run):
 
 
 def test_a_generator_that_is_too_slow_is_invalid(run):
-    outcome, content = run(FakeLab(valid=False))
+    outcome, content = run(FakeLab(late=range(1, 4)))
     assert outcome.report.verdict is Word.INVALID
     assert "the load generator: stable at 50 requests/s: it was 80 ms late" in outcome.report.reason
     assert {t["problem"] for t in content["trials"]} == {"it was 80 ms late"}
+
+
+def test_a_trial_in_which_the_generator_fell_behind_is_measured_again_and_said(run):
+    outcome, _ = run(FakeLab(late=[2]))
+    assert outcome.report.verdict is Word.PASS
+    assert [step for step in run.steps if "no evidence" in step] == [
+        "candidate on 0.5 CPUs: 50/s is no evidence: it was 80 ms late, so this trial is measured again"
+    ]
+
+
+def test_an_invalid_search_keeps_what_it_found_until_then(run):
+    outcome, _ = run(FakeLab(late=range(11, 14)))
+    assert outcome.report.verdict is Word.INVALID
+    for role in ROLES:
+        (known,) = outcome.report.versions[role]
+        assert known.trials >= 5
+        assert known.capacity > 50
 
 
 def test_a_limit_that_is_not_in_force_ends_the_search(run):
