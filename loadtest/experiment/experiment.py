@@ -190,8 +190,13 @@ class Experiment(Part):
         return self.load.until_decided and any(g.reads_lists and g.interim != "scored" for g in self.gates)
 
     def with_absolute_data(self) -> Experiment:
-        """The same experiment, fit to be read from another folder."""
-        data = self.data.model_copy(update={"path": self.data.path.absolute()})
+        """The same experiment, fit to be read from another folder and in a container that has the file.
+
+        A link keeps its name, whose suffix says the format.
+        """
+        path = self.data.path
+        # a container lacks the folders that `..` leaves again
+        data = self.data.model_copy(update={"path": path.parent.resolve() / path.name})
         return self.model_copy(update={"data": data})
 
     def at_rate(self, rate: float) -> Experiment:

@@ -29,9 +29,12 @@ def _read(path: Path) -> Any:
             f"{path}: not readable by skops ({one_line(error)}); save the model again"
         ) from error
     if untrusted:
+        remedy = f"if you trust whoever made it, {AS_JOBLIB}, and allow it by name with ALLOW_PICKLE"
+        if all(name.startswith("scipy.stats.") for name in untrusted):
+            # such an object runs text of the file as code when it is loaded
+            remedy = "save the best_estimator_ of the search alone, without the distributions it drew from"
         raise VersionError(
-            f"{path}: holds types that are not known to be safe ({', '.join(untrusted)}); if you "
-            f"trust whoever made it, {AS_JOBLIB}, and allow it by name with ALLOW_PICKLE"
+            f"{path}: holds types that are not known to be safe ({', '.join(untrusted)}); {remedy}"
         )
     return model
 

@@ -25,9 +25,11 @@ from scipy.interpolate import BSpline
 from scipy.sparse import issparse
 from sklearn.ensemble._forest import BaseForest
 from sklearn.ensemble._gb import BaseGradientBoosting
+from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import BaseHistGradientBoosting
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from sklearn.neighbors import BallTree, KDTree
 from sklearn.neighbors._base import NeighborsBase
+from sklearn.tree import BaseDecisionTree
 from sklearn.tree._tree import Tree
 
 from services.model_server.errors import VersionError, one_line
@@ -101,7 +103,8 @@ def check_trees(model: object) -> None:
         VersionError: a node points out of its tree or at a feature that the model does not have.
     """
     for tree, owner, features in _trees(model, None, None, set()):
-        if features is None:
+        # what else calls a tree may give it fewer columns than it takes itself
+        if features is None or not isinstance(owner, BaseDecisionTree | BaseHistGradientBoosting):
             raise VersionError("a tree belongs to no fitted estimator")
         if isinstance(tree, Tree):
             nodes = tree.node_count

@@ -260,3 +260,23 @@ def test_a_model_lies_in_a_folder_of_its_name(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('name = "mine"\n[model]\nname = "churn"\n[data]\npath = "rows.csv"\n')
     assert Experiment.load_file(str(path)).model.folder == Path("models/churn")
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        # `loadproof init ../mine` writes it: a container has neither the folder it leaves nor the link
+        ("here/../mine/rows.csv", "mine/rows.csv"),
+        ("shortcut/rows.csv", "mine/rows.csv"),
+        # a store of blobs: the name of the link says the format
+        ("mine/linked.csv", "mine/linked.csv"),
+    ],
+)
+def test_the_data_of_a_run_are_named_by_a_path_that_a_container_can_have(tmp_path, written, names):
+    for folder in ("here", "mine"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "mine" / "blob").touch()
+    (tmp_path / "mine" / "linked.csv").symlink_to("blob")
+    (tmp_path / "shortcut").symlink_to("mine")
+    experiment = Experiment.load_file("compare", {"data": {"path": str(tmp_path / written)}})
+    assert experiment.with_absolute_data().data.path == tmp_path.resolve() / names

@@ -12,19 +12,29 @@ import joblib
 import numpy as np
 import pytest
 import skops.io
+from scipy.stats import loguniform
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer  # noqa: F401
 from sklearn.feature_selection import SelectKBest, f_classif, mutual_info_classif
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, Matern, WhiteKernel
-from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression, TweedieRegressor
-from sklearn.model_selection import GridSearchCV, ShuffleSplit, TunedThresholdClassifierCV
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    HalvingRandomSearchCV,
+    RandomizedSearchCV,
+    ShuffleSplit,
+    TunedThresholdClassifierCV,
+)
 from sklearn.multiclass import OutputCodeClassifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, RadiusNeighborsClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, SplineTransformer
+from sklearn.tree import ExtraTreeRegressor
 
 from services.model_server.describe import describe
 from services.model_server.errors import VersionError
@@ -53,10 +63,14 @@ LOGISTIC = LogisticRegression()
         TunedThresholdClassifierCV(LOGISTIC, cv=2),
         GridSearchCV(LOGISTIC, {"C": [0.1, 1.0]}, cv=ShuffleSplit(2, random_state=0), scoring="f1"),
         HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]),
+        # experimental: among scikit-learn's estimators only for those who ask for them after skops
+        HalvingGridSearchCV(LOGISTIC, {"C": [0.1, 1.0]}, cv=2),
+        HalvingRandomSearchCV(LOGISTIC, {"C": [0.1, 1.0, 9.0]}, n_candidates=3, cv=2, random_state=0),
         *(
             make_pipeline(step, LogisticRegression())
             for step in (
-                SimpleImputer(), KNNImputer(), KBinsDiscretizer(3, quantile_method="averaged_inverted_cdf"),
+                SimpleImputer(), KNNImputer(), IterativeImputer(ExtraTreeRegressor(max_depth=2)),
+                KBinsDiscretizer(3, quantile_method="averaged_inverted_cdf"),
                 SelectKBest(f_classif, k=2), SelectKBest(mutual_info_classif, k=2), SplineTransformer(),
                 FunctionTransformer(np.log1p),
             )
@@ -112,6 +126,16 @@ def test_what_could_run_code_is_refused(tmp_path: Path, function: Any, says: str
 
 class _Own(LogisticRegression):
     pass
+
+
+def test_a_search_over_distributions_is_refused_and_its_best_estimator_is_not(tmp_path: Path) -> None:
+    search = RandomizedSearchCV(LOGISTIC, {"C": loguniform(0.1, 9)}, n_iter=2, cv=2, random_state=0)
+    skops.io.dump(search.fit(ROWS, TWO), tmp_path / "model.skops")
+    with pytest.raises(VersionError, match=r"scipy\.stats\..*; save the best_estimator_ of the search alone"):
+        describe(tmp_path, "m", "v1", ["a", "b", "c"], ROWS.tolist())
+    skops.io.dump(search.best_estimator_, tmp_path / "model.skops")
+    answer = describe(tmp_path, "m", "v1", ["a", "b", "c"], ROWS.tolist())
+    assert answer["predictions"] == search.predict(ROWS).tolist()
 
 
 def test_the_advice_of_a_refusal_works(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
@@ -93,8 +95,13 @@ def test_a_tree_that_claims_more_features_than_its_forest_is_found() -> None:
 
 
 def test_a_tree_without_an_estimator_is_found() -> None:
-    with pytest.raises(VersionError, match="belongs to no fitted estimator"):
-        check_trees([FOREST.estimators_[0].tree_])
+    tree = FOREST.estimators_[0].tree_
+    # in the place of a model, it is handed what the steps before it make, unchecked
+    narrow = make_pipeline(PCA(1), LogisticRegression()).fit(ROWS, ROWS[:, 0] > 0)
+    narrow.steps[1] = ("model", tree)
+    for forged in ([tree], narrow):
+        with pytest.raises(VersionError, match="belongs to no fitted estimator"):
+            check_trees(forged)
 
 
 def neighbours(**more: Any) -> Any:
