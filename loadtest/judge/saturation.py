@@ -146,9 +146,10 @@ def with_saturation(judged: list[Judged], run: Run) -> tuple[list[Judged], str]:
     explained = list(judged)
     for place in concerned:
         said = text if place == concerned[0] else f"over-saturated at this rate: {_REMEDY}"
-        result = judged[place].result
+        result, more = judged[place].result, judged[place].more
+        # with more load the backlog would only be longer
+        reason = result.reason.replace(more, "") if more else result.reason
         explained[place] = judged[place]._replace(
-            result=result.model_copy(update={"reason": f"{result.reason}; {said}"}),
-            seconds=None,  # the backlog would only be longer
+            result=result.model_copy(update={"reason": f"{reason}; {said}"}), seconds=None, more=""
         )
     return explained, text
