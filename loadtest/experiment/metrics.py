@@ -206,8 +206,8 @@ METRICS: Mapping[str, Metric] = {
         _of_numbers("mean_gamma_deviance", row_errors.gamma, "labels above 0", quantity=NUMBER),
         Metric(
             *("explained_variance", SCORE, "higher", "regression"), task="regression", best=1.0,
-            least=-math.inf, needs=("vary",), per_row=row_errors.squared_about_mean, of_sums=scores.explained_variance,
-            takes=("output",),
+            least=-math.inf, needs=("vary",), per_row=row_errors.squared_about_mean,
+            of_sums=scores.explained_variance, takes=("output",),
         ),
         _of_numbers(
             "max_error", row_errors.absolute, test="largest_error", interim="counted",

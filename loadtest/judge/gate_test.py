@@ -29,7 +29,8 @@ class Judged(NamedTuple):
     """A gate's result, its p-value of harm for Holm, and the seconds of load that would decide it.
 
     What was read or counted (``known``) has no error that could add up over the gates. ``where`` precedes the
-    gate's name where there are several runs. ``more`` is the part of its reason that says what would settle it.
+    gate's name where there are several runs. ``more`` is the part of its reason that says what would settle
+    it.
     """
 
     result: GateResult

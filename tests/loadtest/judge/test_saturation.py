@@ -181,3 +181,11 @@ def test_no_more_load_is_asked_for_where_a_backlog_grows(gate):
     for reason in (verdict.reason, verdict.gates[0].reason):
         assert "over-saturated at this rate: the candidate's backlog" in reason
         assert "more requests" not in reason
+
+
+def test_a_run_says_once_that_a_version_is_over_saturated():
+    # the first gate has the figures and is open, the second one fails
+    verdict = judged(1 / 45, ("p9999 <= 1900ms", "p50 <= stable + 1s"))
+    assert verdict.verdict is Word.FAIL
+    assert verdict.reason.count("over-saturated") == 1
+    assert "the candidate's backlog grows by" in verdict.reason
