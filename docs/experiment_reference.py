@@ -53,6 +53,8 @@ _ABOUT_GATES = """\
   before the load.
 - A metric for which lower is better takes `<=`, one for which higher is better takes `>=`; only `mismatches`
   takes `==`. A share may be written as `0.3` or `30%`.
+- `value`, `value@k`, `r2`, `explained_variance`, `matthews_corrcoef` and `cohen_kappa` can be below 0, and so
+  can their bounds: `value >= -500`. A bound that every version meets, such as `roc_auc >= 0`, is refused.
 - `mismatches` counts answers under load that differ from the version's baseline answer to the same row.
   `goodput` is answers per second that are correct and within `[objective] latency`. `memory` is what the
   serving process holds when the load ends. `cpu_throttled` is the share of the CPU limit's periods in which

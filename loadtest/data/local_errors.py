@@ -24,3 +24,17 @@ def local_trouble(counts: dict[str, int]) -> str | None:
         return None
     many = f"{counts[kind]:,} times"
     return f"requests failed in the load generator itself ({kind}, {many}): {LOCAL_ERRORS[kind]}"
+
+
+def overfull(in_flight: int, files: int | None) -> str:
+    """Why the generator can have no more requests in flight.
+
+    Args:
+        in_flight: requests without an answer.
+        files: how many files it may open, where that is what limits it; None: the target is slow.
+    """
+    text = f"{in_flight:,} requests were in flight, as many as the load generator can hold"
+    if files is None:
+        return f"{text}: the target is too slow for this rate; lower the rate or the time-out, or add workers"
+    more = "raise `ulimit -n`, lower the rate or the time-out, or add workers"
+    return f"{text} with at most {files:,} open files: {more}"

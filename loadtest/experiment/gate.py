@@ -6,7 +6,7 @@ Grammar::
     arguments = argument { "," argument }
     place     = whole number | metric "=" number
     operator  = "<=" | ">=" | "=="
-    bound     = quantity | "stable" [ ( "+" | "-" ) quantity ]
+    bound     = [ "-" ] quantity | "stable" [ ( "+" | "-" ) quantity ]
     quantity  = number [ "ms" | "s" | "%" | "pp" | "/s" | "m" | "g" ]
 
 ``p95 <= stable + 10%`` is a margin relative to stable, ``accuracy >= stable - 1pp`` one in percentage
@@ -36,7 +36,7 @@ _BASE = {"ms": 0.001, "s": 1.0, "%": 0.01, "pp": 0.01, "/s": 1.0, "": 1.0, "m": 
 _QUANTITY = r"(\d+(?:\.\d+)?)\s*(ms|s|%|pp|/s|m|g)?"
 _PATTERN = re.compile(
     r"\s*([A-Za-z][A-Za-z0-9_²]*)(@(?:\d+|[A-Za-z]+\s*=\s*\d+(?:\.\d+)?%?))?\s*((?:\[.*\])?)\s*(<=|>=|==)\s*"
-    rf"(?:(stable)\s*(?:([+-])\s*{_QUANTITY})?|{_QUANTITY})\s*",
+    rf"(?:(stable)\s*(?:([+-])\s*{_QUANTITY})?|{_QUANTITY.replace('(', '(-?', 1)})\s*",
     re.DOTALL,
 )
 _FACTOR = r"stable\s*\*\s*(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*\*\s*stable"
@@ -290,14 +290,20 @@ def _check_bound(gate: Gate, written: str) -> None:
     if gate.bound > gate.entry.quantity.most:
         percent = f"; write {written}%" if not gate.unit and gate.bound <= 100 else ""
         raise GateError(f"{gate.metric} is a share and cannot exceed 100%{percent}")
-    loosest = 0.0 if gate.higher_is_better and gate.against == "absolute" else gate.entry.quantity.most
-    if gate.entry.quantity.most == 1 and gate.bound == loosest:
+    absolute, least = gate.against == "absolute", gate.entry.least
+    if absolute and gate.bound < least and not gate.higher_is_better:
+        raise GateError(f"no version meets this: {gate.metric} is never below {least:g}")
+    if gate.higher_is_better:
+        met = gate.bound <= least if absolute else best is not None and gate.bound >= best - least
+    else:
+        met = gate.entry.quantity.most == 1 and gate.bound == 1
+    if met:
         raise GateError("every version meets this, whatever it answers; write a bound that it can miss")
     if whole and gate.bound != int(gate.bound):
         raise GateError(f"{gate.metric} is counted, so its bound is a whole number")
     if gate.relative and gate.higher_is_better and gate.bound >= 1:
         raise GateError("stable - 100% is 0; a margin must be below 100%")
-    if gate.against == "absolute" and best is not None:
+    if absolute and best is not None:
         within = gate.bound < best if gate.higher_is_better else gate.bound > best
         if not within:
             raise GateError("no number of requests can show this bound; leave some room")

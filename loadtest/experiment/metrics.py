@@ -70,6 +70,7 @@ class Metric:
         live: what a canary follows it by, in the counters of live traffic, or in the ``pairs`` of answers
             that the shadow has; None: it cannot.
         best: the value of a perfect version, which no number of requests can prove; None: there is none.
+        least: the value that no version falls below.
         useless: the value of answers that say nothing; None: that of the labels' mean.
         quantile: of a latency, the quantile.
         takes: the arguments of its name: ``@`` a whole number (``ndcg@10``), ``[]`` a number
@@ -95,6 +96,7 @@ class Metric:
     sliced: bool = True
     live: Literal["latency", "errors", "answers", "pairs"] | None = None
     best: float | None = None
+    least: float = 0.0
     useless: float | None = 0.0
     quantile: float | None = None
     takes: tuple[str, ...] = ()
@@ -118,8 +120,9 @@ class Metric:
         return self.task in (None, task) or self.also == task
 
 
-def _of_labels(name: str, *needs: str) -> Metric:
-    return Metric(name, SHARE, "higher", "classification", task="classification", needs=needs, best=1.0)
+def _of_labels(name: str, *needs: str, least: float = 0.0) -> Metric:
+    entry = Metric(name, SHARE, "higher", "classification", task="classification", needs=needs, best=1.0)
+    return replace(entry, least=least)
 
 
 def _of_numbers(name: str, per_row: Callable[..., Floats], *needs: str, **more: Any) -> Metric:
@@ -163,8 +166,8 @@ METRICS: Mapping[str, Metric] = {
             task="classification", also="ranking", interim="bets", live="answers", best=1.0,
         ),
         _of_labels("balanced_accuracy"),
-        _of_labels("matthews_corrcoef", "two classes"),
-        _of_labels("cohen_kappa", "two classes"),
+        _of_labels("matthews_corrcoef", "two classes", least=-1.0),
+        _of_labels("cohen_kappa", "two classes", least=-1.0),
         *(
             _of_labels(score + average, *([] if average else _ONE_CLASS[score]))
             for score in _SCORES
@@ -183,13 +186,14 @@ METRICS: Mapping[str, Metric] = {
         # what `loadproof capacity` finds, from many loads
         Metric("capacity", RATE, "higher", "capacity"),
         Metric(
-            *("value", NUMBER, "higher", "value"), task="classification", also="ranking", needs=("value",)
+            *("value", NUMBER, "higher", "value"),
+            task="classification", also="ranking", needs=("value",), least=-math.inf,
         ),
         _of_numbers("mae", row_errors.absolute),
         _of_numbers("rmse", row_errors.squared, of_sums=scores.root_mean),
         Metric(
-            *("r2", SCORE, "higher", "regression"), task="regression", best=1.0, needs=("vary",),
-            per_row=row_errors.squared, of_sums=scores.r2, takes=("output",),
+            *("r2", SCORE, "higher", "regression"), task="regression", best=1.0, least=-math.inf,
+            needs=("vary",), per_row=row_errors.squared, of_sums=scores.r2, takes=("output",),
         ),
         _of_numbers("mape", row_errors.percentage, "labels other than 0", quantity=RELATIVE),
         _of_numbers("smape", row_errors.symmetric_percentage, quantity=RELATIVE),
@@ -202,8 +206,8 @@ METRICS: Mapping[str, Metric] = {
         _of_numbers("mean_gamma_deviance", row_errors.gamma, "labels above 0", quantity=NUMBER),
         Metric(
             *("explained_variance", SCORE, "higher", "regression"), task="regression", best=1.0,
-            needs=("vary",), per_row=row_errors.squared_about_mean, of_sums=scores.explained_variance,
-            takes=("output",),
+            least=-math.inf, needs=("vary",), per_row=row_errors.squared_about_mean,
+            of_sums=scores.explained_variance, takes=("output",),
         ),
         _of_numbers(
             "max_error", row_errors.absolute, test="largest_error", interim="counted",
@@ -249,7 +253,8 @@ METRICS: Mapping[str, Metric] = {
         _of_rankings("ndcg@k", SCORE),
         _of_rankings("hit@k", SHARE, test="ranking_hit", needs=("k",), interim="bets"),
         _of_rankings(
-            "value@k", NUMBER, test="ranking_value", needs=("k", "value"), interim="estimated", best=None
+            "value@k", NUMBER, test="ranking_value", needs=("k", "value"), interim="estimated",
+            best=None, least=-math.inf,
         ),
         _of_rankings("mrr", SCORE),
         _of_rankings("mrr@k", SCORE),

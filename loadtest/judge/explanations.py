@@ -67,8 +67,8 @@ def hidden(gate: Gate, measured: Measurement) -> str:
 
 def undecided(
     gate: Gate, measured: Measurement, evidence: Evidence, level: Level
-) -> tuple[str, float | None]:
-    """Why a gate is open and which difference the run could have seen; the seconds that would settle it."""
+) -> tuple[str, str, float | None]:
+    """Why a gate is open and which difference the run could have seen; what would settle it; its seconds."""
     unit, signed = gate.margin_unit, gate.against == "stable"
     low, high = level.interval(measured.estimate)
     ends = [amount(shown(measured.to_base(end), unit), unit, signed=signed) for end in (low, high)]
@@ -80,7 +80,7 @@ def undecided(
     text = (
         f"the true value may be anywhere from {ends[0]} to {ends[1]}, "
         f"and {limit_text(gate, measured)} is in between; "
-        f"this run could detect a difference of {amount(shown(seen, unit), unit)} from it; "
+        f"this run could detect a difference of {amount(shown(seen, unit), unit)} from it"
     )
     distance = abs(value - margin)
     factor = (half / distance) ** 2 - 1 if distance > 0 and math.isfinite(half) else math.inf
@@ -88,20 +88,20 @@ def undecided(
         # without any exception an interval shrinks with the rows, not with their root
         factor = half / distance - 1
     if factor > HOPELESS:
-        return text + "so close to the margin, a longer run would not settle it", None
+        return text, "; so close to the margin, a longer run would not settle it", None
     if measured.restarts:
         more = max(1, math.ceil(factor * measured.restarts))
-        return f"{text}about {more:,} more restarts of this length would settle it", None
+        return text, f"; about {more:,} more restarts of this length would settle it", None
     requests = max(1, math.ceil(factor * evidence.arrivals))
     if measured.rows is not None and factor * measured.rows > measured.rows_left:
         rows, there = two_digits(math.ceil((factor + 1) * measured.rows)), measured.rows + measured.rows_left
         where = f" with {gate.column}={gate.value}" if gate.column else ""
-        text += f"about {rows:,} distinct rows{where} would settle it; the evaluation set has {there:,}"
-        return text + ", so a longer run would not", None
+        needed = f"; about {rows:,} distinct rows{where} would settle it; the evaluation set has {there:,}"
+        return text, f"{needed}, so a longer run would not", None
     seconds = requests / evidence.rate
     side = "" if good_side else " (probably as a FAIL)"
     needed = f"{two_digits(requests):,} more requests, about {math.ceil(seconds):,} s at this rate"
-    return f"{text}{needed}, would settle it{side}", seconds
+    return text, f"; {needed}, would settle it{side}", seconds
 
 
 def two_digits(count: int) -> int:

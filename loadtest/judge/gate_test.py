@@ -29,7 +29,8 @@ class Judged(NamedTuple):
     """A gate's result, its p-value of harm for Holm, and the seconds of load that would decide it.
 
     What was read or counted (``known``) has no error that could add up over the gates. ``where`` precedes the
-    gate's name where there are several runs.
+    gate's name where there are several runs. ``more`` is the part of its reason that says what would settle
+    it.
     """
 
     result: GateResult
@@ -37,6 +38,7 @@ class Judged(NamedTuple):
     seconds: float | None
     known: bool = False
     where: str = ""
+    more: str = ""
 
     @property
     def name(self) -> str:
@@ -50,7 +52,7 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
     try:
         measured = measure_restarts(gate, run)
     except NoEvidence as missing:
-        return unmeasured(gate, run.experiment.confidence, str(missing), missing.seconds)
+        return unmeasured(gate, run.experiment.confidence, str(missing), missing.seconds, missing.more)
     if why := _both_worthless(gate, measured):
         return unmeasured(gate, run.experiment.confidence, why)
     estimate, margin = measured.estimate, measured.margin
@@ -60,7 +62,7 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
     known = isinstance(estimate, Known)
     if known:
         met = not harmed
-    seconds = None
+    seconds, more = None, ""
     if met and (why := _too_few_answers(gate, run)):
         return unmeasured(gate, run.experiment.confidence, why)
     if harmed or met:
@@ -69,7 +71,8 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
         word, reason = Word.INCONCLUSIVE, hidden(gate, measured)
     else:
         word = Word.INCONCLUSIVE
-        reason, seconds = undecided(gate, measured, run.evidence, level)
+        reason, more, seconds = undecided(gate, measured, run.evidence, level)
+        reason += more
     if gate.entry.test == "mismatches":
         part = run if gate.column is None else run.slice(rows_of_slice(gate, run.dataset))
         reason = counted(gate, part.evidence)
@@ -87,7 +90,7 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
         confidence=run.experiment.confidence,
         reason=reason,
     )
-    return Judged(result, p_harm, seconds, known)
+    return Judged(result, p_harm, seconds, known, more=more)
 
 
 def _both_worthless(gate: Gate, measured: Measurement) -> str | None:
@@ -118,7 +121,9 @@ def _too_few_answers(gate: Gate, run: Run) -> str | None:
     )
 
 
-def unmeasured(gate: Gate, confidence: float, reason: str, seconds: float | None = None) -> Judged:
+def unmeasured(
+    gate: Gate, confidence: float, reason: str, seconds: float | None = None, more: str = ""
+) -> Judged:
     """A gate of which nothing is known yet, why, and after how many more seconds that may change."""
     result = GateResult(
         gate=gate,
@@ -132,4 +137,4 @@ def unmeasured(gate: Gate, confidence: float, reason: str, seconds: float | None
         confidence=confidence,
         reason=reason,
     )
-    return Judged(result, 1.0, seconds)
+    return Judged(result, 1.0, seconds, more=more)

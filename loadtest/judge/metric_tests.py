@@ -76,7 +76,9 @@ def measure(gate: Gate, run: Run) -> Measurement:
         if not note:
             raise
         remedy = "bring more rows, and forbid [data] repeats"
-        raise NoEvidence(f"{missing}; {note}: {remedy}", missing.seconds) from None
+        cause = NoEvidence(f"{missing}; {note}: {remedy}", missing.seconds)
+        cause.more = missing.more
+        raise cause from None
     if measured.rows is None:
         return measured
     return replace(measured, rows_left=len(np.unique(run.dataset.content[rows])) - measured.rows)
@@ -88,9 +90,9 @@ def _blocks(gate: Gate, evidence: Evidence) -> int:
     if not blocks:
         needed = MIN_BLOCKS * SHORTEST_BLOCK - evidence.duration
         raise NoEvidence(
-            f"{gate.metric} needs {MIN_BLOCKS} time blocks of {SHORTEST_BLOCK:g} s: "
-            f"{_more(needed * evidence.rate, needed)}",
+            f"{gate.metric} needs {MIN_BLOCKS} time blocks of {SHORTEST_BLOCK:g} s",
             seconds=needed,
+            more=f": {_more(needed * evidence.rate, needed)}",
         )
     return LEVEL_BLOCKS if gate.against == "absolute" else blocks
 
@@ -109,9 +111,9 @@ def _latency(gate: Gate, run: Run) -> Measurement:
     if beyond < MIN_BEYOND:
         factor = MIN_BEYOND / beyond - 1 if beyond else 1.0
         raise NoEvidence(
-            f"{gate.metric} rests on {int(beyond)} {kind} beyond it, {MIN_BEYOND} are needed: "
-            f"{_more(factor * evidence.arrivals, factor * evidence.duration)}",
+            f"{gate.metric} rests on {int(beyond)} {kind} beyond it, {MIN_BEYOND} are needed",
             seconds=factor * evidence.duration,
+            more=f": {_more(factor * evidence.arrivals, factor * evidence.duration)}",
         )
     own_s, own_c = s.quantile(q), c.quantile(q)
     timeout = run.experiment.load.timeout

@@ -32,6 +32,8 @@ _EARLY = 100
 _CONCERNED = {"latency", "goodput", "throughput", "errors"}
 """The tests of metrics that a backlog decides."""
 _REMEDY = "lower the rate or give it more CPU"
+OVER_SATURATED = f"over-saturated at this rate: {_REMEDY}"
+"""What a gate says where another one has the figures."""
 
 
 def growth(outcomes: Outcomes, duration: float, blocks: int, timeout: float) -> StudentEstimate | None:
@@ -145,10 +147,11 @@ def with_saturation(judged: list[Judged], run: Run) -> tuple[list[Judged], str]:
     text = f"{'; '.join(lines)}; {_REMEDY}"
     explained = list(judged)
     for place in concerned:
-        said = text if place == concerned[0] else f"over-saturated at this rate: {_REMEDY}"
-        result = judged[place].result
+        said = text if place == concerned[0] else OVER_SATURATED
+        result, more = judged[place].result, judged[place].more
+        # with more load the backlog would only be longer
+        reason = result.reason.replace(more, "") if more else result.reason
         explained[place] = judged[place]._replace(
-            result=result.model_copy(update={"reason": f"{result.reason}; {said}"}),
-            seconds=None,  # the backlog would only be longer
+            result=result.model_copy(update={"reason": f"{reason}; {said}"}), seconds=None, more=""
         )
     return explained, text

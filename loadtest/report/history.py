@@ -163,7 +163,7 @@ def gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> Markup:
         count: how many runs there are in the section.
     """
     last = points[-1][1]
-    y = _vertical(points)
+    y, highest = _vertical(points)
     step = max(1, -(-count // _MOST_TICKS))
     ticks = [(float(i), str(i)) for i in range(1, count + 1, step)]
     chart = Chart(
@@ -182,7 +182,7 @@ def gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> Markup:
             continue
         low, high = gate.interval
         if gate.interval != (None, None):
-            ends = [y.low if low is None else low, y.high if high is None else high]
+            ends = [y.low if low is None else low, highest if high is None else min(high, highest)]
             chart.line([number, number], ends, word)
         run = row.run
         title = (
@@ -216,8 +216,12 @@ def _shown(row: Row, gate: StoredGate) -> Word:
     return Word.INVALID if row.run.verdict is Word.INVALID else gate.verdict
 
 
-def _vertical(points: Sequence[tuple[Row, StoredGate]]) -> Axis:
-    """An axis on which estimates and limits can be told apart, however wide one interval is."""
+def _vertical(points: Sequence[tuple[Row, StoredGate]]) -> tuple[Axis, float]:
+    """An axis on which estimates and limits can be told apart, however wide one interval is.
+
+    Returns:
+        The axis, and the value up to which shapes may reach: above it are the marks.
+    """
     gates = [gate for _, gate in points]
     inner = [gate.margin for gate in gates] + [g.estimate for g in gates if g.estimate is not None]
     inner += [0.0] if gates[-1].is_difference else []
@@ -227,4 +231,4 @@ def _vertical(points: Sequence[tuple[Row, StoredGate]]) -> Axis:
     high = min(max([*inner, *ends]), max(inner) + _REACH * spread)
     unit, what = gates[-1].unit, "candidate − stable" if gates[-1].is_difference else "candidate"
     # a tenth of room above, for the marks
-    return Axis.linear(low, high + 0.1 * (high - low), f"{what}, {unit}" if unit else what)
+    return Axis.linear(low, high + 0.1 * (high - low), f"{what}, {unit}" if unit else what), high

@@ -17,7 +17,7 @@ import gevent
 from gevent.event import Event
 from locust import User, task
 
-from loadtest.data.local_errors import LOCAL_ERRORS
+from loadtest.data.local_errors import LOCAL_ERRORS, overfull
 from loadtest.errors import ExitCode
 from loadtest.experiment.role import ROLES_WITH_CONTROL
 from loadtest.load.protocols import Codec
@@ -92,7 +92,8 @@ class Driver:
         ]
         self._versions = versions
         self._trace = trace
-        self._capacity = min(_raise_file_limit() - _OTHER_FILES, _MAX_IN_FLIGHT)
+        self._files = _raise_file_limit()
+        self._capacity = min(self._files - _OTHER_FILES, _MAX_IN_FLIGHT)
         self._in_flight: dict[int, float] = {}
         """When each request without an answer was scheduled, by its serial, in the order of sending."""
         self._drained = Event()
@@ -181,11 +182,8 @@ class Driver:
                 ExitCode.INVALID,
             )
         elif len(self._in_flight) + len(self._clients) > self._capacity:
-            self.fail(
-                f"{len(self._in_flight):,} requests were in flight, as many as the load generator can hold: "
-                "the target is too slow for this rate; lower the rate or the time-out, or add workers",
-                ExitCode.INVALID,
-            )
+            few_files = self._files if self._capacity < _MAX_IN_FLIGHT else None
+            self.fail(overfull(len(self._in_flight), few_files), ExitCode.INVALID)
 
     def _arrive(self, scheduled_at: float, request: int, candidate_first: bool) -> None:
         if scheduled_at >= 0:

@@ -33,6 +33,12 @@ from loadtest.experiment.metrics import METRICS, NUMBER, SHARE, Metric
             *("stable", 0.1, True, "%"),
         ),
         ("r2 >= 0.8", "r2", "absolute", 0.8, False, ""),
+        # what can be below 0: a loss, worse than the labels' mean, worse than chance
+        ("value >= -500", "value", "absolute", -500.0, False, ""),
+        ("r2 >= -0.5", "r2", "absolute", -0.5, False, ""),
+        ("explained_variance >= stable - 2", "explained_variance", "stable", 2.0, False, ""),
+        ("matthews_corrcoef >= -20%", "matthews_corrcoef", "absolute", -0.2, False, "%"),
+        ("cohen_kappa >= 0", "cohen_kappa", "absolute", 0.0, False, "%"),
         ("memory <= stable + 20%", "memory", "stable", 0.2, True, "%"),
         ("memory <= 512m", "memory", "absolute", 2.0**29, False, "MiB"),
         ("mismatches == 0", "mismatches", "absolute", 0.0, False, ""),
@@ -141,6 +147,14 @@ def test_quantiles(metric, quantile):
         ("accuracy >= 0", "every version meets this"),
         ("error_rate <= 100%", "every version meets this"),
         ("recall >= stable - 100pp", "every version meets this"),
+        ("accuracy >= -5%", "every version meets this"),
+        ("roc_auc >= 0", "every version meets this"),
+        ("ndcg@10 >= stable - 1", "every version meets this"),
+        ("goodput >= 0/s", "every version meets this"),
+        ("matthews_corrcoef >= -100%", "every version meets this"),
+        # and what nothing can meet
+        ("mae <= -5", "no version meets this: mae is never below 0"),
+        ("mismatches == -1", "no version meets this"),
         # a percentage without its sign
         ("agreement >= 99.5", "cannot exceed 100%; write 99.5%"),
         ("score_shift[0.9] <= stable + 1", "such as 'score_shift[0.9] <= 0.05'"),

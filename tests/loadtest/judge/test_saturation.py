@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from loadtest.judge.gate_test import decide
 from loadtest.judge.judge import judge, judge_gates
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.outcomes import Outcomes
 from loadtest.judge.saturation import growth, hopeless
+from loadtest.judge.significance import Level
 from loadtest.judge.verdict import Word
 from tests.loadtest.judge.test_judge import Arm, Run
 
@@ -158,3 +160,32 @@ def test_a_run_that_ended_early_says_why():
     reason = judge(early).reason
     assert "over-saturated at this rate: the candidate's backlog" in reason
     assert "ended after 120 s, as more load would not change that" in reason
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        # its interval holds the margin
+        "error_rate <= stable + 12pp",
+        # too few samples lie beyond the quantile
+        "p9999 <= 1900ms",
+    ],
+)
+def test_no_more_load_is_asked_for_where_a_backlog_grows(gate):
+    run = made(1 / 45, (gate,))
+    alone = decide(run.experiment.gates[0], run, Level(run.alpha))
+    assert "more requests" in alone.result.reason
+    assert alone.seconds
+    verdict = judge(run)
+    assert verdict.verdict is Word.INCONCLUSIVE
+    for reason in (verdict.reason, verdict.gates[0].reason):
+        assert "over-saturated at this rate: the candidate's backlog" in reason
+        assert "more requests" not in reason
+
+
+def test_a_run_says_once_that_a_version_is_over_saturated():
+    # the first gate has the figures and is open, the second one fails
+    verdict = judged(1 / 45, ("p9999 <= 1900ms", "p50 <= stable + 1s"))
+    assert verdict.verdict is Word.FAIL
+    assert verdict.reason.count("over-saturated") == 1
+    assert "the candidate's backlog grows by" in verdict.reason

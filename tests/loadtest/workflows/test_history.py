@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from loadtest.cli.main import app
 from loadtest.errors import UsageError
 from loadtest.judge.history import StoredGate, StoredRun
-from loadtest.report.history import Row, figures, history_to_html, marks
+from loadtest.report.history import Row, figures, gate_chart, history_to_html, marks
 from loadtest.workflows.history import read_history, remove, to_remove
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
@@ -285,3 +285,18 @@ def test_of_runs_without_room_for_a_mark_each_the_worst_has_it(words, shown):
     assert [word for _, word in placed] == shown
     step = len(words) / len(shown)
     assert [place for place, _ in placed] == [step * n + (step + 1) / 2 for n in range(len(shown))]
+
+
+@pytest.mark.parametrize("ends", [(-5.0, 1e6), (-5.0, None), (None, None)])
+def test_no_interval_hides_a_mark(ends):
+    about = {"name": "x", "state": "whole", "began": NOW, "size_bytes": 0}
+    gates = [gate(), gate(ends=ends, estimate=40.0), gate(estimate=8_000.0, ends=(7_000.0, 9e5))]
+    points = [(Row(i, StoredRun(**about), ""), StoredGate(**one)) for i, one in enumerate(gates, start=1)]
+    chart = gate_chart(points, len(points))
+    marks_end = max(float(y) for y in re.findall(r'y="([0-9.]+)" text-anchor="middle">✓', chart))
+    tops = [
+        float(point.split(",")[1])
+        for line in re.findall(r'<polyline class="PASS" points="([^"]+)"', chart)
+        for point in line.split()
+    ]
+    assert min(tops) > marks_end
