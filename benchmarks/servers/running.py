@@ -64,12 +64,12 @@ def _beside(debian: str) -> list[str]:
     Raises:
         NotInstallableError: they are not there.
     """
-    for name in debian.split():
-        asked = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", name]
-        if shutil.which("dpkg-query") is None or "installed" != subprocess.run(
-            asked, capture_output=True, text=True
-        ).stdout:
-            raise NotInstallableError(f"it needs `apt-get install {debian}` of Debian 12")
+    asked = ["dpkg-query", "--show", "--showformat=${db:Status-Status}"]
+    if shutil.which(asked[0]) is None or not all(
+        subprocess.run([*asked, name], capture_output=True, text=True).stdout == "installed"
+        for name in debian.split()
+    ):
+        raise NotInstallableError(f"it needs `apt-get install {debian}` of Debian 12")
     return ["--python", f"/usr/bin/python{PYTHON}", "--system-site-packages"]
 
 

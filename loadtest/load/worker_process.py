@@ -12,4 +12,4 @@ signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 from locust.main import main  # noqa: E402
 
 if __name__ == "__main__":
-    main()
+    main()  # type: ignore[no-untyped-call]  # locust is partly untyped

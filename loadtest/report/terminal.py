@@ -84,9 +84,9 @@ class TerminalProgress:
         self._live.update(Group(Text(line), *([live_table(view)] if view else [])), refresh=True)
 
     def _is_due(self, event: dict[str, Any]) -> bool:
-        elapsed = event.get("elapsed", 0.0)
+        elapsed: float = event.get("elapsed", 0.0)
         # while nothing is answered there is nothing to show, unless it stays so
-        return elapsed - self._last_plain >= 10 and (event.get("done", 0) > 0 or elapsed >= 10)
+        return elapsed - self._last_plain >= 10 and (bool(event.get("done")) or elapsed >= 10)
 
     def close(self) -> None:
         """End the live line, so that other output does not mix with it; idempotent."""

@@ -1,4 +1,4 @@
-"""A handler of TorchServe as its documentation shows a custom one: a class with ``initialize`` and ``handle``."""
+"""A custom handler of TorchServe as its documentation shows one: ``initialize`` and ``handle``."""
 
 from pathlib import Path
 

@@ -43,8 +43,8 @@ class Introduction:
         if self._heartbeats == _HEARTBEATS:
             self._settle()
             logger.error(
-                "%s:%s: what listens there is a Locust master without Loadproof, or of an older one; give the "
-                "address that `loadproof compare --listen` prints, and take the same version",
+                "%s:%s: what listens there is a Locust master without Loadproof, or of an older one; give "
+                "the address that `loadproof compare --listen` prints, and take the same version",
                 self._runner.master_host,
                 self._runner.master_port,
             )
