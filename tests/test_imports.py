@@ -74,6 +74,7 @@ ARROWS = {
         *BELOW,
     },
     "load.child_process": set(),
+    "load.worker_process": set(),
     "load.locustfile": {"load.web", "load.cluster", "load.sending"},
     "load.__main__": {"load.headless", "load.cluster", "errors"},
     # the lab: what every backend needs, the backends, and what chooses among them
@@ -106,7 +107,7 @@ LAB = {
 }
 """``lab.*``: what every backend may import."""
 LOCUST = {
-    *("headless", "locustfile", "web.locust_ui", "cluster.wiring"),  # the ways to start it
+    *("headless", "locustfile", "worker_process", "web.locust_ui", "cluster.wiring"),  # the ways to start it
     *("cluster.coordinator", "cluster.worker", "cluster.locust_messages"),  # what Locust calls
     *("sending.driver", "sending.user_traffic"),
     *("sending.http_client", "sending.timer"),  # gevent's sockets and timers

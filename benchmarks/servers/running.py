@@ -47,7 +47,8 @@ def install(server: Server) -> Path:
         if uv is None:
             raise NotInstallableError("uv is not installed")
         try:
-            _run([uv, "venv", "--quiet", "--clear", "--python", PYTHON, str(place)])
+            base = ["--python", PYTHON] if not server.debian else _beside(server.debian)
+            _run([uv, "venv", "--quiet", "--clear", *base, str(place)])
             _run([uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python"), *server.needs])
         except RuntimeError as error:
             raise NotInstallableError(str(error)) from None
@@ -55,6 +56,21 @@ def install(server: Server) -> Path:
     programs = place / "bin"
     _run([str(programs / "python"), str(PROGRAMS / server.models), str(models_of(server))])
     return programs
+
+
+def _beside(debian: str) -> list[str]:
+    """What makes an environment that sees packages of Debian.
+
+    Raises:
+        NotInstallableError: they are not there.
+    """
+    asked = ["dpkg-query", "--show", "--showformat=${db:Status-Status}"]
+    if shutil.which(asked[0]) is None or not all(
+        subprocess.run([*asked, name], capture_output=True, text=True).stdout == "installed"
+        for name in debian.split()
+    ):
+        raise NotInstallableError(f"it needs `apt-get install {debian}` of Debian 12")
+    return ["--python", f"/usr/bin/python{PYTHON}", "--system-site-packages"]
 
 
 def models_of(server: Server) -> Path:

@@ -64,6 +64,7 @@ class Server:
         is_alone: whether a process serves one model only.
         environ: variables for it; ``{port}``, ``{grpc}`` and ``{metrics}`` are filled in.
         says: what it prints once its models are there, if it listens before.
+        debian: packages of Debian 12 that it needs besides: PyPI's torch brings 4 GB of CUDA.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Server:
     is_alone: bool = False
     environ: dict[str, str] = field(default_factory=dict)
     says: str = ""
+    debian: str = ""
 
     @property
     def version(self) -> str:
@@ -224,5 +226,25 @@ SERVERS = (
         ),
         environ={"RAY_USAGE_STATS_ENABLED": "0"},
         says="both are deployed",
+    ),
+    Server(
+        "torchserve",
+        "TorchServe",
+        ("torchserve==0.12.0", "torch-model-archiver==0.12.0", "pandas", "pyyaml", "requests", *_COMMON),
+        lambda programs, _folder, port, model: [
+            str(programs / "python"), str(PROGRAMS / "torchserve_app.py"), str(port), model,
+        ],
+        (
+            Trial("kserve-v1", "numbers", "cancer"),
+            Trial("kserve-v1", "text, gaps", "penguins"),
+            Trial("sagemaker", "numbers", "cancer", model="plain"),
+            Trial(
+                "template", "numbers", "cancer", model="plain",
+                target=_template("/predictions/plain", "{{ cells }}", "$.label"),
+            ),
+        ),
+        is_alone=True,
+        says="WORKER_MODEL_LOADED",
+        debian="python3-torch openjdk-17-jre-headless",
     ),
 )  # fmt: skip

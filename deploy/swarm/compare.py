@@ -25,6 +25,10 @@ Docker = Callable[[Sequence[str]], str]
 
 _LAB = 5
 _POLL = 1.0
+_NO_IMAGE = "No such image"
+_TRIED = 4
+"""Of the five tasks that a swarm remembers: one node may lack what another has."""
+_PAGE = "docs/images.md"
 _OVER = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
 
 
@@ -61,7 +65,8 @@ def await_lab(
     """Wait until every service of a stack is healthy, and every other job has ended well.
 
     Raises:
-        SwarmError: there is no such stack, or it is not ready after ``max_wait`` seconds; names who is not.
+        SwarmError: there is no such stack, or no node has an image, or it is not ready after ``max_wait``
+            seconds; names who is not.
     """
     end = clock() + max_wait
     listed = ["service", "ls", "--filter", f"label=com.docker.stack.namespace={stack}"]
@@ -74,6 +79,11 @@ def await_lab(
         unready = [name for name, state in services if name != f"{stack}_{COMPARE}" and not _is_ready(state)]
         if not unready:
             return
+        for name in unready:
+            told = run(["service", "ps", "--no-trunc", "--format", "{{.Error}}", name]).splitlines()
+            missing = [error.strip('"') for error in told if _NO_IMAGE in error]
+            if len(missing) >= _TRIED:
+                raise SwarmError(f"{name}: {missing[0]}; make images, or push it ({_PAGE})")
         if clock() > end:
             raise SwarmError(
                 f"{', '.join(unready)}: not ready after {max_wait:g} s; docker service ps {unready[0]}"

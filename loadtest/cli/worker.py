@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -59,6 +60,7 @@ def worker(
         variables["LOADPROOF_WORKER_HOSTS"] = ",".join(allow_host)
     if allow_variable:
         variables["LOADPROOF_WORKER_VARIABLES"] = ",".join(allow_variable)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until the process can end quietly
     os.execve(sys.executable, command(host, port, processes), variables)  # noqa: S606 - signals reach Locust itself
 
 
@@ -128,6 +130,6 @@ def address(master: str) -> tuple[str, int]:
 def command(host: str, port: int, processes: int) -> list[str]:
     """The command line of Locust's worker, for ``processes`` of them."""
     locustfile = Path(loadtest.__file__).with_name("load") / "locustfile.py"
-    started = [sys.executable, "-m", "locust", "-f", str(locustfile), "--worker"]
+    started = [sys.executable, "-m", "loadtest.load.worker_process", "-f", str(locustfile), "--worker"]
     started += ["--master-host", host, "--master-port", str(port)]
     return started if processes == 1 else [*started, "--processes", str(processes)]

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,7 +162,7 @@ class RunFolder:
 
 
 def require_writable(results: Path) -> None:
-    """Refuse, without writing there, a results folder whose nearest folder that exists takes no new ones.
+    """Refuse a results folder whose nearest folder that exists takes no new ones; leaves nothing there.
 
     Raises:
         UsageError: it does not; says why.
@@ -169,10 +170,13 @@ def require_writable(results: Path) -> None:
     nearest = next(path for path in (results, *results.absolute().parents) if path.exists())
     if not nearest.is_dir():
         why = f"{nearest} is no folder"
-    elif os.access(nearest, os.W_OK | os.X_OK):
-        return
     else:
-        why = os.strerror(errno.EROFS if os.statvfs(nearest).f_flag & os.ST_RDONLY else errno.EACCES)
+        try:
+            # permissions alone do not say it: of root, or of /proc, which takes no folder from anybody
+            Path(tempfile.mkdtemp(prefix=".", dir=nearest)).rmdir()
+            return
+        except OSError as error:
+            why = str(error.strerror)
     raise UsageError(f"{results}: cannot write the run there ({why}); choose another --results")
 
 

@@ -16,8 +16,8 @@ from loadtest.load.protocols.template import Template
 from loadtest.load.protocols.template_body import parts_of
 
 _TIMEOUT = 10.0
-_DOCUMENTS = ("/openapi.json", "/swagger.json", "/apispec_1.json", "/docs.json")
-"""Where FastAPI, Flask-RESTX, Flasgger and BentoML put it."""
+_DOCUMENTS = ("/openapi.json", "/swagger.json", "/apispec_1.json", "/docs.json", "/api/v1/openapi.json")
+"""Where FastAPI, Flask-RESTX, Flasgger, BentoML and FastAPI's project template put it."""
 _EXCERPT = 300
 _KEY = dict.fromkeys((401, 403), "; give its key with --header 'Name: env:VARIABLE'")
 """What to do about a status."""

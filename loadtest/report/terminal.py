@@ -53,11 +53,12 @@ class TerminalProgress:
         self._console = console
         self._live: Live | None = None
         self._last_plain = -10.0
+        self._last_gates = ""
 
     def step(self, text: str) -> None:
         """Say that a step began."""
         self.close()
-        self._last_plain = -10.0
+        self._last_plain, self._last_gates = -10.0, ""
         self._console.print(Text(f"• {text}", style="dim"), soft_wrap=True)
 
     def tick(self, event: dict[str, Any], view: LiveView | None) -> None:
@@ -70,16 +71,22 @@ class TerminalProgress:
             baseline = event.get("baseline")
             if baseline and baseline["asked"] == baseline["rows"]:
                 self._console.print(line, highlight=False, soft_wrap=True)
-            elif event.get("elapsed", 0.0) - self._last_plain >= 10:
+            elif self._is_due(event):
                 self._last_plain = event.get("elapsed", 0.0)
                 self._console.print(line, highlight=False, soft_wrap=True)
-                if view is not None:
+                if view is not None and gates_text(view) != self._last_gates:
+                    self._last_gates = gates_text(view)
                     self._console.print(gates_line(view), highlight=False, soft_wrap=True)
             return
         if self._live is None:
             self._live = Live(console=self._console, transient=True, auto_refresh=False)
             self._live.start()
         self._live.update(Group(Text(line), *([live_table(view)] if view else [])), refresh=True)
+
+    def _is_due(self, event: dict[str, Any]) -> bool:
+        elapsed: float = event.get("elapsed", 0.0)
+        # while nothing is answered there is nothing to show, unless it stays so
+        return elapsed - self._last_plain >= 10 and (bool(event.get("done")) or elapsed >= 10)
 
     def close(self) -> None:
         """End the live line, so that other output does not mix with it; idempotent."""
@@ -114,13 +121,18 @@ def progress_line(event: dict[str, Any]) -> str:
 
 
 def gates_line(view: LiveView) -> str:
-    """One line: the gates that are decided, and the intervals of those that are open."""
+    """One line: when the gates were analysed, and what came of it."""
+    return f"{view.elapsed:5.0f} s  │ gates: {gates_text(view)}"
+
+
+def gates_text(view: LiveView) -> str:
+    """The gates that are decided, and the intervals of those that are open."""
     parts = []
     for gate in view.gates:
         open_ = gate.verdict is Word.INCONCLUSIVE
         between = f" {interval(gate)} of {limit_of(gate)}" if open_ and gate.estimate is not None else ""
         parts.append(f"{OPEN if open_ else MARKS[gate.verdict]} {gate.gate.measured}{between}")
-    return f"{view.elapsed:5.0f} s  │ gates: " + ", ".join(parts)
+    return ", ".join(parts)
 
 
 def live_table(view: LiveView) -> Table:

@@ -21,6 +21,7 @@ from loadtest.errors import UsageError
 from loadtest.workflows.openapi_operation import Operation, checked, resolved
 
 _DEEPEST = 20
+_NUMBERS = ("number", "integer")
 
 
 @dataclass
@@ -185,6 +186,8 @@ class _Writer:
             plain = [checked(resolved(self._document, option)) for option in options]
             nullable |= any(option.get("type") == "null" for option in plain)
             first = next((option for option in plain if option.get("type") != "null"), {})
+            if first.get("type") == "string":  # a number beside it needs no quotes
+                first = next((option for option in plain if option.get("type") in _NUMBERS), first)
             outside = {k: v for k, v in schema.items() if k not in ("anyOf", "oneOf", "allOf")}
             if "allOf" in schema:
                 merged = {k: v for option in plain for k, v in (option.get("properties") or {}).items()}

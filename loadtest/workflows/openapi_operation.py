@@ -71,7 +71,7 @@ def find_operation(document: Any, path: str | None, below: str = "") -> Operatio
     Args:
         document: decoded.
         path: which was named; None: it is found.
-        below: the path of the service's URL, which Swagger 2.0 has as its ``basePath``, too.
+        below: the path of the service's URL, which ``basePath`` of Swagger 2.0, or each path, may have, too.
 
     Raises:
         UsageError: there is none, or several.
@@ -82,10 +82,11 @@ def find_operation(document: Any, path: str | None, below: str = "") -> Operatio
     base = str(document.get("basePath") or "").rstrip("/").removeprefix(below)
     found: dict[str, dict[str, Operation]] = {kind: {} for kind in _KINDS}
     others: list[str] = []
-    for below, verbs in paths.items():
+    for each, verbs in paths.items():
         if not isinstance(verbs, dict):
             continue
-        name = base + below
+        # without ``servers`` the paths of a document begin at the host
+        name = base + (each.removeprefix(below) if below and each.startswith(f"{below}/") else each)
         for verb in ("post", "put", "get"):
             if isinstance(about := verbs.get(verb), dict):
                 read = _Read(document, verbs, about)

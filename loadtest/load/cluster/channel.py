@@ -41,15 +41,26 @@ class Channel:
         data = {"content": content, "signature": self._sign(kind, content)}
         self._runner.send_message(kind, data, client)
 
-    def listen(self, message: type[_M], heard: Callable[[_M, str], None]) -> None:
-        """Call ``heard`` with every message of this type and Locust's id of its sender (``local``: us)."""
+    def listen(
+        self,
+        message: type[_M],
+        heard: Callable[[_M, str], None],
+        refused: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """Hear the messages of a type.
+
+        Args:
+            message: the type.
+            heard: called with each, and Locust's id of its sender (``local``: us).
+            refused: called with the sender of each that is dropped.
+        """
         kind, adapter = _kind(message), TypeAdapter(message)
 
         def take(msg: Any, **_: object) -> None:
             try:
                 content, signature = msg.data["content"], msg.data["signature"]
                 if not hmac.compare_digest(self._sign(kind, content), signature):
-                    self._drop(msg.node_id, "was not signed with the token in LOADPROOF_WORKER_TOKEN")
+                    drop(msg.node_id, "was not signed with the token in LOADPROOF_WORKER_TOKEN")
                     return
                 taken = adapter.validate_python(msgpack.unpackb(content))
             except (TypeError, LookupError, ValueError, msgpack.UnpackException) as error:
@@ -58,11 +69,13 @@ class Channel:
                     if isinstance(error, ValidationError)
                     else []
                 )
-                self._drop(
-                    msg.node_id, f"is not one of this version ({', '.join(fields) or type(error).__name__})"
-                )
+                drop(msg.node_id, f"is not one of this version ({', '.join(fields) or type(error).__name__})")
                 return
             heard(taken, msg.node_id)
+
+        def drop(sender: str, why: str) -> None:
+            self._log_once(sender, why)
+            refused(sender)
 
         self._runner.register_message(kind, take)
 
@@ -71,7 +84,7 @@ class Channel:
             return b""
         return hmac.digest(self._key, kind.encode() + b"\0" + content, hashlib.sha256)
 
-    def _drop(self, sender: str, why: str) -> None:
+    def _log_once(self, sender: str, why: str) -> None:
         if (sender, why) not in self._refused and len(self._refused) < _KEPT:
             self._refused.add((sender, why))
             logger.warning("a message of %r %s; it is ignored", sender[:100], why)

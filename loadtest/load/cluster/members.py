@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from loadtest.load.cluster.channel import Channel
-from loadtest.load.cluster.messages import Joined
+from loadtest.load.cluster.messages import Joined, Welcome
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,8 @@ class Members:
         self._version = version
         self._introduced = introduced
         self._said: dict[str, str] = {}
-        channel.listen(Joined, self._on_joined)
+        self._channel = channel
+        channel.listen(Joined, self._on_joined, refused=self._welcome)
 
     @property
     def workers(self) -> list[str]:
@@ -59,7 +60,12 @@ class Members:
         clients = self._runner.clients
         return {node.id for node in clients.ready + clients.spawning + clients.running}
 
+    def _welcome(self, sender: str) -> None:
+        """Tell a worker that its master is no other Locust, whatever it said itself."""
+        self._channel.send(Welcome(), sender)
+
     def _on_joined(self, joined: Joined, sender: str) -> None:
+        self._welcome(sender)
         if joined.worker != sender or self._said.get(sender) == joined.version:
             return
         self._said[sender] = joined.version

@@ -13,8 +13,9 @@
       ◀───────────── Report(finished) ──  when every request is answered or timed out
 
 Reports are numbered, and say how many samples the worker recorded in all: the master knows what is missing.
-A worker says Joined at every heartbeat. Where there is a token, all messages are signed with it, but not
-encrypted (docs/workers.md). Every field is checked and bounded when it arrives.
+A worker says Joined at every heartbeat, and the master Welcome, understood or not. Where there is a token,
+all messages are signed with it, but not encrypted (docs/workers.md). Every field is checked and bounded when
+it arrives.
 """
 
 from __future__ import annotations
@@ -78,6 +79,10 @@ class Joined(NamedTuple):
 
     worker: Name
     version: Name = ""
+
+
+class Welcome(NamedTuple):
+    """The master is Loadproof's; says nothing of whether the worker takes part."""
 
 
 class DatasetWanted(NamedTuple):
@@ -157,7 +162,7 @@ class Report(NamedTuple):
     code: ExitCode = ExitCode.PASS
 
 
-Message = Job | Joined | DatasetWanted | DatasetContent | Go | Stop | Report
+Message = Job | Joined | Welcome | DatasetWanted | DatasetContent | Go | Stop | Report
 
 
 def encode_answers(baseline: BaselineAnswers) -> bytes:

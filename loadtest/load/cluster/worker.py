@@ -11,6 +11,7 @@ import gevent
 from gevent.event import Event
 from gevent.lock import RLock
 from locust.env import Environment
+from locust.runners import WorkerRunner
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.trace_context import TraceContext
@@ -18,18 +19,17 @@ from loadtest.errors import ExitCode, LabError, LoadproofError
 from loadtest.experiment.experiment import Data, Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.cluster.channel import Channel
+from loadtest.load.cluster.introduction import Introduction
 from loadtest.load.cluster.messages import (
     DatasetContent,
     DatasetWanted,
     Go,
     Job,
-    Joined,
     Report,
     State,
     Stop,
     decode_answers,
 )
-from loadtest.load.cluster.own_version import own_version
 from loadtest.load.cluster.permits import Permits
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.protocols import codec_from
@@ -80,8 +80,8 @@ class Worker:
         channel.listen(DatasetContent, partial(self._tell_share, _Share.take_content))
         channel.listen(Go, partial(self._tell_share, _Share.go))
         channel.listen(Stop, partial(self._tell_share, _Share.stop))
-        joined = Joined(runner.client_id, own_version())
-        events.heartbeat_received.add_listener(lambda **_: channel.send(joined))
+        if isinstance(runner, WorkerRunner):
+            events.heartbeat_received.add_listener(Introduction(channel, runner).on_heartbeat)
         events.test_stopping.add_listener(self._drain)
         # before Locust's own listener, which says goodbye to the master
         events.quitting.add_listener(self._drain)

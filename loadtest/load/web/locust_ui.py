@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
@@ -102,6 +103,9 @@ def start(environment: Environment, **_: object) -> None:
         pass_on=publisher.pass_on if web else None,
     )
     coordinator = None if options.worker else coordinate(environment, inputs, hooks)
+    if options.worker:
+        # from here on Locust ends in order; see loadtest.load.worker_process
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not isinstance(environment.runner, MasterRunner):
         Worker(environment, inputs, permits=_permits(environment, settings))
     events: Any = environment.events

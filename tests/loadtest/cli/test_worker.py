@@ -1,12 +1,17 @@
 """How a worker finds its master; that it works is in tests/integration/test_workers.py."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from loadtest.cli.worker import address, await_master, command
 from loadtest.errors import LabError, UsageError
+from tests.waiting import HUNG
 
 
 @pytest.mark.parametrize(
@@ -39,6 +44,20 @@ def test_several_processes_are_locusts_own():
         "--processes",
         "4",
     ]
+
+
+def test_ctrl_c_while_locust_loads_ends_it_quietly():
+    """Python's own answer is a traceback from within an import; the signal waits from before it starts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        process = subprocess.Popen(
+            [sys.executable, *command("lab", 5557, 1)[1:]],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    os.kill(process.pid, signal.SIGINT)
+    assert (process.communicate(timeout=HUNG)[0], process.returncode) == ("", -signal.SIGINT)
 
 
 @pytest.mark.parametrize(

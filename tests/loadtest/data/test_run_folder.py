@@ -182,11 +182,15 @@ def test_a_results_folder_that_cannot_be_made_is_a_usage_error(tmp_path):
 def test_what_takes_no_folders_is_refused_with_the_reason(tmp_path):
     (tmp_path / "file").write_text("")
     require_writable(tmp_path / "new" / "results")
+    assert names(tmp_path) == {"file"}
     for results in (tmp_path / "file", tmp_path / "file" / "results"):
         with pytest.raises(
             UsageError, match=rf"{results}: cannot write the run there \({tmp_path}/file is no f"
         ):
             require_writable(results)
+    # nobody may make a folder there, though root's permissions do not say so
+    with pytest.raises(UsageError, match=r"/proc/results: cannot write the run there \("):
+        require_writable(Path("/proc/results"))
 
 
 def test_a_full_disk_is_named_with_the_remedy(tmp_path):

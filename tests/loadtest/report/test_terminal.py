@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -97,6 +98,21 @@ def test_without_a_terminal_progress_is_a_plain_line_every_ten_seconds():
     for elapsed in range(25):
         progress.tick({**EVENT, "elapsed": float(elapsed)}, None)
     assert len(console.file.getvalue().splitlines()) == 3
+
+
+def test_without_a_terminal_there_is_no_line_of_nothing_and_no_gates_twice():
+    console = written()
+    progress = TerminalProgress(console)
+    later = replace(VIEW, elapsed=50.0)
+    for elapsed, done, view in [
+        # not answered yet, and of a server that never answers a line per ten seconds
+        (0.0, 0, None), (1.0, 0, None), (10.0, 0, None), (20.0, 8, VIEW),
+        # analysed again, and as before
+        (30.0, 9, later), (40.0, 9, replace(later, gates=VIEW.gates[1:])),
+    ]:  # fmt: skip
+        progress.tick({**EVENT, "elapsed": elapsed, "done": done}, view)
+    lines = console.file.getvalue().splitlines()
+    assert [line.partition(" s")[0].strip() for line in lines] == ["10", "20", "42", "30", "40", "50"]
 
 
 VIEW = LiveView(

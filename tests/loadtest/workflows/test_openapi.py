@@ -98,6 +98,11 @@ NUMBERS = {"type": "array", "items": {"type": "number"}}
         # a number that the service takes as text; a name that differs in case and punctuation
         ({"properties": {"age": {"type": "string"}}, "required": ["age"]}, '{"age": "{{ row.age }}"}'),
         ({"properties": {"Ci-Ty": {"type": "string"}}}, '{"Ci-Ty": {{ row.city }}}'),
+        # str | float | None takes a number as it is, and null
+        (
+            {"properties": {"age": {"anyOf": [{"type": kind} for kind in ("string", "number", "null")]}}},
+            '{"age": {{ row.age }}}',
+        ),
         # what can be said without a column: a constant, an Enum of one, null
         (
             {

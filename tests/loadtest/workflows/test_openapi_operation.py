@@ -123,6 +123,9 @@ def test_a_base_path_that_the_url_has():
     document = {"basePath": "/api", **posts("/predict")}
     assert find_operation(document, None).path == "/api/predict"
     assert find_operation(document, None, "/api").path == "/predict"
+    # FastAPI's project template has it in each path; another path may begin with the same letters
+    assert find_operation(posts("/api/predict"), None, "/api").path == "/predict"
+    assert find_operation(posts("/apis/predict"), None, "/api").path == "/apis/predict"
 
 
 SL_FIELDS = {"type": "object", "properties": {"sl": {"type": "number"}}, "required": ["sl"]}

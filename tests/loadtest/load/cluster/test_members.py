@@ -19,10 +19,13 @@ class Runner:
     def __init__(self, *ready):
         nodes = [SimpleNamespace(id=client) for client in ready]
         self.clients = SimpleNamespace(ready=nodes[:1], spawning=nodes[1:2], running=nodes[2:])
-        self.listeners = {}
+        self.listeners, self.sent = {}, []
 
     def register_message(self, kind, listener):
         self.listeners[kind] = listener
+
+    def send_message(self, kind, _, client):
+        self.sent.append((kind, client))
 
     def get_worker_index(self, client):
         return -ord(client[0])
@@ -68,6 +71,21 @@ def test_a_worker_that_is_updated_takes_part():
     assert (members.workers, members.others) == ([], {"a_1": "0.0.9 (1)"})
     runner.hear("a_1", worker="a_1", version=OURS)
     assert (members.workers, members.others, members.strangers) == (["a_1"], {}, [])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"worker": "a_1", "version": OURS},
+        # of another version, whose words are others
+        {"machine": "a"},
+    ],
+)
+def test_a_worker_hears_that_its_master_is_no_other_locust(fields):
+    runner = Runner("a_1")
+    Members(runner, Channel(runner), OURS, introduced=True)
+    runner.hear("a_1", **fields)
+    assert runner.sent == [("loadproof:Welcome", "a_1")]
 
 
 def test_a_version_travels_whole():
