@@ -39,12 +39,7 @@ def push_to_ecr(
 ) -> str:
     """Make what is missing, log in, push.
 
-    Args:
-        docker: the command line client.
-        client: boto3's client for ECR.
-        images: which.
-        prefix: the repositories' common beginning: ``loadproof`` for ``loadproof/model-server``.
-        say: where progress goes.
+    The repositories' names begin with ``prefix``: ``loadproof`` for ``loadproof/model-server``.
 
     Returns:
         the registry's path, for ``LOADPROOF_IMAGES``.

@@ -28,9 +28,7 @@ _TRUTH, _EVENT = "groundTruthData", "eventMetadata"
 def with_labels(log: RequestLog, path: Path) -> RequestLog:
     """The log, whose requests have the labels that a file gives their ids.
 
-    Args:
-        log: of requests that say what they sent.
-        path: of the file, which may be packed with gzip.
+    The file may be packed with gzip.
 
     Raises:
         DatasetError: a line cannot be read, has not a label for each row of its request, or labels a request

@@ -133,9 +133,7 @@ def _drawn(run: Run, most: int) -> Flags:
 def answered_numbers(run: Run, output: str | None = None) -> dict[Role, Numbers]:
     """True values and answers of both versions of a regression; empty for anything else.
 
-    Args:
-        run: whose answers they are.
-        output: of them, by its name; None: the answer itself.
+    ``output`` names one of several; None: the answer itself.
 
     Raises:
         pyarrow.ArrowInvalid: an answer is no number.
@@ -162,9 +160,8 @@ def _numbers(run: Run, outcomes: Outcomes, output: str | None, drawn: Flags) -> 
 def confusion(run: Run, most: int) -> Confusion | None:
     """The confusion matrix of both versions; None of anything but classes, or where nothing was sent.
 
-    Args:
-        run: whose answers are counted.
-        most: classes to show; of more, those with the most wrong answers, and all the rest as one, ``other``.
+    Of more than ``most`` classes, those with the most wrong answers are shown, and all the rest as one,
+    ``other``.
     """
     if run.experiment.data.task != "classification" or not run.dataset.labelled:
         return None

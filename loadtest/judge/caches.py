@@ -91,11 +91,7 @@ def without_cached(run: Run, quantiles: Iterable[float]) -> Uncached:
 def effects(run: Run, role: Role, quantiles: Iterable[float], alpha: float) -> list[CacheEffect]:
     """The effect on each quantile that the answers tell of; none where rows were not asked before the load.
 
-    Args:
-        run: with samples that say which rows were asked.
-        role: the version.
-        quantiles: of latency.
-        alpha: error on each side of the intervals.
+    ``alpha`` is the error on each side of the intervals.
     """
     quantiles, halves = set(quantiles), _halves(run.evidence.of(role), run.dataset.request)
     if halves is None:

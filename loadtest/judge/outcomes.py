@@ -72,10 +72,7 @@ class Outcomes:
     def of(cls, read: Callable[[str], Any], n: int, *, flags_kept: bool = True) -> Self:
         """``n`` outcomes whose columns are read when they are first asked for.
 
-        Args:
-            read: gives the column of a name.
-            n: how many.
-            flags_kept: False: what is yes or no is read each time.
+        Without ``flags_kept``, what is yes or no is read each time.
         """
         outcomes = cls.__new__(cls)
         outcomes.__dict__.update(_read=read, _n=n, _not_kept=() if flags_kept else _NOT_KEPT)
@@ -162,9 +159,7 @@ class Outcomes:
     def take(self, places: NarrowPlaces, beside: Outcomes | None = None) -> Outcomes:
         """The arrivals at ``places``, in their order; columns are cut out when they are asked for.
 
-        Args:
-            places: of the arrivals.
-            beside: what the other version did at the same arrivals, which it shares the columns with.
+        Columns are shared with ``beside``, what the other version did at the same arrivals.
         """
         return Outcomes.of(partial(self._taken, places, beside), len(places))
 

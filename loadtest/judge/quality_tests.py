@@ -167,13 +167,9 @@ def resampled(
 ) -> Measurement:
     """Any metric that is a function of sums over rows.
 
-    Args:
-        gate: that names the metric.
-        run: whose answers are measured.
-        metric: from sums to the metric.
-        sums: of one version's outcomes, over groups of its rows.
-        useless: the metric's value when every answer is.
-        behind: from the sums to how many of the rows the metric rests on; None: on all.
+    ``metric`` goes from sums to the metric, ``sums`` from one version's outcomes to sums over groups of its
+    rows. ``useless`` is the metric's value when every answer is. ``behind`` says from the sums on how many
+    rows the metric rests; None: on all.
     """
     evidence = run.evidence
     s_rows, c_rows = Rows.of(evidence.stable, run.dataset), Rows.of(evidence.candidate, run.dataset)

@@ -201,13 +201,6 @@ def control(
 ) -> End:
     """Lead a running lab's canary to its end, seen through those who play the roles now.
 
-    Args:
-        experiment: its gates and its ``[canary]`` part.
-        store: the lab's state.
-        endpoints: of the lab.
-        outputs: take every event.
-        check: see ``Controller``.
-
     Raises:
         ControllerError: another controller leads it.
         UsageError: the candidate has users already, and a gate is shown in the shadow only; or a version does

@@ -21,11 +21,6 @@ class Keeper:
         while True:
             keeper.check()
             time.sleep(CHECK_EVERY)
-
-    Args:
-        lab: it runs.
-        say: where progress goes, a line at a time.
-        clock: seconds that never go back.
     """
 
     def __init__(

@@ -42,13 +42,8 @@ def by_protocol(
 ) -> ByProtocol | None:
     """How servers of a known protocol are asked; None: it is not known.
 
-    Args:
-        sent: the URLs and the headers.
-        given: the file and its label column.
-        dataset: with every column that may be sent.
-        model: the name of the model that a person gives.
-        rows: to try.
-        say: as for ``init_service``.
+    ``dataset`` has every column that may be sent; ``rows`` are those to try, ``model`` the name that a person
+    gives.
 
     Raises:
         UsageError: the model or the columns are not clear.

@@ -68,10 +68,7 @@ def find_operation(document: Any, path: str | None, below: str = "") -> Operatio
 
     A POST of JSON is preferred to a form, and this to a query; a GET must say by its path that it predicts.
 
-    Args:
-        document: decoded.
-        path: which was named; None: it is found.
-        below: the path of the service's URL, which Swagger 2.0 has as its ``basePath``, too.
+    ``below`` is the path of the service's URL, which Swagger 2.0 has as its ``basePath``, too.
 
     Raises:
         UsageError: there is none, or several.

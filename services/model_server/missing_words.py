@@ -28,11 +28,8 @@ def check_words(path: Path, cells: Cells, answers: Answers, run: Callable[[Cells
 
     A column that has missing cells, too, is taken as it is: there the word is another thing.
 
-    Args:
-        path: of the model file.
-        cells: by column.
-        answers: to these, by output.
-        run: what the loaded model answers to cells of the same types.
+    Cells are by column, answers to these by output; ``run`` asks the loaded model about cells of the same
+    types.
 
     Raises:
         VersionError: there are such columns.
@@ -54,10 +51,7 @@ def check_words(path: Path, cells: Cells, answers: Answers, run: Callable[[Cells
 def check_failing_words(path: Path, cells: Cells, attempt: Callable[[Cells], object]) -> None:
     """Refuse rows on which a model fails for such words, and does not where these cells are missing.
 
-    Args:
-        path: of the model file.
-        cells: by column, on which it fails.
-        attempt: loads the model with such cells and runs it.
+    ``attempt`` loads the model with such cells and runs it.
 
     Raises:
         VersionError: there are such columns.

@@ -20,9 +20,7 @@ from services.model_server.runtimes import formats
 def place(given: Path, models: Path = Path("models")) -> Path:
     """Copy a model to where it can be served; one that is there already stays.
 
-    Args:
-        given: a model file, or an MLflow folder.
-        models: holds a folder per model.
+    ``models`` holds a folder per model.
 
     Returns:
         The model's folder.

@@ -23,10 +23,7 @@ Cells = Mapping[str, list[Any]]
 def required_columns(run: Run, row: Mapping[str, Any], datatypes: Mapping[str, str]) -> tuple[str, ...]:
     """The columns whose missing cell makes a model raise or answer what is not finite.
 
-    Args:
-        run: the model.
-        row: a cell per column, on which it works.
-        datatypes: by column.
+    The model works on ``row``, which has a cell per column.
     """
 
     def works_without(names: Sequence[str]) -> bool:

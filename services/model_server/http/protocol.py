@@ -48,11 +48,7 @@ def parse(
 ) -> InferRequest:
     """Read and check the body of an infer request.
 
-    Args:
-        body: the whole body.
-        json_length: bytes of its JSON part; None: all of it is JSON.
-        wanted: the input of the version.
-        offered: the outputs of the version by name; the first one is the default.
+    ``json_length`` is in bytes; None: all of the body is JSON. The first of ``offered`` is the default.
 
     Raises:
         RequestError: 400, and what is wrong with which part; 413, it has more than ``MOST_LISTS``.
