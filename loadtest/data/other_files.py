@@ -60,7 +60,7 @@ _NAMED = 40
 
 
 def what_else(name: str, content: bytes) -> str | None:
-    """What a file is and what to do with it, if its first bytes say that it is none that is read; else None."""
+    """What a file is and what to do with it, if its first bytes say that it is not one that is read."""
     said = next((said for magic, said in _KINDS if content.startswith(magic)), None)
     if content.startswith(b"PK\x03\x04"):
         said = _archive(content)
