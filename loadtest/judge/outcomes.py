@@ -139,7 +139,7 @@ class Outcomes:
         for one, places in known:
             if one is content:
                 return places
-        places = np.sort(first_places(self.row, len(content), content)[1])
+        places = np.sort(first_places(self.row, content)[1])
         known.append((content, places))
         return places
 
@@ -209,19 +209,13 @@ def places_where(flags: Flags) -> NarrowPlaces:
 
 
 def first_places(
-    numbers: NDArray[np.integer], size: int, of: NDArray[np.intp] | None = None
+    rows: NDArray[np.integer], content: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Which numbers there are, ascending, and the first place of each, as ``numpy.unique`` finds by sorting.
-
-    Args:
-        numbers: from 0 to ``size - 1``.
-        size: of them all.
-        of: what each number stands for, from 0 to ``size - 1``, shape (size,); None: for itself.
-    """
-    first = np.full(size, len(numbers), dtype=np.intp)
+    """Which of ``content[rows]`` there are, ascending, and the first place of each, as ``numpy.unique`` finds
+    by sorting; each is a place in ``content``."""
+    first = np.full(len(content), len(rows), dtype=np.intp)
     # backwards, so that the first place is the last that is written
-    for piece in reversed(list(pieces(len(numbers)))):
-        found = numbers[piece] if of is None else of[numbers[piece]]
-        first[found[::-1]] = np.arange(piece.stop - 1, piece.start - 1, -1)
-    there = np.flatnonzero(first < len(numbers))
+    for piece in reversed(list(pieces(len(rows)))):
+        first[content[rows[piece]][::-1]] = np.arange(piece.stop - 1, piece.start - 1, -1)
+    there = np.flatnonzero(first < len(rows))
     return there, first[there]

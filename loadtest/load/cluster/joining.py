@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
@@ -14,28 +14,13 @@ from gevent.event import Event
 from loadtest.errors import StartError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
+from loadtest.load.cluster.members import Members
 from loadtest.load.cluster.own_version import own_version
 
 _POLL = 0.25
 _CLOCK_OFF = 5.0
 """Seconds; less may be the way of the start's message to a busy worker."""
 _ENVIRONMENT = "env:"
-
-
-class Members(Protocol):
-    """The workers of a master, by Locust's ids; see ``loadtest.load.cluster.members``."""
-
-    @property
-    def workers(self) -> list[str]:
-        """Those that take part in a run that begins now."""
-
-    @property
-    def others(self) -> dict[str, str]:
-        """Those that are connected and of another version, and which."""
-
-    @property
-    def strangers(self) -> list[str]:
-        """Those that are connected and that no word was understood of."""
 
 
 @dataclass(frozen=True)
