@@ -37,12 +37,9 @@ def open_ecr(region: str) -> Any:
 def push_to_ecr(
     docker: Docker, client: Any, images: Sequence[Image], prefix: str, say: Callable[[str], None]
 ) -> str:
-    """Make what is missing, log in, push.
+    """Make what is missing, log in, push; the registry's path, for ``LOADPROOF_IMAGES``.
 
     The repositories' names begin with ``prefix``: ``loadproof`` for ``loadproof/model-server``.
-
-    Returns:
-        the registry's path, for ``LOADPROOF_IMAGES``.
 
     Raises:
         LabError: Amazon or the registry refuses.

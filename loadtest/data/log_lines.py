@@ -22,9 +22,7 @@ _NAMED = 3
 def read_lines(path: Path, key: str) -> Generator[tuple[int, str], None, None]:
     """The lines that are not empty, and their numbers from 1.
 
-    Args:
-        path: of the file.
-        key: of the experiment, which names it, with what it must name.
+    ``key`` is that of the experiment which names the file, with what it must name.
 
     Raises:
         DatasetError: while they are read: the file is not there, not text, or too large.

@@ -72,9 +72,7 @@ class Confusion(NamedTuple):
 def scored_rows(run: Run, most: int = MOST_ROWS) -> dict[Role, Scores]:
     """The scores of both versions; empty where either has none, or there is no label to hold them against.
 
-    Args:
-        run: whose scores they are.
-        most: distinct rows to draw from all.
+    Of more than ``most`` distinct rows, so many are drawn.
     """
     if run.experiment.data.task != "classification" or not run.dataset.labelled:
         return {}
@@ -101,10 +99,7 @@ def _scores(run: Run, outcomes: Outcomes, drawn: Flags) -> Scores | None:
 def gains(run: Run, places: int, most: int = MOST_ROWS) -> dict[Role, Floats]:
     """What the item in each place of the lists gains, shape (distinct rows, places); empty without lists.
 
-    Args:
-        run: of rankings, or of a classification whose samples carry scores of more than two classes.
-        places: of a list, at most.
-        most: distinct rows to draw from all.
+    The run is of rankings, or of a classification whose samples carry scores of more than two classes.
     """
     task, dataset = run.experiment.data.task, run.dataset
     both = [run.evidence.of(role) for role in ROLES]

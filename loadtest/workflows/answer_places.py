@@ -134,7 +134,7 @@ def may_be_regression(dataset: Dataset) -> bool:
         return False
 
 
-def quality(values: Sequence[Any], dataset: Dataset) -> str:
+def loss_in_words(values: Sequence[Any], dataset: Dataset) -> str:
     """How near predictions come to the labels, in words."""
     lost = loss(values, dataset)
     if dataset.labels.dtype.kind == "f":

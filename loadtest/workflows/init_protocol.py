@@ -14,9 +14,9 @@ from loadtest.workflows.answer_places import (
     bare_score,
     beats_one_label,
     loss,
+    loss_in_words,
     may_be_regression,
     no_label,
-    quality,
 )
 from loadtest.workflows.new_experiment import have_decimals
 
@@ -78,7 +78,7 @@ def by_protocol(
     if dataset.labels.dtype.kind != "f" and loss(answers, dataset) == 1:
         return ByProtocol(_by_score(answers, given, sent, dataset, say), sent)
     for url, predictions in found.predictions.items():
-        right = quality(predictions, dataset)
+        right = loss_in_words(predictions, dataset)
         say(f"{url}: the model{named} is {right} of {len(rows)} rows in {sent.protocol}")
     if not found.classes:
         return ByProtocol(given, sent)

@@ -6,15 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from contract.text_columns import MISSING, as_missing
 from services.model_server.errors import VersionError
-from services.model_server.text_codes import alike
+from services.model_server.tensors import is_finite
+from services.model_server.text_codes import Answers, Cells, alike
 
-Cells = Mapping[str, list[Any]]
-Answers = Mapping[str, NDArray[Any]]
 _MOST = 64
 """Columns that are looked at; each runs the loaded model twice."""
 _LOADS = 24
@@ -42,7 +38,9 @@ def check_words(path: Path, cells: Cells, answers: Answers, run: Callable[[Cells
         except Exception:
             # the model knows the word, or takes nothing missing there
             return False
-        return alike(answers, unknown) and not alike(answers, missing) and _are_finite(missing)
+        return (
+            alike(answers, unknown) and not alike(answers, missing) and all(map(is_finite, missing.values()))
+        )
 
     if meant := {name: words for name, words in list(_words(cells).items())[:_MOST] if is_missing(name)}:
         raise _refusal(path, meant)
@@ -88,10 +86,6 @@ def _words(cells: Cells) -> dict[str, list[str]]:
 
 def _instead(column: list[Any], other: Callable[[str], str | None]) -> list[Any]:
     return [other(cell) if cell in MISSING else cell for cell in column]
-
-
-def _are_finite(answers: Answers) -> bool:
-    return all(of.dtype.kind != "f" or bool(np.isfinite(of).all()) for of in answers.values())
 
 
 def _refusal(path: Path, meant: Mapping[str, list[str]]) -> VersionError:

@@ -65,12 +65,9 @@ def check_reachable(host: str) -> None:
 
 
 def ask_target(experiment: Experiment, host: str, dataset: Dataset) -> dict[Role, Codec]:
-    """Ask all versions what they want to be sent, and whether they answer.
+    """Ask all versions what they want to be sent, and whether they answer; the codec of each.
 
     ``dataset`` has the features in the order in which they will be sent.
-
-    Returns:
-        The codec of each version.
 
     Raises:
         UsageError: the URL is none, the protocol unknown, or the features are not those of the model or
