@@ -120,14 +120,11 @@ def _of_short_first_asks(run: Run, role: Role) -> list[CacheEffect]:
     asked, others = _asked_or_not(outcomes, run.dataset.request)
     if min(len(asked), len(others)) < _FEWEST_RANKED:
         return []
-    if not _is_short(outcomes.scheduled_at[_answered_first(outcomes, run.dataset.request)]):
+    ends = outcomes.scheduled_at[_answered_first(outcomes, run.dataset.request)].max()
+    if block_count(float(ends)) or ends // SHORTEST_BLOCK >= _FEWEST_BLOCKS:
         return []
     shift = location_shift(np.log(outcomes.latency[asked]), np.log(outcomes.latency[others]), SURE)
     return [CacheEffect(_USUAL[0], *(math.exp(min(end, 700.0)) for end in shift))]
-
-
-def _is_short(at: NDArray[np.float64]) -> bool:
-    return not block_count(float(at.max())) and at.max() // SHORTEST_BLOCK < _FEWEST_BLOCKS
 
 
 def summarise_cache(run: Run, role: Role) -> CacheSummary | None:
