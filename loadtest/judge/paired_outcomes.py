@@ -45,7 +45,6 @@ class Evidence:
     """Both versions' outcomes.
 
     Args:
-        stable: outcomes of stable.
         candidate: outcomes of the candidate; entry i is the same arrival as stable's when ``paired``.
         paired: each arrival went to both versions.
         unmatched: samples whose arrival has none of the other version, though it should.

@@ -43,7 +43,6 @@ class Ready(NamedTuple):
 
     Args:
         experiment: resolved; its data path is absolute, so that it can be read from another folder.
-        dataset: the evaluation set.
         versions: stable, candidate, and the control where there is one.
         open_lab: makes the lab that starts both.
     """
