@@ -67,12 +67,7 @@ _UNKNOWN = DataFile()
 
 
 def as_text(names: Iterable[str], file: DataFile = _UNKNOWN) -> str:
-    """What to do about the columns, as the end of a message.
-
-    Args:
-        names: of the columns.
-        file: the evaluation set.
-    """
+    """What to do about the columns, as the end of a message."""
     kinds = ", ".join(f"{name!r}: 'string'" for name in names)
     return _remedy(file, kinds, _AS_TEXT)
 

@@ -13,10 +13,17 @@ from scipy import stats
 
 from benchmarks.calibration import rivals
 from benchmarks.calibration.latency import ALPHA, MARGIN, RATE, chunks
-from benchmarks.calibration.sequential import CANARY_RATE, CANARY_SHARE, DUET_WINDOW, HOUR, TRAILING
+from benchmarks.calibration.sequential import (
+    CANARY_RATE,
+    CANARY_SHARE,
+    DUET_WINDOW,
+    HOUR,
+    TRAILING,
+    exceedance,
+)
 from benchmarks.calibration.simulator import CALM, HARSH, ROUGH, simulate
 from loadtest.stats.quantiles import Blocked, block_count, log_ratio
-from loadtest.stats.sequential import exceedance, lower_bounds, paired_log_e
+from loadtest.stats.sequential import lower_bounds, paired_log_e
 
 Floats = rivals.Floats
 CELLS = (

@@ -14,7 +14,6 @@ from loadtest.stats.sequential import (
     ERROR_ODDS,
     WRONG_ANSWER_ODDS,
     TwoSampleBets,
-    exceedance,
     lower_bounds,
     paired_log_e,
 )
@@ -186,6 +185,15 @@ def _latency_rows(
             ok = _first(lower_bounds(-d, ALPHA) > 0, window) + window
             rows.append(_row(traffic, f"{name} {equal}, {host.name}: PASS at +10%", method, ok, seconds))
     return rows
+
+
+def exceedance(stable: Floats, candidate: Floats, threshold: float, limit: float) -> float:
+    """One window of a latency gate: how much more often the candidate exceeds its limit than stable its own.
+
+    With ``threshold`` stable's own quantile (of the windows before) and ``limit`` that quantile plus the
+    margin, its mean is above 0 exactly when the candidate's quantile is beyond the margin.
+    """
+    return float(np.mean(candidate > limit) - np.mean(stable > threshold))
 
 
 def _exceedances(

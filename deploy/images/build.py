@@ -41,9 +41,7 @@ class Image:
 def own_images(docker: Docker, only: Sequence[str] = ()) -> list[Image]:
     """The images that ``compose.yaml`` builds, each once, by name.
 
-    Args:
-        docker: the client.
-        only: the names of some of them; empty: all.
+    ``only`` names some of them; empty: all.
 
     Raises:
         UsageError: one of these names is none of an image.

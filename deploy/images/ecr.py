@@ -37,17 +37,9 @@ def open_ecr(region: str) -> Any:
 def push_to_ecr(
     docker: Docker, client: Any, images: Sequence[Image], prefix: str, say: Callable[[str], None]
 ) -> str:
-    """Make what is missing, log in, push.
+    """Make what is missing, log in, push; the registry's path, for ``LOADPROOF_IMAGES``.
 
-    Args:
-        docker: the command line client.
-        client: boto3's client for ECR.
-        images: which.
-        prefix: the repositories' common beginning: ``loadproof`` for ``loadproof/model-server``.
-        say: where progress goes.
-
-    Returns:
-        the registry's path, for ``LOADPROOF_IMAGES``.
+    The repositories' names begin with ``prefix``: ``loadproof`` for ``loadproof/model-server``.
 
     Raises:
         LabError: Amazon or the registry refuses.

@@ -55,13 +55,8 @@ def push(
 ) -> None:
     """Push images.
 
-    Args:
-        docker: the client.
-        images: which.
-        registry: where to, as ``check_registry`` returns it.
-        say: where progress goes, a line at a time.
-        kept: by image, tags that are there already and stay as they are.
-        environment: variables for the pushes.
+    ``registry`` is as ``check_registry`` returns it. Tags in ``kept``, by image, are there already and stay
+    as they are.
 
     Raises:
         LabError: the registry does not take one.

@@ -36,15 +36,12 @@ _LOOK_SECONDS = 120.0
 
 
 def write_sbom(docker: Docker, image: Image, folder: Path) -> Path:
-    """Write ``<folder>/<name>.cdx.json``.
+    """Write ``<folder>/<name>.cdx.json``; its path.
 
     Args:
         docker: the client.
         image: which; a shell looks around in it.
         folder: made where it is missing.
-
-    Returns:
-        the file.
 
     Raises:
         LabError: the image cannot be looked into, or cyclonedx-py fails.

@@ -73,10 +73,8 @@ class Meter:
     def read(self, at: float, pages: Mapping[str, str | None], ready: Mapping[Role, bool]) -> Scrape:
         """The scrape of this moment.
 
-        Args:
-            at: seconds on the controller's clock.
-            pages: the text of ``gateway``, ``stable`` and ``candidate``; None: it gave none.
-            ready: per role whether it said to be ready.
+        ``at`` is in seconds on the controller's clock. Pages are those of ``gateway``, ``stable`` and
+        ``candidate``; None: it gave none.
         """
         values: dict[Key, float] = {}
         ejected = False

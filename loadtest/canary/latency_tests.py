@@ -1,8 +1,9 @@
 """Latency: how much more often the candidate is slow than stable, window by window.
 
 Histograms are enough for that: stable's quantile is looked up among the edges of their buckets, and the value
-of a window is the difference of two counts at edges (``loadtest.stats.sequential.exceedance``). An edge that
-is needed between two edges is taken upwards, so that a rollback is a little too slow rather than wrong.
+of a window is the difference of two counts at edges: the share of the candidate's requests beyond its limit,
+and of stable's beyond its quantile. An edge that is needed between two edges is taken upwards, so that a
+rollback is a little too slow rather than wrong.
 
 A version with less traffic is faster. So against stable the candidate can only be called slow while it has at
 most half of the traffic, and only be called fast enough while it has at least half.

@@ -113,11 +113,7 @@ class Evidence:
 
 
 class Watch:
-    """Adds scrapes up to evidence; knows no clock but their own.
-
-    Args:
-        experiment: its gates, its confidence and its ``[canary]`` part.
-    """
+    """Adds scrapes up to evidence; knows no clock but their own."""
 
     def __init__(self, experiment: Experiment) -> None:
         policy = experiment.canary

@@ -101,10 +101,8 @@ class Join:
     def add(self, records: Iterable[Mapping[str, Any]], now: float, role: Role) -> None:
         """Take in records of one server, oldest first; what it may not say, or says badly, is left out.
 
-        Args:
-            records: see ``services/model_server/canary/shadow.py``.
-            now: seconds since 1970, on that server's clock.
-            role: whose server it is.
+        Records are as ``services/model_server/canary/shadow.py`` has them; ``now`` is in seconds since 1970,
+        on that server's clock.
         """
         for record in records:
             if not is_sound(record) or record["at"] < self._since:

@@ -194,9 +194,7 @@ class SplitCheck:
         Units of one server alone are kept until the other has told too, or it would seem to have nobody.
         The gateway sends stable's arm to nobody but stable, so what else is told of it is left out.
 
-        Args:
-            pages: of both servers.
-            asked: requests of each arm since the last time, as the gateway counted them; None: not known.
+        ``asked`` are requests of each arm since the last time, as the gateway counted them; None: not known.
         """
         step = self._step
         for role, requests in (asked or {}).items():

@@ -122,10 +122,8 @@ class State:
     def set(self, percent: float, note: Note, *, fallback: bool = False) -> State:
         """Give the candidate this share of unpinned traffic.
 
-        Args:
-            percent: 0 to 100.
-            note: who, why and when.
-            fallback: let the candidate also answer what stable fails at; without a share it gets nothing.
+        ``percent`` is 0 to 100. ``fallback`` lets the candidate also answer what stable fails at; without a
+        share it gets nothing.
 
         Raises:
             UsageError: the percentage is not one.

@@ -31,10 +31,7 @@ class Windows:
     def add(self, at: float, counts: Sequence[float], trials: Sequence[int]) -> list[float] | None:
         """Add what was counted since the last scrape.
 
-        Args:
-            at: seconds.
-            counts: the same counts every time.
-            trials: the places in ``counts`` of which each must reach ``ENOUGH``.
+        ``trials`` are the places in ``counts`` of which each must reach ``ENOUGH``.
 
         Returns:
             The sums of the window that ends with this scrape; None while it goes on.

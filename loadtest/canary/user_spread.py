@@ -52,9 +52,7 @@ NOBODY = Users()
 def dispute(users: Mapping[Role, Users], failed: Users = NOBODY) -> str | None:
     """What to show where the candidate tells of fewer users than chance explains; None: it does not.
 
-    Args:
-        users: of each arm, as its own server tells.
-        failed: of the candidate's arm, those whom stable's server answered instead.
+    ``failed`` are those of the candidate's arm whom stable's server answered instead.
     """
     own, stable = (users.get(role, Users()) for role in (Role.CANDIDATE, Role.STABLE))
     if not stable.requests or own.per_user <= NOISE * max(stable.per_user, failed.per_user):

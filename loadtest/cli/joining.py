@@ -17,12 +17,7 @@ def remote_workers(
 ) -> RemoteWorkers | None:
     """What ``--listen`` and ``--expect-workers`` ask for; None: nothing.
 
-    Args:
-        experiment: resolved.
-        listen: the option, ``HOST`` or ``HOST:PORT``.
-        expected: the option ``--expect-workers``.
-        wait: the option ``--expect-workers-max-wait``.
-        processes: the option ``--workers``; None: not given.
+    ``processes`` is the option ``--workers``; None: not given.
 
     Raises:
         UsageError: the options do not go together, or this machine cannot listen there.

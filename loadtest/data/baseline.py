@@ -47,9 +47,7 @@ _TAIL = 0.01
 class Comparison:
     """Holds answers against one version's baseline answers.
 
-    Args:
-        dataset: the evaluation set; float labels make it a regression.
-        answers: the version's answer to each row without load.
+    Float labels in ``dataset`` make it a regression.
     """
 
     def __init__(self, dataset: Dataset, answers: Mapping[int, str | ScoredAnswer | None]) -> None:

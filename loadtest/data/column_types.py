@@ -104,7 +104,9 @@ def from_arrow(name: str, column: pa.ChunkedArray) -> Column:
         return _whole(name, cells)
     if pa.types.is_floating(kind):
         written = cells.cast(pa.string()) if kind != pa.float64() else None
-        return Column(name, _without_nan(cells.cast(pa.float64())), written=written)
+        numbers = cells.cast(pa.float64())
+        numbers = pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
+        return Column(name, numbers, written=written)
     if pa.types.is_decimal(kind):
         return _decimal(name, cells)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -223,9 +225,8 @@ def _explained(column: Column, cells: pa.Array) -> Column:
         example = filled.filter(long)[0].as_py()
         note = f"column {column.name!r} is text: float64 does not have all digits of {example}"
     elif share >= 1 / 2:
-        row, cell = _first(
-            cells, pc.and_(pc.invert(pc.match_substring_regex(cells, _NUMBER)), _full(cells))
-        ) or (0, "")
+        words = pc.invert(pc.match_substring_regex(cells, _NUMBER))
+        row, cell = _first(cells, pc.and_(words, pc.not_equal(cells, ""))) or (0, "")
         note = f"column {column.name!r} is text: row {row + 1} reads {cell!r}"
     elif len(filled) and _all(pc.match_substring_regex(filled, _THOUSANDS)):
         note = _ambiguous(column.name, filled)
@@ -272,16 +273,8 @@ def _dates(cells: pa.Array) -> pa.Array:
         return pa.array([None if cell is None else str(cell) for cell in cells.to_pylist()], pa.string())
 
 
-def _without_nan(cells: pa.Array) -> pa.Array:
-    return pc.if_else(pc.is_nan(cells), pa.scalar(None, pa.float64()), cells)
-
-
 def _trimmed(cells: pa.Array) -> pa.Array:
     return pc.utf8_trim_whitespace(cells)
-
-
-def _full(cells: pa.Array) -> pa.Array:
-    return pc.not_equal(cells, "")
 
 
 def _first(cells: pa.Array, marked: pa.Array) -> tuple[int, str] | None:

@@ -63,10 +63,8 @@ class TextTable:
 def read_csv(path: Path, content: bytes, wanted: Collection[str] = ()) -> TextTable:
     """Cut a CSV file into cells.
 
-    Args:
-        path: what errors call it.
-        content: the bytes of the file.
-        wanted: names that its header should have; they tell which separator is meant.
+    The names in ``wanted``, which its header should have, tell which separator is meant. Errors call it
+    ``path``.
 
     Raises:
         DatasetError: it is no text, its encoding is not known, or its lines do not have one number of cells.

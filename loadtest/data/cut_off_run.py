@@ -49,10 +49,7 @@ def read_cut_off_run(folder: Path, duration: float, in_memory: int = _IN_MEMORY)
     What answers slowest is what is still in flight when a run is cut off: without them, and with those that
     were sent beside them, either version would look faster than it is.
 
-    Args:
-        folder: of the run.
-        duration: seconds that the load was to last.
-        in_memory: samples up to which no temporary file is made of them.
+    The load was to last ``duration`` seconds. Of up to ``in_memory`` samples no temporary file is made.
 
     Raises:
         UsageError: the stream cannot be read, or holds what cannot be.

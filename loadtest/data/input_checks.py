@@ -23,12 +23,8 @@ _WORDS = {"double": "numbers", "int64": "integers", "bool": "true and false", "s
 def misfit(name: str, cells: pa.ChunkedArray, datatype: str, file: DataFile, *, gaps: bool) -> str:
     """Why cells would not arrive as they are, and what to do about it; empty: they arrive.
 
-    Args:
-        name: of the column.
-        cells: float64, int64, bool or string.
-        datatype: what the model takes them as, a name of the Open Inference Protocol.
-        file: the evaluation set.
-        gaps: whether a cell may be missing.
+    The cells are float64, int64, bool or string, and ``datatype`` is a name of the Open Inference Protocol.
+    ``gaps``: a cell may be missing.
     """
     if cells.null_count and not gaps:
         return (
@@ -57,11 +53,7 @@ def misfit(name: str, cells: pa.ChunkedArray, datatype: str, file: DataFile, *, 
 def check_cells(who: str, dataset: Dataset, datatypes: Mapping[str, str], *, gaps: bool) -> None:
     """Hold columns of the evaluation set against what a model takes.
 
-    Args:
-        who: the model or its file.
-        dataset: the evaluation set.
-        datatypes: by column.
-        gaps: whether a cell may be missing.
+    ``who`` is the model or its file. ``gaps``: a cell may be missing.
 
     Raises:
         DatasetError: a cell would not arrive as it is.

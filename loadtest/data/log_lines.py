@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -15,16 +15,14 @@ LONGEST_LINE = 4 * 2**20
 """Bytes."""
 LARGEST_LOG = 2 * 2**30
 """Bytes, unpacked."""
-NAMED = 3
+_NAMED = 3
 """Bad lines that a message names."""
 
 
 def read_lines(path: Path, key: str) -> Generator[tuple[int, str], None, None]:
     """The lines that are not empty, and their numbers from 1.
 
-    Args:
-        path: of the file.
-        key: of the experiment, which names it, with what it must name.
+    ``key`` is that of the experiment which names the file, with what it must name.
 
     Raises:
         DatasetError: while they are read: the file is not there, not text, or too large.
@@ -82,16 +80,23 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def refuse(path: Path, bad: Sequence[str], many: int) -> NoReturn:
-    """Refuse a file for its bad lines.
+class BadLines:
+    """The lines of a file that cannot be read: all are counted, the first ones are named."""
 
-    Args:
-        path: of the file.
-        bad: what is wrong with the first of them, such as ``line 7: not JSON``.
-        many: how many there are.
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._named: list[str] = []
+        self._count = 0
 
-    Raises:
-        DatasetError: always.
-    """
-    more = f"; and {many - len(bad):,} more" if many > len(bad) else ""
-    raise DatasetError(f"{path}: {'; '.join(bad)}{more}; mend or remove {'it' if many == 1 else 'them'}")
+    def add(self, line: int, why: object) -> None:
+        """Note one; an error without words is of one that is nested too deeply."""
+        self._count += 1
+        if self._count <= _NAMED:
+            self._named.append(f"line {line:,}: {str(why) or 'nested too deeply'}")
+
+    def refuse(self) -> None:
+        """Raise ``DatasetError`` if there are any."""
+        if self._count:
+            more = f"; and {self._count - _NAMED:,} more" if self._count > _NAMED else ""
+            them = "it" if self._count == 1 else "them"
+            raise DatasetError(f"{self._path}: {'; '.join(self._named)}{more}; mend or remove {them}")

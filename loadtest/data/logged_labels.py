@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.data.log_formats import Entry, Label, event_of, ground_truth, labels_of
-from loadtest.data.log_lines import NAMED, object_of, read_lines, refuse
+from loadtest.data.log_lines import BadLines, object_of, read_lines
 from loadtest.data.request_log import RequestLog
 from loadtest.errors import DatasetError
 
@@ -28,9 +28,7 @@ _TRUTH, _EVENT = "groundTruthData", "eventMetadata"
 def with_labels(log: RequestLog, path: Path) -> RequestLog:
     """The log, whose requests have the labels that a file gives their ids.
 
-    Args:
-        log: of requests that say what they sent.
-        path: of the file, which may be packed with gzip.
+    The file may be packed with gzip.
 
     Raises:
         DatasetError: a line cannot be read, has not a label for each row of its request, or labels a request
@@ -47,9 +45,7 @@ def with_labels(log: RequestLog, path: Path) -> RequestLog:
             "KServe and SageMaker do"
         )
     truths = _read(path)
-    bad: list[str] = []
-    many = found = 0
-    entries = []
+    bad, found, entries = BadLines(path), 0, []
     for entry in log.entries:
         if (truth := truths.get(entry.event)) is not None:
             line, record = truth
@@ -57,12 +53,9 @@ def with_labels(log: RequestLog, path: Path) -> RequestLog:
             try:
                 entry = entry._replace(labels=_labels(record, entry))
             except ValueError as error:
-                many += 1
-                if len(bad) < NAMED:
-                    bad.append(f"line {line:,}: {error} (line {entry.line:,} of {log.path})")
+                bad.add(line, f"{error} (line {entry.line:,} of {log.path})")
         entries.append(entry)
-    if many:
-        refuse(path, bad, many)
+    bad.refuse()
     if not found:
         known = next(entry.event for entry in log.entries if entry.event)
         raise DatasetError(
@@ -82,8 +75,7 @@ def with_labels(log: RequestLog, path: Path) -> RequestLog:
 def _read(path: Path) -> dict[str, tuple[int, dict[str, Any]]]:
     """The number and the content of each line, by the id that it names."""
     truths: dict[str, tuple[int, dict[str, Any]]] = {}
-    bad: list[str] = []
-    many = 0
+    bad = BadLines(path)
     with closing(read_lines(path, _KEY)) as lines:
         for number, text in lines:
             try:
@@ -93,11 +85,8 @@ def _read(path: Path) -> dict[str, tuple[int, dict[str, Any]]]:
                     raise ValueError(f"labels {event!r} otherwise than line {truths[event][0]:,}")
                 truths.setdefault(event, (number, record))
             except (ValueError, RecursionError) as error:
-                many += 1
-                if len(bad) < NAMED:
-                    bad.append(f"line {number:,}: {error or 'nested too deeply'}")
-    if many:
-        refuse(path, bad, many)
+                bad.add(number, error)
+    bad.refuse()
     if not truths:
         raise DatasetError(f"{path}: is empty; {_KEY}")
     return truths

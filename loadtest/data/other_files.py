@@ -60,12 +60,7 @@ _NAMED = 40
 
 
 def what_else(name: str, content: bytes) -> str | None:
-    """What a file is and what to do with it, if its first bytes say that it is none that is read; else None.
-
-    Args:
-        name: of the file.
-        content: all of its bytes.
-    """
+    """What a file is and what to do with it, if its first bytes say that it is not one that is read."""
     said = next((said for magic, said in _KINDS if content.startswith(magic)), None)
     if content.startswith(b"PK\x03\x04"):
         said = _archive(content)
@@ -146,12 +141,7 @@ def _arff(name: str, content: bytes) -> str:
 
 
 def other_json(name: str, value: Any) -> str | None:
-    """What a file of a single JSON object is and what to do with it, if that is no row; else None.
-
-    Args:
-        name: of the file.
-        value: the object.
-    """
+    """What a file of a single JSON object is and what to do with it, if that is no row; else None."""
     if not isinstance(value, dict) or not value:
         return None
     keys = set(value)

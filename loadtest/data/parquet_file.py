@@ -27,11 +27,8 @@ def read_parquet(
 
     A list, map or record that Arrow cannot read is left out, as no model is sent any.
 
-    Args:
-        path: of the file.
-        content: of the file, where it is not on this machine; None: it is.
-        as_json: reads the cells of ``nested``.
-        nested: name of a column whose lists and records are read.
+    ``content`` None: the file is on this machine. ``as_json`` reads the lists and records of the column
+    ``nested``.
 
     Raises:
         DatasetError: it is cut short, broken or encrypted, or Arrow cannot read one of its columns.

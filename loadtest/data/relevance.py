@@ -46,10 +46,8 @@ class Relevance:
     def of(cls, labels: Sequence[Any], path: Path, column: str) -> Relevance:
         """Read a column of labels.
 
-        Args:
-            labels: a cell per row: a scalar, a list, a mapping, or JSON of the latter two.
-            path: of the evaluation set, for messages.
-            column: its name, for messages.
+        A cell is a scalar, a list, a mapping, or JSON of the latter two. Messages name ``path`` and
+        ``column``.
 
         Raises:
             DatasetError: a cell is none of these, or names no relevant item; the message names its row.

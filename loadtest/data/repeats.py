@@ -14,9 +14,7 @@ LOOKS = 20
 def check_rows_suffice(dataset: Dataset, rows: int) -> None:
     """Refuse an evaluation set that would have to repeat itself.
 
-    Args:
-        dataset: to be sent.
-        rows: that all workers send, the warm-up's included.
+    ``rows`` are those that all workers send, the warm-up's included.
 
     Raises:
         DatasetError: there are too few rows, or some make the same request.

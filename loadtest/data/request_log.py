@@ -23,7 +23,7 @@ from typing import Any
 
 from loadtest.data.access_lines import access_log_of, is_goreplay
 from loadtest.data.log_formats import FORMATS, Entry, LeftOut
-from loadtest.data.log_lines import NAMED, object_of, read_lines, refuse
+from loadtest.data.log_lines import BadLines, object_of, read_lines
 from loadtest.data.printed_events import BEGINS, printed_events
 from loadtest.errors import DatasetError
 
@@ -82,10 +82,9 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
     records = printed_events(first, lines) if printed else _objects(first, lines, read_text or object_of)
     entries: list[Entry] = []
     left_out: dict[str, int] = {}
-    bad: list[str] = []
+    bad = BadLines(path)
     kinds: dict[str, int] = {}
     seen: dict[tuple[str, float], int] = {}
-    many = 0
     for number, read in records:
         try:
             record = read()
@@ -97,9 +96,7 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
             left_out[str(why)] = left_out.get(str(why), 0) + 1
             continue
         except (ValueError, RecursionError) as error:
-            many += 1
-            if len(bad) < NAMED:
-                bad.append(f"line {number:,}: {error or 'nested too deeply'}")
+            bad.add(number, error)
             continue
         if kinds.setdefault(kind, number) == number and len(kinds) > 1:
             one, other = list(kinds.items())
@@ -112,8 +109,7 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
             raise DatasetError(
                 f"{path}: holds more than {MOST_REQUESTS:,} requests; cut it into smaller logs"
             )
-    if many:
-        refuse(path, bad, many)
+    bad.refuse()
     notes = tuple(f"lines left out: {count:,} ({why})" for why, count in left_out.items())
     if not entries:
         raise DatasetError(f"{path}: holds no request{'; ' if notes else ''}{'; '.join(notes)}")

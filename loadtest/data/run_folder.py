@@ -49,10 +49,7 @@ def run_name(experiment: str, began: datetime) -> str:
 class RunFolder:
     """A run folder while it is made: ``with RunFolder(results, "compare", now) as folder: ...``.
 
-    Args:
-        results: the folder of all runs; made where missing.
-        experiment: the experiment's name, part of the folder's name.
-        now: when the run began; UTC time names the folder.
+    ``results`` is made where it is missing. The UTC time of ``now`` names the folder.
 
     Raises:
         UsageError: the results folder cannot be written.
@@ -181,12 +178,7 @@ def require_writable(results: Path) -> None:
 
 
 def remove_abandoned(results: Path, say: Callable[[str], None] = _logger.warning) -> None:
-    """Remove the folders of commands that were killed before they measured anything.
-
-    Args:
-        results: the folder of all runs; there may be none.
-        say: takes a line each.
-    """
+    """Remove the folders of commands that were killed before they measured anything."""
     for path in sorted(results.glob(".*.partial")):
         try:
             lock = _locked(path)

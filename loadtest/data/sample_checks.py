@@ -39,10 +39,8 @@ def problem(table: pa.Table) -> str | None:
 def problem_of(parts: Callable[..., Iterator[pa.Table]], names: Sequence[str]) -> str | None:
     """As ``problem``, of samples that are more than fit into memory.
 
-    Args:
-        parts: gives the columns that it is called with, a part of the samples after the other, as often as
-            it is called.
-        names: of all columns.
+    ``parts`` gives the columns that it is called with, a part of the samples after the other, as often as it
+    is called.
     """
     lists = _Lists.of(parts)
     missing: Counter[str] = Counter()

@@ -65,12 +65,8 @@ def read_table_file(
 ) -> TableFile:
     """Read a file of rows.
 
-    Args:
-        path: of the file.
-        content: of the file, where it is not on this machine; None: it is.
-        wanted: names of columns that it should have.
-        as_text: names of columns whose cells are no numbers, whatever they look like.
-        nested: name of a column whose lists and records are read, as JSON.
+    ``content`` None: the file is on this machine. It should have the columns ``wanted``. Cells of those in
+    ``as_text`` are no numbers, whatever they look like; lists and records of ``nested`` are read, as JSON.
 
     Raises:
         DatasetError: the file is missing, or of no kind that can be read, or broken.

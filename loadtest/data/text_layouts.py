@@ -24,10 +24,7 @@ _NAMED = 8
 def by_blanks(file: DataFile, first: Sequence[str], text: str) -> str | None:
     """What a file with blanks between its columns is, and the command that makes it CSV; None: it is none.
 
-    Args:
-        file: how pandas reads it.
-        first: the cells of its first line, where it is cut at the separator that fits best.
-        text: of the file.
+    ``first`` has the cells of its first line, cut at the separator that fits best.
     """
     comment = first[0].startswith(("#", "%"))
     if len(first) > 1 and not (comment or any(_numbers(cell.split()) > 2 for cell in first)):
@@ -69,13 +66,7 @@ def _by_two_blanks(text: str) -> bool:
 
 
 def below_a_comment(file: DataFile, text: str, separator: str) -> str:
-    """The command that takes out the comments above the line of column names.
-
-    Args:
-        file: how pandas reads it.
-        text: of the file; its first line is a comment.
-        separator: of its columns.
-    """
+    """The command that takes out the comments above the line of column names."""
     lines = text.splitlines()
     above = next((place for place, line in enumerate(lines) if line[:1] != text[0]), len(lines))
     below = "\n".join(lines[above : above + 2])
@@ -86,11 +77,7 @@ def below_a_comment(file: DataFile, text: str, separator: str) -> str:
 def below_counts(file: DataFile, first: Sequence[str], body: str, separator: str) -> str | None:
     """The command for a file whose first line counts its rows and features, as scikit-learn's own; or None.
 
-    Args:
-        file: how pandas reads it.
-        first: the cells of its first line: the counts, then the names of the classes.
-        body: what stands below it.
-        separator: of its columns.
+    ``first`` has the counts, then the names of the classes; ``body`` stands below it.
     """
     if len(first) < 3 or not (first[0].isdecimal() and first[1].isdecimal()) or _numbers(first) > 2:
         return None
@@ -107,11 +94,6 @@ def below_counts(file: DataFile, first: Sequence[str], body: str, separator: str
 
 def begins_lower(file: DataFile, text: str, separator: str) -> str | None:
     """Where the table of a file begins that has titles above it, and the command that takes them out.
-
-    Args:
-        file: how pandas reads it.
-        text: of the file.
-        separator: of its columns.
 
     Returns:
         None where no part of the file is a table by itself that begins below its first line.

@@ -35,11 +35,8 @@ class TraceContext:
     def ids(self, worker: int, row: int, scheduled_at: float, role: int) -> SpanIds:
         """The ids of a request.
 
-        Args:
-            worker: index of the worker that sent it.
-            row: of the evaluation set.
-            scheduled_at: its intended send, in seconds of its own load: before any move behind another one.
-            role: index into ``ROLES_WITH_CONTROL``.
+        ``scheduled_at`` is in seconds of its own load, before any move behind another one; ``role`` is an
+        index into ``ROLES_WITH_CONTROL``.
         """
         digest = self._digest(worker, row, scheduled_at)
         return SpanIds(digest[:32], f"{digest[32:]}{role:02x}")

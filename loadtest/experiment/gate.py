@@ -148,10 +148,6 @@ class Gate:
     def parse(cls, text: str, table: Mapping[str, Metric] = METRICS) -> Gate:
         """Parse one expression.
 
-        Args:
-            text: such as ``p99 <= 200ms``.
-            table: the metrics that there are, beside quantiles of latency.
-
         Raises:
             GateError: it is no gate; the message names the part and what is allowed there.
         """

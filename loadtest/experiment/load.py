@@ -172,9 +172,6 @@ class Load(Part):
     def check_request_sizes(self, rows: int) -> None:
         """Refuse requests of more rows than there are to choose from.
 
-        Args:
-            rows: of the evaluation set.
-
         Raises:
             ExperimentError: they have more.
         """

@@ -277,10 +277,7 @@ QUALITY = {"classification": "accuracy", "regression": "mae", "ranking": "ndcg@1
 def find(name: str, table: Mapping[str, Metric] = METRICS, *, ranked: bool = False) -> Metric | None:
     """The entry of a metric, or of a quantile of latency: ``p10`` to ``p99``, ``p995`` and beyond.
 
-    Args:
-        name: as a gate has it.
-        table: the other metrics.
-        ranked: ``@`` and a number follow: ``recall@10`` is about rankings, ``recall`` is not.
+    ``ranked``: ``@`` and a number follow: ``recall@10`` is about rankings, ``recall`` is not.
     """
     if ranked and (entry := table.get(f"{name}@k")):
         return entry

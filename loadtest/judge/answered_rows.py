@@ -72,9 +72,7 @@ class Confusion(NamedTuple):
 def scored_rows(run: Run, most: int = MOST_ROWS) -> dict[Role, Scores]:
     """The scores of both versions; empty where either has none, or there is no label to hold them against.
 
-    Args:
-        run: whose scores they are.
-        most: distinct rows to draw from all.
+    Of more than ``most`` distinct rows, so many are drawn.
     """
     if run.experiment.data.task != "classification" or not run.dataset.labelled:
         return {}
@@ -101,10 +99,7 @@ def _scores(run: Run, outcomes: Outcomes, drawn: Flags) -> Scores | None:
 def gains(run: Run, places: int, most: int = MOST_ROWS) -> dict[Role, Floats]:
     """What the item in each place of the lists gains, shape (distinct rows, places); empty without lists.
 
-    Args:
-        run: of rankings, or of a classification whose samples carry scores of more than two classes.
-        places: of a list, at most.
-        most: distinct rows to draw from all.
+    The run is of rankings, or of a classification whose samples carry scores of more than two classes.
     """
     task, dataset = run.experiment.data.task, run.dataset
     both = [run.evidence.of(role) for role in ROLES]
@@ -133,9 +128,7 @@ def _drawn(run: Run, most: int) -> Flags:
 def answered_numbers(run: Run, output: str | None = None) -> dict[Role, Numbers]:
     """True values and answers of both versions of a regression; empty for anything else.
 
-    Args:
-        run: whose answers they are.
-        output: of them, by its name; None: the answer itself.
+    ``output`` names one of several; None: the answer itself.
 
     Raises:
         pyarrow.ArrowInvalid: an answer is no number.
@@ -162,9 +155,8 @@ def _numbers(run: Run, outcomes: Outcomes, output: str | None, drawn: Flags) -> 
 def confusion(run: Run, most: int) -> Confusion | None:
     """The confusion matrix of both versions; None of anything but classes, or where nothing was sent.
 
-    Args:
-        run: whose answers are counted.
-        most: classes to show; of more, those with the most wrong answers, and all the rest as one, ``other``.
+    Of more than ``most`` classes, those with the most wrong answers are shown, and all the rest as one,
+    ``other``.
     """
     if run.experiment.data.task != "classification" or not run.dataset.labelled:
         return None

@@ -27,10 +27,7 @@ def pairs_of(
     """Places of the two samples of each arrival, in order of time: the same worker sent the same row at the
     same instant.
 
-    Args:
-        samples: of both versions, in any order.
-        is_candidate: shape (samples,).
-        most: samples to look at at once, and all of one instant.
+    The samples are of both versions, in any order; ``most`` are looked at at once, and all of one instant.
     """
     at, row, worker = samples.scheduled_at, samples.row, samples.worker
     order, n = _in_order(at), len(at)

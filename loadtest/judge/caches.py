@@ -91,11 +91,7 @@ def without_cached(run: Run, quantiles: Iterable[float]) -> Uncached:
 def effects(run: Run, role: Role, quantiles: Iterable[float], alpha: float) -> list[CacheEffect]:
     """The effect on each quantile that the answers tell of; none where rows were not asked before the load.
 
-    Args:
-        run: with samples that say which rows were asked.
-        role: the version.
-        quantiles: of latency.
-        alpha: error on each side of the intervals.
+    ``alpha`` is the error on each side of the intervals.
     """
     quantiles, halves = set(quantiles), _halves(run.evidence.of(role), run.dataset.request)
     if halves is None:
@@ -124,14 +120,11 @@ def _of_short_first_asks(run: Run, role: Role) -> list[CacheEffect]:
     asked, others = _asked_or_not(outcomes, run.dataset.request)
     if min(len(asked), len(others)) < _FEWEST_RANKED:
         return []
-    if not _is_short(outcomes.scheduled_at[_answered_first(outcomes, run.dataset.request)]):
+    ends = outcomes.scheduled_at[_answered_first(outcomes, run.dataset.request)].max()
+    if block_count(float(ends)) or ends // SHORTEST_BLOCK >= _FEWEST_BLOCKS:
         return []
     shift = location_shift(np.log(outcomes.latency[asked]), np.log(outcomes.latency[others]), SURE)
     return [CacheEffect(_USUAL[0], *(math.exp(min(end, 700.0)) for end in shift))]
-
-
-def _is_short(at: NDArray[np.float64]) -> bool:
-    return not block_count(float(at.max())) and at.max() // SHORTEST_BLOCK < _FEWEST_BLOCKS
 
 
 def summarise_cache(run: Run, role: Role) -> CacheSummary | None:

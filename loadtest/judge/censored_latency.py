@@ -17,11 +17,7 @@ from loadtest.stats.quantiles import Blocked
 def censored_latency(gate: Gate, run: Run, stable: Blocked, candidate: Blocked) -> Measurement:
     """Measure a gate of which the time-out hides a quantile, or might without one of the time blocks.
 
-    Args:
-        gate: on a quantile of latency.
-        run: whose slice, if any, the latencies are of.
-        stable: its latencies in time blocks, seconds.
-        candidate: the same.
+    The latencies are in seconds, and of the run's slice, if any.
     """
     q, timeout = gate.entry.quantile or 0.0, run.experiment.load.timeout
     own = [side.quantile(q) for side in (stable, candidate)]

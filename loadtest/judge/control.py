@@ -48,9 +48,7 @@ def against_itself(run: Run) -> Run | None:
 def compare_with_control(itself: Run, rates: int = 1) -> list[ControlGate]:
     """Each gate for control against stable.
 
-    Args:
-        itself: of ``against_itself``.
-        rates: of how many runs at rates of their own this is one.
+    The run is one of ``rates`` at rates of their own.
     """
     often = itself.experiment.load.until_decided
     level = Level(itself.alpha, itself.evidence.duration if often else None)

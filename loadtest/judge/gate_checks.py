@@ -66,9 +66,7 @@ def check_gates(experiment: Experiment, dataset: Dataset | None) -> None:
         elif dataset is not None and gate.column not in (None, *dataset.columns.column_names):
             problem = _no_column(gate, dataset)
         elif dataset is not None and gate.column and not rows_of_slice(gate, dataset).any():
-            seen = dataset.values_of(gate.column)
-            more = f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
-            there = ", ".join(map(quoted, seen[:_SHOWN])) + more
+            there = _first_of(dataset.values_of(gate.column))
             problem = f"no row has {quoted(gate.column)}={quoted(gate.value or '')}; there are {there}"
         elif gate.interim == "scored" and experiment.load.until_decided:
             problem = (
@@ -167,10 +165,13 @@ def _no_scores(gate: Gate, experiment: Experiment, dataset: Dataset | None) -> s
 def _no_label(experiment: Experiment, dataset: Dataset) -> str:
     if experiment.load.replay is not None and dataset.recorded is not None:
         return f"{experiment.load.replay} does not have one for each request"
-    names = dataset.columns.column_names
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    there = ", ".join(map(quoted, names[:_SHOWN])) + more
+    there = _first_of(dataset.columns.column_names)
     return f"{dataset.path} has no column {experiment.data.label_column!r}; it has {there}"
+
+
+def _first_of(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(quoted, names[:_SHOWN])) + more
 
 
 def _no_column(gate: Gate, dataset: Dataset) -> str:

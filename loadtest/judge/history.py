@@ -65,18 +65,13 @@ class StoredRun(BaseModel):
     """One folder of ``results/``.
 
     Args:
-        name: of the folder.
         state: ``whole``; ``unfinished``: it runs, or was cut off a moment ago; ``cut off``; ``unreadable``.
         kind: what was run; None: not known.
         began: when, UTC.
-        experiment: its name.
         model: the name of the model, as two experiments of one name may be about two.
-        stable: the version in production.
-        candidate: the new version.
         verdict: None where there is none.
         reason: of the verdict; of an unreadable folder, what is wrong with it.
         duration_s: seconds of load.
-        gates: of the verdict.
         report: path of its page, relative to the results.
         size_bytes: of all its files.
     """

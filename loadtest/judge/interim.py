@@ -56,10 +56,8 @@ def awaited(gate: Gate) -> bool:
 class InterimAnalyses:
     """The state of every gate while the evidence grows.
 
-    Args:
-        experiment: the gates, and the confidence.
-        final: a gate that was once PASS or FAIL stays so. False for a run that will be judged at its end: its
-            view follows what the evidence says now.
+    ``final``: a gate that was once PASS or FAIL stays so. Not so in a run that will be judged at its end: its
+    view follows what the evidence says now.
     """
 
     def __init__(self, experiment: Experiment, *, final: bool) -> None:

@@ -14,7 +14,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from loadtest.data.samples import SampleSet
+from loadtest.data.timings import PARTS, parts_of
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.caches import summarise_cache
 from loadtest.judge.control import against_itself, compare_with_control, noise
@@ -33,9 +37,16 @@ from loadtest.judge.run_verdict import together
 from loadtest.judge.saturation import OVER_SATURATED, with_saturation
 from loadtest.judge.significance import Level
 from loadtest.judge.slow_requests import slowest
-from loadtest.judge.timings import summarise_timings
 from loadtest.judge.traces import Traces
-from loadtest.judge.verdict import LatencySummary, LoadSummary, RowsSummary, Verdict, VersionSummary, Word
+from loadtest.judge.verdict import (
+    LatencySummary,
+    LoadSummary,
+    PartTime,
+    RowsSummary,
+    Verdict,
+    VersionSummary,
+    Word,
+)
 from loadtest.stats.quantiles import latency_quantiles
 
 MAX_UNMATCHED = 0.005
@@ -185,7 +196,7 @@ def _rows(run: Run) -> RowsSummary:
     distinct, sent = (np.zeros(len(content), dtype=bool) for _ in range(2))
     distinct[content] = True
     for role in ROLES:
-        sent[first_places(run.evidence.of(role).row, len(content), content)[0]] = True
+        sent[first_places(run.evidence.of(role).row, content)[0]] = True
     return RowsSummary(
         rows=len(content), distinct=int(distinct.sum()), sent=int(sent.sum()), labelled=run.dataset.labelled
     )
@@ -223,7 +234,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         mismatch_ids=mismatches,
         mismatch_traces=tuple(traces_by_id[one] for one in mismatches if one in traces_by_id),
         slowest=slowest(run.samples, role, traces) if traces or run.samples.timed else (),
-        timings=summarise_timings(run.samples, role),
+        timings=_timings(run.samples, role),
         compared=int(outcomes.compared.sum()) if outcomes.compared.any() else None,
         foreign_answers=None if unknown is None else unknown.count,
         foreign_examples=() if unknown is None else unknown.examples,
@@ -234,3 +245,18 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         cpu_throttled_ratio=facts.cpu_throttled_ratio,
         memory_bytes=facts.memory_bytes,
     )
+
+
+def _timings(samples: SampleSet, role: Role) -> dict[str, PartTime]:
+    """The quantiles of each part over the requests that had it; empty where no time was recorded."""
+    if not samples.timed:
+        return {}
+    place = samples.array("place", lambda chunk: pc.fill_null(chunk, 0), np.int16)
+    wanted = samples.is_role(role) & (place == 0)
+    found, begin = [np.empty((0, len(PARTS)), np.float32)], 0
+    for chunk in samples.chunks("timings"):
+        found.append(parts_of(chunk.filter(pa.array(wanted[begin : begin + len(chunk)]))))
+        begin += len(chunk)
+    columns = zip(PARTS, np.concatenate(found).T, strict=True)
+    had = {name: column[~np.isnan(column)] for name, column in columns}
+    return {name: PartTime.of(seconds.astype(np.float64)) for name, seconds in had.items() if len(seconds)}

@@ -34,10 +34,8 @@ def is_paired(load: Load) -> bool:
 def lay_out(load: Load, samples: SampleSet, start: float) -> tuple[Outcomes, Outcomes]:
     """Stable's and the candidate's outcomes; pairs whose other half is missing are left out.
 
-    Args:
-        load: the traffic.
-        samples: of whole arrivals, in any order; those of a control are left out.
-        start: the first arrival of the run, on the samples' clock.
+    Samples are of whole arrivals, in any order; those of a control are left out. ``start`` is the first
+    arrival, on their clock.
     """
     samples = compared(load, samples)
     is_candidate = samples.is_role(Role.CANDIDATE)
@@ -65,12 +63,8 @@ def _outcomes(
 ) -> tuple[Outcomes, Outcomes]:
     """Both versions' outcomes, a column after the other: of many samples, memory holds no more.
 
-    Args:
-        samples: of both versions.
-        places: of each version's samples, in the order of the outcomes.
-        start: the first arrival.
-        timeout: seconds, at which latency is censored.
-        paired: both versions' samples are of the same arrivals, whose columns they share.
+    ``places`` are of each version's samples, in the order of the outcomes. ``paired``: both are of the same
+    arrivals, whose columns they share.
     """
 
     def of_each(column: NDArray[Any]) -> list[NDArray[Any]]:

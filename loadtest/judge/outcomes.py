@@ -72,10 +72,7 @@ class Outcomes:
     def of(cls, read: Callable[[str], Any], n: int, *, flags_kept: bool = True) -> Self:
         """``n`` outcomes whose columns are read when they are first asked for.
 
-        Args:
-            read: gives the column of a name.
-            n: how many.
-            flags_kept: False: what is yes or no is read each time.
+        Without ``flags_kept``, what is yes or no is read each time.
         """
         outcomes = cls.__new__(cls)
         outcomes.__dict__.update(_read=read, _n=n, _not_kept=() if flags_kept else _NOT_KEPT)
@@ -142,7 +139,7 @@ class Outcomes:
         for one, places in known:
             if one is content:
                 return places
-        places = np.sort(first_places(self.row, len(content), content)[1])
+        places = np.sort(first_places(self.row, content)[1])
         known.append((content, places))
         return places
 
@@ -162,9 +159,7 @@ class Outcomes:
     def take(self, places: NarrowPlaces, beside: Outcomes | None = None) -> Outcomes:
         """The arrivals at ``places``, in their order; columns are cut out when they are asked for.
 
-        Args:
-            places: of the arrivals.
-            beside: what the other version did at the same arrivals, which it shares the columns with.
+        Columns are shared with ``beside``, what the other version did at the same arrivals.
         """
         return Outcomes.of(partial(self._taken, places, beside), len(places))
 
@@ -214,19 +209,13 @@ def places_where(flags: Flags) -> NarrowPlaces:
 
 
 def first_places(
-    numbers: NDArray[np.integer], size: int, of: NDArray[np.intp] | None = None
+    rows: NDArray[np.integer], content: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Which numbers there are, ascending, and the first place of each, as ``numpy.unique`` finds by sorting.
-
-    Args:
-        numbers: from 0 to ``size - 1``.
-        size: of them all.
-        of: what each number stands for, from 0 to ``size - 1``, shape (size,); None: for itself.
-    """
-    first = np.full(size, len(numbers), dtype=np.intp)
+    """Which of ``content[rows]`` there are, ascending, and the first place of each, as ``numpy.unique`` finds
+    by sorting; each is a place in ``content``."""
+    first = np.full(len(content), len(rows), dtype=np.intp)
     # backwards, so that the first place is the last that is written
-    for piece in reversed(list(pieces(len(numbers)))):
-        found = numbers[piece] if of is None else of[numbers[piece]]
-        first[found[::-1]] = np.arange(piece.stop - 1, piece.start - 1, -1)
-    there = np.flatnonzero(first < len(numbers))
+    for piece in reversed(list(pieces(len(rows)))):
+        first[content[rows[piece]][::-1]] = np.arange(piece.stop - 1, piece.start - 1, -1)
+    there = np.flatnonzero(first < len(rows))
     return there, first[there]

@@ -46,7 +46,6 @@ class Evidence:
     """Both versions' outcomes.
 
     Args:
-        stable: outcomes of stable.
         candidate: outcomes of the candidate; entry i is the same arrival as stable's when ``paired``.
         paired: each arrival went to both versions.
         unmatched: samples whose arrival has none of the other version, though it should.
@@ -170,11 +169,7 @@ class Evidence:
         return Evidence(stable, candidate, self.paired, 0, duration)
 
     def first_of_each_row(self, content: NDArray[np.intp]) -> Evidence:
-        """Only the first arrival of each distinct row, of pairs.
-
-        Args:
-            content: of each row of the evaluation set, the first row with the same content.
-        """
+        """Only the first arrival of each distinct row, of pairs."""
         kept = self.stable.first_of_each(content)
         if len(kept) == len(self.stable):
             return self

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.data.dataset import Dataset
 from loadtest.experiment.gate import Gate
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge import quality_tests
@@ -90,12 +89,7 @@ def width(gate: Gate, run: Run) -> Measurement:
     spread = float(np.ptp(truth_of(gate, run.dataset)))
     both = _Intervals.of_both(gate, run)
 
-    def sums(
-        outcomes: Outcomes,
-        dataset: Dataset,  # noqa: ARG001 - one shape for all
-        rows: Rows,
-        group: NDArray[np.intp],
-    ) -> Floats:
+    def sums(outcomes: Outcomes, rows: Rows, group: NDArray[np.intp]) -> Floats:
         ends = both[Role.STABLE if outcomes is run.evidence.stable else Role.CANDIDATE]
         apart = np.where(outcomes.failed, spread, np.abs(ends.upper - ends.lower))
         nothing, one = np.zeros(len(rows.rows)), np.ones(len(rows.rows))

@@ -85,12 +85,13 @@ def classification(gate: Gate, run: Run) -> Measurement:
     positive = positive_class(gate, run.dataset)
     metric = scores.classification(gate.metric, positive)
     behind = partial(scores.rows_behind, gate.metric, positive)
-    return resampled(gate, run, metric, _classification_sums, gate.entry.useless or 0.0, behind)
+    sums = partial(_classification_sums, run.dataset)
+    return resampled(gate, run, metric, sums, gate.entry.useless or 0.0, behind)
 
 
 def value(gate: Gate, run: Run) -> Measurement:
     """What 1,000 requests earn."""
-    return resampled(gate, run, scores.value_per_thousand, _value_sums, 0.0)
+    return resampled(gate, run, scores.value_per_thousand, partial(_value_sums, run.dataset), 0.0)
 
 
 def regression(gate: Gate, run: Run) -> Measurement:
@@ -98,12 +99,7 @@ def regression(gate: Gate, run: Run) -> Measurement:
     entry, labels = gate.entry, truth_of(gate, run.dataset)
     centre = float(labels.mean())
 
-    def sums(
-        outcomes: Outcomes,
-        dataset: Dataset,  # noqa: ARG001 - one shape for all
-        rows: Rows,
-        group: NDArray[np.intp],
-    ) -> Floats:
+    def sums(outcomes: Outcomes, rows: Rows, group: NDArray[np.intp]) -> Floats:
         truth, guess, part = row_errors(gate, run, outcomes)
         apart, error = truth - centre, guess - truth
         columns = [rows.mean(column) for column in (part, apart, apart**2, error - error.mean())]
@@ -161,24 +157,20 @@ def resampled(
     gate: Gate,
     run: Run,
     metric: bootstrap.Metric,
-    sums: Callable[[Outcomes, Dataset, Rows, NDArray[np.intp]], Floats],
+    sums: Callable[[Outcomes, Rows, NDArray[np.intp]], Floats],
     useless: float,
     behind: Callable[[Floats], float] | None = None,
 ) -> Measurement:
     """Any metric that is a function of sums over rows.
 
-    Args:
-        gate: that names the metric.
-        run: whose answers are measured.
-        metric: from sums to the metric.
-        sums: of one version's outcomes, over groups of its rows.
-        useless: the metric's value when every answer is.
-        behind: from the sums to how many of the rows the metric rests on; None: on all.
+    ``metric`` goes from sums to the metric, ``sums`` from one version's outcomes to sums over groups of its
+    rows. ``useless`` is the metric's value when every answer is. ``behind`` says from the sums on how many
+    rows the metric rests; None: on all.
     """
     evidence = run.evidence
     s_rows, c_rows = Rows.of(evidence.stable, run.dataset), Rows.of(evidence.candidate, run.dataset)
-    s_sums = sums(evidence.stable, run.dataset, s_rows, bootstrap.groups(len(s_rows.rows)))
-    c_sums = sums(evidence.candidate, run.dataset, c_rows, bootstrap.groups(len(c_rows.rows)))
+    s_sums = sums(evidence.stable, s_rows, bootstrap.groups(len(s_rows.rows)))
+    c_sums = sums(evidence.candidate, c_rows, bootstrap.groups(len(c_rows.rows)))
     own_s, own_c = (float(metric(each.sum(axis=0, keepdims=True))[0]) for each in (s_sums, c_sums))
     counted = [("stable", own_s)] if gate.against == "stable" else []
     undefined = [name for name, own in (*counted, ("the candidate", own_c)) if not np.isfinite(own)]
@@ -227,7 +219,7 @@ def sums_of_groups(columns: list[Floats], group: NDArray[np.intp]) -> Floats:
     return np.column_stack([np.bincount(group, weights=column, minlength=count) for column in columns])
 
 
-def _value_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
+def _value_sums(dataset: Dataset, outcomes: Outcomes, rows: Rows, group: NDArray[np.intp]) -> Floats:
     if dataset.values is None:
         raise NoEvidence("the experiment names no value column; set [data] value")
     earned, correct = np.zeros(len(rows.rows)), outcomes.correct
@@ -239,7 +231,7 @@ def _value_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray
     return sums_of_groups([earned, np.ones(len(earned))], group)
 
 
-def _classification_sums(outcomes: Outcomes, dataset: Dataset, rows: Rows, group: NDArray[np.intp]) -> Floats:
+def _classification_sums(dataset: Dataset, outcomes: Outcomes, rows: Rows, group: NDArray[np.intp]) -> Floats:
     """Per class: hits, answers, truths; the last class stands for answers that are no label at all."""
     classes, label = np.unique(np.asarray(dataset.labels, dtype=str), return_inverse=True)
     count, width = int(group.max()) + 1, len(classes) + 1

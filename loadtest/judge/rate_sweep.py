@@ -47,8 +47,7 @@ def judge_rates(runs: Sequence[Run]) -> RatesVerdict:
     generator could not keep up, or at which a control shows too much noise, proves nothing, and makes the
     whole INVALID unless another proves harm. A candidate that died at a rate is a FAIL.
 
-    Args:
-        runs: at least one, by ascending rate.
+    There is at least one, and they come by ascending rate.
     """
     found: list[AtRate] = []
     judged: list[Judged] = []

@@ -63,7 +63,8 @@ def measure_restarts(gate: Gate, run: Run) -> Measurement:
         # what a time-out hides has no value to compare: each deployment must show it, and all of them
         pooled = measure(gate, run)
         widest = reduce(Wider, [one.estimate for one in each], pooled.estimate)
-        return replace(pooled, estimate=widest, censored=pooled.censored or _first_censored(each))
+        censored = next(f"in a restart, {one.censored}" for one in each if one.censored)
+        return replace(pooled, estimate=widest, censored=pooled.censored or censored)
     values = np.array([one.estimate.value for one in each])
     if not np.isfinite(values).all():
         raise NoEvidence(f"{gate.metric} is undefined in one of the restarts")
@@ -79,10 +80,6 @@ def measure_restarts(gate: Gate, run: Run) -> Measurement:
         candidate=_mean([one.candidate for one in each]),
         restarts=len(each),
     )
-
-
-def _first_censored(each: list[Measurement]) -> str:
-    return next(f"in a restart, {one.censored}" for one in each if one.censored)
 
 
 def _mean(values: list[float | None]) -> float | None:

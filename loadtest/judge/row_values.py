@@ -54,8 +54,6 @@ class RowValues(NamedTuple):
 
     Args:
         metric: as a gate names it, without its slice: ``mae[output=price]``.
-        stable: of stable.
-        candidate: of the candidate.
         sign: 1 where the candidate did worse, -1 where it did better, else 0.
         level: from values of one version, shape (n,), to the metric.
         higher_is_better: whether a fall of the metric is harm.

@@ -39,11 +39,7 @@ OVER_SATURATED = f"over-saturated at this rate: {_REMEDY}"
 def growth(outcomes: Outcomes, duration: float, blocks: int, timeout: float) -> StudentEstimate | None:
     """By how many requests a second a version's backlog grows; None: too little load to tell.
 
-    Args:
-        outcomes: of one version, in order of time.
-        duration: seconds of load.
-        blocks: equal time blocks to cut it into.
-        timeout: seconds after which a request is given up.
+    ``duration`` is cut into equal ``blocks``; a request is given up after ``timeout``; both are in seconds.
     """
     if blocks < FEWEST_BLOCKS or not len(outcomes):
         return None
@@ -67,10 +63,7 @@ def _most_wait(latency: Floats, at_least: float) -> bool:
 def _answered_before(ends: Floats, outcomes: Outcomes, given_up: Flags | None) -> Floats:
     """How many had been answered before each of ``ends``, which ascend, shape (blocks,).
 
-    Args:
-        ends: seconds of load.
-        outcomes: of one version.
-        given_up: which were never answered; None: those that were given up count as answered by then.
+    ``given_up`` were never answered; None: those that were given up count as answered by then.
     """
     counts = np.zeros(len(ends) + 1)
     for piece in pieces(len(outcomes)):
@@ -84,10 +77,7 @@ def _answered_before(ends: Floats, outcomes: Outcomes, given_up: Flags | None) -
 def over_saturated(run: Run, role: Role, alpha: float | None = None) -> str | None:
     """The line that says so of a version; None: it keeps up, or the run is too short to tell.
 
-    Args:
-        run: both versions.
-        role: of whom.
-        alpha: what lies outside of the interval of the growth, on each side; None: the run's.
+    ``alpha`` lies outside of the growth's interval, on each side; None: the run's.
     """
     for part, where in _steady_parts(run):
         evidence = part.evidence.requests

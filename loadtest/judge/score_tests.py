@@ -238,11 +238,8 @@ def refuse_others(outcomes: Outcomes, scores: Floats, name: str) -> None:
 def filled(outcomes: Outcomes, run: Run, *, median: bool) -> Floats:
     """Scores per arrival, shape (n, classes), with those of a request that has none made up.
 
-    Args:
-        outcomes: of one version.
-        run: for the classes and the labels.
-        median: where scores are no probabilities, the median of what the version gives takes the place of the
-            classes' shares.
+    With ``median``, and where scores are no probabilities, the median of what the version gives takes the
+    place of the classes' shares.
     """
     classes = len(run.dataset.classes)
     scores = matrix(outcomes.scores, classes)

@@ -93,10 +93,7 @@ def _worse(one: Found, values: RowValues, columns: list[Levels]) -> WorseSlice |
 def levels_of(data: Data, dataset: Dataset, rows: Places) -> list[Levels]:
     """The columns of the evaluation set as levels, except the label and the value.
 
-    Args:
-        data: names the label and the value.
-        dataset: the evaluation set.
-        rows: of it, in the order of the codes.
+    The codes are in the order of ``rows``.
     """
     names = [name for name in dataset.columns.column_names if name not in data.outcome_columns]
     return list(_levels(dataset.columns.select(names[:MOST_COLUMNS]).take(pa.array(rows))))

@@ -95,10 +95,7 @@ def choose_lab(
 def version_python(folder: Path, say: Callable[[str], None], among: Sequence[Backend] | None = None) -> Path:
     """The interpreter on this machine that a version is tried with, outside of any lab.
 
-    Args:
-        folder: of the version; where it has a ``requirements.txt``, its packages are installed once.
-        say: where progress goes, a line at a time.
-        among: the backends; None: all that there are.
+    Where the folder has a ``requirements.txt``, its packages are installed once.
 
     Raises:
         ModelError: its packages cannot be had together.

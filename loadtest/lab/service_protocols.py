@@ -45,10 +45,7 @@ class Spoken(NamedTuple):
 def spoken_by(url: str, headers: Mapping[str, str], model: str | None) -> Spoken | None:
     """The protocol of a service at a URL of plain HTTP; None: none that is known.
 
-    Args:
-        url: its base URL.
-        headers: for each question.
-        model: the name that a person gives; TensorFlow Serving is known by that of a model alone.
+    TensorFlow Serving is known by the name of a ``model`` alone, which a person gives.
     """
     base = url.rstrip("/")
 
@@ -117,10 +114,7 @@ class Answered(NamedTuple):
 def answered_in(target: Target, dataset: Dataset, rows: Iterable[int]) -> Answered:
     """Ask both servers of a target for some rows, in its protocol.
 
-    Args:
-        target: with ``stable_model`` and ``candidate_model`` where the protocol names models.
-        dataset: with every column that may be sent.
-        rows: their places.
+    ``target`` names the models where the protocol does; ``dataset`` has every column that may be sent.
 
     Raises:
         UsageError: the columns are not those of the model, or cannot be sent.

@@ -154,11 +154,7 @@ def _exit_code(result: FinishedRun | None, interrupted: bool) -> ExitCode:
 
 
 class _Workers:
-    """Worker processes of this master, forked before it has read or opened anything.
-
-    Args:
-        count: how many; 0: none.
-    """
+    """Worker processes of this master, forked before it has read or opened anything."""
 
     def __init__(self, count: int) -> None:
         self._count = count

@@ -49,14 +49,8 @@ Post = Callable[[str, bytes, Mapping[str, str], float], Answer]
 class Collector:
     """Takes the spans of runs: ``Collector("http://127.0.0.1:4318/v1/traces")``.
 
-    Args:
-        url: where traces go, in full; only its host is ever printed.
-        headers: sent with every request.
-        service: the spans' ``service.name``.
-        post: sends one request.
-        clock: seconds.
-        sleep: waits for so many seconds.
-        protocol: how spans are encoded: ``http/protobuf`` or ``http/json``.
+    Traces go to ``url``, of which only the host is ever printed, as ``protocol`` says: ``http/protobuf`` or
+    ``http/json``. ``service`` is the spans' ``service.name``.
     """
 
     name, retry = "the OTLP collector", "--otlp"

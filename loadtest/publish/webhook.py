@@ -66,13 +66,8 @@ class Message(NamedTuple):
 class Webhook:
     """Posts messages to one URL.
 
-    Args:
-        url: ``http`` or ``https``; only its host is ever printed.
-        secret: the key of the signature, 24 to 64 bytes.
-        post: sends one request (URL, body, headers, seconds) and returns the status; ``OSError`` where
-            there is none.
-        clock: seconds since 1970.
-        sleep: waits for so many seconds.
+    Of ``url`` only the host is ever printed; ``secret`` is the key of the signature, 24 to 64 bytes. ``post``
+    sends one request (URL, body, headers, seconds) and returns the status; ``OSError`` where there is none.
     """
 
     name = "the webhook"
@@ -139,10 +134,7 @@ def _post(url: str, body: bytes, headers: dict[str, str], seconds: float) -> int
 class Decisions:
     """Sends the decisions of a canary's controller, all but to hold, in turn and without it waiting.
 
-    Args:
-        webhook: where to.
-        experiment: the name of the experiment.
-        say: takes one line, once: what was not delivered.
+    ``say`` takes one line, once: what was not delivered.
     """
 
     def __init__(self, webhook: Webhook, experiment: str, say: Callable[[str], None]) -> None:

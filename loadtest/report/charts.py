@@ -41,11 +41,8 @@ class Figure(NamedTuple):
 def figures(evidence: Evidence, objective: float, alpha: float, sections: Sections) -> list[Figure]:
     """Every chart for which there is evidence.
 
-    Args:
-        evidence: of the run.
-        objective: the latency of a good answer, seconds.
-        alpha: what lies outside of an interval, on each side.
-        sections: told of a chart that cannot be drawn.
+    ``objective`` is the latency of a good answer in seconds, ``alpha`` lies outside of an interval on each
+    side, and ``sections`` is told of a chart that cannot be drawn.
     """
     if not len(evidence.stable) or not len(evidence.candidate):
         return []

@@ -105,10 +105,7 @@ class Section(NamedTuple):
 def history_to_html(runs: Sequence[StoredRun], results: Path, page: Path) -> str:
     """One page over all runs, a section per experiment; it opens offline.
 
-    Args:
-        runs: the oldest first.
-        results: the folder that holds them.
-        page: where the document will lie, for its links.
+    ``page`` is where the document will lie, for its links.
     """
     way = os.path.relpath(os.path.realpath(results), Path(os.path.realpath(page)).parent)
     by_experiment: dict[tuple[str, str | None], list[StoredRun]] = {}
@@ -158,9 +155,7 @@ def _can_be_drawn(gate: StoredGate) -> bool:
 def gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> Markup:
     """Estimates with intervals and limits, run by run; what lies beyond the chart ends at its edge.
 
-    Args:
-        points: the runs that have the gate, with what it said; at least one.
-        count: how many runs there are in the section.
+    ``count`` is how many runs there are in the section.
     """
     last = points[-1][1]
     y, highest = _vertical(points)
@@ -194,12 +189,7 @@ def gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> Markup:
 
 
 def marks(points: Sequence[tuple[Row, StoredGate]], count: int) -> list[tuple[float, Word]]:
-    """Where the verdicts' marks stand, in runs: of neighbours that have no room for one each, the worst.
-
-    Args:
-        points: the runs that have the gate, with what it said.
-        count: how many runs there are in the section.
-    """
+    """Where the verdicts' marks stand, in runs: of neighbours that have no room for one each, the worst."""
     width = max(1, -(-count // _MOST_MARKS))
     slots: dict[int, list[tuple[Row, StoredGate]]] = {}
     for row, gate in points:

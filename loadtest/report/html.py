@@ -32,11 +32,7 @@ def to_html(
 
     What is only shown cannot lose what was judged: a section that fails is replaced by one line.
 
-    Args:
-        verdict: of the run.
-        run: whose samples the charts are of.
-        facts: the content of environment.json.
-        slices: finds the quality by slice.
+    ``facts`` are the content of environment.json.
     """
     experiment, evidence = run.experiment, run.evidence
     sections = Sections()

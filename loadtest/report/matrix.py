@@ -23,12 +23,8 @@ def matrix(
 ) -> Markup:
     """One matrix; its cells say their count, or where that does not fit their share of the line in per cent.
 
-    Args:
-        label: what it shows, for those who cannot see it.
-        lines: names of the lines, from above.
-        columns: names of the columns.
-        counts: shape (lines, columns).
-        kind: the class of the cells: ``stable`` or ``candidate``.
+    ``label`` says what it shows, for those who cannot see it. Lines come from above, ``counts`` have the
+    shape (lines, columns), and ``kind`` is the class of the cells: ``stable`` or ``candidate``.
     """
     left = 10 + _LETTER * max(len(short(name)) for name in lines)
     width = (WIDTH - left - 4) / len(columns)

@@ -37,20 +37,14 @@ def quantity(value: float | None, unit: str) -> str:
     if value is None:
         return "–"
     if unit in ("%", "pp"):
-        return f"{value:.2f}{unit}" if unit == "pp" else f"{value:.2f}%"
+        return f"{value:.2f}{unit}"
+    behind = unit if unit in ("", "/s") else f" {unit}"
     if abs(value) >= _FIFTEEN_DIGITS:
-        return f"{value:.3g}" + (f" {unit}" if unit not in ("", "/s") else unit)
+        return f"{value:.3g}{behind}"
     # a plain whole number is a count
-    digits = (
-        0
-        if abs(value) >= 1000 or (not unit and value == int(value))
-        else 1
-        if abs(value) >= 10
-        else 2
-        if abs(value) >= 1
-        else 3
-    )
-    return f"{value:,.{digits}f}" + (f" {unit}" if unit not in ("", "/s") else unit)
+    is_count = not unit and value == int(value)
+    digits = 0 if is_count else sum(abs(value) < limit for limit in (1000, 10, 1))
+    return f"{value:,.{digits}f}{behind}"
 
 
 def latency(version: VersionSummary | PhaseVersion, name: str) -> str:

@@ -28,9 +28,7 @@ MOST_PLACES = 10
 def figures(run: Run, sections: Sections) -> list[list[Figure]]:
     """Every chart of answers for which there is evidence, in groups that belong side by side.
 
-    Args:
-        run: whose answers are drawn.
-        sections: told of a chart that cannot be drawn.
+    ``sections`` is told of a chart that cannot be drawn.
     """
     no_scores: Mapping[Role, Scores] = {}
     no_numbers: Mapping[Role, Numbers] = {}

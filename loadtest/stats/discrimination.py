@@ -98,12 +98,8 @@ def estimate(
 ) -> JackknifeEstimate:
     """A metric, or a difference of two, by Student's t.
 
-    Args:
-        value: of it.
-        influence: of each row.
-        rarest: rows of the rarer class: of few positives little is known, however many rows there are.
-        reach: see ``loadtest.stats.bootstrap.Unseen``.
-        within: the values that are possible at all.
+    ``rarest`` are the rows of the rarer class: of few positives little is known, however many rows there are.
+    For ``reach`` and ``within`` see ``loadtest.stats.bootstrap.Unseen``.
     """
     error = math.sqrt(float((influence**2).sum()))
     return JackknifeEstimate(

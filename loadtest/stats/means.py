@@ -25,11 +25,8 @@ def mean(values: Floats) -> StudentEstimate:
 def difference(stable: Floats, candidate: Floats, *, paired: bool, relative: bool) -> StudentEstimate:
     """mean(candidate) - mean(stable), or mean(candidate) / mean(stable) - 1.
 
-    Args:
-        stable: shape (n,).
-        candidate: the same rows in the same order when ``paired``.
-        paired: row by row.
-        relative: the share of stable's mean, which is above 0, instead of the difference.
+    Both have the shape (n,), and the same rows in the same order when ``paired``. Where it is ``relative``,
+    stable's mean is above 0.
     """
     scale = float(stable.mean()) if relative else 1.0
     ratio = float(candidate.mean()) / scale if relative else 1.0

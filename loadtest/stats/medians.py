@@ -111,13 +111,8 @@ def difference(
 ) -> bootstrap.BootstrapEstimate:
     """The bootstrap's estimate of median(candidate) - median(stable), or of their ratio minus 1.
 
-    Args:
-        stable: a value per row, shape (rows of stable,).
-        candidate: the same of the candidate; the same rows in the same order when ``paired``.
-        relative: the share of stable's median instead of the difference.
-        paired: draw both versions' rows together.
-        rows: rows behind the estimate.
-        reach: see ``bootstrap.Unseen``.
+    There is a value per row; ``paired``, both have the same rows in the same order, which are drawn together.
+    For ``rows`` and ``reach`` see ``bootstrap.Unseen``.
     """
     s, c = (_medians(values, 0 if paired else seed) for seed, values in enumerate((stable, candidate)))
     s_own, c_own = float(np.median(stable)), float(np.median(candidate))

@@ -136,11 +136,7 @@ def counted(positive: Flags, score: Floats) -> Counted:
 def best(positive: Flags, score: Floats, least: float, kind: Kind) -> float:
     """The best ``kind`` where the other of the two is at least ``least``; of recall 0 where none is.
 
-    Args:
-        positive: shape (n,), at least one is.
-        score: shape (n,).
-        least: in (0, 1].
-        kind: what is maximised.
+    ``least`` is in (0, 1], and at least one row is positive.
     """
     scores = np.unique(score[positive])[::-1]
     return float(_best(*_counts(positive, score, scores), least, kind))

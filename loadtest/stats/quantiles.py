@@ -134,11 +134,8 @@ class Blocked:
     def sort(cls, values: Floats, times: Floats, duration: float, blocks: int) -> Blocked:
         """Cut ``duration`` seconds into equal ``blocks`` and sort.
 
-        Args:
-            values: shape (n,).
-            times: shape (n,), seconds since the run began; times outside the run fall to its end blocks.
-            duration: seconds.
-            blocks: number of blocks, at least 1.
+        Values and times, in seconds since the run began, have the shape (n,); times outside the run fall to
+        its end blocks.
         """
         block = TimeBlocks.cut(duration, blocks).of(times)
         order = np.argsort(values)

@@ -141,10 +141,8 @@ def overlap(lengths: tuple[Places, Places], items: tuple[Places, Places], k: int
 
     Two empty lists are the same; of lists that are shorter than ``k``, the longer one counts as whole.
 
-    Args:
-        lengths: of the lists of both versions, shape (arrivals,) each.
-        items: their codes, one list after the other.
-        k: how many are looked at.
+    ``lengths`` are of the lists of both versions, shape (arrivals,) each; ``items`` are their codes, one list
+    after the other.
     """
     size = max(int(each.max(initial=0)) for each in items) + 1
     keys, counts = [], []

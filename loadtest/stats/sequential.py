@@ -58,22 +58,6 @@ def paired_log_e(gained: ArrayLike, lost: ArrayLike, pairs: ArrayLike, margin: f
     return _log_mean(log_wealth)
 
 
-def paired_interval(gained: float, lost: float, pairs: float, alpha: float) -> tuple[float, float]:
-    """The differences that ``paired_log_e`` has not refused, ``alpha`` on each side; valid at any moment."""
-    limit = -math.log(alpha)
-
-    def lowest(b: float, c: float) -> float:
-        low, high = -1 + 1e-9, (b - c) / pairs if pairs else -1 + 1e-9
-        if high <= low or paired_log_e(b, c, pairs, low) < limit:
-            return -1.0
-        for _ in range(40):
-            middle = (low + high) / 2
-            low, high = (middle, high) if paired_log_e(b, c, pairs, middle) >= limit else (low, middle)
-        return low
-
-    return lowest(gained, lost), -lowest(lost, gained)
-
-
 @dataclass(frozen=True)
 class PairedBets:
     """``paired_log_e`` as an ``Estimate``: intervals and p-values that hold at every moment."""
@@ -88,8 +72,19 @@ class PairedBets:
         return (self.gained - self.lost) / self.pairs
 
     def interval(self, alpha: float) -> tuple[float, float]:
-        """See ``paired_interval``."""
-        return paired_interval(self.gained, self.lost, self.pairs, alpha)
+        """The differences that ``paired_log_e`` has not refused, ``alpha`` on each side."""
+        limit, pairs = -math.log(alpha), self.pairs
+
+        def lowest(b: float, c: float) -> float:
+            low, high = -1 + 1e-9, (b - c) / pairs if pairs else -1 + 1e-9
+            if high <= low or paired_log_e(b, c, pairs, low) < limit:
+                return -1.0
+            for _ in range(40):
+                middle = (low + high) / 2
+                low, high = (middle, high) if paired_log_e(b, c, pairs, middle) >= limit else (low, middle)
+            return low
+
+        return lowest(self.gained, self.lost), -lowest(self.lost, self.gained)
 
     def p_above(self, margin: float) -> float:
         """One over the evidence against 'at most ``margin``'."""
@@ -223,21 +218,6 @@ def lower_bounds(windows: Floats, alpha: float, rho2: float = 0.1) -> Floats:
     a = t * rho2 + 1
     width = np.sqrt(2 * a / (t**2 * rho2) * np.log1p(np.sqrt(a) / (2 * alpha)))
     return np.where(t >= FIRST_WINDOW, mean - np.sqrt(variance) * width, -np.inf)
-
-
-def exceedance(stable: Floats, candidate: Floats, threshold: float, limit: float) -> float:
-    """One window of a latency gate: how much more often the candidate exceeds its limit than stable its own.
-
-    With ``threshold`` stable's own quantile (of the windows before) and ``limit`` that quantile plus the
-    margin, its mean is above 0 exactly when the candidate's quantile is beyond the margin.
-
-    Args:
-        stable: latencies of the window, seconds.
-        candidate: the same of the candidate.
-        threshold: what stable exceeds with the gate's share, seconds.
-        limit: what the candidate may exceed as often, seconds.
-    """
-    return float(np.mean(candidate > limit) - np.mean(stable > threshold))
 
 
 def level_at(seconds: float, alpha: float) -> float:

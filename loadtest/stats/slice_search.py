@@ -185,10 +185,6 @@ def sign_test(counts: Counts, total: Counts) -> Floats:
     """The chance of at least so many worse rows among those that differ, shape (slices,).
 
     Each is a coin flip: fair, or bent so that worse rows outnumber better ones as on the rows outside.
-
-    Args:
-        counts: of the slices.
-        total: of all rows.
     """
     outside = np.maximum(total.rows - counts.rows, 1)
     excess = ((total.worse - counts.worse) - (total.better - counts.better)) / outside

@@ -40,10 +40,7 @@ class TimeBlocks:
     def cut(cls, duration: float, blocks: int, phase_ends: Sequence[float] = ()) -> TimeBlocks:
         """Cut ``duration`` seconds into ``blocks``, or somewhat more where a phase would have too few.
 
-        Args:
-            duration: seconds.
-            blocks: how many to aim at, at least 1.
-            phase_ends: seconds, ascending, the last is ``duration``; each phase holds two shortest blocks.
+        ``phase_ends`` ascend, the last is ``duration``, and each phase holds two shortest blocks.
         """
         if len(phase_ends) < 2:
             return cls(np.linspace(0.0, duration, blocks + 1))
@@ -82,9 +79,7 @@ def whole_phases(ends: Sequence[float], duration: float) -> tuple[float, ...]:
 
     A last phase that was cut off before it held two blocks is counted to the one before it.
 
-    Args:
-        ends: as planned, seconds, ascending.
-        duration: seconds.
+    The ends ascend, as planned, in seconds.
     """
     kept = [end for end in ends if 0 < end <= duration - 2 * SHORTEST_BLOCK * 0.95]
     return (*kept, duration) if kept else ()

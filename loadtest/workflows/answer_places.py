@@ -79,13 +79,7 @@ def _commonest(labels: Sequence[str]) -> float:
 
 
 def scores_beside(answers: Sequence[Any], label_path: str, classes: Sequence[str]) -> Scores | None:
-    """Where the scores stand that lead to the label at ``label_path``; None: nowhere that is sure.
-
-    Args:
-        answers: decoded.
-        label_path: of the label in each.
-        classes: all labels.
-    """
+    """Where the scores stand that lead to the label at ``label_path``; None: nowhere that is sure."""
     labels = [label_text(value_at(answer, label_path)) for answer in answers]
     tests: tuple[Callable[[Sequence[Any], Sequence[str], Sequence[str]], tuple[str, ...] | None], ...]
     tests = (_by_name, _by_place, _of_one)
@@ -140,7 +134,7 @@ def may_be_regression(dataset: Dataset) -> bool:
         return False
 
 
-def quality(values: Sequence[Any], dataset: Dataset) -> str:
+def loss_in_words(values: Sequence[Any], dataset: Dataset) -> str:
     """How near predictions come to the labels, in words."""
     lost = loss(values, dataset)
     if dataset.labels.dtype.kind == "f":

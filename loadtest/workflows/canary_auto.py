@@ -57,15 +57,8 @@ class Controller:
     """The controller of one canary.
 
     Args:
-        experiment: its gates and its ``[canary]`` part.
-        store: the lab's state.
-        scrape: asks the lab's services.
-        meter: makes scrapes of what they answer.
         read_answers: puts what is new of both versions' answers into a join, for the shadow.
-        outputs: take every event.
         read_arms: what both servers newly tell of the split's arms; none of them: the split is not checked.
-        clock: seconds that never go back.
-        sleep: waits for so many seconds.
         check: called at every scrape; raises when the lab broke in a way that is no finding on the candidate.
     """
 
@@ -200,13 +193,6 @@ def control(
     check: Callable[[], None] = lambda: None,
 ) -> End:
     """Lead a running lab's canary to its end, seen through those who play the roles now.
-
-    Args:
-        experiment: its gates and its ``[canary]`` part.
-        store: the lab's state.
-        endpoints: of the lab.
-        outputs: take every event.
-        check: see ``Controller``.
 
     Raises:
         ControllerError: another controller leads it.

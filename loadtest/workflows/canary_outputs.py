@@ -69,10 +69,8 @@ class Metrics:
     def serve(self, port: int, folder: Path | None = None, address: str = LOOPBACK) -> Callable[[], None]:
         """Serve ``/metrics``; returns what ends it.
 
-        Args:
-            port: of the address; 0: any that is free.
-            folder: the canary's state on a lab of local processes, whose Prometheus looks there for us.
-            address: to listen on.
+        ``port`` 0: any that is free. ``folder`` is the canary's state on a lab of local processes, whose
+        Prometheus looks there for us.
 
         Raises:
             UsageError: the port is in use.

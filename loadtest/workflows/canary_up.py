@@ -17,15 +17,10 @@ STEADY = 10.0
 class Keeper:
     """Starts a lab's services again when they end, each time after a longer pause::
 
-        keeper = Keeper(lab, say)
-        while True:
-            keeper.check()
-            time.sleep(CHECK_EVERY)
-
-    Args:
-        lab: it runs.
-        say: where progress goes, a line at a time.
-        clock: seconds that never go back.
+    keeper = Keeper(lab, say)
+    while True:
+        keeper.check()
+        time.sleep(CHECK_EVERY)
     """
 
     def __init__(

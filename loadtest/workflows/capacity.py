@@ -65,12 +65,7 @@ def capacity(
 ) -> Outcome:
     """Search on its own lab, both versions in turns, and judge what was found.
 
-    Args:
-        ready: the experiment, and the lab that is searched on.
-        results: folder that gets a run folder.
-        progress: where live figures go.
-        questions: what is asked beside the capacity.
-        recover: waits after an overload until the version answers at once again; see ``drain``.
+    ``recover`` waits after an overload until the version answers at once again; see ``drain``.
 
     Raises:
         UsageError: the results folder cannot be used; nothing was started.

@@ -61,14 +61,7 @@ def run_trial(
 ) -> TrialResult:
     """Run one trial and leave its experiment, samples and load.json in ``folder``.
 
-    Args:
-        lab: runs both versions; only one of them is loaded.
-        experiment: its model, data, load and ``[capacity]`` part.
-        role: the version.
-        step: rate and seconds.
-        folder: made here.
-        seed: of the arrivals.
-        baseline: what the version answered to the rows without load; None: this trial asks for them first.
+    ``baseline`` is what the version answered to the rows without load; None: this trial asks for them first.
 
     Raises:
         LabError: a service or the load generator broke.

@@ -17,9 +17,7 @@ _SHOWN = 8
 def read_for(data: Data, inputs: Sequence[Input | Columns]) -> tuple[Data, Dataset]:
     """Read the evaluation set with the columns that the models name, unless ``data`` names some.
 
-    Args:
-        data: names the file.
-        inputs: of all versions, as far as they have a ``model.toml``.
+    ``inputs`` are of all versions, as far as they have a ``model.toml``.
 
     Returns:
         ``data``, with the features where the models name others than it would send, and the set.
@@ -47,11 +45,6 @@ def read_for(data: Data, inputs: Sequence[Input | Columns]) -> tuple[Data, Datas
 
 def check_input(path: Path, given: Input | Columns, dataset: Dataset) -> None:
     """Hold what a version takes against every row of the evaluation set.
-
-    Args:
-        path: its ``model.toml``.
-        given: what it takes.
-        dataset: the evaluation set.
 
     Raises:
         ModelError: it takes other columns.

@@ -15,10 +15,7 @@ class FaultSchedule:
         while ...:
             schedule.advance(seconds_since_the_load_began)
 
-    Args:
-        faults: of the experiment.
-        lab: it runs, and allows faults where the model server itself must misbehave.
-        say: where progress goes, a line at a time.
+    The lab allows faults where the model server itself must misbehave.
     """
 
     def __init__(self, faults: Sequence[Fault], lab: Lab, say: Callable[[str], None]) -> None:
@@ -30,8 +27,7 @@ class FaultSchedule:
     def advance(self, elapsed: float) -> None:
         """Do what is due.
 
-        Args:
-            elapsed: seconds since the load began; never less than before.
+        ``elapsed`` is in seconds since the load began, and never less than before.
 
         Raises:
             LabError: a fault cannot be injected, or a version does not come back.

@@ -34,9 +34,7 @@ _GATES = TypeAdapter(tuple[StoredGate, ...])
 def read_history(results: Path, now: datetime) -> list[StoredRun]:
     """All runs of a results folder, the oldest first; folders that are no runs are left out.
 
-    Args:
-        results: such as ``results/``.
-        now: tells a run that was cut off from one that is under way.
+    ``now`` tells a run that was cut off from one that is under way.
 
     Raises:
         UsageError: there is no such folder, it cannot be listed, or it is a run itself.
@@ -221,12 +219,7 @@ def to_remove(
 
     Never the run that ``latest`` points at, one that may be under way, or a folder that cannot be read.
 
-    Args:
-        results: the folder of all runs.
-        runs: what it holds.
-        now: the time that ages are counted back from.
-        older_than: the age from which runs go; None: age is no reason.
-        size_bytes: what all runs may take together; None: size is no reason.
+    ``size_bytes`` is what all runs may take together. None: age, or size, is no reason.
     """
     latest = Path(os.path.realpath(results / "latest")).name
     over = [r for r in runs if r.state == "whole" or (r.state == "cut off" and now - r.began > _LONGEST_RUN)]

@@ -86,7 +86,7 @@ def init(
     python_of: VersionPython = version_python,
     ask: Ask = ask_process,
 ) -> Path:
-    """Make the versions in a folder ready to be compared.
+    """Make the versions in a folder ready to be compared; the path of the experiment that was written.
 
     Args:
         folder: of the model; each version is a folder in it, with one model file. Or one such file, or an
@@ -98,9 +98,6 @@ def init(
         out: the experiment; None: the name of ``folder``, with ``.toml``, here.
         python_of: the interpreter of a version whose folder has a ``requirements.txt``.
         ask: has an interpreter try the versions; in a process of its own, since their code is foreign.
-
-    Returns:
-        The experiment that was written.
 
     Raises:
         UsageError: the folder, the evaluation set or a model cannot be used; no experiment was written.

@@ -14,9 +14,9 @@ from loadtest.workflows.answer_places import (
     bare_score,
     beats_one_label,
     loss,
+    loss_in_words,
     may_be_regression,
     no_label,
-    quality,
 )
 from loadtest.workflows.new_experiment import have_decimals
 
@@ -42,13 +42,8 @@ def by_protocol(
 ) -> ByProtocol | None:
     """How servers of a known protocol are asked; None: it is not known.
 
-    Args:
-        sent: the URLs and the headers.
-        given: the file and its label column.
-        dataset: with every column that may be sent.
-        model: the name of the model that a person gives.
-        rows: to try.
-        say: as for ``init_service``.
+    ``dataset`` has every column that may be sent; ``rows`` are those to try, ``model`` the name that a person
+    gives.
 
     Raises:
         UsageError: the model or the columns are not clear.
@@ -83,7 +78,7 @@ def by_protocol(
     if dataset.labels.dtype.kind != "f" and loss(answers, dataset) == 1:
         return ByProtocol(_by_score(answers, given, sent, dataset, say), sent)
     for url, predictions in found.predictions.items():
-        right = quality(predictions, dataset)
+        right = loss_in_words(predictions, dataset)
         say(f"{url}: the model{named} is {right} of {len(rows)} rows in {sent.protocol}")
     if not found.classes:
         return ByProtocol(given, sent)

@@ -25,11 +25,11 @@ from loadtest.workflows.answer_places import (
     bare_score,
     beats_one_label,
     best_place,
+    loss_in_words,
     may_be_regression,
     no_label,
     object_around,
     outputs_beside,
-    quality,
     scores_beside,
     value_at,
 )
@@ -63,7 +63,7 @@ def init_service(
     model: str | None = None,
     out: Path | None = None,
 ) -> Path:
-    """Write an experiment that compares two services, or one with itself.
+    """Write an experiment that compares two services, or one with itself; its path.
 
     Args:
         urls: of stable and, if there are two, of the candidate; plain HTTP.
@@ -76,9 +76,6 @@ def init_service(
         by_hand: what is sent, where a document does not say so; with a ``path`` none is read.
         model: its name, of a server whose protocol names models.
         out: the experiment; None: the name of ``data``, with ``.toml``, here.
-
-    Returns:
-        The experiment that was written.
 
     Raises:
         UsageError: it cannot be written, or the evaluation set does not fit the service.
@@ -170,7 +167,7 @@ def init_service(
     else:
         for url, given_back in answers.items():
             found = [value_at(one, place) for one in given_back]
-            say(f"{url}: {place} is {quality(found, dataset)} of {len(rows)} rows")
+            say(f"{url}: {place} is {loss_in_words(found, dataset)} of {len(rows)} rows")
         target = sent.model_copy(update={"answer": place})
         given, target = _and_more(answers[urls[0]], given, target, dataset, say)
     return _written(out, given, target, say)
@@ -221,8 +218,8 @@ def _by_score(
         found = [value_at(one, score.path) for one in given_back]
         labels = [isinstance(one, int | float) and score.classes[one >= _HALF] for one in found]
         say(
-            f"{url}: {score.path} as the score of {score.classes[1]!r} is {quality(labels, dataset)} of "
-            f"{len(found)} rows at [data] threshold = {_HALF}; change that if the caller decides otherwise"
+            f"{url}: {score.path} as the score of {score.classes[1]!r} is {loss_in_words(labels, dataset)} "
+            f"of {len(found)} rows at [data] threshold = {_HALF}; change that if the caller decides otherwise"
         )
     update = {"classes": score.classes, "threshold": _HALF}
     return given.model_copy(update=update), sent.model_copy(update={"answer": score.path})

@@ -36,12 +36,7 @@ def run_load(lab: Lab, job: Path, experiment: Experiment, dataset: Dataset, prog
     With ``until_decided`` the load ends as soon as an analysis of its samples decides the run, or shows that
     more load would not. It ends, too, when the candidate dies: what was measured until then is the evidence.
 
-    Args:
-        lab: running.
-        job: folder with ``experiment.toml``.
-        experiment: the same, resolved.
-        dataset: its evaluation set.
-        progress: where live figures go.
+    The job folder has ``experiment.toml``, which is ``experiment``, resolved.
 
     Returns:
         How the candidate died under load while stable was well; None: it did not.

@@ -21,10 +21,6 @@ _UNDER_DATA = "Name the right one under [data] in the experiment"
 def read_rows(data: Data, ignore: Sequence[str]) -> Dataset:
     """An evaluation set with every column that may be sent; of a ranking where its labels are lists.
 
-    Args:
-        data: the file and, if it was named, its label column.
-        ignore: columns that are no features.
-
     Raises:
         UsageError: it cannot be used, or a column to ignore is not there.
     """
@@ -65,11 +61,8 @@ def known_outputs(
 ) -> dict[str, str]:
     """The outputs whose true values the rows have in columns of the same names, as ``[data.outputs]``.
 
-    Args:
-        chosen: the output that is the answer itself; it comes first, as its column is the label by default.
-        named: the outputs of each version.
-        dataset: with every column.
-        taken: the columns that a version takes as features.
+    ``chosen`` is the answer itself and comes first, as its column is the label by default. ``taken`` are the
+    columns that a version takes as features.
     """
     numbers = {
         field.name

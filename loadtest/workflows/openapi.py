@@ -46,10 +46,7 @@ class Body:
 def write_body(document: Any, operation: Operation, kinds: Mapping[str, str]) -> Body:
     """The template of an operation's body.
 
-    Args:
-        document: the decoded ``/openapi.json``.
-        operation: of it.
-        kinds: of the columns that can be sent, by name: ``number``, ``bool`` or ``text``.
+    ``kinds`` are of the columns that can be sent, by name: ``number``, ``bool`` or ``text``.
 
     Raises:
         UsageError: a required field has no column.

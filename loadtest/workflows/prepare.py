@@ -43,7 +43,6 @@ class Ready(NamedTuple):
 
     Args:
         experiment: resolved; its data path is absolute, so that it can be read from another folder.
-        dataset: the evaluation set.
         versions: stable, candidate, and the control where there is one.
         open_lab: makes the lab that starts both.
     """
@@ -76,9 +75,7 @@ class Checked:
     def provide(self, say: Callable[[str], None], **lab: Any) -> Ready:
         """Choose the backend, build its images and train the demo, as far as they are missing.
 
-        Args:
-            say: takes one line at a time.
-            lab: of ``choose_lab``: ``state``, ``percent``, ``allow_faults``.
+        ``lab`` is of ``choose_lab``: ``state``, ``percent``, ``allow_faults``.
 
         Raises:
             UsageError: the demo, once trained, does not fit the experiment.
@@ -136,11 +133,7 @@ def check_capacity(
 ) -> Checked:
     """Check what ``loadproof capacity`` is to do.
 
-    Args:
-        experiment: resolved.
-        backend: its name.
-        results: folder of the run folders.
-        by_limit: the options that are about CPU limits, by name; None or empty: not given.
+    ``by_limit`` has the options that are about CPU limits, by name; None or empty: not given.
 
     Raises:
         UsageError: it cannot be done.

@@ -42,10 +42,6 @@ Ints = NDArray[np.int32]
 def resolve_replay(experiment: Experiment, results: Path) -> tuple[Experiment, tuple[str, ...]]:
     """The experiment with the arrivals of its log, and what a person should know of these.
 
-    Args:
-        experiment: with or without ``[load] replay``.
-        results: folder of the run folders.
-
     Raises:
         ExperimentError: the log and the rest of the experiment do not go together.
         DatasetError: the log, or the evaluation set that it needs, cannot be used.
@@ -159,12 +155,8 @@ def _recorded(
 ) -> tuple[Recorded, tuple[str, ...]]:
     """The arrivals, and what to know of those of several rows.
 
-    Args:
-        times: of each row that is sent, ascending, shape (sent,).
-        rows: its place, shape (sent,).
-        entry: which request of the log has it, shape (sent,).
-        user: whose it is, shape (sent,).
-        load: says whether requests are split.
+    Of each row that is sent, shape (sent,): when, ascending; its place; which request of the log has it;
+    whose it is.
     """
     begins = np.append(True, np.diff(entry) != 0)
     several = np.count_nonzero(np.bincount(np.cumsum(begins) - 1) > 1)

@@ -39,13 +39,6 @@ def quality(
 ) -> str:
     """How good the answers to the tried rows are, in words.
 
-    Args:
-        version: whose answers they are.
-        task: its own.
-        predictions: to the rows, in their order.
-        dataset: the evaluation set.
-        tried: the rows.
-
     Raises:
         DatasetError: no answer can ever equal a label.
     """

@@ -19,9 +19,7 @@ from loadtest.errors import DatasetError
 def untried_words(folders: Mapping[str, tuple[Path, Input | Columns]], dataset: Dataset) -> list[str]:
     """Words such as ``NA`` in columns of text without missing cells, which versions were not tried on.
 
-    Args:
-        folders: of the versions by role, and what each takes.
-        dataset: the evaluation set.
+    ``folders`` are of the versions by role, with what each takes.
 
     Returns:
         A line, where nobody knows whether they stand for missing cells.

@@ -242,10 +242,7 @@ def read_columns(
 ) -> Columns:
     """The columns of a request, whatever order they come in.
 
-    Args:
-        tensors: ``inputs`` of the request.
-        wanted: the columns, in the model's order.
-        binary: what follows the JSON.
+    ``wanted`` are in the model's order; ``binary`` follows the JSON.
 
     Raises:
         RequestError: 400, a column is missing, is not known, comes twice, or is wrong.

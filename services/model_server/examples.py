@@ -27,10 +27,7 @@ ROWS = 100
 def read_examples(folder: Path, given: Input, names: tuple[str, ...] | None) -> Rows:
     """Rows of an input, from the version folder's examples.
 
-    Args:
-        folder: of the version.
-        given: what the version takes.
-        names: the names of a matrix's features; None: the first columns of the file are these.
+    ``names`` are of a matrix's features; None: the first columns of the file are these.
 
     Raises:
         VersionError: there are none where the input is columns, the file is unreadable, or lacks a column.

@@ -14,9 +14,7 @@ _TASKS = Path("/proc/self/task")
 def refuse_lost_threads(path: Path, tasks: Path = _TASKS) -> None:
     """Refuse a model that ran polars: in a forked worker it waits for its threads for ever.
 
-    Args:
-        path: of the model file.
-        tasks: the kernel's list of this process's threads; where there is none, nothing is found.
+    ``tasks`` is the kernel's list of this process's threads; where there is none, nothing is found.
 
     Raises:
         VersionError: polars has threads here.

@@ -6,15 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from contract.text_columns import MISSING, as_missing
 from services.model_server.errors import VersionError
-from services.model_server.text_codes import alike
+from services.model_server.tensors import is_finite
+from services.model_server.text_codes import Answers, Cells, alike
 
-Cells = Mapping[str, list[Any]]
-Answers = Mapping[str, NDArray[Any]]
 _MOST = 64
 """Columns that are looked at; each runs the loaded model twice."""
 _LOADS = 24
@@ -28,11 +24,8 @@ def check_words(path: Path, cells: Cells, answers: Answers, run: Callable[[Cells
 
     A column that has missing cells, too, is taken as it is: there the word is another thing.
 
-    Args:
-        path: of the model file.
-        cells: by column.
-        answers: to these, by output.
-        run: what the loaded model answers to cells of the same types.
+    Cells are by column, answers to these by output; ``run`` asks the loaded model about cells of the same
+    types.
 
     Raises:
         VersionError: there are such columns.
@@ -45,7 +38,9 @@ def check_words(path: Path, cells: Cells, answers: Answers, run: Callable[[Cells
         except Exception:
             # the model knows the word, or takes nothing missing there
             return False
-        return alike(answers, unknown) and not alike(answers, missing) and _are_finite(missing)
+        return (
+            alike(answers, unknown) and not alike(answers, missing) and all(map(is_finite, missing.values()))
+        )
 
     if meant := {name: words for name, words in list(_words(cells).items())[:_MOST] if is_missing(name)}:
         raise _refusal(path, meant)
@@ -54,10 +49,7 @@ def check_words(path: Path, cells: Cells, answers: Answers, run: Callable[[Cells
 def check_failing_words(path: Path, cells: Cells, attempt: Callable[[Cells], object]) -> None:
     """Refuse rows on which a model fails for such words, and does not where these cells are missing.
 
-    Args:
-        path: of the model file.
-        cells: by column, on which it fails.
-        attempt: loads the model with such cells and runs it.
+    ``attempt`` loads the model with such cells and runs it.
 
     Raises:
         VersionError: there are such columns.
@@ -94,10 +86,6 @@ def _words(cells: Cells) -> dict[str, list[str]]:
 
 def _instead(column: list[Any], other: Callable[[str], str | None]) -> list[Any]:
     return [other(cell) if cell in MISSING else cell for cell in column]
-
-
-def _are_finite(answers: Answers) -> bool:
-    return all(of.dtype.kind != "f" or bool(np.isfinite(of).all()) for of in answers.values())
 
 
 def _refusal(path: Path, meant: Mapping[str, list[str]]) -> VersionError:

@@ -58,12 +58,7 @@ class _Part(NamedTuple):
 def outputs_of(runtime: Runtime, examples: Rows, task: Task, wanted: str, path: Path) -> Outputs:
     """Try a model on its examples, and say what it gives.
 
-    Args:
-        runtime: what runs it.
-        examples: rows that exist.
-        task: of ``model.toml``.
-        wanted: ``output`` of ``model.toml``; empty: the first.
-        path: the model file.
+    ``wanted`` is ``output`` of ``model.toml``; empty: the first.
 
     Raises:
         VersionError: it fails on them, gives what cannot be served, or has no such output.

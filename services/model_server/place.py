@@ -18,14 +18,9 @@ from services.model_server.runtimes import formats
 
 
 def place(given: Path, models: Path = Path("models")) -> Path:
-    """Copy a model to where it can be served; one that is there already stays.
+    """Copy a model to where it can be served, unless it is there already; its folder.
 
-    Args:
-        given: a model file, or an MLflow folder.
-        models: holds a folder per model.
-
-    Returns:
-        The model's folder.
+    ``models`` holds a folder per model.
 
     Raises:
         VersionError: the file is of no known format, cannot be copied, or another model has its place.

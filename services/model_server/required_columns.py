@@ -11,11 +11,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from services.model_server.columns import Columns, column
 from services.model_server.errors import VersionError
 from services.model_server.runtime import Run
+from services.model_server.tensors import is_finite
 
 Cells = Mapping[str, list[Any]]
 
@@ -23,10 +22,7 @@ Cells = Mapping[str, list[Any]]
 def required_columns(run: Run, row: Mapping[str, Any], datatypes: Mapping[str, str]) -> tuple[str, ...]:
     """The columns whose missing cell makes a model raise or answer what is not finite.
 
-    Args:
-        run: the model.
-        row: a cell per column, on which it works.
-        datatypes: by column.
+    The model works on ``row``, which has a cell per column.
     """
 
     def works_without(names: Sequence[str]) -> bool:
@@ -39,7 +35,7 @@ def required_columns(run: Run, row: Mapping[str, Any], datatypes: Mapping[str, s
         except Exception:
             # whatever the model raises, it does not take the row
             return False
-        return answer.dtype.kind != "f" or bool(np.isfinite(answer).all())
+        return is_finite(answer)
 
     def among(names: Sequence[str]) -> tuple[str, ...]:
         if works_without(names):

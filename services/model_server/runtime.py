@@ -55,9 +55,7 @@ class Original(Runtime, Protocol):
     def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:
         """What runs it fastest with the same answers, its name, and the reason for it.
 
-        Args:
-            spec: the input.
-            forbidden: why the model must not be compiled; empty: it may be.
+        ``forbidden`` says why the model must not be compiled; empty: it may be.
         """
 
 

@@ -137,3 +137,8 @@ def to_bytes(array: NDArray[Any], datatype: str) -> bytes:
         texts = [str(value).encode() for value in array.ravel().tolist()]
         return b"".join(struct.pack("<I", len(text)) + text for text in texts)
     return np.ascontiguousarray(array, np.dtype("?") if datatype == "BOOL" else DTYPES[datatype]).tobytes()
+
+
+def is_finite(array: NDArray[Any]) -> bool:
+    """Whether JSON can carry it."""
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())

@@ -28,10 +28,7 @@ class CodesError(VersionError):
 def check_codes(path: Path, cells: Cells, attempt: Callable[[Cells], object]) -> list[str]:
     """Refuse rows on which a model fails for the numbers in columns where it was fitted on text.
 
-    Args:
-        path: of the model file.
-        cells: by column, on which it fails.
-        attempt: loads the model with such cells and runs it.
+    ``attempt`` loads the model with such cells and runs it.
 
     Returns:
         The columns that were not tried as text, because there are too many.
@@ -79,12 +76,8 @@ def check_unused(
 
     Columns that are too many to be tried are named in a warning.
 
-    Args:
-        path: of the model file.
-        cells: by column.
-        answers: to these, by output.
-        run: what the loaded model answers to cells of the same types.
-        attempt: loads the model with cells of other types and runs it.
+    ``run`` asks the loaded model about cells of the same types; ``attempt`` loads it with cells of other
+    types.
 
     Raises:
         CodesError: there are such columns.

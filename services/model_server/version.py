@@ -26,10 +26,7 @@ class LoadedVersion:
     """One version, ready to run.
 
     Args:
-        name: the model's name.
-        version: the version's name.
         task: ``classification`` or ``regression``.
-        description: what a person wrote about it.
         platform: ``sklearn``, ``onnxruntime_onnx``, or the library's name.
         input: the matrix, or the columns.
         examples: rows of it, at least one.

@@ -219,9 +219,6 @@ class ComposeLab:
     def launch_load(self, job: Path) -> ComposeLoad:
         """Start the load generator in a container beside the gateway.
 
-        Args:
-            job: folder with ``experiment.toml``, whose ``data.path`` is absolute.
-
         Raises:
             LabError: the container cannot be made.
             UsageError: the experiment cannot be read, or the container may not read the evaluation set.

@@ -23,12 +23,7 @@ def own_image(
 ) -> str:
     """Build the image that serves a version on its own packages; what it holds names it.
 
-    Args:
-        docker: the client.
-        server: image of the model server.
-        runtime: the packages.
-        version: the version's folder, for messages.
-        say: takes one line at a time.
+    ``server`` is the model server's image, ``version`` the folder that messages name.
 
     Raises:
         ModelError: its packages cannot be had together, or not as wheels for the image's Python.

@@ -130,17 +130,8 @@ class Project:
                 raise LabError(f"could not remove {', '.join(left)}{trouble}; {remedy}")
             try:
                 self.compose(
-                    *(
-                        "--profile",
-                        "load",
-                        "--profile",
-                        "control",
-                        "down",
-                        "--volumes",
-                        "--remove-orphans",
-                        "--timeout",
-                        "5",
-                    ),
+                    *("--profile", "load", "--profile", "control", "down"),
+                    *("--volumes", "--remove-orphans", "--timeout", "5"),
                     timeout=_DOWN_SECONDS,
                 )
                 trouble = " (something new appears)"

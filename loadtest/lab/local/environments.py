@@ -32,12 +32,8 @@ def environment_python(
 
     Only wheels are installed: a package that must be built would run its code here.
 
-    Args:
-        runtime: its packages.
-        version: its folder, for messages.
-        say: takes one line at a time.
-        folder: of all such environments.
-        uv: the program; None: the one of this environment, or on the PATH.
+    ``version`` is the folder that messages name, ``folder`` that of all environments. ``uv`` None: the
+    program of this environment, or on the PATH.
 
     Raises:
         ModelError: its packages cannot be had together, or not as wheels for this Python.

@@ -30,10 +30,7 @@ def did_its_job(code: int | None, *, asked: bool) -> bool:
 def load_ended(how: str, tail: Sequence[str], *, elsewhere: bool = False) -> LoadproofError:
     """The error of a generator that ended without having done its job.
 
-    Args:
-        how: it ended, in words.
-        tail: the last lines of its log.
-        elsewhere: the servers are somebody else's: where they do not answer, nothing of ours has died.
+    ``elsewhere``: the servers are somebody else's: where they do not answer, nothing of ours has died.
 
     Returns:
         UsageError: it refused what it was given; its own line says all.

@@ -43,10 +43,7 @@ class AnswersReader:
         self._next = 0
 
     def read_into(self, join: Join) -> bool:
-        """Hand over what is new.
-
-        Returns:
-            Whether the server answered.
+        """Hand over what is new; whether the server answered.
 
         Raises:
             LabError: it answers, and keeps no answers.

@@ -37,13 +37,8 @@ class Baseline:
     Where nobody wants baseline answers, and where ``[data] repeats`` forbids to send a row twice, the rows
     that are asked before the load are only looked at.
 
-    Args:
-        experiment: says which load will follow, and for how long at most to ask.
-        dataset: the evaluation set.
-        codecs: per version.
-        host: base URL of the target: the path that the load will take.
-        run: names the run in request ids.
-        workers: how many workers will send.
+    ``host`` is the base URL that the load will go to, ``run`` names the run in request ids, and ``workers``
+    is how many will send.
 
     Raises:
         DatasetError: rows must not be repeated, and there are too few.
@@ -117,11 +112,8 @@ class Baseline:
     def ask_after(self, stopped_after: float | None, is_wanted: Callable[[], bool], show: Show) -> None:
         """Ask for the other half, of the versions that do not contradict themselves and still answer.
 
-        Args:
-            stopped_after: when the load was ended early, in seconds since time zero: rows that were not sent
-                until then are not asked for; None: it was not.
-            is_wanted: whether to go on.
-            show: see ``Show``.
+        Rows that were not sent ``stopped_after`` seconds after time zero are not asked for; None: the load
+        was not ended early.
         """
         time = self._experiment.load.baseline_time
         seconds = time if self._only_looked_at else time / 2

@@ -33,10 +33,7 @@ def halve(schedules: Sequence[Schedule], request: NDArray[np.intp], seed: int) -
     rows sent equally often the order is random: those that the time does not suffice for are few samples, and
     spread over the whole run.
 
-    Args:
-        schedules: of all workers.
-        request: per row the first row with the same request, shape (rows,).
-        seed: of the draw.
+    ``request``: per row the first row with the same request, shape (rows,).
     """
     rows = _rows_to_ask(schedules, seed)
     turn: dict[int, int] = {}

@@ -18,10 +18,8 @@ def compare_late(samples: SampleSet, comparisons: Mapping[Role, Comparison]) -> 
 
     Ids were kept of all samples that wait for their comparison; now only of those that failed or differ.
 
-    Args:
-        samples: of a run.
-        comparisons: per version with the answers of both halves: how far apart a regression's answers lie is
-            known from all.
+    The comparisons have the answers of both halves: how far apart a regression's answers lie is known from
+    all.
     """
     table = samples.table
     columns = {name: table[name].combine_chunks() for name in ("row", "prediction", "matches", "baseline")}

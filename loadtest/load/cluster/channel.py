@@ -24,9 +24,7 @@ class Channel:
     A message that was not signed with the token, or lacks its type's fields, is dropped and logged once per
     sender: it must not end a run that others measure.
 
-    Args:
-        runner: Locust's.
-        token: shared by the master and its workers; None: messages are not signed.
+    ``token`` is shared by the master and its workers; None: messages are not signed.
     """
 
     def __init__(self, runner: Any, token: str | None = None) -> None:

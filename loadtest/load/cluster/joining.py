@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
@@ -14,28 +14,13 @@ from gevent.event import Event
 from loadtest.errors import StartError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES
+from loadtest.load.cluster.members import Members
 from loadtest.load.cluster.own_version import own_version
 
 _POLL = 0.25
 _CLOCK_OFF = 5.0
 """Seconds; less may be the way of the start's message to a busy worker."""
 _ENVIRONMENT = "env:"
-
-
-class Members(Protocol):
-    """The workers of a master, by Locust's ids; see ``loadtest.load.cluster.members``."""
-
-    @property
-    def workers(self) -> list[str]:
-        """Those that take part in a run that begins now."""
-
-    @property
-    def others(self) -> dict[str, str]:
-        """Those that are connected and of another version, and which."""
-
-    @property
-    def strangers(self) -> list[str]:
-        """Those that are connected and that no word was understood of."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +53,8 @@ class Joining:
     ) -> None:
         """Wait until enough workers have joined, or ``interrupted``.
 
-        Args:
-            members: who has joined so far, and who may not.
-            command: what a person types to add a worker.
-            show: takes ``{"workers": ...}`` whenever another one has joined, was refused, or has left again.
-            interrupted: ends the wait.
-            clock: seconds, monotonic.
+        ``show`` takes ``{"workers": ...}`` whenever another one has joined, was refused, or has left again.
+        ``command`` is what a person types to add one.
 
         Raises:
             StartError: too few joined in time; says who did, and how the others are started.
@@ -121,10 +102,7 @@ def refusals(others: Mapping[str, str], strangers: Sequence[str]) -> str:
 def late(joining: Joining, members: Members, command: str) -> str:
     """One line on the workers that did not come: who did, who may not, and how the others are started.
 
-    Args:
-        joining: what was waited for.
-        members: who has joined, and who may not.
-        command: what a person types to add a worker.
+    ``command`` is what a person types to add a worker.
     """
     joined = members.workers
     came = f" ({', '.join(map(machine, joined))})" if joined else ""
@@ -144,10 +122,7 @@ def machine(client: str) -> str:
 def worker_command(joining: Joining, experiment: Experiment, host: str) -> str:
     """What a person types on another machine, with all that the run asks of its owner.
 
-    Args:
-        joining: where the workers join.
-        experiment: resolved.
-        host: base URL of the gateway as the master reaches it; unused where the experiment names servers.
+    ``host`` is the gateway's base URL as the master reaches it; unused where the experiment names servers.
     """
     target = experiment.target
     urls = [joining.gateway or host] if target is None else [target.url(role) for role in ROLES]

@@ -90,14 +90,8 @@ def summarise(
 ) -> LoadSummary:
     """Say what became of a run.
 
-    Args:
-        load: what was asked for.
-        reports: what the workers reported.
-        totals: of all samples that arrived.
-        began_at: time zero, seconds since 1970.
-        stopped_after: seconds from there at which it was ended early; None: it was not.
-        baseline: per version how far its baseline answers reach.
-        first_rows: requests per version before the load where there were no baseline answers.
+    ``began_at`` is in seconds since 1970; ``stopped_after`` from there, None: it was not ended early.
+    ``first_rows`` are requests before the load where there were no baseline answers.
     """
     if stopped_after is None:
         for share in reports.shares:

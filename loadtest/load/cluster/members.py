@@ -14,12 +14,8 @@ logger = logging.getLogger(__name__)
 class Members:
     """``Members(runner, channel, "0.1.0 (1f3a9c0d)").workers``, by Locust's ids.
 
-    Args:
-        runner: Locust's, of this process.
-        channel: of this process.
-        version: of this process.
-        introduced: a worker takes part only once it has said which version it is, and that it knows the
-            token where there is one.
+    ``introduced``: a worker takes part only once it has said which version it is, and that it knows the token
+    where there is one.
     """
 
     def __init__(self, runner: Any, channel: Channel, version: str, *, introduced: bool) -> None:

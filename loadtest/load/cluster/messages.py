@@ -50,7 +50,6 @@ class Job(NamedTuple):
 
     Args:
         run: names the run; messages of other runs are ignored.
-        worker: index of the worker.
         workers: how many share the rate.
         host: base URL of the target.
         experiment: the resolved experiment, as TOML.
@@ -103,7 +102,6 @@ class Go(NamedTuple):
     """The start.
 
     Args:
-        run: the run's name.
         began_at: the run's time zero in seconds since 1970, by the master's clock: to compare clocks.
         ahead: how far time zero lay ahead when this was sent, in seconds: what the worker begins by.
     """
@@ -123,8 +121,6 @@ class Report(NamedTuple):
     """How far a worker is.
 
     Args:
-        run: the run's name.
-        worker: index of the worker.
         number: counts the worker's reports of this run from 0.
         state: where it stands.
         samples: those recorded since the last report, as an Arrow IPC stream; empty: none.

@@ -30,9 +30,7 @@ class Permits:
     def check(self, experiment: Experiment, host: str) -> None:
         """Refuse a master's job before anything is read from the environment or sent.
 
-        Args:
-            experiment: as it came from the master.
-            host: base URL of the gateway; unused where the experiment names two servers.
+        ``host`` is the gateway's base URL; unused where the experiment names two servers.
 
         Raises:
             UsageError: a host or a variable is not allowed; the one line names it and the option.

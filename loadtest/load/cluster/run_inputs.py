@@ -17,11 +17,7 @@ from loadtest.load.settings import Settings
 
 
 class RunInputs:
-    """The inputs of one process, shared by its coordinator and its worker.
-
-    Args:
-        settings: where the evaluation set and the target are on this machine.
-    """
+    """The inputs of one process, shared by its coordinator and its worker."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

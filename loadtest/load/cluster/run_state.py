@@ -29,12 +29,8 @@ GRACE = 10.0
 class RunInProgress:
     """One run, from its start to its conclusion.
 
-    Args:
-        experiment: resolved.
-        clients: Locust's ids of the workers, in order.
-        digest: SHA-256 of the evaluation set.
-        clock: seconds, monotonic: every duration is by it.
-        wall: seconds since 1970, read once to say when the run began: it may step at any time.
+    Every duration is by ``clock``, monotonic seconds; ``wall``, seconds since 1970, is read once to say when
+    the run began: it may step at any time.
     """
 
     def __init__(

@@ -19,9 +19,7 @@ _SHARE = 0.99
 class SampleTotals:
     """Totals of a run: what is counted as samples come, and after ``read`` the rest.
 
-    Args:
-        counts: of all samples of the run.
-        workers: those whose arrivals are counted.
+    ``workers`` are those whose arrivals are counted.
     """
 
     def __init__(self, counts: LiveCounts, workers: Iterable[int] = ()) -> None:

@@ -51,12 +51,8 @@ _CONTENT_WITHIN = 60.0
 class Worker:
     """Listens for jobs: ``Worker(environment, inputs)`` once per process that sends.
 
-    Args:
-        environment: Locust's.
-        inputs: of this process.
-        recorder: makes what records the samples.
-        permits: what the master may ask for; None: anything, because it started this process itself.
-        wall: seconds since 1970, to say how far this machine's clock is from the master's.
+    ``permits`` None: the master may ask for anything, because it started this process itself. ``wall`` is in
+    seconds since 1970, to say how far this clock is from the master's.
     """
 
     def __init__(

@@ -89,9 +89,8 @@ class WorkerShare:
 class WorkerReports:
     """The workers of one run and what they reported.
 
-    Args:
-        run: the run's name; reports of other runs are ignored.
-        clients: Locust's ids of the workers, in the order of their indices.
+    Reports of other runs are ignored; ``clients`` are Locust's ids of the workers, in the order of their
+    indices.
     """
 
     def __init__(self, run: str, clients: Sequence[str]) -> None:

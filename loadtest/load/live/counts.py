@@ -76,9 +76,7 @@ class RoleCounts:
 class LiveCounts:
     """``counts.add(samples)`` as they arrive.
 
-    Args:
-        objective: the latency objective in seconds.
-        roles: that samples come of.
+    ``objective`` is the latency objective in seconds.
     """
 
     def __init__(self, objective: float, roles: Sequence[Role] = ROLES) -> None:

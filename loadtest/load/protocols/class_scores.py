@@ -46,11 +46,8 @@ class ClassScores:
     ) -> ClassScores:
         """For one version.
 
-        Args:
-            classes: of the evaluation set.
-            named: the experiment names them, in the order of the scores.
-            own: what the version says of its classes; empty: nothing.
-            outputs: see above.
+        ``named``: the experiment names the classes, in the order of the scores. ``own`` is what the version
+        says of its classes; empty: nothing.
 
         Raises:
             ExperimentError: the version knows a class that the evaluation set does not.

@@ -203,10 +203,8 @@ class Codec(ABC):
     def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:  # noqa: ARG002
         """The same codec, which asks for scores and reads them, too.
 
-        Args:
-            classes: the labels in the order in which samples have their scores.
-            named: the experiment names them, in this order.
-            ask: as for ``for_model``.
+        Samples have their scores in the order of ``classes``; ``named``: the experiment names them, in this
+        order.
 
         Raises:
             NoScores: this model, or every model of this protocol, gives none.
@@ -226,9 +224,6 @@ class Codec(ABC):
     def ranked(self, ask: Callable[[str], Any]) -> Self:  # noqa: ARG002 - most give it unasked
         """The same codec, whose answers are rankings.
 
-        Args:
-            ask: as for ``for_model``.
-
         Raises:
             ExperimentError: this model gives none.
             TargetError: as ``for_model``.
@@ -247,9 +242,7 @@ class Codec(ABC):
     def with_outputs(self, names: tuple[str, ...], ask: Callable[[str], Any]) -> Self:  # noqa: ARG002 - as above
         """The same codec, which reads the values of outputs, too.
 
-        Args:
-            names: of the outputs, in the order in which samples have their values.
-            ask: as for ``for_model``.
+        Samples have their values in the order of ``names``.
 
         Raises:
             ExperimentError: the model says that it has no such output.

@@ -126,12 +126,8 @@ class Connection:
     ) -> None:
         """Send a request and read its answer.
 
-        Args:
-            head: up to the length of the body, as ``Client.head`` makes it.
-            body: of the request.
-            request_id: names it.
-            deadline: on the clock of the connection.
-            traceparent: which trace it is of; empty: of none.
+        ``head`` goes up to the length of the body, as ``Client.head`` makes it. ``deadline`` is on the clock
+        of the connection.
 
         Raises:
             StaleConnection: the connection had served before, and ended before the first byte of the answer.

@@ -29,11 +29,7 @@ _REMEDIES = {
 class GrpcCalls:
     """``GrpcCalls("http://127.0.0.1:8081", {}, Role.STABLE, timeout=5.0)``; one call after the other.
 
-    Args:
-        base: URL of the server.
-        headers: go along with each call.
-        role: for messages.
-        timeout: seconds for each call.
+    Each call gets ``timeout`` seconds; messages name the ``role``.
     """
 
     def __init__(self, base: str, headers: Mapping[str, str], role: Role, timeout: float) -> None:

@@ -158,13 +158,8 @@ class Client:
     ) -> Answer:
         """Send one request and wait for the whole answer; never raises for what the target does.
 
-        Args:
-            head: see ``head``.
-            body: of the request, or its query.
-            request_id: names it.
-            traceparent: which trace it is of; empty: of none.
-            again: send it once more where a kept-alive connection ends before the first byte of the answer:
-                right for a prediction, wrong for what may not be done twice.
+        ``again``: send it once more where a kept-alive connection ends before the first byte of the answer:
+        right for a prediction, wrong for what may not be done twice.
         """
         if self._in_query:
             head, body = head.replace(_QUERY, body, 1), b""

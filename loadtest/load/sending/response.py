@@ -29,12 +29,7 @@ def read_answer(
 ) -> Reading:
     """What an answer says.
 
-    Args:
-        answer: what came.
-        role: who was asked.
-        codec: of that version.
-        task: what can be an answer at all.
-        not_answers: takes the text of what came and is none.
+    ``task`` says what can be an answer at all; ``not_answers`` takes the text of what came and is none.
     """
     if wrong := _no_answer_of(answer, role):
         return Reading(wrong)

@@ -49,9 +49,6 @@ def base_url(host: str) -> str:
 def check_reachable(host: str) -> None:
     """Open a connection to a target, to see whether this machine can: a worker may stand elsewhere.
 
-    Args:
-        host: its base URL.
-
     Raises:
         UsageError: the URL is none.
         TargetError: there is no way from here.
@@ -68,15 +65,9 @@ def check_reachable(host: str) -> None:
 
 
 def ask_target(experiment: Experiment, host: str, dataset: Dataset) -> dict[Role, Codec]:
-    """Ask all versions what they want to be sent, and whether they answer.
+    """Ask all versions what they want to be sent, and whether they answer; the codec of each.
 
-    Args:
-        experiment: names the model, and the two servers where there is no gateway.
-        host: base URL of the gateway.
-        dataset: the evaluation set, with the features in the order in which they will be sent.
-
-    Returns:
-        The codec of each version.
+    ``dataset`` has the features in the order in which they will be sent.
 
     Raises:
         UsageError: the URL is none, the protocol unknown, or the features are not those of the model or

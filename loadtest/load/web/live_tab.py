@@ -123,10 +123,7 @@ class LivePage:
     def extend(self, app: Flask, template_args: dict[str, Any], roles: Sequence[Role] = ROLES) -> None:
         """Add the tab and the page to Locust's application, before its first request, and to its pages.
 
-        Args:
-            app: Locust's.
-            template_args: of its pages.
-            roles: that the tab's table has a column for.
+        The tab's table has a column for each of ``roles``.
         """
         columns = [{"key": "name", "title": "Figure"}, *({"key": str(r), "title": str(r)} for r in roles)]
         template_args["extended_tabs"] = [TAB]

@@ -43,12 +43,7 @@ def scrape(targets: Path | None, proxy: str | None = None) -> Scrape:
 
 
 def server_facts(before: Scrape, after: Scrape) -> dict[str, dict[str, Any]]:
-    """The facts about each version for ``environment.json``: what is not known is None.
-
-    Args:
-        before: a scrape before the load.
-        after: a scrape after it.
-    """
+    """The facts about each version for ``environment.json``: what is not known is None."""
     return {role: _facts(before.get(role, {}), now) for role, now in after.items()}
 
 
@@ -68,13 +63,7 @@ def _facts(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
 
 
 def lab_facts(experiment: Experiment, backend: str, servers: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """What is known here of the lab, under the names that ``Lab.environment()`` gives.
-
-    Args:
-        experiment: says whether there is a lab at all.
-        backend: of the lab.
-        servers: per role what its server says; see ``server_facts``.
-    """
+    """What is known here of the lab, under the names that ``Lab.environment()`` gives."""
     target = experiment.target
     where = (
         {"backend": backend, "limits": {role: {"cpus": facts["cpus"]} for role, facts in servers.items()}}

@@ -25,10 +25,11 @@ from services.model_server.http import headers
 from services.model_server.http.batching import Batcher, Inline
 from services.model_server.http.body_room import BodyRoom
 from services.model_server.http.gateway_queue import GatewayQueue
-from services.model_server.http.protocol import check_finite, is_finite, parse, render
+from services.model_server.http.protocol import check_finite, parse, render
 from services.model_server.http.slow_requests import Readers
 from services.model_server.metrics import Metrics
 from services.model_server.runtime import Results, Run
+from services.model_server.tensors import is_finite
 from services.model_server.version import LoadedVersion
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import orjson
 from numpy.typing import NDArray
 
@@ -19,7 +18,15 @@ from services.model_server.columns import Rows, read_columns
 from services.model_server.errors import RequestError
 from services.model_server.plain_columns import plain_columns
 from services.model_server.ranked import RANKING, rectangular
-from services.model_server.tensors import Input, TensorSpec, from_bytes, from_json, tensors_of, to_bytes
+from services.model_server.tensors import (
+    Input,
+    TensorSpec,
+    from_bytes,
+    from_json,
+    is_finite,
+    tensors_of,
+    to_bytes,
+)
 from services.model_server.version import LoadedVersion
 
 MAX_ID = 256
@@ -48,11 +55,7 @@ def parse(
 ) -> InferRequest:
     """Read and check the body of an infer request.
 
-    Args:
-        body: the whole body.
-        json_length: bytes of its JSON part; None: all of it is JSON.
-        wanted: the input of the version.
-        offered: the outputs of the version by name; the first one is the default.
+    ``json_length`` is in bytes; None: all of the body is JSON. The first of ``offered`` is the default.
 
     Raises:
         RequestError: 400, and what is wrong with which part; 413, it has more than ``MOST_LISTS``.
@@ -185,8 +188,3 @@ def check_finite(name: str, array: NDArray[Any]) -> None:
         raise RequestError(
             400, f"output {name!r} is not finite for this input; its values are too large for the model"
         )
-
-
-def is_finite(array: NDArray[Any]) -> bool:
-    """Whether JSON can carry it."""
-    return array.dtype.kind != "f" or bool(np.isfinite(array).all())

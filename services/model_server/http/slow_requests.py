@@ -57,11 +57,7 @@ class Reaper:
         self._owing: dict[int, tuple[int, float]] = {}
 
     def cut(self, connections: Iterable[socket.socket]) -> int:
-        """Shut down those that were owing at an earlier look, ``PATIENCE`` ago, and got nothing since.
-
-        Returns:
-            How many were cut.
-        """
+        """Shut down those that owed at a look ``PATIENCE`` ago, and got nothing since; how many."""
         now = self._clock()
         owing, cut = {}, 0
         for connection in connections:

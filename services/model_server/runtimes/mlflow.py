@@ -39,10 +39,6 @@ _SUFFIXES = {".skops": "model.skops", ".ubj": "model.ubj", ".json": "model.json"
 def find(path: Path, formats: tuple[Format, ...]) -> tuple[Format, Path]:
     """The format and the file of the model in an MLflow folder.
 
-    Args:
-        path: the folder's ``MLmodel``.
-        formats: all that there are.
-
     Raises:
         VersionError: the file is broken, or names a file that is not in the folder.
     """

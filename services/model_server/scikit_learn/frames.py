@@ -41,10 +41,7 @@ def for_data_frame(path: Path, given: Input) -> ToModel:
 def for_model(model: Any, columns: Sequence[str], datatypes: Sequence[str]) -> ToModel:
     """What turns columns into what a fitted model takes.
 
-    Args:
-        model: a fitted model with scikit-learn's interface.
-        columns: their names, in the model's order.
-        datatypes: of each.
+    The columns and their datatypes are in the model's order.
 
     Raises:
         VersionError: it was fitted on categories that cannot be known, or that the column cannot hold.
@@ -137,11 +134,6 @@ def categories_of(model: Any, columns: Sequence[str]) -> dict[str, pd.Index]:
 
 def refuse_matrix(model: Any, path: Path, columns: Sequence[str]) -> None:
     """Refuse a matrix where a booster learnt from pandas' categories: it would take numbers for their codes.
-
-    Args:
-        model: a fitted model with scikit-learn's interface.
-        path: its file.
-        columns: the names of its features.
 
     Raises:
         VersionError: it did.

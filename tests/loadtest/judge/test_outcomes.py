@@ -18,7 +18,9 @@ from tests.loadtest.made_samples import Sample, sample_set
 @pytest.mark.parametrize("numbers", [[], [3], [2, 0, 2, 3, 0, 0], [4, 4, 4]])
 def test_first_places_are_those_of_unique(numbers):
     numbers = np.array(numbers, dtype=np.int32)
-    for found, expected in zip(first_places(numbers, 5), np.unique(numbers, return_index=True), strict=True):
+    for found, expected in zip(
+        first_places(numbers, np.arange(5)), np.unique(numbers, return_index=True), strict=True
+    ):
         np.testing.assert_array_equal(found, expected)
 
 

@@ -14,10 +14,8 @@ from loadtest.stats.sequential import (
     PairedBets,
     TwoSampleBets,
     anytime_p,
-    exceedance,
     level_at,
     lower_bounds,
-    paired_interval,
     paired_log_e,
 )
 
@@ -40,13 +38,13 @@ def test_paired_evidence_without_margin_counts_discordant_pairs_only():
 
 
 def test_paired_interval_closes_in_and_agrees_with_the_evidence():
-    low, high = paired_interval(120, 80, 2000, 0.05)
+    low, high = PairedBets(120, 80, 2000).interval(0.05)
     assert low < 0.02 < high
     assert paired_log_e(120, 80, 2000, low) == pytest.approx(math.log(20), abs=1e-3)
     assert paired_log_e(80, 120, 2000, -high) == pytest.approx(math.log(20), abs=1e-3)
-    longer = paired_interval(1200, 800, 20_000, 0.05)
+    longer = PairedBets(1200, 800, 20_000).interval(0.05)
     assert longer[1] - longer[0] < (high - low) / 2
-    assert paired_interval(0, 0, 0, 0.05) == (-1.0, 1.0)  # nothing is known yet
+    assert PairedBets(0, 0, 0).interval(0.05) == (-1.0, 1.0)  # nothing is known yet
 
 
 def test_looking_after_every_pair_costs_nothing():
@@ -99,11 +97,6 @@ def test_lower_bound_is_the_formula_and_waits():
 def test_lower_bounds_hold_at_all_times_at_once():
     windows = np.random.default_rng(6).exponential(1.0, (2000, 360)) - 1.0
     assert np.mean((lower_bounds(windows, 0.05) > 0).any(axis=1)) <= 0.06
-
-
-def test_exceedance():
-    stable, candidate = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 5.0, 6.0, 7.0])
-    assert exceedance(stable, candidate, threshold=3.5, limit=5.5) == 0.25
 
 
 @pytest.mark.parametrize("share", [0.01, 0.2, 0.5])

@@ -29,11 +29,8 @@ from services.model_server.scikit_learn.direct.step import Cells, Compile, Kind,
 def compile_step(model: Any, width: int, name: str = "", kind: Kind = Kind.CELLS) -> Step:
     """The function of a fitted transformer.
 
-    Args:
-        model: the transformer, ``"passthrough"``, ``"drop"`` or None.
-        width: how many cells it is given.
-        name: of the step, for the reason.
-        kind: what it is given.
+    ``model`` may be ``"passthrough"``, ``"drop"`` or None. It is given ``width`` cells of ``kind``; the
+    reason names it by ``name``.
 
     Raises:
         NotDirect: it, or a step in it, is not known here.

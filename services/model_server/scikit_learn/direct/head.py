@@ -23,10 +23,7 @@ library answers. The names may hold ``decision_function``."""
 def compile_head(model: Any, given: Step, *, onnx: bool) -> Answer:
     """What answers rows of the last step's input, finite or NaN.
 
-    Args:
-        model: the fitted last step.
-        given: the step before it.
-        onnx: whether ONNX Runtime may be used.
+    ``given`` is the step before it. ``onnx``: ONNX Runtime may be used.
 
     Raises:
         NotDirect: it is not known here.

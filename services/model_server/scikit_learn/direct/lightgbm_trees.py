@@ -30,11 +30,7 @@ Turned = Callable[[Matrix], NDArray[np.float64] | None]
 
 
 def turned(booster: Any) -> Turned | None:
-    """One function for a booster's trees up to its best round; None where it is of a kind not known here.
-
-    Args:
-        booster: ``lightgbm.Booster``.
-    """
+    """One function for a booster's trees up to its best round; None where it is of a kind not known here."""
     text = booster.model_to_string()
     try:
         return _turned(text) if len(text) <= _MOST_BYTES else None

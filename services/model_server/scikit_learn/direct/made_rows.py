@@ -32,9 +32,7 @@ _SENTENCES, _WORDS = 60, 12
 def made_rows(model: Any, examples: Columns) -> Iterator[Columns]:
     """Three lots: of known values, with gaps, and with unseen, huge and tiny values.
 
-    Args:
-        model: fitted, with scikit-learn's interface.
-        examples: rows of its columns, whose types the made ones have.
+    They have the types of ``examples``.
     """
     rng = np.random.default_rng(_SEED)
     texts, numbers = _values(model)

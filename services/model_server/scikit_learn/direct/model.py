@@ -49,11 +49,8 @@ class Compiled(NamedTuple):
 def compile_model(model: Any, given: Step, kind: Kind, *, onnx: bool) -> Compiled:
     """The functions of a fitted model.
 
-    Args:
-        model: fitted, with scikit-learn's interface.
-        given: what comes before it; its ``run`` is not run.
-        kind: what the model is given of a row.
-        onnx: whether ONNX Runtime may be used for its trees.
+    ``given`` comes before it, and its ``run`` is not run; ``kind`` is what the model is given of a row.
+    ``onnx``: ONNX Runtime may be used for its trees.
 
     Raises:
         NotDirect: a step is not known.

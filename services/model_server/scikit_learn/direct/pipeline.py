@@ -46,10 +46,7 @@ Run = Callable[[Columns, frozenset[str]], Results]
 class DirectPipeline:
     """A fitted model as functions on cells.
 
-    Args:
-        model: fitted, with scikit-learn's interface.
-        width: how many columns it takes.
-        onnx: whether ONNX Runtime may be used for its trees.
+    ``onnx``: ONNX Runtime may be used for its trees.
 
     Raises:
         NotDirect: a step is not known.
@@ -143,12 +140,7 @@ def direct_pipeline(
 ) -> DirectPipeline:
     """The direct way for a model, compared with its original.
 
-    Args:
-        model: fitted, with scikit-learn's interface.
-        examples: rows of its columns.
-        original: the library's way.
-        names: all outputs.
-        onnx: whether ONNX Runtime may be used.
+    ``original`` is the library's way, and ``names`` are of all outputs.
 
     Raises:
         NotDirect: there is none, or it does not agree.
