@@ -68,7 +68,7 @@ def find_operation(document: Any, path: str | None, below: str = "") -> Operatio
 
     A POST of JSON is preferred to a form, and this to a query; a GET must say by its path that it predicts.
 
-    ``below`` is the path of the service's URL, which ``basePath`` of Swagger 2.0, or each path, may have, too.
+    ``below`` is the path of the service's URL, which Swagger 2.0's ``basePath``, or each path, may have, too.
 
     Raises:
         UsageError: there is none, or several.
