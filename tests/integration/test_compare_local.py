@@ -17,6 +17,7 @@ import pytest
 import tomli_w
 
 from loadtest.experiment.experiment import EXPERIMENTS
+from tests.command import command
 from tests.integration.tiny_model import tiny
 
 pytestmark = [
@@ -37,14 +38,16 @@ MARK = {"LOADPROOF_TEST": uuid.uuid4().hex}
 """In the environment of everything that these tests start, so that what is left of it can be told."""
 
 
-def loadproof(*arguments: str, results) -> tuple[int, str]:
-    return ended([*COMMAND, "--results", str(results), *arguments])
+def loadproof(*arguments: str, results, backend=("--backend", "local")) -> tuple[int, str]:
+    got = command("compare", *backend, "--results", str(results), *arguments, **MARK)
+    assert_nothing_left()
+    return got
 
 
-def ended(command: list[str]) -> tuple[int, str]:
-    """Run a command to its end: its exit code and all that it said."""
+def ended(words: list[str]) -> tuple[int, str]:
+    """Run a command to its end, as a process: its exit code and all that it said."""
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=580, check=False, env={**os.environ, **MARK}
+        words, capture_output=True, text=True, timeout=580, check=False, env={**os.environ, **MARK}
     )
     assert "Traceback" not in done.stdout + done.stderr
     assert_nothing_left()
@@ -93,8 +96,8 @@ SLOW = ["p50 <= stable"]
     [
         # wrong for part of the customers
         (["CANDIDATE=v2-skewed", "DURATION=5s"], {"gates": SKEWED}, "FAIL", f"FAIL: {SKEWED[0]}"),
-        # ... and without waiting for the rest of ten minutes
-        (["CANDIDATE=v2-skewed", "UNTIL_DECIDED=1"], {"gates": SKEWED}, "FAIL", "; decided after"),
+        # wrong for all, without waiting for the rest of ten minutes
+        (["CANDIDATE=wrong", "UNTIL_DECIDED=1"], {"gates": SKEWED, "own": tiny}, "FAIL", "; decided after"),
         # the same version twice, both deployed twice
         (["CANDIDATE=v1", "RESTARTS=2", "DURATION=3s"], {"own": tiny}, "PASS", "restart 2 of 2"),
         # honest answers, slower on any machine; a latency takes twelve blocks of 2.5 s
@@ -137,8 +140,7 @@ def test_what_a_run_cannot_know(tmp_path, double, job, load, gates, code, says):
         )
         path.write_text(tomli_w.dumps(tomllib.loads(path.read_text()) | {"gates": gates}))
         # no backend: the servers are there
-        command = [*COMMAND[:-2], "--experiment", str(path), "--results", str(tmp_path / "results")]
-        got, output = ended(command)
+        got, output = loadproof("--experiment", str(path), results=tmp_path / "results", backend=())
     assert got == code, output
     assert says in output
     folder = (tmp_path / "results" / "latest").resolve()
@@ -212,7 +214,7 @@ def test_a_broken_model_file_is_named_by_the_server_that_refused_it(tmp_path, qu
 
 
 def test_ctrl_c_leaves_nothing_behind_and_keeps_what_was_measured(tmp_path, quick):
-    command = [
+    words = [
         *COMMAND,
         "--experiment",
         quick(own=tiny),
@@ -224,7 +226,7 @@ def test_ctrl_c_leaves_nothing_behind_and_keeps_what_was_measured(tmp_path, quic
         "200s",
     ]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **MARK}
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **MARK}
     )
     for line in process.stdout:
         if re.search(r"[1-9]\d* answers", line):

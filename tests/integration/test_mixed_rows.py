@@ -1,8 +1,7 @@
 """A pipeline over text, gaps, integers and truth values: from a folder to a verdict on its own answers."""
 
+import contextlib
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from contract.label_text import label_text
 from contract.model_toml import Columns, read_model_toml
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.sections import Data
+from tests.command import command
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -56,10 +56,8 @@ def pipeline(text):
 
 
 def loadproof(folder, *arguments):
-    command = [sys.executable, "-m", "loadtest", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout + done.stderr
+    with contextlib.chdir(folder):
+        return command(*arguments)
 
 
 def test_from_a_folder_to_a_verdict(tmp_path):

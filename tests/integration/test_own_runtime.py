@@ -1,5 +1,6 @@
 """Stable on the scikit-learn it was trained with, the candidate on ours: one verdict over both."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from loadtest.lab.local.environments import environment_python
 from loadtest.lab.own_runtime import own_runtime
+from tests.command import command
 
 pytestmark = pytest.mark.integration
 
@@ -73,9 +75,9 @@ def test_each_version_runs_on_its_own_packages(tmp_path):
         subprocess.run([str(python), "-c", TRAIN, str(tmp_path / "m" / version)], check=True)
         _as_parquet(tmp_path / "m" / version)
     (tmp_path / "e.toml").write_text(EXPERIMENT, encoding="utf-8")
-    command = [sys.executable, "-m", "loadtest", "compare", "--experiment", "e.toml", "--backend", "local"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    with contextlib.chdir(tmp_path):
+        code, said = command("compare", "--experiment", "e.toml", "--backend", "local")
+    assert code == 0, said
     verdict = (tmp_path / "results" / "latest" / "verdict.json").read_text(encoding="utf-8")
     assert json.loads(verdict)["verdict"] == "PASS"
 

@@ -10,15 +10,15 @@ from onnx import TensorProto, helper
 
 
 def tiny(folder: Path) -> dict:
-    """The tables of an experiment on two such versions in ``folder``, which differ by name alone."""
+    """The tables of an experiment in ``folder``: ``v1`` and ``v2`` are the same, ``wrong`` is never right."""
     ends = [
         helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2]),
         helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
     ]
-    node = helper.make_node("ArgMax", ["x"], ["label"], axis=1, keepdims=0)
-    graph = helper.make_graph([node], "larger", ends[:1], ends[1:])
     opset = [helper.make_opsetid("", 17)]
-    for name in ("v1", "v2"):
+    for name, kind in (("v1", "ArgMax"), ("v2", "ArgMax"), ("wrong", "ArgMin")):
+        node = helper.make_node(kind, ["x"], ["label"], axis=1, keepdims=0)
+        graph = helper.make_graph([node], "one", ends[:1], ends[1:])
         version = folder / "tiny" / name
         version.mkdir(parents=True)
         onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), version / "model.onnx")

@@ -28,6 +28,12 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def judged(run):
+    write_reports(run, stored := open_run(run), judge_run(stored))
+    return run
+
+
 @pytest.mark.parametrize("group", [[], ["canary"]])
 def test_the_list_of_verbs_is_not_cut_at_80_columns(group):
     listed = (
@@ -56,14 +62,8 @@ AT_USE = f"def __getattr__(name):\n    {AT_IMPORT}"
 @pytest.mark.parametrize(
     ("arguments", "library", "breaks"),
     [
-        (["compare"], "tomllib", AT_USE),
-        (["capacity"], "tomllib", AT_USE),
+        # in the verb
         (["judge", "{run}"], "tomllib", AT_USE),
-        (["diff", "{run}", "{run}"], "tomllib", AT_USE),
-        (["live"], "tomllib", AT_USE),
-        (["canary", "up"], "tomllib", AT_USE),
-        (["canary", "run"], "tomllib", AT_USE),
-        (["canary", "auto"], "tomllib", AT_USE),
         # while the command's libraries are imported
         (["worker", "--master", "127.0.0.1"], "typer", AT_USE),
         (["init", "nowhere"], "tomllib", AT_IMPORT),
@@ -73,7 +73,7 @@ AT_USE = f"def __getattr__(name):\n    {AT_IMPORT}"
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
-def test_a_library_that_breaks_is_a_bug_whatever_the_verb(tmp_path, run, arguments, library, breaks):
+def test_a_library_that_breaks_is_a_bug_wherever_it_is_used(tmp_path, run, arguments, library, breaks):
     (tmp_path / f"{library}.py").write_text(breaks)
     done = subprocess.run(
         [*LOADPROOF, *(argument.format(run=run) for argument in arguments)],
@@ -89,6 +89,29 @@ def test_a_library_that_breaks_is_a_bug_whatever_the_verb(tmp_path, run, argumen
     (file,) = tmp_path.glob("loadproof-bug-*.txt")
     assert f"traceback is in {file};" in line
     assert "Traceback" in file.read_text()
+
+
+EACH = """
+import sys
+from typer.testing import CliRunner
+from loadtest.cli.main import app
+for verb in sys.argv[1:]:
+    print(repr(CliRunner().invoke(app, verb.split()).exception))
+"""
+
+
+def test_no_verb_takes_a_bug_for_an_error_of_its_own(tmp_path, run):
+    (tmp_path / "tomllib.py").write_text(AT_USE)
+    verbs = ["compare", "capacity", f"diff {run} {run}", "live", "canary up", "canary run", "canary auto"]
+    done = subprocess.run(
+        [sys.executable, "-c", EACH, *verbs],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{Path.cwd()}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["ArithmeticError('this is broken')"] * len(verbs), done.stderr
 
 
 def closed_pipe():
@@ -212,9 +235,8 @@ def test_a_run_folder_is_shown_as_the_readme_shows_it():
 
 
 @pytest.mark.parametrize("page", ["", "nowhere/history.html"])
-def test_a_page_that_cannot_be_written_needs_another_place(run, tmp_path, page):
+def test_a_page_that_cannot_be_written_needs_another_place(judged, tmp_path, page):
     """The remedy was to judge a run again."""
-    write_reports(run, stored := open_run(run), judge_run(stored))
-    said = CliRunner().invoke(app, ["report", str(run.parent), "--output", str(tmp_path / page)]).exception
+    said = CliRunner().invoke(app, ["report", str(judged.parent), "--output", str(tmp_path / page)]).exception
     assert isinstance(said, UsageError)
     assert re.search(r": (is a folder|its folder is not there); name another page with --output$", str(said))

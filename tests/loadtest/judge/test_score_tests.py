@@ -18,7 +18,7 @@ from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.verdict import Word
 from tests.loadtest.made_samples import Sample, sample_set
 
-SETS = 200
+SETS = 60
 
 
 def experiment(*gates, **load):
@@ -98,7 +98,7 @@ MULTI = ("roc_auc_ovr", "average_precision", "log_loss", "brier_score", "top_k_a
 @pytest.mark.filterwarnings("ignore:The y_pro:UserWarning")  # single precision does not add up to 1
 @pytest.mark.parametrize(("classes", "names"), [(2, BINARY), (4, MULTI)])
 def test_values_and_differences_are_those_of_scikit_learn(classes, names):
-    for seed in range(SETS // 10):
+    for seed in range(SETS // 3):
         truth, stable, candidate = drawn(seed, classes)
         run = made([str(label) for label in truth], stable, candidate)
         for name in names:

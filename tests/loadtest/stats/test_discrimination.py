@@ -8,7 +8,7 @@ from sklearn import metrics
 
 from loadtest.stats import discrimination, losses
 
-SETS = 200
+SETS = 60
 
 
 def binary(seed):

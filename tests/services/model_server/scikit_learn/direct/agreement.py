@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,24 +12,21 @@ from services.model_server.scikit_learn.direct.step import Unsure
 from services.model_server.scikit_learn.estimator import Estimator
 
 
-def answers_are_the_library_s(
-    server: Estimator, given: Any, rows: Callable[[slice], Columns], count: int
-) -> None:
+def answers_are_the_library_s(server: Estimator, given: Any, rows: Columns) -> None:
     """Fail unless a server's answers are its model's, and most rows are answered the direct way.
 
     Args:
         server: whose model goes the direct way.
         given: all rows, as the model takes them.
-        rows: some of them, as the server takes them.
-        count: how many there are.
+        rows: the same, as the server takes them.
     """
     names = frozenset(["predict", *(["predict_proba"] if server.has_proba else [])])
     wanted = {name: np.asarray(getattr(server.model, name)(given)) for name in names}
-    assert difference(server.run(rows(slice(None)), names), wanted, names) == ""
+    assert difference(server.run(rows, names), wanted, names) == ""
     answered = 0
-    for number in range(0, count, 5):
+    for number in range(0, len(rows), 5):
         try:
-            got = server._columns_direct.run(rows(slice(number, number + 1)), names)
+            got = server._columns_direct.run(rows[number : number + 1], names)
         except Unsure:
             # a rounding decides: a text without a known word, votes that are as many
             continue

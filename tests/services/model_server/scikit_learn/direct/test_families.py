@@ -134,7 +134,8 @@ def _columns(frame: pd.DataFrame) -> Columns:
 def _served(tmp_path: Path, model: Any, data: Any) -> tuple[Estimator, tuple[str, str]]:
     frame, labels = data
     spec = tuple(TensorSpec(name, "FP64", (-1,)) for name in frame.columns)
-    write_examples(tmp_path, {name: cells.tolist() for name, cells in _columns(frame).arrays.items()})
+    # few: the start tries each, and here the rows themselves are compared
+    write_examples(tmp_path, {name: cells.tolist() for name, cells in _columns(frame[:10]).arrays.items()})
     task = "regression" if data is DIABETES else "classification"
     server = Estimator(clone(model).fit(frame, labels), tmp_path / "model.skops", task, spec)
     _, runner, reason = server.fastest(spec, "")
@@ -150,7 +151,7 @@ def test_every_answer_is_the_library_s(case: str, tmp_path: Path) -> None:
     server, told = _served(tmp_path, model, data)
     assert told == ("direct", "labels equal scikit-learn's, numbers within 1e-06")
     frame = data[0]
-    answers_are_the_library_s(server, frame, lambda some: _columns(frame[some]), len(frame))
+    answers_are_the_library_s(server, frame, _columns(frame))
 
 
 @pytest.mark.parametrize(
