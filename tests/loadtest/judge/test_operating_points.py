@@ -18,7 +18,7 @@ from loadtest.stats import operating_points
 from loadtest.stats.bootstrap import BootstrapEstimate
 from tests.loadtest.judge.test_score_tests import dataset, experiment, made, value_of
 
-SETS = 60
+SETS = 200
 
 
 def by_definition(positive, score, least, kind):

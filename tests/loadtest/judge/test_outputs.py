@@ -73,7 +73,7 @@ def rows_of(truths, outputs=OUTPUTS) -> Dataset:
 
 def test_an_output_is_measured_as_sklearn_does_on_60_random_sets():
     outputs = {"other": "sold", "price": "units"}
-    for seed in range(60):
+    for seed in range(200):
         # each metric in turn: of an answer without outputs, test_regression_metrics has all sets of each
         name, theirs = list(THEIRS.items())[seed % len(THEIRS)]
         gate = Gate.parse(f"{name}[output=price] {'>= 0.1' if name in HIGHER else '<= 1'}")
@@ -88,7 +88,7 @@ def test_an_output_is_measured_as_sklearn_does_on_60_random_sets():
 
 def test_coverage_and_width_are_mapies_on_60_random_sets():
     gates = [Gate.parse(f"{COVERAGE} >= 10%"), Gate.parse(f"{WIDTH} <= 10")]
-    for seed in range(60):
+    for seed in range(200):
         rng = np.random.default_rng(seed)
         rows = 1 if seed % 10 == 0 else int(rng.integers(2, 60))
         # whole numbers: many true values are an end, and many intervals are the wrong way round

@@ -18,7 +18,7 @@ from loadtest.judge.run import LoadFacts, Run, RunFacts
 from loadtest.judge.verdict import Word
 from tests.loadtest.made_samples import Sample, sample_set
 
-SETS = 60
+SETS = 200
 
 
 def experiment(*gates, **load):

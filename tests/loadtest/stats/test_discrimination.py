@@ -8,7 +8,7 @@ from sklearn import metrics
 
 from loadtest.stats import discrimination, losses
 
-SETS = 60
+SETS = 200
 
 
 def binary(seed):

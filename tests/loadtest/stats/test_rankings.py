@@ -11,7 +11,7 @@ from sklearn.metrics import ndcg_score
 from loadtest.data.relevance import Relevance
 from loadtest.stats import rankings
 
-SETS = 60
+SETS = 200
 
 
 def drawn(seed):
