@@ -83,8 +83,9 @@ def test_a_person_compares_two_versions(page, double, job):
         assert page.find_elements(By.CSS_SELECTOR, "figure svg polyline")
         page.close()
         page.switch_to.window(page.window_handles[0])
-        severe = [line for line in page.get_log("browser") if line["level"] == "SEVERE"]
-        assert severe == []
+        severe = [line["message"] for line in page.get_log("browser") if line["level"] == "SEVERE"]
+        # Chromium drops a request when a container comes or goes on this machine; the page asks again
+        assert [message for message in severe if "ERR_NETWORK_CHANGED" not in message] == []
         page.get("about:blank")  # asks no more
     assert "Traceback" not in (folder / "locust.log").read_text()
 
