@@ -64,4 +64,6 @@ def test_a_worker_leaves_a_master_that_does_not_understand_it(caplog, welcomed_a
     assert runner.sent == ["loadproof:Joined"] * 9
     assert (runner.has_quit, runner.environment.process_exit_code) == ((1, 5) if leaves else (0, None))
     assert caplog.text.count("10.0.0.5:5557: what listens there is a Locust master without") == leaves
-    assert caplog.text.count("10.0.0.5:5557: the master's LOADPROOF_WORKER_TOKEN is not") == (token is not None)
+    assert caplog.text.count("10.0.0.5:5557: the master's LOADPROOF_WORKER_TOKEN is not") == (
+        token is not None
+    )
