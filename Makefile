@@ -104,8 +104,16 @@ capacity: install ## find the highest rate that each version sustains: BACKEND E
 	  $(call option,--stable,STABLE) $(call option,--candidate,CANDIDATE) \
 	  $(call option,--cpus,CPUS) $(call option,--price,PRICE)
 
+# by these names compose.yaml takes the versions, which then overrule .env
+ifneq ($(STABLE),)
+up master swarm-stack swarm-compare: export STABLE_VERSION := $(STABLE)
+endif
+ifneq ($(CANDIDATE),)
+up master swarm-stack swarm-compare: export CANDIDATE_VERSION := $(CANDIDATE)
+endif
+
 .PHONY: up
-up: ## start the whole lab on Docker Compose
+up: ## start the whole lab on Docker Compose: STABLE CANDIDATE
 	docker compose up --detach --build --wait
 
 .PHONY: master
@@ -124,14 +132,14 @@ swarm-stack: install ## write build/stack.yaml, generated from compose.yaml: WOR
 	@$(BIN)/python -m deploy.swarm $(call option,--workers,WORKERS) $(addprefix --publish ,$(PUBLISH)) > build/stack.yaml
 
 .PHONY: swarm-up
-swarm-up: swarm-stack ## deploy the lab on this node's swarm
+swarm-up: swarm-stack ## deploy the lab on this node's swarm: STABLE CANDIDATE WORKERS PUBLISH
 	@node=$$(docker info --format '{{if .Swarm.ControlAvailable}}{{.Swarm.NodeID}}{{end}}') && test -n "$$node" \
 	  || { echo "this node manages no swarm; docker swarm init makes one"; exit 2; }; \
 	  docker node update --label-add loadproof=lab "$$node" > /dev/null
 	docker stack deploy --compose-file build/stack.yaml loadproof
 
 .PHONY: swarm-compare
-swarm-compare: swarm-up ## compare on the swarm and end with the verdict's exit code: EXPERIMENT RATE DURATION
+swarm-compare: swarm-up ## compare on the swarm and end with the verdict's exit code: EXPERIMENT STABLE CANDIDATE RATE DURATION
 	@EXPERIMENT=$(call quote,$(EXPERIMENT)) RATE=$(call quote,$(RATE)) DURATION=$(call quote,$(DURATION)) $(BIN)/python -m deploy.swarm --compare \
 	  $(call option,--workers,WORKERS) $(addprefix --publish ,$(PUBLISH)) > build/stack.yaml
 	@$(BIN)/python -m deploy.swarm.compare loadproof build/stack.yaml

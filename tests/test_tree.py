@@ -101,6 +101,18 @@ def test_make_keeps_byte_code():
     assert "DONTWRITEBYTECODE" not in shown.stdout
 
 
+@pytest.mark.parametrize("target", ["up", "master", "swarm-stack", "swarm-compare"])
+def test_the_versions_that_make_is_given_reach_compose(target):
+    """Else the lab runs, and judges, those of .env."""
+    given = ["STABLE=v7", "CANDIDATE=v8"]
+    recipe = f"include Makefile\n{target}: ; @env\ninstall swarm-up: ;\n"
+    shown = subprocess.run(
+        ["make", "-f", "-", "-o", "swarm-stack" if target != "swarm-stack" else "install", target, *given],
+        input=recipe, cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert {"STABLE_VERSION=v7", "CANDIDATE_VERSION=v8"} <= set(shown.stdout.splitlines())
+
+
 @pytest.mark.parametrize(
     ("target", "fails", "code", "says"),
     [

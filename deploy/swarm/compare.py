@@ -29,6 +29,10 @@ _NO_IMAGE = "No such image"
 _TRIED = 4
 """Of the five tasks that a swarm remembers: one node may lack what another has."""
 _PAGE = "docs/images.md"
+_ADDRESSES = 6.0
+"""Seconds after which the gateway knows where a version answers that has just come up: Envoy asks for its
+address every 5 s."""
+_UPDATING = '{{with .UpdateStatus}}{{if eq (print .State) "updating"}}{{$.Spec.Name}}{{end}}{{end}}'
 _OVER = ("complete", "failed", "rejected", "shutdown", "orphaned", "remove")
 
 
@@ -62,7 +66,8 @@ def await_lab(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Wait until every service of a stack is healthy, and every other job has ended well.
+    """Wait until every service of a stack is healthy, as it was last deployed, and known to the gateway, and
+    every other job has ended well.
 
     Raises:
         SwarmError: there is no such stack, or no node has an image, or it is not ready after ``max_wait``
@@ -70,15 +75,23 @@ def await_lab(
     """
     end = clock() + max_wait
     listed = ["service", "ls", "--filter", f"label=com.docker.stack.namespace={stack}"]
+    waited = False
     while True:
         services = [
             line.split(" ", 1) for line in run([*listed, "--format", "{{.Name}} {{.Replicas}}"]).splitlines()
         ]
         if not services:
             raise SwarmError(f"no stack {stack!r} is deployed; make swarm-up deploys it")
-        unready = [name for name, state in services if name != f"{stack}_{COMPARE}" and not _is_ready(state)]
+        names = [name for name, _ in services if name != f"{stack}_{COMPARE}"]
+        # until it is replaced, a task of before the deployment counts as ready
+        updating = run(["service", "inspect", "--format", _UPDATING, *names]).split()
+        unready = [name for name, state in services if name in names and not _is_ready(state)]
+        unready += [name for name in updating if name not in unready]
         if not unready:
+            if waited:
+                pause(_ADDRESSES)
             return
+        waited = True
         for name in unready:
             told = run(["service", "ps", "--no-trunc", "--format", "{{.Error}}", name]).splitlines()
             missing = [error.strip('"') for error in told if _NO_IMAGE in error]

@@ -16,6 +16,8 @@ LOADPROOF_WORKER_HOSTS  hosts, with commas, that a worker's master may name    n
 LOADPROOF_WORKER_VARIABLES  variables that it may take headers from            none
 LOADPROOF_FEEDBACK_TOKEN  lets users' feedback in; LOADPROOF_FEEDBACK_TOKEN_FILE: a file with it  none
 LOADPROOF_BACKEND     what runs the lab, for the record                  local
+LOADPROOF_STABLE      the version that the lab runs as stable            the experiment's
+LOADPROOF_CANDIDATE   the version that it runs as the candidate          the experiment's
 LOADPROOF_RATE        arrivals per second; Locust's option --rate          the experiment's
 LOADPROOF_DURATION    measured time; Locust's option --duration          the experiment's
 ====================  =================================================  ==========================
@@ -50,6 +52,8 @@ class Settings:
     worker_variables: tuple[str, ...] = ()
     feedback_token: str = field(default="", repr=False)
     backend: str = "local"
+    stable: str | None = None
+    candidate: str | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -77,6 +81,8 @@ class Settings:
             worker_variables=_names(said("WORKER_VARIABLES")),
             feedback_token=_feedback_token(environ),
             backend=said("BACKEND") or cls.backend,
+            stable=said("STABLE"),
+            candidate=said("CANDIDATE"),
         )
 
 

@@ -30,12 +30,27 @@ def task(state, code=None, error=None):
     return json.dumps([{"Status": status}])
 
 
-def test_a_comparison_waits_for_its_lab():
-    ready = "lab_stable 1/1\nlab_trainer 0/1 (1/1 completed)\nlab_compare 0/1 (0/1 completed)\n"
-    states = [ready.replace("stable 1/1", "stable 0/1"), ready.replace("(1/1", "(0/1"), ready]
-    docker = Docker(service_ls=states)
-    await_lab(docker, "lab", 60.0, clock=lambda: 0.0, pause=lambda _: None)
-    assert states == []
+READY = "lab_stable 1/1\nlab_trainer 0/1 (1/1 completed)\nlab_compare 0/1 (0/1 completed)\n"
+
+
+@pytest.mark.parametrize(
+    ("states", "updates", "pauses"),
+    [
+        ([READY], [""], []),
+        # then the gateway has yet to learn where stable answers
+        (
+            [READY.replace("stable 1/1", "stable 0/1"), READY.replace("(1/1", "(0/1"), READY],
+            ["", "", "\n"],
+            [1.0, 1.0, 6.0],
+        ),
+        # what is ready is the version of before
+        ([READY, READY], ["\nlab_stable\n", "\n\n"], [1.0, 6.0]),
+    ],
+)
+def test_a_comparison_waits_for_its_lab(states, updates, pauses):
+    docker, waited = Docker(service_ls=list(states), service_inspect=list(updates)), []
+    await_lab(docker, "lab", 60.0, clock=lambda: 0.0, pause=waited.append)
+    assert (docker.answers["service_ls"], docker.answers["service_inspect"], waited) == ([], [], pauses)
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,17 @@ def seen(server):
 
 def test_headless(double, job):
     folder = job(rate=50, duration=1)
-    with double() as server, locust(folder, "--headless", "--host", server.url, "--rate", "80") as process:
+    versions = {"LOADPROOF_STABLE": "v1", "LOADPROOF_CANDIDATE": "v7"}
+    with (
+        double() as server,
+        locust(folder, "--headless", "--host", server.url, "--rate", "80", **versions) as process,
+    ):
         code = process.wait(200)
         (run,) = runs(folder)
         assert total([run]) == seen(server)
     assert (folder / "results" / "latest").resolve() == run
-    assert Experiment.load_file(str(run / "experiment.toml")).load.rate == 80
+    experiment = Experiment.load_file(str(run / "experiment.toml"))
+    assert (experiment.load.rate, experiment.versions.candidate) == (80, "v7")
     assert "Traceback" not in (folder / "locust.log").read_text()
     # the loadproof command judged it
     verdict = json.loads((run / "verdict.json").read_text())

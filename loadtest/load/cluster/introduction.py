@@ -31,8 +31,7 @@ class Introduction:
         self._runner = runner
         self._joined = Joined(runner.client_id, own_version())
         self._heartbeats: int | None = 0
-        # of a master with another token, too, which the channel says once
-        channel.listen(Welcome, self._settle, refused=self._settle)
+        channel.listen(Welcome, self._settle, refused=self._on_refused)
 
     def on_heartbeat(self, **_: object) -> None:
         """The master is alive."""
@@ -50,6 +49,17 @@ class Introduction:
             )
             self._runner.environment.process_exit_code = int(ExitCode.LAB)
             gevent.spawn(self._runner.quit)  # it ends the greenlet that calls this
+
+    def _on_refused(self, _: object) -> None:
+        """A master of ours that signs with another token: it lists this worker as one that takes no part."""
+        if self._heartbeats is not None:
+            logger.error(
+                "%s:%s: the master's LOADPROOF_WORKER_TOKEN is not this worker's, or only one of them has "
+                "one: it takes no part; end it with Ctrl-C, and start it with the master's",
+                self._runner.master_host,
+                self._runner.master_port,
+            )
+        self._settle()
 
     def _settle(self, *_: object) -> None:
         self._heartbeats = None

@@ -14,6 +14,7 @@
 ``{{ cells }}``                       the sent columns as an array, in their order
 ``{{ rows }}``, ``{{ rows.cells }}``  a list of these, one per row of the request
 ``{{ row.age }}``, ``{{ column("home city") }}``  one cell; inside quotes: as a part of the text there
+``"{{ row.age }}"``                   one cell as a text, ``"41"``
 ====================================  ===============================================================
 
 A number is sent in its own type, a missing cell as ``null``. The JSONPaths are those of RFC 9535. With
@@ -47,6 +48,7 @@ from loadtest.load.protocols.template_body import (
     ROWS,
     ROWS_CELLS,
     Hole,
+    as_text,
     inside_quotes,
     parts_of,
     require_json,
@@ -136,10 +138,10 @@ class Template(Codec):
         """A gap is no part of a text."""
         super().check(dataset)
         for hole in self._holes:
-            if hole.quoted and dataset.columns[hole.column].null_count:
+            if hole.quoted and not hole.whole and dataset.columns[hole.column].null_count:
                 raise DatasetError(
                     f"{dataset.path}: column {hole.column!r} has missing cells, which cannot be part of a "
-                    "text; take the quotes around it away in [target] body, it is null then"
+                    "text; let it stand in quotes of its own in [target] body, it is null then"
                 )
 
     @property
@@ -274,6 +276,8 @@ class Template(Codec):
         if hole.kind == CELLS:
             return lambda rows: orjson.dumps(rows[0])
         place = names.index(hole.column)
+        if hole.whole:
+            return lambda rows: as_text(rows[0][place])
         if hole.quoted:
             return lambda rows: inside_quotes(rows[0][place])
         return lambda rows: orjson.dumps(rows[0][place])

@@ -18,15 +18,21 @@ _CELL = re.compile(
 )
 ROW, CELLS, ROWS, ROWS_CELLS = "row", "cells", "rows", "rows.cells"
 OF_ALL = (ROWS, ROWS_CELLS)
+_END_OF_VALUE = re.compile(r'"(?!\s*:)')
+"""Of a text that is no key, which cannot be ``null``."""
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 
 class Hole(NamedTuple):
-    """A place to fill: with a column, or with what ``kind`` says; ``quoted``: it is part of a text."""
+    """A place to fill: with a column, or with what ``kind`` says.
+
+    ``quoted``: it is part of a text; ``whole``: it is all of the text, whose quotes it fills, too.
+    """
 
     kind: str
     column: str
     quoted: bool
+    whole: bool = False
 
 
 Part = str | Hole
@@ -36,6 +42,11 @@ def inside_quotes(cell: Any) -> bytes:
     """A cell as part of a text: without quotes of its own."""
     written = orjson.dumps(cell)
     return written[1:-1] if isinstance(cell, str) else written
+
+
+def as_text(cell: Any) -> bytes:
+    """A cell as a text with its quotes; a missing one is ``null``."""
+    return b"null" if cell is None else b'"%b"' % inside_quotes(cell)
 
 
 def parts_of(body: str) -> list[Part]:
@@ -50,9 +61,12 @@ def parts_of(body: str) -> list[Part]:
     parts: list[Part] = []
     end = 0
     for found in _HOLE.finditer(body):
-        quoted = any(begin < found.start() < close for begin, close in strings)
-        parts += [body[end : found.start()], _hole(found[1].strip(), quoted)]
-        end = found.end()
+        begin, close = found.span()
+        hole = _hole(found[1].strip(), any(first < begin < last for first, last in strings))
+        if (begin - 1, close + 1) in strings and _END_OF_VALUE.match(body, close):
+            begin, close, hole = begin - 1, close + 1, hole._replace(whole=True)
+        parts += [body[end:begin], hole]
+        end = close
     rest = body[end:]
     if end == 0:
         raise ExperimentError(

@@ -69,7 +69,9 @@ def start(environment: Environment, **_: object) -> None:
 
     def chosen() -> Experiment:
         load = {name: getattr(options, name) for name in ("traffic", "rate", "duration")}
-        experiment = inputs.locate(Experiment.load_file(options.experiment, {"load": load}))
+        versions = {"stable": settings.stable, "candidate": settings.candidate}
+        overrides = {"load": load, "versions": versions}
+        experiment = inputs.locate(Experiment.load_file(options.experiment, overrides))
         if experiment.load.control and experiment.target is None:
             raise ExperimentError(
                 "the lab behind these pages has no second deployment of stable; leave out [load] control, "

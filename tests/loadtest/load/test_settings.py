@@ -23,6 +23,8 @@ from loadtest.load.settings import Settings
                 "LOADPROOF_PAGES": "http://127.0.0.1:8089",
                 "LOADPROOF_PAGE_HOSTS": "lab.example, ml.example,",
                 "LOADPROOF_BACKEND": "compose",
+                "LOADPROOF_STABLE": "v1",
+                "LOADPROOF_CANDIDATE": "v2-skewed",
             },
             Settings(
                 experiment="mine.toml",
@@ -33,6 +35,8 @@ from loadtest.load.settings import Settings
                 pages="http://127.0.0.1:8089",
                 page_hosts=("lab.example", "ml.example"),
                 backend="compose",
+                stable="v1",
+                candidate="v2-skewed",
             ),
         ),
     ],

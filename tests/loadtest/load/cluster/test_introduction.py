@@ -46,7 +46,7 @@ class Master(Runner):
         # a master that speaks Locust alone
         (None, None, True),
         (2, None, False),
-        # one whose token is another: it names the worker, which waits
+        # one whose token is another: it names the worker, which waits and says why
         (2, "guessed", False),
         # late: the worker has left by then
         (3, None, True),
@@ -59,7 +59,11 @@ def test_a_worker_leaves_a_master_that_does_not_understand_it(caplog, welcomed_a
         introduction.on_heartbeat()
         if number == welcomed_after:
             Channel(Master(runner), token).send(Welcome(), "a_1")
+            Channel(Master(runner), token).send(Welcome(), "a_1")
     gevent.sleep(0)
     assert runner.sent == ["loadproof:Joined"] * 9
     assert (runner.has_quit, runner.environment.process_exit_code) == ((1, 5) if leaves else (0, None))
     assert caplog.text.count("10.0.0.5:5557: what listens there is a Locust master without") == leaves
+    assert caplog.text.count("10.0.0.5:5557: the master's LOADPROOF_WORKER_TOKEN is not") == (
+        token is not None
+    )

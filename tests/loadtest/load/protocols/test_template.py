@@ -38,6 +38,11 @@ def target(**keys):
         ('{"i": {{ row.income }}, "m": {{ row.member }}}', '{"i": null, "m": true}'),
         # as a part of a text, between others and beside an escaped quote
         ('{"id": "c-{{ row.age }}\\"{{ column("home city") }}"}', '{"id": "c-17\\"Köln \\"Süd\\""}'),
+        # all of a text, whose quotes go where there is nothing in them
+        ('{"i": "{{ row.income }}", "a": "{{row.age}}"}', '{"i": null, "a": "17"}'),
+        ('["{{ column("home city") }}"]', '["Köln \\"Süd\\""]'),
+        # a key is a text, too
+        ('{"{{ row.age }}" : "{{ row.age }}{{ row.age }}"}', '{"17" : "1717"}'),
         # braces that are the JSON's own
         ('{"a": {"b": {"c": {{ row.age }}}}}', '{"a": {"b": {"c": 17}}}'),
     ],
@@ -190,9 +195,11 @@ def test_an_error_with_status_200_keeps_its_words(answer, body):
 def test_a_gap_cannot_be_part_of_a_text(tmp_path):
     (tmp_path / "rows.csv").write_text("age,city,label\n1,Basel,a\n2,,b\n")
     dataset = Dataset.read(Data(path=tmp_path / "rows.csv", features=("age", "city")))
-    Template(body='{"c": {{ row.city }}, "a": "{{ row.age }}"}', columns=dataset.names).check(dataset)
-    with pytest.raises(DatasetError, match=r"'city' has missing cells, .* take the quotes"):
-        Template(body='{"c": "{{ row.city }}"}', columns=dataset.names).check(dataset)
+    for body in ('{"c": {{ row.city }}, "a": "n {{ row.age }}"}', '{"c": "{{ row.city }}"}'):
+        Template(body=body, columns=dataset.names).check(dataset)
+    for body in ('{"c": "in {{ row.city }}"}', '{"{{ row.city }}": 1}'):
+        with pytest.raises(DatasetError, match=r"'city' has missing cells, .* quotes of its own"):
+            Template(body=body, columns=dataset.names).check(dataset)
 
 
 def scoring(answer, scores="", classes=("no", "yes"), **keys):
