@@ -39,6 +39,7 @@ _PATTERN = re.compile(
     rf"(?:(stable)\s*(?:([+-])\s*{_QUANTITY})?|{_QUANTITY.replace('(', '(-?', 1)})\s*",
     re.DOTALL,
 )
+_BLANK_AFTER_SIGN = re.compile(r"= ?- (?=\d[^\]]*$)")
 _FACTOR = r"stable\s*\*\s*(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*\*\s*stable"
 
 
@@ -151,7 +152,7 @@ class Gate:
         Raises:
             GateError: it is no gate; the message names the part and what is allowed there.
         """
-        text = _tidy(text)
+        text = _BLANK_AFTER_SIGN.sub("= -", _tidy(text))
         match = _PATTERN.fullmatch(text)
         if not match:
             raise GateError(f"gate {text!r} does not parse; {_hint(text, table)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from loadtest.experiment.gate import Gate
 from loadtest.judge.measurement import Measurement, shown
@@ -17,40 +18,49 @@ HOPELESS = 400
 """Times the run's length beyond which a longer run is no advice."""
 
 
-def amount(value: float | None, unit: str, *, signed: bool = False) -> str:
-    """A figure with its unit, to three significant digits."""
+def amount(value: float | None, unit: str, *, signed: bool = False, figures: int = 3) -> str:
+    """A figure with its unit, to so many significant digits, and one place more at most."""
     if value is None:
         return "no limit"
     if abs(value) >= _FIFTEEN_DIGITS:
         return f"{value:+.3g}{unit}" if signed else f"{value:.3g}{unit}"
-    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
-    text = f"{value:+,.{min(digits, 4)}f}" if signed else f"{value:,.{min(digits, 4)}f}"
+    digits = max(0, figures - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    places = min(digits, figures + 1)
+    text = f"{value:+,.{places}f}" if signed else f"{value:,.{places}f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     gap = " " if unit in ("ms", "MiB") else ""
     return text.replace("-", "−") + gap + unit
 
 
-def limit_text(gate: Gate, measured: Measurement) -> str:
+def limit_text(gate: Gate, measured: Measurement, figures: int = 3) -> str:
     """The gate's limit as a person reads it: 'the margin of +10%' or 'the bound of 250 ms'."""
-    unit = gate.margin_unit
-    value = shown(measured.to_base(measured.margin), unit)
-    if gate.against == "stable":
-        return f"the margin of {amount(value, unit, signed=True)}"
-    return f"the bound of {amount(value, unit)}"
+    unit, signed = gate.margin_unit, gate.against == "stable"
+    limit = amount(shown(measured.to_base(measured.margin), unit), unit, signed=signed, figures=figures)
+    return f"the {'margin' if signed else 'bound'} of {limit}"
+
+
+def _beside_limit(values: Sequence[float | None], gate: Gate, measured: Measurement) -> tuple[list[str], str]:
+    """Values and the gate's limit, with as many digits as tell them apart."""
+    unit, signed = gate.margin_unit, gate.against == "stable"
+    for figures in range(3, 16):
+        texts = [amount(value, unit, signed=signed, figures=figures) for value in values]
+        limit = limit_text(gate, measured, figures)
+        if not any(limit.endswith(f" {text}") for text in texts):
+            return texts, limit
+    return [amount(value, unit, signed=signed) for value in values], limit_text(gate, measured)
 
 
 def decided(gate: Gate, measured: Measurement, level: Level, *, passed: bool) -> str:
     """Why a gate passed or failed."""
-    unit, signed = gate.margin_unit, gate.against == "stable"
-    limit = limit_text(gate, measured)
+    unit = gate.margin_unit
     if isinstance(measured.estimate, Known):
-        value = amount(shown(measured.estimate.value, unit), unit, signed=signed)
+        (value,), limit = _beside_limit([shown(measured.estimate.value, unit)], gate, measured)
         how = "counted" if gate.interim == "counted" else "read once"
         return f"{value}, {'within' if passed else 'beyond'} {limit} ({how}, so without an interval)"
     low, high = (shown(measured.to_base(end), unit) for end in level.interval(measured.estimate))
     at_least = gate.higher_is_better == passed
-    end = amount(low if at_least else high, unit, signed=signed)
+    (end,), limit = _beside_limit([low if at_least else high], gate, measured)
     words = "at least" if at_least else "at most"
     over = f" over {measured.restarts} restarts" if measured.restarts else ""
     because = f"; {measured.censored}" if measured.censored else ""
@@ -69,9 +79,9 @@ def undecided(
     gate: Gate, measured: Measurement, evidence: Evidence, level: Level
 ) -> tuple[str, str, float | None]:
     """Why a gate is open and which difference the run could have seen; what would settle it; its seconds."""
-    unit, signed = gate.margin_unit, gate.against == "stable"
+    unit = gate.margin_unit
     low, high = level.interval(measured.estimate)
-    ends = [amount(shown(measured.to_base(end), unit), unit, signed=signed) for end in (low, high)]
+    ends, limit = _beside_limit([shown(measured.to_base(end), unit) for end in (low, high)], gate, measured)
     value, margin = measured.estimate.value, measured.margin
     good_side = (value < margin) != gate.higher_is_better
     half = (high - value) if (value < margin) else (value - low)
@@ -79,7 +89,7 @@ def undecided(
     seen = abs(measured.to_base(margin + half) - measured.to_base(margin))
     text = (
         f"the true value may be anywhere from {ends[0]} to {ends[1]}, "
-        f"and {limit_text(gate, measured)} is in between; "
+        f"and {limit} is in between; "
         f"this run could detect a difference of {amount(shown(seen, unit), unit)} from it"
     )
     distance = abs(value - margin)

@@ -33,7 +33,7 @@ from loadtest.judge.mismatches import changed
 from loadtest.judge.outcomes import first_places
 from loadtest.judge.phases import hidden_quantiles, summarise_phases
 from loadtest.judge.run import Run
-from loadtest.judge.run_verdict import together
+from loadtest.judge.run_verdict import RUN_LONGER, together
 from loadtest.judge.saturation import OVER_SATURATED, with_saturation
 from loadtest.judge.significance import Level
 from loadtest.judge.slow_requests import slowest
@@ -103,7 +103,9 @@ def judge_gates(run: Run, rates: int = 1) -> Judgement:
         word = Word.INCONCLUSIVE
         reason += ", but the run was cut off: whether both versions had the same CPU, and lived, is not known"
     if saturated and saturated not in reason:
-        reason = f"{reason.replace(f'; {OVER_SATURATED}', '')}; {saturated}"
+        for advice in (f"; {OVER_SATURATED}", RUN_LONGER):
+            reason = reason.replace(advice, "")
+        reason += f"; {saturated}"
     if saturated and decided_after is None and _ended_early(run):
         reason += f"; ended after {run.facts.load.duration_s:.0f} s, as more load would not change that"
     if decided_after is not None and word is not Word.INVALID:

@@ -149,7 +149,8 @@ def refuse(outcomes: Outcomes, run: Run, answers: Floats, bad: Flags, why: str) 
     places = np.flatnonzero(bad)
     # not as it came: 1e239 may be written in 240 digits
     text, row = f"{answers[places[0]]:.6g}", int(outcomes.row[places[0]])
-    more = f" (and {len(places) - 1:,} more answers)" if len(places) > 1 else ""
+    rest = len(places) - 1
+    more = f" (and {rest:,} more answer{'s' if rest > 1 else ''})" if rest else ""
     raise NoEvidence(f"{name} answers {text} to row {row}{more}, and {why}")
 
 

@@ -9,6 +9,9 @@ from loadtest.judge.gate_test import Judged
 from loadtest.judge.significance import holm
 from loadtest.judge.verdict import Word
 
+RUN_LONGER = "; run longer"
+"""What may prove a gate that fails on its own."""
+
 
 def together(judged: Sequence[Judged], alpha: float) -> tuple[Word, str]:
     """The run's word from its gates'."""
@@ -28,7 +31,7 @@ def together(judged: Sequence[Judged], alpha: float) -> tuple[Word, str]:
     if alone:
         name = alone[0].name
         why = f"{name} fails on its own, but with {count} gates one fails by chance too often"
-        return Word.INCONCLUSIVE, f"{why}: not proven after Holm's correction; run longer"
+        return Word.INCONCLUSIVE, f"{why}: not proven after Holm's correction{RUN_LONGER}"
     names = ", ".join(j.name for j in open_)
     if len(open_) == 1:
         return Word.INCONCLUSIVE, f"{names}: {open_[0].result.reason}"

@@ -75,13 +75,17 @@ def _answered_before(ends: Floats, outcomes: Outcomes, given_up: Flags | None) -
 
 
 def over_saturated(run: Run, role: Role, alpha: float | None = None) -> str | None:
-    """The line that says so of a version; None: it keeps up, or the run is too short to tell.
+    """The line that says so of a version; None: it keeps up, answers nothing at all, or the run is too
+    short to tell.
 
     ``alpha`` lies outside of the growth's interval, on each side; None: the run's.
     """
     for part, where in _steady_parts(run):
         evidence = part.evidence.requests
         outcomes, seconds = evidence.of(role), evidence.duration
+        if outcomes.failed.all():
+            # it is down, and no lower rate would help
+            continue
         found = growth(outcomes, seconds, evidence.burst_blocks, run.experiment.load.timeout)
         if found is None:
             continue

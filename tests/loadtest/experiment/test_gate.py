@@ -53,6 +53,12 @@ def test_parses(text, metric, against, bound, relative, margin_unit):
     assert str(gate) == text
 
 
+def test_a_blank_after_the_sign_of_a_bound_parses():
+    assert Gate.parse("value >= - 500") == Gate.parse("value >= -500")
+    # a slice is somebody's data
+    assert Gate.parse("value[gain = - 5] >=- 0.5").value == "- 5"
+
+
 def test_parses_a_slice():
     gate = Gate.parse("accuracy[segment = new customers] >= stable - 2pp")
     assert (gate.column, gate.value) == ("segment", "new customers")

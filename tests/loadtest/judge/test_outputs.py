@@ -229,6 +229,7 @@ def test_samples_of_another_experiment_are_no_evidence():
     ("gate", "end", "says"),
     [
         (f"{WIDTH} <= 1", 1e300, r"stable answers 1e\+300 to row 0 \(and 29 more answers\), and no wid"),
+        (f"{WIDTH} <= 1", np.repeat([1e300, 100.0], [2, 28]), r"to row 0 \(and 1 more answer\), and no wid"),
         (f"{WIDTH} <= 1", np.inf, "stable answers inf to row 0 .* no width"),
         (f"{WIDTH} <= 1", np.nan, "stable answers nan to row 0 .* no width"),
         (f"{COVERAGE} >= 1%", np.nan, "stable answers nan to row 0 .* whether that covers a true value is"),

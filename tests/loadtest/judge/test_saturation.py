@@ -183,6 +183,25 @@ def test_no_more_load_is_asked_for_where_a_backlog_grows(gate):
         assert "more requests" not in reason
 
 
+def test_a_version_that_answers_nothing_is_down_and_not_saturated():
+    # every request waits for the time-out
+    run = made(1 / 45, (LATENCY, "error_rate <= stable + 1pp"))
+    candidate = run.evidence.candidate
+    down = np.ones(len(candidate), dtype=bool)
+    dead = replace(candidate, failed=down, latency=np.full(len(down), 2.0), correct=~down)
+    verdict = judge(replace(run, evidence=replace(run.evidence, candidate=dead)))
+    assert verdict.verdict is Word.FAIL
+    assert "over-saturated" not in str(verdict)
+
+
+def test_a_longer_run_is_no_advice_where_a_backlog_grows():
+    # it fails on its own, not among the gates that are met
+    gates = ("error_rate <= stable + 11pp", *(f"throughput >= {i}/s" for i in range(1, 30)))
+    verdict = judged(1 / 45, gates)
+    assert verdict.verdict is Word.INCONCLUSIVE
+    assert "not proven after Holm's correction; over-saturated" in verdict.reason
+
+
 def test_a_run_says_once_that_a_version_is_over_saturated():
     # the first gate has the figures and is open, the second one fails
     verdict = judged(1 / 45, ("p9999 <= 1900ms", "p50 <= stable + 1s"))
