@@ -37,6 +37,7 @@ from loadtest.judge.run_verdict import RUN_LONGER, together
 from loadtest.judge.saturation import OVER_SATURATED, with_saturation
 from loadtest.judge.significance import Level
 from loadtest.judge.slow_requests import slowest
+from loadtest.judge.stopped_answering import stopped_answering
 from loadtest.judge.traces import Traces
 from loadtest.judge.verdict import (
     LatencySummary,
@@ -87,7 +88,9 @@ def judge_gates(run: Run, rates: int = 1) -> Judgement:
     else:
         judged = [decide(gate, run, Level(run.alpha)) for gate in run.experiment.gates]
     problem = _measurement_problem(run) or no_labels(run)
-    judged, saturated = with_saturation(judged, run)
+    stopped = stopped_answering(run)
+    # what has stopped looks like a backlog
+    judged, saturated = (judged, "") if stopped else with_saturation(judged, run)
     died = _death(run)
     itself = against_itself(run)
     control = compare_with_control(itself, rates) if itself else []
@@ -99,6 +102,9 @@ def judge_gates(run: Run, rates: int = 1) -> Judgement:
         word, reason = Word.INVALID, noisy
     else:
         word, reason = _by_gates(judged, run)
+        # a FAIL by a gate needs no other reason
+        if stopped and word is not Word.FAIL:
+            word, reason = stopped
     if word is Word.PASS and run.facts.load.cut_off and not run.facts.versions:
         word = Word.INCONCLUSIVE
         reason += ", but the run was cut off: whether both versions had the same CPU, and lived, is not known"

@@ -25,6 +25,8 @@ DEFAULT = (
     "p99 <= 250ms",
     "accuracy >= stable - 1pp",
 )
+WIDE = ("error_rate <= stable + 20pp",)
+LATE = (55.0, 60.0)
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,17 @@ RUNS = [
         Word.INCONCLUSIVE,
         "the true value may be",
     ),
+    # servers by URL that end with the load, within a margin that only the average meets
+    ("both end", Run(Arm(burst=LATE), Arm(burst=LATE), gates=WIDE), Word.INVALID, "neither version answered"),
+    ("stable ends", Run(Arm(burst=LATE), gates=WIDE), Word.INVALID, "stable no longer answered"),
+    ("the candidate ends", Run(candidate=Arm(burst=LATE), gates=WIDE), Word.FAIL, "none of the last 2"),
+    (
+        "the candidate is gone when the load ends",
+        Run(candidate=Arm(burst=(59.0, 60.0)), gates=WIDE),
+        Word.INCONCLUSIVE,
+        "whether it came back is not known",
+    ),
+    ("both come back", Run(Arm(burst=(55.0, 59.9)), Arm(burst=(55.0, 59.9)), gates=WIDE), Word.PASS, "met"),
     # 5 points worse on a tenth of the rows, better on average
     (
         "worse slice",
