@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,4 +40,20 @@ def _read(path: Path) -> Any:
     return model
 
 
-FORMATS = (format_of("model.skops", _read, suffixes=(".skops",)),)
+def _native(path: Path) -> tuple[str, ...]:
+    """scikit-learn's neighbours and distances follow the state in a file while it is loaded, unchecked."""
+    from skops.io import get_untrusted_types
+
+    from services.model_server.scikit_learn.archive_check import check_archive
+
+    try:
+        check_archive(path)
+        modules = {name.rpartition(".")[0] for name in get_untrusted_types(file=path)}
+    except Exception:  # reading it says what is wrong
+        return ()
+    return ("sklearn.neighbors",) if modules & _NEIGHBOURS else ()
+
+
+_NEIGHBOURS = {"sklearn.metrics._dist_metrics", "sklearn.neighbors._ball_tree", "sklearn.neighbors._kd_tree"}
+
+FORMATS = (replace(format_of("model.skops", _read, suffixes=(".skops",)), native=_native),)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.cluster._kmeans import _BaseKMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble._gb import BaseGradientBoosting
@@ -19,10 +20,11 @@ from services.model_server.errors import VersionError
 
 _WORDS = 8
 """Of 32 bits, in the bitset of a feature's 256 categories."""
+_MOST_THREADS = 1024
 
 
 def check_estimator(model: Any) -> None:
-    """Check one estimator of a loaded model; other kinds than the three below pass.
+    """Check one estimator of a loaded model; other kinds than those below pass.
 
     Raises:
         VersionError: its C code would write or read beyond its arrays, or that cannot be known.
@@ -85,6 +87,11 @@ def _check_preprocessor(columns: Any, features: int) -> None:
     _require(np.array_equal(first, ~second), "the preprocessor")
 
 
+def _check_threads(model: Any) -> None:
+    """OpenMP ends the process where it cannot start as many threads."""
+    _require(type(model._n_threads) is int and 1 <= model._n_threads <= _MOST_THREADS, "_n_threads")
+
+
 def _check_support_vectors(model: Any) -> None:
     """The numbers of support vectors, classes and coefficients agree; libsvm checks none of them."""
     vectors, counts, support = model.support_vectors_, model._n_support, np.asarray(model.support_)
@@ -119,6 +126,7 @@ _CHECKS: tuple[tuple[type, str, Callable[[Any], None]], ...] = (
     (BaseGradientBoosting, "estimators_", _check_gradient_boosting),
     (BaseHistGradientBoosting, "_predictors", _check_histogram_boosting),
     (BaseLibSVM, "support_vectors_", _check_support_vectors),
+    (_BaseKMeans, "_n_threads", _check_threads),
 )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import joblib
 import numpy as np
@@ -38,6 +40,8 @@ from sklearn.tree import ExtraTreeRegressor
 
 from services.model_server.describe import describe
 from services.model_server.errors import VersionError
+from services.model_server.runtimes import model_file
+from services.model_server.trial import HarmfulFileError, in_child
 
 RNG = np.random.default_rng(2)
 ROWS = np.abs(RNG.normal(size=(90, 3))) + 0.1
@@ -149,3 +153,28 @@ def test_the_advice_of_a_refusal_works(tmp_path: Path) -> None:
     joblib.dump(model, tmp_path / "model.joblib")
     answer = describe(tmp_path, "m", "v1", ["a", "b", "c"], ROWS.tolist(), ["m"])
     assert answer["predictions"] == model.predict(ROWS).tolist()
+
+
+@pytest.mark.parametrize("algorithm", ["ball_tree", "kd_tree"])
+def test_a_distance_whose_state_is_cut_short_ends_the_child_that_tries_it(
+    tmp_path: Path, algorithm: str
+) -> None:
+    file = tmp_path / "model.skops"
+    skops.io.dump(KNeighborsClassifier(3, algorithm=algorithm).fit(ROWS, TWO), file)
+    with ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    schema = json.loads(parts["schema.json"], object_hook=_cut_short)
+    with ZipFile(file, "w") as archive:
+        for name, content in (parts | {"schema.json": json.dumps(schema)}).items():
+            archive.writestr(name, content)
+    kind, path = model_file(tmp_path)
+    # as the server and init do before they load it themselves
+    with pytest.raises(HarmfulFileError, match=r"model\.skops: damaged, or made to do harm"):
+        in_child(path, kind, partial(kind.describe, path))
+
+
+def _cut_short(part: dict[str, Any]) -> dict[str, Any]:
+    """A distance metric keeps three things; this one has none, and its C code looks for them all the same."""
+    if part.get("__class__") == "EuclideanDistance64":
+        part["content"]["content"] = []
+    return part

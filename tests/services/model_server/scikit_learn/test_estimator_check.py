@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.cluster import KMeans
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -32,6 +33,7 @@ HISTOGRAM = HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=2, categ
 PLAIN = HistGradientBoostingRegressor(max_iter=3, min_samples_leaf=2).fit(ROWS, ROWS[:, 0])
 MACHINE = SVC().fit(ROWS, THREE)
 SPARSE = SVC().fit(csr_matrix(ROWS), THREE)
+MEANS = KMeans(2, n_init=1).fit(ROWS)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,9 @@ def _tuple_of(place: int, value: Any) -> Callable[[Any], Any]:
         # a preprocessor that keeps fewer columns
         (HISTOGRAM, _set("_preprocessor.transformers_", lambda steps: steps[:1])),
         (HISTOGRAM, _set("_preprocessor.transformers_", _tuple_of(1, lambda _: "drop"))),
+        # threads that OpenMP cannot start, at which it ends the process
+        (MEANS, _set("_n_threads", lambda _: -(2**31))),
+        (MEANS, _set("_n_threads", lambda _: 2**20)),
     ],
 )
 def test_forged_models_are_found(honest: Any, forge: Callable[[Any], None]) -> None:
