@@ -48,10 +48,8 @@ def equally_useless(run: Run) -> str | None:
 
 def _constants(run: Run, both: list[Outcomes]) -> list[str] | None:
     """The one answer of each version; None: a version has several, or it may be the right one."""
-    for some in (
-        slice(_SOME),
-        slice(None),
-    ):  # the first ones nearly always differ, and the rest is not copied
+    # the first ones nearly always differ, and the rest is not copied
+    for some in (slice(_SOME), slice(None)):
         said = [pc.unique(o.prediction[some].filter(~o.failed[some])).to_pylist() for o in both]
         if max(map(len, said)) > 1:
             return None

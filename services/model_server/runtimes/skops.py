@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from services.model_server.errors import AS_JOBLIB, VersionError, one_line
 from services.model_server.scikit_learn import format_of
@@ -42,18 +44,20 @@ def _read(path: Path) -> Any:
 
 def _native(path: Path) -> tuple[str, ...]:
     """scikit-learn's neighbours and distances follow the state in a file while it is loaded, unchecked."""
-    from skops.io import get_untrusted_types
-
     from services.model_server.scikit_learn.archive_check import check_archive
 
     try:
         check_archive(path)
-        modules = {name.rpartition(".")[0] for name in get_untrusted_types(file=path)}
+        with ZipFile(path) as archive:
+            content = archive.read("schema.json")
+        schema = content.decode(json.detect_encoding(content))
+        if "\\u" in schema:  # a name may be written so
+            schema = json.dumps(json.loads(schema), ensure_ascii=False)
     except Exception:  # reading it says what is wrong
         return ()
-    return ("sklearn.neighbors",) if modules & _NEIGHBOURS else ()
+    return ("sklearn.neighbors",) if any(name in schema for name in _NEIGHBOURS) else ()
 
 
-_NEIGHBOURS = {"sklearn.metrics._dist_metrics", "sklearn.neighbors._ball_tree", "sklearn.neighbors._kd_tree"}
+_NEIGHBOURS = ("sklearn.metrics._dist_metrics", "sklearn.neighbors._ball_tree", "sklearn.neighbors._kd_tree")
 
 FORMATS = (replace(format_of("model.skops", _read, suffixes=(".skops",)), native=_native),)
