@@ -52,8 +52,12 @@ def regimes(times: NDArray[np.float64], duration: float, shortest: float, most: 
 
 def _dispersion(counts: NDArray[np.float64]) -> float:
     """Variance over mean of the counts, by the differences of neighbours: a step counts but once."""
-    mean = float(counts.mean())
-    return max(1.0, float(np.mean(np.diff(counts) ** 2)) / 2 / mean) if mean else 1.0
+    pairs = counts[1:] + counts[:-1]
+    squares, pairs = np.diff(counts)[pairs > 0] ** 2, pairs[pairs > 0]
+    if not len(pairs):
+        return 1.0
+    # a regime's ends add to both: one burst that holds most arrivals to the first, many changes to the second
+    return max(1.0, float(min(squares.sum() / pairs.sum(), np.mean(squares / pairs))))
 
 
 def _partition(counts: NDArray[np.float64], least: int, penalty: float) -> list[int]:

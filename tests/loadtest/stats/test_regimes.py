@@ -26,11 +26,27 @@ def test_a_constant_rate_is_one_regime():
     assert many <= 4
 
 
-def test_a_spike_is_found_where_it_is():
-    parts, count = found((40, 20), (20, 60), (40, 20))
-    assert [part.end for part in parts] == pytest.approx([40, 60, 100], abs=2.6)
-    assert parts[-1].end == 100
+@pytest.mark.parametrize(
+    ("seconds", "rate", "quiet"),
+    [
+        (20, 60, 20),
+        # most of the record's arrivals come within six seconds
+        (6, 150, 2),
+        (6, 1500, 2),
+        # as short as a regime can be
+        (5, 50, 5),
+    ],
+)
+def test_a_spike_is_found_where_it_is(seconds, rate, quiet):
+    parts, count = found((40, quiet), (seconds, rate), (40, quiet))
+    assert [part.end for part in parts] == pytest.approx([40, 40 + seconds, 80 + seconds], abs=2.6)
+    assert parts[-1].end == 80 + seconds
     assert sum(part.arrivals for part in parts) == count
+
+
+def test_bursts_that_come_again_are_found_each():
+    parts, _ = found((30, 10), (7, 100), (30, 10), (7, 100), (30, 10))
+    assert len(parts) == 5
 
 
 def test_a_pause_is_one():
