@@ -21,13 +21,19 @@ _CELLS: Mapping[str, frozenset[type]] = {
 }
 """What a column may hold; integers with gaps become floats, which has rules of its own."""
 
+_USUAL: Mapping[str, type] = {"FP64": float, "INT64": int, "BOOL": bool, "BYTES": str}
 _FLOATS = {float}
 _MISSING = type(None)
+_ONE, _ONE_UPRIGHT = [1], [1, 1]
 
 
 def plain_columns(tensors: Sequence[Mapping[str, Any]], wanted: Sequence[TensorSpec]) -> Columns | None:
     """The columns of a request without binary tensors; None where it is another kind of request, or wrong."""
     if len(tensors) != len(wanted) or not tensors:
+        return None
+    if (one := _one_row(tensors, wanted)) is not None:
+        return one
+    if not all(isinstance(tensor, dict) for tensor in tensors):
         return None
     columns = []
     first = tensors[0].get("data")
@@ -54,4 +60,32 @@ def plain_columns(tensors: Sequence[Mapping[str, Any]], wanted: Sequence[TensorS
         elif datatype == "INT64" and not (min(data) >= -(2**63) and max(data) < 2**63):
             return None
         columns.append(data)
+    return Columns.of_cells(columns, wanted)
+
+
+def _one_row(tensors: Sequence[Any], wanted: Sequence[TensorSpec]) -> Columns | None:
+    """The same of one row, which most requests bring, in half the time; None where this does not know it."""
+    columns: list[list[Any]] = []
+    try:
+        for tensor, spec in zip(tensors, wanted, strict=True):
+            datatype, data, shape = spec.datatype, tensor["data"], tensor["shape"]
+            if tensor["datatype"] != datatype or tensor["name"] != spec.name or len(tensor) > 4:
+                return None
+            if (shape != _ONE and shape != _ONE_UPRIGHT) or type(shape[0]) is not int or type(shape[-1]) is not int:
+                return None
+            if type(data) is not list or len(data) != 1:
+                return None
+            cell = data[0]
+            if type(cell) is not _USUAL[datatype]:
+                if type(cell) not in _CELLS[datatype] or (cell is None and spec.required):
+                    return None
+                if datatype == "FP64":
+                    data = [math.nan if cell is None else float(cell)]
+            elif (datatype == "FP64" and not -math.inf < cell < math.inf) or (
+                datatype == "INT64" and not -(2**63) <= cell < 2**63
+            ):
+                return None
+            columns.append(data)
+    except (KeyError, TypeError):
+        return None
     return Columns.of_cells(columns, wanted)

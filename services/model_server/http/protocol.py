@@ -98,13 +98,16 @@ def _id(value: object) -> str | None:
 
 
 def _rows(inputs: object, binary: memoryview, wanted: Input) -> Rows:
+    if isinstance(inputs, list) and isinstance(wanted, tuple) and not binary:
+        plain = plain_columns(inputs, wanted)
+        if plain is not None:
+            return plain
     if not isinstance(inputs, list) or not all(isinstance(tensor, dict) for tensor in inputs):
         first, *others = tensors_of(wanted)
         how_many = f"{len(others) + 1} tensors, the first" if others else "one tensor,"
         raise RequestError(400, f'inputs must be a list with {how_many} {{"name": "{first.name}", ...}}')
     if isinstance(wanted, tuple):
-        plain = None if len(binary) else plain_columns(inputs, wanted)
-        return read_columns(inputs, wanted, binary) if plain is None else plain
+        return read_columns(inputs, wanted, binary)
     names = [tensor.get("name") for tensor in inputs]
     if names != [wanted.name]:
         raise RequestError(400, f"inputs must be exactly {[wanted.name]}, got {names}")

@@ -32,6 +32,8 @@ def compile_head(model: Any, given: Step, *, onnx: bool) -> Answer:
     try:
         if type(model) in linear.KINDS and given.entries:
             return linear.on_entries(linear.linear(model))
+        if type(model) in linear.KINDS and given.sparse and (one := linear.one_on_cells(linear.linear(model))):
+            return one
         head, gaps = _compile(model, given.sparse, onnx)
     except NotDirect as reason:
         raise NotDirect(f"the {kind} stays with scikit-learn: {reason}") from None

@@ -15,7 +15,7 @@ from scipy.special import expit, logsumexp
 from sklearn import linear_model, naive_bayes, svm
 from sklearn.utils.extmath import softmax
 
-from services.model_server.scikit_learn.direct.step import Entries, NotDirect, Unsure
+from services.model_server.scikit_learn.direct.step import Cells, Entries, NotDirect, Unsure
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix
 
 Outputs = dict[str, NDArray[Any]]
@@ -26,6 +26,8 @@ _EPSILON = float(np.finfo(np.float64).eps)
 _LARGEST = float(np.finfo(np.float64).max)
 _LISTED = 300_000
 """Weights that are kept as plain numbers as well, which take four times the memory."""
+_SHORT = 256
+"""Columns of which plain numbers are added up sooner than arrays are made."""
 _ALLOWED = 1e-7
 """By how much a sum's rounding may change a score, relative to it, absolute below 1."""
 
@@ -197,28 +199,56 @@ def on_entries(model: Linear) -> Callable[[Sequence[Entries], frozenset[str]], O
 
 def _one_on_entries(model: Linear) -> Callable[[Sequence[Entries], frozenset[str]], Outputs]:
     """The same of one output, in plain numbers: of some dozens an array takes longer."""
-    weights, finish = model.weights[0].tolist(), _finish(model)
-    intercept = float(np.ravel(model.intercept)[0])
+    weights, finish, score_of = model.weights[0].tolist(), _finish(model), _score_of(model)
 
     def run(rows: Sequence[Entries], outputs: frozenset[str]) -> Outputs:
         scores = []
         for places, values in rows:
-            score = size = 0.0
+            total = size = 0.0
             for place, value in zip(places, values, strict=True):
                 product = weights[place] * value
-                score += product
+                total += product
                 size += abs(product)
-            score += intercept
-            off = size * (_EPSILON * len(places))
-            # where a value is not finite, this is not either
-            if not off <= _ALLOWED * max(1.0, min(abs(score), _LARGEST)):
-                raise Unsure
-            if model.classes is not None and abs(score) <= off:
-                raise Unsure
-            scores.append((score,))
+            scores.append((score_of(total, size, len(places)),))
         return finish(np.array(scores), outputs)
 
     return run
+
+
+def one_on_cells(model: Linear) -> Callable[[Sequence[Cells], frozenset[str]], Outputs] | None:
+    """The same on all columns of a matrix that the library has as a sparse one; None: arrays take no longer."""
+    if model.weights.shape[0] > 1 or model.weights.size > _SHORT or model.binarize is not None:
+        return None
+    weights, finish, score_of = model.weights[0].tolist(), _finish(model), _score_of(model)
+
+    def run(rows: Sequence[Cells], outputs: frozenset[str]) -> Outputs:
+        scores = []
+        for row in rows:
+            total = size = 0.0
+            for weight, value in zip(weights, row, strict=True):
+                if value:
+                    product = weight * value
+                    total += product
+                    size += abs(product)
+            scores.append((score_of(total, size, len(weights)),))
+        return finish(np.array(scores), outputs)
+
+    return run
+
+
+def _score_of(model: Linear) -> Callable[[float, float, int], float]:
+    """The score of a sum of products, of the sum of their sizes, and of how many they are."""
+    intercept, labels = float(np.ravel(model.intercept)[0]), model.classes is not None
+
+    def score_of(total: float, size: float, products: int) -> float:
+        score = total + intercept
+        off = size * (_EPSILON * products)
+        # where a value is not finite, this is not either
+        if not off <= _ALLOWED * max(1.0, min(abs(score), _LARGEST)) or (labels and abs(score) <= off):
+            raise Unsure
+        return score
+
+    return score_of
 
 
 def _check(model: Linear, scores: Matrix, off: Matrix) -> None:
