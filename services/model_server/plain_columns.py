@@ -71,13 +71,18 @@ def _one_row(tensors: Sequence[Any], wanted: Sequence[TensorSpec]) -> Columns | 
             datatype, data, shape = spec.datatype, tensor["data"], tensor["shape"]
             if tensor["datatype"] != datatype or tensor["name"] != spec.name or len(tensor) > 4:
                 return None
-            if (shape != _ONE and shape != _ONE_UPRIGHT) or type(shape[0]) is not int or type(shape[-1]) is not int:
+            if (
+                (shape != _ONE and shape != _ONE_UPRIGHT)
+                or type(shape[0]) is not int
+                or type(shape[-1]) is not int
+            ):
                 return None
             if type(data) is not list or len(data) != 1:
                 return None
             cell = data[0]
-            if type(cell) is not _USUAL[datatype]:
-                if type(cell) not in _CELLS[datatype] or (cell is None and spec.required):
+            kind = type(cell)
+            if kind is not _USUAL[datatype]:
+                if kind not in _CELLS[datatype] or (cell is None and spec.required):
                     return None
                 if datatype == "FP64":
                     data = [math.nan if cell is None else float(cell)]

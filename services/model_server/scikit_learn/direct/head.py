@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from services.model_server.scikit_learn import plain_numpy
 from services.model_server.scikit_learn.direct import boosters, kernels, linear, trees
 from services.model_server.scikit_learn.direct.sparse_rows import to_matrix
-from services.model_server.scikit_learn.direct.step import NotDirect, Step, Unsure, every
+from services.model_server.scikit_learn.direct.step import NotDirect, Step, Unsure
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix
 from services.model_server.scikit_learn.direct.trees import Head
+from services.model_server.tensors import every
 
 Answer = Callable[[Sequence[Any], frozenset[str]], dict[str, NDArray[Any]]]
 """(rows as the step before gives them, names of outputs) to an array per output; what it raises, the
@@ -30,10 +31,12 @@ def compile_head(model: Any, given: Step, *, onnx: bool) -> Answer:
     """
     kind = type(model).__name__
     try:
-        if type(model) in linear.KINDS and given.entries:
-            return linear.on_entries(linear.linear(model))
-        if type(model) in linear.KINDS and given.sparse and (one := linear.one_on_cells(linear.linear(model))):
-            return one
+        if type(model) in linear.KINDS and given.sparse:
+            known = linear.linear(model)
+            if given.entries:
+                return linear.on_entries(known)
+            if one := linear.one_on_cells(known):
+                return one
         head, gaps = _compile(model, given.sparse, onnx)
     except NotDirect as reason:
         raise NotDirect(f"the {kind} stays with scikit-learn: {reason}") from None

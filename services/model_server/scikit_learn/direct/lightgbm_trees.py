@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.model_server.scikit_learn.direct.step import NotDirect, ahead, every
+from services.model_server.scikit_learn.direct.step import NotDirect, ahead
 from services.model_server.scikit_learn.direct.tree_ensemble import MAX_NODES, Matrix, Nodes, session
+from services.model_server.tensors import every
 
 CLOSE = 1e-9
 """Rows whose classes are closer than that are for the booster: its exponential may round otherwise."""

@@ -216,7 +216,7 @@ def _one_on_entries(model: Linear) -> Callable[[Sequence[Entries], frozenset[str
 
 
 def one_on_cells(model: Linear) -> Callable[[Sequence[Cells], frozenset[str]], Outputs] | None:
-    """The same on all columns of a matrix that the library has as a sparse one; None: arrays take no longer."""
+    """The same on all columns of what the library has as a sparse matrix; None: arrays take no longer."""
     if model.weights.shape[0] > 1 or model.weights.size > _SHORT or model.binarize is not None:
         return None
     weights, finish, score_of = model.weights[0].tolist(), _finish(model), _score_of(model)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from services.model_server.tensors import every
+
 Cells = Sequence[Any]
 """Of one row: float, int, bool or str; a missing one is NaN."""
 
@@ -49,11 +51,6 @@ class Step(NamedTuple):
     width: int
     sparse: bool = False
     entries: bool = False
-
-
-def every(are_true: NDArray[np.bool_]) -> bool:
-    """Whether all are; of a few, ``all`` takes three times as long."""
-    return np.count_nonzero(are_true) == are_true.size  # type: ignore[no-any-return]
 
 
 def ahead(scores: NDArray[Any], by: float) -> bool:

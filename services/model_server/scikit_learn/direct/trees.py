@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from sklearn import ensemble, tree
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from services.model_server.scikit_learn.direct.step import NotDirect, Unsure, ahead, every
+from services.model_server.scikit_learn.direct.step import NotDirect, Unsure, ahead
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix, Nodes, session
+from services.model_server.tensors import every
 
 CLOSE = 1e-9
 """Forests of which two classes are closer are summed tree by tree."""

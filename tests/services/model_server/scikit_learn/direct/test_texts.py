@@ -33,7 +33,7 @@ from sklearn.svm import LinearSVC
 
 from services.model_server.columns import Columns, column
 from services.model_server.examples import write_examples
-from services.model_server.scikit_learn.direct.linear import linear, on_entries
+from services.model_server.scikit_learn.direct.linear import linear, on_entries, one_on_cells
 from services.model_server.scikit_learn.direct.pipeline import DirectPipeline, difference
 from services.model_server.scikit_learn.direct.step import Unsure
 from services.model_server.scikit_learn.estimator import Estimator
@@ -196,6 +196,9 @@ def test_a_score_that_is_not_sure_is_for_the_library(
     run = on_entries(linear(model))
     with pytest.raises(Unsure):
         run([(places, values)], frozenset(["predict"]))
+    if on_cells := one_on_cells(linear(model)):
+        with pytest.raises(Unsure):
+            on_cells([(*values, *[0.0] * (3 - len(values)))], frozenset(["predict"]))
 
 
 LAST = (LogisticRegression(max_iter=20), Ridge(), RandomForestClassifier(3, random_state=0), LinearSVC())
