@@ -45,11 +45,11 @@ def open_run(run: str | Path) -> Run:
     data = experiment.data
     if not data.path.exists():
         data = data.model_copy(update={"path": _copied(folder, data.path)})
-    run = gather_run(folder, experiment, Dataset.read(data))
-    measured = run.facts.load.evaluation_sha256
+    opened = gather_run(folder, experiment, Dataset.read(data))
+    measured = opened.facts.load.evaluation_sha256
     if data != experiment.data and measured not in (None, sha256(data.path.read_bytes()).hexdigest()):
-        raise DatasetError(f"{data.path}: not the evaluation set of this run (another SHA-256); copy that one")
-    return run
+        raise DatasetError(f"{data.path}: not the run's evaluation set (another SHA-256); copy that one")
+    return opened
 
 
 def _copied(folder: Path, named: Path) -> Path:

@@ -155,15 +155,14 @@ def test_a_run_is_written_whole_and_the_lab_is_stopped(experiment, tmp_path, wro
 def test_the_evaluation_set_of_a_run_from_elsewhere_is_copied_to_it(experiment, tmp_path, place):
     outcome = run(experiment, FakeLab(), tmp_path)
     rows = experiment.data.path.rename(tmp_path / "moved")
-    remedy = "rows.parquet: the run's evaluation set is not on this machine; copy it to .*/results/rows.parquet$"
-    with pytest.raises(UsageError, match=remedy):
+    with pytest.raises(UsageError, match=r"set is not on this machine; copy it to .*/results/rows\.parquet$"):
         open_run(outcome.folder)
     copied = (outcome.folder if place == "run" else outcome.folder.parent) / "rows.parquet"
     copied.write_bytes(rows.read_bytes())
     assert judge_run(open_run(outcome.folder)) == outcome.verdict
     # as many rows, and others
     pq.write_table(pa.table({"x": np.zeros(3000), "label": ["a"] * 3000}), copied)
-    with pytest.raises(DatasetError, match="rows.parquet: not the evaluation set of this run"):
+    with pytest.raises(DatasetError, match=r"rows\.parquet: not the run's evaluation set"):
         open_run(outcome.folder)
 
 
