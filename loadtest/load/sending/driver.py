@@ -193,18 +193,12 @@ class Driver:
                 self.warmup[role] += 1
             self._serial += 1
             self._in_flight[self._serial] = scheduled_at
-            gevent.spawn_raw(self._send, role, scheduled_at, request, self._serial)
+            gevent.spawn_raw(self._follow, role, scheduled_at, request, self._serial)
 
-    def _send(self, role: int, scheduled_at: float, request: int, serial: int) -> None:
+    def _follow(self, role: int, scheduled_at: float, request: int, serial: int) -> None:
+        """Send one request, which is in flight until this ends."""
         try:
-            request_id = b"%b%d" % (self._ids, serial)
-            traceparent = self._trace(request, scheduled_at, role) if self._trace else b""
-            answer = self._clients[role].post(
-                self._heads[role], self._bodies[role][request], request_id, traceparent
-            )
-            self._note(answer, role)
-            if scheduled_at >= 0:
-                self._record(answer, role, scheduled_at, request, serial)
+            self._send(role, scheduled_at, request, serial)
         except Exception as error:
             # a sample that is lost must not go unnoticed
             self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
@@ -212,6 +206,16 @@ class Driver:
             del self._in_flight[serial]
             if not self._in_flight:
                 self._drained.set()
+
+    def _send(self, role: int, scheduled_at: float, request: int, serial: int) -> None:
+        request_id = b"%b%d" % (self._ids, serial)
+        traceparent = self._trace(request, scheduled_at, role) if self._trace else b""
+        answer = self._clients[role].post(
+            self._heads[role], self._bodies[role][request], request_id, traceparent
+        )
+        self._note(answer, role)
+        if scheduled_at >= 0:
+            self._record(answer, role, scheduled_at, request, serial)
 
     def _note(self, answer: Answer, role: int) -> None:
         """Count what was sent again; end a run in which this process itself cannot send."""
