@@ -100,12 +100,7 @@ def page() -> Page:
             chart(
                 "Time of the model",
                 SECONDS,
-                {
-                    f"{role} p99": query
-                    for role, query in both(
-                        "role:loadproof_inference_duration_seconds:p99_rate1m{$role}"
-                    ).items()
-                },
+                of_quantiles("role:loadproof_inference_duration_seconds:$q_rate1m{$role}", ("p99",)),
                 "For one batch.",
                 log=True,
             ),

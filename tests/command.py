@@ -1,9 +1,12 @@
 """``loadproof`` in the process of the tests, where its libraries are loaded once for all commands."""
 
+import contextlib
+import io
+
 from typer.testing import CliRunner
 
-from loadtest.cli.main import app
-from loadtest.errors import LabError, LoadproofError
+from loadtest.cli.main import app, report_error
+from loadtest.errors import LoadproofError
 
 
 def command(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -11,8 +14,8 @@ def command(*arguments: str, **environment: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, arguments, env=environment)
     error = done.exception
     if isinstance(error, LoadproofError):
-        log = [f"  | {line}" for line in error.log] if isinstance(error, LabError) else []
-        return error.exit_code, "\n".join([done.output, *log, f"loadproof: {error}"])
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            return report_error(error), done.output + said.getvalue()
     # the runner turns anything else into 1, which is FAIL
     if not isinstance(error, SystemExit | None):
         raise error

@@ -25,10 +25,10 @@ Docker = Callable[[Sequence[str]], str]
 
 _LAB = 5
 _POLL = 1.0
-_NO_IMAGE = "No such image"
+_NO_IMAGE = "No such image: "
 _TRIED = 4
 """Of the five tasks that a swarm remembers: one node may lack what another has."""
-_PAGE = "docs/images.md"
+_PAGE = "deploy/swarm/README.md"
 _ADDRESSES = 6.0
 """Seconds after which the gateway knows where a version answers that has just come up: Envoy asks for its
 address every 5 s."""
@@ -96,7 +96,11 @@ def await_lab(
             told = run(["service", "ps", "--no-trunc", "--format", "{{.Error}}", name]).splitlines()
             missing = [error.strip('"') for error in told if _NO_IMAGE in error]
             if len(missing) >= _TRIED:
-                raise SwarmError(f"{name}: {missing[0]}; make images, or push it ({_PAGE})")
+                image = missing[0].partition(_NO_IMAGE)[2]
+                raise SwarmError(
+                    f"{name}: {missing[0]}; make images builds Loadproof's own, and docker pull {image} says "
+                    f"why another cannot be had; --without grafana leaves that one out ({_PAGE})"
+                )
         if clock() > end:
             raise SwarmError(
                 f"{', '.join(unready)}: not ready after {max_wait:g} s; docker service ps {unready[0]}"

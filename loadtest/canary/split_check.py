@@ -261,8 +261,7 @@ class SplitCheck:
         """The chance that this user had of the candidate's arm; None: it is no trial."""
         low, high = self._parts.get(name, (0.0, 1.0))
         split = self._step.chance
-        inside = low < split < high
-        if inside:
+        if low < split < high:
             self._parts[name] = (low, split) if arm == Role.CANDIDATE else (split, high)
             return (split - low) / (high - low)
         return None

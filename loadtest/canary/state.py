@@ -154,14 +154,19 @@ class State:
         version that nobody thinks of any more.
         """
         now = self.now
-        if self.last_change.action == "promote":
+        if self.is_promoted:
             return self._next("rollback", note, stable=now.candidate, candidate=now.stable)
         return self._next("rollback", note, mode="off", percent=0.0)
 
     @property
     def can_roll_back(self) -> bool:
         """Whether a rollback would change what users get or what the candidate is sent."""
-        return self.now.mode != "off" or self.last_change.action == "promote"
+        return self.now.mode != "off" or self.is_promoted
+
+    @property
+    def is_promoted(self) -> bool:
+        """Whether the last change was a promotion: another one would put the old version back."""
+        return self.last_change.action == "promote"
 
     def _next(self, action: Action, note: Note, fallback: bool = False, **changes: Any) -> State:
         # whatever changes ends the fallback, unless it says otherwise: who is taken out answers for nobody

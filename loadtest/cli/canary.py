@@ -100,12 +100,12 @@ def promote(
 ) -> None:
     """Make the candidate the new stable.
 
-    The old one stays ready for a rollback.
+    The old one stays ready for a rollback. Straight after a promotion, change nothing.
     """
     running = running_lab(lab, project)
-    if not force:
+    if not force and not running.canary.read().is_promoted:
         _require_ready(running)
-    _change(running, lambda state: state.promote(sign(why)))
+    _change(running, lambda state: state if state.is_promoted else state.promote(sign(why)))
 
 
 @app.command()

@@ -33,7 +33,8 @@ def describe(entry: Entry) -> str:
 def describe_change(before: State, after: State) -> str:
     """What a command did, in a line."""
     if after.now.serial == before.now.serial:
-        return f"nothing to roll back: {describe(after.now)}"
+        nothing = "already promoted" if after.is_promoted else "nothing to roll back"
+        return f"{nothing}: {describe(after.now)}"
     return f"{_DONE[after.now.action]}: {describe(after.now)}"
 
 

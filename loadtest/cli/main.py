@@ -28,7 +28,7 @@ from loadtest.cli.report import report
 from loadtest.cli.runs import runs
 from loadtest.cli.verdicts import verdicts
 from loadtest.cli.worker import worker
-from loadtest.errors import Interrupted, LabError, LoadproofError, UsageError
+from loadtest.errors import ExitCode, Interrupted, LabError, LoadproofError, UsageError
 from loadtest.lab.select import remove_leftovers
 
 _NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM)
@@ -107,17 +107,22 @@ def _hang_up(signal_: int, frame: object) -> NoReturn:
     _interrupt(signal_, frame)
 
 
+def report_error(error: LoadproofError) -> ExitCode:
+    """Print an expected error in one line on stderr; its exit code."""
+    errors = Console(stderr=True, highlight=False)
+    for line in error.log if isinstance(error, LabError) else ():
+        errors.print(Text(f"  | {line}", style="dim"), soft_wrap=True)
+    for line in (str(error), *getattr(error, "__notes__", ())):
+        errors.print(Text(f"loadproof: {line}", style="red"), soft_wrap=True)
+    return error.exit_code
+
+
 def main() -> None:
     """Entry point: every expected error becomes one line on stderr and its exit code."""
-    errors = Console(stderr=True, highlight=False)
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asked to go on
         signal.signal(signal.SIGHUP, _hang_up)
     try:
         app()
     except LoadproofError as error:
-        for line in error.log if isinstance(error, LabError) else ():
-            errors.print(Text(f"  | {line}", style="dim"), soft_wrap=True)
-        for line in (str(error), *getattr(error, "__notes__", ())):
-            errors.print(Text(f"loadproof: {line}", style="red"), soft_wrap=True)
-        sys.exit(error.exit_code)
+        sys.exit(report_error(error))

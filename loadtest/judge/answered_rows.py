@@ -96,7 +96,7 @@ def _scores(run: Run, outcomes: Outcomes, drawn: Flags) -> Scores | None:
     return Scores(mean, run.dataset.class_places[rows], bool(are_probabilities(mean).all()))
 
 
-def gains(run: Run, places: int, most: int = MOST_ROWS) -> dict[Role, Floats]:
+def gains(run: Run, places: int) -> dict[Role, Floats]:
     """What the item in each place of the lists gains, shape (distinct rows, places); empty without lists.
 
     The run is of rankings, or of a classification whose samples carry scores of more than two classes.
@@ -109,7 +109,7 @@ def gains(run: Run, places: int, most: int = MOST_ROWS) -> dict[Role, Floats]:
         places = min(places, len(dataset.classes))
         if places <= 2 or any(each.scores.null_count == len(each) for each in both):
             return {}
-    part = run.slice(_drawn(run, most))
+    part = run.slice(_drawn(run, MOST_ROWS))
     return {role: gains_by_place(part, part.evidence.of(role), places) for role in ROLES}
 
 

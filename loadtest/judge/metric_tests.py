@@ -76,9 +76,7 @@ def measure(gate: Gate, run: Run) -> Measurement:
         if not note:
             raise
         remedy = "bring more rows, and forbid [data] repeats"
-        cause = NoEvidence(f"{missing}; {note}: {remedy}", missing.seconds)
-        cause.more = missing.more
-        raise cause from None
+        raise NoEvidence(f"{missing}; {note}: {remedy}", missing.seconds, missing.more) from None
     if measured.rows is None:
         return measured
     return replace(measured, rows_left=len(np.unique(run.dataset.content[rows])) - measured.rows)
@@ -89,11 +87,9 @@ def _blocks(gate: Gate, evidence: Evidence) -> int:
     blocks = evidence.burst_blocks if evidence.often else block_count(evidence.duration)
     if not blocks:
         needed = MIN_BLOCKS * SHORTEST_BLOCK - evidence.duration
-        raise NoEvidence(
-            f"{gate.metric} needs {MIN_BLOCKS} time blocks of {SHORTEST_BLOCK:g} s",
-            seconds=needed,
-            more=f": {_more(needed * evidence.rate, needed)}",
-        )
+        more = _more(needed * evidence.rate, needed)
+        text = f"{gate.metric} needs {MIN_BLOCKS} time blocks of {SHORTEST_BLOCK:g} s"
+        raise NoEvidence(text + more, needed, more)
     return LEVEL_BLOCKS if gate.against == "absolute" else blocks
 
 
@@ -110,11 +106,9 @@ def _latency(gate: Gate, run: Run) -> Measurement:
         beyond = min(side.beyond(q) for side in ((s, c) if gate.against == "stable" else (c,)))
     if beyond < MIN_BEYOND:
         factor = MIN_BEYOND / beyond - 1 if beyond else 1.0
-        raise NoEvidence(
-            f"{gate.metric} rests on {int(beyond)} {kind} beyond it, {MIN_BEYOND} are needed",
-            seconds=factor * evidence.duration,
-            more=f": {_more(factor * evidence.arrivals, factor * evidence.duration)}",
-        )
+        more = _more(factor * evidence.arrivals, factor * evidence.duration)
+        text = f"{gate.metric} rests on {int(beyond)} {kind} beyond it, {MIN_BEYOND} are needed"
+        raise NoEvidence(text + more, factor * evidence.duration, more)
     own_s, own_c = s.quantile(q), c.quantile(q)
     timeout = run.experiment.load.timeout
     if reaches_censored(c, q, timeout) or (gate.against == "stable" and reaches_censored(s, q, timeout)):
@@ -133,7 +127,7 @@ def _alone(estimate: StudentEstimate, evidence: Evidence) -> StudentEstimate:
 
 def _more(requests: float, seconds: float) -> str:
     requests, seconds = max(1, math.ceil(requests)), max(1, math.ceil(seconds))
-    return f"{requests:,} more requests, about {seconds:,} s at this rate"
+    return f": {requests:,} more requests, about {seconds:,} s at this rate"
 
 
 def _errors(gate: Gate, run: Run) -> Measurement:

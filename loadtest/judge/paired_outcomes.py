@@ -33,11 +33,11 @@ class NoEvidence(Exception):  # noqa: N818 - an answer that the judge reports, n
     Args:
         reason: the human line that says why.
         seconds: load of the same kind that would decide it; None where no such length is known.
-        more: the end of the reason that asks for more load; empty where it does not.
+        more: the part of the reason that asks for more load; empty where none does.
     """
 
     def __init__(self, reason: str, seconds: float | None = None, more: str = "") -> None:
-        super().__init__(reason + more)
+        super().__init__(reason)
         self.seconds, self.more = seconds, more
 
 

@@ -70,6 +70,7 @@ class LoadFacts(SendingFacts):
     reason: str | None = None
     cut_off: str | None = None
     restarts: tuple[RestartFacts, ...] = ()
+    evaluation_sha256: str | None = None
 
 
 class VersionFacts(_Facts):

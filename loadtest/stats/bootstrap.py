@@ -202,8 +202,8 @@ def difference(
     )
     if errors or not resample:
         return _jackknifed(value, without, rows, reach, ratio=errors and relative and value > -1)
-    s_times = _times(len(stable), seed=0)
-    c_times = s_times if paired else _times(len(candidate), seed=1)
+    s_times = draws(len(stable), 0)
+    c_times = s_times if paired else draws(len(candidate), 1)
     replicates = contrast(s_times @ stable, c_times @ candidate)
     return _estimate(value, replicates, np.concatenate(without), rows, reach)
 
@@ -216,17 +216,12 @@ def level(
     value, without = float(metric(whole)[0]), metric(whole - sums)
     if not resample:
         return _jackknifed(value, [without], rows, reach)
-    return _estimate(value, metric(_times(len(sums), seed=0) @ sums), without, rows, reach)
-
-
-def draws(count: int, seed: int = 0) -> Floats:
-    """How often each of ``count`` groups is drawn in each replicate, shape (replicates, count)."""
-    return _times(count, seed)
+    return _estimate(value, metric(draws(len(sums), 0) @ sums), without, rows, reach)
 
 
 @lru_cache(maxsize=4)
-def _times(count: int, seed: int) -> Floats:
-    """How often each of ``count`` groups is drawn, shape (replicates, count)."""
+def draws(count: int, seed: int) -> Floats:
+    """How often each of ``count`` groups is drawn in each replicate, shape (replicates, count)."""
     # as rng.multinomial with equal chances, in a tenth of its time
     drawn = np.random.default_rng(seed).integers(count, size=(REPLICATES, count), dtype=np.int32)
     drawn += np.arange(REPLICATES, dtype=np.int32)[:, None] * count

@@ -8,6 +8,7 @@ when the interval at ``alpha`` lies above ``m``.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,17 +97,24 @@ def independent_difference(one: StudentEstimate, other: StudentEstimate) -> Stud
     return StudentEstimate(other.value - one.value, math.sqrt(variance), freedom)
 
 
-def invert(estimate: Estimate, margin: float, *, above: bool) -> float:
-    """One-sided p-value of an interval without a closed test: the level at which it touches ``margin``."""
-    side = 0 if above else 1
+class Inverted(Estimate, Protocol):
+    """An estimate without a closed test: its p-values are levels at which its interval touches a margin."""
 
-    def gap(log_alpha: float) -> float:
-        end = estimate.interval(math.exp(log_alpha))[side]
-        return end - margin if above else margin - end
+    def p_above(self, margin: float) -> float:
+        """The level at which the interval's lower end is ``margin``."""
+        return _level_at(lambda alpha: self.interval(alpha)[0] - margin)
 
+    def p_below(self, margin: float) -> float:
+        """The level at which the interval's upper end is ``margin``."""
+        return _level_at(lambda alpha: margin - self.interval(alpha)[1])
+
+
+def _level_at(gap: Callable[[float], float]) -> float:
+    """The level at which a gap closes that grows with it."""
     smallest, largest = math.log(1e-12), math.log(0.5)
-    if gap(smallest) > 0:
+    if gap(math.exp(smallest)) > 0:
         return 1e-12
-    if gap(largest) <= 0:
+    if gap(math.exp(largest)) <= 0:
         return 1.0
-    return math.exp(float(scipy.optimize.brentq(gap, smallest, largest, xtol=1e-6)))
+    root = scipy.optimize.brentq(lambda log: gap(math.exp(log)), smallest, largest, xtol=1e-6)
+    return math.exp(float(root))

@@ -15,7 +15,7 @@ import scipy  # its parts are loaded where they are used: most of a second of ev
 from numpy.typing import NDArray
 
 from loadtest.stats import bootstrap
-from loadtest.stats.estimate import invert
+from loadtest.stats.estimate import Inverted
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ _FAR = 8.0
 
 
 @dataclass(frozen=True)
-class RankQuantile:
+class RankQuantile(Inverted):
     """The median of independent values, or another quantile, with its exact interval.
 
     It holds whatever the values' distribution is.
@@ -54,17 +54,9 @@ class RankQuantile:
         low = float(self.ascending[below - 1]) if below else 0.0
         return low, float(self.ascending[n - above]) if above else math.inf
 
-    def p_above(self, margin: float) -> float:
-        """The exact binomial test of 'at most ``margin``'."""
-        return invert(self, margin, above=True)
-
-    def p_below(self, margin: float) -> float:
-        """The exact binomial test of 'at least ``margin``'."""
-        return invert(self, margin, above=False)
-
 
 @dataclass(frozen=True)
-class MedianDifference:
+class MedianDifference(Inverted):
     """The difference of two medians from their exact intervals, at half of the level each (Bonferroni).
 
     Wider than the bootstrap's, but it has the far tails that many analyses need, paired or not.
@@ -91,14 +83,6 @@ class MedianDifference:
         if not math.isfinite(s_high):
             return -math.inf, math.inf
         return self._contrast(c_low, s_high), self._contrast(c_high, s_low)
-
-    def p_above(self, margin: float) -> float:
-        """The level at which the interval's lower end is ``margin``."""
-        return invert(self, margin, above=True)
-
-    def p_below(self, margin: float) -> float:
-        """The level at which the interval's upper end is ``margin``."""
-        return invert(self, margin, above=False)
 
     def _contrast(self, candidate: float, stable: float) -> float:
         if not self.relative:

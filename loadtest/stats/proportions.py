@@ -14,7 +14,7 @@ import numpy as np
 import scipy  # its parts are loaded where they are used: most of a second of every command
 from numpy.typing import NDArray
 
-from loadtest.stats.estimate import invert
+from loadtest.stats.estimate import Inverted
 from loadtest.stats.pieces import add_up, pieces, variance
 
 _LEVEL, _FAR_LEVEL = 0.05, 0.002
@@ -115,7 +115,7 @@ class PairedDifference:
 
 
 @dataclass(frozen=True)
-class IndependentDifference:
+class IndependentDifference(Inverted):
     """The difference of two independent shares, with Newcombe's hybrid score interval.
 
     Newcombe 1998, Interval estimation for the difference between independent proportions, Statistics in
@@ -139,14 +139,6 @@ class IndependentDifference:
         c_low, c_high = wilson(self.candidate_hits, self.candidate_trials, z)
         s_low, s_high = wilson(self.stable_hits, self.stable_trials, z)
         return c - s - math.hypot(c - c_low, s_high - s), c - s + math.hypot(c_high - c, s - s_low)
-
-    def p_above(self, margin: float) -> float:
-        """The level at which the interval's lower end is ``margin``."""
-        return invert(self, margin, above=True)
-
-    def p_below(self, margin: float) -> float:
-        """The level at which the interval's upper end is ``margin``."""
-        return invert(self, margin, above=False)
 
 
 def wilson(hits: float, trials: float, z: float) -> tuple[float, float]:

@@ -57,7 +57,7 @@ def classification(name: str, positive: int | None) -> Callable[[Floats], Floats
     if name.endswith("likelihood_ratio"):
         return _likelihood_ratio(1 if positive is None else positive, by_yes=name.startswith("positive"))
     if name == "balanced_accuracy":
-        return lambda sums: _mean_where(_recall(*_parts(sums)), _parts(sums)[2] > 0)
+        return lambda sums: _mean_where(_SCORES["recall"](*_parts(sums)), _parts(sums)[2] > 0)
     if name == "matthews_corrcoef":
         return _matthews
     if name == "cohen_kappa":
@@ -81,9 +81,15 @@ def classification(name: str, positive: int | None) -> Callable[[Floats], Floats
     return metric
 
 
+_SCORES: Mapping[str, Callable[[Floats, Floats, Floats], Floats]] = {
+    "precision": lambda hits, answers, _: _ratio(hits, answers),
+    "recall": lambda hits, _, truths: _ratio(hits, truths),
+    "f1": lambda hits, answers, truths: _ratio(2 * hits, answers + truths),
+    "jaccard": lambda hits, answers, truths: _ratio(hits, answers + truths - hits),
+}
 _BEHIND: Mapping[str, Callable[[Floats, Floats, Floats], Floats]] = {
-    "precision": lambda hits, answers, truths: answers,  # noqa: ARG005 - one shape for all
-    "recall": lambda hits, answers, truths: truths,  # noqa: ARG005
+    "precision": lambda _, answers, __: answers,
+    "recall": lambda _, __, truths: truths,
     "f1": lambda hits, answers, truths: answers + truths - hits,
     "jaccard": lambda hits, answers, truths: answers + truths - hits,
 }
@@ -134,28 +140,12 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
 
 
-def _precision(hits: Floats, answers: Floats, truths: Floats) -> Floats:  # noqa: ARG001 - one shape for all
-    return _ratio(hits, answers)
-
-
-def _recall(hits: Floats, answers: Floats, truths: Floats) -> Floats:  # noqa: ARG001 - one shape for all
-    return _ratio(hits, truths)
-
-
-def _f1(hits: Floats, answers: Floats, truths: Floats) -> Floats:
-    return _ratio(2 * hits, answers + truths)
-
-
-def _jaccard(hits: Floats, answers: Floats, truths: Floats) -> Floats:
-    return _ratio(hits, answers + truths - hits)
-
-
 def _likelihood_ratio(positive: int, *, by_yes: bool) -> Callable[[Floats], Floats]:
     """Of two classes. An answer that is no label is a wrong one of its class."""
 
     def metric(sums: Floats) -> Floats:
         hits, _, truths = _parts(sums)
-        rates = _recall(hits, hits, truths)
+        rates = _ratio(hits, truths)
         sensitivity, specificity = rates[:, positive], rates[:, 1 - positive]
         above, below = (sensitivity, 1 - specificity) if by_yes else (1 - sensitivity, specificity)
         defined = (below > 0) & (truths[:, :-1].min(axis=1) > 0)
@@ -183,6 +173,3 @@ def _kappa(sums: Floats) -> Floats:
     beyond = rows - expected
     kappa = np.divide(hits.sum(axis=1) - expected, beyond, out=np.full_like(rows, np.nan), where=beyond > 0)
     return np.asarray(kappa)
-
-
-_SCORES = {"precision": _precision, "recall": _recall, "f1": _f1, "jaccard": _jaccard}

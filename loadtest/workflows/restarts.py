@@ -95,6 +95,7 @@ def _joined_load(restarts: list[Facts], roles: list[Role]) -> Facts:
         "valid": bad is None,
         "reason": None if bad is None else f"restart {bad + 1}: {restarts[bad]['reason']}",
         "restarts": restarts,
+        "evaluation_sha256": restarts[0].get("evaluation_sha256"),
     }
 
 

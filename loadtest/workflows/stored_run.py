@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from loadtest.data.cut_off_run import is_cut_off, read_cut_off_run
 from loadtest.data.dataset import Dataset
 from loadtest.data.run_folder import ENVIRONMENT, EXPERIMENT, LOAD, SAMPLES, VERDICT, find_run, write_file
 from loadtest.data.samples import SampleSet
-from loadtest.errors import LoadproofError, UsageError
+from loadtest.errors import DatasetError, LoadproofError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
 from loadtest.judge.run import Run, RunFacts
@@ -41,7 +42,25 @@ def open_run(run: str | Path) -> Run:
         raise UsageError(
             f"{error}; the run is of Loadproof {made_by}, and this is {__version__}: judge it with that one"
         ) from None
-    return gather_run(folder, experiment, Dataset.read(experiment.data))
+    data = experiment.data
+    if not data.path.exists():
+        data = data.model_copy(update={"path": _copied(folder, data.path)})
+    opened = gather_run(folder, experiment, Dataset.read(data))
+    measured = opened.facts.load.evaluation_sha256
+    if data != experiment.data and measured not in (None, sha256(data.path.read_bytes()).hexdigest()):
+        raise DatasetError(f"{data.path}: not the run's evaluation set (another SHA-256); copy that one")
+    return opened
+
+
+def _copied(folder: Path, named: Path) -> Path:
+    """The evaluation set of a run that another machine or a container measured, copied to the run."""
+    results = folder.parents[1 if folder.name.startswith("rate-") else 0]
+    for place in (folder, results):
+        if (place / named.name).is_file():
+            return place / named.name
+    raise UsageError(
+        f"{named}: the run's evaluation set is not on this machine; copy it to {results / named.name}"
+    )
 
 
 def gather_run(folder: Path, experiment: Experiment, dataset: Dataset) -> Run:

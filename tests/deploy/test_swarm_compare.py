@@ -73,13 +73,15 @@ def test_a_lab_that_does_not_come_up_is_named(services, says):
     ("told", "is_over"),
     [
         # one of several nodes lacks it
-        ('"No such image: lab/trainer:1"\n' * 3 + "\n", False),
-        ("\n" + '"No such image: lab/trainer:1"\n' * 4, True),
+        ('"No such image: prom/prometheus:1"\n' * 3 + "\n", False),
+        ("\n" + '"No such image: prom/prometheus:1"\n' * 4, True),
     ],
 )
 def test_an_image_that_no_node_has_is_not_waited_for(told, is_over):
-    docker = Docker(service_ls="lab_trainer 0/1 (0/1 completed)\n", service_ps=told)
-    says = "lab_trainer: No such image: lab/trainer:1; make images" if is_over else "not ready after 60 s"
+    docker = Docker(service_ls="lab_prometheus 0/1\n", service_ps=told)
+    # no `make images` builds it
+    says = "No such image: prom/prometheus:1; .* and docker pull prom/prometheus:1 says why"
+    says = f"lab_prometheus: {says}" if is_over else "not ready after 60 s"
     times = iter([0.0, 61.0])
     with pytest.raises(SwarmError, match=says):
         await_lab(docker, "lab", 60.0, clock=lambda: next(times), pause=lambda _: None)

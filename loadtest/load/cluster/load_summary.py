@@ -50,6 +50,7 @@ class LoadSummary:
         missing_samples: samples known to have been recorded that did not arrive.
         valid: whether the measurement can be judged.
         reason: why it is not valid; None where it is.
+        evaluation_sha256: of the file of the evaluation set.
         exit_code: of the load generator; not part of the file.
     """
 
@@ -72,6 +73,7 @@ class LoadSummary:
     missing_samples: int
     valid: bool
     reason: str | None
+    evaluation_sha256: str | None
     exit_code: ExitCode = field(default=ExitCode.PASS)
 
     def to_json(self) -> dict[str, Any]:
@@ -87,6 +89,7 @@ def summarise(
     stopped_after: float | None,
     baseline: Mapping[Role, BaselineReach] | None = None,
     first_rows: Mapping[Role, int] | None = None,
+    evaluation_sha256: str | None = None,
 ) -> LoadSummary:
     """Say what became of a run.
 
@@ -137,6 +140,7 @@ def summarise(
         missing_samples=lost,
         valid=reason is None,
         reason=reason,
+        evaluation_sha256=evaluation_sha256,
         exit_code=code,
     )
 

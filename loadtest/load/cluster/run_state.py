@@ -136,4 +136,5 @@ class RunInProgress:
             stopped_after,
             None if self.baseline is None else self.baseline.reach,
             None if self.baseline is None else self.baseline.looked_at,
+            self.digest,
         )

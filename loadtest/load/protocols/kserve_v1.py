@@ -18,50 +18,56 @@ from loadtest.load.protocols.codec import Codec, register
 from loadtest.load.protocols.json_answers import Scores, one, part, prediction, scored
 
 
-@register("kserve-v1")
 @dataclass(frozen=True)
-class KServeV1(Codec):
-    """``KServeV1("shop")``."""
-
-    model: str
+class ListOfRows(Codec):
+    """A list with an element per row, in JSON, there and back; scores come unasked."""
 
     typed: ClassVar[bool] = True
 
-    @property
-    def path(self) -> str:
-        """The predict endpoint."""
-        return f"/v1/models/{quote(self.model, safe='')}:predict"
-
     def encode(self, row: Sequence[Any]) -> bytes:
-        """The row format: one instance, a list of features."""
+        """A list of one row."""
         return self.encode_rows([row])
 
-    def check_several(self, rows: int) -> None:
-        """An instance is a row."""
-
-    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
-        """An instance per row."""
-        return orjson.dumps({"instances": rows})
+    def way(self, body: bytes) -> tuple[str, ...]:  # noqa: ARG002 - for those that have several forms
+        """The keys that lead to the list in an answer."""
+        return ("predictions",)
 
     def answers(self, body: bytes) -> Any:
-        """An element of ``predictions`` per row."""
-        return part(body, "predictions")
+        """The list."""
+        return part(body, *self.way(body))
 
     def decode(self, body: bytes) -> str:
-        """The one element of ``predictions``."""
-        return prediction(body, "predictions")
+        """Its one element."""
+        return prediction(body, *self.way(body))
 
     def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:  # noqa: ARG002
         """A model that answers with scores does so unasked."""
         return replace(self, scores=ClassScores.of(classes, named=named))
 
     def decode_scores(self, body: bytes) -> tuple[str, Scores]:
-        """The one element of ``predictions``: scores, alone or beside the label."""
-        return scored(one(part(body, "predictions")), self.reader)
+        """The scores in the one element, alone or beside the label; columns may have the classes' names."""
+        return scored(one(self.answers(body)), self.reader)
 
     def ranked_part(self, body: bytes) -> Any:
-        """The one element of ``predictions``."""
-        return one(part(body, "predictions"))
+        """The one element."""
+        return one(self.answers(body))
+
+
+@register("kserve-v1")
+@dataclass(frozen=True)
+class KServeV1(ListOfRows):
+    """``KServeV1("shop")``."""
+
+    model: str
+
+    @property
+    def path(self) -> str:
+        """The predict endpoint."""
+        return f"/v1/models/{quote(self.model, safe='')}:predict"
+
+    def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
+        """An instance per row, a list of features."""
+        return orjson.dumps({"instances": rows})
 
 
 @register("tfserving")

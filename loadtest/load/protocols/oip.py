@@ -151,9 +151,6 @@ class OpenInference(Codec):
         """One row as one tensor of shape (1, features), or as a tensor of shape (1,) or (1, 1) per column."""
         return self.encode_rows([row])
 
-    def check_several(self, rows: int) -> None:
-        """The first axis of a tensor is the rows."""
-
     def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
         """The tensors of several rows."""
         tensors, more = self.tensors(rows)

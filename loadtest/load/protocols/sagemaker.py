@@ -47,9 +47,6 @@ class SageMaker(Codec):
         """The features, by commas; whole ones without a point."""
         return ",".join(f"{x:.0f}" if x.is_integer() else repr(x) for x in row).encode()
 
-    def check_several(self, rows: int) -> None:
-        """A line is a row."""
-
     def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:
         """A line per row."""
         return b"\n".join(map(self.encode, rows))
@@ -62,25 +59,23 @@ class SageMaker(Codec):
                 answer = orjson.loads(body)
             except ValueError:
                 return [_cell(text) for text in lines[0].split(",")] if lines else []
-            wrapped = isinstance(answer, dict) and "predictions" in answer
-            return answer["predictions"] if wrapped else answer
+            return _unwrapped(answer)
         try:
             whole = orjson.loads(body)  # written over several lines
         except ValueError:
             return [_of_line(line) for line in lines]
-        return whole["predictions"] if isinstance(whole, dict) and "predictions" in whole else whole
+        return _unwrapped(whole)
 
     def decode(self, body: bytes) -> str:
         """The one prediction."""
         try:
             answer = orjson.loads(body)
         except ValueError:
-            (text,) = body.decode("utf-8").strip().splitlines() or [""]
+            text = _line(body)
             if not text or "," in text or text[0] in "{[<":
                 raise ValueError("not one prediction") from None
             return label_text(text.strip().strip('"'))
-        wrapped = isinstance(answer, dict) and "predictions" in answer
-        return single(answer["predictions"] if wrapped else answer)
+        return single(_unwrapped(answer))
 
     def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:  # noqa: ARG002
         """The built-in algorithms answer with scores unasked."""
@@ -91,22 +86,32 @@ class SageMaker(Codec):
         try:
             answer = orjson.loads(body)
         except ValueError:
-            (text,) = body.decode("utf-8").strip().splitlines() or [""]
+            text = _line(body)
             answer = [float(score) for score in text.split(",")]
-        wrapped = isinstance(answer, dict) and "predictions" in answer
-        return scored(answer["predictions"] if wrapped else answer, self.reader)
+        return scored(_unwrapped(answer), self.reader)
 
     def ranked_part(self, body: bytes) -> Any:
         """JSON, or one line of items by commas."""
         try:
             answer = orjson.loads(body)
         except ValueError:
-            (text,) = body.decode("utf-8").strip().splitlines() or [""]
+            text = _line(body)
             if text and text[0] in "{[<":
                 raise ValueError("not one ranking") from None
             return [item.strip().strip('"') for item in text.split(",")] if text else []
-        wrapped = isinstance(answer, dict) and "predictions" in answer
-        return one(answer["predictions"]) if wrapped else answer
+        found = _unwrapped(answer)
+        return answer if found is answer else one(found)
+
+
+def _unwrapped(answer: Any) -> Any:
+    """What stands under ``predictions``; an answer without it is all of it."""
+    return answer["predictions"] if isinstance(answer, dict) and "predictions" in answer else answer
+
+
+def _line(body: bytes) -> str:
+    """The only line."""
+    (text,) = body.decode("utf-8").strip().splitlines() or [""]
+    return text
 
 
 def _of_line(line: str) -> Any:

@@ -236,12 +236,11 @@ class Template(Codec):
     def ranked_part(self, body: bytes) -> Any:
         """The values that the JSONPath selects, in their order, or the one list."""
         answer, selected = self._selected(body)
-        if not selected and self._is_singular:
-            refuse_error(answer)
-            raise ValueError(f"{self.answer} selects nothing in the answer")
         if not selected:
-            # no items are a ranking, too, where the rest of the answer is as it should be
             refuse_error(answer)
+            # no items are a ranking, too, where the rest of the answer is as it should be
+            if self._is_singular:
+                raise ValueError(f"{self.answer} selects nothing in the answer")
         return selected[0] if self._is_singular else selected
 
     def _selected(self, body: bytes) -> tuple[Any, list[Any]]:

@@ -25,7 +25,7 @@ from loadtest.load.sending.arrivals import Schedule
 from loadtest.load.sending.fan_out import duet
 from loadtest.load.sending.http_client import Answer, Client
 from loadtest.load.sending.recorder import Recorder
-from loadtest.load.sending.response import read_answer, read_rows
+from loadtest.load.sending.response import read_rows
 from loadtest.load.sending.task_answers import NotAnswers, TaskAnswers
 from loadtest.load.sending.timer import Timer
 
@@ -193,19 +193,12 @@ class Driver:
                 self.warmup[role] += 1
             self._serial += 1
             self._in_flight[self._serial] = scheduled_at
-            gevent.spawn_raw(self._send, role, scheduled_at, request, self._serial)
+            gevent.spawn_raw(self._follow, role, scheduled_at, request, self._serial)
 
-    def _send(self, role: int, scheduled_at: float, request: int, serial: int) -> None:
+    def _follow(self, role: int, scheduled_at: float, request: int, serial: int) -> None:
+        """Send one request, which is in flight until this ends."""
         try:
-            request_id = b"%b%d" % (self._ids, serial)
-            traceparent = self._trace(request, scheduled_at, role) if self._trace else b""
-            answer = self._clients[role].post(
-                self._heads[role], self._bodies[role][request], request_id, traceparent
-            )
-            self._note(answer, role)
-            if scheduled_at >= 0:
-                record = self._record if self._groups is None else self._record_rows
-                record(answer, role, scheduled_at, request, serial)
+            self._send(role, scheduled_at, request, serial)
         except Exception as error:
             # a sample that is lost must not go unnoticed
             self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
@@ -213,6 +206,16 @@ class Driver:
             del self._in_flight[serial]
             if not self._in_flight:
                 self._drained.set()
+
+    def _send(self, role: int, scheduled_at: float, request: int, serial: int) -> None:
+        request_id = b"%b%d" % (self._ids, serial)
+        traceparent = self._trace(request, scheduled_at, role) if self._trace else b""
+        answer = self._clients[role].post(
+            self._heads[role], self._bodies[role][request], request_id, traceparent
+        )
+        self._note(answer, role)
+        if scheduled_at >= 0:
+            self._record(answer, role, scheduled_at, request, serial)
 
     def _note(self, answer: Answer, role: int) -> None:
         """Count what was sent again; end a run in which this process itself cannot send."""
@@ -223,29 +226,10 @@ class Driver:
                 ExitCode.INVALID,
             )
 
-    def _record(self, answer: Answer, role: int, scheduled_at: float, row: int, serial: int) -> None:
+    def _record(self, answer: Answer, role: int, scheduled_at: float, request: int, serial: int) -> None:
+        """A sample per row."""
         name, origin = ROLES_WITH_CONTROL[role], self._origin
-        told = read_answer(answer, name, self._codecs[role], self._task, self.not_answers[role])
-        done_at = answer.done_at - origin
-        self._recorder.add(
-            row,
-            role,
-            scheduled_at,
-            answer.sent_at - origin,
-            done_at,
-            answer.status,
-            told.error,
-            told.prediction,
-            serial,
-            told.scores,
-            timings=answer.timings,
-        )
-        self._log(name, done_at - scheduled_at, len(answer.body), told.error)
-
-    def _record_rows(self, answer: Answer, role: int, scheduled_at: float, request: int, serial: int) -> None:
-        """As ``_record``, of a request of several rows: a sample per row."""
-        name, origin = ROLES_WITH_CONTROL[role], self._origin
-        rows = (self._groups or [])[request]
+        rows = (request,) if self._groups is None else self._groups[request]
         told = read_rows(answer, name, self._codecs[role], self._task, len(rows), self.not_answers[role])
         done_at = answer.done_at - origin
         for place, (row, reading) in enumerate(zip(rows, told, strict=True)):

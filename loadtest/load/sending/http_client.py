@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket as blocking
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 import gevent.socket
@@ -19,8 +19,11 @@ from geventhttpclient._parser import HTTPParseError
 from contract.headers import MODEL_VERSION
 from loadtest.data.timings import Timings
 from loadtest.load.protocols.form_fields import with_query
-from loadtest.load.sending.connection import Connection, Reply, StaleConnection, time_left
+from loadtest.load.sending.connection import Connection, StaleConnection, time_left
 from loadtest.load.sending.error_phrases import TRUNCATED, is_local, phrase_of
+
+if TYPE_CHECKING:
+    from loadtest.load.sending.http2_connection import Http2Connection
 
 MAX_IDLE = 1.5
 """Seconds after which an unused connection is not used again: servers close theirs after 2 s and more."""
@@ -52,30 +55,7 @@ class Answer(NamedTuple):
     timings: Timings | None = None
 
 
-class Exchanging(Protocol):
-    """A kept-alive connection; see ``loadtest.load.sending.connection.Connection``."""
-
-    idle_since: float
-
-    def is_open(self) -> bool:
-        """Whether the server left it open."""
-
-    def exchange(
-        self, head: bytes, body: bytes, request_id: bytes, deadline: float, traceparent: bytes = b""
-    ) -> None:
-        """Send a request and read its answer."""
-
-    @property
-    def begun(self) -> bool:
-        """Whether the first bytes of the answer came."""
-
-    @property
-    def reply(self) -> Reply:
-        """The answer to the last exchange."""
-
-    def close(self) -> None:
-        """Close it at once."""
-
+Exchanging: TypeAlias = "Connection | Http2Connection"
 
 Resolved = tuple[int, int, int, str, tuple[object, ...]]
 

@@ -17,7 +17,6 @@ from gevent.pool import Group
 
 from contract.headers import FEEDBACK_TOKEN, USER_ID
 from loadtest.data.dataset import Dataset
-from loadtest.errors import ExitCode
 from loadtest.experiment.experiment import Load
 from loadtest.experiment.role import ROLES, Role
 from loadtest.load.sending.arrivals import Schedule
@@ -78,36 +77,26 @@ class UnpinnedDriver(Driver):
         number = self._serial
         self._serial += 1
         self._in_flight[number] = scheduled_at
-        gevent.spawn_raw(self._send_unpinned, number, scheduled_at, row)
+        gevent.spawn_raw(self._follow, ROLES.index(Role.STABLE), scheduled_at, row, number)
 
-    def _send_unpinned(self, number: int, scheduled_at: float, row: int) -> None:
+    def _send(self, role: int, scheduled_at: float, row: int, number: int) -> None:
         user, request_id = self._users[number], b"%b%d" % (self._ids, number)
-        try:
-            head = self._client.head(self._path, None, {USER_ID: f"user-{user}"})
-            traceparent = self._trace(row, scheduled_at, ROLES.index(Role.STABLE)) if self._trace else b""
-            answer = self._client.post(head, self._bodies[0][row], request_id, traceparent)
-            # an answer that names nobody is laid to whom the user had last: users stay where they are
-            named = ROLES.index(answer.role) if answer.role in ROLES else None
-            role = self._last.get(user, ROLES.index(Role.STABLE)) if named is None else named
-            self._last[user] = role
-            self._note(answer, role)
-            if scheduled_at < 0:
-                self.warmup[role] += 1
-            else:
-                self._record(answer, role, scheduled_at, row, number)
-            if answer.status == 200 and named is not None and self._labels:
-                self._late.start(
-                    gevent.Greenlet(
-                        self._report_truth, self._delays[number], role, request_id, self._labels[row]
-                    )
-                )
-        except Exception as error:
-            # a sample that is lost must not go unnoticed
-            self.fail(f"recording failed ({type(error).__name__}: {error})", ExitCode.LAB)
-        finally:
-            del self._in_flight[number]
-            if not self._in_flight:
-                self._drained.set()
+        head = self._client.head(self._path, None, {USER_ID: f"user-{user}"})
+        traceparent = self._trace(row, scheduled_at, role) if self._trace else b""
+        answer = self._client.post(head, self._bodies[0][row], request_id, traceparent)
+        # an answer that names nobody is laid to whom the user had last: users stay where they are
+        named = ROLES.index(answer.role) if answer.role in ROLES else None
+        role = self._last.get(user, role) if named is None else named
+        self._last[user] = role
+        self._note(answer, role)
+        if scheduled_at < 0:
+            self.warmup[role] += 1
+        else:
+            self._record(answer, role, scheduled_at, row, number)
+        if answer.status == 200 and named is not None and self._labels:
+            self._late.start(
+                gevent.Greenlet(self._report_truth, self._delays[number], role, request_id, self._labels[row])
+            )
 
     def _report_truth(self, delay: float, role: int, request_id: bytes, label: object) -> None:
         gevent.sleep(delay)

@@ -22,7 +22,7 @@ from contract.model_toml import Task
 from services.model_server.boosters.catboost_file import check_catboost
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
-from services.model_server.runtime import Description, Format, Runtime
+from services.model_server.runtime import Description, Format, Original
 from services.model_server.tensors import Input
 from services.model_server.trained_with import compare_version
 
@@ -30,7 +30,7 @@ _IN_PLACE = {"category": "nan", "text": ""}
 """What is given for a missing cell, by the kind of the feature."""
 
 
-class CatBoost:
+class CatBoost(Original):
     """A CatBoost model as the server runs it, with one thread.
 
     Raises:
@@ -88,10 +88,6 @@ class CatBoost:
                 stacklevel=2,
             )
         return [text if cell is None else cell for cell in cells]
-
-    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:  # noqa: ARG002
-        """CatBoost itself."""
-        return self, "catboost", ""
 
 
 _CANNOT = {"category": ("FP64",), "text": ("FP64", "INT64", "BOOL")}
@@ -173,8 +169,4 @@ def _loss(model: Any) -> Mapping[str, Any]:
     return loss if isinstance(loss, dict) else {}
 
 
-def _native(path: Path) -> tuple[str, ...]:  # noqa: ARG001
-    return ("catboost",)
-
-
-FORMATS = (Format("model.cbm", CatBoost, _describe, suffixes=(".cbm",), native=_native),)
+FORMATS = (Format("model.cbm", CatBoost, _describe, suffixes=(".cbm",), native=lambda _: ("catboost",)),)

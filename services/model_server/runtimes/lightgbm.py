@@ -15,13 +15,13 @@ from contract.model_toml import Task
 from services.model_server.boosters.lightgbm_file import check_lightgbm
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
-from services.model_server.runtime import Description, Format, Runtime
+from services.model_server.runtime import Description, Format, Original
 from services.model_server.tensors import Input
 
 _CLASSIFIERS = ("binary", "multiclass", "multiclassova")
 
 
-class LightGBM:
+class LightGBM(Original):
     """A LightGBM model as the server runs it, with one thread.
 
     A classifier's labels are the numbers 0, 1, ...: the file keeps no others.
@@ -54,10 +54,6 @@ class LightGBM:
         probabilities = raw if raw.ndim == 2 else np.column_stack([1.0 - raw, raw])
         found = {"predict": probabilities.argmax(axis=1), "predict_proba": probabilities}
         return {name: found[name] for name in outputs}
-
-    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:  # noqa: ARG002
-        """LightGBM itself."""
-        return self, "lightgbm", ""
 
 
 def _describe(path: Path) -> Description:
@@ -104,20 +100,13 @@ def _to_model(booster: Any, path: Path, given: Input) -> Callable[[Columns], Any
                 path, "learnt from categories, and numbers of a matrix would be taken for their codes"
             )
         return None
-    from services.model_server.scikit_learn.frames import for_model
+    from services.model_server.scikit_learn.frames import for_input
 
     kinds = SimpleNamespace(pandas_categorical=kept, params={"categorical_column": places})
     fitted = SimpleNamespace(
         booster_=kinds, feature_names_in_=_names(booster), n_features_in_=booster.num_feature()
     )
-    try:
-        return for_model(fitted, [spec.name for spec in given], [spec.datatype for spec in given])
-    except VersionError as error:
-        raise VersionError(f"{path}: {error}") from None
+    return for_input(fitted, path, given)
 
 
-def _native(path: Path) -> tuple[str, ...]:  # noqa: ARG001
-    return ("lightgbm",)
-
-
-FORMATS = (Format("model.txt", LightGBM, _describe, suffixes=(".lgb",), native=_native),)
+FORMATS = (Format("model.txt", LightGBM, _describe, suffixes=(".lgb",), native=lambda _: ("lightgbm",)),)

@@ -21,7 +21,7 @@ from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import AS_JOBLIB, VersionError, missing_package, one_line
 from services.model_server.ranked import array_of
-from services.model_server.runtime import Description, Format, Runtime
+from services.model_server.runtime import Description, Format, Original
 from services.model_server.tensors import Input
 from services.model_server.trained_with import compare_version
 
@@ -135,7 +135,7 @@ def _schema(document: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]
     yield from (one for one in found if isinstance(one, dict))
 
 
-class PythonFunction:
+class PythonFunction(Original):
     """A model of which only MLflow knows how it is run.
 
     Raises:
@@ -166,10 +166,6 @@ class PythonFunction:
         if self._task == "regression" and array.dtype.kind in "iub":
             array = array.astype(np.float64)
         return {"predict": array}
-
-    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:  # noqa: ARG002
-        """MLflow itself."""
-        return self, "mlflow", ""
 
 
 def _check_python(path: Path) -> None:

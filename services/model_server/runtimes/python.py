@@ -35,11 +35,11 @@ from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, one_line
 from services.model_server.ranked import array_of
-from services.model_server.runtime import Description, Format, Runtime
+from services.model_server.runtime import Description, Format, Original
 from services.model_server.tensors import Input
 
 
-class Program:
+class Program(Original):
     """An object of the class in ``model.py`` as the server runs it.
 
     Raises:
@@ -90,10 +90,6 @@ class Program:
             )
         # a regression's whole numbers are numbers
         return array.astype(np.float64) if self._task == "regression" and array.dtype.kind in "iub" else array
-
-    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:  # noqa: ARG002
-        """The program itself."""
-        return self, "python", ""
 
 
 def _describe(path: Path) -> Description:

@@ -14,12 +14,12 @@ from contract.model_toml import Task
 from services.model_server.boosters.xgboost_file import check_xgboost
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, one_line
-from services.model_server.runtime import Description, Format, Runtime
+from services.model_server.runtime import Description, Format, Original
 from services.model_server.tensors import Input
 from services.model_server.trained_with import compare_version
 
 
-class XGBoost:
+class XGBoost(Original):
     """An XGBoost model as the server runs it, with one thread.
 
     Raises:
@@ -49,10 +49,6 @@ class XGBoost:
             # of several labels per row XGBoost gives 0.0 and 1.0
             answers["predict"] = answers["predict"].astype(np.int64, copy=False)
         return answers
-
-    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:  # noqa: ARG002
-        """XGBoost itself."""
-        return self, "xgboost", ""
 
 
 def _describe(path: Path) -> Description:
@@ -117,26 +113,18 @@ def _to_model(model: Any, path: Path, given: Input) -> Any:
     if not isinstance(given, tuple) and "c" not in (booster.feature_types or ()):
         return None
     # imported late: pandas takes a second of a small CPU limit, and a matrix does without
-    from services.model_server.scikit_learn.frames import for_model, refuse_matrix
+    from services.model_server.scikit_learn.frames import for_input, refuse_matrix
 
     if not isinstance(given, tuple):
         refuse_matrix(model, path, booster.feature_names or ())
         return None
-    names = [spec.name for spec in given]
-    try:
-        to_model = for_model(model, names, [spec.datatype for spec in given])
-    except VersionError as error:
-        raise VersionError(f"{path}: {error}") from None
+    to_model = for_input(model, path, given)
     if booster.feature_names is None:
         return lambda rows: np.asarray(to_model(rows))
     return to_model
 
 
-def _native(path: Path) -> tuple[str, ...]:  # noqa: ARG001
-    return ("xgboost",)
-
-
 FORMATS = (
-    Format("model.ubj", XGBoost, _describe, suffixes=(".ubj",), native=_native),
-    Format("model.json", XGBoost, _describe, native=_native),
+    Format("model.ubj", XGBoost, _describe, suffixes=(".ubj",), native=lambda _: ("xgboost",)),
+    Format("model.json", XGBoost, _describe, native=lambda _: ("xgboost",)),
 )

@@ -119,7 +119,10 @@ class Estimator:
         self.columns: list[str] | None = list(getattr(model, "feature_names_in_", ())) or None
         self._to_model: Callable[[Columns], Any] | None = None
         if isinstance(given, tuple):
-            self._to_model = _to_model(model, path, given)
+            # imported late: pandas takes a second of a small CPU limit, and a matrix does without
+            from services.model_server.scikit_learn.frames import for_input
+
+            self._to_model = for_input(model, path, given)
         else:
             if hasattr(model, "booster_") or hasattr(model, "get_booster"):
                 from services.model_server.scikit_learn.frames import refuse_matrix
@@ -225,16 +228,6 @@ class Estimator:
             name: answer if isinstance(answer, list) else np.asarray(answer)
             for name, answer in answers.items()
         }
-
-
-def _to_model(model: Any, path: Path, given: tuple[TensorSpec, ...]) -> Callable[[Columns], Any]:
-    # imported late: pandas takes a second of a small CPU limit, and a matrix does without
-    from services.model_server.scikit_learn.frames import for_model
-
-    try:
-        return for_model(model, [spec.name for spec in given], [spec.datatype for spec in given])
-    except VersionError as error:
-        raise VersionError(f"{path}: {error}") from None
 
 
 def _forget_names(model: Any) -> None:

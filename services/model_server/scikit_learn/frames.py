@@ -20,7 +20,7 @@ from services.model_server.columns import Columns
 from services.model_server.errors import VersionError, needs_columns
 from services.model_server.scikit_learn.estimators_in import estimators_in
 from services.model_server.scikit_learn.xgboost_categories import known_categories, recoded
-from services.model_server.tensors import Input
+from services.model_server.tensors import Input, TensorSpec
 
 ToModel = Callable[[Columns], Any]
 
@@ -36,6 +36,14 @@ def for_data_frame(path: Path, given: Input) -> ToModel:
     names = [spec.name for spec in given]
     # by names, it is given a frame whatever the columns are
     return for_model(SimpleNamespace(feature_names_in_=names), names, [spec.datatype for spec in given])
+
+
+def for_input(model: Any, path: Path, given: tuple[TensorSpec, ...]) -> ToModel:
+    """As ``for_model``, of the input of ``model.toml``; errors name the file ``path``."""
+    try:
+        return for_model(model, [spec.name for spec in given], [spec.datatype for spec in given])
+    except VersionError as error:
+        raise VersionError(f"{path}: {error}") from None
 
 
 def for_model(model: Any, columns: Sequence[str], datatypes: Sequence[str]) -> ToModel:

@@ -96,6 +96,9 @@ def test_a_canary_from_the_first_step_to_a_rollback_after_the_promotion(canary, 
         "set: candidate v2 gets 25% of unpinned traffic; stable is v1\n"
     )
     assert canary("promote") == "promoted: candidate v1 gets no unpinned traffic; stable is v2\n"
+    # a script that is run again does not undo itself, whether or not the old version still runs
+    Gateway.candidate_status = 503
+    assert canary("promote") == "already promoted: candidate v1 gets no unpinned traffic; stable is v2\n"
     assert canary("rollback") == "rolled back: candidate v2 gets no unpinned traffic; stable is v1\n"
     assert canary("rollback") == "nothing to roll back: candidate v2 gets no unpinned traffic; stable is v1\n"
     assert canary("shadow") == "shadowed: candidate v2 is sent a copy of unpinned traffic; stable is v1\n"

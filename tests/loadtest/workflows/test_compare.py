@@ -14,7 +14,7 @@ import pytest
 
 from loadtest.data.dataset import Dataset
 from loadtest.data.samples import SampleSet
-from loadtest.errors import LabError, LoadproofError, ServiceDied, UsageError
+from loadtest.errors import DatasetError, LabError, LoadproofError, ServiceDied, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import Word
@@ -56,9 +56,11 @@ class FakeLoad:
             for row, (at, bad) in enumerate(zip(times, rng.random(3000) < self.wrong, strict=True))
             for version, latency in (("stable", 0.005), ("candidate", 0.006))
         ).write(self.job / "samples.parquet")
+        rows = experiment.data.path
         facts = {
             "offered_rps": 50.0, "achieved_rps": 50.0, "schedule_lag_ms_p99": 1.0, "duration_s": 60.0,
             "valid": True, "reason": "", "warmup_requests": {"stable": 0, "candidate": 0}, "workers": 1,
+            "evaluation_sha256": hashlib.sha256(rows.read_bytes()).hexdigest() if rows.exists() else None,
         }  # fmt: skip
         (self.job / "load.json").write_text(json.dumps(facts))
         return self.code
@@ -147,6 +149,21 @@ def test_a_run_is_written_whole_and_the_lab_is_stopped(experiment, tmp_path, wro
     assert verdict["versions"]["candidate"]["cpus"] is None
     assert verdict["versions"]["candidate"]["cpu_throttled_ratio"] is None
     assert verdict["versions"]["candidate"]["memory_bytes"] is None
+
+
+@pytest.mark.parametrize("place", ["run", "results"])
+def test_the_evaluation_set_of_a_run_from_elsewhere_is_copied_to_it(experiment, tmp_path, place):
+    outcome = run(experiment, FakeLab(), tmp_path)
+    rows = experiment.data.path.rename(tmp_path / "moved")
+    with pytest.raises(UsageError, match=r"set is not on this machine; copy it to .*/results/rows\.parquet$"):
+        open_run(outcome.folder)
+    copied = (outcome.folder if place == "run" else outcome.folder.parent) / "rows.parquet"
+    copied.write_bytes(rows.read_bytes())
+    assert judge_run(open_run(outcome.folder)) == outcome.verdict
+    # as many rows, and others
+    pq.write_table(pa.table({"x": np.zeros(3000), "label": ["a"] * 3000}), copied)
+    with pytest.raises(DatasetError, match=r"rows\.parquet: not the run's evaluation set"):
+        open_run(outcome.folder)
 
 
 READ: list[str] = []

@@ -17,7 +17,7 @@ from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassi
 from sklearn.isotonic import IsotonicRegression
 
 from services.model_server.scikit_learn.direct.head import Answer
-from services.model_server.scikit_learn.direct.step import Kind, NotDirect, Step, Unsure
+from services.model_server.scikit_learn.direct.step import Kind, NotDirect, Step, Unsure, ahead
 from services.model_server.scikit_learn.direct.trees import CLOSE
 
 Member = Callable[[Any, Step, Kind], Answer]
@@ -29,10 +29,8 @@ _DECISION = frozenset(["decision_function"])
 
 def _likeliest(probabilities: NDArray[Any]) -> NDArray[Any]:
     """The place of the largest; two that are as large are the library's to order."""
-    if probabilities.shape[1] > 1:
-        best = np.partition(probabilities, -2, axis=1)
-        if (best[:, -1] - best[:, -2] < CLOSE).any():
-            raise Unsure
+    if probabilities.shape[1] > 1 and not ahead(probabilities, CLOSE):
+        raise Unsure
     return np.asarray(probabilities.argmax(axis=1))
 
 

@@ -7,12 +7,13 @@ categories, or whose leaves are linear models, stay with the booster.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.model_server.scikit_learn.direct.step import NotDirect, ahead
+from services.model_server.scikit_learn.direct.step import NotDirect, ahead, softmax_ahead
 from services.model_server.scikit_learn.direct.tree_ensemble import MAX_NODES, Matrix, Nodes, session
 from services.model_server.tensors import every
 
@@ -139,7 +140,7 @@ def _inverse(objective: str) -> Inverse | None:
     if kind in _POWERS:
         return lambda raw: np.exp(raw[:, 0])
     if kind == "multiclass":
-        return _softmax
+        return partial(softmax_ahead, by=CLOSE)
     if kind in ("binary", "multiclassova"):
         return _sigmoid(float(settings["sigmoid"]))
     return None
@@ -153,14 +154,6 @@ def _sigmoid(slope: float) -> Inverse:
         return given if ahead(given, CLOSE) else None
 
     return run
-
-
-def _softmax(raw: Matrix) -> NDArray[np.float64] | None:
-    if not ahead(raw, CLOSE):
-        return None
-    powers = np.exp(raw - raw.max(axis=1, keepdims=True))
-    given: Matrix = powers / powers.sum(axis=1, keepdims=True)
-    return given
 
 
 _VALUES = frozenset(["regression", "regression_l1", "huber", "fair", "quantile", "mape"])

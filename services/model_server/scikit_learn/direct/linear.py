@@ -92,7 +92,7 @@ def linear(model: Any) -> Linear:
     if kind in _COUNTS:
         return made._replace(inverse=model._base_loss.link.inverse if hasattr(model, "_base_loss") else None)
     if kind in (linear_model.LogisticRegression, linear_model.LogisticRegressionCV):
-        return made._replace(probabilities=_sigmoid if len(weights) == 1 else _softmax)
+        return made._replace(probabilities=_sigmoid if len(weights) == 1 else softmax)
     if kind is linear_model.SGDClassifier and model.loss == "log_loss":
         return made._replace(probabilities=_sigmoid if len(weights) == 1 else _one_by_one)
     if kind is linear_model.SGDClassifier and model.loss == "modified_huber":
@@ -117,11 +117,6 @@ def _bayes(model: Any, classes: Any) -> Linear:
 def _sigmoid(scores: Matrix) -> Matrix:
     positive = expit(scores[:, 0])
     return np.stack([1 - positive, positive], axis=1)
-
-
-def _softmax(scores: Matrix) -> Matrix:
-    made: Matrix = softmax(scores)
-    return made
 
 
 def _one_by_one(scores: Matrix) -> Matrix:

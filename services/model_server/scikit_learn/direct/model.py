@@ -14,7 +14,7 @@ from services.model_server.scikit_learn.direct import combining
 from services.model_server.scikit_learn.direct.compose import chained, compile_step
 from services.model_server.scikit_learn.direct.head import Answer, compile_head
 from services.model_server.scikit_learn.direct.sparse_rows import as_entries
-from services.model_server.scikit_learn.direct.step import Cells, Kind, NotDirect, Step
+from services.model_server.scikit_learn.direct.step import Kind, NotDirect, Step
 from services.model_server.scikit_learn.direct.trees import HISTOGRAMS
 
 _AROUND: dict[type, str] = {GridSearchCV: "best_estimator_", RandomizedSearchCV: "best_estimator_"}
@@ -64,7 +64,7 @@ def compile_model(model: Any, given: Step, kind: Kind, *, onnx: bool) -> Compile
             steps[-1] = (steps[-1][0], getattr(last, _AROUND[type(last)]))
         else:
             break
-    before = given._replace(run=_same)
+    before = given._replace(run=chained([]))
     if len(steps) > 1:
         before = compile_step(Pipeline(steps[:-1]), given.width, "model", kind)
     if isinstance(last, HISTOGRAMS) and getattr(last, "_preprocessor", None) is not None:
@@ -85,7 +85,3 @@ def compile_model(model: Any, given: Step, kind: Kind, *, onnx: bool) -> Compile
         if "stays with" in str(reason) or "the step" in str(reason):
             raise
         raise NotDirect(f"the {type(last).__name__} stays with scikit-learn: {reason}") from None
-
-
-def _same(row: Cells) -> Any:
-    return row

@@ -59,5 +59,13 @@ def ahead(scores: NDArray[Any], by: float) -> bool:
     return every(best[:, -1] - best[:, -2] > by)
 
 
+def softmax_ahead(scores: NDArray[Any], by: float) -> NDArray[Any] | None:
+    """Probabilities of scores, shape (rows, classes), in their precision; None where ``ahead`` is not so."""
+    if not ahead(scores, by):
+        return None
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+
 Compile = Callable[[Any, int], Step]
 """(fitted transformer, cells that it is given) to a step; raises ``NotDirect``."""

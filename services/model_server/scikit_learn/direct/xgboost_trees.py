@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.model_server.scikit_learn.direct.step import NotDirect, ahead
+from services.model_server.scikit_learn.direct.step import NotDirect, softmax_ahead
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix, Nodes, session
 from services.model_server.tensors import every
 
@@ -118,14 +119,6 @@ def _logistic(sums: Single) -> Single | None:
     return given
 
 
-def _softmax(sums: Single) -> Single | None:
-    if not ahead(sums, CLOSE):
-        return None
-    powers = np.exp(sums - sums.max(axis=1, keepdims=True))
-    given: Single = powers / powers.sum(axis=1, keepdims=True)
-    return given
-
-
 _LINKS: dict[str, Callable[[Single], Single]] = {
     "binary:logistic": _logit,
     "multi:softprob": _as_it_is,
@@ -134,7 +127,7 @@ _LINKS: dict[str, Callable[[Single], Single]] = {
 """By objective: the base score to what sums begin with."""
 _INVERSES: dict[str, Callable[[Single], Single | None]] = {
     "binary:logistic": _logistic,
-    "multi:softprob": _softmax,
+    "multi:softprob": partial(softmax_ahead, by=CLOSE),
     "reg:squarederror": _value,
 }
 """By objective: sums to what the booster answers; None where a rounding could decide."""

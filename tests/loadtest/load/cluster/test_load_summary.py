@@ -56,7 +56,7 @@ def summarised(recorded, *, stopped_after=None, missing=None, **more):
     else:
         reports.accept(Report("run", 1, 0, "finished"))
     reports.shares[1].missing = missing
-    return summarise(LOAD, reports, totals(*pieces), 1e9, stopped_after)
+    return summarise(LOAD, reports, totals(*pieces), 1e9, stopped_after, evaluation_sha256="ab12")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,7 @@ def test_a_good_run():
         "missing_samples": 0,
         "valid": True,
         "reason": None,
+        "evaluation_sha256": "ab12",
     }
     assert summary.exit_code is ExitCode.PASS
 

@@ -30,7 +30,7 @@ class Clocks:
 @pytest.mark.parametrize("step", [0.0, 60.0, -60.0, 3600.0])
 def test_a_wall_clock_that_steps_ends_no_run(step):
     clocks = Clocks()
-    run = RunInProgress(EXPERIMENT, ["w_0"], "", clock=lambda: clocks.monotonic, wall=lambda: clocks.wall)
+    run = RunInProgress(EXPERIMENT, ["w_0"], "ab12", clock=lambda: clocks.monotonic, wall=lambda: clocks.wall)
     assert run.elapsed == -5
     assert run.begin(5.5) == 1e9 + 5.5
     clocks.pass_(35.5, step)
@@ -46,6 +46,7 @@ def test_a_wall_clock_that_steps_ends_no_run(step):
     # time zero is said as it was when the run began
     assert (summary.began_at, summary.missing_workers) == (1e9 + 5.5, [])
     assert summary.duration_s == 60
+    assert summary.evaluation_sha256 == "ab12"
 
 
 def test_a_worker_that_does_not_end_is_given_up():
