@@ -87,13 +87,15 @@ def test_the_message_says_what_a_cell_is_taken_for():
     columns = {"amount": pa.array(["1,711"]), "share": pa.array(["7,1 %"]), "city": pa.array(["Bonn"])}
     said = if_numbers(columns, DataFile("rows.jsonl", "json"))
     assert said == (
-        "if it takes '1,711' in 'amount' for 1711, '7,1 %' in 'share' for 7.1, write numbers there, such as 1711"
+        "if it takes '1,711' in 'amount' for 1711, '7,1 %' in 'share' for 7.1, write numbers there, "
+        "such as 1711"
     )
     # where the file has decimal commas, this is one, too
     file = DataFile("mine/rows.csv", options=("sep=';'", "decimal=','"))
     said = if_numbers({"amount": pa.array(["€ 1,711"])}, file)
     assert said == (
-        "if it takes '€ 1,711' in 'amount' for 1.711, write numbers: pandas.read_csv('mine/rows.csv', sep=';', "
-        "decimal=',', dtype=str, keep_default_na=False).replace({'amount': {'[^0-9,-]': ''}}, regex=True)"
+        "if it takes '€ 1,711' in 'amount' for 1.711, write numbers: "
+        "pandas.read_csv('mine/rows.csv', sep=';', decimal=',', dtype=str, keep_default_na=False)"
+        ".replace({'amount': {'[^0-9,-]': ''}}, regex=True)"
         ".to_csv('mine/evaluation.csv', index=False)"
     )
