@@ -13,6 +13,7 @@ from contract.datatypes import FLOATS, INTEGERS
 from contract.text_columns import DataFile, as_text
 from loadtest.data.column_types import EXACT
 from loadtest.data.dataset import Dataset
+from loadtest.data.written_numbers import as_numbers, written_numbers
 from loadtest.errors import DatasetError
 
 _EXACT = {"FP16": 2**11, "FP32": 2**24, "FP64": EXACT}
@@ -35,8 +36,10 @@ def misfit(name: str, cells: pa.ChunkedArray, datatype: str, file: DataFile, *, 
         cell = next((cell for cell in cells.to_pylist() if cell is not None), None)
         if datatype == "BYTES":
             return f"holds {holds}, such as {cell!r}, the model takes text; {as_text([name], file)}"
-        what = "true or false" if datatype == "BOOL" else "numbers"
-        return f"holds {holds}, such as {cell!r}, the model takes {datatype}; write {what} there"
+        what = "write true or false there" if datatype == "BOOL" else "write numbers there"
+        if holds == "text" and datatype != "BOOL" and (found := written_numbers(cells, file)):
+            cell, what = found.example, f"for {found.value}, {as_numbers({name: found}, file)}"
+        return f"holds {holds}, such as {cell!r}, the model takes {datatype}; {what}"
     if datatype == "BYTES" or pa.types.is_boolean(cells.type):
         return ""
     numbers = pc.drop_null(cells).to_numpy()

@@ -11,7 +11,8 @@ import json
 import re
 import shlex
 import zlib
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,8 @@ def _from_json(path: Path, content: bytes, nested: str | None) -> TableFile:
     """One object per line, or a list of objects; a key that an object lacks is a missing cell."""
     try:
         rows = _json_values(content.decode("utf-8-sig"))
+    except _DoubledKeyError as error:
+        raise DatasetError(f"{path}: {error}; rename or drop all but one") from None
     except (ValueError, RecursionError) as error:
         raise DatasetError(
             f"{path}: not readable as JSON ({error}); write one object per line in UTF-8: frame.{AS_LINES}"
@@ -133,20 +136,44 @@ def _from_json(path: Path, content: bytes, nested: str | None) -> TableFile:
     return _gathered(columns, (), [], DataFile(str(path), "json"))
 
 
+class _DoubledKeyError(Exception):
+    """An object has a key more than once; a reader of JSON would drop all but the last."""
+
+    def __init__(self, names: Sequence[str], where: str = "an object") -> None:
+        self.names = names
+        key, times = Counter(names).most_common(1)[0]
+        super().__init__(f"{where} with the keys {', '.join(map(repr, names[:5]))} has {key!r} {times} times")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise _DoubledKeyError([name for name, _ in pairs])
+    return made
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
 def _json_values(text: str) -> list[Any]:
-    """The values of a text, one after the other, on one line each or on several."""
+    """The values of a text, one after the other, on one line each or on several.
+
+    Raises:
+        ValueError: it is no JSON.
+        _DoubledKeyError: an object has a key more than once.
+    """
     try:
         return _each_line(text)
     except ValueError as error:
         try:
-            return [json.loads(text)]
+            return [_DECODER.decode(text)]
         except ValueError:
             pass
-        found, decoder = [], json.JSONDecoder()
+        found = []
         place = len(text) - len(text.lstrip())
         while place < len(text):
             try:
-                value, place = decoder.raw_decode(text, place)
+                value, place = _DECODER.raw_decode(text, place)
             except ValueError:
                 # of a file that is cut off, the line says more than the place
                 raise error from None
@@ -161,15 +188,18 @@ def _each_line(text: str) -> list[Any]:
 
     Raises:
         JSONDecodeError: a line is none; it says which.
+        _DoubledKeyError: likewise of a key.
     """
     found, begin = [], 0
     # not splitlines, which cuts at characters that JSON allows inside text
-    for line in text.split("\n"):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                found.append(json.loads(line))
+                found.append(_DECODER.decode(line))
             except json.JSONDecodeError as error:
                 raise json.JSONDecodeError(error.msg, text, begin + error.pos) from None
+            except _DoubledKeyError as error:
+                raise _DoubledKeyError(error.names, f"the object in line {number:,}") from None
         begin += len(line) + 1
     return found
 

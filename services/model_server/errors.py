@@ -3,6 +3,7 @@
 ::
 
     VersionError          the version folder is unusable: one line on stderr, exit code 2
+    └── FailingRowsError  its model fails on the rows beside it
     AddressError          the address cannot be bound: the same
     RequestError          the request is wrong: its HTTP status and {"error": ...}
     ├── QueueFull         503 with Retry-After: more work is queued than the server will hold
@@ -13,11 +14,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contract.version_folder import requirements_file, version_folder
+from contract.version_folder import EXAMPLES, requirements_file, version_folder
 
 
 class VersionError(Exception):
     """The version folder is missing, broken or not allowed; ``str(error)`` names the file and the remedy."""
+
+
+class FailingRowsError(VersionError):
+    """A model fails on the rows of ``examples.parquet``.
+
+    Args:
+        path: the model's file.
+        said: what it raised, in one line.
+    """
+
+    def __init__(self, path: Path, said: str) -> None:
+        super().__init__(f"{path}: fails on the rows of {EXAMPLES} ({said}); correct them or model.toml")
+        self.said = said
 
 
 class AddressError(Exception):

@@ -65,9 +65,13 @@ def features_among(cells: Cells, names: Sequence[str] | None, features: int | No
         "that calls its predict"
     )
     raise VersionError(
-        f"{path}: takes {features} features, the evaluation set has {len(columns)} columns "
-        f"beside the label ({', '.join(columns)}); {remedy}"
+        f"{path}: takes {_several(features, 'feature')}, the evaluation set has "
+        f"{_several(len(columns), 'column')} beside the label ({', '.join(columns)}); {remedy}"
     )
+
+
+def _several(count: int | None, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def are_values(labels: Sequence[str], scores: int) -> bool:

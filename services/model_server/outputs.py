@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from contract.model_toml import MODEL_TOML, Task
 from contract.version_folder import EXAMPLES, version_folder
 from services.model_server.columns import Rows
-from services.model_server.errors import VersionError, one_line
+from services.model_server.errors import FailingRowsError, VersionError, one_line
 from services.model_server.ranked import RANKING, are_lists, by_score, firsts, lists_of
 from services.model_server.runtime import Run, Runtime
 from services.model_server.tensors import TensorSpec
@@ -139,9 +139,7 @@ def _tried(runtime: Runtime, examples: Rows, asked: frozenset[str], path: Path) 
     except Exception as error:
         # whatever the model raises, it cannot serve
         if (version_folder(path) / EXAMPLES).exists():
-            raise VersionError(
-                f"{path}: fails on the rows of {EXAMPLES} ({one_line(error)}); correct them or model.toml"
-            ) from error
+            raise FailingRowsError(path, one_line(error)) from error
         raise VersionError(
             f"{path}: fails on a row of zeros of the input in model.toml ({one_line(error)}); "
             f"make them agree, or let `loadproof init {version_folder(path).parent}` write rows that exist "

@@ -123,13 +123,23 @@ def in_child(path: Path, kind: Format, work: Callable[[], Any], limits: Limits |
 
 
 def _import(libraries: tuple[str, ...], path: Path) -> None:
-    """Once, for the child and for this process; a missing one is reported by whoever needs it."""
+    """Once, for the child and for this process; a missing one is reported by whoever needs it.
+
+    Raises:
+        VersionError: one lacks a library of the system, as LightGBM's wheels do without ``libgomp1``.
+    """
     reader = ("fastparquet",) if (version_folder(path) / EXAMPLES).exists() else ()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in (*libraries, *reader):
-            with suppress(ImportError):
-                import_module(name)
+            try:
+                with suppress(ImportError):
+                    import_module(name)
+            except OSError as error:
+                raise VersionError(
+                    f"{path}: the package {name} cannot be loaded ({one_line(error)}); install what it "
+                    "lacks, on Debian such as libgomp1"
+                ) from error
 
 
 def try_model(version: LoadedVersion) -> None:

@@ -13,7 +13,7 @@ from contract.model_toml import Columns, Input, ModelTomlError, read_model_toml
 from contract.version_folder import EXAMPLES
 from services.model_server.columns import Columns as ColumnRows
 from services.model_server.columns import Rows, column
-from services.model_server.errors import VersionError, one_line
+from services.model_server.errors import FailingRowsError, VersionError, one_line
 from services.model_server.examples import write_examples
 from services.model_server.features import features_among
 from services.model_server.missing_words import check_failing_words, check_words
@@ -62,17 +62,25 @@ def tried_on(
     folder: Path, path: Path, given: Input | Columns, taken: Cells, allow_pickle: Sequence[str]
 ) -> tuple[LoadedVersion, Answers]:
     """The version and its answers to all rows; its examples are written first, so that it loads with them."""
-    if not (folder / EXAMPLES).exists():
+    if wrote := not (folder / EXAMPLES).exists():
         write_examples(folder, taken)
-    loaded = load_version(folder, allow_pickle, compilation=False)
+    try:
+        loaded = load_version(folder, allow_pickle, compilation=False)
+    except FailingRowsError as error:
+        if wrote:
+            # nobody can correct a file that is gone with the refusal
+            raise _fails(path, error.said) from error
+        raise
     try:
         answers = loaded.run(rows_of(given, loaded, taken), frozenset(loaded.outputs))
     except Exception as error:
         # whatever the model raises, it cannot serve these rows
-        raise VersionError(
-            f"{path}: fails on the first rows of the evaluation set ({one_line(error)})"
-        ) from error
+        raise _fails(path, one_line(error)) from error
     return loaded, answers
+
+
+def _fails(path: Path, said: str) -> VersionError:
+    return VersionError(f"{path}: fails on the first rows of the evaluation set ({said})")
 
 
 def rows_of(given: Input | Columns, loaded: LoadedVersion, taken: Cells) -> Rows:

@@ -114,6 +114,13 @@ def test_the_same_rows_in_any_file(tmp_path, name, content):
         ("rows.jsonl", b'{"x": 1}\n{"x": ', "not readable as JSON .Expecting value: line 2 column 7"),
         ("rows.jsonl", b'{"x": 1}\n\n{"x" 2}\n{"x": 3}\n', "delimiter: line 3 column 6"),
         ("rows.json", b"[1, 2]", "not one object per row"),
+        # of two cells of one name a reader of JSON keeps the last
+        (
+            "r.jsonl",
+            b'{"x": 1}\n{"x": 1, "y": 2, "x": 3}\n',
+            "in line 2 with the keys .* has 'x' 2 times; ren",
+        ),
+        ("rows.json", b'[\n {"y": 1, "x": 1, "x": 1}\n]\n', "'y', 'x', 'x' has 'x' 2 times; rename or drop"),
         ("rows.csv", b"", "is empty"),
     ],
 )

@@ -236,7 +236,7 @@ def test_columns_that_are_not_sent_do_not_matter(mine, header, row, ignore):
         (lambda f: None, {"ignore": ["a", "b"]}, "no column is left beside what --ignore names"),
         (lambda f: write(f, {**SET, "id": [10**18] * 60}), {}, "takes 2 features, .* 3 columns .*"),
         (lambda f: (f / "evaluation.csv").write_text("a,a,b,label\n1,1,2,0\n1,1,2,1\n"), {},
-         r"has 1 columns .*not sent: a \(stands there 2 times"),
+         r"has 1 column .*\(b\); not sent: a \(stands there 2 times: rename or drop\); add"),
         (lambda f: write(f, {"a": X[:, 0], "b": X[:, 1], "truth": Y}), {}, "no column 'label'.*with --label"),
         (lambda f: None, {"label": "truth"}, "no column 'truth'; it has a, b, label.*with --label"),
         (lambda f: (f / "evaluation.csv").unlink(), {}, "no evaluation.parquet or evaluation.csv .* --data"),
@@ -246,7 +246,7 @@ def test_columns_that_are_not_sent_do_not_matter(mine, header, row, ignore):
         (lambda f: write(f, {**SET, "a": [np.inf, *X[1:, 0]]}), {}, r"not sent: a \(has infinite cells\)"),
         # nor can it be otherwise where a library counts the categories of a column
         (lambda f: write(f, {"a": ["x"] * 60, "label": Y}), {},
-         r"takes 2 .* has 1 columns .* \(a\); add .* or, if .* several of one column, write a model\.py"),
+         r"takes 2 .* has 1 column .* \(a\); add .* or, if .* several of one column, write a model\.py"),
         (lambda f: write(f, {**SET, "label": np.where(Y, "yes", "no")}), {},
          "v1 answers '0', '1', the labels read 'no', 'yes'; write labels as the model does"),
         (lambda f: (f / "v2" / "model.skops").rename(f / "v2" / "model.onnx"), {}, "not readable by ONNX"),
@@ -254,10 +254,12 @@ def test_columns_that_are_not_sent_do_not_matter(mine, header, row, ignore):
          "best.pkl must become .*v1/model.joblib"),
         (lambda f: [(f / v / "model.skops").unlink() for v in ("v1", "v2")], {}, "no version in it"),
         (lambda f: write(f, {**SET, "id": Y}), {}, "takes 2 features, .* has 3 columns"),
+        (lambda f: write(f, {**SET, "a": ["7 %"] * 60}), {}, "takes '7 %' in 'a' for 7, write numbers: pan"),
+        (lambda f: write(f, {**SET, "a": ["so"] * 60}), {}, "first rows of .*; it stands in 'a': write nu"),
     ],
     ids=["ignored", "all", "digits", "twice",
          "label", "own-label", "no-set", "other-set", "gap", "infinite", "text",
-         "labels", "broken", "name", "empty", "id"],
+         "labels", "broken", "name", "empty", "id", "per cent", "words"],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line(mine, spoil, given, says):
     spoil(mine)
@@ -313,7 +315,7 @@ def renamed(folder, was, now):
         (lambda f: write(f, {**SET, "label": np.where(Y, "yes", "no")}), {},
          "write labels as the model does", lambda f: write(f, SET)),
         # a column of no type, which the model names
-        (lambda f: (named(f), write(f, {**SET, "b": [None] * 60})), {}, "b (has no values); a column has",
+        (lambda f: (named(f), write(f, {**SET, "b": [None] * 60})), {}, "a column has a type once",
          lambda f: write(f, {**SET, "b": [1.5, *[None] * 59]})),
         # an experiment that is there
         (lambda f: (f / "mine.toml").touch(), {}, "delete it", lambda f: (f / "mine.toml").unlink()),

@@ -59,6 +59,17 @@ def test_what_the_child_returns_is_returned(path: Path) -> None:
 parent = os.getpid()
 
 
+def test_a_package_that_lacks_a_library_of_the_system_is_named(path: Path, monkeypatch: Any) -> None:
+    # as LightGBM's is in a slim image
+    (path.parent / "lacks_gomp.py").write_text(
+        "raise OSError('libgomp.so.1: cannot open shared object file')"
+    )
+    monkeypatch.syspath_prepend(path.parent)
+    lacking = Format("model.x", unused, unused, native=lambda _: ("lacks_gomp",))
+    with pytest.raises(VersionError, match=r"model.x: the package lacks_gomp cannot be loaded .*libgomp1"):
+        in_child(path, lacking, lambda: None)
+
+
 def test_a_file_of_another_kind_gets_no_child(path: Path) -> None:
     assert in_child(path, PLAIN, os.getpid) == parent
 

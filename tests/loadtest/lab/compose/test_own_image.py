@@ -1,9 +1,11 @@
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from loadtest.errors import ModelError, StartError
-from loadtest.lab.compose.own_image import _remedy, own_image
+from loadtest.lab.compose.own_image import DOCKERFILE, _remedy, own_image
 from loadtest.lab.own_runtime import OwnRuntime
 
 OLD = OwnRuntime(("scikit-learn==1.2.2",), ("scikit-learn==1.2.2", "numpy<2"))
@@ -44,3 +46,17 @@ def test_the_local_backend_is_named_where_its_python_is_another():
 
 def test_equal_packages_share_an_image(fake_docker):
     assert built(fake_docker({})) == built(fake_docker({})) == f"loadproof/model-server-own:{OLD.digest}"
+
+
+@pytest.mark.parametrize("copies", [["libgomp-e985bcbb.so.1.0.0"], []])
+def test_lightgbm_finds_the_openmp_library_of_scikit_learn(tmp_path, copies):
+    """The wheel wants ``libgomp.so.1`` of the system, which a slim image does not have."""
+    said = DOCKERFILE.read_text("utf-8")
+    libraries = tmp_path / "lib" / "python3.13" / "site-packages" / "scikit_learn.libs"
+    libraries.mkdir(parents=True)
+    for copy in copies:
+        (libraries / copy).touch()
+    (loop,) = re.findall(r"&& (for copy in .*?done)$", said, re.S | re.M)
+    subprocess.run(["sh", "-euc", loop.replace("/opt/own", str(tmp_path))], check=True)
+    assert [path.resolve().name for path in tmp_path.glob("lib/libgomp.so.1")] == copies
+    assert "LD_LIBRARY_PATH=/opt/own/lib\n" in said

@@ -139,7 +139,7 @@ def test_answers_in_whatever_holds_one_value_per_row(tmp_path: Path, answer: str
         ),
         (
             "class M:\n    task = 'regression'\n    def predict(self, f): return f.size_in_m2",
-            "fails on the rows of examples.parquet .*has no attribute 'size_in_m2'",
+            "fails on the first rows of the evaluation set .*has no attribute 'size_in_m2'",
         ),
     ],
 )
@@ -148,6 +148,13 @@ def test_whatever_it_raises_is_one_line(tmp_path: Path, program: str, message: s
         served(written(tmp_path, program))
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path / 'model.py'}: ")
+
+
+def test_what_fails_on_the_rows_that_are_there_names_them(tmp_path: Path) -> None:
+    served(written(tmp_path, REGRESSION))
+    written(tmp_path, REGRESSION.replace("frame.age", "frame.size_in_m2"))
+    with pytest.raises(VersionError, match=r"fails on the rows of examples.parquet .*correct them or model"):
+        served(tmp_path)
 
 
 def test_what_takes_no_row_alone_is_refused(tmp_path: Path) -> None:
