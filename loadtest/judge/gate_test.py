@@ -30,7 +30,7 @@ class Judged(NamedTuple):
 
     What was read or counted (``known``) has no error that could add up over the gates. ``where`` precedes the
     gate's name where there are several runs. ``more`` is the part of its reason that says what would settle
-    it, and ``all_rows`` the number of distinct rows where it has used them all, so that more load shows no more.
+    it, and ``all_rows`` the number of distinct rows where all were sent, so that more load shows no more.
     """
 
     result: GateResult

@@ -30,7 +30,8 @@ def together(judged: Sequence[Judged], alpha: float) -> tuple[Word, str]:
     alone = [j for j in open_ if j.result.verdict is Word.FAIL]
     if alone:
         name, rows = alone[0].name, alone[0].all_rows
-        remedy = f"; only more rows may prove it, as all {rows:,} distinct ones were sent" if rows else RUN_LONGER
+        more_rows = f"; only more rows may prove it, as all {rows or 0:,} distinct ones were sent"
+        remedy = more_rows if rows else RUN_LONGER
         why = f"{name} fails on its own, but with {count} gates one fails by chance too often"
         return Word.INCONCLUSIVE, f"{why}: not proven after Holm's correction{remedy}"
     names = ", ".join(j.name for j in open_)

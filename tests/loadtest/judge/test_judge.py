@@ -338,7 +338,10 @@ def test_a_failure_that_holm_does_not_confirm_leaves_the_run_open():
 
 @pytest.mark.parametrize(
     ("arrivals", "accuracy", "remedy"),
-    [(100, 0.75, "run longer"), (300, 0.77, "only more rows may prove it, as all 300 distinct ones were sent")],
+    [
+        (100, 0.75, "run longer"),
+        (300, 0.77, "only more rows may prove it, as all 300 distinct ones were sent"),
+    ],
 )
 def test_what_proves_a_failure_is_more_load_only_where_rows_are_left(arrivals, accuracy, remedy):
     gates = ("accuracy >= stable - 1pp", *(f"throughput >= 0.0{i}/s" for i in range(10, 40)))
