@@ -55,6 +55,7 @@ SECTIONS: dict[str, Callable[[int, int], Iterable[dict[str, Any]]]] = {
 GO_ON: dict[str, Callable[..., Iterable[dict[str, Any]]]] = {
     "regression": regression.measure,
     "bounds": bounds.measure,
+    "slices": slices.measure,
     "control": control.measure,
 }
 """Those that take the rows of an earlier call, and a moment after which nothing begins."""
@@ -122,7 +123,8 @@ def main(arguments: list[str]) -> int:
 
 def _key(row: dict[str, Any]) -> tuple[str, str]:
     """What a row is about, without the true value or the margin that it was measured at."""
-    return re.sub(r", [\d.]+$| within .*", "", row["what"]), row.get("size", row.get("host", ""))
+    size = row.get("size", row.get("host", row.get("rows", "")))
+    return re.sub(r", [\d.]+$| within .*", "", row["what"]), str(size)
 
 
 if __name__ == "__main__":

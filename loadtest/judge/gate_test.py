@@ -30,7 +30,7 @@ class Judged(NamedTuple):
 
     What was read or counted (``known``) has no error that could add up over the gates. ``where`` precedes the
     gate's name where there are several runs. ``more`` is the part of its reason that says what would settle
-    it.
+    it, and ``all_rows`` the number of distinct rows where all were sent, so that more load shows no more.
     """
 
     result: GateResult
@@ -39,6 +39,7 @@ class Judged(NamedTuple):
     known: bool = False
     where: str = ""
     more: str = ""
+    all_rows: int | None = None
 
     @property
     def name(self) -> str:
@@ -90,7 +91,8 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
         confidence=run.experiment.confidence,
         reason=reason,
     )
-    return Judged(result, p_harm, seconds, known, more=more)
+    all_rows = None if measured.rows_left or measured.restarts else measured.rows
+    return Judged(result, p_harm, seconds, known, more=more, all_rows=all_rows)
 
 
 def _both_worthless(gate: Gate, measured: Measurement) -> str | None:

@@ -29,9 +29,11 @@ def together(judged: Sequence[Judged], alpha: float) -> tuple[Word, str]:
         return Word.PASS, f"{which} met with {1 - alpha:.0%} confidence"
     alone = [j for j in open_ if j.result.verdict is Word.FAIL]
     if alone:
-        name = alone[0].name
+        name, rows = alone[0].name, alone[0].all_rows
+        more_rows = f"; only more rows may prove it, as all {rows or 0:,} distinct ones were sent"
+        remedy = more_rows if rows else RUN_LONGER
         why = f"{name} fails on its own, but with {count} gates one fails by chance too often"
-        return Word.INCONCLUSIVE, f"{why}: not proven after Holm's correction{RUN_LONGER}"
+        return Word.INCONCLUSIVE, f"{why}: not proven after Holm's correction{remedy}"
     names = ", ".join(j.name for j in open_)
     if len(open_) == 1:
         return Word.INCONCLUSIVE, f"{names}: {open_[0].result.reason}"

@@ -30,7 +30,7 @@ class Slice(NamedTuple):
 
     Args:
         name: ``segment=new``; ``all rows`` for the whole.
-        rows: distinct rows of the slice in the evaluation set.
+        rows: distinct rows of the slice that were compared.
         estimate: the difference, in ``unit``.
         low: lower end of its interval.
         high: upper end of its interval.
@@ -54,7 +54,7 @@ def by_slice(run: Run) -> list[Slice]:
         return []
     gate = Gate.beside_stable(QUALITY[run.experiment.data.task])
     found = []
-    for column, value, rows in _slices(run.experiment.data, run.dataset):
+    for column, value in _slices(run.experiment.data, run.dataset):
         try:
             measured = measure(replace(gate, column=column, value=value), run)
         except NoEvidence:
@@ -65,19 +65,19 @@ def by_slice(run: Run) -> list[Slice]:
         )
         if estimate is not None and low is not None and high is not None:
             name = "all rows" if column is None else f"{column}={value}"
-            found.append(Slice(name, rows, estimate, low, high, gate.margin_unit))
+            found.append(Slice(name, measured.rows or 0, estimate, low, high, gate.margin_unit))
     return found
 
 
-def _slices(data: Data, dataset: Dataset) -> Iterator[tuple[str | None, str | None, int]]:
-    yield None, None, len(dataset)
+def _slices(data: Data, dataset: Dataset) -> Iterator[tuple[str | None, str | None]]:
+    yield None, None
     for name in dataset.columns.column_names:
         column = dataset.columns[name]
         if name in data.outcome_columns or not _is_text(column.type):
             continue
-        counts = {c["values"]: c["counts"] for c in column.value_counts().to_pylist() if c["values"]}
-        if 1 < len(counts) <= MOST_VALUES:
-            yield from ((name, value, counts[value]) for value in sorted(counts))
+        values = sorted(filter(None, column.unique().to_pylist()))
+        if 1 < len(values) <= MOST_VALUES:
+            yield from ((name, value) for value in values)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -20,6 +20,11 @@ from loadtest.report.templating import templates
 
 _MOST_CHANGED = 100
 _QUALITY = {"classification": "accuracy", "regression": "absolute error", "ranking": "ndcg@10"}
+_GATE_OF_A_SLICE = {
+    "classification": "accuracy[] >= stable - 2pp",
+    "regression": "mae[] <= stable + 5%",
+    "ranking": "ndcg@10[] >= stable - 0.02",
+}
 
 
 def to_html(
@@ -67,4 +72,5 @@ def to_html(
         parts=[part for part in PARTS if any(part in v.timings for v in verdict.versions.values())],
         missing=sections.missing,
         quality=_QUALITY[experiment.data.task],
+        quality_gate=_GATE_OF_A_SLICE[experiment.data.task],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtest.experiment.metrics import find
+from loadtest.experiment.metrics import QUALITY, find
 from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.verdict import (
     GateResult,
@@ -168,6 +168,13 @@ def by_row(value: float, metric: str) -> str:
 def chance(value: float) -> str:
     """A small share in per cent; below a hundredth of one it is only said so."""
     return "< 0.01%" if value < 1e-4 else f"{100 * value:.2g}%"
+
+
+def accuracy_row(verdict: Verdict) -> str:
+    """What the row of shares of right answers is called: of ranked lists it is about the first items."""
+    search = verdict.worse_slices
+    ranked = search is not None and search.metric == QUALITY["ranking"]
+    return "accuracy of the first item" if ranked else "accuracy"
 
 
 def worst_slice(verdict: Verdict) -> str | None:

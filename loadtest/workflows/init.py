@@ -22,7 +22,7 @@ from contract.version_folder import MLMODEL, requirements_file
 from loadtest.data.dataset import Dataset
 from loadtest.data.written_numbers import if_numbers
 from loadtest.errors import DatasetError, ModelError, UsageError
-from loadtest.experiment.experiment import UNLABELLED_GATES, Data
+from loadtest.experiment.experiment import DEFAULT_GATES, UNLABELLED_GATES, Data
 from loadtest.lab.interface import VersionPython
 from loadtest.lab.select import version_python
 from loadtest.workflows.columns_sent import sent_lines
@@ -31,6 +31,7 @@ from loadtest.workflows.new_experiment import (
     known_outputs,
     outputs_line,
     read_rows,
+    score_gates,
     write_experiment,
 )
 from loadtest.workflows.tried_rows import ROWS, quality, tried_rows
@@ -40,6 +41,9 @@ _RANKING = "ranking"
 """What a version's ``output`` is where its answers are ranked lists."""
 _SHOWN = 8
 """How many of a version's outputs are named."""
+
+_RATE, _SECONDS = 50, 60
+"""Of the load that an experiment begins with."""
 
 _ROOT = Path(__file__).parents[2]
 
@@ -58,6 +62,7 @@ class _Described:
     predictions: list[Any]
     output: str
     outputs: list[str]
+    classes: list[str]
     notes: list[str]
 
 
@@ -172,12 +177,26 @@ def init(
         say(f"{len(versions)} versions: {out} compares the first two; change [versions], or give --candidate")
     if not dataset.labelled:
         say(f"no labels: {out} judges whether both answer the same ({UNLABELLED_GATES[0]}), not who is right")
-    _write(out, folder, versions, given, dataset)
+    scores = False
+    if task == "classification" and dataset.labelled and all(one.classes for one in described.values()):
+        unlike = [one for one in described.values() if set(one.classes) != set(dataset.classes)]
+        for one in unlike:
+            say(
+                f"{one.version}: no gate on its probabilities, which are of {_named(one.classes)}, and the "
+                f"labels are {_named(dataset.classes)}"
+            )
+        scores = not unlike
+    _write(out, folder, versions, given, dataset, scores=scores)
     return out
 
 
 def _features(one: _Described) -> str:
     return f"{len(one.columns)} feature{'' if len(one.columns) == 1 else 's'}"
+
+
+def _named(classes: Sequence[str]) -> str:
+    more = f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else ""
+    return f"{', '.join(classes[:_SHOWN])}{more}"
 
 
 def _placed(given: Path, data: Path | None, say: Say) -> Path:
@@ -262,7 +281,15 @@ def _said(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-def _write(out: Path, folder: Path, versions: Sequence[str], data: Data, dataset: Dataset) -> None:
+def _write(
+    out: Path,
+    folder: Path,
+    versions: Sequence[str],
+    data: Data,
+    dataset: Dataset,
+    *,
+    scores: bool,
+) -> None:
     name = folder.absolute().name
     parts: dict[str, Any] = {
         "model": {"name": name, "folder": str(folder)},
@@ -274,9 +301,18 @@ def _write(out: Path, folder: Path, versions: Sequence[str], data: Data, dataset
             **({"outputs": dict(data.outputs)} if data.outputs else {}),
         },
         "versions": {"stable": versions[0], "candidate": versions[:2][-1]},
-        "load": {"rate": 50, "duration": "60s"},
+        "load": {"rate": _RATE, "duration": f"{_SECONDS}s"},
     }
     if not dataset.labelled:
         parts["gates"] = list(UNLABELLED_GATES)
     about = f"May the new version of {name} go live? docs/experiments.md lists every key and its default."
+    if scores:
+        rows = min(len(np.unique(dataset.content)), _RATE * _SECONDS)
+        gates = score_gates(dataset, rows)
+        parts["gates"] = [*DEFAULT_GATES, *(f"{gate} {margin}" for gate, margin in gates.items())]
+        about += (
+            f"\nThe margin{'s' * (len(gates) > 1)} on {' and '.join(gate.split()[0] for gate in gates)}: the "
+            f"smallest that {rows:,} distinct rows decide in about nine of ten runs if both versions\n"
+            "score alike. Smaller margins need more rows, and so do versions that score differently."
+        )
     write_experiment(out, name, about, parts)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tomli_w
@@ -16,6 +18,10 @@ from loadtest.errors import DatasetError, ListsOfLabels, UsageError
 from loadtest.experiment.experiment import Data, Experiment
 
 _UNDER_DATA = "Name the right one under [data] in the experiment"
+_STEP = 0.005
+"""Of a proposed margin."""
+_FEWEST = 20
+"""Of fewer rows of a class, the interval of ``roc_auc`` is wider than any margin worth having."""
 
 
 def read_rows(data: Data, ignore: Sequence[str]) -> Dataset:
@@ -89,8 +95,26 @@ def outputs_line(known: Mapping[str, str], outputs: Sequence[str], out: Path) ->
     )
 
 
+def score_gates(dataset: Dataset, rows: int) -> dict[str, float]:
+    """Gates on probabilities, without their margins, and the smallest margins that so many rows can decide.
+
+    Of two versions whose scores are alike, about nine of ten meet them: as measured in docs/statistics.md, "Scores",
+    by the square root of the rows and, for ``roc_auc``, of the rarer class's.
+    """
+    gates = {"log_loss <= stable +": _rounded_up(0.02 * math.sqrt(1_000 / rows))}
+    if len(dataset.classes) == 2:
+        rarer = rows * min(np.mean(dataset.class_places == place) for place in (0, 1))
+        if rarer >= _FEWEST:
+            gates["roc_auc >= stable -"] = _rounded_up(0.02 * math.sqrt(250 / rarer))
+    return gates
+
+
+def _rounded_up(margin: float) -> float:
+    return round(math.ceil(margin / _STEP - 1e-9) * _STEP, 3)
+
+
 def write_experiment(out: Path, name: str, about: str, parts: Mapping[str, Any]) -> None:
-    """Write an experiment with all its gates, below one line that says what it is about.
+    """Write an experiment with all its gates, below lines that say what it is about.
 
     Raises:
         UsageError: it cannot be written, or is none.
@@ -100,7 +124,8 @@ def write_experiment(out: Path, name: str, about: str, parts: Mapping[str, Any])
     # tables last, as TOML has them
     content = {key: content[key] for key in ("name", "gates", *(k for k in parts if k != "gates"))}
     try:
-        out.write_text(f"# {about}\n{tomli_w.dumps(content)}", encoding="utf-8")
+        lines = "".join(f"# {line}\n" for line in about.splitlines())
+        out.write_text(f"{lines}{tomli_w.dumps(content)}", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{out}: cannot be written ({error.strerror}); name another with --out") from error
 

@@ -14,7 +14,8 @@ Standard input is one JSON object::
 Where ``model.toml`` and ``examples.parquet`` are missing, they are written from what the model says of
 itself and from the rows. Standard output is one JSON object per version: ``version``, ``wrote`` (was
 model.toml), ``task``, ``columns`` (the features, in the model's order), ``predictions``, ``output`` (of
-several values per row, the one that they are; empty where there is one), ``outputs`` (what it may be), and
+several values per row, the one that they are; empty where there is one), ``outputs`` (what it may be),
+``classes`` (the labels that it gives a probability each; empty where it gives none), and
 ``notes``, what the model's own code said; of one that is elsewhere, ``version`` alone.
 """
 
@@ -28,6 +29,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
+from contract.label_text import label_text
 from contract.model_toml import (
     MODEL_TOML,
     Columns,
@@ -48,6 +52,7 @@ from services.model_server.features import (
 )
 from services.model_server.foreign_code import once, printed_by, warnings_of
 from services.model_server.missing_words import check_failing_words, check_words
+from services.model_server.outputs import PROBA
 from services.model_server.ranked import RANKING
 from services.model_server.required_columns import check_required, complete_rows, required_in
 from services.model_server.runtime import Format
@@ -104,8 +109,18 @@ def describe(
         "predictions": answers["predict"].tolist(),
         "output": loaded.chosen,
         "outputs": list(loaded.choices),
+        "classes": _classes_of_probabilities(loaded, answers),
         "notes": once([*loaded.notes, *warned, *printed]),
     }
+
+
+def _classes_of_probabilities(loaded: LoadedVersion, answers: Answers) -> list[str]:
+    """The classes, where what the version gives each of them on every row are probabilities."""
+    if not loaded.classes or PROBA not in answers:
+        return []
+    scores = np.asarray(answers[PROBA])
+    fine = (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3)
+    return list(map(label_text, loaded.classes)) if fine else []
 
 
 def _first_that_fits(

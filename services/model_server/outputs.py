@@ -26,7 +26,7 @@ from services.model_server.runtime import Run, Runtime
 from services.model_server.tensors import TensorSpec
 
 _DATATYPES = {"U": "BYTES", "O": "BYTES", "i": "INT64", "u": "INT64", "b": "BOOL", "f": "FP64"}
-_PREDICT, _PROBA = "predict", "predict_proba"
+_PREDICT, PROBA = "predict", "predict_proba"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def outputs_of(runtime: Runtime, examples: Rows, task: Task, wanted: str, path: 
         VersionError: it fails on them, gives what cannot be served, or has no such output.
     """
     own: tuple[str, ...] = getattr(runtime, "named", ())
-    asked = frozenset([_PREDICT, *([_PROBA] if runtime.has_proba else []), *own])
+    asked = frozenset([_PREDICT, *([PROBA] if runtime.has_proba else []), *own])
     raw, rows = _tried(runtime, examples, asked, path), len(examples)
     if RANKING not in own and (wanted == RANKING or (not wanted and are_lists(raw[_PREDICT]))):
         return _of_lists(raw[_PREDICT], rows, path)
@@ -81,8 +81,8 @@ def outputs_of(runtime: Runtime, examples: Rows, task: Task, wanted: str, path: 
     if _PREDICT in names and chosen != _PREDICT and count > 1:
         raise VersionError(f"{path}: names one of its values predict, as the chosen one is named; rename it")
     parts = {_PREDICT: _Part(chosen) if chosen in alone else _Part(_PREDICT, _place(names, chosen, count))}
-    if runtime.has_proba and chosen not in alone and _has_place(raw[_PROBA], parts[_PREDICT], count):
-        parts[_PROBA] = _Part(_PROBA, parts[_PREDICT].place)
+    if runtime.has_proba and chosen not in alone and _has_place(raw[PROBA], parts[_PREDICT], count):
+        parts[PROBA] = _Part(PROBA, parts[_PREDICT].place)
     if count > 1 or chosen in alone:
         parts |= {name: _Part(_PREDICT, _place(names, name, count)) for name in names if name not in parts}
     parts |= {name: _Part(name) for name in own}
@@ -94,7 +94,7 @@ def outputs_of(runtime: Runtime, examples: Rows, task: Task, wanted: str, path: 
             f"{MODEL_TOML}"
         )
     classes = _classes(runtime, parts, raw)
-    if classes and len(classes) > 2 and _PROBA in specs and RANKING not in specs:
+    if classes and len(classes) > 2 and PROBA in specs and RANKING not in specs:
         specs[RANKING] = _LISTS
         return Outputs(specs, classes, choices, chosen, lambda one: _ranked(_run(one, parts), classes))
     return Outputs(specs, classes, choices, chosen, lambda one: _run(one, parts))
@@ -127,8 +127,8 @@ def _ranked(run: Run, classes: tuple[Any, ...]) -> Run:
     def ranked(rows: Rows, outputs: frozenset[str]) -> Mapping[str, NDArray[Any]]:
         if RANKING not in outputs:
             return run(rows, outputs)
-        results = run(rows, outputs - {RANKING} | {_PROBA})
-        return {**results, RANKING: by_score(results[_PROBA], classes)}
+        results = run(rows, outputs - {RANKING} | {PROBA})
+        return {**results, RANKING: by_score(results[PROBA], classes)}
 
     return ranked
 
@@ -170,7 +170,7 @@ def _run(runtime: Runtime, parts: Mapping[str, _Part]) -> Run:
 def _array(results: Mapping[str, Any], part: _Part, rows: int) -> NDArray[Any]:
     """One output of all rows, as it travels."""
     array, place = results[part.source], part.place
-    if part.source == _PROBA:
+    if part.source == PROBA:
         array = array.reshape(rows, -1) if place is None else _probabilities(array, place)
     elif part.source == _PREDICT:
         array = array.reshape(rows) if place is None else array[:, place]
@@ -205,7 +205,7 @@ def _classes(runtime: Runtime, parts: Mapping[str, _Part], raw: Mapping[str, Any
         return tuple(runtime.classes) if runtime.classes else None
     if of_each := getattr(runtime, "value_classes", None):
         return tuple(of_each[place])
-    return (0, 1) if _PROBA in parts and not isinstance(raw[_PROBA], list) and raw[_PROBA].ndim == 2 else None
+    return (0, 1) if PROBA in parts and not isinstance(raw[PROBA], list) and raw[PROBA].ndim == 2 else None
 
 
 def _values_per_row(answers: NDArray[Any], rows: int, path: Path) -> int:
@@ -221,7 +221,7 @@ def _values_per_row(answers: NDArray[Any], rows: int, path: Path) -> int:
 
 def _value_names(runtime: Runtime, count: int) -> list[str]:
     names = list(getattr(runtime, "value_names", None) or ())
-    if len(set(names)) == count and _PROBA not in names:
+    if len(set(names)) == count and PROBA not in names:
         return names
     return [_PREDICT] if count == 1 else [f"{_PREDICT}_{place}" for place in range(count)]
 

@@ -333,7 +333,20 @@ def test_a_failure_that_holm_does_not_confirm_leaves_the_run_open():
     assert alone.verdict is Word.FAIL
     assert among.gates[0] == alone.gates[0]
     assert among.verdict is Word.INCONCLUSIVE
-    assert "not proven after Holm's correction" in among.reason
+    assert among.reason.endswith("not proven after Holm's correction; run longer")
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "accuracy", "remedy"),
+    [
+        (100, 0.75, "run longer"),
+        (300, 0.77, "only more rows may prove it, as all 300 distinct ones were sent"),
+    ],
+)
+def test_what_proves_a_failure_is_more_load_only_where_rows_are_left(arrivals, accuracy, remedy):
+    gates = ("accuracy >= stable - 1pp", *(f"throughput >= 0.0{i}/s" for i in range(10, 40)))
+    verdict = Run(rows=300, arrivals=arrivals, candidate=Arm(accuracy=accuracy), gates=gates).judge()
+    assert verdict.reason.endswith(f"not proven after Holm's correction; {remedy}")
 
 
 def test_a_file_in_parts_is_judged_as_its_samples_are(tmp_path):

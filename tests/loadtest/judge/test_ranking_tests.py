@@ -130,7 +130,9 @@ def test_slices_are_judged():
     gates = ["ndcg@10[segment=old] >= stable - 0.01", "ndcg@10[segment=new] >= stable - 0.02"]
     run = run_of(LISTS, worse, *gates, wanted=FIRST, columns={"segment": segment})
     assert [gate.verdict for gate in judge(run).gates] == [Word.FAIL, Word.PASS]
-    assert {each.name for each in by_slice(run)} == {"all rows", "segment=new", "segment=old"}
+    half = ROWS // 2
+    compared = {"all rows": ROWS, "segment=new": ROWS - half, "segment=old": half}
+    assert {each.name: each.rows for each in by_slice(run)} == compared
 
 
 @pytest.mark.parametrize(

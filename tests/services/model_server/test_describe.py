@@ -11,6 +11,7 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.svm import LinearSVC
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skops.io import dump
@@ -87,6 +88,20 @@ def test_a_model_that_says_enough_of_itself(tmp_path, save, task, datatype):
     assert (written.input.datatype, written.input.shape) == (datatype, (-1, 3))
     # what a person changed stays
     assert described(tmp_path, lambda _: None)["wrote"] is False
+
+
+@pytest.mark.parametrize(
+    ("save", "classes"),
+    [
+        (as_skops(classifier()), ["cat", "dog"]),
+        # it says of itself in which order they stand; an ONNX file does not
+        (as_onnx(classifier(), zipmap=False), []),
+        # margins of a hyperplane are no probabilities
+        (as_skops(LinearSVC().fit(ROWS, classifier().predict(ROWS))), []),
+    ],
+)
+def test_the_classes_of_what_are_probabilities(tmp_path, save, classes):
+    assert described(tmp_path, save)["classes"] == classes
 
 
 def test_features_go_by_the_models_own_names_and_others_are_left_out(tmp_path):
