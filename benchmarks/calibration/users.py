@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.calibration.canary import EDGES
+from contract.arms import USER_GROUPS
 from loadtest.canary.counts import Counts
 from loadtest.canary.latency_tests import LatencyTest
 from loadtest.canary.share_tests import ShareAlarm
@@ -70,6 +71,10 @@ def _told(by_user: NDArray[np.float64]) -> Users:
     return Users(float(by_user.sum()), float((by_user**2).sum()))
 
 
+def _slower(latency: NDArray[np.float64]) -> list[float]:
+    return [len(latency), *(len(latency) - np.searchsorted(np.sort(latency), EDGES, side="right")).tolist()]
+
+
 def _alarms(case: Case, rng: np.random.Generator) -> NDArray[np.float64]:
     """Seconds to the first alarm or failure of each gate."""
     spread, alpha = Spread(), 0.05
@@ -101,10 +106,11 @@ def _alarms(case: Case, rng: np.random.Generator) -> NDArray[np.float64]:
             mine = arm[who] == number
             new = np.unique(who[mine & ~judged[who]])
             judged[new] = True
-            slower = int(mine.sum()) - np.searchsorted(np.sort(latency[mine]), EDGES, side="right")
+            groups = [_slower(latency[mine & (who % USER_GROUPS == group)]) for group in range(USER_GROUPS)]
             counts[role] = Counts(
                 int(mine.sum()), int(errors[mine].sum()),
-                len(new), int((rng.random(len(new)) < wrong[new]).sum()), int(mine.sum()), slower.tolist(),
+                len(new), int((rng.random(len(new)) < wrong[new]).sum()),
+                int(mine.sum()), _slower(latency[mine])[1:], groups,
             )  # fmt: skip
             users[role] = _told(asked[arm == number])
         if case.told:

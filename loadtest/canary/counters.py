@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client.samples import Sample
 
+from contract.arms import USER_GROUP, USER_GROUPS
 from contract.metric_names import USER_OUTCOMES
 from loadtest.canary.counts import Counts, Scrape
 from loadtest.data.exposition import parse
@@ -21,7 +22,7 @@ from loadtest.experiment.role import ROLES, Role
 
 GATEWAY = "gateway"
 STATS = (
-    "/stats/prometheus?filter=unpinned.upstream_rq_(.xx$|time)"
+    "/stats/prometheus?filter=unpinned.[0-9].upstream_rq_(.xx$|time)"
     "|(canary|repeated|fallback).*rq_retry_success$|canary.*ejections_active"
 )
 """The path of the gateway's page, with nothing on it that is not read here."""
@@ -144,15 +145,18 @@ class Meter:
         def all_of(name: str, *labels: str) -> float:
             return sum(values.get((name, cluster, *labels), 0.0) for cluster in clusters)
 
+        def latencies(group: str) -> list[float]:
+            row = [0.0] * (1 + len(edges))
+            for cluster in clusters:
+                timed = values.get((_TIME, cluster, "+Inf", group), 0.0)
+                within = (values.get((_TIME, cluster, _text(edge), group), timed) for edge in edges)
+                slower = (max(timed - count, 0.0) for count in within)
+                row = [a + b for a, b in zip(row, (timed, *slower), strict=True)]
+            return row
+
         errors = all_of(_SECOND)
-        timed = all_of(_TIME, "+Inf")
-        within = [
-            sum(
-                values.get((_TIME, cluster, _text(edge)), values.get((_TIME, cluster, "+Inf"), 0.0))
-                for cluster in clusters
-            )
-            for edge in edges
-        ]
+        groups = [latencies(str(group)) for group in range(USER_GROUPS)]
+        timed, *slower = (sum(column) for column in zip(*groups, strict=True))
         judged, wrong = (sum(values.get((USER_OUTCOMES, role, o), 0.0) for o in os) for os in _OUTCOMES)
         return Counts(
             # what the second try answered may be counted before it has ended
@@ -161,7 +165,8 @@ class Meter:
             judged=judged,
             wrong=wrong,
             timed=timed,
-            slower=[max(timed - count, 0.0) for count in within],
+            slower=slower,
+            groups=groups,
         )
 
 
@@ -222,5 +227,5 @@ def _of_gateway(sample: Sample) -> Key | None:
         return (_XX, cluster, labels.get("envoy_response_code_class", ""))
     if name == _TIME:
         edge = labels.get("le", "")
-        return (_TIME, cluster, edge if edge == "+Inf" else _text(float(edge)))
+        return (_TIME, cluster, edge if edge == "+Inf" else _text(float(edge)), labels.get(USER_GROUP, ""))
     return (name, cluster) if name in (_SECOND, _EJECTED) else None

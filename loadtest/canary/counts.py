@@ -23,6 +23,7 @@ class Counts(NamedTuple):
         wrong: those of whom it was wrong.
         timed: requests whose latency is known.
         slower: how many of those took longer than each of ``Scrape.edges``.
+        groups: the same per group of users: those timed, and those slower than each edge; empty: not told.
     """
 
     requests: float = 0
@@ -31,6 +32,7 @@ class Counts(NamedTuple):
     wrong: float = 0
     timed: float = 0
     slower: Sequence[float] = ()
+    groups: Sequence[Sequence[float]] = ()
 
 
 class Pair(NamedTuple):

@@ -5,6 +5,10 @@ of a window is the difference of two counts at edges: the share of the candidate
 and of stable's beyond its quantile. An edge that is needed between two edges is taken upwards, so that a
 rollback is a little too slow rather than wrong.
 
+A single user must not decide, however much they send, or how large: the gateway counts users by groups, and
+the slowest group of each version and the fastest are left out. A group is the same users for a whole step, so
+they are chosen by all that the step has counted so far.
+
 A version with less traffic is faster. So against stable the candidate can only be called slow while it has at
 most half of the traffic, and only be called fast enough while it has at least half.
 """
@@ -16,6 +20,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from contract.arms import USER_GROUPS
 from loadtest.canary.counts import Counts
 from loadtest.canary.time_windows import Floats, Windows
 from loadtest.canary.user_spread import Spread
@@ -47,46 +52,73 @@ class LatencyTest:
         self._splits: list[float] = []
         self._edges: Floats = np.zeros(0)
         self._past: deque[Floats] = deque(maxlen=TRAILING)
+        self._step: dict[Role, Floats] = {}
         self._seen = {role: np.zeros(0) for role in ROLES}
+
+    def enter(self) -> None:
+        """A step begins: the groups are of other users."""
+        self._step = {}
 
     def add(self, at: float, counts: Mapping[Role, Counts], split: float, edges: Sequence[float]) -> None:
         """Take in one scrape: the requests of both versions that were slower than each of ``edges``."""
         if not len(edges):
             return
         self._edges = np.asarray(edges, dtype=np.float64)
-        both = [self._row(counts[role]) for role in (Role.CANDIDATE, Role.STABLE)]
-        for role, row in zip((Role.CANDIDATE, Role.STABLE), both, strict=True):
-            self._seen[role] = self._seen[role] + row if len(self._seen[role]) else row
+        both = np.array([self._rows(counts[role]) for role in (Role.CANDIDATE, Role.STABLE)])
+        for role, rows in zip((Role.CANDIDATE, Role.STABLE), both, strict=True):
+            self._seen[role] = self._seen[role] + rows if len(self._seen[role]) else rows
         self._splits.append(split)
-        width = len(self._edges) + 1
         # an absolute bound asks nothing of stable
-        trials = (0,) if self.gate.against == "absolute" else (0, width)
-        ended = self._open.add(at, np.concatenate(both).tolist(), trials)
+        trials = (0,) if self.gate.against == "absolute" else (0, both[0].size)
+        ended = self._open.add(at, both.ravel().tolist(), trials)
         if ended is not None:
-            self._close(np.array(ended[:width]), np.array(ended[width:]))
+            self._close(*np.array(ended).reshape(both.shape))
 
-    def _row(self, counts: Counts) -> Floats:
-        slower = counts.slower if len(counts.slower) else np.zeros(len(self._edges))
-        return np.array([counts.timed, *slower], dtype=np.float64)
+    def _rows(self, counts: Counts) -> Floats:
+        """Of all requests, and of each group: how many there were, and how many slower than each edge."""
+        rows = np.zeros((1 + USER_GROUPS, 1 + len(self._edges)))
+        rows[0] = counts.timed, *(counts.slower if len(counts.slower) else rows[0, 1:])
+        if len(counts.groups):
+            rows[1:] = counts.groups
+        return rows
 
     def _close(self, candidate: Floats, stable: Floats) -> None:
         splits, self._splits = self._splits, []
-        slow = self._share(candidate)
+        for role, rows in ((Role.CANDIDATE, candidate), (Role.STABLE, stable)):
+            self._step[role] = self._step.get(role, 0) + rows
         if self.gate.against == "absolute":
-            value = slow[self._at_least(self.gate.bound)] - self._tail
-            self._slow.keep(float(value))
-            self._fast.keep(float(value))
+            value = self._beyond(Role.CANDIDATE, candidate, self._at_least(self.gate.bound))
+            if value is not None:
+                self._slow.keep(value - self._tail)
+                self._fast.keep(value - self._tail)
             return
-        if self._past:
-            place = self._quantile(np.sum(self._past, axis=0))
-            threshold = float(self._edges[place])
-            limit = threshold * (1 + self.gate.bound) if self.gate.relative else threshold + self.gate.bound
-            value = float(slow[self._at_least(limit)] - self._share(stable)[place])
+        past = np.sum(self._past, axis=0) if self._past else self._step[Role.STABLE][0]
+        place = self._quantile(past)
+        threshold = float(self._edges[place])
+        limit = threshold * (1 + self.gate.bound) if self.gate.relative else threshold + self.gate.bound
+        own = self._beyond(Role.CANDIDATE, candidate, self._at_least(limit))
+        theirs = self._beyond(Role.STABLE, stable, place)
+        if self._past and own is not None and theirs is not None:
             if max(splits) <= HALF:
-                self._slow.keep(value - self._spread.allowance(self._tail))
+                self._slow.keep(own - theirs - self._spread.allowance(self._tail))
             if min(splits) >= HALF:
-                self._fast.keep(value + self._spread.allowance(self._tail, proof=True))
-        self._past.append(stable)
+                self._fast.keep(own - theirs + self._spread.allowance(self._tail, proof=True))
+        left = self._trimmed(self._step[Role.STABLE], stable, place)
+        if left[0]:
+            self._past.append(left)
+
+    def _beyond(self, role: Role, rows: Floats, place: int) -> float | None:
+        """The share of a window's requests that were slower than an edge; None: nobody is left."""
+        left = self._trimmed(self._step[role], rows, place)
+        return float(self._share(left)[place]) if left[0] else None
+
+    def _trimmed(self, step: Floats, rows: Floats, place: int) -> Floats:
+        """Rows without the groups that in this step were slower than an edge most often, and least often."""
+        groups = rows[1:]
+        if not groups.any():
+            return np.asarray(rows[0])
+        more = step[1:, 1 + place] - step[1:, 0] * self._share(step[0])[place]
+        return np.asarray(groups.sum(axis=0) - groups[more.argmax()] - groups[more.argmin()])
 
     @staticmethod
     def _share(row: Floats) -> Floats:
@@ -100,10 +132,16 @@ class LatencyTest:
     def _at_least(self, limit: float) -> int:
         return min(int(np.searchsorted(self._edges, limit - 1e-9)), len(self._edges) - 1)
 
-    def value(self, role: Role) -> float | None:
-        """The version's quantile so far in seconds, by the edges; None before its first answer."""
-        row = self._seen[role]
-        return float(self._edges[self._quantile(row)]) if len(row) and row[0] else None
+    def value(self, role: Role, *, whole: bool = False) -> float | None:
+        """The version's quantile so far in seconds, by the edges; None before its first answer.
+
+        ``whole``: of all users, also those who are left out.
+        """
+        rows = self._seen[role]
+        if not len(rows) or not rows[0, 0]:
+            return None
+        left = self._trimmed(rows, rows, self._quantile(rows[0]))
+        return float(self._edges[self._quantile(rows[0] if whole or not left[0] else left)])
 
     @property
     def windows(self) -> int:

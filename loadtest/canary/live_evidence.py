@@ -26,6 +26,8 @@ from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.sequential import FIRST_WINDOW
 
 ANSWERS, FEEDBACK = "answers", "feedback"
+FAR = 2.0
+"""How many times apart a quantile with and without the groups of users that are left out is shown twice."""
 
 Finding = Literal["quiet", "alarm", "fail"]
 
@@ -170,9 +172,11 @@ class Watch:
         self._came = dict.fromkeys([ANSWERS, FEEDBACK] if self._follows_feedback else [ANSWERS], at)
         for source in ("gateway", *ROLES):
             self._heard.setdefault(source, at)
-        for alarm in self._alarms if again else ():
-            if isinstance(alarm, ShareAlarm):
-                alarm.again()
+        for gate in (*self._alarms, *self._proofs):
+            if isinstance(gate, LatencyTest):
+                gate.enter()
+            elif again and isinstance(gate, ShareAlarm):
+                gate.again()
 
     def add(self, scrape: Scrape) -> None:
         """Take in one scrape."""
@@ -254,7 +258,14 @@ def _share_text(gate: ShareAlarm | ShareProof) -> str:
 
 
 def _tail_text(gate: LatencyTest) -> str:
-    values = {role: gate.value(role) for role in ROLES}
-    shown = ", ".join(f"{r} {'-' if v is None else f'{v * 1000:.0f} ms'}" for r, v in values.items())
+    shown = ", ".join(f"{role} {_tail(gate, role)}" for role in ROLES)
     more = f", {gate.windows} of {FIRST_WINDOW} windows" if gate.windows < FIRST_WINDOW else ""
     return f"{gate.gate.metric}: {shown}{more}"
+
+
+def _tail(gate: LatencyTest, role: Role) -> str:
+    value, whole = gate.value(role), gate.value(role, whole=True)
+    if value is None or whole is None:
+        return "-"
+    few = "" if value / FAR <= whole <= value * FAR else f" ({whole * 1000:.0f} ms with those left out)"
+    return f"{value * 1000:.0f} ms{few}"

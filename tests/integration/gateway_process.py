@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
+from loadtest.data.exposition import parse
 from loadtest.fetch import get
 from loadtest.lab.free_ports import free_port
 from loadtest.lab.gateway.route_change import confirm_routes
@@ -128,10 +129,16 @@ class Gateway:
     def requests(self, version):
         return self.ask(version, "/requests")["requests"]
 
-    def counter(self, name, cluster):
-        text = get(f"{self.stats}/stats/prometheus", HUNG).body
-        line = f'envoy_cluster_{name}{{envoy_cluster_name="{cluster}"}} '
-        return next((int(row.removeprefix(line)) for row in text.splitlines() if row.startswith(line)), 0)
+    def counter(self, name, cluster, **labels):
+        """A counter of a cluster, over all groups of users."""
+        # the parser ends the names of counters so; Envoy does for some only
+        name, wanted = name.removesuffix("_total"), {"envoy_cluster_name": cluster} | labels
+        return sum(
+            int(sample.value)
+            for sample in parse(get(f"{self.stats}/stats/prometheus", HUNG).body)
+            if sample.name.removesuffix("_total") == f"envoy_cluster_{name}"
+            and wanted.items() == {k: v for k, v in sample.labels.items() if k != "user_group"}.items()
+        )
 
 
 @contextmanager

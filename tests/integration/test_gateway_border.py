@@ -126,6 +126,8 @@ SMUGGLED = b"GET /v2/requests HTTP/1.1\r\nhost: g\r\nx-canary-step: 9\r\n\r\n"
         (b"GET /v2/..%2fmetrics HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n", b"400"),
         (b"GET http://stable:8000/metrics HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n", b"404"),
         (b"GET /v2/echo HTTP/1.0\r\n\r\n", b"426"),
+        # HTTP/2, whose preface and settings these are: its streams would fill the gateway's memory
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5), b"400"),
         # lengths that are none, and a body that only some unpack
         (b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: -1\r\n\r\n", b"400"),
         (b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: +2\r\n\r\n{}", b"400"),

@@ -9,9 +9,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contract.arms import USER_GROUPS
 from contract.headers import CANARY_ARM, CANARY_STEP, MODEL_VERSION, SHADOW, USER_ID
 from contract.shadow import COPY, ORIGINAL
 from loadtest.canary.state import State
@@ -22,8 +24,8 @@ STATE_PATH = "/split"
 """Where the gateway itself tells the routes that it has in force."""
 
 UNPINNED = "unpinned"
-"""Unpinned requests are counted as ``envoy_cluster_unpinned_...`` too, beside ``envoy_cluster_...``."""
-
+"""Unpinned requests are counted as ``envoy_cluster_unpinned_...`` too, beside ``envoy_cluster_...``, each
+group of users apart."""
 
 _TOTAL_WEIGHT = 10_000
 _FEEDBACK = r"/v2/models/[^/]+(/versions/[^/]+)?/feedback"
@@ -31,7 +33,6 @@ _VERSION_NAMED = r"/v2/models/[^/]+/versions/.+"
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 _SAYS_WHO = {"name": USER_ID, "string_match": {"safe_regex": {"regex": r".*\S.*"}}}
 _MUTATION = "envoy.filters.http.header_mutation"
-_COUNTED_APART = {"upstream_alt_stat_name": UNPINNED}
 _TYPE = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3"
 
 
@@ -151,23 +152,17 @@ class Routes:
             "upstream_rq_per_try_timeout_ms": f"{self.patience * 1000:.0f}",
             "hedge_on_per_try_timeout": "true",
         }
-        protected = {"typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART, **second_try)}}
         unpinned: dict[str, Any] = {
             "weighted_clusters": {
                 # the candidate comes first: a larger split only adds users to it and moves none back
                 "clusters": [
-                    {
-                        "name": self._cluster("canary"),
-                        "weight": self._candidate_weight,
-                        "request_headers_to_add": [_set(CANARY_ARM, Role.CANDIDATE)],
-                        **protected,
-                    },
-                    {
-                        "name": self._stables_share,
-                        "weight": _TOTAL_WEIGHT - self._candidate_weight,
-                        "request_headers_to_add": [_set(CANARY_ARM, Role.STABLE)],
-                        **(protected if self.fallback else {}),
-                    },
+                    *_groups(Role.CANDIDATE, self._cluster("canary"), self._candidate_weight, second_try),
+                    *_groups(
+                        Role.STABLE,
+                        self._stables_share,
+                        _TOTAL_WEIGHT - self._candidate_weight,
+                        second_try if self.fallback else {},
+                    ),
                 ],
                 "use_hash_policy": True,
             },
@@ -226,8 +221,6 @@ class Routes:
                     "route": {**unpinned, **self._policy(), **hashed},
                     "request_headers_to_add": marks,
                     **removed,
-                    # counted apart: pinned requests are measurements and feedback, not users
-                    "typed_per_filter_config": {_MUTATION: _headers(**_COUNTED_APART)},
                 }
                 for match, hashed, removed in users
             ),
@@ -253,6 +246,22 @@ class Routes:
             "timeout": f"{self.timeout:g}s",
             "retry_policy": {"retry_on": _RETRY_ON, "num_retries": 2, "retry_back_off": back_off},
         }
+
+
+def _groups(arm: Role, cluster: str, weight: int, headers: Mapping[str, str]) -> list[dict[str, Any]]:
+    """An arm, once per group of its users, who are all counted apart: pinned requests are no users."""
+    return [
+        {
+            "name": cluster,
+            # of a total of as many times more
+            "weight": weight,
+            "request_headers_to_add": [_set(CANARY_ARM, arm)],
+            "typed_per_filter_config": {
+                _MUTATION: _headers(upstream_alt_stat_name=f"{UNPINNED}.{group}", **headers)
+            },
+        }
+        for group in range(USER_GROUPS)
+    ]
 
 
 def _headers(**values: str) -> dict[str, Any]:

@@ -195,14 +195,26 @@ def slower(rng, n, scale):
     return [float(np.sum(latencies > edge)) for edge in EDGES]
 
 
-def tails(gate, scale, split=50, seconds=300, rate=200):
+def counted(groups):
+    """What is counted of groups of users, one row each."""
+    timed, *beyond = np.sum(groups, axis=0).tolist()
+    return Counts(timed=timed, slower=beyond, groups=groups)
+
+
+def tails(gate, scale, split=50, seconds=300, rate=200, strangers=()):
+    """``strangers``: of each the arm, requests per second and whether they are slow."""
     rng, followed = np.random.default_rng(3), LatencyTest(Gate.parse(gate), 0.05, 10, Spread())
+    n = int(rate * split / 100)
     for at in range(seconds):
-        n = int(rate * split / 100)
-        counts = {
-            "stable": Counts(timed=rate - n, slower=slower(rng, rate - n, 1)),
-            "candidate": Counts(timed=n, slower=slower(rng, n, scale)),
-        }
+        counts = {}
+        for arm, requests, factor in (("stable", rate - n, 1), ("candidate", n, scale)):
+            of_each = np.bincount(rng.integers(0, 8, requests), minlength=8)
+            groups = [[float(size), *slower(rng, size, factor)] for size in of_each]
+            for number, (whose, more, slow) in enumerate(strangers):
+                if whose == arm:
+                    theirs = [more, *[more * slow] * len(EDGES)]
+                    groups[number] = [a + b for a, b in zip(groups[number], theirs, strict=True)]
+            counts[arm] = counted(groups)
         followed.add(float(at), counts, split, EDGES)
     return followed
 
@@ -232,6 +244,39 @@ class TestTails:
         # and the intervals lie where the decisions say
         assert failed == (followed.interval(slow=True) is not None and followed.interval(slow=True)[0] > 0)
         assert shown == (followed.interval(slow=False) is not None and followed.interval(slow=False)[1] < 0)
+
+    @pytest.mark.parametrize(
+        ("gate", "scale", "strangers", "failed", "shown"),
+        [
+            # equal: one user who is slow at the candidate does not evict it, however often
+            ("p95 <= stable + 100%", 1.0, [("candidate", 10, True)], False, True),
+            ("p95 <= stable + 100%", 1.0, [("candidate", 1000, True)], False, True),
+            ("p95 <= 200ms", 1.0, [("candidate", 1000, True)], False, True),
+            # nor one who is fast at stable, and makes its tail thin
+            ("p95 <= stable + 100%", 1.0, [("stable", 1000, False)], False, True),
+            # slow: one user who is fast at the candidate, or slow at stable, does not hide it
+            ("p95 <= stable + 100%", 6.0, [("candidate", 1000, False)], True, False),
+            ("p95 <= 200ms", 6.0, [("candidate", 1000, False)], True, False),
+            ("p95 <= stable + 100%", 6.0, [("stable", 1000, True)], True, False),
+            # many users can: that is what a canary goes by
+            ("p95 <= stable + 100%", 1.0, [("candidate", 10, True)] * 8, True, False),
+            ("p95 <= 200ms", 6.0, [("candidate", 1000, False)] * 8, False, True),
+        ],
+    )
+    def test_one_user_decides_nothing(self, gate, scale, strangers, failed, shown):
+        followed = tails(gate, scale, strangers=strangers)
+        assert (followed.failed, followed.shown) == (failed, shown)
+
+    def test_who_is_left_out_is_shown(self):
+        watch = Watch(experiment(rollback=("p95 <= 200ms",)))
+        watch.enter(0.0, 50)
+        groups = [[10, 0, 0]] * 6
+        counts = {"stable": counted([*groups, [9, 0, 0], [10, 1, 0]])}
+        counts["candidate"] = counted([*groups, [9, 0, 0], [90, 80, 80]])
+        for at in (1.0, 2.0):
+            watch.add(Scrape(at, counts, (0.01, 0.5)))
+        (alarm,) = watch.evidence().alarms
+        assert alarm.text.startswith("p95: stable 10 ms, candidate 10 ms (500 ms with those left out)")
 
     def test_nothing_is_decided_before_the_tenth_window(self):
         early = tails("p95 <= 200ms", 20.0, seconds=100)

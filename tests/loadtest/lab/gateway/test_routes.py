@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -37,10 +38,14 @@ def unpinned(document):
         (100, 10_000),
     ],
 )
-def test_a_split_is_a_weight_out_of_ten_thousand(percent, canary):
+def test_a_split_is_a_weight_out_of_ten_thousand_per_group_of_users(percent, canary):
     clusters = unpinned(Routes(percent).document())["weighted_clusters"]["clusters"]
     stables = "repeated" if percent else "stable"
-    assert [(c["name"], c["weight"]) for c in clusters] == [("canary", canary), (stables, 10_000 - canary)]
+    # each arm once per group of its users, the candidate's first: who has it keeps it when the split grows
+    arms = [("canary", canary)] * 8 + [(stables, 10_000 - canary)] * 8
+    assert [(c["name"], c["weight"]) for c in clusters] == arms
+    counted = [re.findall(r"unpinned\.\d", str(c)) for c in clusters]
+    assert counted == [[f"unpinned.{group}"] for group in range(8)] * 2
 
 
 @pytest.mark.parametrize(
@@ -142,7 +147,7 @@ def test_a_promotion_swaps_pins_shares_shadows_and_the_names_in_the_answers():
     assert pins(before) == {"stable": "stable", "candidate": "candidate"}
     assert pins(after) == {"stable": "candidate", "candidate": "stable"}
     names = [[c["name"] for c in unpinned(d)["weighted_clusters"]["clusters"]] for d in (before, after)]
-    assert names == [["canary", "repeated"], ["canary-swapped", "repeated-swapped"]]
+    assert [names[0][::8], names[1][::8]] == [["canary", "repeated"], ["canary-swapped", "repeated-swapped"]]
     assert answers_name(before) == "%UPSTREAM_METADATA(loadproof:deployed)%"
     assert answers_name(after) == "%UPSTREAM_METADATA(loadproof:swapped)%"
     shadow = unpinned(Routes.of(PROMOTED.shadow(NOTE)).document())["request_mirror_policies"][0]
@@ -157,7 +162,7 @@ def test_a_promotion_swaps_pins_shares_shadows_and_the_names_in_the_answers():
 def test_a_second_try_is_for_the_candidates_share_alone():
     routes = [route["route"] for route in routes_of(Routes(10).document()) if "route" in route]
     shares = unpinned(Routes(10).document())["weighted_clusters"]["clusters"]
-    assert ["typed_per_filter_config" in share for share in shares] == [True, False]
+    assert ["per-try-timeout" in str(share) for share in shares] == [True] * 8 + [False] * 8
     assert not any("typed_per_filter_config" in route or "hedge_policy" in route for route in routes)
 
 
@@ -165,8 +170,8 @@ def test_a_second_try_is_for_the_candidates_share_alone():
 def test_with_a_fallback_stables_share_has_a_second_try_too_and_pinned_requests_have_none(swapped, name):
     document = Routes(10, swapped=swapped, fallback=True).document()
     shares = unpinned(document)["weighted_clusters"]["clusters"]
-    assert shares[1]["name"] == name
-    assert shares[1]["typed_per_filter_config"] == shares[0]["typed_per_filter_config"]
+    assert shares[8]["name"] == name
+    assert shares[8]["typed_per_filter_config"] == shares[0]["typed_per_filter_config"]
     assert pins(document) == pins(Routes(10, swapped=swapped).document())
 
 
