@@ -156,11 +156,11 @@ class BootstrapEstimate(Unseen):
         return self._inside(float(scipy.special.ndtr(z / (1 + self.acceleration * z) - self._bias)))
 
 
-def groups(rows: int, seed: int = 0) -> NDArray[np.intp]:
+def groups(rows: int) -> NDArray[np.intp]:
     """A random group for each row, shape (rows,): at most ``GROUPS`` of them, of nearly equal size."""
     if rows <= GROUPS:
         return np.arange(rows)
-    return np.random.default_rng(seed).permutation(rows) % GROUPS
+    return np.random.default_rng(0).permutation(rows) % GROUPS
 
 
 def difference(

@@ -145,16 +145,15 @@ def answers_in_bins(truth: Floats, answer: Floats, alpha: float, bins: int = BIN
     return Binned(predicted, mean[some], mean[some] - half, mean[some] + half, count)
 
 
-def spread_in_bins(by: Floats, values: Floats, quantiles: tuple[float, ...], bins: int = BINS) -> Floats:
+def spread_in_bins(by: Floats, values: Floats, quantiles: tuple[float, ...]) -> Floats:
     """Quantiles of ``values`` in bins of ``by``: shape (bins, 1 + quantiles), first the bin's mean of ``by``.
 
     Args:
-        by: shape (n,).
+        by: shape (n,); bins have equally many rows, and those without any are left out.
         values: shape (n,).
         quantiles: which.
-        bins: of equally many rows; those without rows are left out.
     """
-    place = _quantile_bins(by, bins)
+    place = _quantile_bins(by, BINS)
     parts = [place == one for one in np.unique(place)]
     return np.array([[by[part].mean(), *np.quantile(values[part], quantiles)] for part in parts])
 
