@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -58,6 +59,7 @@ from services.model_server.required_columns import check_required, complete_rows
 from services.model_server.runtime import Format
 from services.model_server.runtimes import check_allowed, find_versions, model_file
 from services.model_server.text_codes import CodesError, alike, check_codes, check_unused
+from services.model_server.trained_with import of_its_own
 from services.model_server.trial import in_child
 from services.model_server.tried_version import Answers, Cells, as_written, rows_of, tried_on
 from services.model_server.version import LoadedVersion, exits
@@ -85,8 +87,8 @@ def describe(
     cells = {column: [row[place] for row in rows] for place, column in enumerate(columns)}
     missing = [folder / file for file in (MODEL_TOML, EXAMPLES) if not (folder / file).exists()]
     wrote = folder / MODEL_TOML in missing
-    with warnings_of(path) as warned, printed_by(path) as printed:
-        try:
+    try:
+        with warnings_of(path) as warned, printed_by(path) as printed:
             if wrote:
                 loaded, answers = _first_that_fits(
                     folder, kind, path, name, version, cells, allow_pickle, labels
@@ -97,10 +99,12 @@ def describe(
                     loaded, answers = as_written(folder, path, cells, allow_pickle)
             else:
                 loaded, answers = as_written(folder, path, cells, allow_pickle)
-        except VersionError:
-            for file in missing:
-                file.unlink(missing_ok=True)
-            raise
+    except VersionError as error:
+        for file in missing:
+            file.unlink(missing_ok=True)
+        if (remedy := of_its_own(warned, path)) and re.search("fails on|cannot use", str(error)):
+            raise VersionError(f"{error}; {remedy}") from error
+        raise
     return {
         "version": version,
         "wrote": wrote,

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-from contract.version_folder import REQUIREMENTS, requirements_file
+from contract.version_folder import REQUIREMENTS, requirements_file, version_folder
 
 _PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])? *== *([\w.!+-]+)", re.MULTILINE)
+_SAVED = re.compile(r"saved by (\S+) (\S+), served by (\S+): ")
 _LARGEST = 100_000
 
 
@@ -56,6 +58,21 @@ def compare_requirements(folder: Path) -> None:
             AnotherVersion,
             stacklevel=2,
         )
+
+
+def of_its_own(said: Iterable[str], path: Path) -> str:
+    """What to do if a model fails that another version of its library saved, by the warnings of that.
+
+    Empty: there is no such warning.
+    """
+    found = next((match for line in said if (match := _SAVED.search(line))), None)
+    if found is None:
+        return ""
+    library, saved, here = found.groups()
+    return (
+        f"it was saved by {library} {saved}, here is {here}: write the line {library}=={saved} into "
+        f"{requirements_file(version_folder(path))}, so that this version gets packages of its own"
+    )
 
 
 def _installed(package: str) -> str | None:

@@ -14,7 +14,7 @@ import requests
 
 from contract.headers import MODEL_VERSION
 from loadtest.data.dataset import Dataset
-from loadtest.errors import ExperimentError, TargetError, UsageError
+from loadtest.errors import DatasetError, ExperimentError, TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import Role
 from loadtest.load.protocols import Codec, protocol_named
@@ -85,7 +85,7 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
         url = base_url(host) + OpenInference.metadata_path(name)
         metadata = _json(send(session, "GET", url, role, {MODEL_VERSION: role}), role, OpenInference)
         taken = OpenInference.from_metadata(name, metadata, dataset.names)
-        taken.check(dataset)
+        _check(taken, role, dataset)
         return _reading(taken, experiment, dataset, role, lambda _: metadata)
     protocol = protocol_named(target.protocol)
     base, headers = base_url(target.url(role)), target.headers_of(role)
@@ -96,7 +96,7 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
         return _json(send(session, "GET", base + path, role, headers), role, protocol)
 
     codec = protocol.for_target(target, target.model(role, name), dataset.names, ask)
-    codec.check(dataset)
+    _check(codec, role, dataset)
     codec = _reading(codec, experiment, dataset, role, ask)
     url = base + codec.path
     headers_of_a_row = {**headers, **({"Content-Type": codec.content_type} if codec.content_type else {})}
@@ -110,6 +110,14 @@ def _ask(session: requests.Session, role: Role, experiment: Experiment, host: st
     return codec
 
 
+def _check(codec: Codec, role: Role, dataset: Dataset) -> None:
+    """Both roles' models may have one name, so an error names the role."""
+    try:
+        codec.check(dataset)
+    except DatasetError as error:
+        raise DatasetError(f"{role}: {error}") from None
+
+
 def _ask_grpc(role: Role, experiment: Experiment, protocol: type[Codec], dataset: Dataset) -> Codec:
     target = experiment.target
     assert target is not None  # noqa: S101 - for the type checker
@@ -121,7 +129,7 @@ def _ask_grpc(role: Role, experiment: Experiment, protocol: type[Codec], dataset
             return calls.metadata(path, model)
 
         codec = protocol.for_target(target, model, dataset.names, ask)
-        codec.check(dataset)
+        _check(codec, role, dataset)
         codec = _reading(codec, experiment, dataset, role, ask)
 
         def call(body: bytes) -> FirstAnswer:

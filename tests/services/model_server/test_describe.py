@@ -154,7 +154,7 @@ def test_numbers_with_fractions_are_no_classes(cells, values):
         (as_skops(with_names()), {"columns": ["a", "b"]}, "the evaluation set has no column c"),
         # exported for one row at a time, as PyTorch does unless it is told
         (as_onnx(regressor(), rows=1), {}, "takes exactly 1 row"),
-        (two_tensors(), {}, "takes 1 features, the evaluation set has 3 columns"),
+        (two_tensors(), {}, "takes 1 feature, the evaluation set has 3 columns"),
     ],
     ids=["none", "no-skops", "no-onnx", "pickle", "clusters", "more", "fewer", "one-row", "text"],
 )

@@ -8,13 +8,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import xgboost
 import yaml
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from services.model_server.describe import describe
+from services.model_server.errors import VersionError
 from services.model_server.trained_with import AnotherVersion, compare_requirements, compare_version
 from services.model_server.version import load_version
 
@@ -118,3 +123,16 @@ def test_an_mlflow_folder_names_the_version_of_its_flavour(tmp_path: Path) -> No
     answer = describe(tmp_path, "m", "v1", list(FRAME), FRAME.to_numpy().tolist())
     assert f"saved by xgboost 1.7.6, served by {HERE}: its answers may differ" in "\n".join(answer["notes"])
     assert json.loads(json.dumps(load_version(tmp_path).metadata()))["parameters"]["notes"]
+
+
+def test_a_model_that_fails_and_that_another_version_saved_has_the_line_to_write(tmp_path: Path) -> None:
+    # as SimpleImputer of scikit-learn 1.6 fails in 1.9, microsoft/FLAML#740
+    model = make_pipeline(SimpleImputer(), LogisticRegression()).fit(FRAME, LABELS)
+    del model[0]._fill_dtype
+    here = metadata.version("scikit-learn")
+    saved = f"0{here[1:]}"
+    joblib.dump(model, tmp_path / "model.joblib")
+    content = (tmp_path / "model.joblib").read_bytes()
+    (tmp_path / "model.joblib").write_bytes(content.replace(here.encode(), saved.encode()))
+    with pytest.raises(VersionError, match=rf"_fill_dtype.* scikit-learn=={saved} into"):
+        describe(tmp_path, "m", "v1", ["a", "b"], FRAME.to_numpy().tolist(), ["m"])

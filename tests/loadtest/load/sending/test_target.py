@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from loadtest.data.dataset import Dataset
-from loadtest.errors import ExperimentError, TargetError, UsageError
+from loadtest.errors import DatasetError, ExperimentError, TargetError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.load.protocols.kserve_v1 import KServeV1
 from loadtest.load.protocols.oip import OpenInference
@@ -99,6 +99,13 @@ def test_both_versions_are_asked(server):
     server.answers["candidate"] = (200, json.dumps(METADATA).replace("FP64", "FP32").encode())
     codecs = ask_target(EXPERIMENT, server.url, DATASET)
     assert codecs == {"stable": OpenInference("m", "x", "FP64"), "candidate": OpenInference("m", "x", "FP32")}
+
+
+def test_a_column_that_would_not_arrive_as_it_is_names_the_role(server):
+    server.answers["candidate"] = (200, json.dumps(METADATA).replace("FP64", "INT64").encode())
+    halves = replace(DATASET, columns=pa.table({"a": [4.5]}))
+    with pytest.raises(DatasetError, match=r"^candidate: e.csv: column 'a' reads 4.5, which INT64 would cut"):
+        ask_target(EXPERIMENT, server.url, halves)
 
 
 @pytest.mark.parametrize(
