@@ -15,11 +15,11 @@ from loadtest.experiment.role import ROLES, ROLES_WITH_CONTROL
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import GateResult, Verdict, Word
 from loadtest.report.number_format import (
-    accuracy_row,
     MARKS,
     OPEN,
     QUANTILES,
     STYLES,
+    accuracy_row,
     changed,
     control_of,
     count,
