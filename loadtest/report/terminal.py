@@ -15,11 +15,11 @@ from loadtest.experiment.role import ROLES, ROLES_WITH_CONTROL
 from loadtest.judge.live_view import LiveView
 from loadtest.judge.verdict import GateResult, Verdict, Word
 from loadtest.report.number_format import (
-    accuracy_row,
     MARKS,
     OPEN,
     QUANTILES,
     STYLES,
+    accuracy_row,
     changed,
     control_of,
     count,
@@ -177,7 +177,8 @@ def version_table(verdict: Verdict) -> Table:
         shown.add_row("answers that are no label", *(foreign(v) for v in both))
     for q in QUANTILES:
         shown.add_row(f"{q} latency", *(latency(v, q) for v in both))
-    shown.add_row(accuracy_row(verdict), *(share(v.accuracy) for v in both))
+    if any(v.accuracy is not None for v in both):
+        shown.add_row(accuracy_row(verdict), *(share(v.accuracy) for v in both))
     if both[0].value_per_1000 is not None:
         shown.add_row("value per 1,000", *(quantity(v.value_per_1000, "") for v in both))
     shown.add_row("goodput", *(quantity(v.goodput_rps, "/s") for v in both))

@@ -94,3 +94,9 @@ def test_markdown_of_a_gate_on_a_slice_with_a_bar_in_it(verdict):
 )
 def test_a_reason_is_text(verdict, text, shown):
     assert shown in to_markdown(verdict.model_copy(update={"reason": text}), EXPERIMENT)
+
+
+def test_markdown_has_each_row_once_and_no_accuracy_of_a_regression(verdict):
+    neither = {role: seen.model_copy(update={"accuracy": None}) for role, seen in verdict.versions.items()}
+    text = to_markdown(verdict.model_copy(update={"versions": neither}), EXPERIMENT)
+    assert (text.count("\n| mismatches |"), text.count("\n| accuracy |")) == (1, 0)

@@ -51,7 +51,14 @@ def test_their_margins_are_those_that_the_distinct_rows_can_decide(tmp_path, lab
 
 def tried(asked, labels, classes):
     """What versions say that give probabilities of these classes."""
-    known = {"wrote": True, "task": "classification", "columns": ["a"], "output": "", "outputs": [], "notes": []}
+    known = {
+        "wrote": True,
+        "task": "classification",
+        "columns": ["a"],
+        "output": "",
+        "outputs": [],
+        "notes": [],
+    }
     answers = np.resize(labels, len(asked["rows"])).tolist()
     lines = [
         json.dumps({**known, "version": f"v{place}", "predictions": answers, "classes": each})
