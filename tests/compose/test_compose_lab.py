@@ -115,7 +115,7 @@ def job(tmp_path, tiny_models):
     """A job folder that nobody else may read, as a umask of 077 makes it."""
     parts = {
         "model": {"name": "tiny", "folder": tiny_models / "tiny"},
-        "data": {"path": tiny_models / "rows.parquet"},
+        "data": {"path": tiny_models / "rows.parquet", "label": "label"},
         "load": {"rate": 20, "duration": 4, "warmup": 1, "baseline": 1, "timeout": 60},
     }
     experiment = Experiment.model_validate({"name": "tiny"} | parts)
