@@ -23,6 +23,7 @@ from loadtest.lab.compose.project import COMPOSE_FILE, Project
 from loadtest.lab.free_ports import free_port
 from loadtest.lab.interface import Version
 from tests.compose.own_images import remove_images
+from tests.integration.tiny_model import tiny
 from tests.locks import ENGINE, locked
 
 WORKERS = 3
@@ -117,18 +118,33 @@ def models(shop, tmp_path_factory) -> Path:
     """The demo versions in a folder that tests may add broken ones to, for containers to read."""
     folder = tmp_path_factory.mktemp("models")
     shutil.copytree(shop, folder / shop.name)
+    return readable(folder)
+
+
+@pytest.fixture(scope="package")
+def tiny_models(tmp_path_factory) -> Path:
+    """The same of a model that starts within two seconds inside a small CPU limit; see ``tiny``."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny(folder)
+    return readable(folder)
+
+
+def readable(folder: Path) -> Path:
+    """The folder, which containers may now read."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     return folder
 
 
 @pytest.fixture(scope="package")
-def open_lab(docker, images, models, lasting):
+def open_lab(docker, images, tiny_models, lasting):
     """``open_lab("v1", "v2")``: a lab to be entered."""
 
     def make(stable: str, candidate: str) -> ComposeLab:
         folders = {"stable": stable, "candidate": candidate}
-        versions = tuple(Version(role, models / "shop" / name, 0.25, 2**29) for role, name in folders.items())
+        versions = tuple(
+            Version(role, tiny_models / "tiny" / name, 0.25, 2**29) for role, name in folders.items()
+        )
         return ComposeLab(versions, docker)
 
     return make

@@ -22,7 +22,7 @@ def test_users_of_a_candidate_that_is_hit_all_get_an_answer(lab, kind):
     try:
         lab.check()
         assert lab.ended() == []
-        url = f"{lab.endpoints.gateway}/v2/models/shop"
+        url = f"{lab.endpoints.gateway}/v2/models/tiny"
         answers = [get(url, HUNG, {"x-user-id": str(user)}) for user in range(60)]
         assert Counter(a.status if a else None for a in answers) == {200: 60}
         assert {a.headers["x-model-version"] for a in answers} == {"stable"}

@@ -16,7 +16,6 @@ from loadtest.errors import ModelError, ServiceDied, StartError, UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.cpu_usage import CpuUsage
 from loadtest.lab.gateway.signature import sign
-from services.trainer.shoppers import NUMBERS, TEXTS
 from tests.compose.waiting import HUNG, eventually, get_json, settled
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
@@ -87,7 +86,7 @@ def test_prometheus_expects_nothing_that_does_not_run(lab):
 
 def test_each_role_serves_its_own_folder(lab):
     for role, version in (("stable", "v1"), ("candidate", "v2")):
-        assert get_json(getattr(lab.endpoints, role) + "/v2/models/shop")["versions"] == [version]
+        assert get_json(getattr(lab.endpoints, role) + "/v2/models/tiny")["versions"] == [version]
 
 
 def split(lab, percent):
@@ -95,7 +94,7 @@ def split(lab, percent):
 
 
 def test_the_split_is_in_force_when_the_update_returns(lab):
-    url = f"{lab.endpoints.gateway}/v2/models/shop"
+    url = f"{lab.endpoints.gateway}/v2/models/tiny"
     for percent, expected in ((100, {"candidate"}), (0, {"stable"}), (50, {"stable", "candidate"})):
         split(lab, percent)
         assert {answered_by(url) for _ in range(30)} == expected
@@ -106,17 +105,20 @@ def test_the_split_is_in_force_when_the_update_returns(lab):
 def test_the_split_survives_a_restart_of_the_gateway(lab, docker):
     split(lab, 100)
     docker.run("restart", "--timeout", "1", container_of(docker, lab, "gateway"), timeout=60)
-    url = f"{lab.endpoints.gateway}/v2/models/shop"
+    url = f"{lab.endpoints.gateway}/v2/models/tiny"
     assert eventually(lambda: {answered_by(url) for _ in range(10)}, trouble=OSError) == {"candidate"}
     split(lab, 10)
 
 
 @pytest.fixture
-def job(tmp_path, models):
+def job(tmp_path, tiny_models):
     """A job folder that nobody else may read, as a umask of 077 makes it."""
-    data = {"path": models / "shop" / "evaluation.parquet", "features": (*TEXTS, *NUMBERS)}
-    load = {"rate": 20, "duration": 4, "warmup": 1, "baseline": 1, "timeout": 60}
-    experiment = Experiment.load_file("compare", {"data": data, "load": load})
+    parts = {
+        "model": {"name": "tiny", "folder": tiny_models / "tiny"},
+        "data": {"path": tiny_models / "rows.parquet", "label": "label"},
+        "load": {"rate": 20, "duration": 4, "warmup": 1, "baseline": 1, "timeout": 60},
+    }
+    experiment = Experiment.model_validate({"name": "tiny"} | parts)
     folder = tmp_path / "job"
     folder.mkdir(mode=0o700)
     (folder / "experiment.toml").write_text(experiment.to_toml())
@@ -158,10 +160,10 @@ def test_stopping_keeps_what_was_measured(lab, job):
 
 def test_a_load_that_refuses_its_input_says_so_in_its_own_line(lab, job):
     text = (job / "experiment.toml").read_text()
-    (job / "experiment.toml").write_text(text.replace('label = "bought"', 'label = "bougth"'))
+    (job / "experiment.toml").write_text(text.replace('label = "label"', 'label = "labl"'))
     process = lab.launch_load(job)
     assert process.wait() not in (0, 4)
-    with pytest.raises(UsageError, match=r"evaluation.parquet: no column 'bougth'; it has .*, bought, "):
+    with pytest.raises(UsageError, match=r"rows.parquet: no column 'labl'; it has a, b, label"):
         lab.check()
     assert not (job / "samples.parquet").exists()
 
@@ -174,10 +176,10 @@ def test_facts_about_the_environment(lab):
     json.dumps(facts)
 
 
-def test_a_version_that_cannot_start_is_named_with_its_log(open_lab, models, gone):
-    broken = models / "shop" / "broken"
+def test_a_version_that_cannot_start_is_named_with_its_log(open_lab, tiny_models, gone):
+    broken = tiny_models / "tiny" / "broken"
     broken.mkdir(exist_ok=True)
-    (broken / "model.toml").write_text("name = 'shop'\n")
+    (broken / "model.toml").write_text("name = 'tiny'\n")
     lab = open_lab("v1", "broken")
     with pytest.raises(StartError, match="candidate did not start: it ended with exit code") as caught, lab:
         pytest.fail("the lab started")
@@ -185,8 +187,8 @@ def test_a_version_that_cannot_start_is_named_with_its_log(open_lab, models, gon
     assert gone(lab.name)
 
 
-def test_a_folder_that_containers_may_not_read(open_lab, models, gone):
-    private = models / "shop" / "private"
+def test_a_folder_that_containers_may_not_read(open_lab, tiny_models, gone):
+    private = tiny_models / "tiny" / "private"
     private.mkdir(mode=0o700, exist_ok=True)
     lab = open_lab("v1", "private")
     with pytest.raises(ModelError, match="containers may not read it; run chmod"), lab:
@@ -194,12 +196,12 @@ def test_a_folder_that_containers_may_not_read(open_lab, models, gone):
     assert gone(lab.name)
 
 
-def test_ctrl_c_while_it_starts_leaves_nothing(models, gone):
+def test_ctrl_c_while_it_starts_leaves_nothing(tiny_models, gone):
     source = f"""
 from pathlib import Path
 from loadtest.lab.compose.lab import ComposeLab
 from loadtest.lab.interface import Version
-folder = Path({str(models)!r}) / "shop" / "v1"
+folder = Path({str(tiny_models)!r}) / "tiny" / "v1"
 lab = ComposeLab((Version("stable", folder, 0.25, 2**29), Version("candidate", folder, 0.25, 2**29)))
 print(lab.name, flush=True)
 with lab:

@@ -7,9 +7,7 @@ import secrets
 import shutil
 import subprocess
 import urllib.request
-from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from deploy.images.build import ROOT, own_images
@@ -27,12 +25,13 @@ EXPERIMENT = """
 name = "pulled"
 gates = ["error_rate <= 50%", "accuracy >= 1%"]
 [model]
-name = "shop"
-folder = "{models}/shop"
+name = "tiny"
+folder = "{models}/tiny"
+[versions]
+stable = "v1"
+candidate = "v2"
 [data]
-path = "{models}/evaluation.parquet"
-label = "bought"
-value = "value"
+path = "{models}/rows.parquet"
 [load]
 rate = 10
 duration = "5s"
@@ -85,18 +84,9 @@ def make(*arguments, **environment):
     )
 
 
-def experiment(models: Path, folder: Path) -> Path:
-    """A short one, on a part of the evaluation set."""
-    shutil.copytree(models / "shop", folder / "shop")
-    rows = pq.read_table(models / "shop" / "evaluation.parquet")
-    pq.write_table(rows.slice(0, 400), folder / "evaluation.parquet")
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    (folder / "pulled.toml").write_text(EXPERIMENT.format(models=folder))
-    return folder / "pulled.toml"
-
-
-def test_pushed_deleted_pulled_back_and_load_tested(docker, models, registry, tag, lasting, tmp_path_factory):
+def test_pushed_deleted_pulled_back_and_load_tested(
+    docker, tiny_models, registry, tag, lasting, tmp_path_factory
+):
     where = f"{registry}/team/loadproof"
     done = make(
         "push", f"REGISTRY={where}", f"IMAGES={' '.join(IMAGES)}", LOADPROOF_TAG=tag, REVISION=REVISION
@@ -113,9 +103,10 @@ def test_pushed_deleted_pulled_back_and_load_tested(docker, models, registry, ta
     assert where not in names
     assert tag not in names
     folder = tmp_path_factory.mktemp("pulled")
+    (folder / "pulled.toml").write_text(EXPERIMENT.format(models=tiny_models))
     try:
         done = make(
-            *("loadtest", "BACKEND=compose", f"EXPERIMENT={experiment(models, folder)}"),
+            *("loadtest", "BACKEND=compose", f"EXPERIMENT={folder / 'pulled.toml'}"),
             f"RESULTS={folder / 'results'}",
             LOADPROOF_IMAGES=where,
             LOADPROOF_TAG=version,

@@ -62,12 +62,11 @@ def test_a_killed_candidate_is_rolled_back_within_seconds(tmp_path):
     assert len(samples.of("candidate")) > 5
 
 
-@pytest.mark.usefixtures("shop")
 def test_an_honest_candidate_is_promoted_by_what_its_users_see(tmp_path):
     gates = ["error_rate <= stable + 20pp", "accuracy >= stable - 20pp"]
-    done, events, folder = canary(
-        tmp_path, gates=gates, shadow="3s", answers=50, steps=[25, 100], settle="1s"
-    )
+    own = tiny(tmp_path) | {"versions": {"stable": "a-shy", "candidate": "b-shy"}}
+    policy = {"shadow": "3s", "answers": 50, "steps": [25, 100], "settle": "1s"}
+    done, events, folder = canary(tmp_path, gates=gates, own=own, **policy)
     assert done.returncode == 0, done.stderr
     taken = [(e["decision"], e["split"]) for e in events if e["decision"] != "hold"]
     assert taken == [("shadow", 0), ("step", 25), ("step", 100), ("promote", 0)]
@@ -86,7 +85,7 @@ def test_an_honest_candidate_is_promoted_by_what_its_users_see(tmp_path):
     assert any(min(told["users"].values()) > 0 and min(told["requests"].values()) > 0 for told in arms)
     assert {(told["both"], told["problem"]) for told in arms} == {(0, None)}
     now = json.loads((folder / "state.json").read_text())
-    assert now["stable"]["version"] == "v2"
+    assert now["stable"]["version"] == "b-shy"
     # what users were told, and what they reported, is what it was decided upon
     assert events[-1]["proofs"][gates[1]]["shown"][-1] == 1.0
     assert "candidate 0.00%" in events[-1]["proofs"][gates[0]]["seen"]

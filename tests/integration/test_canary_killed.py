@@ -37,7 +37,11 @@ def controller(tmp_path):
 
 def test_a_controller_that_is_killed_leaves_the_split_and_another_goes_on(tmp_path, controller):
     folder = tmp_path / "results"
-    with open_lab(tmp_path) as lab, announced(folder, tmp_path / "state", print) as announce, users(lab):
+    with (
+        open_lab(tmp_path) as lab,
+        announced(folder, tmp_path / "state", print) as announce,
+        users(lab, pause=0.02),
+    ):
         announce(lab)
         canary = running_lab(folder).canary
         canary.update(lambda state: state.set(0, sign("a test")))

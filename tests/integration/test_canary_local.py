@@ -130,12 +130,12 @@ def test_a_fault_that_needs_a_willing_server_is_refused_by_another(lab):
 
 
 @contextmanager
-def users(lab, count=3):
+def users(lab, count=3, pause=0.0):
     """Users who ask all the time; yields when each asked and was answered, the status, and who answered."""
     asked, done = [], threading.Event()
 
     def ask():
-        while not done.is_set():
+        while not done.wait(pause):
             at = time.monotonic()
             answer = get(f"{lab.endpoints.gateway}/v2/echo", HUNG)
             who = answer.headers["x-model-version"] if answer else None

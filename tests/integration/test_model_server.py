@@ -23,6 +23,7 @@ import skops.io
 import tritonclient.http as triton
 from sklearn.linear_model import LogisticRegression
 
+from tests.integration.tiny_model import write_onnx
 from tests.waiting import HUNG, eventually
 
 pytestmark = pytest.mark.integration
@@ -138,6 +139,15 @@ def running(folder: Path, *options: str, **environ: str) -> Iterator[Server]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("v1")
     skops.io.dump(MODEL, folder / "model.skops")
+    (folder / "model.toml").write_text(MANIFEST)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def light_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version of which only the server matters."""
+    folder = tmp_path_factory.mktemp("light")
+    write_onnx(folder, "ArgMax", (1, 1, 1, 1))
     (folder / "model.toml").write_text(MANIFEST)
     return folder
 
@@ -307,16 +317,16 @@ def test_overload_gets_503_at_once_and_the_rest_is_answered(slow_folder: Path, t
         assert [future.result(HUNG)[0] for future in futures] == [200] * 7
 
 
-def test_the_worker_does_not_outlive_a_killed_parent(folder: Path) -> None:
-    with running(folder) as server:
+def test_the_worker_does_not_outlive_a_killed_parent(light_folder: Path) -> None:
+    with running(light_folder) as server:
         children = psutil.Process(server.process.pid).children()
         assert len(children) == 1
         server.process.kill()
         assert psutil.wait_procs(children, timeout=HUNG)[1] == []
 
 
-def test_a_dead_worker_ends_the_server(folder: Path) -> None:
-    with running(folder) as server:
+def test_a_dead_worker_ends_the_server(light_folder: Path) -> None:
+    with running(light_folder) as server:
         psutil.Process(server.process.pid).children()[0].kill()
         assert server.process.wait(HUNG) == 1
 
@@ -341,9 +351,9 @@ def test_a_version_that_is_not_allowed_is_one_line_and_exit_code_2(slow_folder: 
     assert err.decode().count("\n") == 1
 
 
-def test_half_sent_requests_take_nobody_elses_place(folder: Path) -> None:
+def test_half_sent_requests_take_nobody_elses_place(light_folder: Path) -> None:
     half = b"POST /v2/models/shop/infer HTTP/1.1\r\nhost: s\r\ncontent-length: 100\r\n\r\n{"
-    with running(folder, "--drain", "0") as server, contextlib.ExitStack() as clients:
+    with running(light_folder, "--drain", "0") as server, contextlib.ExitStack() as clients:
         worker = psutil.Process(server.process.pid).children()[0]
         for _ in range(200):
             client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), HUNG))

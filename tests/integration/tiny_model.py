@@ -1,5 +1,6 @@
-"""A model for runs that are not about the model: its server starts at a sixth of what scikit-learn costs."""
+"""A model for what is not about the model: its server starts at a sixth of what scikit-learn costs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +11,21 @@ from onnx import TensorProto, helper
 
 
 def tiny(folder: Path) -> dict:
-    """The tables of an experiment in ``folder``: ``v1`` and ``v2`` are the same, ``wrong`` is never right."""
-    ends = [
-        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2]),
-        helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
-    ]
-    opset = [helper.make_opsetid("", 17)]
-    for name, kind in (("v1", "ArgMax"), ("v2", "ArgMax"), ("wrong", "ArgMin")):
-        node = helper.make_node(kind, ["x"], ["label"], axis=1, keepdims=0)
-        graph = helper.make_graph([node], "one", ends[:1], ends[1:])
+    """The tables of an experiment in ``folder``: the label is the greater one of two numbers.
+
+    ``v1`` and ``v2`` are the same and always right, and ``wrong`` never; ``a-shy`` and ``b-shy`` weigh one
+    of the numbers too little, and are each wrong on one row in ten, not the same ones.
+    """
+    for name, kind, weights in (
+        ("v1", "ArgMax", (1, 1)),
+        ("v2", "ArgMax", (1, 1)),
+        ("wrong", "ArgMin", (1, 1)),
+        ("a-shy", "ArgMax", (0.8, 1)),
+        ("b-shy", "ArgMax", (1, 0.8)),
+    ):
         version = folder / "tiny" / name
         version.mkdir(parents=True)
-        onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), version / "model.onnx")
+        write_onnx(version, kind, weights)
         (version / "model.toml").write_text(
             f'name = "tiny"\nversion = "{name}"\ntask = "classification"\n'
             '[[inputs]]\nname = "x"\ndatatype = "FP32"\nshape = [-1, 2]\ncolumns = ["a", "b"]\n'
@@ -34,3 +38,19 @@ def tiny(folder: Path) -> dict:
         "data": {"path": str(folder / "rows.parquet")},
         "versions": {"stable": "v1", "candidate": "v2"},
     }
+
+
+def write_onnx(folder: Path, kind: str, weights: Sequence[float]) -> None:
+    """Write a ``model.onnx`` that answers where ``ArgMax`` or ``ArgMin`` of the weighed features is."""
+    ends = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", len(weights)]),
+        helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
+    ]
+    nodes = [
+        helper.make_node("Mul", ["x", "weights"], ["weighed"]),
+        helper.make_node(kind, ["weighed"], ["label"], axis=1, keepdims=0),
+    ]
+    constant = helper.make_tensor("weights", TensorProto.FLOAT, [len(weights)], weights)
+    graph = helper.make_graph(nodes, "one", ends[:1], ends[1:], [constant])
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), folder / "model.onnx")

@@ -146,7 +146,13 @@ def test_a_request_carries_its_trace_and_the_next_one_its_own(serve):
         ([b"HTTP/1.1 204 None\r\n\r\n"], "keep", 204, b"", None),
         # more than any answer may have, in its body, in its head, and without an end
         ([HEAVY % LARGEST + b"." * LARGEST], "keep", 0, b"", "answer too large"),
-        ([b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * (LARGEST // 4)], "keep", 0, b"", "answer too large"),
+        (
+            [b"HTTP/1.1 200 OK\r\n" + (b"X: " + b"1" * 995 + b"\r\n") * (LARGEST // 900)],
+            "keep",
+            0,
+            b"",
+            "answer too large",
+        ),
         ([b"HTTP/1.1 200 OK\r\n\r\n" + b"." * LARGEST], "hang", 0, b"", "answer too large"),
         ([], "close", 0, b"", "connection closed"),
         ([OK[:-1]], "close", 0, b"", "truncated answer"),
