@@ -82,7 +82,7 @@ def _python_packages(work: Path, metadata: str) -> dict[str, Any]:
 def _run(work: Path, *arguments: str) -> dict[str, Any]:
     command = [str(Path(sys.executable).with_name("cyclonedx-py")), *arguments, "--output-reproducible"]
     command += ["--spec-version", "1.6", "--output-format", "JSON", "--output-file", str(work / "bill.json")]
-    # it takes up to 20 s, and for a part only; the tests validate whole bills
+    # it takes longer than all else, and for a part only; the tests validate whole bills
     command += ["--no-validate"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
