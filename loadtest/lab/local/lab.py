@@ -39,7 +39,8 @@ from loadtest.lab.services.server_faults import ServerFaults
 ROOT = Path(__file__).parents[3]
 """The repository: from here the services can be imported."""
 
-_START_ATTEMPTS = 3
+_START_ATTEMPTS = 8
+"""Beside much other work a free port is taken before Envoy listens, even three times in a row."""
 _CANNOT_LISTEN = f"cannot listen() errno={errno.EADDRINUSE}"
 """Envoy's word where somebody took its port between bind and listen; it stays, and never is ready."""
 _POLL = 0.05
