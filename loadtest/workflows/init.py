@@ -279,7 +279,7 @@ def _write(
         parts["gates"] = [*DEFAULT_GATES, *(f"{gate} {margin}" for gate, margin in gates.items())]
         about += (
             f"\nThe margin{'s' * (len(gates) > 1)} on {' and '.join(gate.split()[0] for gate in gates)}: the "
-            f"smallest that {rows:,} distinct rows decide in about nine of ten runs if both versions\n"
+            f"smallest that {rows:,} distinct rows should decide in most runs if both versions\n"
             "score alike. Smaller margins need more rows, and so do versions that score differently."
         )
     write_experiment(out, name, about, parts)

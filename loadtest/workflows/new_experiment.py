@@ -96,10 +96,10 @@ def outputs_line(known: Mapping[str, str], outputs: Sequence[str], out: Path) ->
 
 
 def score_gates(dataset: Dataset, rows: int) -> dict[str, float]:
-    """Gates on probabilities, without their margins, and the smallest margins that so many rows can decide.
+    """Gates on probabilities, without their margins, and the smallest that so many rows should decide.
 
-    Of two versions whose scores are alike, about nine of ten meet them: as measured in docs/statistics.md,
-    "Scores", by the square root of the rows and, for ``roc_auc``, of the rarer class's.
+    From what is simulated at 1,000 rows (docs/statistics.md, "Scores": of versions that score alike, most
+    pass), by the square root of the rows and, for ``roc_auc``, of the rarer class's.
     """
     gates = {"log_loss <= stable +": _rounded_up(0.02 * math.sqrt(1_000 / rows))}
     if len(dataset.classes) == 2:

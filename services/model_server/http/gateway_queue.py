@@ -57,7 +57,7 @@ class GatewayQueue:
             if not self._in_flight:
                 self._idle += now - self._idle_since
             self._in_flight += 1
-            if not given or not _START.fullmatch(given):
+            if not _START.fullmatch(given):
                 return 0.0
             return self._waited(now, now + self._since_1970 - float(given[2:]))
 

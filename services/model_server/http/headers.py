@@ -11,24 +11,13 @@ from services.model_server.errors import RequestError
 from services.model_server.http.protocol import MAX_ID
 
 _REQUEST_ID, _JSON_LENGTH = in_wsgi(REQUEST_ID), in_wsgi(JSON_LENGTH)
-_IDS: list[str] = []
 _EXPECTED_TIMEOUT_MS = in_wsgi(EXPECTED_TIMEOUT_MS)
 
 
 def request_id(environ: Mapping[str, Any]) -> str:
     """The id that the caller gave, or a new one where it is missing or too long to keep."""
     given = environ.get(_REQUEST_ID)
-    return given if given and len(given) <= MAX_ID else _new_id()
-
-
-def _new_id() -> str:
-    while True:
-        try:
-            return _IDS.pop()
-        except IndexError:
-            # many at a time: asking the kernel takes longer than parsing a small request
-            drawn = os.urandom(16 * 256).hex()
-            _IDS.extend(drawn[at : at + 32] for at in range(0, len(drawn), 32))
+    return given if given and len(given) <= MAX_ID else os.urandom(16).hex()
 
 
 def json_length(environ: Mapping[str, Any]) -> int | None:

@@ -1,6 +1,7 @@
 import pytest
 
-from loadtest.report.number_format import quantity, signed, tick
+from loadtest.judge.verdict import SliceSearch
+from loadtest.report.number_format import accuracy_row, quantity, signed, tick
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,9 @@ def test_differences_have_a_sign():
 
 def test_decades_on_an_axis():
     assert [tick(ms) for ms in (0.1, 10, 1000, 10_000)] == ["0.1 ms", "10 ms", "1 s", "10 s"]
+
+
+def test_of_ranked_lists_the_share_of_right_answers_is_about_the_first_items(verdict):
+    names = {metric: SliceSearch(metric=metric, skipped="no columns") for metric in ("accuracy", "ndcg@10")}
+    found = [accuracy_row(verdict.model_copy(update={"worse_slices": s})) for s in (None, *names.values())]
+    assert found == ["accuracy", "accuracy", "accuracy of the first item"]

@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 
 from services.model_server.http.app import create_app
 from services.model_server.http.gateway_queue import GatewayQueue
-from services.model_server.http.headers import request_id
 from services.model_server.http.inference import Settings
 
 BODY = b'{"inputs": [{"name": "features", "datatype": "FP64", "shape": [1, 4], "data": [1, 2, 3, 4]}]}'
@@ -85,10 +84,3 @@ def test_what_was_spent_in_queues_is_off_the_time_that_is_left(
     took = time.monotonic() - began
     # of the server's own 10 s six are left, less what passed before the server looked at its clocks
     assert -took - 0.01 <= deadlines[0] - (began + 6) <= took + 0.01
-
-
-def test_requests_without_an_id_get_one_each() -> None:
-    # more than are drawn at a time
-    made = [request_id({"HTTP_X_REQUEST_ID": given}) for given in ("", "x" * 300) * 400]
-    assert len(set(made)) == 800
-    assert {len(one) for one in made} == {32}
