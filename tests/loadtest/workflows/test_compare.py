@@ -171,7 +171,9 @@ def test_an_evaluation_set_that_changed_where_it_was_is_refused(experiment, tmp_
     rows = experiment.data.path
     measured = rows.read_bytes()
     pq.write_table(pa.table({"x": np.zeros(3000), "label": ["a"] * 3000}), rows)
-    with pytest.raises(DatasetError, match=r"not the run's evaluation set .* copy that one to .*/results/rows"):
+    with pytest.raises(
+        DatasetError, match=r"not the run's evaluation set .* copy that one to .*/results/rows"
+    ):
         open_run(outcome.folder)
     # the remedy
     (outcome.folder.parent / "rows.parquet").write_bytes(measured)
