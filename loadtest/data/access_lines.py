@@ -18,6 +18,8 @@ _BALANCER = re.compile(
     r'(https?|h2|grpcs?) \d{4}-\S+ app/\S+ [^"]*"(?:(?P<method>[A-Z]+) )?[^"]*" .* '
     r'(?P<time>\d{4}-\d\d-\d\dT\S+Z) "'
 )
+# what `kubectl logs --prefix`, `docker compose logs` and a container runtime's files have before a line
+_PREFIX = re.compile(r"\[pod/\S+\] |[\w.-]+ +\| |\d{4}-\d\d-\d\dT\S+ (stdout|stderr) [FP] ")
 _GOREPLAY = re.compile(r"[123] \w{16,} \d+")
 
 
@@ -31,6 +33,12 @@ def access_log_of(line: str) -> Callable[[str], dict[str, Any]] | None:
         if pattern.match(line):
             return partial(_record, pattern)
     return None
+
+
+def prefix_of(line: str) -> str | None:
+    """What a tool put before the line of a server; None: nothing that is known."""
+    found = _PREFIX.match(line)
+    return found[0] if found else None
 
 
 def is_goreplay(line: str) -> bool:

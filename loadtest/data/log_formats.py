@@ -5,6 +5,7 @@ a line has             it is
 =====================  =======================================================================
 ``captureData``        SageMaker Data Capture
 ``specversion``        an event of KServe's inference logger (CloudEvents)
+``occurrenceTime``     the same, as the logger puts it into a bucket
 ``start_time``         Envoy's access log as JSON, as Istio writes it, too; or what ``access_lines`` makes
                        of a line of text
 ``time``               our own: ``{"time": 12.5, "row": 17}``, ``{"time": "2026-01-14T09:10:53.669Z",
@@ -150,6 +151,12 @@ def kserve(event: dict[str, Any], line: int) -> Entry:
     return Entry(line, _time(event["time"]), rows_of_json(data), event=name, own=name)
 
 
+def kserve_stored(record: dict[str, Any], line: int) -> Entry:
+    """What KServe's inference logger puts into a bucket as JSON."""
+    names = {"type": "reqType", "time": "occurrenceTime", "id": "id", "data_base64": "bytes"}
+    return kserve({ours: record[theirs] for ours, theirs in names.items() if theirs in record}, line)
+
+
 def sagemaker(record: dict[str, Any], line: int) -> Entry:
     """A line of SageMaker Data Capture; one that Model Monitor merged has the label, too."""
     given = record["captureData"].get("endpointInput") if isinstance(record["captureData"], dict) else None
@@ -212,9 +219,10 @@ def ground_truth(given: object, rows: int) -> tuple[Label, ...]:
 
 def access_log(record: dict[str, Any], line: int) -> Entry:
     """A line of an access log, which does not say what was sent."""
-    method = record.get("method", record.get(":method"))
-    if method not in (None, "POST"):
-        raise LeftOut(f"method {method}, no prediction")
+    # Envoy writes null of a connection that is not HTTP
+    method = record.get("method", record.get(":method", "POST"))
+    if method != "POST":
+        raise LeftOut(f"method {method or '-'}, no prediction")
     user = record.get("x_user_id", record.get("x-user-id"))
     users = None if user in (None, "-") else (str(user),)
     return Entry(line, _time(record["start_time"]), users=users)
@@ -223,6 +231,7 @@ def access_log(record: dict[str, Any], line: int) -> Entry:
 FORMATS: tuple[tuple[str, str, Callable[[dict[str, Any], int], Entry]], ...] = (
     ("captureData", "SageMaker Data Capture", sagemaker),
     ("specversion", "KServe's logger", kserve),
+    ("occurrenceTime", "KServe's logger", kserve_stored),
     ("start_time", "an access log", access_log),
     ("time", "a log of requests", own),
 )

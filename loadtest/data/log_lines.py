@@ -76,6 +76,18 @@ def object_of(text: str) -> dict[str, Any]:
     return record
 
 
+def is_part_of_json(text: str) -> bool:
+    """Whether a line that is not JSON is the beginning of an object, or several of them."""
+    text = text.strip()
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(text)
+    except RecursionError:
+        return False
+    return text[end:].lstrip()[:1] == "{"
+
+
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 

@@ -21,13 +21,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from loadtest.data.access_lines import access_log_of, is_goreplay
+from loadtest.data.access_lines import access_log_of, is_goreplay, prefix_of
 from loadtest.data.log_formats import FORMATS, Entry, LeftOut
-from loadtest.data.log_lines import BadLines, object_of, read_lines
+from loadtest.data.log_lines import BadLines, is_part_of_json, object_of, read_lines
 from loadtest.data.printed_events import BEGINS, printed_events
 from loadtest.errors import DatasetError
 
 MOST_REQUESTS = 1_000_000
+_DOCKERS = {"log", "stream"}
+"""Keys of each line in the files of Docker's own log driver."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +65,8 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
         raise DatasetError(f"{path}: is empty; [load] replay must name a log of requests")
     printed = first[1].strip().endswith(BEGINS)
     read_text = access_log_of(first[1])
-    if read_text is None and is_goreplay(first[1]):
-        raise DatasetError(
-            f"{path}: is a capture of GoReplay, which cannot be read; write a line of JSON per request, with "
-            "its time and body"
-        )
-    begins = first[1].lstrip()[:1]
-    if not printed and read_text is None and begins == "[":
-        raise DatasetError(
-            f"{path}: is a JSON array; write a line per element: "
-            f"jq -c '.[]' {shlex.quote(str(path))} > log.jsonl"
-        )
-    if not printed and read_text is None and begins != "{":
-        raise DatasetError(
-            f"{path}: line {first[0]:,} is neither JSON nor of an access log that is known (docs/load.md); "
-            "write a line of JSON per request, with its time and body"
-        )
+    if not printed and read_text is None and (why := _no_log(path, *first)):
+        raise DatasetError(f"{path}: {why}")
     records = printed_events(first, lines) if printed else _objects(first, lines, read_text or object_of)
     entries: list[Entry] = []
     left_out: dict[str, int] = {}
@@ -116,6 +104,44 @@ def _gathered(path: Path, lines: Iterator[tuple[int, str]]) -> RequestLog:
     return RequestLog(path, next(iter(kinds)), tuple(entries), notes)
 
 
+def _no_log(path: Path, number: int, line: str) -> str | None:
+    """Why the file is no log of JSON lines, by its first line, and what makes it one; None: it may be one."""
+    file = shlex.quote(str(path))
+    if is_goreplay(line):
+        return (
+            "is a capture of GoReplay, which cannot be read; write a line of JSON per request, with its time "
+            "and body"
+        )
+    if (prefix := prefix_of(line)) is not None:
+        return (
+            f"line {number:,} has {prefix!r} before what the server wrote; leave it out (docker compose logs "
+            "--no-log-prefix, kubectl logs --prefix=false)"
+        )
+    if line.lstrip()[:1] == "[":
+        return f"is a JSON array; write a line per element: jq -c '.[]' {file} > log.jsonl"
+    if line.lstrip()[:1] != "{":
+        return (
+            f"line {number:,} is neither JSON nor of an access log that is known (docs/load.md); where a "
+            "server writes other lines, too, keep those of its access log: "
+            f"grep '\"POST ' {file} > log.txt; else write a line of JSON per request, with its time and body"
+        )
+    if is_part_of_json(line):
+        return (
+            f"line {number:,} is not one JSON object; write each on a line of its own: "
+            f"jq -c . {file} > log.jsonl"
+        )
+    if _DOCKERS.issubset(_keys(line)):
+        return f"is what Docker stores; take what the server wrote out of it: jq -j .log {file} > log.txt"
+    return None
+
+
+def _keys(line: str) -> Iterable[str]:
+    try:
+        return object_of(line)
+    except (ValueError, RecursionError):
+        return ()
+
+
 def _objects(
     first: tuple[int, str], lines: Iterable[tuple[int, str]], read: Callable[[str], dict[str, Any]]
 ) -> Iterator[tuple[int, Callable[[], dict[str, Any]]]]:
@@ -127,9 +153,10 @@ def _format_of(record: dict[str, Any]) -> tuple[str, Callable[[dict[str, Any], i
     for key, kind, parse in FORMATS:
         if key in record:
             return kind, parse
-    if {"ReqType", "Bytes"} <= set(record):
+    if {"reqtype", "bytes"} <= {key.lower() for key in record}:
         raise ValueError(
-            "is what KServe's logger puts into a bucket, which has no times; let it send events to a URL"
+            "is what KServe's logger put into a bucket before 0.19, without a time; update KServe, or let it "
+            "send events to a URL"
         )
     raise ValueError(
         "has no time: a line has time (and row or body), or is a KServe event, a SageMaker capture or a line "

@@ -17,10 +17,17 @@ from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError
 
+_TRIED = 50
 _DEEPEST = 10
 _WIDEST = 50
 _CLASSES = 10
 """Whole numbers as labels are classes where there are no more of them; more may be a regression's."""
+
+
+def rows_to_try(dataset: Dataset) -> list[int]:
+    """The rows that a service is tried on: from the whole file, as many files are sorted by their labels."""
+    count = min(_TRIED, len(dataset))
+    return [place * len(dataset) // count for place in range(count)]
 
 
 class Scores(NamedTuple):
@@ -46,7 +53,7 @@ def best_place(answers: Sequence[Any], dataset: Dataset) -> str | None:
 
 def beats_one_label(answers: Sequence[Any], path: str, dataset: Dataset) -> bool:
     """Whether the values at ``path`` agree with the labels better than the commonest label for all would."""
-    labels = _labels(answers, dataset)
+    labels = _labels(dataset)
     return loss([value_at(answer, path) for answer in answers], dataset) < 1 - _commonest(labels)
 
 
@@ -58,7 +65,7 @@ def bare_score(answers: Sequence[Any], dataset: Dataset) -> Scores | None:
     """
     if len(dataset.classes) != 2 or dataset.labels.dtype.kind == "f":
         return None
-    labels = _labels(answers, dataset)
+    labels = _labels(dataset)
     found: dict[Scores, float] = {}
     for path, values in _everywhere(answers):
         if _may_be_scores(values):
@@ -69,8 +76,8 @@ def bare_score(answers: Sequence[Any], dataset: Dataset) -> Scores | None:
     return best if best is not None and found[best] > _commonest(labels) else None
 
 
-def _labels(answers: Sequence[Any], dataset: Dataset) -> list[str]:
-    return [str(label) for label in dataset.labels[: len(answers)].tolist()]
+def _labels(dataset: Dataset) -> list[str]:
+    return [str(label) for label in dataset.labels[rows_to_try(dataset)].tolist()]
 
 
 def _commonest(labels: Sequence[str]) -> float:
@@ -110,7 +117,7 @@ def value_at(answer: Any, path: str) -> Any:
 
 def loss(values: Sequence[Any], dataset: Dataset) -> float:
     """The share of wrong labels, or the mean absolute error; infinite of what is no prediction."""
-    labels = dataset.labels[: len(values)]
+    labels = dataset.labels[rows_to_try(dataset)]
     try:
         if labels.dtype.kind == "f":
             # some services answer a number as text

@@ -17,6 +17,7 @@ from loadtest.workflows.answer_places import (
     loss_in_words,
     may_be_regression,
     no_label,
+    rows_to_try,
 )
 from loadtest.workflows.new_experiment import have_decimals
 
@@ -37,13 +38,11 @@ def by_protocol(
     given: Data,
     dataset: Dataset,
     model: str | None,
-    rows: Sequence[int],
     say: Callable[[str], None],
 ) -> ByProtocol | None:
     """How servers of a known protocol are asked; None: it is not known.
 
-    ``dataset`` has every column that may be sent; ``rows`` are those to try, ``model`` the name that a person
-    gives.
+    ``dataset`` has every column that may be sent; ``model`` is the name that a person gives.
 
     Raises:
         UsageError: the model or the columns are not clear.
@@ -66,7 +65,7 @@ def by_protocol(
         )
         sent = sent.model_copy(update={"stable_model": stable, "candidate_model": candidate})
     say(f"{sent.stable}: is {spoken.kind}")
-    sent, found = _asked(spoken, sent, dataset, rows)
+    sent, found = _asked(spoken, sent, dataset)
     task = "regression" if have_decimals(dataset.labels.tolist()) else "classification"
     given = given.model_copy(update={"features": found.columns, "task": task, "classes": found.classes})
     dataset = Dataset.read(given)
@@ -79,7 +78,7 @@ def by_protocol(
         return ByProtocol(_by_score(answers, given, sent, dataset, say), sent)
     for url, predictions in found.predictions.items():
         right = loss_in_words(predictions, dataset)
-        say(f"{url}: the model{named} is {right} of {len(rows)} rows in {sent.protocol}")
+        say(f"{url}: the model{named} is {right} of {len(predictions)} rows in {sent.protocol}")
     if not found.classes:
         return ByProtocol(given, sent)
     gate = "roc_auc >= stable - 0.02" if len(found.classes) == 2 else "log_loss <= stable + 0.05"
@@ -100,13 +99,13 @@ def _model(url: str, listed: Sequence[str], model: str | None) -> str:
     raise UsageError(f"{url}: does not list its models; name the one to ask with --model")
 
 
-def _asked(spoken: Spoken, sent: Target, dataset: Dataset, rows: Sequence[int]) -> tuple[Target, Answered]:
+def _asked(spoken: Spoken, sent: Target, dataset: Dataset) -> tuple[Target, Answered]:
     """The first of the protocols in which the servers answer."""
     errors: dict[str, LoadproofError] = {}
     for protocol in spoken.protocols:
         target = sent.model_copy(update={"protocol": protocol})
         try:
-            return target, answered_in(target, dataset, rows)
+            return target, answered_in(target, dataset, rows_to_try(dataset))
         except LoadproofError as error:
             errors[protocol] = error
     kind = TargetError if any(isinstance(error, TargetError) for error in errors.values()) else UsageError

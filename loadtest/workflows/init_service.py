@@ -30,6 +30,7 @@ from loadtest.workflows.answer_places import (
     no_label,
     object_around,
     outputs_beside,
+    rows_to_try,
     scores_beside,
     value_at,
 )
@@ -38,8 +39,6 @@ from loadtest.workflows.new_experiment import have_decimals, read_rows, write_ex
 from loadtest.workflows.openapi import Body, write_body
 from loadtest.workflows.openapi_operation import NOT_BY_HAND, ByHand, Operation, find_operation
 
-TRIED = 50
-"""On so many rows each service is tried."""
 _HALF = 0.5
 _WAYS = {
     "form": ", as the fields of a form",
@@ -100,8 +99,7 @@ def init_service(
             f"--url, --header: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
         ) from None
     if path is None and by_hand == NOT_BY_HAND:
-        rows = range(min(TRIED, len(dataset)))
-        known = by_protocol(sent, Data(path=data, label=label), dataset, model, rows, say)
+        known = by_protocol(sent, Data(path=data, label=label), dataset, model, say)
         if known is not None:
             for note in dataset.notes:
                 say(f"{data}: {note}")
@@ -141,7 +139,7 @@ def init_service(
     except ValidationError as error:
         about = error.errors()[0]
         raise UsageError(f"--{about['loc'][0]}: {about['msg']}") from None
-    rows = range(min(TRIED, len(dataset)))
+    rows = rows_to_try(dataset)
     try:
         answers = answers_to(sent, dataset, rows)
     except TargetError as error:

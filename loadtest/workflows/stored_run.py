@@ -30,7 +30,7 @@ def open_run(run: str | Path) -> Run:
 
     Raises:
         UsageError: it is no run folder, or its evaluation set is gone.
-        DatasetError: the samples do not belong to the evaluation set.
+        DatasetError: the evaluation set has changed, or the samples do not belong to it.
     """
     folder = find_run(Path(run))
     try:
@@ -43,24 +43,22 @@ def open_run(run: str | Path) -> Run:
             f"{error}; the run is of Loadproof {made_by}, and this is {__version__}: judge it with that one"
         ) from None
     data = experiment.data
-    if not data.path.exists():
-        data = data.model_copy(update={"path": _copied(folder, data.path)})
-    opened = gather_run(folder, experiment, Dataset.read(data))
-    measured = opened.facts.load.evaluation_sha256
-    if data != experiment.data and measured not in (None, sha256(data.path.read_bytes()).hexdigest()):
-        raise DatasetError(f"{data.path}: not the run's evaluation set (another SHA-256); copy that one")
-    return opened
+    data = data.model_copy(update={"path": _evaluation_set(folder, data.path)})
+    return gather_run(folder, experiment, Dataset.read(data))
 
 
-def _copied(folder: Path, named: Path) -> Path:
-    """The evaluation set of a run that another machine or a container measured, copied to the run."""
+def _evaluation_set(folder: Path, named: Path) -> Path:
+    """The file that was measured: where the run names it, or copied to the run, as from another machine."""
     results = folder.parents[1 if folder.name.startswith("rate-") else 0]
-    for place in (folder, results):
-        if (place / named.name).is_file():
-            return place / named.name
-    raise UsageError(
-        f"{named}: the run's evaluation set is not on this machine; copy it to {results / named.name}"
-    )
+    there = [path for path in (named, folder / named.name, results / named.name) if path.is_file()]
+    copy = results / named.name
+    if not there:
+        raise UsageError(f"{named}: the run's evaluation set is not on this machine; copy it to {copy}")
+    measured = _read_json(folder / LOAD).get("evaluation_sha256") if (folder / LOAD).exists() else None
+    for path in there:
+        if measured in (None, sha256(path.read_bytes()).hexdigest()):
+            return path
+    raise DatasetError(f"{there[0]}: not the run's evaluation set (another SHA-256); copy that one to {copy}")
 
 
 def gather_run(folder: Path, experiment: Experiment, dataset: Dataset) -> Run:

@@ -64,6 +64,17 @@ ENVOY = (
     '{":authority":"us-central1-aiplatform.googleapis.com","bytes_received":166,"duration":24939,"method":"POST",'
     '"response_code":200,"start_time":"2026-01-14T09:10:53.669Z","x-forwarded-for":"10.42.0.13"}'
 )
+# what KServe's logger puts into a bucket since 0.19
+STORED = json.dumps(
+    {
+        "url": {"Scheme": "s3", "Host": "logs"},
+        "bytes": base64.b64encode(b'{"instances": [[6.8, 2.8]]}').decode(),
+        "contentType": "application/json",
+        "reqType": "org.kubeflow.serving.inference.request",
+        "id": "0123",
+        "occurrenceTime": "2026-08-21T19:26:03.123456789Z",
+    }
+)
 
 
 def event(**fields):
@@ -92,6 +103,15 @@ def test_kserve_as_message_dumper_prints_it(tmp_path):
     (entry,) = log.entries
     assert (entry.line, entry.time) == (24, pytest.approx(1680680393.501753, abs=1e-5))
     assert entry.rows == ((6.8, 2.8, 4.8, 1.4), (6.0, 3.4, 4.5, 1.6))
+    assert log.notes == ("lines left out: 1 (events of type org.kubeflow.serving.inference.response)",)
+
+
+def test_kserve_as_a_bucket_has_it(tmp_path):
+    answer = STORED.replace("inference.request", "inference.response")
+    log = read(tmp_path, f"{STORED}\n{answer}\n")
+    (entry,) = log.entries
+    assert (entry.rows, entry.event) == (((6.8, 2.8),), "0123")
+    assert entry.time == pytest.approx(1787340363.123456, abs=1e-5)
     assert log.notes == ("lines left out: 1 (events of type org.kubeflow.serving.inference.response)",)
 
 
@@ -126,6 +146,14 @@ def test_only_the_posts_of_other_access_logs_are_replayed(tmp_path, line):
     log = read(tmp_path, line.replace("METHOD", "GET") + "\n" + line.replace("METHOD", "POST"))
     assert [(e.line, e.time) for e in log.entries] == [(2, 1672531200)]
     assert log.notes == ("lines left out: 1 (method GET, no prediction)",)
+
+
+def test_a_connection_that_is_not_http_is_no_request(tmp_path):
+    # as Istio logs what a service says to its database
+    tcp = json.dumps(json.loads(ENVOY) | {"method": None, "response_code": 0})
+    log = read(tmp_path, f"{tcp}\n{ENVOY}\n")
+    assert [entry.line for entry in log.entries] == [2]
+    assert log.notes == ("lines left out: 1 (method -, no prediction)",)
 
 
 def test_an_event_that_was_delivered_twice_is_sent_once(tmp_path):
@@ -303,7 +331,8 @@ def test_bad_lines_are_named(line, says, tmp_path):
         (capture(data="xyz", observedContentType="image/png", encoding="NONE"), "neither CSV nor JSON"),
         (capture(data="", encoding="CSV"), "the body is empty"),
         (capture(data="MSwy", encoding="BASE64", observedContentType=None), "the input is BASE64, neither"),
-        ('{"ReqType": "a.request", "Bytes": "MQ=="}', "puts into a bucket, which has no times"),
+        ('{"ReqType": "a.request", "Bytes": "MQ=="}', "put into a bucket before 0.19, without a time"),
+        ('{"reqType": "a.request", "bytes": "MQ=="}', "put into a bucket before 0.19, without a time"),
         (DUMPER.replace('{"instances"', '{"instances'), "line 24: the data of the event is not JSON"),
     ],
 )
@@ -318,7 +347,19 @@ def test_bad_events_are_named(line, says, tmp_path):
     [
         ("", "is empty"),
         (ISTIO, r"holds no request; lines left out: 1 \(method GET"),
-        ("{\n" * 5, "line 3: .*; and 2 more; mend or remove them"),
+        ('{"time": 1}\n' + "{\n" * 5, "line 4: .*; and 2 more; mend or remove them"),
+        # indented, as Amazon's documentation shows a capture; files put one after the other
+        (json.dumps(json.loads(CAPTURE), indent=2), r"line 1 is not one JSON object; .* jq -c \. "),
+        (STORED + STORED, r"line 1 is not one JSON object; .* jq -c \. "),
+        # around the log of a container
+        ("[pod/shop-0/istio-proxy] " + ISTIO, r"line 1 has '\[pod/shop-0/istio-proxy\] ' before"),
+        ("envoy-1  | " + ISTIO, r"line 1 has 'envoy-1  \| ' before what the server wrote"),
+        ("2021-08-06T06:05:47.068123Z stdout F " + ISTIO, "line 1 has '.* stdout F ' before"),
+        (
+            json.dumps({"log": ENVOY, "stream": "stdout", "time": "2026-01-14T09:10:53Z"}),
+            "is what Docker stores; .* jq -j .log ",
+        ),
+        ("2023-05-02T01:45:04Z\tinfo\txdsproxy\tconnected\n" + ISTIO, "keep those of its access log: grep"),
         # a key that nothing here knows
         ('{"accessed_at": "2026-01-14T09:10:53Z", "body": {"age": 41}}', "has no time"),
         (f"{ENVOY}\n{CAPTURE}", "line 1 is of an access log, line 2 of SageMaker Data Capture"),

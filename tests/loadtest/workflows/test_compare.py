@@ -166,6 +166,20 @@ def test_the_evaluation_set_of_a_run_from_elsewhere_is_copied_to_it(experiment, 
         open_run(outcome.folder)
 
 
+def test_an_evaluation_set_that_changed_where_it_was_is_refused(experiment, tmp_path):
+    outcome = run(experiment, FakeLab(), tmp_path)
+    rows = experiment.data.path
+    measured = rows.read_bytes()
+    pq.write_table(pa.table({"x": np.zeros(3000), "label": ["a"] * 3000}), rows)
+    with pytest.raises(
+        DatasetError, match=r"not the run's evaluation set .* copy that one to .*/results/rows"
+    ):
+        open_run(outcome.folder)
+    # the remedy
+    (outcome.folder.parent / "rows.parquet").write_bytes(measured)
+    assert judge_run(open_run(outcome.folder)) == outcome.verdict
+
+
 READ: list[str] = []
 
 

@@ -98,6 +98,16 @@ def test_an_experiment_is_written_that_needs_no_more(service, tmp_path):
         init_service([service.url], rows(tmp_path), said.append, label="bought", out=out)
 
 
+def test_rows_that_are_sorted_by_label_are_told_apart(service, tmp_path):
+    # as scikit-learn's iris is, beside a value that is the first label in every answer
+    right = service.answer
+    service.answer = lambda row: {"error": "no"} | right(row)
+    data = tmp_path / "rows.csv"
+    data.write_text("age,income,city,bought\n" + "30,1,Bern,no\n" * 100 + "50,1,Bern,yes\n" * 50)
+    out = init_service([service.url], data, [].append, label="bought", out=tmp_path / "mine.toml")
+    assert tomllib.loads(out.read_text())["target"]["answer"] == "$.result['class label']"
+
+
 def test_a_column_called_label_needs_no_naming(service, tmp_path):
     data = rows(tmp_path)
     data.write_text(data.read_text().replace("bought", "label"))
