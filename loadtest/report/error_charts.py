@@ -42,6 +42,37 @@ def label_by_answer(numbers: Mapping[Role, Numbers], alpha: float, title: str = 
     )
 
 
+def labels_up_to(
+    numbers: Mapping[Role, Numbers], alpha: float, level: float | None, title: str = "Labels up to the answer"
+) -> Figure:
+    """Of a predicted quantile: how many labels are at most the answer, where answers are about the same.
+
+    ``level``: the share that the quantile is meant to have; None: no gate says.
+    """
+    rows = drawn_rows([len(one.truth) for one in numbers.values()])
+    below = {role: one.truth <= one.answer for role, one in numbers.items()}
+    found = {role: curves.reliability(below[role], one.answer, alpha) for role, one in numbers.items()}
+    x = np.concatenate([b.predicted for b in found.values()])
+    chart = Chart(
+        f"{title}: share of both versions' rows where they answer about the same",
+        Axis.linear(float(x.min()), float(x.max()), "answer", _number),
+        Axis.linear(0, 1, "labels up to it", percent),
+        height=TALL,
+    )
+    if level is not None:
+        chart.across(level, "limit")
+    for role, one in found.items():
+        draw_bins(chart, one, role, _number)
+    overall = " and ".join(f"{each.mean():.1%} of {role}" for role, each in below.items())
+    meant = f" Dotted: {percent(level)}, which the gate names." if level is not None else ""
+    return Figure(
+        title,
+        chart.render(),
+        f"Share of labels that are at most the answer: {overall}. Ten bins of equally many rows by what was "
+        f"answered, of {rows}; uprights: Wilson's interval, {1 - alpha:.0%} on either side.{meant}",
+    )
+
+
 def absolute_error(numbers: Mapping[Role, Numbers], title: str = "Absolute error") -> Figure:
     """The empirical distribution of the error."""
     shares = np.linspace(0, 1, 101)

@@ -23,6 +23,7 @@ MOST_CLASSES = 12
 """Of a confusion matrix."""
 MOST_PLACES = 10
 """Of a list."""
+_MEDIAN = 0.5
 
 
 def figures(run: Run, sections: Sections) -> list[list[Figure]]:
@@ -58,7 +59,14 @@ def figures(run: Run, sections: Sections) -> list[list[Figure]]:
             ],
             [("ROC and precision-recall", lambda: score_charts.roc_and_precision(classes, scored))],
         ]
-    drawn += [_of_errors(each, run.alpha, output) for output, each in numbers.items() if each]
+    quantiles = _quantiles(run)
+    drawn += [
+        _of_quantile(each, run.alpha, output, quantiles[output])
+        if output in quantiles
+        else _of_errors(each, run.alpha, output)
+        for output, each in numbers.items()
+        if each
+    ]
     if gained:
         drawn.append([("Gain by place", lambda: [gain_by_place(gained, run.alpha)])])
     drawn.append([("Confusion matrix", lambda: _confusion(run))])
@@ -71,10 +79,33 @@ def figures(run: Run, sections: Sections) -> list[list[Figure]]:
 
 def _outputs(run: Run) -> list[str | None]:
     """The outputs whose errors are drawn: those that gates are about; None: the answer itself."""
-    gates, data = (gate for gate in run.experiment.gates if gate.entry.per_row), run.experiment.data
-    # without a label nothing says which of them the answer is
-    first = next(iter(data.outputs)) if data.outputs and data.label is None else None
-    return list(dict.fromkeys([first, *(output for gate in gates for output in gate.outputs)]))
+    gates = (gate for gate in run.experiment.gates if gate.entry.per_row)
+    return list(dict.fromkeys([_answer(run), *(output for gate in gates for output in gate.outputs)]))
+
+
+def _answer(run: Run) -> str | None:
+    """The output that stands for the answer: without a label nothing says which of them it is."""
+    data = run.experiment.data
+    return next(iter(data.outputs)) if data.outputs and data.label is None else None
+
+
+def _quantiles(run: Run) -> dict[str | None, float | None]:
+    """The outputs that are predicted quantiles, as their gates say, with the level; None: no gate says it.
+
+    An output is none, or the median, where gates compare it with the true value itself.
+    """
+    found: dict[str | None, float | None] = {}
+    values: set[str | None] = set()
+    for gate in run.experiment.gates:
+        names = gate.outputs or (_answer(run),)
+        if gate.entry.name == "pinball":
+            found[names[0]] = gate.number
+        elif gate.entry.name.startswith("interval_"):
+            for name in names:
+                found.setdefault(name, None)
+        elif gate.entry.per_row:
+            values |= set(names)
+    return {name: level for name, level in found.items() if name not in values and level != _MEDIAN}
 
 
 def _of(output: str | None) -> str:
@@ -88,6 +119,13 @@ def _of_errors(numbers: Mapping[Role, Numbers], alpha: float, output: str | None
         ("Error by label", lambda title: error_charts.error_by_label(numbers, title)),
     ]
     return [(title + _of(output), partial(_alone, draw, title + _of(output))) for title, draw in charts]
+
+
+def _of_quantile(
+    numbers: Mapping[Role, Numbers], alpha: float, output: str | None, level: float | None
+) -> list[_Named]:
+    title = "Labels up to " + (output or "the answer")
+    return [(title, lambda: [error_charts.labels_up_to(numbers, alpha, level, title)])]
 
 
 def _alone(draw: Callable[[str], Figure], title: str) -> list[Figure]:

@@ -59,6 +59,8 @@ class _Described:
     output: str
     outputs: list[str]
     classes: list[str]
+    classes_said: bool
+    classes_missing: str
     notes: list[str]
 
 
@@ -174,16 +176,37 @@ def init(
     if not dataset.labelled:
         say(f"no labels: {out} judges whether both answer the same ({UNLABELLED_GATES[0]}), not who is right")
     scores = False
-    if task == "classification" and dataset.labelled and all(one.classes for one in described.values()):
-        unlike = [one for one in described.values() if set(one.classes) != set(dataset.classes)]
-        for one in unlike:
+    if task == "classification" and dataset.labelled:
+        unlike = _without_score_gates(list(described.values()), dataset)
+        for line in unlike:
+            say(line)
+        scores = not unlike
+        if scores and (read := [one.classes for one in described.values() if not one.classes_said]):
+            given = given.model_copy(update={"classes": tuple(read[0])})
             say(
+                f"the order of the probabilities, {_named(read[0])}, was read off the answers: the label is "
+                f"always that of the highest; {out} has it under [data] classes"
+            )
+    _write(out, folder, versions, given, dataset, scores=scores)
+    return out
+
+
+def _without_score_gates(described: Sequence[_Described], dataset: Dataset) -> list[str]:
+    """Why there are no gates on probabilities; empty where every version's can be judged."""
+    lines = []
+    for one in described:
+        if not one.classes:
+            lines.append(f"{one.version}: no gate on probabilities: it {one.classes_missing}")
+        elif set(one.classes) != set(dataset.classes):
+            lines.append(
                 f"{one.version}: no gate on its probabilities, which are of {_named(one.classes)}, and the "
                 f"labels are {_named(dataset.classes)}"
             )
-        scores = not unlike
-    _write(out, folder, versions, given, dataset, scores=scores)
-    return out
+    read = {tuple(one.classes): one.version for one in described if not one.classes_said}
+    if len(read) > 1 and not lines:
+        orders = "; ".join(f"{version}: {_named(classes)}" for classes, version in read.items())
+        lines.append(f"no gate on probabilities, which stand in different orders ({orders}); export alike")
+    return lines
 
 
 def _features(one: _Described) -> str:
@@ -266,6 +289,7 @@ def _write(
             **({"task": data.task} if data.task != "classification" else {}),
             **({"features": list(data.features)} if data.features != _without_being_named(data) else {}),
             **({"outputs": dict(data.outputs)} if data.outputs else {}),
+            **({"classes": list(data.classes)} if data.classes else {}),
         },
         "versions": {"stable": versions[0], "candidate": versions[:2][-1]},
         "load": {"rate": _RATE, "duration": f"{_SECONDS}s"},

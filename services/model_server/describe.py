@@ -15,8 +15,10 @@ Where ``model.toml`` and ``examples.parquet`` are missing, they are written from
 itself and from the rows. Standard output is one JSON object per version: ``version``, ``wrote`` (was
 model.toml), ``task``, ``columns`` (the features, in the model's order), ``predictions``, ``output`` (of
 several values per row, the one that they are; empty where there is one), ``outputs`` (what it may be),
-``classes`` (the labels that it gives a probability each; empty where it gives none), and
-``notes``, what the model's own code said; of one that is elsewhere, ``version`` alone.
+``classes`` (the labels that it gives a probability each; empty where it gives none, or of whom is not
+sure), ``classes_said`` (by the version; else they were read off its answers), ``classes_missing`` (why
+``classes`` is empty), and ``notes``, what the model's own code said; of one that is elsewhere,
+``version`` alone.
 """
 
 from __future__ import annotations
@@ -30,9 +32,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
-from contract.label_text import label_text
 from contract.model_toml import (
     MODEL_TOML,
     Columns,
@@ -42,6 +41,7 @@ from contract.model_toml import (
     write_model_toml,
 )
 from contract.version_folder import EXAMPLES
+from services.model_server.class_order import probabilities_of
 from services.model_server.errors import VersionError
 from services.model_server.features import (
     are_values,
@@ -53,7 +53,6 @@ from services.model_server.features import (
 )
 from services.model_server.foreign_code import once, printed_by, warnings_of
 from services.model_server.missing_words import check_failing_words, check_words
-from services.model_server.outputs import PROBA
 from services.model_server.ranked import RANKING
 from services.model_server.required_columns import check_required, complete_rows, required_in
 from services.model_server.runtime import Format
@@ -105,6 +104,7 @@ def describe(
         if (remedy := of_its_own(warned, path)) and re.search("fails on|cannot use", str(error)):
             raise VersionError(f"{error}; {remedy}") from error
         raise
+    probabilities = probabilities_of(loaded, answers, labels)
     return {
         "version": version,
         "wrote": wrote,
@@ -113,18 +113,11 @@ def describe(
         "predictions": answers["predict"].tolist(),
         "output": loaded.chosen,
         "outputs": list(loaded.choices),
-        "classes": _classes_of_probabilities(loaded, answers),
+        "classes": probabilities.classes,
+        "classes_said": probabilities.said,
+        "classes_missing": probabilities.missing,
         "notes": once([*loaded.notes, *warned, *printed]),
     }
-
-
-def _classes_of_probabilities(loaded: LoadedVersion, answers: Answers) -> list[str]:
-    """The classes, where what the version gives each of them on every row are probabilities."""
-    if not loaded.classes or PROBA not in answers:
-        return []
-    scores = np.asarray(answers[PROBA])
-    fine = (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3)
-    return list(map(label_text, loaded.classes)) if fine else []
 
 
 def _first_that_fits(

@@ -270,7 +270,8 @@ class OpenInference(Codec):
     def scored(self, classes: tuple[str, ...], *, named: bool, ask: Callable[[str], Any]) -> Self:
         """Ask for the label and for the output of scores that the model's metadata names."""
         metadata = ask(self.metadata_path(self.model))
-        offered = [name for name, _ in outputs_in(self.model, metadata)]
+        shapes = dict(outputs_in(self.model, metadata))
+        offered = list(shapes)
         scores = next((name for name in _SCORES if name in offered), "" if offered else _SCORES[0])
         if not scores:
             raise NoScores(
@@ -281,6 +282,12 @@ class OpenInference(Codec):
         parameters = metadata.get("parameters")
         own = parameters.get("classes") or () if isinstance(parameters, dict) else ()
         reader = ClassScores.of(classes, named=named, own=own, outputs=(*labels, scores))
+        width = shapes.get(scores, [0])[-1:]
+        if not reader.places and width > [1]:
+            raise ExperimentError(
+                f"model {self.model!r} gives {width[0]} scores and does not say of which class; name the "
+                f"classes in their order under [data] classes, such as {list(classes)}"
+            )
         return replace(self, scores=reader)
 
     def decode_scores(self, body: bytes) -> tuple[str, Scores]:

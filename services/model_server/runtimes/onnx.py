@@ -84,17 +84,19 @@ class OnnxSession:
         self.features = _features(self._inputs)
         self.columns = _names(self._inputs)
         self._names = _chosen(self._session.get_outputs(), task, path)
-        self.has_proba = "predict_proba" in self._names
         used = self._names.values()
         self._scores = task == "classification" and self._type_of("predict") in _NUMBERS
         outputs = [one.name for one in self._session.get_outputs()]
         self.named = tuple(name for name in outputs if self._scores or name not in used)
         if self._scores:
+            scores = self._session.get_outputs()[0]
+            self._names["predict_proba"], self.classes = scores.name, list(range(scores.shape[1]))
             warnings.warn(
                 f"has no output of labels; predict is the place, from 0, of the highest of "
                 f"{self._names['predict']!r}",
                 stacklevel=2,
             )
+        self.has_proba = "predict_proba" in self._names
         if isinstance(given, tuple):
             self._check_columns(path, [spec.datatype for spec in given], [spec.name for spec in given])
         elif len(self._inputs) > 1 or self._inputs[0].dtype.kind == "O":

@@ -129,6 +129,49 @@ def test_the_errors_of_each_gated_output_are_drawn(gates, data, outputs):
     assert sections.missing == []
 
 
+@pytest.mark.parametrize(
+    ("gates", "level"),
+    [
+        (["pinball[0.9][output=high] <= 5"], "90%"),
+        (["pinball[0.9][output=high] <= 5", "interval_coverage[lower=low,upper=high] >= 50%"], "90%"),
+        # whoever holds it against the true value says that it is one; so does the median
+        (["pinball[0.9][output=high] <= 5", "mae[output=high] <= 5"], None),
+        (["pinball[0.5][output=high] <= 5"], None),
+    ],
+)
+def test_a_predicted_quantile_is_not_drawn_as_a_mean(gates, level):
+    truth = np.arange(60.0)
+    low, high = {"stable": truth - 2, "candidate": truth - 9}, {"stable": truth + 7, "candidate": truth - 1}
+    outputs = dict.fromkeys(("price", "low", "high"), "sold")
+    answers = [{"price": truth, "low": low[role], "high": high[role]} for role in ("stable", "candidate")]
+    sections = Sections()
+    groups = quality_charts.figures(outputs_run({"sold": truth}, *answers, *gates, outputs=outputs), sections)
+    of_high = [figure for group in groups for figure in group if figure.title.endswith(" high")]
+    if level is None:
+        assert len(of_high) == 3
+        return
+    (figure,) = of_high
+    assert figure.title == "Labels up to high"
+    assert "at most the answer: 100.0% of stable and 0.0% of candidate." in figure.caption
+    assert f"Dotted: {level}, which the gate names." in figure.caption
+
+
+# the end of an interval stands for the answer, and no gate says which quantile it is
+def test_a_quantile_of_unknown_level_has_no_line():
+    truth = np.arange(60.0)
+    outputs = dict.fromkeys(("low", "high"), "sold")
+    run = outputs_run(
+        {"sold": truth},
+        {"low": truth, "high": truth},
+        {"low": truth, "high": truth},
+        "interval_coverage[lower=low,upper=high] >= 50%",
+        outputs=outputs,
+    )
+    ((figure,),) = quality_charts.figures(run, Sections())
+    assert figure.title == "Labels up to low"
+    assert "Dotted" not in figure.caption
+
+
 def test_an_error_of_nothing_is_drawn_too():
     same = np.arange(30.0)
     numbers = {role: Numbers(same, same) for role in ("stable", "candidate")}

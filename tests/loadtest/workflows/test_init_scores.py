@@ -58,6 +58,8 @@ def tried(asked, labels, classes):
         "output": "",
         "outputs": [],
         "notes": [],
+        "classes_said": True,
+        "classes_missing": "gives none",
     }
     answers = np.resize(labels, len(asked["rows"])).tolist()
     lines = [
@@ -65,3 +67,31 @@ def tried(asked, labels, classes):
         for place, each in enumerate(classes, 1)
     ]
     return subprocess.CompletedProcess([], 0, "\n".join(lines), "")
+
+
+# read off the answers of both, of one; both, and each has another order
+@pytest.mark.parametrize(
+    ("orders", "said", "classes", "says"),
+    [
+        ((["yes", "no"], ["yes", "no"]), (False, False), ("yes", "no"), "of the probabilities, yes, no, was"),
+        ((["no", "yes"], ["yes", "no"]), (True, False), ("yes", "no"), "of the probabilities, yes, no, was"),
+        ((["no", "yes"], ["yes", "no"]), (False, False), (), r"different orders (v1: no, yes; v2: yes, no)"),
+    ],
+)
+def test_an_order_that_was_read_off_the_answers_stands_in_the_experiment(
+    tmp_path, orders, said, classes, says
+):
+    pyarrow.csv.write_csv(pa.table({"a": np.arange(200), "label": HALF}), tmp_path / "evaluation.csv")
+    lines, out = [], tmp_path / "mine.toml"
+
+    def ask(_, asked):
+        told = [json.loads(line) for line in tried(json.loads(asked), HALF, orders).stdout.splitlines()]
+        shown = [json.dumps(one | {"classes_said": who}) for one, who in zip(told, said, strict=True)]
+        return subprocess.CompletedProcess([], 0, "\n".join(shown), "")
+
+    init(tmp_path, lines.append, out=out, ask=ask)
+
+    experiment = Experiment.load_file(str(out))
+    assert experiment.data.classes == classes
+    assert any(gate.metric == "log_loss" for gate in experiment.gates) == bool(classes)
+    assert any(says in line for line in lines)

@@ -69,7 +69,7 @@ def described(folder: Path, save, **given):
     [
         (as_skops(classifier()), "classification", "FP64"),
         (as_skops(regressor()), "regression", "FP64"),
-        # skl2onnx's default: probabilities as a sequence of maps, which are left out
+        # skl2onnx's default: probabilities as a sequence of maps
         (as_onnx(classifier()), "classification", "FP32"),
         (as_onnx(classifier(), zipmap=False), "classification", "FP32"),
         (as_onnx(regressor()), "regression", "FP32"),
@@ -94,8 +94,9 @@ def test_a_model_that_says_enough_of_itself(tmp_path, save, task, datatype):
     ("save", "classes"),
     [
         (as_skops(classifier()), ["cat", "dog"]),
-        # it says of itself in which order they stand; an ONNX file does not
-        (as_onnx(classifier(), zipmap=False), []),
+        # an ONNX file names them, or its labels show in which order they stand
+        (as_onnx(classifier()), ["cat", "dog"]),
+        (as_onnx(classifier(), zipmap=False), ["cat", "dog"]),
         # margins of a hyperplane are no probabilities
         (as_skops(LinearSVC().fit(ROWS, classifier().predict(ROWS))), []),
     ],

@@ -151,6 +151,11 @@ def test_an_output_of_scores_alone_gives_the_label():
     [
         ({"outputs": [{"name": "predict"}]}, r"gives no scores: none of its outputs \(predict\) is named"),
         (OURS | {"parameters": {"classes": ["bird", "cat", "eel"]}}, "'eel', which no row has; name all"),
+        # an exported classifier: a tensor, and nothing beside it
+        (
+            {"outputs": [{"name": "probabilities", "shape": [-1, 3]}]},
+            r"gives 3 scores and does not say of which class; name the classes in their order under \[data\]",
+        ),
     ],
 )
 def test_models_that_give_no_scores_of_these_classes_are_refused(metadata, says):

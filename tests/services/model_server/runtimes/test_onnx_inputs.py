@@ -126,9 +126,11 @@ def test_a_picture_is_a_row_of_features_and_the_highest_score_is_the_label(
     toml = tmp_path / "model.toml"
     toml.write_text(toml.read_text().replace("[-1, 4]", str(shape)), encoding="utf-8")
     version = load_version(tmp_path)
-    results = version.run(pictures.to_numpy().reshape(-1, *shape[1:]), frozenset(["predict", "scores"]))
-    np.testing.assert_allclose(results["scores"], scores, atol=1e-5)
-    assert version.outputs["scores"].shape == (-1, 3)
+    results = version.run(pictures.to_numpy().reshape(-1, *shape[1:]), frozenset(["scores", "predict_proba"]))
+    for name in ("scores", "predict_proba"):
+        np.testing.assert_allclose(results[name], scores, atol=1e-5)
+        assert version.outputs[name].shape == (-1, 3)
+    assert version.classes == (0, 1, 2)
 
 
 @pytest.mark.parametrize(
