@@ -19,7 +19,7 @@ from loadtest.judge.foreign_answers import SURE, beside_chance, reads_labels
 from loadtest.judge.outcomes import Outcomes, first_places
 from loadtest.judge.run import Run
 
-_FEWEST_OTHERS = 10
+_FEWEST_OTHERS = 5
 """Distinct rows to which stable gives another answer than the candidate gives to all."""
 _SLIGHT = 0.1
 """Kappa, or rank correlation, that the rows must be able to show before its absence says something."""
