@@ -159,12 +159,10 @@ def _facts(facts: RunFacts) -> RunFacts:
         kept = {Role.STABLE: by_role.get(Role.STABLE), Role.CANDIDATE: by_role.get(Role.CONTROL)}
         return {role: value for role, value in kept.items() if value is not None}
 
-    load = facts.load
+    load, by_role = facts.load, ("baseline", "warmup_errors", "resent", "not_answers")
     return facts.model_copy(
         update={
             "versions": renamed(facts.versions),
-            "load": load.model_copy(
-                update={key: renamed(getattr(load, key)) for key in ("baseline", "resent", "not_answers")}
-            ),
+            "load": load.model_copy(update={key: renamed(getattr(load, key)) for key in by_role}),
         }
     )

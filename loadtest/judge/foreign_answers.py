@@ -29,7 +29,7 @@ POOR = 0.1
 """How far below chance answers are merely poor: a share of chance, or of what chance leaves if that is less.
 
 Of two equal classes that is a kappa of -0.1; of twenty, kappa cannot fall below -0.05."""
-_SURE = 3.0
+SURE = 3.0
 """Standard errors below that that both versions must be."""
 _FEWEST = 30
 _SHOWN = 3
@@ -121,11 +121,11 @@ def worse_than_chance(run: Run, *, harmed: bool) -> str | None:
         return None
     if not any(map(reads_labels, run.experiment.gates)):
         return None
-    found = [each for role in ROLES if (each := _beside_chance(run.evidence.of(role), run))]
+    found = [each for role in ROLES if (each := beside_chance(run.evidence.of(role), run))]
     if len(found) < len(ROLES) or not all(each.worse for each in found):
         return None
     stable, candidate = found
-    gain, sure = candidate.kappa - stable.kappa, _SURE * math.hypot(stable.error, candidate.error)
+    gain, sure = candidate.kappa - stable.kappa, SURE * math.hypot(stable.error, candidate.error)
     if gain > sure or (harmed and -gain > sure):
         return None
     right = [float(o.correct[~o.failed].mean()) for o in (run.evidence.of(role) for role in ROLES)]
@@ -143,7 +143,7 @@ class _BesideChance(NamedTuple):
     worse: bool
 
 
-def _beside_chance(outcomes: Outcomes, run: Run) -> _BesideChance | None:
+def beside_chance(outcomes: Outcomes, run: Run) -> _BesideChance | None:
     """How a version's answers agree with the labels; None: too few rows, or nothing varies."""
     row, right = outcomes.row[~outcomes.failed], outcomes.row[outcomes.correct & ~outcomes.failed]
     seen = np.zeros(len(run.dataset.content), dtype=bool)
@@ -166,5 +166,5 @@ def _beside_chance(outcomes: Outcomes, run: Run) -> _BesideChance | None:
     error = (max(share * (1 - share), 1 / rows) / rows) ** 0.5
     least = chance - POOR * min(chance, 1 - chance)
     # the error that answers as often right as that would have: of few right ones, their own is too small
-    worse = least > 0 and share + _SURE * (least * (1 - least) / rows) ** 0.5 <= least
+    worse = least > 0 and share + SURE * (least * (1 - least) / rows) ** 0.5 <= least
     return _BesideChance((share - chance) / (1 - chance), error / (1 - chance), worse)

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from loadtest.data.samples import SampleSet
 from loadtest.data.timings import PARTS, parts_of
 from loadtest.experiment.role import ROLES, Role
+from loadtest.judge.by_chance import answers_by_chance
 from loadtest.judge.caches import summarise_cache
 from loadtest.judge.control import against_itself, compare_with_control, noise
 from loadtest.judge.equally_useless import equally_useless
@@ -149,7 +150,8 @@ def _by_gates(judged: list[Judged], run: Run) -> tuple[Word, str]:
     if problem is None and word is Word.PASS:
         problem = equally_useless(run)
     if problem is None:
-        return word, reason
+        doubt = answers_by_chance(run) if word is Word.PASS else None
+        return (Word.INCONCLUSIVE, doubt) if doubt else (word, reason)
     # a harm that no label shows is one whatever the labels mean
     others = [each for each in judged if not reads_labels(each.result.gate)]
     word, reason = together(others, run.alpha)
@@ -232,6 +234,7 @@ def _summarise(role: Role, run: Run) -> VersionSummary:
         rows=len(outcomes) if outcomes.several else None,
         errors=errors,
         errors_by_kind=run.samples.errors(role),
+        warmup_errors=run.facts.load.warmup_errors.get(role),
         resent=run.facts.load.resent.get(role),
         not_answer_examples=tuple(run.facts.load.not_answers.get(role, {}))[:MOST_EXAMPLES],
         throughput_rps=(n - errors) / seconds,

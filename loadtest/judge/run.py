@@ -64,6 +64,7 @@ class LoadFacts(SendingFacts):
     schedule_lag_ms_p99: float | None = None
     duration_s: float
     baseline: dict[str, BaselineFacts] = Field(default_factory=dict)
+    warmup_errors: dict[str, int] = Field(default_factory=dict)
     resent: dict[str, int] = Field(default_factory=dict)
     not_answers: dict[str, dict[str, int]] = Field(default_factory=dict)
     valid: bool = True

@@ -165,15 +165,15 @@ class VersionSummary(Document):
     everything else requests, and a request with one bad row is an error. ``compared`` answers were compared
     with the baseline answer to the row; ``mismatches`` of them differ, of which ``mismatch_ids`` are the
     first (``x-request-id``). Where requests carried a trace context, ``mismatch_traces`` are those of
-    ``mismatch_ids``. The quantiles
-    of ``latency_ms`` that ``latency_at_least`` names lie among requests without an answer in time: they are
-    the time-out, or more. ``foreign_answers`` are no label of the evaluation set, such as
-    ``foreign_examples``; None for a regression. ``errors_by_kind`` are the errors by their phrase, the most
-    frequent first; ``not_answer_examples`` what came with status 200 and can be no answer to the task;
-    ``resent`` requests were sent once more, on a new connection, as the server had closed the kept-alive one
-    before it answered. ``timings`` are the parts of a request's time, where they were recorded; ``slowest``
-    are the slowest requests, where their parts or traces are known. ``cache`` is None where too few rows were
-    asked before the load, or too few others.
+    ``mismatch_ids``. The quantiles of ``latency_ms`` that ``latency_at_least`` names lie among requests
+    without an answer in time: they are the time-out, or more. ``foreign_answers`` are no label of the
+    evaluation set, such as ``foreign_examples``; None for a regression. ``errors_by_kind`` are the errors by
+    their phrase, the most frequent first; ``not_answer_examples`` what came with status 200 and can be no
+    answer to the task; ``warmup_errors`` came in the warm-up, which no gate counts. ``resent`` requests were
+    sent once more, on a new connection, as the server had closed the kept-alive one before it answered.
+    ``timings`` are the parts of a request's time, where they were recorded; ``slowest`` are the slowest
+    requests, where their parts or traces are known. ``cache`` is None where too few rows were asked before
+    the load, or too few others.
     """
 
     requests: int
@@ -181,6 +181,7 @@ class VersionSummary(Document):
     errors: int
     errors_by_kind: dict[str, int] = {}
     not_answer_examples: tuple[str, ...] = ()
+    warmup_errors: int | None = None
     resent: int | None = None
     throughput_rps: float
     goodput_rps: float

@@ -168,6 +168,8 @@ def version_table(verdict: Verdict) -> Table:
     if any(v.rows for v in both):
         shown.add_row("rows in them", *(f"{v.rows or v.requests:,}" for v in both))
     shown.add_row("errors", *(errors(v) for v in both))
+    if any(v.warmup_errors for v in both):
+        shown.add_row("errors in the warm-up", *(count(v.warmup_errors) for v in both))
     if any(v.not_answer_examples for v in both):
         shown.add_row("no answers of this model", *(not_answers(v) for v in both))
     shown.add_row("mismatches", *(changed(v) for v in both))

@@ -90,7 +90,10 @@ def _joined_load(restarts: list[Facts], roles: list[Role]) -> Facts:
         "achieved_rps": float(np.dot([one["achieved_rps"] for one in restarts], weight)),
         "schedule_lag_ms_p99": max(lags, default=None),
         "duration_s": float(seconds.sum()),
-        "resent": {role: sum(one.get("resent", {}).get(role, 0) for one in restarts) for role in roles},
+        **{
+            key: {role: sum(one.get(key, {}).get(role, 0) for one in restarts) for role in roles}
+            for key in ("warmup_errors", "resent")
+        },
         "not_answers": {role: _texts(restarts, role) for role in roles},
         "valid": bad is None,
         "reason": None if bad is None else f"restart {bad + 1}: {restarts[bad]['reason']}",

@@ -81,6 +81,15 @@ def says(text: str | Callable[[str], str], *, share: float = 1.0, matches: bool 
     return lie
 
 
+def of_another_row() -> Lie:
+    """Each request gets the answer to the one before it."""
+
+    def lie(a: Answers) -> None:
+        a.said = np.roll(a.said, 1)
+
+    return lie
+
+
 def uncompared(share: float) -> Lie:
     """A share of its answers has no baseline answer."""
 

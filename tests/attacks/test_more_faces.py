@@ -19,6 +19,7 @@ from tests.attacks.made_runs import (
     ARRIVALS,
     caches,
     fails,
+    of_another_row,
     queues,
     says,
     times_out,
@@ -48,6 +49,9 @@ HUNDRED = np.arange(ARRIVALS) % 100
 BLANKS = np.array(["no", "yes", "no ", "yes "])[np.arange(ARRIVALS) % 4]
 ONE_ROW = np.where(np.arange(ARRIVALS) % 5 == 0, np.arange(ARRIVALS) // 5 + 2, 1)
 BY_ROW = (np.arange(ARRIVALS) % 2).astype(str)
+RARE = np.where(np.arange(ARRIVALS) % 50 == 0, "1", "0")
+COINS = np.random.default_rng(3).integers(0, 2, ARRIVALS).astype(str)
+SIZES = np.random.default_rng(3).normal(50, 10, ARRIVALS)
 POSITIVE = {"segment": np.where(np.arange(ARRIVALS) % 2 == 0, "none", "some")}
 
 
@@ -158,6 +162,26 @@ FACES: dict[str, tuple[Face, Face, Face]] = {
             "INVALID",
             "differ from the label only by blanks",
             judged("accuracy >= stable - 20pp", *[(says(lambda t: t.strip()),)] * 2, labels=BLANKS),
+        ),
+    ),
+    "answers do not depend on the row": (
+        Face(
+            "a cache with the URL alone as its key gives every row the first answer; 2% of the labels differ",
+            "INCONCLUSIVE",
+            "to every row, and stable something else to 1",
+            judged("accuracy >= stable - 1pp", (says("0"),), labels=RARE),
+        ),
+        Face(
+            "both take the columns in another order, and are right as often as a coin",
+            "INCONCLUSIVE",
+            "no more than chance",
+            judged("accuracy >= stable - 1pp", *[(of_another_row(),)] * 2, labels=COINS),
+        ),
+        Face(
+            "both answer a number to the row before",
+            "INCONCLUSIVE",
+            "rank correlation",
+            judged("mae <= stable + 2%", *[(of_another_row(),)] * 2, task="regression", labels=SIZES),
         ),
     ),
     "a gate proves nothing": (

@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +38,7 @@ features = ["x"]
 [load]
 rate = {rate}
 duration = "{seconds}s"
-baseline = "60s"
+baseline = "{baseline}"
 warmup = "1s"
 max_lag = "2s"
 timeout = "10s"
@@ -52,7 +53,7 @@ protocol = "kserve-v1"
 
 
 def serve(answer):
-    """A server that says, with status 200, what ``answer`` makes of the row and the request's number."""
+    """A server that says what ``answer`` makes of the row and the request's number, or has that status."""
     counter = itertools.count()
 
     class Handler(BaseHTTPRequestHandler):
@@ -66,7 +67,7 @@ def serve(answer):
                 self.close_connection = True
                 return
             body = json.dumps({"predictions": [said]}).encode()
-            self.send_response(200)
+            self.send_response(said if isinstance(said, HTTPStatus) else HTTPStatus.OK)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -120,6 +121,7 @@ class Setting(NamedTuple):
     rate: int = 40
     seconds: int = 5
     control: Callable[[int, int], object] | None = None
+    baseline: str = "60s"
 
 
 # a gate on latency needs half a minute, and here no row comes twice
@@ -156,6 +158,14 @@ ATTACKS = {
         "sent once more",
     ),
     # half of the rows were asked before the load: the median over all of them hides the misses
+    # no row is asked before, so that the warm-up is what comes after the first rows; a second has 40 requests
+    "the candidate refuses a few requests of the load before the measurement begins": (
+        honest,
+        lambda row, number: HTTPStatus.SERVICE_UNAVAILABLE if 30 <= number < 34 else row % 2,
+        ExitCode.PASS,
+        "errors in the warm-up",
+        Setting(baseline="0s"),
+    ),
     # they are said to be one version: what the gates find between them is no noise
     "the second deployment of stable is another build, wrong on every other row": (
         honest,
@@ -196,6 +206,7 @@ def test_the_verdict(tmp_path, attack):
             stable=urls[0],
             candidate=urls[1],
             control=f'control = "{urls[2]}"' if setting.control else "",
+            baseline=setting.baseline,
             has_control="true" if setting.control else "false",
             data=tmp_path / "rows.csv",
             gates=json.dumps(setting.gates),

@@ -36,6 +36,7 @@ class LoadSummary:
         ended: after its whole duration, stopped by a person, or broken off.
         requests: samples per version.
         warmup_requests: unrecorded requests before time zero, per version.
+        warmup_errors: how many of those got no answer, per version.
         baseline: per version how far its baseline answers reach; see ``BaselineReach``.
         first_rows: requests per version before the load, to see that it answers, without baseline answers.
         resent: per version, requests that were sent once more, because the server closed the kept-alive
@@ -63,6 +64,7 @@ class LoadSummary:
     ended: Ended
     requests: dict[str, int]
     warmup_requests: dict[str, int]
+    warmup_errors: dict[str, int]
     baseline: dict[str, dict[str, Any]]
     first_rows: dict[str, int]
     resent: dict[str, int]
@@ -125,6 +127,10 @@ def summarise(
         requests={role: totals.requests(role) for role in load.roles},
         warmup_requests={
             role: sum(share.last.warmup[index] for share in reports.shares)
+            for index, role in enumerate(load.roles)
+        },
+        warmup_errors={
+            role: sum(share.last.warmup_errors[index] for share in reports.shares)
             for index, role in enumerate(load.roles)
         },
         baseline={role: reach._asdict() for role, reach in (baseline or {}).items()},

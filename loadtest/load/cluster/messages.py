@@ -131,6 +131,7 @@ class Report(NamedTuple):
         elapsed: seconds since time zero; negative during the warm-up; None: it does not send yet.
         settled: when the first arrival is scheduled that was not sent or not answered yet; None: all were.
         warmup: warm-up requests sent to stable, the candidate and the control.
+        warmup_errors: how many of those got no answer.
         resent: requests to each of them that were sent once more.
         not_answers: of each of them, texts that are no answer and how often each came.
         clock_skew: how far the worker's wall clock is ahead of the master's, in seconds, plus what the start
@@ -151,6 +152,7 @@ class Report(NamedTuple):
     elapsed: FiniteFloat | None = None
     settled: FiniteFloat | None = None
     warmup: tuple[Count, Count, Count] = (0, 0, 0)
+    warmup_errors: tuple[Count, Count, Count] = (0, 0, 0)
     resent: tuple[Count, Count, Count] = (0, 0, 0)
     not_answers: tuple[Texts, ...] = ()
     clock_skew: FiniteFloat | None = None

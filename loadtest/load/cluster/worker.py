@@ -291,6 +291,7 @@ class _Share:
             elapsed=None if self._origin is None else time.perf_counter() - self._origin,
             settled=driver.settled if driver else None,
             warmup=_counts(driver.warmup) if driver else (0, 0, 0),
+            warmup_errors=_counts(driver.warmup_errors) if driver else (0, 0, 0),
             resent=_counts(driver.resent) if driver else (0, 0, 0),
             not_answers=tuple(dict(kept.texts) for kept in driver.not_answers) if driver else (),
             clock_skew=self._clock_skew,

@@ -101,6 +101,7 @@ class Driver:
         self._origin = float("inf")
         self.sent = 0
         self.warmup = [0] * len(ROLES_WITH_CONTROL)
+        self.warmup_errors = [0] * len(ROLES_WITH_CONTROL)
         self.resent = [0] * len(ROLES_WITH_CONTROL)
         self.problem: str | None = None
         self.code = ExitCode.PASS
@@ -213,13 +214,14 @@ class Driver:
         answer = self._clients[role].post(
             self._heads[role], self._bodies[role][request], request_id, traceparent
         )
-        self._note(answer, role)
+        self._note(answer, role, scheduled_at)
         if scheduled_at >= 0:
             self._record(answer, role, scheduled_at, request, serial)
 
-    def _note(self, answer: Answer, role: int) -> None:
-        """Count what was sent again; end a run in which this process itself cannot send."""
+    def _note(self, answer: Answer, role: int, scheduled_at: float) -> None:
+        """Count what no sample tells; end a run in which this process itself cannot send."""
         self.resent[role] += answer.resent
+        self.warmup_errors[role] += scheduled_at < 0 and (answer.error is not None or answer.status != 200)
         if answer.error in LOCAL_ERRORS:
             self.fail(
                 f"requests fail in the load generator itself ({answer.error}): {LOCAL_ERRORS[answer.error]}",

@@ -88,7 +88,7 @@ class UnpinnedDriver(Driver):
         named = ROLES.index(answer.role) if answer.role in ROLES else None
         role = self._last.get(user, role) if named is None else named
         self._last[user] = role
-        self._note(answer, role)
+        self._note(answer, role, scheduled_at)
         if scheduled_at < 0:
             self.warmup[role] += 1
         else:

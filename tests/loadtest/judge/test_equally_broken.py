@@ -269,3 +269,46 @@ def test_answers_that_have_nothing_to_do_with_the_labels_are_not_equally_good(ga
     task = "regression" if labels.dtype.kind == "f" else "classification"
     verdict = judge(run_of([gate], *[(says(said),)] * 2, task=task, labels=labels))
     assert verdict.verdict is word, verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("gate", "candidate", "labels", "word"),
+    [
+        # stable says 1 to a tenth of the rows, and is wrong there: by accuracy the candidate is better
+        ("accuracy >= stable - 1pp", "0", (PLACE % 50 == 0).astype(int).astype(str), Word.INCONCLUSIVE),
+        ("agreement >= 50%", "0", (PLACE % 50 == 0).astype(int).astype(str), Word.INCONCLUSIVE),
+        # an evaluation set of frauds alone: one answer is right
+        ("accuracy >= stable - 1pp", "1", np.full(ARRIVALS, "1"), Word.PASS),
+        # no gate asks what was answered
+        ("error_rate <= stable + 1pp", "0", (PLACE % 50 == 0).astype(int).astype(str), Word.PASS),
+        ("accuracy >= 40%", "0", (PLACE % 2).astype(str), Word.INCONCLUSIVE),
+    ],
+)
+def test_one_answer_to_every_row_is_no_pass_where_stable_has_two(gate, candidate, labels, word):
+    verdict = judge(run_of([gate], (says(candidate),), labels=labels))
+    assert verdict.verdict is word, verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("rows", "share", "word"),
+    [
+        (ARRIVALS, 0.0, Word.INCONCLUSIVE),
+        # a weak model knows something
+        (ARRIVALS, 0.25, Word.PASS),
+        # so few rows cannot tell
+        (400, 0.0, Word.PASS),
+    ],
+)
+def test_versions_that_are_right_by_chance_alone_are_not_equally_good(rows, share, word):
+    rng = np.random.default_rng(8)
+    labels = rng.integers(0, 2, rows).astype(str)
+    knows = (np.arange(rows) < share * rows)[PLACE % rows]
+    by_chance = rng.integers(0, 2, rows).astype(str)[PLACE % rows]
+
+    def guesses(answers):
+        answers.said = np.where(knows, labels[answers.rows], by_chance).astype(object)
+
+    verdict = judge(
+        run_of(["accuracy >= stable - 20pp"], (guesses,), (guesses,), labels=labels, rows=PLACE % rows)
+    )
+    assert verdict.verdict is word, verdict.reason

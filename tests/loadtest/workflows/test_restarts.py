@@ -43,7 +43,7 @@ class OneDeployment(FakeLoad):
             for version, took in zip(load.roles, each, strict=True)
         ).write(self.job / "samples.parquet")
         facts = {
-            "resent": dict.fromkeys(load.roles, 1),
+            "resent": dict.fromkeys(load.roles, 1), "warmup_errors": dict.fromkeys(load.roles, 2),
             "offered_rps": 50.0, "achieved_rps": 50.0, "schedule_lag_ms_p99": 1.0,
             "duration_s": float(SECONDS), "valid": True, "reason": None, "run": f"run-{load.seed}",
         }  # fmt: skip
@@ -124,6 +124,7 @@ def test_a_control_is_deployed_again_too(experiment, tmp_path):
     assert verdict.versions["control"].requests == 3 * SECONDS * RATE
     stored = json.loads((outcome.folder / "load.json").read_text())
     assert stored["resent"] == {"stable": 3, "candidate": 3, "control": 3}
+    assert stored["warmup_errors"] == {"stable": 6, "candidate": 6, "control": 6}
     facts = json.loads((outcome.folder / "environment.json").read_text())["server_facts"]
     assert list(facts) == ["stable", "candidate", "control"]
     assert judge_run(open_run(outcome.folder)) == verdict

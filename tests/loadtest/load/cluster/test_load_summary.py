@@ -43,6 +43,7 @@ def summarised(recorded, *, stopped_after=None, missing=None, **more):
         "scheduled": 100,
         "sent": len(recorded) // 2,
         "warmup": (5, 6),
+        "warmup_errors": (0, 2),
         "resent": (3, 4),
         "not_answers": ({}, {"nan": 2, "": 3}),
     }
@@ -94,6 +95,7 @@ def test_a_good_run():
         "ended": "completed",
         "requests": {"stable": 100, "candidate": 100},
         "warmup_requests": {"stable": 5, "candidate": 6},
+        "warmup_errors": {"stable": 0, "candidate": 2},
         "baseline": {},
         "first_rows": {},
         "resent": {"stable": 3, "candidate": 4},
