@@ -42,7 +42,7 @@ from contract.model_toml import (
     write_model_toml,
 )
 from contract.version_folder import EXAMPLES
-from services.model_server.errors import VersionError
+from services.model_server.errors import CORRECT_ROWS, SAVING_RELEASE, VersionError
 from services.model_server.features import (
     are_values,
     check_whole,
@@ -103,7 +103,8 @@ def describe(
         for file in missing:
             file.unlink(missing_ok=True)
         if (remedy := of_its_own(warned, path)) and re.search("fails on|cannot use", str(error)):
-            raise VersionError(f"{error}; {remedy}") from error
+            said = str(error).removesuffix(f"; {SAVING_RELEASE}").removesuffix(f"; {CORRECT_ROWS}")
+            raise VersionError(f"{said}; {remedy}") from error
         raise
     return {
         "version": version,

@@ -16,7 +16,7 @@ from sklearn.base import is_classifier, is_outlier_detector, is_regressor
 
 from contract.version_folder import version_folder
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, one_line
+from services.model_server.errors import SAVING_RELEASE, VersionError, one_line
 from services.model_server.examples import read_examples
 from services.model_server.runtime import Description, Runtime
 from services.model_server.scikit_learn.estimators_in import estimators_in, inner_estimator
@@ -135,7 +135,7 @@ class Estimator:
         except AttributeError as error:
             raise VersionError(
                 f"{path}: scikit-learn {sklearn.__version__} cannot use this {type(model).__name__} "
-                f"({one_line(error)}); write the version that saved it into requirements.txt"
+                f"({one_line(error)}); {SAVING_RELEASE}"
             ) from error
         jobs = {name: 1 for name in parameters if name.split("__")[-1] == "n_jobs"}
         if jobs:
