@@ -16,6 +16,7 @@ import numpy as np
 from contract.model_toml import MODEL_TOML
 from contract.version_folder import MLMODEL, requirements_file
 from loadtest.data.dataset import Dataset
+from loadtest.data.unknown_categories import unknown_categories
 from loadtest.errors import DatasetError, ModelError, UsageError
 from loadtest.experiment.experiment import DEFAULT_GATES, UNLABELLED_GATES, Data
 from loadtest.lab.interface import VersionPython
@@ -59,6 +60,7 @@ class _Described:
     output: str
     outputs: list[str]
     classes: list[str]
+    categories: Any
     notes: list[str]
 
 
@@ -161,7 +163,7 @@ def init(
                 f"{', '.join(one.outputs[:_SHOWN])}{more}; "
                 f"output in its {MODEL_TOML} chooses another"
             )
-        for note in one.notes:
+        for note in (*one.notes, *unknown_categories(one.categories, one.columns, dataset)):
             say(f"{version}: {note}")
     if task == "regression" and len(first.outputs) > 1:
         say(f"{given.path}: {outputs_line(outputs, first.outputs, out)}")

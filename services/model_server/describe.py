@@ -15,8 +15,9 @@ Where ``model.toml`` and ``examples.parquet`` are missing, they are written from
 itself and from the rows. Standard output is one JSON object per version: ``version``, ``wrote`` (was
 model.toml), ``task``, ``columns`` (the features, in the model's order), ``predictions``, ``output`` (of
 several values per row, the one that they are; empty where there is one), ``outputs`` (what it may be),
-``classes`` (the labels that it gives a probability each; empty where it gives none), and
-``notes``, what the model's own code said; of one that is elsewhere, ``version`` alone.
+``classes`` (the labels that it gives a probability each; empty where it gives none),
+``categories`` (that it knows; see ``contract.categories``), and ``notes``, what the model's own code said; of
+one that is elsewhere, ``version`` alone.
 """
 
 from __future__ import annotations
@@ -115,6 +116,7 @@ def describe(
         "output": loaded.chosen,
         "outputs": list(loaded.choices),
         "classes": _classes_of_probabilities(loaded, answers),
+        "categories": loaded.categories and loaded.categories.document(),
         "notes": once([*loaded.notes, *warned, *printed]),
     }
 

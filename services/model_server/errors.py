@@ -16,7 +16,6 @@ from pathlib import Path
 
 from contract.version_folder import EXAMPLES, requirements_file, version_folder
 
-
 CORRECT_ROWS = "correct them or model.toml"
 SAVING_RELEASE = "write the version that saved it into requirements.txt"
 """What is advised where nobody knows that another release saved the model, and which."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_outlier_detector, is_regressor
 
 from contract.version_folder import version_folder
+from services.model_server.categories import of_model
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import SAVING_RELEASE, VersionError, one_line
 from services.model_server.examples import read_examples
@@ -130,6 +131,7 @@ class Estimator:
                 refuse_matrix(model, path, self.columns or ())
             # rows come without names: load_version has compared the names with the columns of model.toml
             _forget_names(model)
+        self.categories = of_model(model)
         try:
             parameters = model.get_params() if hasattr(model, "get_params") else {}
         except AttributeError as error:
