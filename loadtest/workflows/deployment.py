@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from contract.categories import CATEGORIES_PATH
 from loadtest.data.dataset import Dataset
 from loadtest.data.exposition import MEMORY, read_exposition
 from loadtest.data.run_environment import describe
 from loadtest.data.run_folder import ENVIRONMENT, write_file
+from loadtest.data.unknown_categories import unknown_categories
 from loadtest.experiment.experiment import Experiment
 from loadtest.experiment.role import ROLES, Role
 from loadtest.fetch import page
@@ -45,9 +47,9 @@ def opened(ready: Ready, progress: Progress) -> Iterator[Lab]:
         else:
             progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")
             for role in ROLES:
-                for note in notes_of(
-                    page(f"{lab.endpoints.of(role)}/v2/models/{ready.experiment.model.name}")
-                ):
+                url = lab.endpoints.of(role)
+                notes = notes_of(page(f"{url}/v2/models/{ready.experiment.model.name}"))
+                for note in (*notes, *_unknown(page(f"{url}{CATEGORIES_PATH}"), ready.dataset)):
                     progress.step(f"{role}: {note}")
         yield lab
         progress.step("stopping the lab")
@@ -66,6 +68,16 @@ def notes_of(metadata: str | None) -> list[str]:
     return (
         [" ".join(str(note).split())[:_LONGEST] for note in notes[:_MOST]] if isinstance(notes, list) else []
     )
+
+
+def _unknown(document: str | None, dataset: Dataset) -> list[str]:
+    try:
+        said = json.loads(document or "null")
+        names = said["columns"] or dataset.names
+    except (ValueError, KeyError, TypeError):
+        # null, or of an image's own server
+        return []
+    return unknown_categories(said, names, dataset)
 
 
 def measure_on(

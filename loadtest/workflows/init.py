@@ -16,6 +16,7 @@ import numpy as np
 from contract.model_toml import MODEL_TOML
 from contract.version_folder import MLMODEL, requirements_file
 from loadtest.data.dataset import Dataset
+from loadtest.data.unknown_categories import unknown_categories
 from loadtest.errors import DatasetError, ModelError, UsageError
 from loadtest.experiment.experiment import DEFAULT_GATES, UNLABELLED_GATES, Data
 from loadtest.lab.interface import VersionPython
@@ -37,7 +38,6 @@ _RANKING = "ranking"
 """What a version's ``output`` is where its answers are ranked lists."""
 _SHOWN = 8
 """How many of a version's outputs are named."""
-
 _RATE, _SECONDS = 50, 60
 """Of the load that an experiment begins with."""
 
@@ -61,6 +61,7 @@ class _Described:
     classes: list[str]
     classes_said: bool
     classes_missing: str
+    categories: Any
     notes: list[str]
 
 
@@ -163,7 +164,7 @@ def init(
                 f"{', '.join(one.outputs[:_SHOWN])}{more}; "
                 f"output in its {MODEL_TOML} chooses another"
             )
-        for note in one.notes:
+        for note in (*one.notes, *unknown_categories(one.categories, one.columns, dataset)):
             say(f"{version}: {note}")
     if task == "regression" and len(first.outputs) > 1:
         say(f"{given.path}: {outputs_line(outputs, first.outputs, out)}")

@@ -17,8 +17,8 @@ model.toml), ``task``, ``columns`` (the features, in the model's order), ``predi
 several values per row, the one that they are; empty where there is one), ``outputs`` (what it may be),
 ``classes`` (the labels that it gives a probability each; empty where it gives none, or of whom is not
 sure), ``classes_said`` (by the version; else they were read off its answers), ``classes_missing`` (why
-``classes`` is empty), and ``notes``, what the model's own code said; of one that is elsewhere,
-``version`` alone.
+``classes`` is empty), ``categories`` (that it knows; see ``contract.categories``), and ``notes``, what the
+model's own code said; of one that is elsewhere, ``version`` alone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from contract.model_toml import (
 )
 from contract.version_folder import EXAMPLES
 from services.model_server.class_order import probabilities_of
-from services.model_server.errors import VersionError
+from services.model_server.errors import CORRECT_ROWS, SAVING_RELEASE, VersionError
 from services.model_server.features import (
     are_values,
     check_whole,
@@ -102,7 +102,8 @@ def describe(
         for file in missing:
             file.unlink(missing_ok=True)
         if (remedy := of_its_own(warned, path)) and re.search("fails on|cannot use", str(error)):
-            raise VersionError(f"{error}; {remedy}") from error
+            said = str(error).removesuffix(f"; {SAVING_RELEASE}").removesuffix(f"; {CORRECT_ROWS}")
+            raise VersionError(f"{said}; {remedy}") from error
         raise
     probabilities = probabilities_of(loaded, answers, labels)
     return {
@@ -116,6 +117,7 @@ def describe(
         "classes": probabilities.classes,
         "classes_said": probabilities.said,
         "classes_missing": probabilities.missing,
+        "categories": loaded.categories and loaded.categories.document(),
         "notes": once([*loaded.notes, *warned, *printed]),
     }
 

@@ -16,6 +16,10 @@ from pathlib import Path
 
 from contract.version_folder import EXAMPLES, requirements_file, version_folder
 
+CORRECT_ROWS = "correct them or model.toml"
+SAVING_RELEASE = "write the version that saved it into requirements.txt"
+"""What is advised where nobody knows that another release saved the model, and which."""
+
 
 class VersionError(Exception):
     """The version folder is missing, broken or not allowed; ``str(error)`` names the file and the remedy."""
@@ -30,7 +34,7 @@ class FailingRowsError(VersionError):
     """
 
     def __init__(self, path: Path, said: str) -> None:
-        super().__init__(f"{path}: fails on the rows of {EXAMPLES} ({said}); correct them or model.toml")
+        super().__init__(f"{path}: fails on the rows of {EXAMPLES} ({said}); {CORRECT_ROWS}")
         self.said = said
 
 

@@ -34,6 +34,7 @@ class Runtime(Protocol):
         named: other outputs of its own, by their names.
         value_names: of the values in a row of ``predict``, where it gives several that have names.
         value_classes: of each of them, the labels in the order of its probabilities.
+        categories: that it learnt from; None where its file does not say.
 
     ``predict`` is of shape (rows,), or (rows, values) where there are several per row; ``predict_proba`` is
     then a list of an array per value, or of shape (rows, values): the probability that each is true.

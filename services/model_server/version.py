@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.model_toml import MODEL_TOML, Columns, ModelToml, ModelTomlError, Task, read_model_toml
+from services.model_server.categories import Categories
 from services.model_server.columns import Rows
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import read_examples
@@ -40,6 +41,7 @@ class LoadedVersion:
             name of the platform.
         reason: why that and not something faster, or what it was checked for; one line, may be empty.
         notes: what the model's own code warned of, a line each.
+        categories: that the model learnt from; None where its file does not say.
     """
 
     name: str
@@ -58,6 +60,7 @@ class LoadedVersion:
     runner: str
     reason: str
     notes: tuple[str, ...] = ()
+    categories: Categories | None = None
 
     @property
     def example(self) -> Rows:
@@ -149,6 +152,7 @@ def load_version(
         runner=runner,
         reason=reason,
         notes=tuple(notes),
+        categories=getattr(original, "categories", None),
     )
 
 

@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry
 from werkzeug.exceptions import HTTPException
 
 from contract.arms import ARMS_PATH
+from contract.categories import CATEGORIES_PATH
 from contract.faults import FAULTS_PATH
 from contract.headers import REQUEST_ID
 from contract.shadow import ALONG, ANSWERS_PATH
@@ -140,6 +141,7 @@ def create_app(
                 metrics.absolute_error.observe(error)
         return _json({"id": answer_id, "outcomes": [word for word, _ in outcomes]})
 
+    known = version.categories and {"columns": version.columns, **version.categories.document()}
     of_the_model: list[tuple[str, Callable[..., Response], str]] = [
         ("", model, "GET"),
         ("/ready", model_ready, "GET"),
@@ -153,6 +155,7 @@ def create_app(
         ("/metrics", lambda: Response(metrics.render(), content_type=CONTENT_TYPE_PLAIN_0_0_4), "GET"),
         # the gateway forwards none of these
         (ANSWERS_PATH, lambda: page_of(lambda after: answers.page(after, asked_along())), "GET"),
+        (CATEGORIES_PATH, lambda: _json(known), "GET"),
         (ARMS_PATH, lambda: page_of(arms.page), "GET"),
         *([(FAULTS_PATH, inject, "PUT")] if faults is not None else []),
     ]

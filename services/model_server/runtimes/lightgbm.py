@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.boosters.lightgbm_file import check_lightgbm
+from services.model_server.categories import of_lightgbm
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
 from services.model_server.runtime import Description, Format, Original
@@ -43,6 +44,7 @@ class LightGBM(Original):
         count = max(2, self._booster.num_model_per_iteration())
         self.classes: list[Any] | None = list(range(count)) if self.has_proba else None
         self._to_model = _to_model(self._booster, path, given)
+        self.categories = of_lightgbm(self._booster)
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on a matrix of shape (rows, features), or on columns."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.boosters.xgboost_file import check_xgboost
+from services.model_server.categories import of_xgboost
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, one_line
 from services.model_server.runtime import Description, Format, Original
@@ -40,6 +41,7 @@ class XGBoost(Original):
         self.classes: list[Any] | None = model.classes_.tolist() if self.has_proba else None
         self.value_names = _value_names(model.get_booster())
         self._to_model = _to_model(model, path, given)
+        self.categories = of_xgboost(model.get_booster())
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on a matrix of shape (rows, features), or on columns."""

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_outlier_detector, is_regressor
 
 from contract.version_folder import version_folder
+from services.model_server.categories import of_model
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, one_line
+from services.model_server.errors import SAVING_RELEASE, VersionError, one_line
 from services.model_server.examples import read_examples
 from services.model_server.runtime import Description, Runtime
 from services.model_server.scikit_learn.estimators_in import estimators_in, inner_estimator
@@ -130,12 +131,13 @@ class Estimator:
                 refuse_matrix(model, path, self.columns or ())
             # rows come without names: load_version has compared the names with the columns of model.toml
             _forget_names(model)
+        self.categories = of_model(model)
         try:
             parameters = model.get_params() if hasattr(model, "get_params") else {}
         except AttributeError as error:
             raise VersionError(
                 f"{path}: scikit-learn {sklearn.__version__} cannot use this {type(model).__name__} "
-                f"({one_line(error)}); write the version that saved it into requirements.txt"
+                f"({one_line(error)}); {SAVING_RELEASE}"
             ) from error
         jobs = {name: 1 for name in parameters if name.split("__")[-1] == "n_jobs"}
         if jobs:

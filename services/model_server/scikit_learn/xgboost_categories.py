@@ -22,12 +22,28 @@ def known_categories(booster: Any) -> list[pd.Index]:
     Args:
         booster: of XGBoost 3.1 or newer. Its ``get_categories`` needs pyarrow, which a server may lack.
     """
+    return [_values(each) for each in _kept(booster)]
+
+
+def complete_categories(booster: Any) -> dict[int, list[Any]]:
+    """The categories of those features of which every value can be read, by the features' places."""
+    read = {place: (each, _values(each).tolist()) for place, each in enumerate(_kept(booster))}
+    # texts have one offset more than values
+    return {
+        place: values
+        for place, (each, values) in read.items()
+        if values and len(values) == len(each.get("offsets", [0, *each["values"]])) - 1
+    }
+
+
+def _kept(booster: Any) -> list[dict[str, Any]]:
     model = bytes(booster.save_raw("json")).decode("utf-8", "replace")
     place = model.find(_KEY)
     if place < 0:
         return []
     kept, _ = json.JSONDecoder().raw_decode(model, place + len(_KEY))
-    return [_values(each) for each in kept["enc"]]
+    found: list[dict[str, Any]] = kept["enc"]
+    return found
 
 
 def recoded(series: pd.Series, known: pd.Index) -> pd.Series:

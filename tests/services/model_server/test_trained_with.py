@@ -125,14 +125,26 @@ def test_an_mlflow_folder_names_the_version_of_its_flavour(tmp_path: Path) -> No
     assert json.loads(json.dumps(load_version(tmp_path).metadata()))["parameters"]["notes"]
 
 
-def test_a_model_that_fails_and_that_another_version_saved_has_the_line_to_write(tmp_path: Path) -> None:
-    # as SimpleImputer of scikit-learn 1.6 fails in 1.9, microsoft/FLAML#740
+@pytest.mark.parametrize(
+    ("lacks", "fails"),
+    [
+        # as SimpleImputer of scikit-learn 1.6 fails in 1.9, microsoft/FLAML#740
+        ("_fill_dtype", r"fails on the first rows of the evaluation set"),
+        # as a Pipeline of scikit-learn 1.3 does
+        ("transform_input", r"cannot use this Pipeline"),
+    ],
+)
+def test_a_model_that_fails_and_that_another_version_saved_has_the_line_to_write(
+    tmp_path: Path, lacks: str, fails: str
+) -> None:
     model = make_pipeline(SimpleImputer(), LogisticRegression()).fit(FRAME, LABELS)
-    del model[0]._fill_dtype
+    delattr(model if hasattr(model, lacks) else model[0], lacks)
     here = metadata.version("scikit-learn")
     saved = f"0{here[1:]}"
     joblib.dump(model, tmp_path / "model.joblib")
     content = (tmp_path / "model.joblib").read_bytes()
     (tmp_path / "model.joblib").write_bytes(content.replace(here.encode(), saved.encode()))
-    with pytest.raises(VersionError, match=rf"_fill_dtype.* scikit-learn=={saved} into"):
+    # nothing vaguer stands before it
+    line = rf"{fails} \(.*'{lacks}'\); it was saved by .* write the line scikit-learn=={saved} into"
+    with pytest.raises(VersionError, match=line):
         describe(tmp_path, "m", "v1", ["a", "b"], FRAME.to_numpy().tolist(), ["m"])

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.model_server.categories import Categories
 from services.model_server.http.app import create_app
 
 INFER = "/v2/models/shop/infer"
@@ -49,6 +50,21 @@ def post(client: Any, document: Any, headers: dict[str, str] | None = None, path
 def test_gets(client: Any, path: str, answer: dict[str, Any]) -> None:
     response = client.get(path)
     assert (response.status_code, response.json) == (200, answer)
+
+
+@pytest.mark.parametrize(
+    ("categories", "document"),
+    [
+        (
+            Categories({2: ["a", 7]}, "missing"),
+            {"columns": None, "known": [[2, ["a", 7]]], "unknown": "missing"},
+        ),
+        (None, None),
+    ],
+)
+def test_categories(versions: Any, categories: Any, document: Any) -> None:
+    app = create_app(replace(versions["text"], categories=categories), CollectorRegistry())
+    assert app.test_client().get("/categories").json == document
 
 
 @pytest.mark.parametrize("path", ["/v2/models/shop", "/v2/models/shop/versions/v1"])

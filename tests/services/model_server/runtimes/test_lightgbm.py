@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -128,6 +129,33 @@ def test_an_unknown_category_is_missing_as_in_pandas(tmp_path: Path) -> None:
     answer, _ = served(tmp_path, new)
     assert answer["predictions"] == list(
         model.predict(new.assign(kind=pd.Categorical([None] * 5, frame.kind.cat.categories)))
+    )
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("file", ["model.txt", "model.joblib"])
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [
+        (pd.Categorical(KIND), ["hat", "shoe", "sock"]),
+        # codes; 9 is so rare that LightGBM leaves it out
+        (KIND.map({"hat": 2, "shoe": 0, "sock": 5}).where(FRAME.index > 0, 9), [0, 2, 5]),
+        (None, None),
+    ],
+    ids=["text", "codes", "none"],
+)
+def test_known_categories(tmp_path: Path, file: str, kind: Any, known: Any) -> None:
+    frame = FRAME if kind is None else FRAME.assign(kind=kind)
+    named = {"categorical_feature": ["kind"]} if known == [0, 2, 5] else {}
+    model = classifier().fit(frame, TWO, **named)
+    if file == "model.txt":
+        model.booster_.save_model(tmp_path / file)
+    else:
+        joblib.dump(model, tmp_path / file)
+    describe(tmp_path, "m", "v1", list(frame), cells(frame), ["m"])
+    found = load_version(tmp_path, ["m"]).categories
+    assert (found and (found.unknown, {at: sorted(of) for at, of in found.known.items()})) == (
+        known and ("missing", {3: known})
     )
 
 

@@ -135,6 +135,16 @@ def test_categories_are_coded_by_the_model(tmp_path: Path) -> None:
     some = frame.assign(kind=text)[text != "a"]
     answer = describe(tmp_path, "m", "v1", list(some), cells(some))
     assert answer["predictions"] == model.predict(frame[text != "a"]).tolist()
+    assert answer["categories"] == {"known": [(3, ["a", "b", "c"])], "unknown": "refused"}
+
+
+def test_text_that_the_file_has_cut_short_is_no_known_category(tmp_path: Path) -> None:
+    text, code = pd.Series(RNG.choice(["a", "Köln"], ROWS)), pd.Series(RNG.choice([7, 3], ROWS))
+    frame = FRAME.assign(kind=pd.Categorical(text), code=pd.Categorical(code))
+    model = xgboost.XGBClassifier(n_estimators=4, enable_categorical=True, n_jobs=1)
+    model.fit(frame, TWO).save_model(tmp_path / "model.ubj")
+    answer = describe(tmp_path, "m", "v1", list(frame), cells(frame.assign(kind=text, code=code)))
+    assert answer["categories"] == {"known": [(4, [3, 7])], "unknown": "refused"}
 
 
 @pytest.mark.parametrize(
