@@ -59,6 +59,7 @@ def tried(asked, labels, classes):
         "outputs": [],
         "notes": [],
         "classes_said": True,
+        "categories": None,
         "classes_missing": "gives none",
     }
     answers = np.resize(labels, len(asked["rows"])).tolist()
