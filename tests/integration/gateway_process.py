@@ -1,6 +1,7 @@
 """A real Envoy, with the configuration that ships, before two stand-ins for the versions."""
 
 import json
+import re
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -23,13 +24,19 @@ VERSIONS = ("stable", "candidate")
 ATTEMPTS = 5
 
 
-def configured(folder, routes, ports):
-    """The path of the gateway's configuration, written into ``folder`` for these ports, by service."""
+def configured(folder, routes, ports, heap=None):
+    """The path of the gateway's configuration, written into ``folder`` for these ports, by service.
+
+    ``heap``: bytes that it may take in place of its own bound.
+    """
     values = {f"{name.upper()}_PORT": port for name, port in ports.items()}
     values |= {f"{name}_ADDRESS": "127.0.0.1" for name in ("LISTEN", "ADMIN", "STATS")}
     values |= {f"{name}_HOST": "127.0.0.1" for name in ("STABLE", "CANDIDATE", "CONTROL")}
     values = {"CONTROL_PORT": ports["stable"]} | values
     template = (GATEWAY_FOLDER / "envoy.yaml").read_text()
+    if heap is not None:
+        template, bounds = re.subn(r"(?<=max_heap_size_bytes: )\d+", str(heap), template)
+        assert bounds == 1
     config = folder / "envoy.yaml"
     config.write_text(render(template, values | {"ROUTES_DIR": str(routes)}))
     return config
@@ -41,7 +48,7 @@ def envoy(config):
     return [str(find_envoy()), "-c", str(config), *options]
 
 
-def start_gateway(supervisor, folder, routes, versions):
+def start_gateway(supervisor, folder, routes, versions, heap=None):
     """An Envoy that is ready, and its ports; others where somebody took one in between.
 
     Args:
@@ -49,11 +56,12 @@ def start_gateway(supervisor, folder, routes, versions):
         folder: for its configuration and its access log.
         routes: the folder of its routes file.
         versions: the port of each version.
+        heap: see ``configured``.
     """
     for _ in range(ATTEMPTS):
         ports = {name: free_port() for name in ("listen", "admin", "stats")} | versions
         service = supervisor.start(
-            "gateway", envoy(configured(folder, routes, ports)), stdout=folder / "gateway.out"
+            "gateway", envoy(configured(folder, routes, ports, heap)), stdout=folder / "gateway.out"
         )
         ready = f"http://127.0.0.1:{ports['stats']}/ready"
         eventually(lambda ready=ready, service=service: service.ended() or is_ready(ready))

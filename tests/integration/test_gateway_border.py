@@ -7,7 +7,8 @@ import socket
 import pytest
 
 from loadtest.fetch import get
-from tests.integration.gateway_process import many, running_gateway
+from loadtest.lab.local.supervisor import Supervisor
+from tests.integration.gateway_process import ROOT, many, running_gateway, start_gateway
 from tests.waiting import HUNG, eventually
 
 pytestmark = pytest.mark.integration
@@ -241,3 +242,27 @@ def test_a_body_that_never_ends_is_refused_before_a_version_sees_it(gateway):
                 client.sendall(CHUNK)
         assert eventually(lambda: client.recv(64)).startswith(b"HTTP/1.1 413 ")
     assert (gateway.requests("stable"), gateway.requests("candidate")) == before
+
+
+def test_half_sent_bodies_are_cut_before_they_fill_the_memory(gateway, tmp_path):
+    versions = {version: gateway.ports[version] for version in ("stable", "candidate")}
+    head = b"POST /v2/echo HTTP/1.1\r\nhost: g\r\ncontent-length: 4000000\r\n\r\n"
+    with Supervisor(tmp_path, ROOT) as supervisor:
+        service, ports = start_gateway(supervisor, tmp_path, gateway.routes, versions, heap=48 * 2**20)
+        answers = []
+        with contextlib.ExitStack() as clients:
+            # twice the memory; each goes on sending until it is told something
+            while b"HTTP/1.1 500" not in answers and len(answers) < 25:
+                client = clients.enter_context(socket.create_connection(("127.0.0.1", ports["listen"]), HUNG))
+                with contextlib.suppress(ConnectionError):
+                    client.sendall(head + b" " * 3_900_000)
+                client.setblocking(False)
+                try:
+                    answers.append(client.recv(12))
+                except OSError:
+                    answers.append(b"")
+        assert b"HTTP/1.1 500" in answers
+        assert service.ended() is None
+        # whoever comes next finds room
+        url = f"http://127.0.0.1:{ports['listen']}/v2/health/ready"
+        eventually(lambda: (answer := get(url, HUNG)) is not None and answer.status == 200)
