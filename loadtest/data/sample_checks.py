@@ -42,38 +42,50 @@ def problem_of(parts: Callable[..., Iterator[pa.Table]], names: Sequence[str]) -
     ``parts`` gives the columns that it is called with, a part of the samples after the other, as often as it
     is called.
     """
-    lists = _Lists.of(parts)
     missing: Counter[str] = Counter()
-    found, begin = None, 0
+    found, begin, each = None, 0, list[_Lists]()
     for part in parts(*names):
         missing.update({f.name: part[f.name].null_count for f in part.schema if f.name in _ALWAYS})
+        each.append(_Lists.of(part))
         if part.num_rows and not found and not missing.total():
-            found = _first(part, lists, begin)
+            found = _first(part, each[-1], begin)
         begin += part.num_rows
     for name in names:
         if missing[name]:
             return f"{name} is missing in {missing[name]:,} samples"
+    if any(lists != each[0] for lists in each):
+        # each part was held against itself: scores take the longest to read, and once is mostly enough
+        found = _first_of_all(parts(*names), _Lists.joined(each))
     return found or _duplicate(parts, begin)
 
 
 class _Lists(NamedTuple):
-    """What all samples together have: the most scores and outputs of any, and whether any has a ranking, or
-    timings."""
+    """What samples have: the most scores and outputs of any, and whether any has a ranking, or timings."""
 
     most: dict[str, int]
     ranked: bool
     timed: bool
 
     @classmethod
-    def of(cls, parts: Callable[..., Iterator[pa.Table]]) -> _Lists:
-        most, ranked, timed = dict.fromkeys(("scores", "outputs"), 0), False, False
-        for part in parts("ranking", "timings", *most):
-            for name in most:
-                if part[name].null_count < len(part[name]):
-                    most[name] = max(most[name], pc.max(pc.list_value_length(part[name])).as_py())
-            ranked = ranked or part["ranking"].null_count < part.num_rows
-            timed = timed or part["timings"].null_count < part.num_rows
-        return cls(most, ranked, timed)
+    def of(cls, part: pa.Table) -> _Lists:
+        most = {}
+        for name in ("scores", "outputs"):
+            most[name] = pc.max(pc.list_value_length(part[name])).as_py() or 0
+        return cls(most, *(part[name].null_count < part.num_rows for name in ("ranking", "timings")))
+
+    @classmethod
+    def joined(cls, each: Sequence[_Lists]) -> _Lists:
+        most = {name: max(lists.most[name] for lists in each) for name in each[0].most}
+        return cls(most, any(lists.ranked for lists in each), any(lists.timed for lists in each))
+
+
+def _first_of_all(parts: Iterator[pa.Table], lists: _Lists) -> str | None:
+    begin = 0
+    for part in parts:
+        if found := _first(part, lists, begin):
+            return found
+        begin += part.num_rows
+    return None
 
 
 def _first(part: pa.Table, lists: _Lists, begin: int) -> str | None:

@@ -129,6 +129,14 @@ class Outcomes:
             known[key] = Blocked(self.ranked_latency, block, len(cut), cut.phase)
         return known[key]
 
+    def once(self, name: str, make: Callable[[], Floats]) -> Floats:
+        """What ``make`` returns, made once for all gates; not to be written to."""
+        known: dict[str, Floats] = self.__dict__.setdefault("_made", {})
+        if name not in known:
+            known[name] = make()
+            known[name].flags.writeable = False
+        return known[name]
+
     def first_of_each(self, content: NDArray[np.intp]) -> NDArray[np.intp]:
         """Places of the first arrival of each distinct row, ascending; looked for once.
 

@@ -24,7 +24,7 @@ from loadtest.judge.mismatches import LEAST_COMPARED
 from loadtest.judge.outcomes import Flags, Floats, Outcomes, Places
 from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.run import Run
-from loadtest.judge.score_tests import matrix
+from loadtest.judge.score_tests import class_scores
 from loadtest.stats import means, rankings
 from loadtest.stats.bootstrap import JackknifeEstimate
 from loadtest.stats.proportions import Share
@@ -182,7 +182,7 @@ def _hits(run: Run, outcomes: Outcomes) -> tuple[rankings.Hits, rankings.Wanted]
 
 def _class_scores(outcomes: Outcomes, run: Run) -> Floats:
     """The scores of all classes, shape (arrivals, classes); NaN where there is no answer."""
-    scores = matrix(outcomes.scores, len(run.dataset.classes))
+    scores = class_scores(outcomes, len(run.dataset.classes))
     if np.isnan(scores[:, 0]).all() and not outcomes.failed.all():
         raise NoEvidence("the samples carry no scores; measure again with this gate in the experiment")
     return scores

@@ -242,7 +242,7 @@ def filled(outcomes: Outcomes, run: Run, *, median: bool) -> Floats:
     place of the classes' shares.
     """
     classes = len(run.dataset.classes)
-    scores = matrix(outcomes.scores, classes)
+    scores = class_scores(outcomes, classes)
     gaps = np.isnan(scores[:, 0])
     if gaps.all():
         raise NoEvidence("the samples carry no scores; measure again with this gate in the experiment")
@@ -250,8 +250,14 @@ def filled(outcomes: Outcomes, run: Run, *, median: bool) -> Floats:
         fill = _shares(run.dataset)
         if median and not losses.are_probabilities(scores[~gaps]).all():
             fill = np.median(scores[~gaps], axis=0)
+        scores = scores.copy()
         scores[gaps] = fill
     return scores
+
+
+def class_scores(outcomes: Outcomes, classes: int) -> Floats:
+    """The scores of each arrival as ``matrix`` has them; not to be written to."""
+    return outcomes.once("scores", lambda: matrix(outcomes.scores, classes))
 
 
 def matrix(lists: pa.Array, classes: int) -> Floats:
@@ -260,7 +266,6 @@ def matrix(lists: pa.Array, classes: int) -> Floats:
     Raises:
         NoEvidence: a list has another length.
     """
-    found = np.full((len(lists), classes), np.nan)
     counts = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
     values = np.asarray(pc.list_flatten(lists)).astype(np.float64)
     starts = np.cumsum(counts) - counts
@@ -269,6 +274,7 @@ def matrix(lists: pa.Array, classes: int) -> Floats:
         raise NoEvidence(f"the samples carry {int(counts.max())} scores, there are {classes} classes")
     if whole.all():
         return values.reshape(-1, classes)
+    found = np.full((len(lists), classes), np.nan)
     if not single.any():
         found[whole] = values.reshape(-1, classes)
         return found
