@@ -8,6 +8,7 @@ from loadtest.experiment.gate import Gate
 from loadtest.judge.explanations import decided, hidden, undecided
 from loadtest.judge.measurement import Measurement, shown
 from loadtest.judge.mismatches import counted
+from loadtest.judge.one_stretch import met_by_one_stretch
 from loadtest.judge.paired_outcomes import NoEvidence
 from loadtest.judge.restarts import measure_restarts
 from loadtest.judge.run import Run, rows_of_slice
@@ -66,7 +67,9 @@ def decide(gate: Gate, run: Run, level: Level) -> Judged:
     seconds, more = None, ""
     if met and (why := _too_few_answers(gate, run)):
         return unmeasured(gate, run.experiment.confidence, why)
-    if harmed or met:
+    if met and (why := met_by_one_stretch(gate, run)):
+        word, reason = Word.INCONCLUSIVE, why
+    elif harmed or met:
         word, reason = Word.FAIL if harmed else Word.PASS, decided(gate, measured, level, passed=met)
     elif measured.censored:
         word, reason = Word.INCONCLUSIVE, hidden(gate, measured)

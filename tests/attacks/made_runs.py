@@ -81,6 +81,16 @@ def says(text: str | Callable[[str], str], *, share: float = 1.0, matches: bool 
     return lie
 
 
+def slowed(by: float = 0.0, times: float = 1.0, *, since: float = 0.0, until: float = SECONDS) -> Lie:
+    """From ``since`` to ``until`` it takes ``times`` as long, and ``by`` seconds more."""
+
+    def lie(a: Answers) -> None:
+        which = (since <= AT) & (until > AT)
+        a.latency[which] = times * a.latency[which] + by
+
+    return lie
+
+
 def of_another_row() -> Lie:
     """Each request gets the answer to the one before it."""
 

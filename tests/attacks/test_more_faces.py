@@ -22,6 +22,7 @@ from tests.attacks.made_runs import (
     of_another_row,
     queues,
     says,
+    slowed,
     times_out,
     uncompared,
     wrong_on,
@@ -340,6 +341,26 @@ FACES: dict[str, tuple[Face, Face, Face]] = {
             "INVALID",
             "stable",
             judged("error_rate <= stable + 1pp", (fails(1.0),), (fails(1.0),), versions=died(Role.CANDIDATE)),
+        ),
+    ),
+    "stable has a bad moment": (
+        Face(
+            "it is slow for ten seconds of sixty, and the candidate takes 20% longer at all other times",
+            "INCONCLUSIVE",
+            "stable was slow",
+            judged("p95 <= stable + 10%", (slowed(times=1.2),), (slowed(0.19, since=30, until=40),)),
+        ),
+        Face(
+            "it refuses everything for three seconds, and the candidate fails 2% all the time",
+            "INCONCLUSIVE",
+            "",
+            judged("error_rate <= stable + 0.5pp", (fails(0.02),), (fails(1.0, since=30, until=33),)),
+        ),
+        Face(
+            "it is cold for the first quarter, and the candidate takes 20% longer",
+            "FAIL",
+            "",
+            judged("p50 <= stable + 10%", (slowed(times=1.2),), (slowed(0.19, until=15),)),
         ),
     ),
     "a version is slower than the rate": (
