@@ -40,6 +40,7 @@ def test_an_environment_is_made_once(tmp_path, uv):
 
 
 HERE = ".".join(map(str, sys.version_info[:2]))
+SETUP = "rm -rf .venv && make install PYTHON=python3.12"
 NEWER = (
     "the current Python version (3.11.7) does not\n  satisfy Python>=3.12 and x==3 depends on Python>=3.12"
 )
@@ -57,8 +58,7 @@ NEWER = (
         (
             NEWER,
             " ".join(NEWER.split()),
-            f"name a release for Python {HERE}, or set Loadproof up on 3.12: rm -rf .venv && "
-            "make install PYTHON=python3.12",
+            f"name a release for Python {HERE}, or set Loadproof up on 3.12: {SETUP}",
         ),
     ],
 )
