@@ -70,16 +70,27 @@ def _make(home: Path, python: Path, runtime: OwnRuntime, version: Path, uv: str)
                     f"{requirements_file(version)}: not installed within {_SECONDS:g} s"
                 ) from None
             if done.returncode:
+                said = _one_line(done.stderr)
                 raise ModelError(
-                    f"{requirements_file(version)}: cannot be installed: {_reason(done.stderr)}; "
-                    "correct it, and leave out what the model does not need"
+                    f"{requirements_file(version)}: cannot be installed: {said[:500]}; {_remedy(said)}"
                 )
 
 
-def _reason(said: str) -> str:
-    """What uv says, as one line without its drawing; the package and the version are in it."""
+def _one_line(said: str) -> str:
+    """What uv says without its drawing; the package and the version are in it."""
     words = re.sub(r"[^\x20-\x7e]+", " ", said).split()
-    return " ".join(words).removeprefix("error: ")[:500] or "uv said nothing"
+    return " ".join(words).removeprefix("error: ") or "uv said nothing"
+
+
+def _remedy(said: str) -> str:
+    newer = re.search(r"does not satisfy Python>=(3\.\d+)", said)
+    if newer is None:
+        return "correct it, and leave out what the model does not need"
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return (
+        f"name a release for Python {here}, or set Loadproof up on {newer[1]}: rm -rf .venv && make install "
+        f"PYTHON=python{newer[1]}"
+    )
 
 
 def _find_uv() -> str:

@@ -20,7 +20,7 @@ from services.model_server.columns import Columns, Rows
 from services.model_server.errors import SAVING_RELEASE, VersionError, one_line
 from services.model_server.examples import read_examples
 from services.model_server.runtime import Description, Runtime
-from services.model_server.scikit_learn.estimators_in import estimators_in, inner_estimator
+from services.model_server.scikit_learn.estimators_in import estimators_in, inner_estimator, learner_of
 from services.model_server.scikit_learn.plain_numpy import Direct, direct, is_linear
 from services.model_server.scikit_learn.sample_rows import sample_rows
 from services.model_server.tensors import Input, TensorSpec
@@ -74,13 +74,19 @@ def describe(model: Any, path: Path) -> Description:
             f"{path}: the {type(model).__name__} does not say which features it takes; save it as its "
             "library does (CatBoost: save_model('model.cbm')), or write a model.py that uses it"
         )
-    names = getattr(model, "feature_names_in_", None)
+    names = _feature_names(model)
     return Description(
         "regression" if is_regressor(model) else "classification",
         "FP64",
         getattr(model, "n_features_in_", None),
-        None if names is None else [str(name) for name in names],
+        names and [str(name) for name in names],
     )
+
+
+def _feature_names(model: Any) -> list[Any] | None:
+    # a pipeline that begins with "passthrough" does not say
+    known = (getattr(one, "feature_names_in_", None) for one in (model, learner_of(model)))
+    return next((list(names) for names in known if names is not None and len(names)), None)
 
 
 class Estimator:
@@ -117,7 +123,8 @@ class Estimator:
                 )
             else:
                 self.classes = np.asarray(classes).tolist()
-        self.columns: list[str] | None = list(getattr(model, "feature_names_in_", ())) or None
+        self.columns: list[str] | None = _feature_names(model)
+        learner = learner_of(model)
         self._to_model: Callable[[Columns], Any] | None = None
         if isinstance(given, tuple):
             # imported late: pandas takes a second of a small CPU limit, and a matrix does without
@@ -125,13 +132,13 @@ class Estimator:
 
             self._to_model = for_input(model, path, given)
         else:
-            if hasattr(model, "booster_") or hasattr(model, "get_booster"):
+            if hasattr(learner, "booster_") or hasattr(learner, "get_booster"):
                 from services.model_server.scikit_learn.frames import refuse_matrix
 
-                refuse_matrix(model, path, self.columns or ())
+                refuse_matrix(learner, path, self.columns or ())
             # rows come without names: load_version has compared the names with the columns of model.toml
             _forget_names(model)
-        self.categories = of_model(model)
+        self.categories = of_model(learner)
         try:
             parameters = model.get_params() if hasattr(model, "get_params") else {}
         except AttributeError as error:

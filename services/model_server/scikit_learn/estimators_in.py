@@ -34,6 +34,23 @@ def estimators_in(model: Any, seen: set[int] | None = None) -> Iterator[Any]:
         yield from estimators_in(part, seen)
 
 
+def learner_of(model: Any) -> Any:
+    """What in a model is given the columns as they are: of a search its best, of a pipeline its only step."""
+    for _ in range(_DEEPEST):
+        steps = getattr(model, "steps", None)
+        if isinstance(steps, list) and steps:
+            if any(step is not None and step != "passthrough" for _, step in steps[:-1]):
+                return model
+            model = steps[-1][1]
+        else:
+            # of a search; of a threshold that was tuned
+            inner = getattr(model, "best_estimator_", getattr(model, "estimator_", None))
+            if inner is None:
+                return model
+            model = inner
+    return model
+
+
 def inner_estimator(model: Any) -> tuple[str, Any] | None:
     """The nearest fitted classifier or regressor of a known library among what an object carries.
 

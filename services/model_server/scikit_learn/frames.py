@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from contract.text_columns import as_text
 from services.model_server.columns import Columns
 from services.model_server.errors import VersionError, needs_columns
-from services.model_server.scikit_learn.estimators_in import estimators_in
+from services.model_server.scikit_learn.estimators_in import estimators_in, learner_of
 from services.model_server.scikit_learn.xgboost_categories import known_categories, recoded
 from services.model_server.tensors import Input, TensorSpec
 
@@ -55,8 +55,9 @@ def for_model(model: Any, columns: Sequence[str], datatypes: Sequence[str]) -> T
         VersionError: it was fitted on categories that cannot be known, or that the column cannot hold.
     """
     missing = None if fitted_on_none(model) else np.nan
-    categories = categories_of(model, columns)
-    recodes = hasattr(model, "get_booster")
+    learner = learner_of(model)
+    categories = categories_of(learner, columns)
+    recodes = hasattr(learner, "get_booster")
     _check_kinds(dict(zip(columns, datatypes, strict=True)), categories)
 
     def frame(rows: Columns) -> pd.DataFrame:
@@ -109,7 +110,7 @@ def _series(array: NDArray[Any], missing: Any, categories: pd.Index | None, reco
     return pd.Series(pd.Categorical.from_codes(categories.get_indexer(series), categories))
 
 
-def categories_of(model: Any, columns: Sequence[str]) -> dict[str, pd.Index]:
+def categories_of(model: Any, columns: Sequence[Any]) -> dict[Any, pd.Index]:
     """The columns that a boosting library learnt from as pandas' categories, and their values in order.
 
     LightGBM takes the codes of the categories; XGBoost codes anew what it is given, and of its values those
@@ -133,14 +134,14 @@ def categories_of(model: Any, columns: Sequence[str]) -> dict[str, pd.Index]:
         if names and not _keeps_values(booster):
             raise VersionError(
                 f"learnt from categories ({', '.join(names)}) whose values are not in it; "
-                "save it again with XGBoost 3.1 or newer"
+                "train it again with XGBoost 3.1 or newer, or write a model.py that makes them of the columns"
             )
         known = dict(zip(columns, known_categories(booster), strict=False)) if names else {}
         return {name: known.get(name, pd.Index([])) for name in names}
     return {}
 
 
-def refuse_matrix(model: Any, path: Path, columns: Sequence[str]) -> None:
+def refuse_matrix(model: Any, path: Path, columns: Sequence[Any]) -> None:
     """Refuse a matrix where a booster learnt from pandas' categories: it would take numbers for their codes.
 
     Raises:
@@ -150,7 +151,7 @@ def refuse_matrix(model: Any, path: Path, columns: Sequence[str]) -> None:
         return
     if hasattr(model, "get_booster") and not _keeps_values(model.get_booster()):
         return
-    if categories_of(model, columns):
+    if categories_of(model, columns or range(model.n_features_in_)):
         raise needs_columns(
             path, "learnt from categories, and numbers of a matrix would be taken for their codes"
         )

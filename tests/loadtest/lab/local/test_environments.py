@@ -39,13 +39,33 @@ def test_an_environment_is_made_once(tmp_path, uv):
     assert said == ["v1: installing its requirements.txt into an environment of its own (once)"]
 
 
-def test_one_that_failed_is_tried_again_and_its_reason_is_one_line(tmp_path, uv):
-    failing = uv("print('  * No solution:\\n  - numpy==99 does not exist', file=sys.stderr); sys.exit(1)")
+HERE = ".".join(map(str, sys.version_info[:2]))
+SETUP = "rm -rf .venv && make install PYTHON=python3.12"
+NEWER = (
+    "the current Python version (3.11.7) does not\n  satisfy Python>=3.12 and x==3 depends on Python>=3.12"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "line", "remedy"),
+    [
+        (
+            "  * No solution:\n  - numpy==99 does not exist",
+            "* No solution: - numpy==99 does not exist",
+            "correct it, and leave out what the model does not need",
+        ),
+        # a release for newer Pythons alone, such as xgboost-cpu 3.4.1
+        (
+            NEWER,
+            " ".join(NEWER.split()),
+            f"name a release for Python {HERE}, or set Loadproof up on 3.12: {SETUP}",
+        ),
+    ],
+)
+def test_one_that_failed_is_tried_again_and_its_reason_is_one_line(tmp_path, uv, said, line, remedy):
+    failing = uv(f"print({said!r}, file=sys.stderr); sys.exit(1)")
     with pytest.raises(ModelError) as caught:
         environment_python(RUNTIME, Path("models/m/v1"), [].append, tmp_path / "kept", failing)
-    assert str(caught.value) == (
-        "models/m/v1/requirements.txt: cannot be installed: * No solution: - numpy==99 does not exist; "
-        "correct it, and leave out what the model does not need"
-    )
+    assert str(caught.value) == f"models/m/v1/requirements.txt: cannot be installed: {line}; {remedy}"
     environment_python(RUNTIME, Path("models/m/v1"), [].append, tmp_path / "kept", uv())
     assert (tmp_path / "asked").read_text().count("|") == 2

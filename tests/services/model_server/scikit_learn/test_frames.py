@@ -12,13 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+import xgboost
 from prometheus_client import CollectorRegistry
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from services.model_server.describe import describe
@@ -143,12 +146,34 @@ def test_the_matrix_is_not_taken_where_the_model_wants_names(tmp_path: Path) -> 
     assert ask(client, numbers)["predict"].tolist() == model.predict(numbers).tolist()
 
 
+LIGHTGBM = lightgbm.LGBMClassifier(n_estimators=5, min_child_samples=5, verbose=-1, n_jobs=1)
+XGBOOST = xgboost.XGBClassifier(n_estimators=5, enable_categorical=True, n_jobs=1)
+
+
+@pytest.mark.parametrize("columns", [["store", "visits", "city"], ["store", "visits"]], ids=["text", "codes"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        Pipeline([("model", XGBOOST)]),
+        Pipeline([("nothing", "passthrough"), ("model", LIGHTGBM)]),
+        GridSearchCV(LIGHTGBM, {"num_leaves": [5]}, cv=2),
+        FixedThresholdClassifier(Pipeline([("model", LIGHTGBM)]), threshold=0.4),
+    ],
+    ids=["pipeline", "passthrough", "search", "threshold"],
+)
+def test_a_booster_that_is_wrapped_gets_them_too(tmp_path: Path, model: Any, columns: list[str]) -> None:
+    frame = FRAME[columns].astype(dict.fromkeys({"store", "city"} & set(columns), "category"))
+    model = clone(model).fit(frame, (LABELS == "buys").astype(int))
+    joblib.dump(model, tmp_path / "model.joblib")
+    answer, _ = served(tmp_path, FRAME[columns])
+    assert answer["predictions"] == model.predict(frame).tolist()
+    assert dict(answer["categories"]["known"])[0] == [101, 205, 333]
+
+
 def test_lightgbm_gets_the_categories_that_it_learnt_from(tmp_path: Path) -> None:
     """Given the bare numbers, it takes 205 for the 205th category: answers are wrong, none fails."""
     frame = FRAME[["store", "visits", "city"]].astype({"store": "category", "city": "category"})
-    model = lightgbm.LGBMClassifier(n_estimators=5, min_child_samples=5, verbose=-1, n_jobs=1).fit(
-        frame, LABELS
-    )
+    model = clone(LIGHTGBM).fit(frame, LABELS)
     joblib.dump(model, tmp_path / "model.joblib")
     answer, client = served(tmp_path, FRAME[["store", "visits", "city"]])
     assert answer["predictions"] == model.predict(frame).tolist()
