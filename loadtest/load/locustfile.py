@@ -3,6 +3,7 @@
 Wiring only. LOADPROOF_EXPERIMENT names the experiment; see ``loadtest.load.settings``.
 """
 
+import gc
 from typing import Any
 
 from locust import events
@@ -14,6 +15,8 @@ from loadtest.load.web.locust_ui import add_options, start
 
 __all__ = ["Arrivals", "Generator"]
 
+# what is imported stays; Python looks for garbage in it a last time at the end, for a fifth of a second
+gc.freeze()
 survive_strangers()
 hooks: Any = events
 hooks.init_command_line_parser.add_listener(add_options)
