@@ -106,4 +106,4 @@ def _crossed(gate: Gate, run: Run, both: dict[Role, _Intervals]) -> Iterator[str
     for role, ends in both.items():
         rows = run.evidence.of(role).row[ends.crossed]
         if count := len(np.unique(run.dataset.content[rows])):
-            yield f"{lower} lies above {upper} on {count:,} rows of {role}"
+            yield f"{lower} lies above {upper} on {count:,} row{'s' * (count != 1)} of {role}"

@@ -60,6 +60,8 @@ def search_slices(run: Run) -> SliceSearch:
     for one in values.found:
         result = slice_search.search(codes, one.sign, searches=len(values.found))
         found += [worse for each in result.found if (worse := _worse(each, one, columns))]
+    if not result.slices:
+        return SliceSearch(skipped=f"no slice by one or two columns has {FEWEST} distinct rows")
     found.sort(key=lambda worse: worse.chance)
     return SliceSearch(
         metric=values.found[0].metric,

@@ -68,5 +68,13 @@ def short(name: str, most: int = _LONGEST) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
+def short_apart(names: Sequence[str], most: int) -> list[str]:
+    """Names in at most ``most`` letters: their beginnings, or their ends where two begin alike."""
+    shown = [short(name, most) for name in names]
+    if len(set(shown)) == len(set(names)):
+        return shown
+    return [name if len(name) <= most else "…" + name[1 - most :] for name in names]
+
+
 def _text(x: float, y: float, text: str, anchor: str, more: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{escape(text)}</text>'

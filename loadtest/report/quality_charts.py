@@ -61,12 +61,17 @@ def figures(run: Run, sections: Sections) -> list[list[Figure]]:
         ]
     quantiles = _quantiles(run)
     drawn += [
-        _of_quantile(each, run.alpha, output, quantiles[output])
-        if output in quantiles
-        else _of_errors(each, run.alpha, output)
+        _of_errors(each, run.alpha, output)
         for output, each in numbers.items()
-        if each
+        if each and output not in quantiles
     ]
+    drawn.append(
+        [
+            _of_quantile(each, run.alpha, output, quantiles[output])
+            for output, each in numbers.items()
+            if each and output in quantiles
+        ]
+    )
     if gained:
         drawn.append([("Gain by place", lambda: [gain_by_place(gained, run.alpha)])])
     drawn.append([("Confusion matrix", lambda: _confusion(run))])
@@ -123,9 +128,9 @@ def _of_errors(numbers: Mapping[Role, Numbers], alpha: float, output: str | None
 
 def _of_quantile(
     numbers: Mapping[Role, Numbers], alpha: float, output: str | None, level: float | None
-) -> list[_Named]:
+) -> _Named:
     title = "Labels up to " + (output or "the answer")
-    return [(title, lambda: [error_charts.labels_up_to(numbers, alpha, level, title)])]
+    return title, lambda: [error_charts.labels_up_to(numbers, alpha, level, title)]
 
 
 def _alone(draw: Callable[[str], Figure], title: str) -> list[Figure]:

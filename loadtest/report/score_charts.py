@@ -12,7 +12,7 @@ from loadtest.experiment.role import ROLES, Role
 from loadtest.judge.answered_rows import Scores
 from loadtest.report.binned_charts import TALL, draw_bins, drawn_rows, percent
 from loadtest.report.charts import Figure
-from loadtest.report.matrix import short
+from loadtest.report.matrix import short_apart
 from loadtest.report.svg import Axis, Chart
 from loadtest.stats import curves
 from loadtest.stats.curves import Curve
@@ -23,6 +23,8 @@ Scored = Mapping[Role, Scores]
 _MOST_CLASSES = 12
 _POINTS = 200
 _BINS = 40
+_LETTERS = 6
+"""Of a class beside an axis."""
 _FEWEST = 2
 _MARKS = (0.02, 0.05, 0.2, 0.5, 1.0)
 
@@ -192,7 +194,8 @@ def _areas(
     places = sorted(areas, key=lambda place: areas[place][Role.CANDIDATE] - areas[place][Role.STABLE])
     lowest = min(value for pair in areas.values() for value in pair.values())
     heights = np.arange(len(places), 0, -1) - 0.5
-    names = [(float(at), short(classes[p], 7)) for at, p in zip(heights, places, strict=True)]
+    shown = short_apart([classes[place] for place in places], _LETTERS)
+    names = list(zip(heights.tolist(), shown, strict=True))
     chart = Chart(
         f"{what} of each class against the rest, of both versions",
         Axis.linear(min(lowest, 0.99), 1.0, what),

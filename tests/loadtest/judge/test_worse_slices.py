@@ -238,3 +238,8 @@ def test_levels_are_values_where_there_are_few_and_else_parts():
     counts = np.bincount(found[2].codes)
     assert counts[4] == ROWS // 5
     assert counts[:4].min() > 100
+
+
+def test_where_no_slice_has_enough_rows_nothing_was_searched():
+    found = search_slices(run({"query": [f"query {row}" for row in range(ROWS)]}, np.zeros(ROWS)))
+    assert found.skipped == "no slice by one or two columns has 50 distinct rows"

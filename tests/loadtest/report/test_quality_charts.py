@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.judge.answered_rows import Numbers, Scores
 from loadtest.report import error_charts, quality_charts, score_charts
-from loadtest.report.matrix import matrix
+from loadtest.report.matrix import matrix, short_apart
 from loadtest.report.ranking_charts import gain_by_place
 from loadtest.report.sections import Sections
 from loadtest.stats.curves import add_to_confusion
@@ -192,6 +192,16 @@ def test_cells_of_a_matrix_say_what_fits(classes, rows, text):
     assert drawn.count(f">{text}</text>") == classes
     assert drawn.count("<rect") == classes**2
     assert "<class" not in drawn
+
+
+# short ones, long ones whose beginnings differ, ones that begin alike
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [(["a", "b"], ["a", "b"]), (["buys it", "leaves"], ["buys …", "leaves"]),
+     (["product 7", "product 8", "none"], ["…uct 7", "…uct 8", "none"])],
+)  # fmt: skip
+def test_long_names_stay_apart(names, shown):
+    assert short_apart(names, 6) == shown
 
 
 @pytest.mark.parametrize("gain", [1.0, 2.5])  # a share of the rows, and a mean of gains
