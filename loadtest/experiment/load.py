@@ -106,7 +106,7 @@ class Load(Part):
     """Deploy stable a second time and send it every row too, in `duet` traffic. Every gate is then shown for
     control against stable as well, and a run in which these two differ by more than a margin is INVALID."""
     warmup: Seconds = 5.0
-    """Load before the measurement starts; it is not counted."""
+    """Load before the measurement starts; it is not counted, but its errors are shown."""
     baseline: Seconds | None = None
     """The most time to spend on baseline answers: each version answers every row once, a random half of them
     before the load and the others after it. 0: none. If absent: half of `duration`."""

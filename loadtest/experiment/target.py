@@ -99,6 +99,11 @@ class Target(BaseModel):
             raise ValueError(f"{url!r} is not the URL of a server; give one such as http://127.0.0.1:8001")
         return url
 
+    @property
+    def is_one_server(self) -> bool:
+        """Whether stable and the candidate are one URL, and one model there."""
+        return self.stable == self.candidate and self.stable_model == self.candidate_model
+
     def url(self, role: Role) -> str:
         """Base URL of one version."""
         if role == "control" and self.control is not None:

@@ -109,6 +109,9 @@ def judge_gates(run: Run, rates: int = 1) -> Judgement:
     if word is Word.PASS and run.facts.load.cut_off and not run.facts.versions:
         word = Word.INCONCLUSIVE
         reason += ", but the run was cut off: whether both versions had the same CPU, and lived, is not known"
+    target = run.experiment.target
+    if word is Word.PASS and target and target.is_one_server:
+        reason += "; stable and candidate have one address: the server was compared with itself"
     if saturated and saturated not in reason:
         for advice in (f"; {OVER_SATURATED}", RUN_LONGER):
             reason = reason.replace(advice, "")

@@ -42,7 +42,7 @@ def opened(ready: Ready, progress: Progress) -> Iterator[Lab]:
         if ready.experiment.target is not None:
             named = ", ".join(f"{role} {lab.endpoints.of(role)}" for role in ready.experiment.roles)
             progress.step(f"{len(ready.experiment.roles)} servers: {named}")
-            if lab.endpoints.of(Role.STABLE) == lab.endpoints.of(Role.CANDIDATE):
+            if ready.experiment.target.is_one_server:
                 progress.step("stable and candidate have one address: the server is compared with itself")
         else:
             progress.step(f"lab is up ({lab.backend}): gateway {lab.endpoints.gateway}")

@@ -20,7 +20,7 @@ from loadtest.errors import TargetError, UsageError
 from loadtest.experiment.role import Role
 from loadtest.load.sending.connection import LARGEST
 from loadtest.load.sending.error_phrases import phrase_of
-from loadtest.load.sending.http_client import PLAIN
+from loadtest.load.sending.http_client import OWN
 
 _TIMEOUT = 5.0
 FIRST_ROW = 30.0
@@ -64,7 +64,7 @@ def opened() -> Iterator[requests.Session]:
             raise UsageError(f"SSL_CERT_DIR={folder}: no such folder; name one, or unset the variable")
     with requests.Session() as session:
         session.trust_env = False  # no proxy
-        session.headers.update(PLAIN)
+        session.headers.update(OWN)
         session.mount("https://", _AsTheLoad())
         yield session
 

@@ -68,8 +68,9 @@ def resolved(host: str, port: int) -> Iterable[Resolved]:
 
 _QUERY = b"\0"
 """Where in a head the query of each request belongs; no path has it."""
-PLAIN = {"Accept-Encoding": "identity"}
-"""Without it a server may pack its answers as it likes (RFC 9110, 12.5.3), and no load unpacks them."""
+OWN = {"User-Agent": "loadproof", "Accept-Encoding": "identity"}
+"""Sent unless the experiment gives another value. Without the second a server may pack its answers as it
+likes (RFC 9110, 12.5.3), and no load unpacks them."""
 
 
 class Client:
@@ -120,17 +121,16 @@ class Client:
     def head(self, path: str, role: str | None, headers: Mapping[str, str] | None = None) -> bytes:
         """The head of a request to one version (None: not pinned), up to the length of the body."""
         more = {MODEL_VERSION: role} if role and self._pins else {}
-        lines = "".join(
-            f"{name}: {value}\r\n"
-            for name, value in {**PLAIN, **more, **self._headers, **(headers or {})}.items()
-        )
+        given = {**more, **self._headers, **(headers or {})}
+        taken = {name.lower() for name in given}
+        own = {name: value for name, value in OWN.items() if name.lower() not in taken}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in {**own, **given}.items())
         if self._content_type:
             lines = f"Content-Type: {self._content_type}\r\n{lines}"
         if self._in_query:
             path = with_query(path, _QUERY.decode())
         return (
-            f"{self._method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._netloc}\r\n"
-            f"User-Agent: loadproof\r\n{lines}Content-Length: "
+            f"{self._method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._netloc}\r\n{lines}Content-Length: "
         ).encode("ascii")
 
     def post(

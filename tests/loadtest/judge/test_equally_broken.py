@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from loadtest.experiment.role import Role
+from loadtest.experiment.target import Target
 from loadtest.judge.foreign_answers import worse_than_chance
 from loadtest.judge.judge import judge
 from loadtest.judge.run import VersionFacts
@@ -312,3 +313,20 @@ def test_versions_that_are_right_by_chance_alone_are_not_equally_good(rows, shar
         run_of(["accuracy >= stable - 20pp"], (guesses,), (guesses,), labels=labels, rows=PLACE % rows)
     )
     assert verdict.verdict is word, verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("target", "itself"),
+    [
+        ({"candidate": "http://a"}, True),
+        ({"candidate": "http://b"}, False),
+        # two models of one server
+        ({"candidate": "http://a", "stable_model": "v1", "candidate_model": "v2"}, False),
+    ],
+)
+def test_a_server_that_was_compared_with_itself_passes_and_says_so(target, itself):
+    run = run_of(["accuracy >= stable - 5pp"])
+    named = run.experiment.model_copy(update={"target": Target(stable="http://a", **target)})
+    verdict = judge(replace(run, experiment=named))
+    assert verdict.verdict is Word.PASS
+    assert ("one address" in verdict.reason) is itself

@@ -11,6 +11,7 @@ import pytest
 from loadtest.data.dataset import Dataset
 from loadtest.experiment.experiment import Data
 from loadtest.experiment.role import ROLES
+from loadtest.experiment.target import Target
 from loadtest.lab.interface import Endpoints
 from loadtest.workflows.deployment import notes_of, opened
 
@@ -34,11 +35,20 @@ def test_notes_of(metadata, notes):
     assert notes_of(metadata) == notes
 
 
-@pytest.mark.parametrize(("candidate", "lines"), [("http://a:2", 1), ("http://a:1", 2)])
-def test_a_server_that_is_compared_with_itself_is_shown(candidate, lines):
+@pytest.mark.parametrize(
+    ("candidate", "models", "lines"),
+    [
+        ("http://a:2", {}, 1),
+        ("http://a:1", {}, 2),
+        # two models of one server
+        ("http://a:1", {"stable_model": "v1", "candidate_model": "v2"}, 1),
+    ],
+)
+def test_a_server_that_is_compared_with_itself_is_shown(candidate, models, lines):
     said: list[str] = []
     endpoints = Endpoints("http://a:0", "http://a:1", candidate)
-    experiment = SimpleNamespace(target=object(), roles=ROLES)
+    target = Target(stable="http://a:1", candidate=candidate, **models)
+    experiment = SimpleNamespace(target=target, roles=ROLES)
     ready = SimpleNamespace(
         experiment=experiment,
         versions=None,

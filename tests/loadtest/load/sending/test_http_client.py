@@ -368,3 +368,12 @@ def test_a_name_is_resolved_again_when_none_of_its_addresses_is_left(serve):
 def test_which_errors_are_the_generators_own(error, phrase):
     assert is_local(error) == (phrase is not None)
     assert phrase is None or phrase_of(error) == phrase
+
+
+def test_a_header_of_the_experiment_takes_the_place_of_our_own():
+    head = Client("http://a", 1.0, {"user-agent": "shop/3", "X-Key": "k"}).head("/p", None).lower()
+    # two of a name are neither
+    assert [line for line in head.split(b"\r\n") if line.startswith((b"user-agent", b"accept-encoding"))] == [
+        b"accept-encoding: identity",
+        b"user-agent: shop/3",
+    ]
