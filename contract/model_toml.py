@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from contract.counted import counted
 from contract.datatypes import ColumnDatatype, InputDatatype
 
 MODEL_TOML = "model.toml"
@@ -208,7 +209,7 @@ def _problems(document: dict[str, Any]) -> Iterator[str]:
     if not all(isinstance(column, str) for column in columns):
         yield "inputs.columns: must be a list of text"
     if len(columns) != (features := math.prod(shape[1:])):
-        yield f"inputs.columns: has {len(columns)} columns for {features} features"
+        yield f"inputs.columns: has {counted(len(columns), 'column')} for {counted(features, 'feature')}"
 
 
 def _wrong_columns(document: dict[str, Any]) -> Iterator[str]:

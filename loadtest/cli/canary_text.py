@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contract.counted import counted
 from loadtest.canary.state import Deployment, Entry, State
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def describe_shadow(shadow: Shadow) -> list[str]:
         lines.append(f"  agreement  {among} (95% between {low:.1%} and {high:.1%})")
     if shadow.accuracy:
         shares = ", ".join(f"{role} {share:.1%}" for role, share in shadow.accuracy.items())
-        lines.append(f"  accuracy   {shares} of {shadow.judged:,} rows with feedback")
+        lines.append(f"  accuracy   {shares} of {counted(shadow.judged, 'row')} with feedback")
     for place, quantile in enumerate(QUANTILES) if shadow.latency else ():
         values = ", ".join(f"{role} {v[place] * 1000:.1f} ms" for role, v in shadow.latency.items())
         lines.append(f"  {f'p{quantile * 100:g}':9}  {values}, in the server")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from contract.counted import counted
 from loadtest.cli.console import console
 from loadtest.data.run_folder import write_file
 from loadtest.errors import UsageError
@@ -31,4 +32,4 @@ def report(
         raise UsageError(f"{page}: {what}; name another page with --output")
     again = "run `loadproof report` again, or name another page with --output"
     write_file(page.parent, page.name, history_to_html(runs, results, page), again)
-    console.print(f"{len(runs)} run{'' if len(runs) == 1 else 's'} on one page: {page}", soft_wrap=True)
+    console.print(f"{counted(len(runs), 'run')} on one page: {page}", soft_wrap=True)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 
+from contract.counted import counted
 from loadtest.cli.console import console
 from loadtest.data.run_folder import remove_abandoned
 from loadtest.errors import UsageError
@@ -54,7 +55,7 @@ def runs(
         return
     if shown:
         print_runs(console, shown)
-    many = f"{len(shown)} run{'' if len(shown) == 1 else 's'}"
+    many = counted(len(shown), "run")
     if not deleting:
         console.print(f"{many} in {results}", soft_wrap=True)
     elif yes:

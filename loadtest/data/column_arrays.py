@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from contract.counted import counted
 from contract.label_text import label_text
 from loadtest.data.column_types import EXACT
 from loadtest.errors import DatasetError
@@ -20,7 +21,7 @@ def labels_of(column: pa.ChunkedArray, data: Data) -> NDArray[np.str_]:
     empty = pc.fill_null(pc.equal(column.cast(pa.string()), ""), True)
     if missing := pc.sum(empty).as_py():
         raise DatasetError(
-            f"{data.path}: {missing} rows have no {data.label_column!r}; label or drop them "
+            f"{data.path}: {counted(missing, 'row')} without {data.label_column!r}; label or drop such rows "
             f"(the first is row {pc.index(empty, True).as_py() + 1})"
         )
     encoded = pa.concat_arrays(column.chunks).dictionary_encode()
@@ -60,8 +61,8 @@ def floats_of(table: pa.Table, name: str, path: Path, *, is_sent: bool = False) 
         reads = f" (it reads {text!r})" if text else ""
         raise DatasetError(f"{path}: column {name!r} is not numeric{reads}{remedy}")
     if gaps := column.null_count:
-        remedy = "fill them as the caller in production does" if is_sent else "fill them or drop these rows"
-        raise DatasetError(f"{path}: column {name!r} has {gaps} gaps; {remedy}")
+        remedy = "fill gaps as the caller in production does" if is_sent else "fill gaps or drop such rows"
+        raise DatasetError(f"{path}: column {name!r} has {counted(gaps, 'gap')}; {remedy}")
     if pa.types.is_integer(column.type) and not _is_exact(column):
         remedy = (
             "name the columns to send, without it, under [data] features"
@@ -75,7 +76,9 @@ def floats_of(table: pa.Table, name: str, path: Path, *, is_sent: bool = False) 
         )
     values = np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     if infinite := int(np.count_nonzero(~np.isfinite(values))):
-        raise DatasetError(f"{path}: column {name!r} has {infinite} infinite cells; send finite numbers")
+        raise DatasetError(
+            f"{path}: column {name!r} has {counted(infinite, 'infinite cell')}; send finite numbers"
+        )
     return values
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from contract.counted import counted
 from contract.datatypes import FLOATS, INTEGERS
 from contract.text_columns import DataFile, as_text
 from loadtest.data.column_types import EXACT
@@ -29,7 +30,8 @@ def misfit(name: str, cells: pa.ChunkedArray, datatype: str, file: DataFile, *, 
     """
     if cells.null_count and not gaps:
         return (
-            f"has {cells.null_count} gaps, the model takes none; fill them as the caller in production does"
+            f"has {counted(cells.null_count, 'gap')}, the model takes none; fill gaps as the caller in "
+            "production does"
         )
     holds = _WORDS[str(cells.type)]
     if (datatype == "BYTES") != pa.types.is_string(cells.type):
@@ -49,7 +51,7 @@ def misfit(name: str, cells: pa.ChunkedArray, datatype: str, file: DataFile, *, 
         odd = numbers[(numbers != 0) & (numbers != 1)]
         return f"reads {odd[0]:g}, the model takes true or false; write these" if len(odd) else ""
     if numbers.dtype.kind == "f" and (infinite := int(np.count_nonzero(~np.isfinite(numbers)))):
-        return f"has {infinite} infinite cells; send finite numbers"
+        return f"has {counted(infinite, 'infinite cell')}; send finite numbers"
     return _of_integers(numbers, datatype) if datatype in INTEGERS else _of_floats(numbers, datatype)
 
 

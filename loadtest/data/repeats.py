@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from contract.counted import counted
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError
 
@@ -22,8 +23,8 @@ def check_rows_suffice(dataset: Dataset, rows: int) -> None:
     twice = len(dataset) - len(np.unique(dataset.request))
     if twice:
         raise DatasetError(
-            f"{dataset.path}: {twice:,} rows have the features of another, and [data] repeats forbids to "
-            "send a request twice; leave them out of the file"
+            f"{dataset.path}: {counted(twice, 'row')} with the features of another, and [data] repeats "
+            "forbids to send a request twice; leave out such rows"
         )
     needed = rows + LOOKS
     if len(dataset) < needed:

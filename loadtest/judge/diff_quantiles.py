@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from contract.counted import counted
 from loadtest.data.tool_results import QUANTILES, Series, ToolResults
 from loadtest.experiment.role import ROLES
 from loadtest.judge.run import Run
@@ -92,6 +93,6 @@ def _conditions(before: ToolResults, after: ToolResults) -> list[str]:
         lines.append(f"{when}: {results.tool} measures {results.measured}")
         for one in results.series:
             if one.requests is not None:
-                errors = "" if one.errors is None else f", {one.errors:,} errors"
-                lines.append(f"{when}: {one.name}: {one.requests:,} requests{errors}")
+                errors = "" if one.errors is None else f", {counted(one.errors, 'error')}"
+                lines.append(f"{when}: {one.name}: {counted(one.requests, 'request')}{errors}")
     return [*lines, "quantiles alone have no interval: a difference may be chance, and no verdict is given"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from contract.counted import counted
 from contract.model_toml import Columns, Input
 from loadtest.data.dataset import Dataset
 from loadtest.data.input_checks import check_cells
@@ -53,7 +54,7 @@ def check_input(path: Path, given: Input | Columns, dataset: Dataset) -> None:
     names = columns_of(given, dataset)
     if given.features != len(names):
         raise ModelError(
-            f"{path}: the model takes {given.features} features, the experiment would send "
+            f"{path}: the model takes {counted(given.features, 'feature')}, the experiment would send "
             f"{len(names)} ({_listed(names)}); name them in the model's order under [data] features"
         )
     if missing := [name for name in names if name not in dataset.names]:

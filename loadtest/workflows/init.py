@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from contract.counted import counted
 from contract.model_toml import MODEL_TOML
 from contract.version_folder import MLMODEL, requirements_file
 from loadtest.data.dataset import Dataset
@@ -211,7 +212,7 @@ def _without_score_gates(described: Sequence[_Described], dataset: Dataset) -> l
 
 
 def _features(one: _Described) -> str:
-    return f"{len(one.columns)} feature{'' if len(one.columns) == 1 else 's'}"
+    return counted(len(one.columns), "feature")
 
 
 def _named(classes: Sequence[str]) -> str:

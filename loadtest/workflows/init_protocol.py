@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from contract.counted import counted
 from loadtest.data.dataset import Dataset
 from loadtest.errors import LoadproofError, TargetError, UsageError
 from loadtest.experiment.experiment import Data, Target
@@ -78,7 +79,7 @@ def by_protocol(
         return ByProtocol(_by_score(answers, given, sent, dataset, say), sent)
     for url, predictions in found.predictions.items():
         right = loss_in_words(predictions, dataset)
-        say(f"{url}: the model{named} is {right} of {len(predictions)} rows in {sent.protocol}")
+        say(f"{url}: the model{named} is {right} of {counted(len(predictions), 'row')} in {sent.protocol}")
     if not found.classes:
         return ByProtocol(given, sent)
     gate = "roc_auc >= stable - 0.02" if len(found.classes) == 2 else "log_loss <= stable + 0.05"

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pydantic import ValidationError
 
+from contract.counted import counted
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, TargetError, UsageError
 from loadtest.experiment.experiment import Data, Experiment, Target
@@ -165,7 +166,7 @@ def init_service(
     else:
         for url, given_back in answers.items():
             found = [value_at(one, place) for one in given_back]
-            say(f"{url}: {place} is {loss_in_words(found, dataset)} of {len(rows)} rows")
+            say(f"{url}: {place} is {loss_in_words(found, dataset)} of {counted(len(rows), 'row')}")
         target = sent.model_copy(update={"answer": place})
         given, target = _and_more(answers[urls[0]], given, target, dataset, say)
     return _written(out, given, target, say)
@@ -182,8 +183,8 @@ def _check_cells(dataset: Dataset, body: Body) -> None:
     for name in body.required:
         if gaps := dataset.columns[name].null_count:
             raise DatasetError(
-                f"{dataset.path}: column {name!r} has {gaps} gaps, and the service takes no null there; "
-                "fill them as the caller in production does"
+                f"{dataset.path}: column {name!r} has {counted(gaps, 'gap')}, and the service takes no null "
+                "there; fill gaps as the caller in production does"
             )
     for name, choices in body.choices.items():
         allowed = {str(choice) for choice in choices if choice is not None}
@@ -217,7 +218,8 @@ def _by_score(
         labels = [isinstance(one, int | float) and score.classes[one >= _HALF] for one in found]
         say(
             f"{url}: {score.path} as the score of {score.classes[1]!r} is {loss_in_words(labels, dataset)} "
-            f"of {len(found)} rows at [data] threshold = {_HALF}; change that if the caller decides otherwise"
+            f"of {counted(len(found), 'row')} at [data] threshold = {_HALF}; change that if the caller "
+            "decides otherwise"
         )
     update = {"classes": score.classes, "threshold": _HALF}
     return given.model_copy(update=update), sent.model_copy(update={"answer": score.path})

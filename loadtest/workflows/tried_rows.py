@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contract.counted import counted
 from contract.label_text import label_text
 from contract.model_toml import MODEL_TOML
 from contract.text_columns import MISSING
@@ -42,9 +43,9 @@ def quality(
     Raises:
         DatasetError: no answer can ever equal a label.
     """
-    of = f"{len(tried):,} rows"
+    of = counted(len(tried), "row")
     if not dataset.labelled:
-        return f"gave {len(predictions):,} answers, such as {predictions[0]!r}"
+        return f"gave {counted(len(predictions), 'answer')}, such as {predictions[0]!r}"
     labels = dataset.labels[list(tried)]
     if task == "regression":
         off = np.abs(np.asarray(labels, dtype=np.float64) - np.asarray(predictions))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.counted import counted
 from contract.version_folder import EXAMPLES
 from services.model_server.columns import Columns, Rows, column
 from services.model_server.errors import VersionError, one_line
@@ -53,7 +54,8 @@ def read_examples(folder: Path, given: Input, names: tuple[str, ...] | None) -> 
     _check_names(path, cells, names)
     if len(names) != features:
         raise VersionError(
-            f"{path}: has {len(names)} columns, the model takes {features} features; make them agree"
+            f"{path}: has {counted(len(names), 'column')}, the model takes "
+            f"{counted(features, 'feature')}; make them agree"
         )
     try:
         matrix = np.column_stack([np.asarray(cells[name], np.float64) for name in names])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from contract.counted import counted
 from contract.datatypes import ColumnDatatype
 from contract.model_toml import Columns
 from services.model_server.errors import VersionError
@@ -37,7 +38,7 @@ def no_matrix(cells: Sequence[Any]) -> str:
     if any(isinstance(cell, str) for cell in cells):
         return "is text"
     if gaps := sum(cell is None for cell in cells):
-        return f"has {gaps} gaps"
+        return f"has {counted(gaps, 'gap')}"
     return "has integers beyond 2^53" if any(isinstance(c, int) and abs(c) > _EXACT for c in cells) else ""
 
 
@@ -65,13 +66,9 @@ def features_among(cells: Cells, names: Sequence[str] | None, features: int | No
         "that calls its predict"
     )
     raise VersionError(
-        f"{path}: takes {_several(features, 'feature')}, the evaluation set has "
-        f"{_several(len(columns), 'column')} beside the label ({', '.join(columns)}); {remedy}"
+        f"{path}: takes {counted(features or 0, 'feature')}, the evaluation set has "
+        f"{counted(len(columns), 'column')} beside the label ({', '.join(columns)}); {remedy}"
     )
-
-
-def _several(count: int | None, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def are_values(labels: Sequence[str], scores: int) -> bool:

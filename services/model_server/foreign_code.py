@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from contract.counted import counted
 from services.model_server.trained_with import AnotherVersion
 
 _MOST = 8
@@ -79,5 +80,5 @@ def once(lines: Iterable[str]) -> list[str]:
 
 def _once(lines: Iterable[str]) -> list[str]:
     known = once(line[:_LONGEST] for line in lines)
-    more = [f"and {len(known) - _MOST} lines more"] if len(known) > _MOST else []
+    more = [f"and {counted(len(known) - _MOST, 'more line')}"] if len(known) > _MOST else []
     return known[:_MOST] + more

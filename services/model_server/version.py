@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contract.counted import counted
 from contract.model_toml import MODEL_TOML, Columns, ModelToml, ModelTomlError, Task, read_model_toml
 from services.model_server.categories import Categories
 from services.model_server.columns import Rows
@@ -163,8 +164,8 @@ def _check_one_row(run: Run, examples: Rows, path: Path) -> None:
     except Exception as error:
         # whatever the model raises, it cannot serve
         raise VersionError(
-            f"{path}: answers {len(examples)} rows, and fails on the first alone ({one_line(error)}); "
-            "correct it: a request may have one row"
+            f"{path}: answers {counted(len(examples), 'row')}, and fails on the first alone "
+            f"({one_line(error)}); correct it: a request may have one row"
         ) from error
 
 
@@ -188,7 +189,8 @@ def _check_features(runtime: Runtime, toml: ModelToml, folder: Path) -> None:
     if runtime.features not in (None, features):
         says = "[columns] names" if isinstance(declared, Columns) else "inputs: shape says"
         raise VersionError(
-            f"{path}: {says} {features} features, the model takes {runtime.features}; make them agree"
+            f"{path}: {says} {counted(features, 'feature')}, the model takes {runtime.features}; "
+            "make them agree"
         )
     if runtime.columns and declared.columns and _plain(runtime.columns) != _plain(declared.columns):
         raise VersionError(

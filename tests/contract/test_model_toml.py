@@ -88,7 +88,7 @@ def test_what_a_person_writes(tmp_path):
         ({"inputs": [TENSOR | {"name": ""}]}, "inputs.name: must not be empty"),
         ({"inputs": [TENSOR | {"datatype": "BYTES"}]}, "inputs.datatype: must be one of FP64, FP32, "),
         ({"inputs": [TENSOR | {"more": 1}]}, "inputs.more: there is no such key"),
-        ({"inputs": [TENSOR | {"columns": ["a"]}]}, "inputs.columns: has 1 columns for 2 features"),
+        ({"inputs": [TENSOR | {"columns": ["a"]}]}, "inputs.columns: has 1 column for 2 features"),
         ({"inputs": [TENSOR | {"columns": []}]}, "inputs.columns: has 0 columns for 2 features"),
         ({"inputs": [TENSOR | {"columns": [1, 2]}]}, "inputs.columns: must be a list of text"),
         *(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contract.counted import counted
 from loadtest.errors import LabError
 from loadtest.lab.compose.docker_cli import LOG_LINES, Docker
 
@@ -74,7 +75,7 @@ class Container:
             detail = self.state.get("Error") or f"exit code {self.state['ExitCode']}"
             return f"is not running ({self.state['Status']}, {detail})"
         if self.restarts:
-            return f"ended and was restarted {self.restarts} times"
+            return f"ended and was restarted {counted(self.restarts, 'time')}"
         if health and self.state.get("Health", {}).get("Status") == "unhealthy":
             return "does not pass its health check"
         return None

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import orjson
 
+from contract.counted import counted
 from contract.datatypes import FLOATS, INTEGERS
 from contract.label_text import label_text
 from loadtest.data.dataset import Dataset
@@ -110,8 +111,8 @@ class OpenInference(Codec):
             return cls(model, name, datatype, shape=each)
         if shape and shape[-1] not in (-1, len(features)):
             raise ExperimentError(
-                f"model {model!r} takes {shape[-1]} features, the evaluation set has {len(features)} "
-                f"({', '.join(features)}); name the right columns under [data] features"
+                f"model {model!r} takes {counted(shape[-1], 'feature')}, the evaluation set has "
+                f"{len(features)} ({', '.join(features)}); name the right columns under [data] features"
             )
         return cls(model, name, datatype)
 

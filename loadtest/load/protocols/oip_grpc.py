@@ -11,6 +11,7 @@ from math import nan
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from contract.counted import counted
 from contract.datatypes import FLOATS
 from loadtest.data.dataset import Dataset
 from loadtest.errors import DatasetError, ExperimentError
@@ -74,8 +75,9 @@ class OpenInferenceGrpc(OpenInference):
             cells = dataset.columns[dataset.names[place]]
             if cells.null_count and datatype not in FLOATS:
                 raise DatasetError(
-                    f"{dataset.path}: column {dataset.names[place]!r} has {cells.null_count} gaps, and gRPC "
-                    f'has no missing {datatype}; fill them, or write protocol = "oip"'
+                    f"{dataset.path}: column {dataset.names[place]!r} has "
+                    f"{counted(cells.null_count, 'gap')}, and gRPC "
+                    f'has no missing {datatype}; fill gaps, or write protocol = "oip"'
                 )
 
     def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:

@@ -131,7 +131,7 @@ def test_the_status_of_a_shadow_shows_both_versions_answers_to_the_same_requests
     said = canary("status")
     assert "shadow: 1 answers joined; of the candidate's copies 0 failed, 0 unanswered" in said
     assert "agreement  100.0% of 1 users (95% between " in said
-    assert "accuracy   stable 100.0%, candidate 100.0% of 1 rows with feedback" in said
+    assert "accuracy   stable 100.0%, candidate 100.0% of 1 row with feedback" in said
     assert "p99        stable 10.0 ms, candidate 250.0 ms, in the server" in said
 
 

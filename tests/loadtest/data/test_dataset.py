@@ -80,10 +80,10 @@ def test_labels_in_csv_are_read_as_they_are_written(tmp_path, written, read):
 
 def test_an_empty_cell_is_no_label(tmp_path):
     (tmp_path / "rows.csv").write_text("x,label\n1,a\n2,\n")
-    with pytest.raises(DatasetError, match="1 rows have no 'label'; label or drop them"):
+    with pytest.raises(DatasetError, match="1 row without 'label'; label or drop such rows"):
         Dataset.read(Data(path=tmp_path / "rows.csv"))
     pq.write_table(pa.table({"x": [1.0], "label": [float("nan")]}), tmp_path / "rows.parquet")
-    with pytest.raises(DatasetError, match="1 rows have no 'label'"):
+    with pytest.raises(DatasetError, match="1 row without 'label'"):
         Dataset.read(Data(path=tmp_path / "rows.parquet"))
 
 
@@ -113,11 +113,11 @@ def test_an_empty_cell_is_no_label(tmp_path):
         (
             pa.table({"a": [1, 2], "label": [None, 3.0]}),
             {"task": "regression"},
-            "'label' has 1 gaps; fill them or drop these rows",
+            "'label' has 1 gap; fill gaps or drop such rows",
         ),
         (TABLE.slice(0, 0), {}, "no rows"),
         (TABLE.select(["segment", "label"]), {}, "no numeric feature columns"),
-        (pa.table({"x": [1.0, 2.0], "label": ["a", None]}), {}, "1 rows have no 'label'"),
+        (pa.table({"x": [1.0, 2.0], "label": ["a", None]}), {}, "1 row without 'label'"),
     ],
 )
 def test_bad_sets_name_the_file_and_the_column(tmp_path, table, data, says):
@@ -247,7 +247,7 @@ def test_columns_are_sent_in_their_own_types(tmp_path):
     # who takes a matrix alone hears which column is none
     for name, says in (
         ("id", "whole numbers beyond 2\\^53, such as 1234567890123456789"),
-        ("age", "column 'age' has 1 gaps"),
+        ("age", "column 'age' has 1 gap"),
         ("city", r"column 'city' is not numeric \(it reads 'Köln'\)"),
     ):
         with pytest.raises(DatasetError, match=says):
@@ -304,7 +304,7 @@ def test_slices_are_by_what_the_file_says(tmp_path, column, value, rows):
         # a blank that nobody sees
         ("x, label\n1,a\n", "it has x, ' label'"),
         ("x,label\n", "no rows; an evaluation set needs"),
-        ("x,label\n1,a\n2,\n3,b\n", r"1 rows have no 'label'; .*\(the first is row 2\)"),
+        ("x,label\n1,a\n2,\n3,b\n", r"1 row without 'label'; .*\(the first is row 2\)"),
         ("x,label\n?,a\n1,b\n", r"no numeric feature columns"),
     ],
 )
@@ -317,7 +317,7 @@ def test_what_is_wrong_with_a_csv_is_one_line(tmp_path, text, says):
 
 def test_an_infinite_label_and_one_beyond_any_number(tmp_path):
     pq.write_table(pa.table({"x": [1.0], "label": [float("inf")]}), tmp_path / "rows.parquet")
-    for task, says in (("classification", "inf is no label"), ("regression", "1 infinite cells")):
+    for task, says in (("classification", "inf is no label"), ("regression", "1 infinite cell;")):
         with pytest.raises(DatasetError, match=says):
             Dataset.read(Data(path=tmp_path / "rows.parquet", task=task))
 

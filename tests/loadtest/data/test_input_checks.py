@@ -26,7 +26,7 @@ from loadtest.data.input_checks import misfit
         ([2049], "FP16", "beyond 2^11"),
         ([1.0, 70000.0], "FP16", "reads 70000, which is too large for FP16"),
         ([-1e39, 1.0], "FP32", "reads -1e+39, which is too large for FP32"),
-        ([math.inf], "FP64", "has 1 infinite cells"),
+        ([math.inf], "FP64", "has 1 infinite cell;"),
         ([1.0, 2.0], "INT64", None),
         ([2**63 - 1], "INT64", None),
         ([1.0, 2.5], "INT64", "reads 2.5, which INT64 would cut to 2"),
@@ -56,7 +56,7 @@ def test_cells_that_a_datatype_takes_or_not(cells, datatype, says):
     # where cells may be missing, the others are held to the same
     with_gaps = pa.chunked_array([pa.array([*cells, None])])
     assert misfit("a", with_gaps, datatype, DataFile("rows.csv"), gaps=True) == said
-    assert "has 1 gaps, the model takes none" in misfit(
+    assert "has 1 gap, the model takes none" in misfit(
         "a", with_gaps, datatype, DataFile("rows.csv"), gaps=False
     )
 

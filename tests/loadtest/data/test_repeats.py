@@ -22,5 +22,5 @@ def test_one_row_per_arrival_and_some_to_look_at():
 
 
 def test_another_label_makes_no_other_request():
-    with pytest.raises(DatasetError, match="1 rows have the features of another"):
+    with pytest.raises(DatasetError, match="1 row with the features of another"):
         check_rows_suffice(dataset([*range(200), 199]), 10)

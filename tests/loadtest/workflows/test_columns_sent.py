@@ -62,8 +62,8 @@ def test_a_doubled_column_that_no_model_takes_does_not_matter(tmp_path):
         (Columns((("age", "FP64"), ("id", "INT64"), ("city", "BYTES"))), None, None),
         (ANY, ModelError, r"m.toml: .* takes 3 features, .* would send 4 \(city, age, visits, id\)"),
         (matrix("height"), ModelError, r"m.toml: .* takes height, which .* would not send \(city, age"),
-        (matrix("age"), DatasetError, r"'age' has 1 gaps, the model takes none; fill .* \(m.toml\)"),
-        (matrix("city"), DatasetError, "'city' has 1 gaps"),
+        (matrix("age"), DatasetError, r"'age' has 1 gap, the model takes none; fill .* \(m.toml\)"),
+        (matrix("city"), DatasetError, "'city' has 1 gap"),
         (
             matrix("id", datatype="FP32"),
             DatasetError,

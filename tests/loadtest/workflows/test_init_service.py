@@ -129,7 +129,7 @@ def test_what_the_service_would_refuse_is_refused_first(service, tmp_path):
         )
     data = tmp_path / "gaps.csv"
     data.write_text("age,city,bought\n30,Bern,no\n41,,yes\n")
-    with pytest.raises(DatasetError, match="'city' has 1 gaps, and the service takes no null there"):
+    with pytest.raises(DatasetError, match="'city' has 1 gap, and the service takes no null there"):
         init_service([service.url], data, print, label="bought", out=tmp_path / "o.toml")
 
 

@@ -79,7 +79,7 @@ def test_a_few_rows_are_kept_and_a_person_s_own_stay(tmp_path: Path) -> None:
     [
         (None, INPUT, None, "missing; named columns are tried on rows that exist"),
         ({"a": [], "b": []}, MATRIX, None, "holds no rows"),
-        ({"a": [1.0]}, MATRIX, None, "has 1 columns, the model takes 2 features"),
+        ({"a": [1.0]}, MATRIX, None, "has 1 column, the model takes 2 features"),
         ({"a": [1.0], "b": [1.0]}, MATRIX, ("a", "c"), "has no column 'c'"),
         ({"a": [1.0], "b": ["x"]}, MATRIX, None, "a matrix holds numbers only"),
         ({"a": [1.0], "b": [None]}, MATRIX, None, "a matrix has no missing cells"),

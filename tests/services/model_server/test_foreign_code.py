@@ -59,7 +59,7 @@ def test_what_is_printed_is_collected_even_where_it_comes_from_c(capfd: Any) -> 
     with printed_by(PATH) as said:
         for number in range(1000):
             os.write(1, b"%d\n" % number)
-    assert (len(said), said[-1]) == (9, "and 992 lines more")
+    assert (len(said), said[-1]) == (9, "and 992 more lines")
     assert capfd.readouterr() == ("", "")
 
 

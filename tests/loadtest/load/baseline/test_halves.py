@@ -85,7 +85,7 @@ def test_without_repeats_what_is_looked_at_first_is_not_sent():
         # 15 s at 50 a second
         (np.arange(300), "rows; it has 300: bring more rows, or lower the rate"),
         # another label makes no other request
-        (np.arange(1000) % 999, "1 rows have the features of another"),
+        (np.arange(1000) % 999, "1 row with the features of another"),
     ],
 )
 def test_too_few_rows_to_send_none_twice(features, says):

@@ -115,7 +115,7 @@ def test_a_row_is_a_tensor_per_column(cells, data):
     ("said", "says"),
     [
         (BY_COLUMN, None),
-        (metadata(shape=(-1, 4)), r"column 'city' has 1 gaps, the model takes none; fill .* \(model 'm'\)"),
+        (metadata(shape=(-1, 4)), r"column 'city' has 1 gap, the model takes none; fill .* \(model 'm'\)"),
         (
             {"inputs": [{"name": "city", "datatype": "FP64", "shape": [-1]}]},
             "'city' holds text, such as 'Köln'",

@@ -178,7 +178,7 @@ def test_a_missing_number_is_nan_and_missing_text_cannot_be_said(gaps):
     codec.check(gaps)
     sent = generated.ModelInferRequest.FromString(codec.body_of(gaps, 1))
     assert isnan(sent.inputs[0].contents.fp64_contents[0])
-    with pytest.raises(DatasetError, match="'city' has 1 gaps, and gRPC has no missing BYTES"):
+    with pytest.raises(DatasetError, match="'city' has 1 gap, and gRPC has no missing BYTES"):
         OpenInferenceGrpc("m", ("city", "age"), ("BYTES", "FP64")).check(gaps)
     # REST can
     OpenInference("m", ("city", "age"), ("BYTES", "FP64")).check(gaps)
