@@ -65,10 +65,12 @@ def test_every_estimator_of_scikit_learn_is_left(docker, stack):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_compiler_is_left(docker, stack, service):
+def test_no_compiler_is_left_and_no_process_needs_pythons(docker, stack, service):
     image = stack.of(service)[0]["Image"]
+    probe = "find /app -name '*.py' 2> /dev/null | while read -r file; do name=${file##*/}; "
+    probe += 'ls "${file%/*}/__pycache__/${name%.py}".*.pyc > /dev/null || echo "$file"; done; '
     tools = "gcc cc g++ clang ld as strip make cargo"
-    probe = f"for tool in {tools}; do command -v $tool; done; test ! -e /opt/venv/bin/pip"
+    probe += f"for tool in {tools}; do command -v $tool; done; test ! -e /opt/venv/bin/pip"
     told = docker.run("run", "--rm", "--entrypoint", "sh", image, "-c", probe, timeout=60)
     assert told == ""
 
