@@ -129,7 +129,7 @@ SERVERS = (
     Server(
         "mlflow",
         "MLflow, `mlflow models serve`",
-        ("mlflow==3.18.0", "uvicorn", *_COMMON),
+        ("mlflow==3.17.2", "uvicorn", *_COMMON),
         lambda programs, folder, port, model: [
             str(programs / "mlflow"), "models", "serve", "--model-uri", str(folder / model), "--env-manager",
             "local", "--host", "127.0.0.1", "--port", str(port),
