@@ -75,8 +75,9 @@ ARROWS = {
     },
     "load.child_process": set(),
     "load.worker_process": set(),
-    "load.locustfile": {"load.web", "load.cluster", "load.sending"},
-    "load.__main__": {"load.headless", "load.cluster", "errors"},
+    "load.without_pandas": set(),
+    "load.locustfile": {"load.web", "load.cluster", "load.sending", "load.without_pandas"},
+    "load.__main__": {"load.headless", "load.cluster", "load.without_pandas", "errors"},
     # the lab: what every backend needs, the backends, and what chooses among them
     "lab.interface": {"lab.cpu_usage", "lab.remote_workers", "canary", *BELOW},
     "lab.remote_workers": {"errors"},

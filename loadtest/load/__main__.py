@@ -22,10 +22,12 @@ from loadtest.load import headless  # isort: skip
 
 from loadtest.errors import ExitCode, LoadproofError
 from loadtest.load.cluster.joining import Joining
+from loadtest.load.without_pandas import keep_pandas_out
 
 
 def main() -> ExitCode:
     """Parse the arguments, run, and turn every expected error into one line and its exit code."""
+    keep_pandas_out()
     # what is imported stays; Python looks for garbage in it a last time at the end, for a fifth of a second
     gc.freeze()
     parser = argparse.ArgumentParser(prog="python -m loadtest.load", allow_abbrev=False)

@@ -12,9 +12,11 @@ from loadtest.load.cluster.locust_messages import survive_strangers
 from loadtest.load.cluster.wiring import Arrivals
 from loadtest.load.sending.driver import Generator
 from loadtest.load.web.locust_ui import add_options, start
+from loadtest.load.without_pandas import keep_pandas_out
 
 __all__ = ["Arrivals", "Generator"]
 
+keep_pandas_out()
 # what is imported stays; Python looks for garbage in it a last time at the end, for a fifth of a second
 gc.freeze()
 survive_strangers()
