@@ -38,5 +38,5 @@ def test_changes():
     ]
     # none where one side is missing, or was 0
     assert [one.change for one in changes.changes] == [pytest.approx(10.0), None, None, None]
-    assert "before: all: 10 requests, 1 errors" in changes.conditions
+    assert "before: all: 10 requests, 1 error" in changes.conditions
     assert changes.conditions[-1].endswith("no verdict is given")
