@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,7 @@ import numpy as np
 
 from contract.counted import counted
 from contract.model_toml import MODEL_TOML
-from contract.version_folder import MLMODEL, requirements_file
+from contract.version_folder import MLMODEL
 from loadtest.data.dataset import Dataset
 from loadtest.data.unknown_categories import unknown_categories
 from loadtest.errors import DatasetError, ModelError, UsageError
@@ -23,6 +19,14 @@ from loadtest.experiment.experiment import DEFAULT_GATES, UNLABELLED_GATES, Data
 from loadtest.lab.interface import VersionPython
 from loadtest.lab.select import version_python
 from loadtest.workflows.columns_sent import sent_lines
+from loadtest.workflows.described_version import (
+    Ask,
+    Described,
+    ask_process,
+    describe_each,
+    output_of,
+    run_module,
+)
 from loadtest.workflows.new_experiment import (
     by_option,
     known_outputs,
@@ -31,7 +35,6 @@ from loadtest.workflows.new_experiment import (
     score_gates,
     write_experiment,
 )
-from loadtest.workflows.refused_rows import of_the_rows
 from loadtest.workflows.tried_rows import ROWS, quality, tried_rows
 
 SETS = ("evaluation.parquet", "evaluation.csv")
@@ -42,46 +45,7 @@ _SHOWN = 8
 _RATE, _SECONDS = 50, 60
 """Of the load that an experiment begins with."""
 
-_ROOT = Path(__file__).parents[2]
-
 Say = Callable[[str], None]
-Ask = Callable[[Path, str], subprocess.CompletedProcess[str]]
-
-
-@dataclass(frozen=True)
-class _Described:
-    """What a version reports about itself; see ``services.model_server.describe``."""
-
-    version: str
-    wrote: bool
-    task: str
-    columns: list[str]
-    predictions: list[Any]
-    output: str
-    outputs: list[str]
-    classes: list[str]
-    classes_said: bool
-    classes_missing: str
-    categories: Any
-    notes: list[str]
-
-
-def ask_process(python: Path, asked: str) -> subprocess.CompletedProcess[str]:
-    """What ``services.model_server.describe`` says to ``asked``, in a process of its own."""
-    return _process(python, "describe", asked=asked)
-
-
-def _process(python: Path, module: str, *arguments: str, asked: str = "") -> subprocess.CompletedProcess[str]:
-    # an environment of its own holds packages, and none of our code
-    ours = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    return subprocess.run(
-        [str(python), "-m", f"services.model_server.{module}", *arguments],
-        input=asked,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": ours},
-    )
 
 
 def init(
@@ -131,7 +95,7 @@ def init(
         "labels": np.unique(dataset.labels)[:ROWS].tolist(),
         "ranked": dataset.ranked,
     }
-    described = {one.version: one for one in _describe_each(folder, asked, dataset, say, python_of, ask)}
+    described = {one.version: one for one in describe_each(folder, asked, dataset, say, python_of, ask)}
     versions = list(described)
     first = described[versions[0]]
     for version, other in described.items():
@@ -193,7 +157,7 @@ def init(
     return out
 
 
-def _without_score_gates(described: Sequence[_Described], dataset: Dataset) -> list[str]:
+def _without_score_gates(described: Sequence[Described], dataset: Dataset) -> list[str]:
     """Why there are no gates on probabilities; empty where every version's can be judged."""
     lines = []
     for one in described:
@@ -211,7 +175,7 @@ def _without_score_gates(described: Sequence[_Described], dataset: Dataset) -> l
     return lines
 
 
-def _features(one: _Described) -> str:
+def _features(one: Described) -> str:
     return counted(len(one.columns), "feature")
 
 
@@ -224,7 +188,7 @@ def _placed(given: Path, data: Path | None, say: Say) -> Path:
     """The folder of a model that was given as one file or as an MLflow folder."""
     if data is None:
         raise UsageError(f"{given}: is one model, with no evaluation set beside it; name that with --data")
-    folder = Path(_said(_process(Path(sys.executable), "place", str(given))).strip())
+    folder = Path(output_of(run_module(Path(sys.executable), "place", str(given))).strip())
     say(f"{given}: copied to {folder / 'v1'}; put the next version beside it as {folder / 'v2'}")
     return folder
 
@@ -243,34 +207,6 @@ def _without_being_named(data: Data) -> tuple[str, ...] | None:
     except DatasetError:
         return None
     return None if dataset.left_out else dataset.names
-
-
-def _describe_each(
-    folder: Path, asked: Mapping[str, Any], dataset: Dataset, say: Say, python_of: VersionPython, ask: Ask
-) -> list[_Described]:
-    """Every version as it describes itself, on its own packages where it names any, in the order of names."""
-    own = [path.name for path in folder.glob("*") if requirements_file(path).is_file()]
-    found = _describe({**asked, "elsewhere": own}, Path(sys.executable), dataset, ask)
-    for place, version in [(place, one["version"]) for place, one in enumerate(found) if len(one) == 1]:
-        python = python_of(folder / version, say)
-        found[place : place + 1] = _describe({**asked, "only": version}, python, dataset, ask)
-    return [_Described(**one) for one in found]
-
-
-def _describe(asked: Mapping[str, Any], python: Path, dataset: Dataset, ask: Ask) -> list[dict[str, Any]]:
-    try:
-        answers = _said(ask(python, json.dumps(asked)))
-    except ModelError as error:
-        raise ModelError(of_the_rows(str(error), dataset)) from None
-    return [json.loads(line) for line in answers.splitlines()]
-
-
-def _said(done: subprocess.CompletedProcess[str]) -> str:
-    """What a module of the model server wrote; its last line of trouble is the error."""
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        raise ModelError(last[0].removeprefix("model-server: "))
-    return done.stdout
 
 
 def _write(
