@@ -34,15 +34,14 @@ def _encoder(model: Any, width: int) -> Step:
     for known in categories:
         if known.dtype.kind not in "Oifub" or not len(known):
             raise NotDirect(f"this step has categories of type {known.dtype}")
-        if known.dtype == object and any(value is None for value in known.tolist()):
-            raise NotDirect("this step takes None for a missing cell")
     widths = _widths(model, categories)
     if sum(len(known) * size for known, size in zip(categories, widths, strict=True)) > MAX_CELLS:
         raise NotDirect("this step has too many categories")
     first = [known[0] for known in categories]
     ends = np.cumsum(widths).tolist()
     tables: list[dict[Any, Values]] = []
-    others: list[tuple[Values | None, Values | None]] = []
+    others: list[tuple[Values | None, Values | None, Values | None]] = []
+    takes_none = any(None in known.tolist() for known in categories if known.dtype == object)
     whole = _known(model, categories, first)
     for place, (known, size, end) in enumerate(zip(categories, widths, ends, strict=True)):
         part = slice(end - size, end)
@@ -57,6 +56,7 @@ def _encoder(model: Any, width: int) -> Step:
             (
                 _tried(model, first, place, np.nan, part),
                 _tried(model, first, place, _unknown(known), part),
+                _tried(model, first, place, None, part) if takes_none and known.dtype == object else None,
             )
         )
 
@@ -65,9 +65,11 @@ def _encoder(model: Any, width: int) -> Step:
         for cell, table, other in zip(row, tables, others, strict=True):
             values = table.get(cell)
             if values is None:
-                values = other[0] if cell != cell else other[1]
+                values = other[0] if cell != cell else other[2] if cell is None else other[1]
                 # rounded to a float, a large integer may be a category after all
-                if values is None or (type(cell) is not str and not -_EXACT < cell < _EXACT and cell == cell):
+                if values is None or (
+                    type(cell) in (int, float) and not -_EXACT < cell < _EXACT and cell == cell
+                ):
                     raise Unsure
             cells += values
         return cells

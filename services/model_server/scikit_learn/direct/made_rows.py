@@ -40,14 +40,15 @@ def made_rows(model: Any, examples: Columns) -> Iterator[Columns]:
         arrays = {}
         for name, array in examples.arrays.items():
             cells = _cells(array, texts, numbers, rng, odd, rows)
-            datatype = _datatype(array)
+            datatype = datatype_of(array)
             if gaps:
                 cells = [None if rng.random() < gaps else cell for cell in cells]
             arrays[name] = column(cells, datatype)
         yield Columns(arrays)
 
 
-def _datatype(array: NDArray[Any]) -> str:
+def datatype_of(array: NDArray[Any]) -> str:
+    """Of a column as ``Columns`` holds it."""
     if array.dtype == object:
         return "BOOL" if any(isinstance(cell, bool) for cell in array.tolist()) else "BYTES"
     return {"f": "FP64", "i": "INT64", "b": "BOOL"}[array.dtype.kind]
@@ -62,7 +63,7 @@ def _cells(
     rows: int,
 ) -> list[Any]:
     """Two thirds from the examples, the rest from the model; ``odd`` of them unseen."""
-    datatype = _datatype(array)
+    datatype = datatype_of(array)
     own = [cell for cell in array.tolist() if cell is not None and cell == cell]
     if datatype == "BYTES":
         others: list[Any] = texts

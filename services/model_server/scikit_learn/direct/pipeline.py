@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 
 from services.model_server.columns import Columns
 from services.model_server.scikit_learn.direct import combining
-from services.model_server.scikit_learn.direct.made_rows import made_rows
+from services.model_server.scikit_learn.direct.made_rows import datatype_of, made_rows
 from services.model_server.scikit_learn.direct.model import compile_model
 from services.model_server.scikit_learn.direct.sparse_rows import to_entries
 from services.model_server.scikit_learn.direct.step import Cells, Kind, NotDirect, Step, Unsure
@@ -46,15 +46,19 @@ Run = Callable[[Columns, frozenset[str]], Results]
 class DirectPipeline:
     """A fitted model as functions on cells.
 
-    ``onnx``: ONNX Runtime may be used for its trees.
+    Args:
+        examples: rows of the columns that it takes.
+        onnx: whether ONNX Runtime may be used for its trees.
 
     Raises:
         NotDirect: a step is not known.
     """
 
-    def __init__(self, model: Any, width: int, *, onnx: bool) -> None:
-        if fitted_on_none(model):
-            raise NotDirect("it was fitted on None for missing cells")
+    def __init__(self, model: Any, examples: Columns, *, onnx: bool) -> None:
+        width = len(examples.arrays)
+        # of a model that was fitted on None: which columns are text, whose missing cells stay None
+        self._texts = [datatype_of(array) == "BYTES" for array in examples.arrays.values()]
+        self._keeps_none = fitted_on_none(model)
         # a vectorizer of texts says nothing of features, and is given a series
         features = [getattr(model, name, None) for name in ("feature_names_in_", "n_features_in_")]
         kind = Kind.TEXT if width == 1 and features == [None, None] else Kind.CELLS
@@ -68,7 +72,8 @@ class DirectPipeline:
         """
         if len(rows) > MAX_ROWS:
             raise Unsure
-        results = self._model.run(rows_of(rows), outputs)
+        cells = _rows_with_none(rows, self._texts) if self._keeps_none else rows_of(rows)
+        results = self._model.run(cells, outputs)
         return {name: results[name] for name in outputs}
 
     def run_with(self, rows: Columns, outputs: frozenset[str], original: Run) -> Results:
@@ -135,6 +140,14 @@ def rows_of(rows: Columns) -> list[Cells]:
     return list(zip(*columns, strict=True))
 
 
+def _rows_with_none(rows: Columns, texts: Sequence[bool]) -> list[Cells]:
+    """Cells by row, None where text is missing, and NaN where a number is."""
+    # among truth values an imputer would take None for the mean, where the library has it
+    if any(None in cells for cells, text in zip(rows.cells, texts, strict=True) if not text):
+        raise Unsure
+    return list(zip(*rows.cells, strict=True))
+
+
 def direct_pipeline(
     model: Any, examples: Columns, original: Run, names: frozenset[str], *, onnx: bool
 ) -> DirectPipeline:
@@ -145,7 +158,7 @@ def direct_pipeline(
     Raises:
         NotDirect: there is none, or it does not agree.
     """
-    made = DirectPipeline(model, len(examples.arrays), onnx=onnx)
+    made = DirectPipeline(model, examples, onnx=onnx)
     _check(made, examples, original, names, whole=True)
     budget = [_TRIES]
     for rows in made_rows(model, examples):

@@ -217,9 +217,10 @@ def test_answers_agree(texts: list[str], vectorizer: Any, last: Any) -> None:
             # no forest is fitted on a million columns in a test
             vectorizer.set_params(n_features=512)
         model.fit(FRAME["text"][::4], TWO[::4])
-        made = DirectPipeline(model, 1, onnx=True)
+        asked = Columns({"text": column(texts, "BYTES")})
+        made = DirectPipeline(model, asked, onnx=True)
         try:
-            got = made.run(Columns({"text": column(texts, "BYTES")}), names)
+            got = made.run(asked, names)
         except Unsure as reason:
             event(f"declined: {type(reason).__name__}")
             return
