@@ -86,7 +86,7 @@ def test_an_output_is_measured_as_sklearn_does_on_60_random_sets():
         assert found == pytest.approx([theirs(truth, answers) for answers in (stable, candidate)], rel=1e-9)
 
 
-def test_coverage_and_width_are_mapies_on_60_random_sets():
+def test_coverage_and_width_are_mapies_on_200_random_sets():
     gates = [Gate.parse(f"{COVERAGE} >= 10%"), Gate.parse(f"{WIDTH} <= 10")]
     for seed in range(200):
         rng = np.random.default_rng(seed)

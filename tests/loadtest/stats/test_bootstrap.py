@@ -85,8 +85,7 @@ def test_scores_are_those_of_scikit_learn_or_undefined_where_its_are(name):
         "negative_likelihood_ratio": lambda t, a: metrics.class_likelihood_ratios(t, a)[1],
     }.get(name) or (lambda t, a: getattr(metrics, f"{base}_score")(t, a, average=average or "binary"))
     defined = 0
-    # scikit-learn's take 2 ms each
-    for seed in range(40):
+    for seed in range(200):
         rng = np.random.default_rng(seed)
         rows = int(rng.integers(20, 80))
         # in some sets one class alone, or one answer
@@ -104,7 +103,7 @@ def test_scores_are_those_of_scikit_learn_or_undefined_where_its_are(name):
         else:
             assert ours == pytest.approx(expected, abs=1e-9), seed
             defined += 1
-    assert defined >= 34
+    assert defined >= 170
 
 
 def test_a_likelihood_ratio_without_a_wrong_answer_is_undefined():
