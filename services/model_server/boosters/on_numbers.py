@@ -65,15 +65,15 @@ def on_numbers(
         original: the library's way, which takes a matrix, too.
         names: all outputs.
     """
-    # imported late: a model that is not of this kind does without
+    if isinstance(given, tuple) and any(spec.datatype == "BYTES" for spec in given):
+        return None, "it takes text"
+    # imported late: scikit-learn and ONNX Runtime, of which a model of categories needs neither
     from services.model_server.scikit_learn.direct import boosters
     from services.model_server.scikit_learn.direct.pipeline import TOLERANCE, difference
     from services.model_server.scikit_learn.direct.step import NotDirect
 
     if kind not in boosters.KNOWN:
         return None, f"there is no direct way for a {kind.rpartition('.')[2]}"
-    if isinstance(given, tuple) and any(spec.datatype == "BYTES" for spec in given):
-        return None, "it takes text"
     try:
         head = boosters.KNOWN[kind](model, sparse=False, onnx=True)
         examples = read_examples(version_folder(path), given, None)
