@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.boosters.lightgbm_file import check_lightgbm
-from services.model_server.boosters.on_numbers import OnNumbers, on_numbers
 from services.model_server.categories import of_lightgbm
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
-from services.model_server.runtime import Description, Format, Original, Runtime
+from services.model_server.runtime import Description, Format, Original
 from services.model_server.tensors import Input
 
 _CLASSIFIERS = ("binary", "multiclass", "multiclassova")
@@ -46,26 +45,9 @@ class LightGBM(Original):
         self.classes: list[Any] | None = list(range(count)) if self.has_proba else None
         self._to_model = _to_model(self._booster, path, given)
         self.categories = of_lightgbm(self._booster)
-        self._path = path
-        self._direct: OnNumbers | None = None
-
-    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:
-        """Its trees alone, where they give the library's answers."""
-        if forbidden:
-            return self, self.platform, forbidden
-        model = SimpleNamespace(booster_=self._booster, objective=None)
-        if self.classes:
-            model.classes_ = np.array(self.classes)
-        names = frozenset(["predict", "predict_proba"] if self.has_proba else ["predict"])
-        kind = "lightgbm.sklearn.LGBMClassifier"
-        self._direct, reason = on_numbers(model, kind, self._path, spec, self._by_library, names)
-        return self, "direct" if self._direct else self.platform, reason
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on a matrix of shape (rows, features), or on columns."""
-        return self._direct.run(rows, outputs) if self._direct else self._by_library(rows, outputs)
-
-    def _by_library(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         given = self._to_model(rows) if self._to_model and isinstance(rows, Columns) else rows
         raw = np.asarray(self._booster.predict(given, num_threads=1))
         if not self.has_proba:

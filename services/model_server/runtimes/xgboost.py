@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.model_toml import Task
-from services.model_server.boosters.on_numbers import OnNumbers, on_numbers
 from services.model_server.boosters.xgboost_file import check_xgboost
 from services.model_server.categories import of_xgboost
 from services.model_server.columns import Columns, Rows
 from services.model_server.errors import VersionError, missing_package, one_line
-from services.model_server.runtime import Description, Format, Original, Runtime
+from services.model_server.runtime import Description, Format, Original
 from services.model_server.tensors import Input
 from services.model_server.trained_with import compare_version
 
@@ -43,29 +42,15 @@ class XGBoost(Original):
         self.value_names = _value_names(model.get_booster())
         self._to_model = _to_model(model, path, given)
         self.categories = of_xgboost(model.get_booster())
-        self._path = path
-        self._direct: OnNumbers | None = None
-
-    def fastest(self, spec: Input, forbidden: str) -> tuple[Runtime, str, str]:
-        """Its trees alone, where they give the library's answers."""
-        if forbidden:
-            return self, self.platform, forbidden
-        kind = f"{type(self._model).__module__}.{type(self._model).__name__}"
-        names = frozenset(["predict", "predict_proba"] if self.has_proba else ["predict"])
-        self._direct, reason = on_numbers(self._model, kind, self._path, spec, self._by_library, names)
-        return self, "direct" if self._direct else self.platform, reason
 
     def run(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
         """Run the model on a matrix of shape (rows, features), or on columns."""
-        answers = self._direct.run(rows, outputs) if self._direct else self._by_library(rows, outputs)
+        given = self._to_model(rows) if self._to_model and isinstance(rows, Columns) else rows
+        answers = {name: getattr(self._model, name)(given) for name in outputs}
         if self.has_proba and "predict" in answers:
             # of several labels per row XGBoost gives 0.0 and 1.0
             answers["predict"] = answers["predict"].astype(np.int64, copy=False)
         return answers
-
-    def _by_library(self, rows: Rows, outputs: frozenset[str]) -> dict[str, NDArray[Any]]:
-        given = self._to_model(rows) if self._to_model and isinstance(rows, Columns) else rows
-        return {name: getattr(self._model, name)(given) for name in outputs}
 
 
 def _describe(path: Path) -> Description:

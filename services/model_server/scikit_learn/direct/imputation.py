@@ -14,16 +14,8 @@ def _is_nan(value: Any) -> bool:
     return bool(value != value)
 
 
-def _is_none(cell: Any) -> bool:
-    if _is_nan(cell):
-        raise Unsure
-    return cell is None
-
-
 def _is_missing(value: Any) -> Callable[[Any], bool]:
     """What says of a cell whether it is missing; NaN beside another sign of it is for the library."""
-    if value is None:
-        return _is_none
     if _is_nan(value):
         return _is_nan
 

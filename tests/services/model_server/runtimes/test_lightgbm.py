@@ -79,7 +79,7 @@ def as_columns(version: Any, frame: pd.DataFrame) -> Columns:
 def test_the_wrapper_s_own_answers(tmp_path: Path, model: Any, labels: Any, frame: pd.DataFrame) -> None:
     model.fit(frame, labels).booster_.save_model(tmp_path / "model.txt")
     answer, version = served(tmp_path, frame)
-    assert (version.platform, version.runner) == ("lightgbm", "direct")
+    assert (version.platform, version.runner) == ("lightgbm", "lightgbm")
     assert answer["columns"] == list(frame)
     np.testing.assert_array_equal(answer["predictions"], model.predict(frame))
     if hasattr(model, "classes_"):

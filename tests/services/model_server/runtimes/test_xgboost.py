@@ -58,7 +58,7 @@ def test_the_library_s_own_answers(tmp_path: Path, file: str, model: Any, rows: 
     given = rows if hasattr(model, "feature_names_in_") else rows.to_numpy()
     np.testing.assert_allclose(answer["predictions"], model.predict(given), rtol=1e-6)
     version = load_version(tmp_path)
-    assert (version.platform, version.runner) == ("xgboost", "direct")
+    assert (version.platform, version.runner) == ("xgboost", "xgboost")
     assert [tensor["datatype"] for tensor in version.metadata()["inputs"]] == datatypes
     if version.task == "classification":
         found = version.run(version.example, frozenset(["predict_proba"]))["predict_proba"]
