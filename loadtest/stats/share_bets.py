@@ -82,8 +82,8 @@ class SplitBets:
     """Evidence against 'each trial is a hit with just this chance': a sequential sample-ratio test.
 
     A test martingale, the mean over ``_ODDS`` of likelihood ratios, so that under a true split it ever
-    exceeds 1/a with a chance of at most a (Ville 1939; as in Lindon and Malek 2022, Anytime-valid inference for
-    multinomial count data, NeurIPS 35, with a grid in place of their Dirichlet prior).
+    exceeds 1/a with a chance of at most a (Ville 1939; as in Lindon and Malek 2022, Anytime-valid inference
+    for multinomial count data, NeurIPS 35, with a grid in place of their Dirichlet prior).
 
     Args:
         shape: of the counts, when many runs are followed at once.
