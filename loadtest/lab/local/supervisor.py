@@ -15,7 +15,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Self
@@ -85,16 +85,17 @@ class Service:
 class Supervisor:
     """Starts services in ``cwd`` and, when it is closed, stops them in reverse order; logs in ``folder``."""
 
-    def __init__(self, folder: Path, cwd: Path) -> None:
+    def __init__(self, folder: Path, cwd: Path, reaper: Callable[[Path], Reaper] = Reaper) -> None:
         self._folder = folder
         self._cwd = cwd
+        self._make_reaper = reaper
         self._services: list[Service] = []
 
     def __enter__(self) -> Self:
         """Start the reaper."""
         with interrupts_deferred():
             self._note = LabNote(backend="local", folder=str(self._folder))
-            self._reaper = Reaper(self._cwd)
+            self._reaper = self._make_reaper(self._cwd)
         return self
 
     def __exit__(self, *exc: object) -> None:
