@@ -87,7 +87,7 @@ _PACKAGES = {
 """Modules whose package has another name, or one without what a server does not need."""
 
 
-def not_readable(path: Path, library: str, error: Exception) -> VersionError:
+def not_readable(path: Path, library: str, error: BaseException) -> VersionError:
     """What is said of a model file that its library refuses."""
     return VersionError(f"{path}: not readable by {library} ({one_line(error)}); save the model again")
 
