@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,14 @@ def test_imports_run_one_way(path):
 def test_the_table_has_no_row_for_what_is_gone():
     assert set(ARROWS) == {room(dotted(path)) for path in MODULES}
     assert {f"load.{name}" for name in LOCUST} <= {dotted(path) for path in MODULES}
+
+
+def test_no_modules_import_each_other():
+    sides = ("contract", "loadtest", "services", "deploy", "grafana")
+    files = [path.relative_to(ROOT) for side in sides for path in (ROOT / side).rglob("*.py")]
+    # a package's own file hands names on
+    named = {".".join(path.with_suffix("").parts): path for path in files if path.name != "__init__.py"}
+    TopologicalSorter({name: imports(ROOT / path) & set(named) for name, path in named.items()}).prepare()
 
 
 def by_folder():

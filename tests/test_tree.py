@@ -45,6 +45,8 @@ OLD_WORDS = {
     ],
     # role
     r"subjects?": [],
+    # run; what `loadproof runs` lists is a ListedRun
+    r"StoredRuns?": [],
     # the reaper of the local lab
     r"wardens?": [],
     # the checks of an experiment's gates, and of its target

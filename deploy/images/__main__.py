@@ -61,7 +61,7 @@ def _run(asked: argparse.Namespace) -> None:
         for image in images:
             print(write_sbom(docker, image, asked.out))
     elif asked.verb == "pin":
-        print("\n".join(pin(docker, images)))
+        print("\n".join(pin(docker, [image.dockerfile for image in images])))
     elif asked.verb == "build":
         bake(docker, images, stamp, platforms) if platforms else build(docker, images, stamp)
     elif asked.verb == "push":

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loadtest.errors import LabError, StartError, UsageError
 from loadtest.lab.compose.docker_cli import Docker
-
-if TYPE_CHECKING:
-    from deploy.images.build import Image
 
 PINS = Path(__file__).with_name("bases.txt")
 _FROM = re.compile(r"\s*FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?\s*", re.I)
@@ -78,7 +75,7 @@ def _read(dockerfile: Path) -> tuple[list[str], str]:
     return list(found), last
 
 
-def pin(docker: Docker, images: Sequence[Image], path: Path = PINS) -> list[str]:
+def pin(docker: Docker, dockerfiles: Iterable[Path], path: Path = PINS) -> list[str]:
     """Ask for the digest of each base, and write them all; nothing is written unless all are known.
 
     Returns:
@@ -87,7 +84,7 @@ def pin(docker: Docker, images: Sequence[Image], path: Path = PINS) -> list[str]
     Raises:
         StartError: a registry does not tell.
     """
-    names = sorted({name for image in images for name in bases(image.dockerfile)})
+    names = sorted({name for dockerfile in dockerfiles for name in bases(dockerfile)})
     lines = []
     for name in names:
         try:
@@ -124,17 +121,17 @@ def read_pins(path: Path = PINS) -> dict[str, str]:
     return pins
 
 
-def override(images: Sequence[Image], pins: Mapping[str, str]) -> dict[str, Any]:
-    """A Compose file that has each image built from the pinned bases; empty where nothing is pinned.
+def override(dockerfiles: Mapping[str, Path], pins: Mapping[str, str]) -> dict[str, Any]:
+    """A Compose file that has each service built from the pinned bases; empty where nothing is pinned.
 
     Raises:
         UsageError: other bases are pinned, but not all of these.
     """
     services = {}
-    for image in images if pins else ():
-        names = bases(image.dockerfile)
+    for service, dockerfile in dockerfiles.items() if pins else ():
+        names = bases(dockerfile)
         if missing := [name for name in names if name not in pins]:
             raise UsageError(f"{PINS.name}: {', '.join(missing)} is not pinned; run make pin-bases")
         contexts = {name: f"docker-image://{name}@{pins[name]}" for name in names}
-        services[image.service] = {"build": {"additional_contexts": contexts}}
+        services[service] = {"build": {"additional_contexts": contexts}}
     return {"services": services} if services else {}

@@ -112,7 +112,10 @@ def bake_arguments(
 @contextmanager
 def compose_files(images: Sequence[Image], pins: Mapping[str, str]) -> Iterator[list[Path]]:
     """The Compose files to build by: ours, and one of pinned bases where there are any."""
-    ours, pinned = [ROOT / "compose.yaml"], override(images, pins)
+    ours, pinned = (
+        [ROOT / "compose.yaml"],
+        override({image.service: image.dockerfile for image in images}, pins),
+    )
     with tempfile.TemporaryDirectory(prefix="loadproof-bases-") as folder:
         if pinned:
             # JSON is YAML; what is named .json, buildx reads as its own language and takes nothing from

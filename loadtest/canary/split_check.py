@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from loadtest.canary.user_spread import Users, dispute
 from loadtest.experiment.role import ROLES, Role
-from loadtest.stats.split_bets import SplitBets
+from loadtest.stats.share_bets import SplitBets
 
 FALSE_ALARM = 0.01
 """Chance that a true split is ever called broken while one controller runs: users and requests together."""

@@ -14,13 +14,13 @@ from contract.counted import counted
 from loadtest.cli.console import console
 from loadtest.data.run_folder import remove_abandoned
 from loadtest.errors import UsageError
-from loadtest.judge.history import StoredRun
+from loadtest.judge.history import ListedRun
 from loadtest.report.history import print_runs
 from loadtest.workflows.history import read_history, remove, to_remove
 
 _HOURS = {"h": 1, "d": 24, "w": 168}
 _BYTES = {"k": 2**10, "m": 2**20, "g": 2**30}
-_LIST = TypeAdapter(list[StoredRun])
+_LIST = TypeAdapter(list[ListedRun])
 
 
 def runs(

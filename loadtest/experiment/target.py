@@ -48,8 +48,8 @@ class Target(BaseModel):
     control: str | None = None
     """Base URL of a second server of the version in production, for `[load] control`."""
     protocol: str = "oip"
-    """What both servers speak: `oip`, `oip-grpc`, `kserve-v1`, `tfserving`, `mlflow`, `sagemaker`, or
-    `template` for a service of your own (any-server.md)."""
+    """What both servers speak, such as `oip` or `mlflow` (any-server.md lists them all); `template` for a
+    service of your own."""
     path: str | None = None
     """For `template`: where the requests go, below each URL, such as `/score`."""
     body: str | None = None

@@ -22,7 +22,7 @@ from loadtest.judge.outcomes import Flags, Outcomes, Places
 from loadtest.judge.paired_outcomes import Evidence
 from loadtest.judge.run import Run
 from loadtest.judge.verdict import CacheSummary
-from loadtest.stats.location_shift import location_shift
+from loadtest.stats.medians import location_shift
 from loadtest.stats.quantiles import Blocked, block_count, log_ratio
 from loadtest.stats.time_blocks import SHORTEST_BLOCK
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from loadtest.judge.verdict import Word
 
 
-class StoredGate(BaseModel):
+class ListedGate(BaseModel):
     """One gate of a stored verdict; see ``GateResult``. ``where``: at which rate or CPU limit."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -61,7 +61,7 @@ class StoredGate(BaseModel):
         return room / ((abs(self.margin) + abs(worse)) or 1.0)
 
 
-class StoredRun(BaseModel):
+class ListedRun(BaseModel):
     """One folder of ``results/``.
 
     Args:
@@ -90,11 +90,11 @@ class StoredRun(BaseModel):
     verdict: Word | None = None
     reason: str = ""
     duration_s: float | None = None
-    gates: tuple[StoredGate, ...] = ()
+    gates: tuple[ListedGate, ...] = ()
     report: str | None = None
 
     @property
-    def decisive(self) -> tuple[StoredGate, ...]:
+    def decisive(self) -> tuple[ListedGate, ...]:
         """The gates that made the verdict; of a PASS, the one that is nearest to its limit."""
         if self.verdict is Word.PASS:
             # a count, such as mismatches, has no interval that could come near
@@ -103,7 +103,7 @@ class StoredRun(BaseModel):
         return tuple(gate for gate in self.gates if gate.verdict is self.verdict)
 
 
-def beyond_size(runs: list[StoredRun], size: int) -> list[StoredRun]:
+def beyond_size(runs: list[ListedRun], size: int) -> list[ListedRun]:
     """The oldest of runs, as many as must go for the rest to take ``size`` bytes or less."""
     left = sum(run.size_bytes for run in runs)
     gone = []

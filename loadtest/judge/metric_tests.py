@@ -14,14 +14,16 @@ from loadtest.experiment.role import ROLES
 from loadtest.judge import error_ranks, predicted_intervals, quality_tests, ranking_tests, score_tests
 from loadtest.judge.agreement import agreement, score_shift
 from loadtest.judge.caches import without_cached
-from loadtest.judge.calibration_tests import calibration_error
 from loadtest.judge.censored_latency import censored_latency
+from loadtest.judge.distinct_rows import Rows
 from loadtest.judge.measurement import Measurement
 from loadtest.judge.mismatches import LEAST_COMPARED, compared_share, not_compared, too_few_compared
 from loadtest.judge.operating_point_tests import operating_point
 from loadtest.judge.outcomes import Flags, Floats, Outcomes
 from loadtest.judge.paired_outcomes import Evidence, NoEvidence
 from loadtest.judge.run import Run, VersionFacts, rows_of_slice
+from loadtest.judge.score_tests import FEWEST_AT_A_POINT, filled, refuse_others
+from loadtest.stats.calibration_error import BiasedUpwards, estimate
 from loadtest.stats.censored import reaches_censored
 from loadtest.stats.estimate import Estimate, Known, StudentEstimate
 from loadtest.stats.pieces import summed
@@ -226,6 +228,29 @@ def _read(gate: Gate, run: Run, read: Callable[[VersionFacts], float | None]) ->
             raise NoEvidence(f"stable's {gate.metric} is 0, so a share of it means nothing")
         value = c / s - 1 if gate.relative else c - s
     return Measurement(Known(value), gate.bound, s, c)
+
+
+def calibration_error(gate: Gate, run: Run) -> Measurement:
+    """Over 15 bins of equal width; see ``loadtest.stats.calibration_error``."""
+    stable, candidate = (_of(run, outcomes) for outcomes in (run.evidence.stable, run.evidence.candidate))
+    rows = int(candidate.plain.rows)
+    note = f"too large by at most {candidate.bias:.2g}, as it rests on {rows:,} rows"
+    return Measurement(candidate, gate.margin, stable.value, candidate.value, rows=rows, note=note)
+
+
+def _of(run: Run, outcomes: Outcomes) -> BiasedUpwards:
+    scores = filled(outcomes, run, median=False)
+    refuse_others(outcomes, scores, "stable" if outcomes is run.evidence.stable else "the candidate")
+    rows = Rows.of(outcomes, run.dataset)
+    truth = run.dataset.class_places[rows.rows]
+    fewest = int(np.bincount(truth, minlength=2).min())
+    if scores.shape[1] == 2 and fewest < FEWEST_AT_A_POINT:
+        raise NoEvidence(
+            f"ece rests on {fewest} rows of one class, {FEWEST_AT_A_POINT} are needed; run longer, or gate "
+            "log_loss"
+        )
+    each = np.column_stack([rows.mean(column) for column in scores.T])
+    return estimate(each, truth)
 
 
 TESTS: Mapping[str, Callable[[Gate, Run], Measurement]] = {

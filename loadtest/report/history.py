@@ -14,7 +14,7 @@ from markupsafe import Markup
 from rich.console import Console
 from rich.text import Text
 
-from loadtest.judge.history import StoredGate, StoredRun
+from loadtest.judge.history import ListedGate, ListedRun
 from loadtest.judge.quality_tests import LARGEST
 from loadtest.judge.verdict import Word
 from loadtest.report.number_format import MARKS, STYLES, memory, quantity, signed
@@ -30,7 +30,7 @@ _MOST_MARKS = 45
 _WORST = (Word.FAIL, Word.INVALID, Word.INCONCLUSIVE, Word.PASS)
 
 
-def print_runs(console: Console, runs: Sequence[StoredRun]) -> None:
+def print_runs(console: Console, runs: Sequence[ListedRun]) -> None:
     """A line for each run, then what its columns have no room for."""
     headings = ("began (UTC)", "experiment", "stable", "candidate", "", "load", "size", "decisive gates")
     shown = table(headings, (*headings[:5], headings[-1]), wrapped=["decisive gates", "experiment", ""])
@@ -48,25 +48,25 @@ def print_runs(console: Console, runs: Sequence[StoredRun]) -> None:
     console.print(shown)
 
 
-def _word(run: StoredRun) -> Text:
+def _word(run: ListedRun) -> Text:
     if run.verdict is None:
         return Text(state(run), style="dim")
     return Text(f"{MARKS[run.verdict]} {run.verdict}", style=STYLES[run.verdict])
 
 
-def state(run: StoredRun) -> str:
+def state(run: ListedRun) -> str:
     """What a run is, where it has no verdict."""
     return f"no verdict ({run.kind})" if run.state == "whole" else run.state
 
 
-def figures(run: StoredRun) -> str:
+def figures(run: ListedRun) -> str:
     """The decisive gates with their estimates and intervals."""
     lines = [f"{gate.title}: {figure(gate)}" for gate in run.decisive]
     more = f"; {len(lines) - _SHOWN_GATES} more" if len(lines) > _SHOWN_GATES else ""
     return "; ".join(lines[:_SHOWN_GATES]) + more
 
 
-def figure(gate: StoredGate) -> str:
+def figure(gate: ListedGate) -> str:
     """A gate's estimate and interval as text."""
     show = signed if gate.is_difference else quantity
     if gate.estimate is None:
@@ -82,7 +82,7 @@ class Row(NamedTuple):
     """A run in the table of its experiment: its number there, and the link to its page ('' for none)."""
 
     number: int
-    run: StoredRun
+    run: ListedRun
     link: str
 
 
@@ -102,13 +102,13 @@ class Section(NamedTuple):
     charts: list[GateChart]
 
 
-def history_to_html(runs: Sequence[StoredRun], results: Path, page: Path) -> str:
+def history_to_html(runs: Sequence[ListedRun], results: Path, page: Path) -> str:
     """One page over all runs, a section per experiment; it opens offline.
 
     ``page`` is where the document will lie, for its links.
     """
     way = os.path.relpath(os.path.realpath(results), Path(os.path.realpath(page)).parent)
-    by_experiment: dict[tuple[str, str | None], list[StoredRun]] = {}
+    by_experiment: dict[tuple[str, str | None], list[ListedRun]] = {}
     for run in runs:
         if run.experiment is not None:
             apart = f", {run.kind}" if run.kind in ("capacity", "rates") else ""
@@ -126,19 +126,19 @@ def history_to_html(runs: Sequence[StoredRun], results: Path, page: Path) -> str
     )
 
 
-def _section(title: str, runs: Sequence[StoredRun], way: str) -> Section:
+def _section(title: str, runs: Sequence[ListedRun], way: str) -> Section:
     rows = [
         Row(number, run, quote(f"{way}/{run.report}") if run.report else "")
         for number, run in enumerate(runs, start=1)
     ]
-    seen: dict[tuple[str, str, bool, str], list[tuple[Row, StoredGate]]] = {}
+    seen: dict[tuple[str, str, bool, str], list[tuple[Row, ListedGate]]] = {}
     for row in rows:
         for gate in row.run.gates:
             seen.setdefault(gate.series, []).append((row, gate))
     return Section(title, rows, [_gate_chart(points, len(rows)) for points in seen.values()])
 
 
-def _gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> GateChart:
+def _gate_chart(points: Sequence[tuple[Row, ListedGate]], count: int) -> GateChart:
     drawn = [(row, gate) for row, gate in points if _can_be_drawn(gate)]
     left = [f"{row.number}" for row, gate in points if not _can_be_drawn(gate)]
     note = f"not drawn, with a figure of {LARGEST:g} or more: run{'s' * (len(left) > 1)} {', '.join(left)}"
@@ -146,13 +146,13 @@ def _gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> GateCha
     return GateChart(title, gate_chart(drawn, count) if drawn else Markup(), note if left else "")
 
 
-def _can_be_drawn(gate: StoredGate) -> bool:
+def _can_be_drawn(gate: ListedGate) -> bool:
     """Whether an axis can hold its figures; what was damaged may be of any size."""
     figures = (gate.estimate, gate.margin, *gate.interval)
     return all(figure is None or abs(figure) < LARGEST for figure in figures)
 
 
-def gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> Markup:
+def gate_chart(points: Sequence[tuple[Row, ListedGate]], count: int) -> Markup:
     """Estimates with intervals and limits, run by run; what lies beyond the chart ends at its edge.
 
     ``count`` is how many runs there are in the section.
@@ -188,10 +188,10 @@ def gate_chart(points: Sequence[tuple[Row, StoredGate]], count: int) -> Markup:
     return chart.render()
 
 
-def marks(points: Sequence[tuple[Row, StoredGate]], count: int) -> list[tuple[float, Word]]:
+def marks(points: Sequence[tuple[Row, ListedGate]], count: int) -> list[tuple[float, Word]]:
     """Where the verdicts' marks stand, in runs: of neighbours that have no room for one each, the worst."""
     width = max(1, -(-count // _MOST_MARKS))
-    slots: dict[int, list[tuple[Row, StoredGate]]] = {}
+    slots: dict[int, list[tuple[Row, ListedGate]]] = {}
     for row, gate in points:
         slots.setdefault((row.number - 1) // width, []).append((row, gate))
     placed = []
@@ -201,12 +201,12 @@ def marks(points: Sequence[tuple[Row, StoredGate]], count: int) -> list[tuple[fl
     return placed
 
 
-def _shown(row: Row, gate: StoredGate) -> Word:
+def _shown(row: Row, gate: ListedGate) -> Word:
     """A run that measured nothing trustworthy shows as such, whatever its gates said."""
     return Word.INVALID if row.run.verdict is Word.INVALID else gate.verdict
 
 
-def _vertical(points: Sequence[tuple[Row, StoredGate]]) -> tuple[Axis, float]:
+def _vertical(points: Sequence[tuple[Row, ListedGate]]) -> tuple[Axis, float]:
     """An axis on which estimates and limits can be told apart, however wide one interval is.
 
     Returns:

@@ -85,21 +85,22 @@ def area(curve: Curve) -> float:
     return float(np.trapezoid(curve.y, curve.x))
 
 
-def reliability(positive: Flags, probability: Floats, alpha: float, bins: int = BINS) -> Binned:
+def reliability(positive: Flags, probability: Floats, alpha: float) -> Binned:
     """How often what was predicted happened: Wilson's interval (1927) per bin of equally many rows.
+
+    Bins that ties leave empty are left out.
 
     Args:
         positive: whether it happened, shape (n,).
         probability: that was predicted, shape (n,).
         alpha: what lies outside of an interval, on each side.
-        bins: how many; those that ties leave empty are left out.
     """
-    place = _quantile_bins(probability, bins)
-    rows = np.bincount(place, minlength=bins)
+    place = _quantile_bins(probability, BINS)
+    rows = np.bincount(place, minlength=BINS)
     some = rows > 0
     count = rows[some]
-    predicted = np.bincount(place, probability, bins)[some] / count
-    hits = np.bincount(place, positive, bins)[some]
+    predicted = np.bincount(place, probability, BINS)[some] / count
+    hits = np.bincount(place, positive, BINS)[some]
     z = -float(scipy.special.ndtri(alpha))
     low, high = np.array([wilson(float(h), float(n), z) for h, n in zip(hits, count, strict=True)]).T
     return Binned(predicted, hits / count, np.clip(low, 0, 1), np.clip(high, 0, 1), count)

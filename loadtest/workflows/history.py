@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from loadtest.data.cut_off_run import is_cut_off
 from loadtest.data.run_folder import EXPERIMENT, LOAD, RATES, SAMPLES, STREAM, VERDICT, holds_samples
 from loadtest.errors import LoadproofError, UsageError
-from loadtest.judge.history import StoredGate, StoredRun, beyond_size
+from loadtest.judge.history import ListedGate, ListedRun, beyond_size
 from loadtest.workflows.capacity import CAPACITY
 
 STATE = "state.json"
@@ -28,10 +28,10 @@ _NAME = re.compile(r"\.?(\d{8}T\d{6}Z)-.+")
 _STILL = timedelta(seconds=60)
 _LONGEST_RUN = timedelta(days=1)
 """A folder that is not whole is deleted only when its run began earlier: it may go on without writing."""
-_GATES = TypeAdapter(tuple[StoredGate, ...])
+_GATES = TypeAdapter(tuple[ListedGate, ...])
 
 
-def read_history(results: Path, now: datetime) -> list[StoredRun]:
+def read_history(results: Path, now: datetime) -> list[ListedRun]:
     """All runs of a results folder, the oldest first; folders that are no runs are left out.
 
     ``now`` tells a run that was cut off from one that is under way.
@@ -51,7 +51,7 @@ def read_history(results: Path, now: datetime) -> list[StoredRun]:
     return sorted(runs, key=lambda run: (run.began, run.name))
 
 
-def _read(folder: Path, now: datetime) -> StoredRun | None:
+def _read(folder: Path, now: datetime) -> ListedRun | None:
     """One folder; None: it is no run."""
     named = _NAME.fullmatch(folder.name)
     try:
@@ -75,7 +75,7 @@ def _read(folder: Path, now: datetime) -> StoredRun | None:
         }
     except OSError as error:
         began = (_began(named[1]) if named else None) or datetime.fromtimestamp(0, UTC)
-        return StoredRun(
+        return ListedRun(
             name=folder.name,
             state="unreadable",
             began=began,
@@ -91,11 +91,11 @@ def _read(folder: Path, now: datetime) -> StoredRun | None:
     else:
         facts["state"] = "whole"
     try:
-        return StoredRun.model_validate(facts | _content(folder))
+        return ListedRun.model_validate(facts | _content(folder))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = "half written" if facts["state"] != "whole" else _in_words(error)
         state = facts["state"] if facts["state"] == "unfinished" else "unreadable"
-        return StoredRun.model_validate(facts | {"state": state, "reason": reason})
+        return ListedRun.model_validate(facts | {"state": state, "reason": reason})
 
 
 def _began(text: str) -> datetime | None:
@@ -210,11 +210,11 @@ def _in_words(error: Exception) -> str:
 
 def to_remove(
     results: Path,
-    runs: Sequence[StoredRun],
+    runs: Sequence[ListedRun],
     now: datetime,
     older_than: timedelta | None = None,
     size_bytes: int | None = None,
-) -> list[StoredRun]:
+) -> list[ListedRun]:
     """The runs that are too old or too many, the oldest first.
 
     Never the run that ``latest`` points at, one that may be under way, or a folder that cannot be read.
@@ -232,7 +232,7 @@ def to_remove(
     return sorted(gone, key=lambda run: run.began)
 
 
-def remove(results: Path, runs: Sequence[StoredRun]) -> None:
+def remove(results: Path, runs: Sequence[ListedRun]) -> None:
     """Delete run folders.
 
     Raises:

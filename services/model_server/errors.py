@@ -87,6 +87,11 @@ _PACKAGES = {
 """Modules whose package has another name, or one without what a server does not need."""
 
 
+def not_readable(path: Path, library: str, error: BaseException) -> VersionError:
+    """What is said of a model file that its library refuses."""
+    return VersionError(f"{path}: not readable by {library} ({one_line(error)}); save the model again")
+
+
 def missing_package(path: Path, package: str, instead: str = "export the model to ONNX") -> VersionError:
     """What is said of a model file whose library is not there.
 

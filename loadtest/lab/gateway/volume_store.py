@@ -27,8 +27,8 @@ _LEAVE = 5.0
 class VolumeStore:
     """A ``Store``: ``VolumeStore("loadproof-gateway-1", routes)``, by the container of the gateway."""
 
-    def __init__(self, container: str, routes: RouteChange, program: str = "docker") -> None:
-        self._container, self._routes, self._program = container, routes, program
+    def __init__(self, container: str, routes: RouteChange) -> None:
+        self._container, self._routes = container, routes
         self._leading: subprocess.Popen[bytes] | None = None
 
     def read(self) -> State:
@@ -101,14 +101,14 @@ class VolumeStore:
         try:
             # its own session: Ctrl-C reaches this process only, which then ends the command in order
             return subprocess.Popen(
-                [self._program, "exec", "--interactive", self._container, *command],
+                ["docker", "exec", "--interactive", self._container, *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
         except OSError as error:
-            raise LabError(f"no {self._program} command can be run ({error.strerror})") from None
+            raise LabError(f"no docker command can be run ({error.strerror})") from None
 
 
 def _archive(files: dict[str, str]) -> bytes:

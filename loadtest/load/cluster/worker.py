@@ -52,8 +52,7 @@ _CONTENT_WITHIN = 60.0
 class Worker:
     """Listens for jobs: ``Worker(environment, inputs)`` once per process that sends.
 
-    ``permits`` None: the master may ask for anything, because it started this process itself. ``wall`` is in
-    seconds since 1970, to say how far this clock is from the master's.
+    ``permits`` None: the master may ask for anything, because it started this process itself.
     """
 
     def __init__(
@@ -62,12 +61,10 @@ class Worker:
         inputs: RunInputs,
         recorder: MakeRecorder = Recorder,
         permits: Permits | None = None,
-        wall: Callable[[], float] = time.time,
     ) -> None:
         self._environment = environment
         self._inputs = inputs
         self._make_recorder = recorder
-        self._wall = wall
         self._share: _Share | None = None
         runner: Any = environment.runner
         events: Any = environment.events
@@ -93,7 +90,6 @@ class Worker:
             self._make_recorder,
             self._permits,
             self._channel,
-            self._wall,
         )
 
     def _tell_share(self, hear: Callable[[_Share, Any], None], message: Any, _: str) -> None:
@@ -117,10 +113,8 @@ class _Share:
         recorder: MakeRecorder,
         permits: Permits | None,
         channel: Channel,
-        wall: Callable[[], float],
     ) -> None:
         self.job = job
-        self._wall = wall
         self._clock_skew: float | None = None
         self._permits = permits
         self._channel = channel
@@ -147,7 +141,7 @@ class _Share:
     def go(self, message: Go) -> None:
         """Send from the run's time zero on."""
         # a wall clock may be off, and may step: it is compared with the master's, and nothing follows from it
-        self._clock_skew = self._wall() + message.ahead - message.began_at
+        self._clock_skew = time.time() + message.ahead - message.began_at
         self._origin = time.perf_counter() + message.ahead
         self._go.set()
 

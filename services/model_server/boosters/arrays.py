@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
+MOST_VALUES = 2**20
+"""Numbers per row that a model may give."""
 
 
 def require(condition: Any, what: str) -> None:

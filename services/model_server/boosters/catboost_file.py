@@ -12,11 +12,9 @@ from struct import unpack_from
 
 import numpy as np
 
-from services.model_server.boosters.arrays import check_within, require
+from services.model_server.boosters.arrays import MOST_VALUES, check_within, require
 from services.model_server.boosters.flatbuffer import Table
 
-_MOST_VALUES = 2**20
-"""Numbers per row that a model may give."""
 _BINS = 254
 """Borders of a feature that one byte holds; the next ones go into another."""
 _DEEPEST = 31
@@ -103,7 +101,7 @@ def _check_features(trees: Table) -> tuple[int, int]:
 
 def _check_trees(trees: Table, bins: int, buckets: int) -> None:
     dimension = trees.number(_DIMENSION, "<i", 0)
-    require(1 <= dimension <= _MOST_VALUES, "the number of values per row")
+    require(1 <= dimension <= MOST_VALUES, "the number of values per row")
     splits, sizes, starts = (
         trees.numbers(field, "<i4").astype(np.int64) for field in (_SPLITS, _SIZES, _STARTS)
     )
@@ -153,7 +151,7 @@ def _check_tables(data: bytes, place: int) -> dict[Key, int]:
         require(size and not size & (size - 1) and len(taken) < size, "a table's buckets")
         width = 8 if key[0] in _MEANS else 4
         if key[0] in _COUNTS:
-            require(1 <= classes <= _MOST_VALUES, "a table's classes")
+            require(1 <= classes <= MOST_VALUES, "a table's classes")
             width = 4 * max(classes, 2)
         check_within(taken, 0, len(table.numbers(2, "u1")) // width, "a table's bucket")
         found[key] = classes

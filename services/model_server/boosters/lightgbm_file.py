@@ -8,11 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from services.model_server.boosters.arrays import Integers, check_segments, check_within, require
+from services.model_server.boosters.arrays import MOST_VALUES, Integers, check_segments, check_within, require
 
 _CATEGORICAL = 1
-_MOST_GROUPS = 2**20
-"""Numbers per row that a model may give."""
 
 
 def check_lightgbm(data: bytes) -> None:
@@ -28,7 +26,7 @@ def check_lightgbm(data: bytes) -> None:
     said = _fields(head.split("\n", 1)[1] + "\n")
     groups, per_round = _count(said, "num_class"), _count(said, "num_tree_per_iteration")
     features = _count(said, "max_feature_idx", least=0) + 1
-    require(per_round <= _MOST_GROUPS, "num_tree_per_iteration")
+    require(per_round <= MOST_VALUES, "num_tree_per_iteration")
     for name in ("feature_names", "feature_infos"):
         require(len(said.get(name, "").split(" ")) == features, name)
     _check_objective(said.get("objective", ""), groups, per_round)

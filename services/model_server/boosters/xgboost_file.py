@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from services.model_server.boosters.arrays import check_segments, check_within, integers, require
+from services.model_server.boosters.arrays import MOST_VALUES, check_segments, check_within, integers, require
 from services.model_server.boosters.ubjson import load_ubjson
 
 _CATEGORIES = 2**24
 """More categories than a float32 tells apart."""
-
-_MOST_GROUPS = 2**20
-"""Numbers per row that a model may give."""
 
 
 def check_xgboost(data: bytes) -> None:
@@ -32,7 +29,7 @@ def check_xgboost(data: bytes) -> None:
         parameters = learner["learner_model_param"]
         features = _number(parameters, "num_feature", 0)
         groups = max(_number(parameters, "num_class", 0), _number(parameters, "num_target", 1), 1)
-        require(features >= 0 and groups <= _MOST_GROUPS, "learner_model_param")
+        require(features >= 0 and groups <= MOST_VALUES, "learner_model_param")
         _check_objective(learner["objective"], groups)
         for names in ("feature_names", "feature_types"):
             require(len(learner.get(names, ())) in (0, features), names)

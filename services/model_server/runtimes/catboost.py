@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from contract.model_toml import Task
 from services.model_server.boosters.catboost_file import check_catboost
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
+from services.model_server.errors import VersionError, missing_package, needs_columns, not_readable
 from services.model_server.runtime import Description, Format, Original
 from services.model_server.tensors import Input
 from services.model_server.trained_with import compare_version
@@ -120,9 +120,7 @@ def _read(path: Path) -> tuple[Task, Any]:
         model = kind().load_model(str(path), format="cbm")
         embeddings = model.get_embedding_feature_indices()
     except (catboost.CatBoostError, KeyError, TypeError, ValueError) as error:
-        raise VersionError(
-            f"{path}: not readable by CatBoost ({one_line(error)}); save the model again"
-        ) from error
+        raise not_readable(path, "CatBoost", error) from error
     if embeddings:
         raise VersionError(
             f"{path}: learnt from embeddings, lists of numbers that no column holds; bring it as a model.py "

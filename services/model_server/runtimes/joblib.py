@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.version_folder import requirements_file, version_folder
-from services.model_server.errors import VersionError, missing_package, one_line
+from services.model_server.errors import VersionError, missing_package, not_readable, one_line
 from services.model_server.scikit_learn import format_of
 
 # what pickle says of a name of __main__, which is another module here
@@ -46,9 +46,7 @@ def _read(path: Path) -> Any:
                 f"read ({one_line(error)[:80]}); write the line scikit-learn=={written} into {requirements}, "
                 f"so that this version gets packages of its own, or train it again with {here}"
             ) from error
-        raise VersionError(
-            f"{path}: not readable by joblib ({one_line(error)}); save the model again"
-        ) from error
+        raise not_readable(path, "joblib", error) from error
 
 
 def _written_by(path: Path) -> str | None:

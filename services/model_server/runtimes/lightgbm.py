@@ -15,7 +15,7 @@ from contract.model_toml import Task
 from services.model_server.boosters.lightgbm_file import check_lightgbm
 from services.model_server.categories import of_lightgbm
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, missing_package, needs_columns, one_line
+from services.model_server.errors import VersionError, missing_package, needs_columns, not_readable
 from services.model_server.runtime import Description, Format, Original
 from services.model_server.tensors import Input
 
@@ -72,9 +72,7 @@ def _read(path: Path) -> Any:
         check_lightgbm(path.read_bytes())
         return lightgbm.Booster(model_file=path)
     except (lightgbm.basic.LightGBMError, KeyError, OSError, TypeError, ValueError) as error:
-        raise VersionError(
-            f"{path}: not readable by LightGBM ({one_line(error)}); save the model again"
-        ) from error
+        raise not_readable(path, "LightGBM", error) from error
 
 
 def _task(booster: Any) -> Task:

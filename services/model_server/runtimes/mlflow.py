@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from contract.model_toml import Task
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import AS_JOBLIB, VersionError, missing_package, one_line
+from services.model_server.errors import AS_JOBLIB, VersionError, missing_package, not_readable, one_line
 from services.model_server.ranked import array_of
 from services.model_server.runtime import Description, Format, Original
 from services.model_server.tensors import Input
@@ -196,9 +196,7 @@ def _load(path: Path) -> Any:
         raise missing_package(path, error.name, "save it in its library's own flavour") from error
     except (Exception, SystemExit) as error:
         # unpickling can raise anything
-        raise VersionError(
-            f"{path}: not readable by MLflow ({one_line(error)}); save the model again"
-        ) from error
+        raise not_readable(path, "MLflow", error) from error
 
 
 def _describe(path: Path) -> Description:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-from services.model_server.errors import AS_JOBLIB, VersionError, one_line
+from services.model_server.errors import AS_JOBLIB, VersionError, not_readable
 from services.model_server.scikit_learn import format_of
 
 
@@ -30,9 +30,7 @@ def _read(path: Path) -> Any:
         raise VersionError(f"{path}: {error}") from None
     except Exception as error:
         # skops lets through whatever a broken file makes its parts raise
-        raise VersionError(
-            f"{path}: not readable by skops ({one_line(error)}); save the model again"
-        ) from error
+        raise not_readable(path, "skops", error) from error
     if untrusted:
         remedy = f"if you trust whoever made it, {AS_JOBLIB}, and allow it by name with ALLOW_PICKLE"
         if all(name.startswith("scipy.stats.") for name in untrusted):

@@ -14,7 +14,7 @@ from contract.model_toml import Task
 from services.model_server.boosters.xgboost_file import check_xgboost
 from services.model_server.categories import of_xgboost
 from services.model_server.columns import Columns, Rows
-from services.model_server.errors import VersionError, missing_package, one_line
+from services.model_server.errors import VersionError, missing_package, not_readable
 from services.model_server.runtime import Description, Format, Original
 from services.model_server.tensors import Input
 from services.model_server.trained_with import compare_version
@@ -81,9 +81,7 @@ def _read(path: Path) -> tuple[Task, Any]:
             # xgboost.train's model runs all of its trees, the wrapper's those up to its best round
             model.get_booster().set_attr(best_iteration=None, best_score=None)
     except (xgboost.core.XGBoostError, KeyError, OSError, TypeError, ValueError) as error:
-        raise VersionError(
-            f"{path}: not readable by XGBoost ({one_line(error)}); save the model again"
-        ) from error
+        raise not_readable(path, "XGBoost", error) from error
     return task, model
 
 

@@ -29,7 +29,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 
 from services.model_server.columns import Rows
-from services.model_server.scikit_learn.estimator import Estimator
+from services.model_server.runtime import Runtime
 from services.model_server.scikit_learn.tree_check import trees_in
 
 TOLERANCE = 1e-6
@@ -69,8 +69,7 @@ class CompiledEstimator:
 
     platform = "sklearn"
 
-    def __init__(self, original: Estimator, sample: Callable[[], NDArray[Any]]) -> None:
-        model = original.model
+    def __init__(self, model: Any, original: Runtime, sample: Callable[[], NDArray[Any]]) -> None:
         _check_kind(model, original)
         rows = sample()
         self._original = original
@@ -128,7 +127,7 @@ def _margins(values: NDArray[Any]) -> NDArray[Any]:
     return margins
 
 
-def _check_kind(model: Any, original: Estimator) -> None:
+def _check_kind(model: Any, original: Runtime) -> None:
     if original.classes is not None and not (original.has_proba and len(original.classes) > 1):
         raise NotCompiled("it has no probabilities, by which close calls would be known")
     if type(model) in _TREES:
@@ -158,7 +157,7 @@ def _names(model: Any) -> str:
     return type(model).__name__
 
 
-def _convert(model: Any, features: int, single: bool, original: Estimator) -> tuple[Any, str, str]:
+def _convert(model: Any, features: int, single: bool, original: Runtime) -> tuple[Any, str, str]:
     """A session, the name of its input, and that of its output: probabilities, or a regression's values."""
     # imported late: they take time, and most versions do without
     import onnxruntime

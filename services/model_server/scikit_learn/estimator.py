@@ -173,7 +173,7 @@ class Estimator:
         if forbidden:
             return self, runner, forbidden
         try:
-            compiled = CompiledEstimator(self, sample)
+            compiled = CompiledEstimator(self.model, self, sample)
         except NotCompiled as reason:
             return self, runner, str(reason)
         return compiled, "onnxruntime", f"labels equal scikit-learn's, numbers within {TOLERANCE:g}"

@@ -16,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 from sklearn.svm._base import BaseLibSVM
 from sklearn.tree import DecisionTreeRegressor
 
+from services.model_server.boosters.arrays import require
 from services.model_server.errors import VersionError
 
 _WORDS = 8
@@ -39,11 +40,11 @@ def check_estimator(model: Any) -> None:
 def _check_gradient_boosting(model: Any) -> None:
     """A stage's trees write to one column each of what the initial estimator gave."""
     columns = model.n_trees_per_iteration_
-    _require(model.estimators_.ndim == 2 and model.estimators_.shape[1] == columns, "a stage")
+    require(model.estimators_.ndim == 2 and model.estimators_.shape[1] == columns, "a stage")
     for tree in model.estimators_.flat:
-        _require(type(tree) is DecisionTreeRegressor and tree.tree_.value.shape[1:] == (1, 1), "a tree")
+        require(type(tree) is DecisionTreeRegressor and tree.tree_.value.shape[1:] == (1, 1), "a tree")
     if isinstance(model.init_, str):
-        _require(model.init_ == "zero", "init_")
+        require(model.init_ == "zero", "init_")
         return
     if type(model.init_) not in (DummyClassifier, DummyRegressor):
         raise VersionError(
@@ -51,7 +52,7 @@ def _check_gradient_boosting(model: Any) -> None:
             "which cannot be checked; train it without init"
         )
     given = model._raw_predict_init(np.zeros((2, model.n_features_in_), np.float32))
-    _require(given.shape == (2, columns), "init_")
+    require(given.shape == (2, columns), "init_")
 
 
 def _check_histogram_boosting(model: Any) -> None:
@@ -60,36 +61,36 @@ def _check_histogram_boosting(model: Any) -> None:
     categorical = model.is_categorical_
     known = np.zeros(features, bool) if categorical is None else np.asarray(categorical)
     mapped = np.asarray(mapper.is_categorical_)
-    _require(mapped.shape == known.shape == (features,), "the mapper")
-    _require(mapped.sum() == known.sum() and len(mapper.bin_thresholds_) == features, "the mapper")
+    require(mapped.shape == known.shape == (features,), "the mapper")
+    require(mapped.sum() == known.sum() and len(mapper.bin_thresholds_) == features, "the mapper")
     for place in np.flatnonzero(mapped):
         values = np.asarray(mapper.bin_thresholds_[place])
-        _require(((values >= 0) & (values < 32 * _WORDS)).all(), "a category")
+        require(((values >= 0) & (values < 32 * _WORDS)).all(), "a category")
     for stage in model._predictors:
         for tree in stage:
             bits = tree.raw_left_cat_bitsets
-            _require(bits.ndim == 2 and (not len(bits) or bits.shape[1] == _WORDS), "a category")
+            require(bits.ndim == 2 and (not len(bits) or bits.shape[1] == _WORDS), "a category")
             nodes = tree.nodes
             split = nodes["feature_idx"][(nodes["is_leaf"] == 0) & (nodes["is_categorical"] != 0)]
-            _require(mapped[split].all(), "a category")
+            require(mapped[split].all(), "a category")
     if model._preprocessor is not None:
         _check_preprocessor(model._preprocessor, features)
 
 
 def _check_preprocessor(columns: Any, features: int) -> None:
     """It keeps the number of columns: the trees look no further than that."""
-    _require(type(columns) is ColumnTransformer and len(columns.transformers_) >= 2, "the preprocessor")
+    require(type(columns) is ColumnTransformer and len(columns.transformers_) >= 2, "the preprocessor")
     (_, encoder, first), (_, checks, second) = columns.transformers_[:2]
-    _require(type(encoder) is OrdinalEncoder and type(checks) is FunctionTransformer, "the preprocessor")
-    _require(checks.func is None or isinstance(checks.func, partial), "the preprocessor")
+    require(type(encoder) is OrdinalEncoder and type(checks) is FunctionTransformer, "the preprocessor")
+    require(checks.func is None or isinstance(checks.func, partial), "the preprocessor")
     first, second = np.asarray(first), np.asarray(second)
-    _require(first.dtype == second.dtype == bool and first.shape == (features,), "the preprocessor")
-    _require(np.array_equal(first, ~second), "the preprocessor")
+    require(first.dtype == second.dtype == bool and first.shape == (features,), "the preprocessor")
+    require(np.array_equal(first, ~second), "the preprocessor")
 
 
 def _check_threads(model: Any) -> None:
     """OpenMP ends the process where it cannot start as many threads."""
-    _require(type(model._n_threads) is int and 1 <= model._n_threads <= _MOST_THREADS, "_n_threads")
+    require(type(model._n_threads) is int and 1 <= model._n_threads <= _MOST_THREADS, "_n_threads")
 
 
 def _check_support_vectors(model: Any) -> None:
@@ -98,28 +99,28 @@ def _check_support_vectors(model: Any) -> None:
     of_rows = callable(model.kernel) or model.kernel == "precomputed"
     # libsvm counts these, and keeps no vectors where the kernel has been computed
     rows = vectors.shape[0] if model._sparse else len(support)
-    _require(vectors.shape[0] == rows or (of_rows and vectors.size == 0), "support_vectors_")
-    _require(counts.ndim == 1 and len(counts) >= 2 and (counts >= 0).all(), "_n_support")
+    require(vectors.shape[0] == rows or (of_rows and vectors.size == 0), "support_vectors_")
+    require(counts.ndim == 1 and len(counts) >= 2 and (counts >= 0).all(), "_n_support")
     classes = len(counts)
     if model._impl in ("c_svc", "nu_svc"):
-        _require(int(counts.sum(dtype=np.int64)) == rows and len(model.classes_) == classes, "_n_support")
+        require(int(counts.sum(dtype=np.int64)) == rows and len(model.classes_) == classes, "_n_support")
     else:
-        _require(classes == 2 and counts[0] == rows, "_n_support")
+        require(classes == 2 and counts[0] == rows, "_n_support")
     pairs = classes * (classes - 1) // 2
     coefficients = model._dual_coef_
     stored = coefficients.data if model._sparse else coefficients
-    _require(coefficients.shape == (classes - 1, rows) and stored.size == (classes - 1) * rows, "_dual_coef_")
-    _require(model._intercept_.shape == (pairs,), "_intercept_")
+    require(coefficients.shape == (classes - 1, rows) and stored.size == (classes - 1) * rows, "_dual_coef_")
+    require(model._intercept_.shape == (pairs,), "_intercept_")
     for sigmoid in (model._probA, model._probB):
-        _require(sigmoid.size in (0, pairs), "_probA")
-    _require(model._probA.size == model._probB.size, "_probA")
+        require(sigmoid.size in (0, pairs), "_probA")
+    require(model._probA.size == model._probB.size, "_probA")
     width = model.shape_fit_[0] if of_rows else model.n_features_in_
     if model._sparse:
-        _require(vectors.indices.size == 0 or vectors.indices.max() < width, "support_vectors_")
+        require(vectors.indices.size == 0 or vectors.indices.max() < width, "support_vectors_")
     else:
-        _require(support.ndim == 1 and (of_rows or vectors.shape[1] == width), "support_vectors_")
+        require(support.ndim == 1 and (of_rows or vectors.shape[1] == width), "support_vectors_")
     if of_rows:
-        _require(((support >= 0) & (support < width)).all(), "support_")
+        require(((support >= 0) & (support < width)).all(), "support_")
 
 
 _CHECKS: tuple[tuple[type, str, Callable[[Any], None]], ...] = (
@@ -128,8 +129,3 @@ _CHECKS: tuple[tuple[type, str, Callable[[Any], None]], ...] = (
     (BaseLibSVM, "support_vectors_", _check_support_vectors),
     (_BaseKMeans, "_n_threads", _check_threads),
 )
-
-
-def _require(condition: Any, what: str) -> None:
-    if not condition:
-        raise ValueError(f"{what} does not fit the rest of it")

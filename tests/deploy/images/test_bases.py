@@ -60,11 +60,11 @@ def test_no_dockerfile_carries_a_digest_and_each_names_a_tag():
 
 def test_what_was_pinned_is_what_is_built_from(docker, image, tmp_path):
     path, mine = tmp_path / "bases.txt", replace(image, dockerfile=ROOT / image.dockerfile)
-    assert override([mine], read_pins(path)) == {}
+    assert override({mine.service: mine.dockerfile}, read_pins(path)) == {}
     docker.answer("builder", json.dumps({"mediaType": "application/json", "digest": DIGEST}))
-    assert pin(docker.client, [mine, mine], path) == [f"{ENVOY}@{DIGEST}"]
+    assert pin(docker.client, [mine.dockerfile, mine.dockerfile], path) == [f"{ENVOY}@{DIGEST}"]
     assert docker.asked == [f"buildx imagetools inspect {ENVOY} --format {{{{json .Manifest}}}}"]
-    assert override([mine], read_pins(path)) == {
+    assert override({mine.service: mine.dockerfile}, read_pins(path)) == {
         "services": {
             "gateway": {"build": {"additional_contexts": {ENVOY: f"docker-image://{ENVOY}@{DIGEST}"}}}
         }
@@ -74,7 +74,7 @@ def test_what_was_pinned_is_what_is_built_from(docker, image, tmp_path):
 def test_a_base_that_was_not_pinned_with_the_others_is_named(image):
     mine = replace(image, dockerfile=ROOT / image.dockerfile)
     with pytest.raises(UsageError, match=rf"bases\.txt: {ENVOY} is not pinned; run make pin-bases"):
-        override([mine], {"python:3.13-slim": DIGEST})
+        override({mine.service: mine.dockerfile}, {"python:3.13-slim": DIGEST})
 
 
 @pytest.mark.parametrize("told", ["", "no such image", "{}", '{"digest": "sha256:12"}'])
@@ -82,7 +82,7 @@ def test_a_registry_that_does_not_tell_leaves_the_file_as_it_was(docker, image, 
     path = tmp_path / "bases.txt"
     docker.answer("builder", told)
     with pytest.raises(StartError, match=f"{ENVOY}.*nothing was written"):
-        pin(docker.client, [replace(image, dockerfile=ROOT / image.dockerfile)], path)
+        pin(docker.client, [ROOT / image.dockerfile], path)
     assert not path.exists()
 
 

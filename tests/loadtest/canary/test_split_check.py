@@ -5,7 +5,7 @@ import pytest
 
 from loadtest.canary.split_check import MOST, ArmsPage, SplitCheck, Unit
 from loadtest.experiment.role import ROLES, Role
-from loadtest.stats.split_bets import SplitBets
+from loadtest.stats.share_bets import SplitBets
 
 
 def pages(step, units, full=False):

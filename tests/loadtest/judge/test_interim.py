@@ -10,7 +10,7 @@ from loadtest.data.samples import SampleSet
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.interim import analysis_times
 from loadtest.judge.judge import judge
-from loadtest.judge.run import Run as StoredRun
+from loadtest.judge.run import Run as JudgedRun
 from loadtest.judge.verdict import Verdict, Word
 from tests.loadtest.judge.test_judge import DEFAULT, Arm, Run
 
@@ -25,7 +25,7 @@ def until_decided(run: Run) -> Experiment:
 
 
 def decided(run: Run, samples: SampleSet | None = None) -> Verdict:
-    stored = StoredRun.gather(until_decided(run), run.dataset(), samples or run.samples(), run.run_facts())
+    stored = JudgedRun.gather(until_decided(run), run.dataset(), samples or run.samples(), run.run_facts())
     return judge(stored)
 
 

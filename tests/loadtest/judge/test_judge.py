@@ -15,7 +15,7 @@ from loadtest.errors import DatasetError, GateError
 from loadtest.experiment.experiment import Experiment
 from loadtest.judge.judge import judge
 from loadtest.judge.run import LoadFacts, RunFacts, VersionFacts
-from loadtest.judge.run import Run as StoredRun
+from loadtest.judge.run import Run as JudgedRun
 from loadtest.judge.verdict import Verdict, Word
 
 DEFAULT = (
@@ -147,8 +147,8 @@ class Run:
     def judge(self) -> Verdict:
         return judge(self.gather())
 
-    def gather(self) -> StoredRun:
-        return StoredRun.gather(self.experiment(), self.dataset(), self.samples(), self.run_facts())
+    def gather(self) -> JudgedRun:
+        return JudgedRun.gather(self.experiment(), self.dataset(), self.samples(), self.run_facts())
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -355,14 +355,14 @@ def test_a_file_in_parts_is_judged_as_its_samples_are(tmp_path):
     )
     pq.write_table(run.samples().table, tmp_path / "samples.parquet", row_group_size=1000)
     samples = SampleSet.read(tmp_path / "samples.parquet")
-    stored = StoredRun.gather(run.experiment(), run.dataset(), samples, run.run_facts())
+    stored = JudgedRun.gather(run.experiment(), run.dataset(), samples, run.run_facts())
     assert judge(stored) == run.judge().model_copy(update={"samples_sha256": samples.digest})
 
 
 def test_samples_of_another_evaluation_set_are_refused():
     run = Run()
     with pytest.raises(DatasetError, match="it has 100 rows; judge with the evaluation set of the run"):
-        StoredRun.gather(run.experiment(), replace(run, rows=100).dataset(), run.samples(), run.run_facts())
+        JudgedRun.gather(run.experiment(), replace(run, rows=100).dataset(), run.samples(), run.run_facts())
 
 
 def test_labels_in_other_words_make_no_run_pass():

@@ -10,7 +10,7 @@ from loadtest.data.samples import SCHEMA, SampleSet
 from loadtest.errors import UsageError
 from loadtest.judge.judge import judge
 from loadtest.judge.live_view import LiveJudge
-from loadtest.judge.run import Run as StoredRun
+from loadtest.judge.run import Run as JudgedRun
 from tests.loadtest.judge.test_judge import Arm, Run
 
 GATES = (
@@ -25,7 +25,7 @@ ALONE = Run(
 ROWS = 4
 
 
-def several(run: Run, rows: int = ROWS) -> StoredRun:
+def several(run: Run, rows: int = ROWS) -> JudgedRun:
     """The run, in which each row brings ``rows - 1`` others along, which are answered as it is."""
     dataset = replace(run, rows=rows * run.rows).dataset()
     samples = run.samples().table
@@ -36,7 +36,7 @@ def several(run: Run, rows: int = ROWS) -> StoredRun:
     for name, column in columns.items():
         field = SCHEMA.field(name)
         samples = samples.set_column(SCHEMA.get_field_index(name), field, pa.array(column).cast(field.type))
-    return StoredRun.gather(run.experiment(), dataset, SampleSet(samples), run.run_facts())
+    return JudgedRun.gather(run.experiment(), dataset, SampleSet(samples), run.run_facts())
 
 
 def test_gates_of_requests_are_those_of_the_same_requests_with_one_row():
@@ -71,7 +71,7 @@ def test_goodput_counts_the_share_of_a_request_that_is_right():
     table = run.samples.table
     right = pa.array(table["place"].to_numpy() == 0)
     table = table.set_column(SCHEMA.get_field_index("correct"), SCHEMA.field("correct"), right)
-    run = StoredRun.gather(run.experiment, run.dataset, SampleSet(table), run.facts)
+    run = JudgedRun.gather(run.experiment, run.dataset, SampleSet(table), run.facts)
     assert judge(run).gates[0].candidate == pytest.approx(1500 / 60 / ROWS)
 
 
@@ -84,7 +84,7 @@ def test_no_request_of_several_rows_was_asked_before_the_load():
     for name, column in {"asked_before": asked, "done_at": done}.items():
         field = SCHEMA.field(name)
         table = table.set_column(SCHEMA.get_field_index(name), field, pa.array(column).cast(field.type))
-    verdict = judge(StoredRun.gather(run.experiment, run.dataset, SampleSet(table), run.facts))
+    verdict = judge(JudgedRun.gather(run.experiment, run.dataset, SampleSet(table), run.facts))
     assert "first asks" not in verdict.gates[0].reason
     assert verdict.gates[0].candidate == pytest.approx(verdict.versions["candidate"].goodput_rps)
 

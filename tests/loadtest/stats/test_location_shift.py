@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from loadtest.stats.location_shift import location_shift
+from loadtest.stats.medians import location_shift
 
 RNG = np.random.default_rng(3)
 

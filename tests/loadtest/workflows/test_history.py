@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from loadtest.cli.main import app
 from loadtest.errors import UsageError
-from loadtest.judge.history import StoredGate, StoredRun
+from loadtest.judge.history import ListedGate, ListedRun
 from loadtest.report.history import Row, figures, gate_chart, history_to_html, marks
 from loadtest.workflows.history import read_history, remove, to_remove
 
@@ -278,7 +278,7 @@ def test_two_models_under_one_name_are_no_series(tmp_path):
 def test_of_runs_without_room_for_a_mark_each_the_worst_has_it(words, shown):
     about = {"name": "x", "state": "whole", "began": NOW, "size_bytes": 0}
     points = [
-        (Row(number, StoredRun(**about), ""), StoredGate(**gate(word=word)))
+        (Row(number, ListedRun(**about), ""), ListedGate(**gate(word=word)))
         for number, word in enumerate(words, start=1)
     ]
     placed = marks(points, len(words))
@@ -291,7 +291,7 @@ def test_of_runs_without_room_for_a_mark_each_the_worst_has_it(words, shown):
 def test_no_interval_hides_a_mark(ends):
     about = {"name": "x", "state": "whole", "began": NOW, "size_bytes": 0}
     gates = [gate(), gate(ends=ends, estimate=40.0), gate(estimate=8_000.0, ends=(7_000.0, 9e5))]
-    points = [(Row(i, StoredRun(**about), ""), StoredGate(**one)) for i, one in enumerate(gates, start=1)]
+    points = [(Row(i, ListedRun(**about), ""), ListedGate(**one)) for i, one in enumerate(gates, start=1)]
     chart = gate_chart(points, len(points))
     marks_end = max(float(y) for y in re.findall(r'y="([0-9.]+)" text-anchor="middle">✓', chart))
     tops = [

@@ -67,7 +67,7 @@ NUMERIC = {
 
 def compiled(model: Any, task: str = "classification") -> tuple[Estimator, CompiledEstimator]:
     original = Estimator(model, Path("model.skops"), task, SPEC)
-    return original, CompiledEstimator(original, lambda: sample_rows(model, SPEC))
+    return original, CompiledEstimator(model, original, lambda: sample_rows(model, SPEC))
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,7 @@ def test_one_that_disagrees_is_not_used() -> None:
     other = Estimator(forest, Path("x"), "classification", SPEC)
     original.run = other.run  # type: ignore[method-assign]
     with pytest.raises(NotCompiled, match=r"other labels|off by"):
-        CompiledEstimator(original, lambda: sample_rows(model, SPEC))
+        CompiledEstimator(model, original, lambda: sample_rows(model, SPEC))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from loadtest.cli.joining import remote_workers
+from loadtest.cli.compare import remote_workers
 from loadtest.errors import UsageError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.remote_workers import RemoteWorkers
