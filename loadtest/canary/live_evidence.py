@@ -268,7 +268,7 @@ def _tail(gate: LatencyTest, role: Role) -> str:
     value, whole = gate.value(role), gate.value(role, whole=True)
     if value is None or whole is None:
         return "-"
-    few = "" if value / FAR <= whole <= value * FAR else f" ({whole * 1000:.0f} ms with those left out)"
-    out = gate.left_out(role)
-    sizes = f" ({out:.0%} left out, of sizes that the other arm gets fewer of)" if out >= MANY else ""
-    return f"{value * 1000:.0f} ms{few}{sizes}"
+    notes = [] if value / FAR <= whole <= value * FAR else [f"{whole * 1000:.0f} ms with those left out"]
+    if (out := gate.left_out(role)) >= MANY:
+        notes.append(f"{out:.0%} left out for sizes that the other arm gets fewer of")
+    return f"{value * 1000:.0f} ms" + (f" ({'; '.join(notes)})" if notes else "")
