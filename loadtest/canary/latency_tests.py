@@ -9,10 +9,10 @@ A single user must not decide, however much they send, or how large: the gateway
 the slowest group of each version and the fastest are left out. A group is the same users for a whole step, so
 they are chosen by all that the step has counted so far.
 
-Large requests take long whichever version answers them, and whoever invents users can send large ones to one
-arm alone. So the gateway counts by the size of the body, too. If an arm gets more requests of a class of sizes
-than the other arm's count, the split and chance explain, they count for as many as these explain. The size is
-known before a version sees the request, so two equal versions stay equal.
+Large requests take long whichever version answers them, and whoever invents users can send large ones to
+one arm alone. So the gateway counts by the size of the body, too. If an arm gets more requests of a class of
+sizes than the other arm's count, the split and chance explain, they count for as many as these explain. The
+size is known before a version sees the request, so two equal versions stay equal.
 
 A version with less traffic is faster. So against stable the candidate can only be called slow while it has at
 most half of the traffic, and only be called fast enough while it has at least half.
