@@ -10,3 +10,10 @@ USER_GROUPS = 8
 
 USER_GROUP = "user_group"
 """The label of the gateway's counters that has a group's number."""
+
+BODY_BYTES = (500, 1000, 2000, 4000, 8000, 32_000)
+"""Where the classes of body sizes begin, after the first: what costs more than other requests is larger."""
+BODY_CLASSES = len(BODY_BYTES) + 1
+
+BODY_CLASS = "body_class"
+"""The label of the gateway's counters that has the number of the class of a request's size."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.calibration.canary import EDGES
-from contract.arms import USER_GROUPS
+from contract.arms import BODY_CLASSES, USER_GROUPS
 from loadtest.canary.counts import Counts
 from loadtest.canary.latency_tests import LatencyTest
 from loadtest.canary.share_tests import ShareAlarm
@@ -106,11 +106,13 @@ def _alarms(case: Case, rng: np.random.Generator) -> NDArray[np.float64]:
             mine = arm[who] == number
             new = np.unique(who[mine & ~judged[who]])
             judged[new] = True
-            groups = [_slower(latency[mine & (who % USER_GROUPS == group)]) for group in range(USER_GROUPS)]
+            groups = np.zeros((USER_GROUPS, BODY_CLASSES, 1 + len(EDGES)))
+            for group in range(USER_GROUPS):
+                groups[group, 0] = _slower(latency[mine & (who % USER_GROUPS == group)])
             counts[role] = Counts(
                 int(mine.sum()), int(errors[mine].sum()),
                 len(new), int((rng.random(len(new)) < wrong[new]).sum()),
-                int(mine.sum()), _slower(latency[mine])[1:], groups,
+                int(mine.sum()), _slower(latency[mine])[1:], groups.tolist(),
             )  # fmt: skip
             users[role] = _told(asked[arm == number])
         if case.told:

@@ -141,6 +141,16 @@ def summary(kills: Sequence[Kill], records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
+def why_ended(log: str, code: int) -> str:
+    """What a controller said last: a decision is JSON; a lab that is broken for a while is a plain line."""
+    last = (log.splitlines() or [""])[-1]
+    try:
+        said = json.loads(last)
+        return f"{said['end']}: {said['why']}"
+    except (ValueError, KeyError, TypeError):
+        return f"exit code {code}: {last}"
+
+
 class _Controller:
     """``canary auto`` as a process of its own, which takes no step by itself."""
 
@@ -157,8 +167,7 @@ class _Controller:
         if self._process and self._process.poll() is None:
             return
         if self._process and self._process.returncode != -signal.SIGKILL:
-            last = json.loads(self._log.read_text().splitlines()[-1])
-            self.ends.append(f"{last.get('end')}: {last.get('why')}")
+            self.ends.append(why_ended(self._log.read_text(), self._process.returncode))
             print(self.ends[-1], flush=True)
             set_split(self._lab, PERCENT, fallback=self._fallback)
         with self._log.open("wb") as log:

@@ -106,7 +106,7 @@ def _half_sent(results: dict[str, Any]) -> str:
 
 def _random_kills(results: dict[str, Any]) -> str:
     failures = "failed in flight | failed while the gateway was down | other failures"
-    head = f"| backend | minutes | rate | killed | requests | {failures} | wrong splits | rolled back |"
+    head = f"| backend | minutes | rate | killed | requests | {failures} | wrong splits | set again |"
     lines = [head, "|---" * 10 + "|"]
     for backend, r in results["random_kills"].items():
         kills = ", ".join(f"{service} {times}" for service, times in r["kills"].items())

@@ -7,6 +7,7 @@ by the gateway, so the versions' CPU limits pay only for what they alone know: w
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import deque
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client.samples import Sample
 
-from contract.arms import USER_GROUP, USER_GROUPS
+from contract.arms import BODY_CLASS, BODY_CLASSES, USER_GROUP, USER_GROUPS
 from contract.metric_names import USER_OUTCOMES
 from loadtest.canary.counts import Counts, Scrape
 from loadtest.data.exposition import parse
@@ -22,7 +23,7 @@ from loadtest.experiment.role import ROLES, Role
 
 GATEWAY = "gateway"
 STATS = (
-    "/stats/prometheus?filter=unpinned.[0-9].upstream_rq_(.xx$|time)"
+    "/stats/prometheus?filter=unpinned.[0-9].[0-9].upstream_rq_(.xx$|time)"
     "|(canary|repeated|fallback).*rq_retry_success$|canary.*ejections_active"
 )
 """The path of the gateway's page, with nothing on it that is not read here."""
@@ -145,18 +146,22 @@ class Meter:
         def all_of(name: str, *labels: str) -> float:
             return sum(values.get((name, cluster, *labels), 0.0) for cluster in clusters)
 
-        def latencies(group: str) -> list[float]:
+        def latencies(*counted: str) -> list[float]:
             row = [0.0] * (1 + len(edges))
             for cluster in clusters:
-                timed = values.get((_TIME, cluster, "+Inf", group), 0.0)
-                within = (values.get((_TIME, cluster, _text(edge), group), timed) for edge in edges)
+                timed = values.get((_TIME, cluster, "+Inf", *counted), 0.0)
+                if not timed:
+                    continue
+                within = (values.get((_TIME, cluster, _text(edge), *counted), timed) for edge in edges)
                 slower = (max(timed - count, 0.0) for count in within)
                 row = [a + b for a, b in zip(row, (timed, *slower), strict=True)]
             return row
 
         errors = all_of(_SECOND)
-        groups = [latencies(str(group)) for group in range(USER_GROUPS)]
-        timed, *slower = (sum(column) for column in zip(*groups, strict=True))
+        groups = [
+            [latencies(str(group), str(size)) for size in range(BODY_CLASSES)] for group in range(USER_GROUPS)
+        ]
+        timed, *slower = (sum(column) for column in zip(*itertools.chain(*groups), strict=True))
         judged, wrong = (sum(values.get((USER_OUTCOMES, role, o), 0.0) for o in os) for os in _OUTCOMES)
         return Counts(
             # what the second try answered may be counted before it has ended
@@ -227,5 +232,6 @@ def _of_gateway(sample: Sample) -> Key | None:
         return (_XX, cluster, labels.get("envoy_response_code_class", ""))
     if name == _TIME:
         edge = labels.get("le", "")
-        return (_TIME, cluster, edge if edge == "+Inf" else _text(float(edge)), labels.get(USER_GROUP, ""))
+        counted = labels.get(USER_GROUP, ""), labels.get(BODY_CLASS, "")
+        return (_TIME, cluster, edge if edge == "+Inf" else _text(float(edge)), *counted)
     return (name, cluster) if name in (_SECOND, _EJECTED) else None

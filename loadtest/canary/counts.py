@@ -23,7 +23,8 @@ class Counts(NamedTuple):
         wrong: those of whom it was wrong.
         timed: requests whose latency is known.
         slower: how many of those took longer than each of ``Scrape.edges``.
-        groups: the same per group of users: those timed, and those slower than each edge; empty: not told.
+        groups: the same per group of users and class of body sizes: those timed, and those slower than each
+            edge; empty: not told.
     """
 
     requests: float = 0
@@ -32,7 +33,7 @@ class Counts(NamedTuple):
     wrong: float = 0
     timed: float = 0
     slower: Sequence[float] = ()
-    groups: Sequence[Sequence[float]] = ()
+    groups: Sequence[Sequence[Sequence[float]]] = ()
 
 
 class Pair(NamedTuple):

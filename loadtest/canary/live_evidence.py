@@ -26,8 +26,9 @@ from loadtest.experiment.role import ROLES, Role
 from loadtest.stats.sequential import FIRST_WINDOW
 
 ANSWERS, FEEDBACK = "answers", "feedback"
-FAR = 2.0
-"""How many times apart a quantile with and without the groups of users that are left out is shown twice."""
+FAR, MANY = 2.0, 0.01
+"""How many times apart a quantile with and without the groups of users that are left out is shown twice; from
+which share of an arm's requests on it is shown that they are left out for their size."""
 
 Finding = Literal["quiet", "alarm", "fail"]
 
@@ -267,5 +268,7 @@ def _tail(gate: LatencyTest, role: Role) -> str:
     value, whole = gate.value(role), gate.value(role, whole=True)
     if value is None or whole is None:
         return "-"
-    few = "" if value / FAR <= whole <= value * FAR else f" ({whole * 1000:.0f} ms with those left out)"
-    return f"{value * 1000:.0f} ms{few}"
+    notes = [] if value / FAR <= whole <= value * FAR else [f"{whole * 1000:.0f} ms with those left out"]
+    if (out := gate.left_out(role)) >= MANY:
+        notes.append(f"{out:.0%} left out for sizes that the other arm gets fewer of")
+    return f"{value * 1000:.0f} ms" + (f" ({'; '.join(notes)})" if notes else "")

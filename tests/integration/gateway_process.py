@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
+from contract.arms import BODY_CLASS, USER_GROUP
 from loadtest.data.exposition import parse
 from loadtest.fetch import get
 from loadtest.lab.free_ports import free_port
@@ -138,14 +139,15 @@ class Gateway:
         return self.ask(version, "/requests")["requests"]
 
     def counter(self, name, cluster, **labels):
-        """A counter of a cluster, over all groups of users."""
+        """A counter of a cluster, over all groups of users and sizes of bodies."""
         # the parser ends the names of counters so; Envoy does for some only
+        apart = {USER_GROUP, BODY_CLASS} - labels.keys()
         name, wanted = name.removesuffix("_total"), {"envoy_cluster_name": cluster} | labels
         return sum(
             int(sample.value)
             for sample in parse(get(f"{self.stats}/stats/prometheus", HUNG).body)
             if sample.name.removesuffix("_total") == f"envoy_cluster_{name}"
-            and wanted.items() == {k: v for k, v in sample.labels.items() if k != "user_group"}.items()
+            and wanted.items() == {k: v for k, v in sample.labels.items() if k not in apart}.items()
         )
 
 

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 
 import pytest
 from scipy.stats import binom
 
+from contract.arms import BODY_CLASS, BODY_CLASSES
 from loadtest.fetch import get
 from loadtest.lab.gateway.routes import Routes
 from loadtest.lab.local.envoy import find_envoy
@@ -324,20 +326,34 @@ def test_unpinned_requests_are_counted_on_their_own_with_fine_latencies(fresh):
         fresh.get("/v2/echo", x_user_id=str(user))
     for version in ("stable", "candidate"):
         fresh.get("/v2/echo", x_model_version=version)
-    unpinned = [fresh.counter("unpinned_upstream_rq_completed", c) for c in ("repeated", "canary")]
-    assert sum(unpinned) == 40
+    # a body is counted by its size, also one in chunks, whose size nobody tells
+    for body in (b"x" * 1000, iter([b"x" * 20_000] * 2)):
+        connection = HTTPConnection("127.0.0.1", fresh.ports["listen"], timeout=HUNG)
+        connection.request("POST", "/v2/echo", body)
+        assert connection.getresponse().status == 200
+        connection.close()
+    arms = "repeated", "canary"
+    unpinned = [fresh.counter("unpinned_upstream_rq_completed", arm) for arm in arms]
+    assert sum(unpinned) == 42
     assert min(unpinned) > 5
     eventually(
         lambda: "unpinned_upstream_rq_time_bucket" in get(f"{fresh.stats}/stats/prometheus", HUNG).body
     )
     # 40 users are of all eight groups, but for once in 20; one of them is enough for its edges
-    text = get(f"{fresh.stats}/stats/prometheus?filter=repeated.unpinned.[0-9].upstream_rq_time", HUNG).body
+    text = get(
+        f"{fresh.stats}/stats/prometheus?filter=repeated.unpinned.[0-9].[0-9].upstream_rq_time", HUNG
+    ).body
     groups = sorted(set(re.findall(r'user_group="(\d)"', text)))
     assert len(groups) > 3
     own = [line for line in text.splitlines() if f'user_group="{groups[0]}"' in line]
     edges = [int(edge) for edge in re.findall(r'le="(\d+)"', "\n".join(own))]
     assert edges[-1] == 10_000
     assert all(b / a < 1.15 for a, b in itertools.pairwise(edges) if a >= 7)
+    of_class = [
+        sum(fresh.counter("unpinned_upstream_rq_completed", arm, **{BODY_CLASS: str(number)}) for arm in arms)
+        for number in range(BODY_CLASSES)
+    ]
+    assert of_class == [40, 0, 1, 0, 0, 0, 1]
     # what the versions get to see of it is nothing
     assert "alt-stat" not in fresh.get("/v2/echo").body.lower()
 

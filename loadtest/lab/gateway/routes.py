@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contract.arms import USER_GROUPS
+from contract.arms import BODY_BYTES, USER_GROUPS
 from contract.headers import CANARY_ARM, CANARY_STEP, MODEL_VERSION, SHADOW, USER_ID
 from contract.shadow import COPY, ORIGINAL
 from loadtest.canary.state import State
@@ -25,7 +25,7 @@ STATE_PATH = "/split"
 
 UNPINNED = "unpinned"
 """Unpinned requests are counted as ``envoy_cluster_unpinned_...`` too, beside ``envoy_cluster_...``, each
-group of users apart."""
+group of users and each class of body sizes apart."""
 
 _TOTAL_WEIGHT = 10_000
 _FEEDBACK = r"/v2/models/[^/]+(/versions/[^/]+)?/feedback"
@@ -34,6 +34,9 @@ _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 _SAYS_WHO = {"name": USER_ID, "string_match": {"safe_regex": {"regex": r".*\S.*"}}}
 _MUTATION = "envoy.filters.http.header_mutation"
 _TYPE = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3"
+_SIZES = "".join(f"request.size < {edge} ? '{number}' : " for number, edge in enumerate(BODY_BYTES))
+_BODY_CLASS = f"%CEL({_SIZES}'{len(BODY_BYTES)}')%"
+"""The number of a body's class, which Envoy finds by the size of the whole body."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +260,7 @@ def _groups(arm: Role, cluster: str, weight: int, headers: Mapping[str, str]) ->
             "weight": weight,
             "request_headers_to_add": [_set(CANARY_ARM, arm)],
             "typed_per_filter_config": {
-                _MUTATION: _headers(upstream_alt_stat_name=f"{UNPINNED}.{group}", **headers)
+                _MUTATION: _headers(upstream_alt_stat_name=f"{UNPINNED}.{group}.{_BODY_CLASS}", **headers)
             },
         }
         for group in range(USER_GROUPS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.canary.random_kills import Kill, summary
+from benchmarks.canary.random_kills import Kill, summary, why_ended
 from benchmarks.canary.steady import Record
 
 KILLS = [
@@ -41,6 +41,21 @@ def test_what_a_failed_request_belongs_to(record, belongs):
     assert found["failed"] == {"in_flight": 0, "gateway_down": 0, "others": 0} | {belongs: 1}
     assert found["kills"] == dict.fromkeys(("gateway", "stable", "candidate", "controller"), 1)
     assert found["wrong"] == ["controller: the gateway says 20, the state 10"]
+
+
+@pytest.mark.parametrize(
+    ("log", "why"),
+    [
+        ('{"at": 1}\n{"end": "rolled back", "why": "it is slow"}\n', "rolled back: it is slow"),
+        # the gateway was away for too long: a plain line
+        ('{"at": 1}\nloadproof: the gateway is away\n', "exit code 5: loadproof: the gateway is away"),
+        # killed from outside before it said anything
+        ("", "exit code 5: "),
+        ('{"at": 1}\n', 'exit code 5: {"at": 1}'),
+    ],
+)
+def test_a_controller_that_ends_otherwise_than_by_a_decision_does_not_end_the_measurement(log, why):
+    assert why_ended(log, 5) == why
 
 
 def test_the_longest_time_without_an_answer_is_that_around_the_kills():

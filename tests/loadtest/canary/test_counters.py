@@ -2,6 +2,7 @@
 
 import pytest
 
+from contract.arms import BODY_CLASSES, USER_GROUPS
 from loadtest.canary.counters import STATS, Meter
 
 READY = {"stable": True, "candidate": True}
@@ -24,7 +25,7 @@ def gateway(stable=(0, 0), canary=(0, 0), retries=0, ejected=0, slow=(0, 0), clu
             *lines,
             "# TYPE envoy_cluster_unpinned_upstream_rq_time histogram",
             *(
-                f'{time}_bucket{{user_group="7",envoy_cluster_name="{cluster}",le="{le}"}} {n}'
+                f'{time}_bucket{{user_group="7",body_class="6",envoy_cluster_name="{cluster}",le="{le}"}} {n}'
                 for le, n in (("5", slow[1] - slow[0]), ("10", slow[1] - slow[0]), ("+Inf", slow[1]))
             ),
             "# TYPE envoy_cluster_upstream_rq_retry_success counter",
@@ -76,7 +77,9 @@ def test_gains_since_the_last_scrape():
         (gateway((991, 10), (110, 3), 3, slow=(14, 111), again=1), version(130, 70, 3), version(12, 8)),
     )
     assert scrape.counts["stable"][:4] == (91, 1, 100, 20)
-    assert scrape.counts["candidate"] == (10, 2, 10, 3, 10, [4, 4], [[0, 0, 0]] * 7 + [[10, 4, 4]])
+    groups = [[[0, 0, 0]] * BODY_CLASSES for _ in range(USER_GROUPS)]
+    groups[-1] = [*groups[-1][:-1], [10, 4, 4]]
+    assert scrape.counts["candidate"] == (10, 2, 10, 3, 10, [4, 4], groups)
     assert scrape.edges == [0.005, 0.01]
     assert scrape.missing == frozenset()
 

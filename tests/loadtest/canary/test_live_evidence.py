@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from contract.arms import BODY_CLASSES
 from loadtest.canary.counts import Counts, Scrape
 from loadtest.canary.latency_tests import LatencyTest
 from loadtest.canary.live_evidence import Watch
@@ -195,14 +196,21 @@ def slower(rng, n, scale):
     return [float(np.sum(latencies > edge)) for edge in EDGES]
 
 
-def counted(groups):
-    """What is counted of groups of users, one row each."""
-    timed, *beyond = np.sum(groups, axis=0).tolist()
-    return Counts(timed=timed, slower=beyond, groups=groups)
+def counted(groups, large=()):
+    """What is counted of groups of users, one row each; ``large``: of their large requests, likewise."""
+    sizes = np.zeros((8, BODY_CLASSES, len(groups[0])))
+    sizes[:, 1] = groups
+    if len(large):
+        sizes[:, -1] = large
+    timed, *beyond = sizes.sum(axis=(0, 1)).tolist()
+    return Counts(timed=timed, slower=beyond, groups=sizes.tolist())
 
 
-def tails(gate, scale, split=50, seconds=300, rate=200, strangers=()):
-    """``strangers``: of each the arm, requests per second and whether they are slow."""
+def tails(gate, scale, split=50, seconds=300, rate=200, strangers=(), large=None):
+    """``strangers``: of each the arm, requests per second and whether they are slow.
+
+    ``large``: per arm the slow requests per second of each group whose bodies are larger than others.
+    """
     rng, followed = np.random.default_rng(3), LatencyTest(Gate.parse(gate), 0.05, 10, Spread())
     n = int(rate * split / 100)
     for at in range(seconds):
@@ -214,7 +222,8 @@ def tails(gate, scale, split=50, seconds=300, rate=200, strangers=()):
                 if whose == arm:
                     theirs = [more, *[more * slow] * len(EDGES)]
                     groups[number] = [a + b for a, b in zip(groups[number], theirs, strict=True)]
-            counts[arm] = counted(groups)
+            more = (large or {}).get(arm, 0)
+            counts[arm] = counted(groups, [[more] * (1 + len(EDGES))] * 8)
         followed.add(float(at), counts, split, EDGES)
     return followed
 
@@ -266,6 +275,24 @@ class TestTails:
     def test_one_user_decides_nothing(self, gate, scale, strangers, failed, shown):
         followed = tails(gate, scale, strangers=strangers)
         assert (followed.failed, followed.shown) == (failed, shown)
+
+    @pytest.mark.parametrize(
+        ("gate", "scale", "large", "failed", "shown"),
+        [
+            # equal: names of all groups in one arm, with rows that take long, evict nobody
+            ("p95 <= stable + 100%", 1.0, {"candidate": 2}, False, True),
+            ("p95 <= 200ms", 1.0, {"candidate": 2}, False, True),
+            # slow: and hide nothing
+            ("p95 <= stable + 100%", 6.0, {"stable": 2}, True, False),
+            # equal: where both arms get them, they count; they are beyond the last edge, which shows nothing
+            ("p95 <= stable + 100%", 1.0, {"candidate": 2, "stable": 2}, False, False),
+            ("p95 <= 200ms", 1.0, {"candidate": 2, "stable": 2}, True, False),
+        ],
+    )
+    def test_large_requests_of_one_arm_decide_nothing(self, gate, scale, large, failed, shown):
+        followed = tails(gate, scale, large=large)
+        assert (followed.failed, followed.shown) == (failed, shown)
+        assert {arm: followed.left_out(arm) > 0.1 for arm in large} == dict.fromkeys(large, len(large) == 1)
 
     def test_who_is_left_out_is_shown(self):
         watch = Watch(experiment(rollback=("p95 <= 200ms",)))

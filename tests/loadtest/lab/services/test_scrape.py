@@ -61,7 +61,8 @@ def test_everybody_is_asked_for_metrics_and_the_versions_for_their_health(servic
     assert {"/a/metrics", "/a/v2/health/ready", "/sick/metrics"} <= set(service.asked)
     # the gateway's filter arrives as it was meant
     assert any(
-        path.startswith("/stats/prometheus?filter=unpinned.[0-9].upstream_rq_(") for path in service.asked
+        path.startswith("/stats/prometheus?filter=unpinned.[0-9].[0-9].upstream_rq_(")
+        for path in service.asked
     )
 
 
