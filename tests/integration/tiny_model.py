@@ -14,8 +14,8 @@ def tiny(folder: Path) -> dict:
     """The tables of an experiment in ``folder``: the label is the greater one of two numbers.
 
     ``v1`` and ``v2`` are the same and always right, and ``wrong`` never; ``a-shy`` and ``b-shy`` weigh one
-    of the numbers too little, and are each wrong on one row in ten, not the same ones. ``slow`` is right, too,
-    after milliseconds of CPU time.
+    of the numbers too little, and are each wrong on one row in ten, not the same ones. ``slow`` is right,
+    too, after milliseconds of CPU time.
     """
     for name, kind, weights in (
         ("v1", "ArgMax", (1, 1)),
