@@ -29,7 +29,10 @@ def main() -> None:
         # what is imported stays: looking for garbage in it takes a tenth of a second
         gc.disable()
         from loadtest.cli.main import main as run
+        from loadtest.data.without_pandas import keep_pandas_out
 
+        if sys.argv[1:2] != ["publish"]:  # MLflow's own client may need it
+            keep_pandas_out()
         gc.freeze()
         gc.enable()
         run()

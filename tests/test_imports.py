@@ -61,7 +61,7 @@ ARROWS = {
         *BELOW,
     },
     # a rollback goes past the command's libraries
-    "__main__": {"cli", "errors"},
+    "__main__": {"cli", "data", "errors"},
     # the load generator, a process of its own
     "load.settings": {"errors"},
     "load.protocols": BELOW,
@@ -76,9 +76,8 @@ ARROWS = {
     },
     "load.child_process": set(),
     "load.worker_process": set(),
-    "load.without_pandas": set(),
-    "load.locustfile": {"load.web", "load.cluster", "load.sending", "load.without_pandas"},
-    "load.__main__": {"load.headless", "load.cluster", "load.without_pandas", "errors"},
+    "load.locustfile": {"load.web", "load.cluster", "load.sending", "data"},
+    "load.__main__": {"load.headless", "load.cluster", "data", "errors"},
     # the lab: what every backend needs, the backends, and what chooses among them
     "lab.interface": {"lab.cpu_usage", "lab.remote_workers", "canary", *BELOW},
     "lab.remote_workers": {"errors"},

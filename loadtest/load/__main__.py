@@ -20,9 +20,9 @@ from pathlib import Path
 # first: importing locust patches the standard library
 from loadtest.load import headless  # isort: skip
 
+from loadtest.data.without_pandas import keep_pandas_out
 from loadtest.errors import ExitCode, LoadproofError
 from loadtest.load.cluster.joining import Joining
-from loadtest.load.without_pandas import keep_pandas_out
 
 
 def main() -> ExitCode:

@@ -8,11 +8,11 @@ from typing import Any
 
 from locust import events
 
+from loadtest.data.without_pandas import keep_pandas_out
 from loadtest.load.cluster.locust_messages import survive_strangers
 from loadtest.load.cluster.wiring import Arrivals
 from loadtest.load.sending.driver import Generator
 from loadtest.load.web.locust_ui import add_options, start
-from loadtest.load.without_pandas import keep_pandas_out
 
 __all__ = ["Arrivals", "Generator"]
 

@@ -101,7 +101,12 @@ SLOW = ["p50 <= stable"]
         # the same version twice, both deployed twice
         (["CANDIDATE=v1", "RESTARTS=2", "DURATION=3s"], {"own": tiny}, "PASS", "restart 2 of 2"),
         # honest answers, slower on any machine; a latency takes twelve blocks of 2.5 s
-        (["CANDIDATE=v2-slow", "DURATION=30s", "RATE=15"], {"gates": SLOW}, "FAIL", f"FAIL: {SLOW[0]}"),
+        (
+            ["CANDIDATE=slow", "DURATION=30s", "RATE=10"],
+            {"gates": SLOW, "own": tiny},
+            "FAIL",
+            f"FAIL: {SLOW[0]}",
+        ),
         # real data
         (["DURATION=5s"], {"name": "digits"}, "PASS", "PASS"),
     ],

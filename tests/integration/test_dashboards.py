@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import requests
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
@@ -29,9 +30,8 @@ from loadtest.experiment.experiment import Data
 from loadtest.lab.interface import Version
 from loadtest.lab.local.lab import LocalLab
 from loadtest.workflows.canary_outputs import Metrics
-from services.trainer.shoppers import TEXTS
-from tests.conftest import SHOP
 from tests.integration.locust_process import free_port, until
+from tests.integration.tiny_model import tiny
 
 pytestmark = [
     pytest.mark.integration,
@@ -47,11 +47,10 @@ EXPERIMENT = """
 name = "pages"
 gates = ["error_rate <= stable + 0.5pp", "p99 <= 250ms", "accuracy >= stable - 1pp"]
 [model]
-name = "shop"
-folder = "{shop}"
+name = "tiny"
+folder = "{models}/tiny"
 [data]
-path = "{shop}/evaluation.parquet"
-label = "bought"
+path = "{models}/rows.parquet"
 value = "value"
 [load]
 rate = 20
@@ -114,9 +113,9 @@ def metrics_in_docs():
 
 
 @contextmanager
-def users(gateway, visits, token):
+def users(models, gateway, visits, token):
     """Users who are not pinned to a version, and what truly happened to them; counts who answered them."""
-    data = Dataset.read(Data(path=SHOP / "evaluation.parquet", label="bought", value="value"), every=True)
+    data = Dataset.read(Data(path=models / "rows.parquet", value="value"))
     stop = threading.Event()
 
     def visit():
@@ -125,22 +124,13 @@ def users(gateway, visits, token):
             for row in itertools.cycle(range(len(data))):
                 if stop.wait(0.05):
                     return
-                body = {
-                    "inputs": [
-                        {
-                            "name": name,
-                            "datatype": "BYTES" if name in TEXTS else "FP64",
-                            "shape": [1],
-                            "data": [cell],
-                        }
-                        for name, cell in zip(data.names, data.typed_row(row), strict=True)
-                    ]
-                }
-                answer = session.post(f"{gateway}/v2/models/shop/infer", json=body, timeout=60)
+                cells = [float(cell) for cell in data.typed_row(row)]
+                body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": cells}]}
+                answer = session.post(f"{gateway}/v2/models/tiny/infer", json=body, timeout=60)
                 version = answer.headers["x-model-version"]
                 visits[version] += 1
                 session.post(
-                    f"{gateway}/v2/models/shop/feedback",
+                    f"{gateway}/v2/models/tiny/feedback",
                     json={"id": answer.json()["id"], "label": data.labels[row].item()},
                     headers={"x-model-version": version, "x-feedback-token": token},
                     timeout=60,
@@ -196,10 +186,10 @@ def canary(port, state):
 
 
 @contextmanager
-def locust(folder, host, port, targets):
+def locust(folder, models, host, port, targets):
     """Locust with its web UI."""
     experiment = folder / "pages.toml"
-    experiment.write_text(EXPERIMENT.format(shop=SHOP))
+    experiment.write_text(EXPERIMENT.format(models=models))
     options = ["--web-host", "127.0.0.1", "--web-port", str(port), "--host", host]
     command = [sys.executable, "-m", "locust", "-f", "loadtest/load/locustfile.py", *options]
     environment = {
@@ -235,15 +225,19 @@ def control(port, run):
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory, shop):
-    folder = tmp_path_factory.mktemp("pages")
+def live(tmp_path_factory):
+    folder, models = tmp_path_factory.mktemp("pages"), tmp_path_factory.mktemp("models")
+    tiny(models)
+    rows = pq.read_table(models / "rows.parquet")
+    pq.write_table(rows.append_column("value", rows["a"]), models / "rows.parquet")
     versions = tuple(
-        Version(role, SHOP / name, 0.25, 2**29) for role, name in (("stable", "v1"), ("candidate", "v2"))
+        Version(role, models / "tiny" / name, 0.25, 2**29)
+        for role, name in (("stable", "v1"), ("candidate", "b-shy"))
     )
     port, controller, control_port, visits = free_port(), free_port(), free_port(), Counter()
     with (
         socket.socket() as nobody,
-        LocalLab(versions, folder / "lab", "shop", gateway_port=0, percent=25) as lab,
+        LocalLab(versions, folder / "lab", "tiny", gateway_port=0, percent=25) as lab,
     ):
         # one target is down, so that there is an alert to be seen: a port that is taken, and does not listen
         nobody.bind(("127.0.0.1", 0))
@@ -252,8 +246,8 @@ def live(tmp_path_factory, shop):
         (folder / "lab" / "routes" / "load.json").write_text(json.dumps(targets))
         url = lab.endpoints.gateway
         with (
-            locust(folder, url, port, folder / "lab" / "routes" / "targets.json") as pages,
-            users(url, visits, lab.feedback_token),
+            locust(folder, models, url, port, folder / "lab" / "routes" / "targets.json") as pages,
+            users(models, url, visits, lab.feedback_token),
             canary(controller, folder / "lab" / "routes") as decide,
         ):
             until(lambda: get(pages).ok)

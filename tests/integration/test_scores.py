@@ -8,10 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
-from skops.io import dump
 
 from loadtest.experiment.experiment import Experiment
 from tests.command import command
@@ -29,14 +29,15 @@ GATES = [
 
 def test_equal_labels_pass_and_worse_scores_fail(tmp_path):
     rng = np.random.default_rng(1)
-    x = rng.normal(size=(ROWS, 2))
+    x = rng.normal(size=(ROWS, 2)).astype(np.float32)
     label = np.where(rng.random(ROWS) < 1 / (1 + np.exp(-3 * x[:, 0])), "yes", "no")
     stable = LogisticRegression().fit(x, label)
     # one split: it knows of each row no more than the side that it is on
     candidate = DecisionTreeClassifier(max_depth=1, random_state=0).fit(x, label)
     for version, model in (("v1", stable), ("v2", candidate)):
         (tmp_path / "lead" / version).mkdir(parents=True)
-        dump(model, tmp_path / "lead" / version / "model.skops")
+        made = to_onnx(model, x[:1], options={"zipmap": False}, target_opset=17)
+        (tmp_path / "lead" / version / "model.onnx").write_bytes(made.SerializeToString())
     rows = pd.DataFrame(x, columns=["a", "b"]).assign(label=label)
     rows.to_csv(tmp_path / "lead" / "evaluation.csv", index=False)
     loadproof(tmp_path, "init", "lead")

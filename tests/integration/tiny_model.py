@@ -7,14 +7,15 @@ import numpy as np
 import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 
 def tiny(folder: Path) -> dict:
     """The tables of an experiment in ``folder``: the label is the greater one of two numbers.
 
     ``v1`` and ``v2`` are the same and always right, and ``wrong`` never; ``a-shy`` and ``b-shy`` weigh one
-    of the numbers too little, and are each wrong on one row in ten, not the same ones.
+    of the numbers too little, and are each wrong on one row in ten, not the same ones. ``slow`` is right,
+    too, after milliseconds of CPU time.
     """
     for name, kind, weights in (
         ("v1", "ArgMax", (1, 1)),
@@ -22,10 +23,11 @@ def tiny(folder: Path) -> dict:
         ("wrong", "ArgMin", (1, 1)),
         ("a-shy", "ArgMax", (0.8, 1)),
         ("b-shy", "ArgMax", (1, 0.8)),
+        ("slow", "ArgMax", (1, 1)),
     ):
         version = folder / "tiny" / name
         version.mkdir(parents=True)
-        write_onnx(version, kind, weights)
+        write_onnx(version, kind, weights, waves=16 if name == "slow" else 0)
         (version / "model.toml").write_text(
             f'name = "tiny"\nversion = "{name}"\ntask = "classification"\n'
             '[[inputs]]\nname = "x"\ndatatype = "FP32"\nshape = [-1, 2]\ncolumns = ["a", "b"]\n'
@@ -40,17 +42,28 @@ def tiny(folder: Path) -> dict:
     }
 
 
-def write_onnx(folder: Path, kind: str, weights: Sequence[float]) -> None:
-    """Write a ``model.onnx`` that answers where ``ArgMax`` or ``ArgMin`` of the weighed features is."""
+def write_onnx(folder: Path, kind: str, weights: Sequence[float], waves: int = 0) -> None:
+    """Write a ``model.onnx`` that answers where ``ArgMax`` or ``ArgMin`` of the weighed features is.
+
+    For each of the ``waves``, it first takes the sine of 50,000 numbers, to no effect.
+    """
     ends = [
         helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", len(weights)]),
         helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
     ]
-    nodes = [
-        helper.make_node("Mul", ["x", "weights"], ["weighed"]),
-        helper.make_node(kind, ["weighed"], ["label"], axis=1, keepdims=0),
-    ]
-    constant = helper.make_tensor("weights", TensorProto.FLOAT, [len(weights)], weights)
-    graph = helper.make_graph(nodes, "one", ends[:1], ends[1:], [constant])
+    nodes = [helper.make_node("Mul", ["x", "weights"], ["weighed"])]
+    constants = [helper.make_tensor("weights", TensorProto.FLOAT, [len(weights)], weights)]
+    if waves:
+        many = np.ones((len(weights), 50_000), np.float32)
+        constants.append(numpy_helper.from_array(many, "many"))
+        constants.append(numpy_helper.from_array(np.float32(0), "nothing"))
+        nodes.append(helper.make_node("MatMul", ["x", "many"], ["wave0"]))
+        nodes += [helper.make_node("Sin", [f"wave{n}"], [f"wave{n + 1}"]) for n in range(waves)]
+        nodes.append(helper.make_node("ReduceMean", [f"wave{waves}"], ["mean"], axes=[1]))
+        nodes.append(helper.make_node("Mul", ["mean", "nothing"], ["none"]))
+        nodes.append(helper.make_node("Add", ["weighed", "none"], ["answer"]))
+    last = "answer" if waves else "weighed"
+    nodes.append(helper.make_node(kind, [last], ["label"], axis=1, keepdims=0))
+    graph = helper.make_graph(nodes, "one", ends[:1], ends[1:], constants)
     opset = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), folder / "model.onnx")

@@ -283,7 +283,7 @@ def test_over_a_socket(traced):
             pass
 
     with HTTPServer(("127.0.0.1", 0), Receiver) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         environment = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": url,

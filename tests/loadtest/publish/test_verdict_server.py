@@ -26,7 +26,7 @@ NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 def serving(results, hosts=()):
     find = lambda question: find_verdict(results, question, NOW)  # noqa: E731
     with VerdictServer(("127.0.0.1", 0), find, hosts) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield server.server_port

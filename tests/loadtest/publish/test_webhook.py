@@ -184,7 +184,7 @@ def test_over_a_socket(store):
             pass
 
     with HTTPServer(("127.0.0.1", 0), Receiver) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/hook"
         environment = {"LOADPROOF_WEBHOOK_URL": url, "LOADPROOF_WEBHOOK_SECRET": SECRET}
         Webhook.from_environment(environment).deliver(read_verdict(store()))

@@ -96,7 +96,7 @@ def test_a_version_without_what_a_gate_compares_in_the_shadow_is_refused_before_
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as http:
-        threading.Thread(target=http.serve_forever).start()
+        threading.Thread(target=http.serve_forever, args=(0.01,)).start()
         lab = Lab(servers=f"http://127.0.0.1:{http.server_port}")
         gates = ["agreement[scores=0.01] >= 99%", "error_rate <= stable + 1pp"]
         try:

@@ -88,7 +88,7 @@ def test_categories_that_a_version_does_not_know_are_shown(tmp_path, categories,
     (tmp_path / "rows.csv").write_text("age,city,label\n1,Basel,a\n2,Zug,a\n")
     dataset = Dataset.read(Data(path=tmp_path / "rows.csv", features=("age", "city")))
     with HTTPServer(("127.0.0.1", 0), Server) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         url = f"http://127.0.0.1:{server.server_port}"
         lab = SimpleNamespace(endpoints=Endpoints(url, url, url), backend="local")
         experiment = SimpleNamespace(target=None, model=SimpleNamespace(name="m"))

@@ -38,7 +38,7 @@ def told():
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Told) as http:
-        threading.Thread(target=http.serve_forever).start()
+        threading.Thread(target=http.serve_forever, args=(0.01,)).start()
         Told.url = f"http://127.0.0.1:{http.server_port}"
         yield Told
         http.shutdown()

@@ -60,7 +60,7 @@ def server():
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as http:
-        threading.Thread(target=http.serve_forever).start()
+        threading.Thread(target=http.serve_forever, args=(0.01,)).start()
         Server.url = f"http://127.0.0.1:{http.server_port}"
         yield Server
         http.shutdown()

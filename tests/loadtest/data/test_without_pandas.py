@@ -6,7 +6,7 @@ import sys
 SCRIPT = """
 import sys
 import pyarrow as pa
-from loadtest.load.without_pandas import keep_pandas_out
+from loadtest.data.without_pandas import keep_pandas_out
 keep_pandas_out()
 assert pa.array([1, None, 2]).to_pylist() == [1, None, 2]
 print("pandas" in sys.modules)
