@@ -1,7 +1,7 @@
 """For all tests: who runs beside whom, and the demo versions.
 
-``make test`` spreads the test files over up to two workers per core. A file stays in one process, and so do
-the tests of each of the two labs on Compose. What takes long begins first, so that no core is idle at the
+``make test`` spreads the test files over more workers than there are cores. A file stays in one process, and so
+do the tests of each of the two labs on Compose. What takes long begins first, so that no core is idle at the
 end.
 """
 
@@ -109,9 +109,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Two workers per core that this process may use, and four more than cores at most: most tests wait."""
+    """Five workers per two cores that this process may use, and four more than cores at most: most wait."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(2 * cores, cores + 4)
+    return min(5 * cores // 2, cores + 4)
 
 
 def pytest_collection_modifyitems(items):
