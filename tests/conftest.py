@@ -1,8 +1,7 @@
 """For all tests: who runs beside whom, and the demo versions.
 
-``make test`` spreads the test files over more workers than there are cores. A file stays in one process, and so
-do the tests of each of the two labs on Compose. What takes long begins first, so that no core is idle at the
-end.
+``make test`` spreads the test files over more workers than cores. A file stays in one process, and so do the
+tests of each of the two labs on Compose. What takes long begins first, so that no core is idle at the end.
 """
 
 import atexit
@@ -109,9 +108,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Five workers per two cores that this process may use, and four more than cores at most: most wait."""
+    """Three workers per core that this process may use, and four more than cores at most: most tests wait."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(5 * cores // 2, cores + 4)
+    return 2 if cores == 1 else min(3 * cores, cores + 4)
 
 
 def pytest_collection_modifyitems(items):
