@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from services.model_server.errors import VersionError
@@ -19,9 +20,13 @@ def refuse_lost_threads(path: Path, tasks: Path = _TASKS) -> None:
     Raises:
         VersionError: polars has threads here.
     """
-    names = (task.read_text(encoding="utf-8", errors="replace") for task in tasks.glob("*/comm"))
+    names = []
+    for task in tasks.glob("*/comm"):
+        # a thread may end between being listed and being read
+        with suppress(OSError):
+            names.append(task.read_text(encoding="utf-8", errors="replace"))
     # its import alone starts another one, which does no harm
-    if any(_POLARS.match(name) for name in names):
+    if any(map(_POLARS.match, names)):
         raise VersionError(
             f"{path}: runs polars, whose threads do not survive the fork of the server's worker, so that it "
             "would never answer; let its steps give pandas frames: set_output(transform='pandas')"

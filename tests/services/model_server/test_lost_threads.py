@@ -30,3 +30,9 @@ def test_threads_of_polars_are_found(tmp_path: Path, threads: list[str], refused
             refuse_lost_threads(Path("model.joblib"), tmp_path)
     else:
         refuse_lost_threads(Path("model.joblib"), tmp_path)
+
+
+def test_a_thread_that_ends_meanwhile_is_none_of_them(tmp_path: Path) -> None:
+    # what cannot be read: a thread's name is gone as soon as it has ended
+    (tmp_path / "1" / "comm").mkdir(parents=True)
+    refuse_lost_threads(Path("model.joblib"), tmp_path)
