@@ -122,7 +122,8 @@ def test_a_service_that_ignores_sigterm_is_killed_after_the_grace(supervisor):
 @pytest.mark.parametrize("crash", [False, True], ids=["stopped", "after a crash"])
 def test_what_a_service_started_goes_with_it(supervisor, crash):
     service = supervisor.start("parent", python(WITH_CHILDREN))
-    eventually(lambda: bool(service.tail()))
+    # what is printed comes in pieces
+    eventually(lambda: len(" ".join(service.tail()).split()) == 2)
     same, own = (int(pid) for pid in service.tail()[0].split())
     if crash:
         service.process.kill()
