@@ -2,6 +2,8 @@
 
 import time
 
+import psutil
+
 HUNG = 120.0
 """Seconds after which nobody waits any longer: for a condition, an answer, or the end of a process."""
 
@@ -13,3 +15,11 @@ def eventually(condition):
         assert time.monotonic() < deadline, f"not within {HUNG:g} s"
         time.sleep(0.01)
     return result
+
+
+def runs(pid):
+    """Whether a process has not ended."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

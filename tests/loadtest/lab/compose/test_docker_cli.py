@@ -2,12 +2,11 @@ import signal
 import subprocess
 import sys
 
-import psutil
 import pytest
 
 from loadtest.errors import LabError, StartError
 from loadtest.lab.compose.docker_cli import Docker, DockerVersions
-from tests.waiting import HUNG, eventually
+from tests.waiting import HUNG, eventually, runs
 
 NOT_RUNNING = (1, "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is it running?")
 
@@ -85,7 +84,7 @@ def test_too_slow_is_ended_with_its_children(tmp_path):
             Docker(str(program), leave=0.2).run("compose", "build", timeout=timeout)
         if pid.exists() and pid.read_text():
             break
-    eventually(lambda: _ended(int(pid.read_text())))
+    eventually(lambda: not runs(int(pid.read_text())))
 
 
 def test_ctrl_c_ends_the_command_first(tmp_path):
@@ -104,8 +103,4 @@ def test_ctrl_c_ends_the_command_first(tmp_path):
         _, stderr = process.communicate(timeout=HUNG)
     assert b"KeyboardInterrupt" in stderr
     assert ended.read_text() == "cleaned\n"
-    eventually(lambda: _ended(int(pid.read_text())))
-
-
-def _ended(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    eventually(lambda: not runs(int(pid.read_text())))

@@ -5,13 +5,12 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from loadtest.errors import ServiceDied, StartError
 from loadtest.lab.interrupts import interrupts_deferred
 from loadtest.lab.local.supervisor import Supervisor
-from tests.waiting import HUNG, eventually
+from tests.waiting import HUNG, eventually, runs
 
 ROOT = Path(__file__).parents[4]
 
@@ -20,10 +19,6 @@ ROOT = Path(__file__).parents[4]
 def supervisor(tmp_path):
     with Supervisor(tmp_path, ROOT) as supervisor:
         yield supervisor
-
-
-def alive(pid):
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def python(code):
@@ -59,7 +54,7 @@ def test_services_that_run_pass_the_check_and_stopped_ones_are_no_longer_checked
     supervisor.check()
     supervisor.stop(first)
     supervisor.check()
-    assert not alive(first.process.pid)
+    assert not runs(first.process.pid)
 
 
 def test_a_program_that_is_not_there_is_named(supervisor):
@@ -129,10 +124,10 @@ def test_what_a_service_started_goes_with_it(supervisor, crash):
         service.process.kill()
         service.process.wait()
     supervisor.stop(service)
-    eventually(lambda: not alive(same))
+    eventually(lambda: not runs(same))
     if not crash:
-        eventually(lambda: not alive(own))
-    elif alive(own):
+        eventually(lambda: not runs(own))
+    elif runs(own):
         # nothing ties it to the dead service any more but a cgroup, which this test does without
         os.kill(own, signal.SIGKILL)
 
@@ -158,7 +153,7 @@ def test_a_service_that_nobody_was_told_of_never_begins(tmp_path):
     mine = os.environ | {"TMPDIR": str(tmp_path)}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=HUNG, env=mine)
     assert done.returncode == -signal.SIGKILL
-    eventually(lambda: not alive(int(done.stdout)))
+    eventually(lambda: not runs(int(done.stdout)))
     assert not (tmp_path / "it began").exists()
 
 
