@@ -12,7 +12,7 @@ USER_GROUP = "user_group"
 """The label of the gateway's counters that has a group's number."""
 
 BODY_BYTES = (500, 1000, 2000, 4000, 8000, 32_000)
-"""Where the classes of body sizes begin, after the first: what costs more than other requests is larger."""
+"""Bytes from which on a body is of the next class of sizes: what costs more than other requests is larger."""
 BODY_CLASSES = len(BODY_BYTES) + 1
 
 BODY_CLASS = "body_class"

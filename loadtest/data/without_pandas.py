@@ -1,6 +1,7 @@
 """Arrow looks for pandas at the first value that it makes, and imports it where it is installed.
 
-That takes a third of a second of CPU time, and nothing of ours uses it; the load generator's image has none.
+That takes a third of a second of CPU time, and no command here but `publish` may need it; the load
+generator's image has none.
 """
 
 import sys

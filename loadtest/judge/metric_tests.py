@@ -232,13 +232,15 @@ def _read(gate: Gate, run: Run, read: Callable[[VersionFacts], float | None]) ->
 
 def calibration_error(gate: Gate, run: Run) -> Measurement:
     """Over 15 bins of equal width; see ``loadtest.stats.calibration_error``."""
-    stable, candidate = (_of(run, outcomes) for outcomes in (run.evidence.stable, run.evidence.candidate))
+    stable, candidate = (
+        _calibration_of(run, outcomes) for outcomes in (run.evidence.stable, run.evidence.candidate)
+    )
     rows = int(candidate.plain.rows)
     note = f"too large by at most {candidate.bias:.2g}, as it rests on {rows:,} rows"
     return Measurement(candidate, gate.margin, stable.value, candidate.value, rows=rows, note=note)
 
 
-def _of(run: Run, outcomes: Outcomes) -> BiasedUpwards:
+def _calibration_of(run: Run, outcomes: Outcomes) -> BiasedUpwards:
     scores = filled(outcomes, run, median=False)
     refuse_others(outcomes, scores, "stable" if outcomes is run.evidence.stable else "the candidate")
     rows = Rows.of(outcomes, run.dataset)
