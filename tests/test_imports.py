@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -42,7 +43,7 @@ ARROWS = {
         "lab.select",
         "lab.service_answers",
         "lab.service_protocols",
-        "lab.supervised",
+        "lab.processes",
         "fetch",
     },
     "cli": {
@@ -70,11 +71,7 @@ ARROWS = {
     "load.live": {"colours", *BELOW},
     "load.cluster": {"load.settings", "load.baseline", "load.sending", "load.protocols", "load.live", *BELOW},
     "load.web": {"load.settings", "load.cluster", "load.live", "colours", "fetch", *BELOW},
-    "load.headless": {
-        *("load.settings", "load.child_process", "load.cluster", "load.protocols", "load.sending"),
-        *BELOW,
-    },
-    "load.child_process": set(),
+    "load.headless": {"load.settings", "load.cluster", "load.protocols", "load.sending", *BELOW},
     "load.worker_process": set(),
     "load.locustfile": {"load.web", "load.cluster", "load.sending", "data"},
     "load.__main__": {"load.headless", "load.cluster", "data", "errors"},
@@ -88,15 +85,15 @@ ARROWS = {
     "lab.leftovers": set(),
     "lab.services": {"lab.interface", "canary", "fetch", *BELOW},
     "lab.gateway": {"canary", "fetch", *BELOW},
-    "lab.local": {"lab.*"},
+    "lab.processes": {"lab.*"},
+    "lab.local": {"lab.*", "lab.processes"},
     "lab.compose": {"lab.*"},
     # its load generator is a process on this machine
-    "lab.external": {"lab.*", "lab.local", "load.protocols"},
+    "lab.external": {"lab.*", "lab.processes", "load.protocols"},
     # a service of somebody else, before there is a lab
     "lab.service_answers": {"load.protocols", "fetch", *BELOW},
     "lab.service_protocols": {"load.protocols", "fetch", *BELOW},
     "lab.registry": {"lab.*", "lab.compose"},
-    "lab.supervised": {"lab.leftovers", "lab.local"},
     # the backends by the folders that they are
     "lab.select": {"lab.interface", "lab.leftovers", "lab.remote_workers", *BELOW},
 }
@@ -157,12 +154,36 @@ def test_the_table_has_no_row_for_what_is_gone():
     assert {f"load.{name}" for name in LOCUST} <= {dotted(path) for path in MODULES}
 
 
-def test_no_modules_import_each_other():
-    sides = ("contract", "loadtest", "services", "deploy", "grafana")
-    files = [path.relative_to(ROOT) for side in sides for path in (ROOT / side).rglob("*.py")]
+PRODUCT = [
+    path
+    for side in ("contract", "loadtest", "services", "deploy", "grafana")
+    for path in sorted((ROOT / side).rglob("*.py"))
+]
+NAMED = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in PRODUCT
     # a package's own file hands names on
-    named = {".".join(path.with_suffix("").parts): path for path in files if path.name != "__init__.py"}
-    TopologicalSorter({name: imports(ROOT / path) & set(named) for name, path in named.items()}).prepare()
+    if path.name != "__init__.py"
+}
+
+
+def test_no_modules_import_each_other():
+    TopologicalSorter({name: imports(path) & set(NAMED) for name, path in NAMED.items()}).prepare()
+
+
+SMALL = 50
+"""Lines."""
+
+
+def test_a_small_module_has_several_users_or_is_one_of_its_kind():
+    # a command is a module each; what nobody imports is started by its name, or found in its folder
+    users = Counter(name for path in PRODUCT for name in imports(path) & set(NAMED))
+    small = {
+        name
+        for name, path in NAMED.items()
+        if len(path.read_text().splitlines()) < SMALL and users[name] == 1
+    }
+    assert {name for name in small if not name.startswith("loadtest.cli.")} == set()
 
 
 def by_folder():
@@ -223,6 +244,6 @@ def test_a_command_starts_without_what_few_of_them_need():
 
 def test_the_reaper_starts_without_what_only_a_lab_needs():
     slow = {"numpy", "pydantic"}
-    program = f"import sys, loadtest.lab.local.reaper; print(*{slow!r} & set(sys.modules))"
+    program = f"import sys, loadtest.lab.processes.reaper; print(*{slow!r} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

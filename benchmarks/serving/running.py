@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.serving.servers import Server, ports_of
-from loadtest.lab.local.limits import Limits, limits_for
+from loadtest.lab.processes.limits import Limits, limits_for
 
 CPUS = 0.5
 PORT = 18_400

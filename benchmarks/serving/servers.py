@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtest.lab.local.limits import LARGE_PAGES
+from loadtest.lab.processes.limits import LARGE_PAGES
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "bench-serving"

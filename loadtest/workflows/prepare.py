@@ -28,8 +28,8 @@ from loadtest.judge.enough_rows import too_few_rows
 from loadtest.judge.gate_checks import check_gates, check_labels
 from loadtest.lab.interface import IMAGE, OpenLab, Version
 from loadtest.lab.own_runtime import own_runtime
+from loadtest.lab.processes.supervisor import run_supervised
 from loadtest.lab.select import check_backend, choose_lab
-from loadtest.lab.supervised import run_supervised
 from loadtest.workflows.columns_sent import check_input, columns_of, output_lines, read_for, sent_lines
 from loadtest.workflows.replay import resolve_replay
 from loadtest.workflows.untried_words import untried_words

@@ -15,7 +15,7 @@ from loadtest.lab.free_ports import free_port
 from loadtest.lab.gateway.route_change import confirm_routes
 from loadtest.lab.gateway.routes import Routes
 from loadtest.lab.local.envoy import GATEWAY_FOLDER, find_envoy, render
-from loadtest.lab.local.supervisor import Supervisor
+from loadtest.lab.processes.supervisor import Supervisor
 from tests.gateway_doubles import write_routes
 from tests.waiting import HUNG, eventually
 

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from loadtest.fetch import get
-from loadtest.lab.local.supervisor import Supervisor
+from loadtest.lab.processes.supervisor import Supervisor
 from tests.integration.gateway_process import ROOT, many, running_gateway, start_gateway
 from tests.waiting import HUNG, eventually
 

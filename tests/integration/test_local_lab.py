@@ -18,7 +18,7 @@ from loadtest.fetch import get
 from loadtest.lab.gateway.signature import sign
 from loadtest.lab.interface import Version
 from loadtest.lab.local.lab import LocalLab
-from loadtest.lab.local.limits import limits_for
+from loadtest.lab.processes.limits import limits_for
 from tests.waiting import HUNG, eventually
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.lab.local.limits import PERIOD_US, Cgroup, limits_for
+from loadtest.lab.processes.limits import PERIOD_US, Cgroup, limits_for
 from tests.waiting import HUNG, eventually
 
 pytestmark = pytest.mark.integration

@@ -11,7 +11,7 @@ from scipy.stats import binom
 from loadtest.lab.free_ports import free_port
 from loadtest.lab.gateway.route_change import confirm_routes
 from loadtest.lab.gateway.routes import Routes
-from loadtest.lab.local.supervisor import Supervisor
+from loadtest.lab.processes.supervisor import Supervisor
 from tests.gateway_doubles import write_routes
 from tests.integration.gateway_process import ATTEMPTS, ROOT, VERSIONS, envoy, start_gateway
 from tests.waiting import HUNG, eventually

@@ -1,1 +1,1 @@
-"""No lab: two servers that already run. May import the lab's services and the local load process."""
+"""No lab: two servers that already run. May import the lab's processes, services and interface."""

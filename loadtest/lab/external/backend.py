@@ -6,7 +6,7 @@ from loadtest.errors import ExperimentError
 from loadtest.experiment.experiment import Experiment
 from loadtest.lab.external.lab import UrlsLab
 from loadtest.lab.interface import Backend, LabRequest, OpenLab
-from loadtest.lab.local.supervisor import log_folder
+from loadtest.lab.processes.supervisor import log_folder
 from loadtest.load.protocols import protocol_named
 
 _TITLE = "two servers by their URLs"

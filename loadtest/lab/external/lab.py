@@ -12,9 +12,8 @@ from loadtest.experiment.experiment import Fault
 from loadtest.experiment.role import Role
 from loadtest.experiment.target import Target
 from loadtest.lab.interface import Endpoints, Lab, require_cpus
-from loadtest.lab.local.lab import ROOT
-from loadtest.lab.local.load_process import COMMAND, LocalLoad
-from loadtest.lab.local.supervisor import Supervisor
+from loadtest.lab.processes.load_process import COMMAND, LocalLoad
+from loadtest.lab.processes.supervisor import ROOT, Supervisor
 from loadtest.lab.remote_workers import RemoteWorkers
 
 

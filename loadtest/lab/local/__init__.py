@@ -1,1 +1,1 @@
-"""The lab as local processes, limited through cgroups. May import the lab's gateway, services, interface."""
+"""The lab as local processes. May import the lab's processes, gateway, services and interface."""

@@ -11,8 +11,8 @@ from loadtest.lab.interface import IMAGE, Backend, LabRequest, OpenLab, Version
 from loadtest.lab.local.environments import environment_python
 from loadtest.lab.local.envoy import find_envoy
 from loadtest.lab.local.lab import LocalLab
-from loadtest.lab.local.supervisor import log_folder, remove
 from loadtest.lab.own_runtime import own_runtime
+from loadtest.lab.processes.supervisor import log_folder, remove
 
 
 def _refuses(experiment: Experiment) -> str | None:

@@ -28,16 +28,13 @@ from loadtest.lab.gateway.folder_store import FolderStore
 from loadtest.lab.gateway.route_change import TARGETS_FILE, RouteChange
 from loadtest.lab.interface import Endpoints, Version, require_cpus
 from loadtest.lab.local.envoy import find_envoy, gateway_command
-from loadtest.lab.local.limits import LARGE_PAGES, limits_for
-from loadtest.lab.local.load_process import COMMAND, LocalLoad
 from loadtest.lab.local.prometheus import prometheus_command
-from loadtest.lab.local.supervisor import Service, Supervisor, hint
+from loadtest.lab.processes.limits import LARGE_PAGES, limits_for
+from loadtest.lab.processes.load_process import COMMAND, LocalLoad
+from loadtest.lab.processes.supervisor import ROOT, Service, Supervisor, hint
 from loadtest.lab.remote_workers import RemoteWorkers
 from loadtest.lab.services.feedback import lab_token
 from loadtest.lab.services.server_faults import ServerFaults
-
-ROOT = Path(__file__).parents[3]
-"""The repository: from here the services can be imported."""
 
 _START_ATTEMPTS = 8
 """Beside much other work a free port is taken before Envoy listens, even three times in a row."""

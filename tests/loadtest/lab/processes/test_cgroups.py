@@ -5,8 +5,8 @@ import subprocess
 import pytest
 
 from loadtest.lab.cpu_usage import CpuUsage
-from loadtest.lab.local.cgroups import Group, group_of
-from loadtest.lab.local.limits import Limits, Scope, limits_for, make_cgroup
+from loadtest.lab.processes.cgroups import Group, group_of
+from loadtest.lab.processes.limits import Limits, Scope, limits_for, make_cgroup
 
 
 def v2_tree(

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from loadtest.lab.cpu_usage import CpuUsage
-from loadtest.lab.local.cgroups import Group, group_of, kill_group, remove_group
+from loadtest.lab.processes.cgroups import Group, group_of, kill_group, remove_group
 
 PERIOD_US = 100_000
 LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}

@@ -9,7 +9,7 @@ import pytest
 
 from loadtest.errors import ServiceDied, StartError
 from loadtest.lab.interrupts import interrupts_deferred
-from loadtest.lab.local.supervisor import Supervisor
+from loadtest.lab.processes.supervisor import Supervisor, run_supervised
 from tests.waiting import HUNG, eventually, runs
 
 ROOT = Path(__file__).parents[4]
@@ -135,8 +135,8 @@ def test_what_a_service_started_goes_with_it(supervisor, crash):
 KILLED_TOO_SOON = """
 import os, signal, sys
 from pathlib import Path
-from loadtest.lab.local.supervisor import Supervisor
-from loadtest.lab.local.reaper import Reaper
+from loadtest.lab.processes.supervisor import Supervisor
+from loadtest.lab.processes.reaper import Reaper
 class Never(Reaper):
     def started(self, pid):
         print(pid, flush=True)
@@ -175,3 +175,22 @@ def test_handlers_are_as_before_after_the_block():
     with interrupts_deferred():
         pass
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@pytest.mark.parametrize(
+    ("code", "ended"),
+    [
+        ("pass", (0, ())),
+        # what it prints is nobody's, and what it says of its end is kept
+        ("import sys; print('an answer'); sys.exit('no room')", (1, ("no room",))),
+        ("import os; os.kill(os.getpid(), 9)", (-9, ())),
+        ("import sys; [print(n, file=sys.stderr) for n in range(100)]", (0, tuple(map(str, range(80, 100))))),
+    ],
+)
+def test_how_a_command_ended_and_its_last_words(code, ended):
+    assert run_supervised("trainer", python(code)) == ended
+
+
+def test_a_command_of_ours_that_is_not_there_is_named():
+    with pytest.raises(StartError, match="trainer: cannot run /no/such/program"):
+        run_supervised("trainer", ["/no/such/program"])

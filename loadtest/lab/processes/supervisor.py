@@ -1,4 +1,4 @@
-"""The supervisor of the local lab: services as processes that log to files and leave nothing behind.
+"""Services as processes that log to files and leave nothing behind, whatever becomes of this one.
 
 ::
 
@@ -25,10 +25,12 @@ import psutil
 from loadtest.errors import ServiceDied, StartError
 from loadtest.lab.interrupts import interrupts_deferred
 from loadtest.lab.leftovers import MARK, LabNote, remove_folder, temporary_folder
-from loadtest.lab.local.limits import Limits
-from loadtest.lab.local.process_stop import stop_families
-from loadtest.lab.local.reaper import Reaper
+from loadtest.lab.processes.limits import Limits
+from loadtest.lab.processes.process_stop import stop_families
+from loadtest.lab.processes.reaper import Reaper
 
+ROOT = Path(__file__).parents[3]
+"""The repository: from here our own modules can be run."""
 GRACE = 5.0
 """Seconds that a service gets to end by itself."""
 
@@ -171,6 +173,17 @@ class Supervisor:
         self._reaper.stopped(service.process.pid)
         if service in self._services:
             self._services.remove(service)
+
+
+def run_supervised(name: str, argv: Sequence[str]) -> tuple[int, tuple[str, ...]]:
+    """Run a command of ours to its end: its exit code, and the last lines of its standard error.
+
+    Raises:
+        StartError: the program cannot be run.
+    """
+    with temporary_folder() as logs, Supervisor(logs, Path.cwd()) as supervisor:
+        service = supervisor.start(name, argv, stdout=subprocess.DEVNULL)
+        return service.process.wait(), service.tail()
 
 
 def log_folder() -> Path:

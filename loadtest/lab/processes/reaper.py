@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from loadtest.lab.local.cgroups import remove_group
-from loadtest.lab.local.process_stop import stop_families
+from loadtest.lab.processes.cgroups import remove_group
+from loadtest.lab.processes.process_stop import stop_families
 
 _GRACE = 3.0
 _POLL = 0.5
@@ -34,7 +34,7 @@ class Reaper:
     def __init__(self, root: Path) -> None:
         # its own session: Ctrl-C at the terminal must not end it before its work
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "loadtest.lab.local.reaper", str(os.getpid())],
+            [sys.executable, "-m", "loadtest.lab.processes.reaper", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from loadtest.data.run_folder import EXPERIMENT
 from loadtest.experiment.experiment import Experiment
-from loadtest.lab.local.process_stop import stop_families
-from loadtest.lab.local.supervisor import Supervisor
+from loadtest.lab.processes.process_stop import stop_families
+from loadtest.lab.processes.supervisor import Supervisor
 from loadtest.lab.remote_workers import RemoteWorkers
 from loadtest.lab.services.load_generator import did_its_job, load_ended, longest
 

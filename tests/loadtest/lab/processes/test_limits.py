@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from loadtest.lab.local.limits import LARGE_PAGES
+from loadtest.lab.processes.limits import LARGE_PAGES
 
 DOCKERFILE = Path(__file__).parents[4] / "services" / "model_server" / "Dockerfile"
 

@@ -4,7 +4,7 @@ import pytest
 import tomli_w
 
 from loadtest.data.run_folder import EXPERIMENT
-from loadtest.lab.local.load_process import COMMAND, LocalLoad
+from loadtest.lab.processes.load_process import COMMAND, LocalLoad
 
 
 class StartedError(Exception):

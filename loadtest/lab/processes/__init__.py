@@ -1,0 +1,1 @@
+"""Supervised processes of this machine, their limits, the load generator. May import what labs share."""
