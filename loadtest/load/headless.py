@@ -20,9 +20,9 @@ from loadtest.data.run_folder import EXPERIMENT
 from loadtest.data.sample_lines import sample_line
 from loadtest.errors import ExitCode, LabError, StartError
 from loadtest.experiment.experiment import Experiment
-from loadtest.load.child_process import lives
 from loadtest.load.cluster.joining import Joining, worker_command
 from loadtest.load.cluster.locust_messages import survive_strangers
+from loadtest.load.cluster.members import lives
 from loadtest.load.cluster.run_hooks import FinishedRun, RunHooks
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.cluster.wiring import Arrivals, coordinate

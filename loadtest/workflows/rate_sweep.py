@@ -1,4 +1,4 @@
-"""The same load at several rates on one lab: how accuracy, mismatches and goodput depend on the load.
+"""A stored run at several rates: how accuracy, mismatches and goodput depend on the load.
 
 The run folder holds a whole run folder for each rate (``rate-20``), which ``open_run`` reads.
 """
@@ -14,36 +14,7 @@ from loadtest.judge.rate_sweep import RatesVerdict, judge_rates
 from loadtest.judge.run import Run
 from loadtest.report.machine_formats import rates_to_junit
 from loadtest.report.rates import rates_to_html, rates_to_markdown
-from loadtest.workflows.deployment import measure_on, opened
-from loadtest.workflows.load_follower import Progress
-from loadtest.workflows.prepare import Ready
-from loadtest.workflows.stored_run import gather_run, open_run, read_environment, write_reports
-
-
-def measure_rates(ready: Ready, folder: Path, progress: Progress) -> RatesVerdict:
-    """Measure at each of ``load.rates``, lowest first, on one lab, and judge them together.
-
-    Where the candidate dies under load the higher rates are not measured: it is a FAIL.
-
-    Raises:
-        LabError: the lab did not start or broke.
-    """
-    parts: list[tuple[Path, Run]] = []
-    with opened(ready, progress) as lab:
-        for rate in ready.experiment.load.rates:
-            progress.step(f"{rate:g} arrivals per second")
-            part, single = folder / f"rate-{rate:g}", ready.experiment.at_rate(rate)
-            part.mkdir()
-            write_file(part, EXPERIMENT, single.to_toml())
-            died = measure_on(lab, single, part, ready.dataset, progress)
-            parts.append((part, gather_run(part, single, ready.dataset)))
-            if died:
-                progress.step(f"{died}: no higher rate is measured")
-                break
-    progress.step("judging")
-    verdict = judge_rates([run for _, run in parts])
-    _write_reports(folder, dict(parts), verdict)
-    return verdict
+from loadtest.workflows.stored_run import open_run, read_environment, write_reports
 
 
 def holds_rates(run: Path) -> bool:
@@ -64,11 +35,11 @@ def judge_rates_run(run: Path, gates: Sequence[str] = (), *, write: bool = False
     parts = dict(sorted(stored.items(), key=lambda each: each[1].experiment.load.rate))
     verdict = judge_rates(list(parts.values()))
     if write:
-        _write_reports(folder, parts, verdict)
+        write_rates_reports(folder, parts, verdict)
     return verdict
 
 
-def _write_reports(folder: Path, parts: Mapping[Path, Run], verdict: RatesVerdict) -> None:
+def write_rates_reports(folder: Path, parts: Mapping[Path, Run], verdict: RatesVerdict) -> None:
     """Write the reports of every rate, by ascending rate, and those of all together."""
     for (part, run), at in zip(parts.items(), verdict.rates, strict=True):
         write_reports(part, run, at.verdict)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,14 @@ from services.model_server.columns import Rows
 from services.model_server.errors import VersionError, one_line
 from services.model_server.examples import read_examples
 from services.model_server.foreign_code import warnings_of
-from services.model_server.lost_threads import refuse_lost_threads
 from services.model_server.outputs import outputs_of
 from services.model_server.runtime import Run, Runtime
 from services.model_server.runtimes import check_allowed, model_file
 from services.model_server.tensors import Input, TensorSpec, tensors_of
 from services.model_server.trained_with import compare_requirements
+
+_POLARS = re.compile(r"polars-\d")
+_TASKS = Path("/proc/self/task")
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,27 @@ def _check_one_row(run: Run, examples: Rows, path: Path) -> None:
             f"{path}: answers {counted(len(examples), 'row')}, and fails on the first alone "
             f"({one_line(error)}); correct it: a request may have one row"
         ) from error
+
+
+def refuse_lost_threads(path: Path, tasks: Path = _TASKS) -> None:
+    """Refuse a model that ran polars: a forked worker has none of its threads, and waits for them.
+
+    ``tasks`` is the kernel's list of this process's threads; where there is none, nothing is found.
+
+    Raises:
+        VersionError: polars has threads here.
+    """
+    names = []
+    for task in tasks.glob("*/comm"):
+        # a thread may end between being listed and being read
+        with suppress(OSError):
+            names.append(task.read_text(encoding="utf-8", errors="replace"))
+    # its import alone starts another one, which does no harm
+    if any(map(_POLARS.match, names)):
+        raise VersionError(
+            f"{path}: runs polars, whose threads do not survive the fork of the server's worker, so that it "
+            "would never answer; let its steps give pandas frames: set_output(transform='pandas')"
+        )
 
 
 def exits(path: Path, error: SystemExit) -> VersionError:

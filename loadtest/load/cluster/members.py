@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from loadtest.load.cluster.channel import Channel
@@ -71,3 +72,14 @@ class Members:
             logger.warning(
                 "worker %s is Loadproof %s, not %s, and takes no part", sender, joined.version, self._version
             )
+
+
+def lives(worker: int) -> bool:
+    """Whether a worker that this process forked runs, by its process id.
+
+    A minute after one has ended, gevent has forgotten it, and it is nobody's child.
+    """
+    try:
+        return bool(os.waitpid(worker, os.WNOHANG) == (0, 0))
+    except ChildProcessError:
+        return False

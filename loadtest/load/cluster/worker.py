@@ -34,11 +34,10 @@ from loadtest.load.cluster.permits import Permits
 from loadtest.load.cluster.run_inputs import RunInputs
 from loadtest.load.protocols import codec_from
 from loadtest.load.protocols.oip import OpenInference
-from loadtest.load.sending.arrivals import draw
+from loadtest.load.sending.arrivals import draw, encode_bodies
 from loadtest.load.sending.driver import Driver
 from loadtest.load.sending.fan_out import pinned
 from loadtest.load.sending.recorder import MakeRecorder, Recorder
-from loadtest.load.sending.request_bodies import encode_bodies
 from loadtest.load.sending.target import check_reachable, clients_of
 from loadtest.load.sending.task_answers import TaskAnswers
 from loadtest.load.sending.user_traffic import UnpinnedDriver

@@ -1,4 +1,4 @@
-"""Arrivals: every send of a run, drawn before the load starts.
+"""Arrivals: every send of a run, drawn before the load starts, and the bodies of its requests.
 
 Arrivals are a Poisson process, the superposition of one independent process per worker: each worker has its
 own seed and 1/n of the rate. Where the load has phases, it is non-homogeneous, by time change: a process at
@@ -11,6 +11,7 @@ not drawn: its arrivals are those of the log, dealt out to the workers in turn; 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -18,9 +19,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from loadtest.data.dataset import Dataset
 from loadtest.data.recorded import Recorded
 from loadtest.errors import ExperimentError
 from loadtest.experiment.experiment import Load
+from loadtest.load.protocols import Codec
+
+_AT_ONCE = 500
+_MOST_BYTES = 2**31
+"""Of all bodies of a worker for one version: they are in memory while it sends."""
 
 
 @dataclass(frozen=True)
@@ -179,3 +186,34 @@ def _on_the_clock(load: Load, steady: NDArray[np.float64]) -> NDArray[np.float64
     root = rate + np.sqrt(np.maximum(rate**2 + 2 * (end_rate - rate) / lasts * rest, 0.0))
     within = np.divide(2 * rest, root, out=np.zeros_like(rest), where=root > 0)
     return np.where(steady < 0, before, ends[place] + np.minimum(within, lasts))
+
+
+def encode_bodies(
+    dataset: Dataset, codec: Codec, schedule: Schedule, pause: Callable[[], None]
+) -> dict[int, bytes]:
+    """The body of every distinct request, as ``schedule.requests`` names them; ``pause`` is called every few
+    hundred, so that a worker goes on telling the master that it lives.
+
+    Raises:
+        ExperimentError: requests of several rows are too many bytes.
+    """
+    bodies: dict[int, bytes] = {}
+    size, groups, cells = 0, schedule.groups, dict[int, list[object]]()
+    for index, request in enumerate(sorted(set(schedule.requests)), start=1):
+        if groups is None:
+            body = codec.body_of(dataset, request)
+        else:
+            for row in groups[request]:
+                if row not in cells:
+                    cells[row] = codec.cells_of(dataset, row)
+            body = codec.encode_rows([cells[row] for row in groups[request]])
+            size += len(body)
+        bodies[request] = body
+        if size > _MOST_BYTES:
+            raise ExperimentError(
+                f"the requests of this worker are more than {_MOST_BYTES >> 30} GiB; lower [load] "
+                "rows_per_request, the rate or the duration, or add workers"
+            )
+        if index % _AT_ONCE == 0:
+            pause()
+    return bodies

@@ -21,11 +21,17 @@ from services.model_server.canary.feedback import RecentPredictions, Trial
 from services.model_server.canary.shadow import Answers
 from services.model_server.columns import Rows
 from services.model_server.errors import DeadlinePassed, RequestError
-from services.model_server.http import headers
 from services.model_server.http.batching import Batcher, Inline
 from services.model_server.http.body_room import BodyRoom
 from services.model_server.http.gateway_queue import GatewayQueue
-from services.model_server.http.protocol import check_finite, parse, render
+from services.model_server.http.protocol import (
+    check_finite,
+    json_length_of,
+    parse,
+    patience_of,
+    render,
+    request_id_of,
+)
 from services.model_server.http.slow_requests import Readers
 from services.model_server.metrics import Metrics
 from services.model_server.runtime import Results, Run
@@ -125,7 +131,7 @@ class Inference:
         waited = self._queue.begin(environ)
         self._metrics.begin()
         self._arms.came(environ)
-        request_id = answer_id = headers.request_id(environ)
+        request_id = answer_id = request_id_of(environ)
         labels: list[Any] = []
         results: Results = {}
         try:
@@ -149,12 +155,12 @@ class Inference:
     def _answer(
         self, environ: Mapping[str, Any], request_id: str, started: float, waited: float
     ) -> tuple[Answer, Results, list[Any], str]:
-        deadline = started + headers.patience(environ, self._settings.timeout) - waited
+        deadline = started + patience_of(environ, self._settings.timeout) - waited
         # whoever cannot be answered costs as little as can be: the others need what is left
         if deadline < started:
             raise DeadlinePassed
         self._batcher.check()
-        json_length = headers.json_length(environ)
+        json_length = json_length_of(environ)
         with self._room.of(room_for(environ, self._settings.max_body), deadline):
             try:
                 return self._answer_body(environ, json_length, request_id, deadline)

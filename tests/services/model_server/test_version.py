@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from services.model_server.errors import VersionError
-from services.model_server.version import load_version
+from services.model_server.version import load_version, refuse_lost_threads
 
 INPUT = {"name": "features", "datatype": "FP64", "shape": [-1, 4]}
 
@@ -137,3 +137,33 @@ def test_columns_in_another_order_are_refused(
     assert version.columns == ("a", "b", "c", "d")
     # and rows without names are no reason to warn
     assert version.run(rows, frozenset(["predict"]))["predict"].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("threads", "refused"),
+    [
+        (["python"], False),
+        # BLAS' own wait for work, and are started anew
+        (["python", "python"], False),
+        (["python", "polars-0", "polars-1"], True),
+        # imported, and not run
+        (["python", "polars-ooc-clea"], False),
+        # no such list, as on macOS
+        ([], False),
+    ],
+)
+def test_threads_of_polars_are_found(tmp_path: Path, threads: list[str], refused: bool) -> None:
+    for place, name in enumerate(threads):
+        (tmp_path / str(place)).mkdir()
+        (tmp_path / str(place) / "comm").write_text(f"{name}\n")
+    if refused:
+        with pytest.raises(VersionError, match=r"runs polars, .*set_output"):
+            refuse_lost_threads(Path("model.joblib"), tmp_path)
+    else:
+        refuse_lost_threads(Path("model.joblib"), tmp_path)
+
+
+def test_a_thread_that_ends_meanwhile_is_none_of_them(tmp_path: Path) -> None:
+    # what cannot be read: a thread's name is gone as soon as it has ended
+    (tmp_path / "1" / "comm").mkdir(parents=True)
+    refuse_lost_threads(Path("model.joblib"), tmp_path)

@@ -1,12 +1,15 @@
 """Who takes part in a run: by token, by version, and by what Locust says of the connections."""
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import msgpack
 import pytest
 
 from loadtest.load.cluster.channel import Channel
-from loadtest.load.cluster.members import Members
+from loadtest.load.cluster.members import Members, lives
 from loadtest.load.cluster.messages import Joined
 from loadtest.load.cluster.own_version import own_version
 
@@ -91,3 +94,12 @@ def test_a_worker_hears_that_its_master_is_no_other_locust(fields):
 def test_a_version_travels_whole():
     assert Joined("a_1", own_version())._asdict() == {"worker": "a_1", "version": own_version()}
     assert own_version().startswith("0.1.0 (")
+
+
+def test_a_worker_lives_until_it_has_ended_and_one_that_was_forgotten_does_not():
+    worker = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert lives(worker.pid)
+    worker.communicate(b"\n")
+    assert not lives(worker.pid)
+    # as a child that is nobody's any more
+    assert not lives(os.getppid())
