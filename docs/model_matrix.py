@@ -11,6 +11,7 @@ import inspect
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,15 @@ _TWO_TARGETS = (
 )  # fmt: skip
 
 
-def names(kind: str) -> list[str]:
-    """The estimators of scikit-learn of a kind."""
-    return [name for name, _ in all_estimators(type_filter=kind)]
+@cache
+def estimators(kind: str) -> dict[str, Any]:
+    """The estimators of scikit-learn of a kind, by name."""
+    return dict(all_estimators(type_filter=kind))
 
 
 def result(kind: str, name: str) -> str:
     """What comes of one estimator: ``served``, or the reason why not."""
-    estimator = dict(all_estimators(type_filter=kind))[name]
+    estimator = estimators(kind)[name]
     try:
         model, expected = _fitted(kind, estimator)
     except Exception as error:
@@ -283,7 +285,7 @@ def _page() -> Iterator[str]:
     yield _HEAD
     for kind, title in KINDS.items():
         yield f"\n## {title}\n\n| {kind} | what comes of it |\n|---|---|\n"
-        for name in names(kind):
+        for name in estimators(kind):
             yield row(kind, name)
     yield _BOOSTING
     for (library, kind), objectives in OBJECTIVES.items():

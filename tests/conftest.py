@@ -143,7 +143,6 @@ def _among(scopes, others, count):
 
 def pytest_collection_finish():
     """From here on garbage is looked for, but not in what was collected."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 

@@ -7,7 +7,7 @@ from docs import model_matrix
 
 PAGE = model_matrix.PAGE.read_text(encoding="utf-8")
 ROWS = set(PAGE.splitlines(keepends=True))
-ESTIMATORS = [(kind, name) for kind in model_matrix.KINDS for name in model_matrix.names(kind)]
+ESTIMATORS = [(kind, name) for kind in model_matrix.KINDS for name in model_matrix.estimators(kind)]
 OBJECTIVES = [
     (library, kind, objective)
     for (library, kind), objectives in model_matrix.OBJECTIVES.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,25 +45,49 @@ FOUR = np.array(["a", "bb", "ccc", "Ü"])[(ROWS / ROWS.std(axis=0)).argmax(axis=
 NUMBER = ROWS @ [1.0, -2.0, 5.0, 0.003]
 NETWORK = MLPClassifier((8,), tol=9.0, random_state=0)  # a few steps are enough
 
-COMPILED = {
-    "forest": RandomForestClassifier(20, random_state=0).fit(ROWS, FOUR),
-    "forest of two": RandomForestClassifier(16, random_state=0).fit(ROWS, TWO),
-    "extra trees": ExtraTreesClassifier(20, random_state=0).fit(ROWS, FOUR),
-    "tree": DecisionTreeClassifier(random_state=0).fit(ROWS, TWO.astype(int)),
-    "boosting": GradientBoostingClassifier(n_estimators=12, random_state=0).fit(ROWS, TWO),
-    "boosting of four": GradientBoostingClassifier(n_estimators=8, random_state=0).fit(ROWS, FOUR),
-    "network": make_pipeline(StandardScaler(), NETWORK).fit(ROWS, FOUR),
-    "bag": make_pipeline(StandardScaler(), BaggingClassifier(NETWORK, n_estimators=3, random_state=0)).fit(
-        ROWS, TWO
-    ),
-}
-NUMERIC = {
-    "forest": RandomForestRegressor(20, random_state=0).fit(ROWS, NUMBER),
-    "boosting": GradientBoostingRegressor(n_estimators=12, random_state=0).fit(ROWS, NUMBER),
-    "network": make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(8,), tol=1e9)).fit(
-        ROWS, NUMBER
-    ),
-}
+
+class Fitted(Mapping[str, Any]):
+    """Models by name, each of which is fitted when it is first asked for."""
+
+    def __init__(self, models: dict[str, tuple[Any, Any]]) -> None:
+        self._models = models
+        self._fitted: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._fitted:
+            model, target = self._models[name]
+            self._fitted[name] = model.fit(ROWS, target)
+        return self._fitted[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+
+COMPILED = Fitted(
+    {
+        "forest": (RandomForestClassifier(20, random_state=0), FOUR),
+        "forest of two": (RandomForestClassifier(16, random_state=0), TWO),
+        "extra trees": (ExtraTreesClassifier(20, random_state=0), FOUR),
+        "tree": (DecisionTreeClassifier(random_state=0), TWO.astype(int)),
+        "boosting": (GradientBoostingClassifier(n_estimators=12, random_state=0), TWO),
+        "boosting of four": (GradientBoostingClassifier(n_estimators=8, random_state=0), FOUR),
+        "network": (make_pipeline(StandardScaler(), NETWORK), FOUR),
+        "bag": (
+            make_pipeline(StandardScaler(), BaggingClassifier(NETWORK, n_estimators=3, random_state=0)),
+            TWO,
+        ),
+    }
+)
+NUMERIC = Fitted(
+    {
+        "forest": (RandomForestRegressor(20, random_state=0), NUMBER),
+        "boosting": (GradientBoostingRegressor(n_estimators=12, random_state=0), NUMBER),
+        "network": (make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(8,), tol=1e9)), NUMBER),
+    }
+)
 
 
 def compiled(model: Any, task: str = "classification") -> tuple[Estimator, CompiledEstimator]:
@@ -96,7 +121,11 @@ def test_thousands_of_rows_at_the_thresholds(pairs: Any, name: str) -> None:
 VALUES = st.one_of(
     st.floats(-1e4, 1e4),
     st.sampled_from([0.0, -0.0, 5e-324, 1e-38, 1e38, -1e300, 1e300]),
-    st.sampled_from(np.unique(np.concatenate([e.tree_.threshold for e in COMPILED["forest"].estimators_]))),
+    st.deferred(
+        lambda: st.sampled_from(
+            np.unique(np.concatenate([e.tree_.threshold for e in COMPILED["forest"].estimators_]))
+        )
+    ),
 )
 
 
