@@ -16,6 +16,8 @@ from services.model_server.scikit_learn.direct.step import NotDirect, Unsure
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix
 from services.model_server.scikit_learn.direct.trees import Head
 
+_LABELS = frozenset(["predict"])
+
 
 def name_of(model: Any) -> str:
     """Module and class of a model, which are known without an import of either library."""
@@ -37,7 +39,11 @@ def _xgboost(model: Any, *, sparse: bool, onnx: bool) -> Head:
         if sparse:
             # what a sparse matrix leaves out is missing to it
             rows = np.where(rows == 0, np.nan, rows)
-        given = own(rows) if own else None
+        if classes is not None and own and own.second and outputs == _LABELS:
+            second = own.second(rows)
+            if second is not None:
+                return {"predict": classes.take(second)}
+        given = own.given(rows) if own else None
         if given is None:
             if np.isinf(rows).any():
                 raise Unsure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,19 @@ _HIGHEST = np.float32(88.7)
 """Beyond it a float's exponential is infinite."""
 
 Single = NDArray[np.float32]
-Turned = Callable[[Matrix], Single | None]
-"""Rows of shape (rows, features) to what ``inplace_predict`` gives; None: ask the booster. NumPy may warn of
-rows that overflow."""
+
+
+class Turned(NamedTuple):
+    """A booster's trees; NumPy may warn of rows that overflow.
+
+    Args:
+        given: rows of shape (rows, features) to what ``inplace_predict`` gives; None: ask the booster.
+        second: of two classes, whether each row is of the second; None: ask the booster. None of a booster
+            that has not two classes.
+    """
+
+    given: Callable[[Matrix], Single | None]
+    second: Callable[[Matrix], NDArray[np.bool_] | None] | None
 
 
 def turned(booster: Any, rounds: tuple[int, int]) -> Turned | None:
@@ -63,11 +73,16 @@ def _turned(booster: Any, rounds: tuple[int, int]) -> Turned | None:
         return None
     inverse = _INVERSES[learner["objective"]["name"]]
 
-    def run(rows: Matrix) -> Single | None:
+    def given(rows: Matrix) -> Single | None:
         narrow = rows.astype(np.float32)
         return None if np.count_nonzero(np.isinf(narrow)) else inverse(sums(narrow))
 
-    return run
+    def second(rows: Matrix) -> NDArray[np.bool_] | None:
+        narrow = rows.astype(np.float32)
+        margin = None if np.count_nonzero(np.isinf(narrow)) else _margin(sums(narrow))
+        return None if margin is None else margin > 0
+
+    return Turned(given, second if inverse is _logistic else None)
 
 
 def _is_other(tree: dict[str, Any]) -> bool:
@@ -111,9 +126,14 @@ def _value(sums: Single) -> Single:
     return given
 
 
+def _margin(sums: Single) -> Single | None:
+    margin: Single = sums[:, 0]
+    return margin if every(np.abs(margin) > CLOSE) else None
+
+
 def _logistic(sums: Single) -> Single | None:
-    margin = sums[:, 0]
-    if not every(np.abs(margin) > CLOSE):
+    margin = _margin(sums)
+    if margin is None:
         return None
     given: Single = np.float32(1) / (np.float32(1) + np.exp(np.minimum(-margin, _HIGHEST)))
     return given

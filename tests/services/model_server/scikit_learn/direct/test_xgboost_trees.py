@@ -20,7 +20,11 @@ def pair(model, rows):
     booster, rounds = model.get_booster(), model._get_iteration_range(None)
     own = turned(booster, rounds)
     assert own is not None
-    return own(rows), booster.inplace_predict(rows, iteration_range=rounds, validate_features=False)
+    given = own.given(rows)
+    if own.second:
+        # a label is what its probability says
+        assert np.array_equal(own.second(rows), given > 1 - given)
+    return given, booster.inplace_predict(rows, iteration_range=rounds, validate_features=False)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +65,7 @@ def test_they_give_what_the_booster_gives(model, labels, options):
         else:
             np.testing.assert_allclose(own, given, rtol=0, atol=1e-6)
         assert (own.shape, own.dtype) == (given.shape, given.dtype)
+    assert (turned(model.get_booster(), (0, 0)).second is not None) == (labels is HIGH)
 
 
 @pytest.mark.parametrize(
@@ -81,12 +86,13 @@ def test_rows_that_a_rounding_could_decide_are_for_the_booster():
     model = XGBClassifier(n_estimators=1, gamma=1e30, base_score=0.5).fit(ROWS, np.arange(600) % 2)
     own = turned(model.get_booster(), (0, 0))
     assert own is not None
-    assert own(ROWS[:3]) is None
+    assert own.given(ROWS[:3]) is None
+    assert own.second(ROWS[:3]) is None
     model = XGBRegressor(n_estimators=2).fit(ROWS, SIGNAL)
     own = turned(model.get_booster(), (0, 0))
     assert own is not None
     with np.errstate(over="ignore"):
-        assert own(np.full((1, 5), 1e300)) is None
+        assert own.given(np.full((1, 5), 1e300)) is None
 
 
 def test_a_large_booster_is_not_read_in_the_little_memory_of_a_start():
