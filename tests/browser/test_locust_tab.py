@@ -34,6 +34,12 @@ def fill_in(browser, name, text):
     field.send_keys(text)
 
 
+def begins(browser, pages):
+    """Whether Locust begins at a click: Chromium drops it where a container comes or goes on this machine."""
+    browser.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+    return until(lambda: pages.stats()["state"] != "ready", seconds=10)
+
+
 def texts(browser, selector):
     return [element.text for element in browser.find_elements(By.CSS_SELECTOR, selector)]
 
@@ -48,7 +54,7 @@ def test_a_person_compares_two_versions(page, double, job):
         assert [page.find_element(By.NAME, n).tag_name for n in ("experiment", "traffic")]
         fill_in(page, "rate", "60")
         fill_in(page, "duration", "240s")
-        page.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+        wait_for(page, lambda b: begins(b, pages))
         wait_for(
             page, lambda b: b.find_element(By.XPATH, "//*[@role='tab'][normalize-space()='Loadproof']")
         ).click()
