@@ -15,7 +15,7 @@ def tiny(folder: Path) -> dict:
 
     ``v1`` and ``v2`` are the same and always right, and ``wrong`` never; ``a-shy`` and ``b-shy`` weigh one
     of the numbers too little, and are each wrong on one row in ten, not the same ones. ``slow`` is right,
-    too, after some eight milliseconds of CPU time: more than a machine with one busy core adds by chance.
+    too, after some seven milliseconds of CPU time: more than a machine with one busy core adds by chance.
     """
     for name, kind, weights in (
         ("v1", "ArgMax", (1, 1)),
