@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.model_server.scikit_learn.direct import lightgbm_trees, xgboost_trees
-from services.model_server.scikit_learn.direct.step import NotDirect, Unsure
+from services.model_server.scikit_learn.direct.step import LABELS, NotDirect, Unsure
 from services.model_server.scikit_learn.direct.tree_ensemble import Matrix
 from services.model_server.scikit_learn.direct.trees import Head
-
-_LABELS = frozenset(["predict"])
 
 
 def name_of(model: Any) -> str:
@@ -39,11 +37,13 @@ def _xgboost(model: Any, *, sparse: bool, onnx: bool) -> Head:
         if sparse:
             # what a sparse matrix leaves out is missing to it
             rows = np.where(rows == 0, np.nan, rows)
-        if classes is not None and own and own.second and outputs == _LABELS:
+        given = None
+        if classes is not None and own and own.second and outputs == LABELS:
             second = own.second(rows)
             if second is not None:
                 return {"predict": classes.take(second)}
-        given = own.given(rows) if own else None
+        elif own:
+            given = own.given(rows)
         if given is None:
             if np.isinf(rows).any():
                 raise Unsure

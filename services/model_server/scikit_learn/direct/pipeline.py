@@ -19,7 +19,7 @@ from services.model_server.scikit_learn.direct import combining
 from services.model_server.scikit_learn.direct.made_rows import datatype_of, made_rows
 from services.model_server.scikit_learn.direct.model import compile_model
 from services.model_server.scikit_learn.direct.sparse_rows import to_entries
-from services.model_server.scikit_learn.direct.step import Cells, Kind, NotDirect, Step, Unsure
+from services.model_server.scikit_learn.direct.step import LABELS, Cells, Kind, NotDirect, Step, Unsure
 from services.model_server.scikit_learn.frames import fitted_on_none
 from services.model_server.scikit_learn.sample_rows import ROWS, sample_rows
 from services.model_server.tensors import TensorSpec
@@ -29,8 +29,6 @@ MAX_ROWS = 256
 
 TOLERANCE = 1e-6
 """How far a probability (absolute) or a value (relative, and absolute below 1) may be off."""
-
-_LABELS = frozenset(["predict"])
 
 _TRIES = 20
 """The most times that the library is asked for made rows, each of which costs up to 40 ms."""
@@ -194,7 +192,7 @@ def _check(made: DirectPipeline, rows: Columns, original: Run, names: frozenset[
         NotDirect: the answers differ, one is given to what the library refuses, or none to an example.
     """
     # who asks for labels alone may get them by a shorter way
-    tried = [(asked, _answers(made, rows, asked, whole=whole)) for asked in (names, _LABELS)]
+    tried = [(asked, _answers(made, rows, asked, whole=whole)) for asked in (names, LABELS)]
     try:
         wanted = original(rows, names)
     except Exception as error:
@@ -208,7 +206,11 @@ def _check(made: DirectPipeline, rows: Columns, original: Run, names: frozenset[
 
 
 def _answers(made: DirectPipeline, rows: Columns, asked: frozenset[str], *, whole: bool) -> Results | None:
-    """What the direct way answers; None: it leaves these rows to the library."""
+    """What the direct way answers; None: it leaves these rows to the library.
+
+    Raises:
+        NotDirect: it is not unsure of the ``whole``, and fails.
+    """
     try:
         return made.run(rows, asked)
     except Exception as error:

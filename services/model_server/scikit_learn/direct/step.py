@@ -14,6 +14,9 @@ from services.model_server.tensors import every
 Cells = Sequence[Any]
 """Of one row: float, int, bool or str; a missing one is NaN."""
 
+LABELS = frozenset(["predict"])
+"""The outputs of whoever asks for no more."""
+
 
 class NotDirect(Exception):  # noqa: N818 - it names what happened
     """The library serves; ``str(error)`` is the reason, one line, with the step's name."""

@@ -29,8 +29,8 @@ class Turned(NamedTuple):
 
     Args:
         given: rows of shape (rows, features) to what ``inplace_predict`` gives; None: ask the booster.
-        second: of two classes, whether each row is of the second; None: ask the booster. None of a booster
-            that has not two classes.
+        second: of two classes, whether each row is of the second; None: ask the booster. Itself None where
+            there are not two classes.
     """
 
     given: Callable[[Matrix], Single | None]
@@ -73,13 +73,17 @@ def _turned(booster: Any, rounds: tuple[int, int]) -> Turned | None:
         return None
     inverse = _INVERSES[learner["objective"]["name"]]
 
-    def given(rows: Matrix) -> Single | None:
+    def raw(rows: Matrix) -> Single | None:
         narrow = rows.astype(np.float32)
-        return None if np.count_nonzero(np.isinf(narrow)) else inverse(sums(narrow))
+        return None if np.count_nonzero(np.isinf(narrow)) else sums(narrow)
+
+    def given(rows: Matrix) -> Single | None:
+        made = raw(rows)
+        return None if made is None else inverse(made)
 
     def second(rows: Matrix) -> NDArray[np.bool_] | None:
-        narrow = rows.astype(np.float32)
-        margin = None if np.count_nonzero(np.isinf(narrow)) else _margin(sums(narrow))
+        made = raw(rows)
+        margin = None if made is None else _margin(made)
         return None if margin is None else margin > 0
 
     return Turned(given, second if inverse is _logistic else None)
