@@ -14,7 +14,7 @@ class Timings(NamedTuple):
     """Seconds of each part; NaN for a part that the request did not have, or did not reach.
 
     Args:
-        dns: resolving the server's name; before a client's first connection, and after all addresses failed.
+        dns: resolving the server's name, after all addresses failed.
         connect: opening a connection, with addresses that refused; where no kept-alive one was free.
         tls: the handshake on it.
         send: from the first byte of the request to the last one that the kernel took.

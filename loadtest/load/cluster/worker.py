@@ -213,11 +213,14 @@ class _Share:
         # a row that any worker sends in the warm-up may be in a cache
         warmup = {row for share in schedules for row in share.rows_of(share.scheduled_at < 0).tolist()}
         self._recorder = self._make_recorder(dataset, job.worker, decode_answers(job.baseline), ids, warmup)
+        clients = clients_of(experiment, host, codecs)
+        for client in set(clients):
+            client.look_up()  # under load there may be no time for it
         parts: dict[str, Any] = {
             "schedule": schedule,
             "codecs": list(codecs.values()),
             "bodies": [distinct[codec] for codec in codecs.values()],
-            "clients": clients_of(experiment, host, codecs),
+            "clients": clients,
             "recorder": self._recorder,
             "log": self._log,
             "timeout": load.timeout,

@@ -161,7 +161,8 @@ class Connection:
 
     def _exchange(self, request: bytes, deadline: float) -> None:
         sock, parser = self._sock, self.parser
-        sent = received = 0
+        sock.settimeout(time_left(deadline, self._clock()))
+        sent, received = sock.send(request), 0
         while sent < len(request):
             sock.settimeout(time_left(deadline, self._clock()))
             sent += sock.send(memoryview(request)[sent:])

@@ -6,6 +6,7 @@ read, one retry where a server closed a connection that it had kept, and a fifth
 
 from __future__ import annotations
 
+import contextlib
 import socket as blocking
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
@@ -19,16 +20,16 @@ from geventhttpclient._parser import HTTPParseError
 from contract.headers import MODEL_VERSION
 from loadtest.data.timings import Timings
 from loadtest.load.protocols.form_fields import with_query
+from loadtest.load.sending.addresses import Address, Addresses, Resolved, resolved
 from loadtest.load.sending.connection import Connection, StaleConnection, time_left
 from loadtest.load.sending.error_phrases import TRUNCATED, is_local, phrase_of
+from loadtest.load.sending.patient_socket import PatientSocket
 
 if TYPE_CHECKING:
     from loadtest.load.sending.http2_connection import Http2Connection
 
 MAX_IDLE = 1.5
 """Seconds after which an unused connection is not used again: servers close theirs after 2 s and more."""
-
-_Address = tuple[int, tuple[object, ...]]
 
 
 class Answer(NamedTuple):
@@ -56,15 +57,6 @@ class Answer(NamedTuple):
 
 
 Exchanging: TypeAlias = "Connection | Http2Connection"
-
-Resolved = tuple[int, int, int, str, tuple[object, ...]]
-
-
-def resolved(host: str, port: int) -> Iterable[Resolved]:
-    """The addresses of a name, as ``getaddrinfo`` gives them."""
-    found: Iterable[Resolved] = gevent.socket.getaddrinfo(host, port, type=blocking.SOCK_STREAM)
-    return found
-
 
 _QUERY = b"\0"
 """Where in a head the query of each request belongs; no path has it."""
@@ -99,10 +91,9 @@ class Client:
         method: str = "POST",
         in_query: bool = False,
         clock: Callable[[], float] = perf_counter,
-        resolve: Callable[[str, int], Iterable[Resolved]] | None = None,
+        resolve: Callable[[str, int], Iterable[Resolved]] = resolved,
     ) -> None:
         self._clock = clock
-        self._resolve = resolve or resolved
         self._headers = headers or {}
         self._pins = pins
         self._content_type = content_type
@@ -115,7 +106,7 @@ class Client:
         self._prefix = parts.path.rstrip("/")
         self._tls = gevent.ssl.create_default_context() if parts.scheme == "https" else None
         self._timeout = timeout
-        self._addresses: list[_Address] = []
+        self._addresses = Addresses(self._host, self._port, resolve)
         self._idle: list[Exchanging] = []
 
     def head(self, path: str, role: str | None, headers: Mapping[str, str] | None = None) -> bytes:
@@ -203,37 +194,39 @@ class Client:
         """What speaks on an open socket."""
         return Connection(sock, tls, self._clock)
 
-    def _connect_any(self, deadline: float) -> gevent.socket.socket:
-        """Connect to the addresses of the target in turn, one per connection; past those that cannot be had.
+    def look_up(self) -> None:
+        """Look the target's name up now; a name that is not known is the error of every request."""
+        with contextlib.suppress(OSError):
+            self._addresses.look_up(self._timeout)
 
-        An address that fails while another one works is left out until none is left: then the name is
-        resolved again.
-        """
-        if not self._addresses:
-            found = self._resolve(self._host, self._port)
-            self._addresses = [(family, address) for family, _, _, _, address in found]
+    def _in_turn(self, deadline: float) -> list[Address]:
+        return self._addresses.in_turn(lambda: time_left(deadline, self._clock()))
+
+    def _connect_any(self, deadline: float) -> gevent.socket.socket:
+        """Connect to the address whose turn it is, or past those that cannot be had to the next one."""
         errors: list[OSError] = []
-        turn = self._addresses[:]
+        turn = self._in_turn(deadline)
         for place, address in enumerate(turn):
+            # that it is too late already is no address's fault
+            left = time_left(deadline, self._clock())
             try:
-                sock = self._connect(*address, deadline, len(turn) - place)
+                sock = self._connect(*address, left / (len(turn) - place))
             except OSError as error:
                 errors.append(error)
             else:
-                rest = [a for a in self._addresses if a not in turn[: place + 1]]
-                self._addresses = [*rest, address]  # the next connection goes to the next one
+                if place:
+                    self._addresses.failed(turn[:place], address)
                 return sock
-        self._addresses = []
+        self._addresses.failed(turn)
         # what the target did tells more than a family of addresses that this machine has no route for
         raise next((error for error in errors if not is_local(error)), errors[0])
 
-    def _connect(
-        self, family: int, address: tuple[object, ...], deadline: float, shares: int
-    ) -> gevent.socket.socket:
-        """Connect within one of ``shares`` equal parts of the time that is left."""
-        sock = gevent.socket.socket(family, blocking.SOCK_STREAM)
+    def _connect(self, family: int, address: tuple[object, ...], seconds: float) -> gevent.socket.socket:
+        # with TLS an answer may have been read already
+        kind = gevent.socket.socket if self._tls else PatientSocket
+        sock = kind(family, blocking.SOCK_STREAM)
         try:
-            sock.settimeout(time_left(deadline, self._clock()) / shares)
+            sock.settimeout(seconds)
             sock.connect(address)
         except BaseException:
             sock.close()

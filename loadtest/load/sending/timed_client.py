@@ -5,7 +5,7 @@ They are classes of their own, so that a load that does not ask for it pays noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from math import isnan, nan
 from typing import Any
 
@@ -13,9 +13,11 @@ import gevent.socket
 from gevent import getcurrent
 
 from loadtest.data.timings import Timings
+from loadtest.load.sending.addresses import Address
+from loadtest.load.sending.connection import time_left
 from loadtest.load.sending.grpc_client import GrpcClient
 from loadtest.load.sending.http2_connection import Http2Connection
-from loadtest.load.sending.http_client import Answer, Client, Exchanging, Resolved, resolved
+from loadtest.load.sending.http_client import Answer, Client, Exchanging
 
 
 class _Watch:
@@ -88,17 +90,8 @@ class _TimedSocket:
 class TimedClient(Client):
     """As ``Client``, and answers have ``timings``."""
 
-    def __init__(
-        self,
-        base: str,
-        timeout: float,
-        headers: Mapping[str, str] | None = None,
-        *,
-        resolve: Callable[[str, int], Iterable[Resolved]] = resolved,
-        **more: Any,
-    ) -> None:
-        super().__init__(base, timeout, headers, resolve=self._timed_resolve, **more)
-        self._untimed_resolve = resolve
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
         self._watches: dict[object, _Watch] = {}
 
     def post(
@@ -116,12 +109,19 @@ class TimedClient(Client):
     def _watch(self) -> _Watch:
         return self._watches[getcurrent()]
 
-    def _timed_resolve(self, host: str, port: int) -> Iterable[Resolved]:
-        begun = self._clock()
+    def _in_turn(self, deadline: float) -> list[Address]:
+        begun = None
+
+        def left() -> float:
+            nonlocal begun
+            begun = self._clock()
+            return time_left(deadline, begun)
+
         try:
-            return self._untimed_resolve(host, port)
+            return self._addresses.in_turn(left)
         finally:
-            self._watch().dns = self._clock() - begun
+            if begun is not None:
+                self._watch().dns = self._clock() - begun
 
     def _connect(self, *way: Any) -> gevent.socket.socket:
         watch, begun = self._watch(), self._clock()
