@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket as blocking
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gevent.socket
 import gevent.ssl
+from gevent import getcurrent
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 
 from contract.headers import MODEL_VERSION, REQUEST_ID, TRACEPARENT
@@ -81,6 +82,30 @@ class _Parser(HTTPResponseParser):
             self.whole = True
             self.status = self.get_code()
             self.keep_alive = self.should_keep_alive()
+
+
+class PatientSocket(gevent.socket.socket):  # type: ignore[misc]  # gevent has no types here
+    """Waits before it reads, as right after a request there is no answer yet: gevent's own reads in vain and
+    then makes a ``Timeout``, and both are seen in the rate that one core can send."""
+
+    def recv(self, *args: Any) -> bytes:
+        """As gevent's."""
+        if not self.timeout:  # without a limit, or without waiting
+            return bytes(super().recv(*args))
+        data: bytes | None = None
+        timer = self.hub.loop.timer(self.timeout, ref=False)
+        timer.start(getcurrent().throw, TimeoutError)
+        try:
+            while data is None:
+                self.hub.wait(self._read_event)
+                try:
+                    data = self._sock.recv(*args)
+                except BlockingIOError:  # woken for nothing
+                    continue
+        finally:
+            timer.stop()
+            timer.close()
+        return data
 
 
 class Reply(NamedTuple):

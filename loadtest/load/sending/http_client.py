@@ -21,9 +21,8 @@ from contract.headers import MODEL_VERSION
 from loadtest.data.timings import Timings
 from loadtest.load.protocols.form_fields import with_query
 from loadtest.load.sending.addresses import Address, Addresses, Resolved, resolved
-from loadtest.load.sending.connection import Connection, StaleConnection, time_left
+from loadtest.load.sending.connection import Connection, PatientSocket, StaleConnection, time_left
 from loadtest.load.sending.error_phrases import TRUNCATED, is_local, phrase_of
-from loadtest.load.sending.patient_socket import PatientSocket
 
 if TYPE_CHECKING:
     from loadtest.load.sending.http2_connection import Http2Connection

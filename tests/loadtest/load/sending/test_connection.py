@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import gevent
 import pytest
 
-from loadtest.load.sending.patient_socket import PatientSocket
+from loadtest.load.sending.connection import PatientSocket
 
 HUNG = 60.0
 
