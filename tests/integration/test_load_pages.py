@@ -157,6 +157,10 @@ def test_the_web_ui_over_several_workers(double, job):
     port = str(free_port())
     master = ["--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port]
     worker = ["--worker", "--master-host", "127.0.0.1", "--master-port", port]
+
+    def states():
+        return [worker["state"] for worker in page.stats()["workers"]]
+
     with (
         double() as server,
         locust(folder, *page.options, *master, "--host", server.url),
@@ -165,16 +169,18 @@ def test_the_web_ui_over_several_workers(double, job):
     ):
         until(page.is_up)
         until(lambda: page.stats()["worker_count"] == 2)
-        # a Stop right after the Start ends it, too
-        page.start()
+        # a Stop soon after the Start ends it, too
+        page.start(duration="240s")
+        # what Locust's page says is up to 2 s old: "ready" must not be of before the Start
+        until(lambda: "ready" not in states())
         page.stop()
         halted = until(lambda: runs(folder))[0]
         samples, facts = read(halted)
         assert (facts["ended"], facts["valid"]) == ("stopped", len(samples) > 0)
         assert ("before anything was measured" in str(facts["reason"])) == (len(samples) == 0)
         # one that is still stopping would take no part
-        until(lambda: [worker["state"] for worker in page.stats()["workers"]] == ["ready", "ready"])
-        page.start()
+        until(lambda: states() == ["ready", "ready"])
+        page.start(duration="2s")
         first = until(lambda: runs(folder)[1:])[0]
         samples, facts = read(first)
         assert (facts["valid"], facts["workers"]) == (True, 2), facts["reason"]
