@@ -57,18 +57,15 @@ def start(project: Project, services: Sequence[str]) -> dict[str, Container]:
 
 
 def _up(project: Project, services: Sequence[str]) -> None:
-    ports: dict[str, str] = {}
+    ports: dict[str, int] = {}
     for _, variable, usual, _ in (port for port in PORTS.values() if port.service in services):
         # fixed, where Docker's own choice would change with every restart of the container
-        port = free_port(usual)
-        while str(port) in ports.values():
-            port = free_port()
-        ports[variable] = str(port)
+        ports[variable] = free_port(usual, ports.values())
     project.compose(
         *("up", "--detach", "--no-deps", "--no-build", "--pull", "never"),
         *("--wait", "--wait-timeout", str(_START_SECONDS), *services),
         timeout=_START_SECONDS + 60,
-        environment=ports,
+        environment={variable: str(port) for variable, port in ports.items()},
     )
 
 

@@ -227,7 +227,7 @@ class LocalLab:
         }
 
     def _start(self, name: str) -> None:
-        self._ports[name] = free_port(self._ports.get(name, self._gateway_port if name == "gateway" else 0))
+        self._draw(name, self._gateway_port if name == "gateway" else 0)
         if name in self._versions:
             version = self._versions[name]
             server = [str(self._pythons.get(version.role, self._server[0])), *self._server[1:]]
@@ -250,7 +250,7 @@ class LocalLab:
         elif name == "gateway":
             access_log = self._folder / "gateway-access.log"
             for listener in ("admin", "stats"):
-                self._ports[listener] = free_port(self._ports.get(listener, 0))
+                self._draw(listener)
             command = gateway_command(self._folder, self._state, self._ports, self._host("gateway"))
             self._services[name] = self._supervisor.start(name, command, stdout=access_log)
         else:
@@ -258,6 +258,11 @@ class LocalLab:
                 str(self._prometheus), self._folder, self._state / TARGETS_FILE, self._ports
             )
             self._services[name] = self._supervisor.start(name, command)
+
+    def _draw(self, name: str, preferred: int = 0) -> None:
+        """Choose a port, the last one if it is still free; not one of those on which nobody listens yet."""
+        others = [port for other, port in self._ports.items() if other != name]
+        self._ports[name] = free_port(self._ports.get(name, preferred), others)
 
     def _await(self, name: str) -> None:
         """Wait until a service is ready; start it again where somebody else took its port meanwhile."""
