@@ -113,7 +113,9 @@ def stack(docker, swarm, tmp_path, models, request):
     # built only now: whoever shares them waits for the swarm, and not the swarm for whoever was faster
     request.getfixturevalue("images")
     name = f"loadproof-test-{secrets.token_hex(3)}"
-    ports = {port: str(free_port()) for port in PORTS}
+    ports: dict[str, str] = {}
+    for port in PORTS:
+        ports[port] = str(free_port(0, [int(drawn) for drawn in ports.values()]))
     # a limit that they start fast in: what is looked at here is not their speed
     choice = {"MODELS": str(models), "VERSION_CPUS": "1"} | ports
     file = tmp_path / "stack.yaml"
