@@ -93,8 +93,10 @@ class PatientSocket(gevent.socket.socket):  # type: ignore[misc]  # gevent has n
         if not self.timeout:  # without a limit, or without waiting
             return bytes(super().recv(*args))
         data: bytes | None = None
-        timer = self.hub.loop.timer(self.timeout, ref=False)
-        timer.start(getcurrent().throw, TimeoutError)
+        # as a Timeout's: an answer that is there goes first
+        timer = self.hub.loop.timer(self.timeout, ref=False, priority=-1)
+        # from now on, not from when the loop last looked at the clock: no request times out early
+        timer.start(getcurrent().throw, TimeoutError, update=True)
         try:
             while data is None:
                 self.hub.wait(self._read_event)

@@ -1,4 +1,5 @@
 import socket
+import time
 from types import SimpleNamespace
 
 import gevent
@@ -72,3 +73,23 @@ def test_it_waits_on_when_it_is_woken_for_nothing(pair):
     finally:
         patient._sock = real
     assert reads == [10, 10]
+
+
+def test_no_wait_ends_early_because_the_loop_looked_at_the_clock_long_ago(pair):
+    patient, _ = pair
+    patient.settimeout(0.2)
+    time.sleep(0.2)  # the loop sees nothing of it
+    begun = time.perf_counter()
+    with pytest.raises(TimeoutError):
+        patient.recv(10)
+    assert time.perf_counter() - begun > 0.1
+
+
+def test_an_answer_that_is_there_goes_before_the_time_out(pair):
+    patient, theirs = pair
+    patient.settimeout(0.05)
+    reading = gevent.spawn(patient.recv, 10)
+    gevent.sleep(0)
+    theirs.sendall(b"x")
+    time.sleep(0.1)  # both are due when the loop goes on
+    assert reading.get(timeout=HUNG) == b"x"
