@@ -113,9 +113,10 @@ def stack(docker, swarm, tmp_path, models, request):
     # built only now: whoever shares them waits for the swarm, and not the swarm for whoever was faster
     request.getfixturevalue("images")
     name = f"loadproof-test-{secrets.token_hex(3)}"
-    ports: dict[str, str] = {}
+    drawn: dict[str, int] = {}
     for port in PORTS:
-        ports[port] = str(free_port(0, [int(drawn) for drawn in ports.values()]))
+        drawn[port] = free_port(0, drawn.values())
+    ports = {port: str(number) for port, number in drawn.items()}
     # a limit that they start fast in: what is looked at here is not their speed
     choice = {"MODELS": str(models), "VERSION_CPUS": "1"} | ports
     file = tmp_path / "stack.yaml"

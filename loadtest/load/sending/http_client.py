@@ -165,6 +165,11 @@ class Client:
             connection.close()
         return Answer(sent_at, done_at, status, received, role if self._pins else None, wrong, resent)
 
+    def look_up(self) -> None:
+        """Look the target's name up now; a name that is not known is the error of every request."""
+        with contextlib.suppress(OSError):
+            self._addresses.look_up(self._timeout)
+
     def close(self) -> None:
         """Close all idle connections."""
         while self._idle:
@@ -192,11 +197,6 @@ class Client:
     def _on(self, sock: gevent.socket.socket, tls: bool) -> Exchanging:
         """What speaks on an open socket."""
         return Connection(sock, tls, self._clock)
-
-    def look_up(self) -> None:
-        """Look the target's name up now; a name that is not known is the error of every request."""
-        with contextlib.suppress(OSError):
-            self._addresses.look_up(self._timeout)
 
     def _in_turn(self, deadline: float) -> list[Address]:
         return self._addresses.in_turn(lambda: time_left(deadline, self._clock()))
